@@ -1,18 +1,15 @@
-"""Alerts in the store: what is wrong now, and the changes that somebody is told of.
+"""Alerts: what is wrong now, and the changes of which people are notified.
 
-An alert that ends before its kind is told leaves no trace.
+An alert that is resolved before its kind is notified leaves no trace.
 """
 
 import json
 from collections.abc import Mapping
 from typing import Any, Final, Literal, NamedTuple, cast
 
-import redis
-
 from worker.core.alerting.alerts import KINDS, Alert, AlertKind, alert_name
 from worker.core.storage_format import printable
-from worker.store.keys import Keys
-from worker.store.scripts import Scripts
+from worker.store.scripts import StorePart
 
 CHANGES_KEPT: Final = 10_000
 _NOTIFIED_AT_ONCE: Final = 500
@@ -20,13 +17,13 @@ _CHECK_MS: Final = 60_000
 
 
 class AlertChange(NamedTuple):
-    """Something to be told: an alert has lasted long enough, or one that was told ended.
+    """A change to notify: an alert has lasted long enough, or a notified one was resolved.
 
     Attributes:
         id: grows with time.
-        what: which of both.
+        what: which of the two.
         alert: as it was then.
-        text: its sentence; of an end the last words, or empty.
+        text: its sentence; of a resolved alert its last text, or empty.
         at_ms: when, by Redis's clock.
     """
 
@@ -37,19 +34,14 @@ class AlertChange(NamedTuple):
     at_ms: int
 
 
-class Alerts:
-    """Every change is one script."""
-
-    def __init__(self, client: redis.Redis, scripts: Scripts, keys: Keys) -> None:
-        self._client = client
-        self._scripts = scripts
-        self._keys = keys
+class Alerts(StorePart):
+    """Opens, resolves and reads alerts. Each change is one script."""
 
     def begin(self, kind: AlertKind, subject: str, text: str) -> bool:
-        """Open an alert; one that is open gets the new words and keeps its `since_ms`.
+        """Open an alert; an open one gets the new text and keeps its `since_ms`.
 
         Args:
-            kind: which.
+            kind: its kind.
             subject: what it is about; may be empty.
             text: one sentence for people, without secrets.
 
@@ -61,7 +53,7 @@ class Alerts:
         return bool(self._scripts.run("open_alert", alert.name, alert.to_json(), notified_after_ms))
 
     def end(self, kind: AlertKind, subject: str, text: str = "") -> bool:
-        """End an alert; False when it was not open."""
+        """Resolve an alert; False when it was not open."""
         name, text = alert_name(kind, subject), printable(text)
         return bool(self._scripts.run("resolve_alert", name, text, CHANGES_KEPT))
 
@@ -71,18 +63,18 @@ class Alerts:
         ends: Mapping[AlertKind, str],
         router: str = "",
     ) -> None:
-        """Make the open alerts of some kinds be what was found; whoever began one may be dead.
+        """Make the open alerts of some kinds match what was found; their openers may be dead.
 
         Args:
             found: (kind, subject) -> its sentence.
-            ends: the kinds; what is open and was not found ends with these words.
-            router: only what is about this router; empty: all.
+            ends: kind -> last text of its open alerts that were not found.
+            router: only alerts of this router; empty: of all.
         """
         found = {(k, printable(of)): printable(message) for (k, of), message in found.items()}
         known = {
-            (each.kind, each.subject): each
-            for each in self.open()
-            if each.kind in ends and router in ("", each.router)
+            (alert.kind, alert.subject): alert
+            for alert in self.open()
+            if alert.kind in ends and router in ("", alert.router)
         }
         for (kind, subject), message in found.items():
             alert = known.get((kind, subject))
@@ -92,14 +84,14 @@ class Alerts:
             self.end(kind, subject, ends[kind])
 
     def find(self, kind: AlertKind, subject: str) -> Alert | None:
-        """One that is open; None: it is not."""
+        """An open alert; None: it is not open."""
         text = cast("str | None", self._client.hget(self._keys.alerts, alert_name(kind, subject)))
         return Alert.from_json(text) if text else None
 
     def open(self) -> list[Alert]:
-        """All that is wrong now, the oldest first; `notified` says of which somebody was told."""
+        """All open alerts, the oldest first."""
         texts = cast("list[str]", self._client.hvals(self._keys.alerts))
-        return sorted((Alert.from_json(text) for text in texts), key=lambda each: each.since_ms)
+        return sorted((Alert.from_json(text) for text in texts), key=lambda alert: alert.since_ms)
 
     def notify_due(self) -> list[Alert]:
         """Record changes for the alerts that have lasted long enough, and return these alerts."""
@@ -107,7 +99,7 @@ class Alerts:
         return [Alert.from_json(text) for text in texts]
 
     def restored(self) -> None:
-        """Nobody is told of what a backup says is open before somebody sees it again."""
+        """After a restore: notify the alerts of the backup only if they are found again."""
         found = cast("dict[str, str]", self._client.hgetall(self._keys.alerts))
         pipe = self._client.pipeline()
         pipe.delete(self._keys.alerts_not_notified)
@@ -116,7 +108,7 @@ class Alerts:
         pipe.execute()
 
     def may_check(self) -> bool:
-        """Whether nobody looked for what piles up within the last minute; then we do."""
+        """Whether no worker checked for backlogs within the last minute; then this one does."""
         return bool(self._client.set(self._keys.alert_check, "1", nx=True, px=_CHECK_MS))
 
     def changes(self, most: int = 100) -> list[AlertChange]:
@@ -126,9 +118,6 @@ class Alerts:
             self._client.xrevrange(self._keys.alert_changes, count=most),
         )
         return [_change(id_, fields) for id_, fields in found]
-
-    def _block(self) -> list[str]:
-        return [self._keys.alerts, self._keys.alerts_not_notified, self._keys.alert_changes]
 
 
 def _change(id_: str, fields: Mapping[str, Any]) -> AlertChange:

@@ -7,12 +7,9 @@ import json
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-import redis
-
 from worker.core.service.outcome import Outcome
 from worker.store.commits import feed_of
-from worker.store.keys import Keys
-from worker.store.scripts import Scripts
+from worker.store.scripts import StorePart
 
 CHECK_MS: Final = 120_000
 """For so long they belong to the worker that took them: reading a router takes less."""
@@ -32,13 +29,8 @@ class Taken(NamedTuple):
     services: list[AwaitingService]
 
 
-class AwaitingDevice:
+class AwaitingDevice(StorePart):
     """The list of these services."""
-
-    def __init__(self, client: redis.Redis, scripts: Scripts, keys: Keys) -> None:
-        self._client = client
-        self._scripts = scripts
-        self._keys = keys
 
     def take(self, most: int) -> Taken:
         """Take those that are due, for `CHECK_MS`."""

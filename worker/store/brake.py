@@ -1,6 +1,6 @@
-"""What the brake holds, what people announced to it, and what they decide.
+"""The brake: what it holds, what people announce and decide.
 
-Counting and holding happen in the commit (`lua/_brake.lua`): nothing is held or let go between.
+Counting and holding happen in the commit (`lua/_brake.lua`), in one step with the record.
 """
 
 import json
@@ -8,25 +8,22 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple, cast
 
-import redis
-
 from worker.core.service.history import line_to_json
 from worker.core.storage_format import known_part
-from worker.store.keys import Keys
 from worker.store.records import new_work_version
-from worker.store.scripts import Scripts
+from worker.store.scripts import StorePart
 
 
 class HeldWorkItem(NamedTuple):
-    """One mark that the brake holds.
+    """One work item that the brake holds.
 
     Attributes:
         service_id: of the service.
         router: where its working entry would go away.
         scope: the limit that was passed: `router:NAME` or `source:URI`.
-        source: of the event that would take the entry away.
+        source: source of the event that would remove the entry.
         at_ms: since when.
-        text: as it is kept; whatever is said of the service changes it.
+        text: as it is stored; every commit of the service changes it.
     """
 
     service_id: str
@@ -44,7 +41,7 @@ class Announcement:
     Attributes:
         scope: whose: `router:NAME` or `source:URI`.
         services: how many.
-        used: of them came so far.
+        used: how many of them came so far.
         from_ms: from when on.
         until_ms: until when.
         by: who announced them.
@@ -60,28 +57,23 @@ class Announcement:
     reason: str = ""
 
 
-class Brake:
+class Brake(StorePart):
     """The store's side of `leasewire brake`."""
 
-    def __init__(self, client: redis.Redis, scripts: Scripts, keys: Keys) -> None:
-        self._client = client
-        self._scripts = scripts
-        self._keys = keys
-
     def held(self) -> list[HeldWorkItem]:
-        """All that is held, by hold, router and service."""
+        """All held work items, by scope, router and service."""
         raw = cast("dict[str, str]", self._client.hgetall(self._keys.braked))
         return sorted(_work_item(field, text) for field, text in raw.items())
 
     def approvals(self) -> dict[str, int]:
-        """How many marks each limit holds."""
+        """Scope -> how many work items it holds."""
         found: dict[str, int] = {}
         for work_item in self.held():
             found[work_item.scope] = found.get(work_item.scope, 0) + 1
         return found
 
     def held_at(self, router: str, service_ids: Collection[str]) -> dict[str, HeldWorkItem]:
-        """Those of the services whose marks are held at a router."""
+        """Those of the services whose work items are held at a router."""
         if not service_ids:
             return {}
         fields = [f"{service}@{router}" for service in service_ids]
@@ -92,7 +84,7 @@ class Brake:
         return {work_item.service_id: work_item for work_item in work_items}
 
     def approve(self, scope: str, work_items: Sequence[HeldWorkItem], by: str, now_ms: int) -> bool:
-        """Let all marks of a hold through.
+        """Approve all work items of a scope.
 
         Args:
             scope: the limit.
@@ -101,7 +93,7 @@ class Brake:
             now_ms: Redis's time.
 
         Returns:
-            False when the list has changed meanwhile: nothing is let through.
+            False when the list has changed meanwhile: nothing is approved.
         """
         kind, _, name = scope.partition(":")
         sources = {name} if kind == "source" else {work_item.source for work_item in work_items}
@@ -128,26 +120,26 @@ class Brake:
         return bool(self._scripts.run("approve_brake", json.dumps(order)))
 
     def note_rejected(self, scope: str, services: int, by: str, now_ms: int) -> None:
-        """Keep among the actions that a person rejected what a limit holds."""
+        """Record that a person rejected the work items of a scope."""
         action = {"at_ms": now_ms, "what": "brake rejected", "by": by, "scope": scope}
         self._note(action | {"services": services})
 
     def announce(self, announced: Announcement, now_ms: int) -> None:
-        """Announce losses; what was announced of the same source or router before ends."""
+        """Announce losses; replaces an earlier announcement of the same scope."""
         self._client.hset(self._keys.announced, announced.scope, json.dumps(asdict(announced)))
         action = {"at_ms": now_ms, "what": "brake announces", "by": announced.by}
         self._note(action | {"scope": announced.scope, "services": announced.services})
 
     def announced(self, now_ms: int) -> list[Announcement]:
-        """What is announced, and not over."""
+        """The announcements that are not over."""
         raw = cast("dict[str, str]", self._client.hgetall(self._keys.announced))
         found = sorted(
             (known_part(Announcement, json.loads(text)) for text in raw.values()), key=_by_scope
         )
-        over = [each.scope for each in found if each.until_ms <= now_ms]
+        over = [announced.scope for announced in found if announced.until_ms <= now_ms]
         if over:
             self._client.hdel(self._keys.announced, *over)
-        return [each for each in found if each.until_ms > now_ms]
+        return [announced for announced in found if announced.until_ms > now_ms]
 
     def _note(self, action: dict[str, object]) -> None:
         pipe = self._client.pipeline()

@@ -1,6 +1,6 @@
-"""Canaries: a message through each queue now and then, so that silence is seen on a quiet day.
+"""Canaries: regular messages through each queue, which show that its workers take messages.
 
-Who sends one is the sweep of whichever worker comes first; who runs it says that it arrived.
+The sweep of any worker sends them; the worker that takes one reports it.
 """
 
 from typing import Final, cast
@@ -16,16 +16,16 @@ EVERY_MS: Final = 10_000
 
 
 class Canaries:
-    """One is under way in each queue at the most."""
+    """At most one canary is under way in each queue."""
 
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
         self._client = client
         self._keys = keys
 
     def to_send(self) -> list[str] | None:
-        """The queues into which one is to be put now, noted as under way; None: it is too early.
+        """The queues that need a canary now, noted as under way; None: it is too early.
 
-        One that is under way is sent again only when its queue is empty: its message was lost.
+        A canary that is under way is sent again only if its queue is empty: it was lost.
         """
         if not self._client.set(self._keys.canary_claim, "1", nx=True, px=EVERY_MS):
             return None
@@ -37,11 +37,11 @@ class Canaries:
         return found
 
     def arrived(self, queue: str) -> None:
-        """A worker of this queue took it."""
+        """A worker of this queue took its canary."""
         self._client.hdel(self._keys.canaries, queue)
 
     def waiting_ms(self) -> dict[str, int]:
-        """How long each that is under way has been so.
+        """Queue -> for how long its canary has been under way.
 
         `bulk` is served only while `events` is empty: until then its canary is not counted.
         """

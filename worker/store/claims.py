@@ -1,4 +1,4 @@
-"""Claims as people look at them and move them; commits and passes ask for theirs by themselves."""
+"""Claims, as people show and move them. Commits and passes request theirs by scripts."""
 
 import json
 from collections.abc import Collection, Sequence
@@ -8,9 +8,8 @@ import redis
 
 from worker.core.entry.entry import Claim
 from worker.core.service.history import line_to_json
-from worker.store.keys import Keys
 from worker.store.records import Stored, new_work_version
-from worker.store.scripts import Scripts
+from worker.store.scripts import StorePart
 
 
 class HeldClaim(NamedTuple):
@@ -34,7 +33,7 @@ class HeldClaim(NamedTuple):
 
 
 class Moved(NamedTuple):
-    """What came of a move: done, or who else refuses, or that all has changed since it was read."""
+    """The result of a move: moved, refused by other holders, or changed since it was read."""
 
     moved: bool
     refused: list[tuple[str, str]]
@@ -42,24 +41,19 @@ class Moved(NamedTuple):
 
 
 def waiting_for(client: redis.Redis, waiters: str, claims: Sequence[str]) -> dict[str, list[str]]:
-    """Who waits for each of these claims; `waiters`: key of the router's set of them."""
+    """Claim key -> services that wait for it; `waiters`: the key of the router's waiters."""
     pipe = client.pipeline(transaction=False)
     for claim in claims:
         pipe.zrangebylex(waiters, f"[k|{claim}|", f"(k|{claim}}}")
     found = zip(claims, pipe.execute(), strict=True)
-    return {claim: [each.rpartition("|")[2] for each in members] for claim, members in found}
+    return {claim: [member.rpartition("|")[2] for member in members] for claim, members in found}
 
 
-class Claims:
-    """Reads of all routers' claims, and the one change that a person may make."""
-
-    def __init__(self, client: redis.Redis, scripts: Scripts, keys: Keys) -> None:
-        self._client = client
-        self._scripts = scripts
-        self._keys = keys
+class Claims(StorePart):
+    """Reads the claims of routers, and makes the one change that a person may ask for."""
 
     def at(self, router: str, keys: Collection[str] | None = None) -> list[HeldClaim]:
-        """The claims at a router, by key; only those of the given keys, if any are given."""
+        """The claims at a router in the order of their keys; `keys`: only these."""
         block = self._keys.router(router)
         held = self._table(block.claims, keys)
         waiters = waiting_for(self._client, block.waiters, sorted(held))
@@ -72,10 +66,10 @@ class Claims:
     def move(
         self, claim: HeldClaim, to: Stored, wants: Collection[Claim], *, by: str, at_ms: int
     ) -> Moved:
-        """Give a claim to another service, with all else that it wants, or change nothing.
+        """Move a claim to another service, with all else that it wants, or change nothing.
 
         Args:
-            claim: as it was read; its holder waits for it from now on.
+            claim: as it was read; its holder then waits for it.
             to: record of the service that gets it.
             wants: all that this service wants at the router.
             by: who does this.

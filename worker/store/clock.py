@@ -1,4 +1,4 @@
-"""What the store does when Redis's clock is set back: its moments were noted by the former one."""
+"""Corrects the stored times after Redis's clock was set back."""
 
 import json
 from typing import Final
@@ -10,7 +10,7 @@ from worker.store.schedule import RELEASE_MS
 from worker.store.scripts import Scripts
 
 _LONGEST_FLAG_MS: Final = 60_000
-"""Of those that say that something is done once a minute, or by one worker."""
+"""Longest life of flags that limit a task to once a minute or to one worker."""
 
 
 class Clock:
@@ -21,7 +21,7 @@ class Clock:
         self._lock_ms = lock_ms
 
     def set_back(self, from_ms: int) -> bool:
-        """Go on with all work as if no time had gone by since the last sweep.
+        """Correct all times as if none had passed since the last sweep.
 
         Args:
             from_ms: what the clock showed then, as the sweep found it.
@@ -35,7 +35,7 @@ class Clock:
             "release_ms": RELEASE_MS,
             "canaries_ms": CANARIES_MS,
             "flag_ms": _LONGEST_FLAG_MS,
-            # what a worker has is its own for so long
+            # for so long taken events belong to a worker
             "lanes": [[lane, names.NOTIFIED_LIFETIME_MS, WORK_MS] for lane in names.LANES],
         }
         return bool(self._scripts.run("set_back", json.dumps(order)))

@@ -1,4 +1,4 @@
-"""Conflicts of events that nothing newer has settled yet, by source."""
+"""Revision conflicts that no newer event has settled yet, by source."""
 
 from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
@@ -11,16 +11,16 @@ from worker.store.keys import Keys
 from worker.store.records import Records
 
 LOOKED_AT: Final = 2_000
-"""Of a source in one look: those behind them are looked at when these are settled."""
+"""Conflicts of a source that one check reads: the others follow when these are settled."""
 MOST: Final = 10_000
-"""Conflicts that are kept of a source."""
+"""Conflicts of a source that are kept."""
 _COMES_MS: Final = 600_000
-"""A conflict is noted before its commit: a service without a record may get one until then."""
+"""A conflict is stored before its commit: for so long a record may still come."""
 _PAGE: Final = 500
 
 
 class Conflicts:
-    """One hash a source: each conflict, and when it was noted."""
+    """Keeps a hash for each source: conflict -> when it was stored."""
 
     def __init__(self, client: redis.Redis, keys: Keys, records: Records) -> None:
         self._client = client
@@ -28,12 +28,14 @@ class Conflicts:
         self._records = records
 
     def note(self, source: str, conflicts: Collection[Conflict], now_ms: int) -> None:
-        """Keep what is about to be committed; one that is never committed goes by itself.
+        """Store conflicts before their commit; those that are never committed go by themselves.
 
-        Of a source that never counts up the first ones say enough.
+        Of a source that never counts up the first ones are enough.
         """
         room = MOST - self._client.hlen(self._keys.conflicts(source))
-        noted: dict[Any, Any] = {each.to_json(): now_ms for each in islice(conflicts, max(room, 0))}
+        noted: dict[Any, Any] = {
+            found.to_json(): now_ms for found in islice(conflicts, max(room, 0))
+        }
         if not noted:
             return
         pipe = self._client.pipeline()
@@ -42,7 +44,7 @@ class Conflicts:
         pipe.execute()
 
     def open(self, now_ms: int) -> Iterator[tuple[str, int, Sequence[Conflict]]]:
-        """Of each source that has any: its name, how many, and the first; settled ones go."""
+        """Of each source: its name, number of conflicts, and the first; drops settled ones."""
         sources = cast("set[str]", self._client.smembers(self._keys.conflict_sources))
         for source in sorted(sources):
             left = self._left(source, now_ms)
@@ -58,7 +60,7 @@ class Conflicts:
         key = self._keys.conflicts(source)
         entries = cast("Iterator[tuple[str, str]]", self._client.hscan_iter(key, count=_PAGE))
         noted = {Conflict.from_json(text): int(at) for text, at in islice(entries, LOOKED_AT)}
-        # Of what cannot be read here a worker of the version that wrote it sees whether it is over.
+        # Records that cannot be read here are checked by workers of the version that wrote them.
         stored = self._records.readable(sorted({each.service_id for each in noted}))
         left: list[Conflict] = []
         settled: list[Conflict] = []

@@ -1,29 +1,21 @@
-"""Dead letters as people deal with them, and what they did."""
+"""Dead letters, and what people did with them."""
 
 import json
 from collections.abc import Iterator
 from typing import Any, Final, cast
 
-import redis
-
 from worker.core.service.history import line_to_json
 from worker.core.service.outcome import DeadLetter
-from worker.store.keys import Keys
-from worker.store.scripts import Scripts
+from worker.store.scripts import StorePart
 
 _PAGE: Final = 200
 
 
-class Letters:
-    """Reads a page at a time; takes one away in one step."""
-
-    def __init__(self, client: redis.Redis, scripts: Scripts, keys: Keys) -> None:
-        self._client = client
-        self._scripts = scripts
-        self._keys = keys
+class Letters(StorePart):
+    """Reads dead letters by pages, and settles one in one step."""
 
     def all(self) -> Iterator[DeadLetter]:
-        """Every dead letter, the oldest first. What is dealt with meanwhile is left out."""
+        """Every dead letter, the oldest first, without those that are settled meanwhile."""
         ids = cast("list[str]", self._client.zrange(self._keys.dead_letters_by_time, 0, -1))
         for start in range(0, len(ids), _PAGE):
             page = ids[start : start + _PAGE]
@@ -34,7 +26,7 @@ class Letters:
     def settle(
         self, dead_letter: DeadLetter, what: str, by: str, at_ms: int, **more: object
     ) -> bool:
-        """Take a letter away that was dealt with, and note who did what, in one step.
+        """Settle a dead letter: remove it, and record who did what, in one step.
 
         Args:
             dead_letter: as it was read.
@@ -44,7 +36,7 @@ class Letters:
             more: further fields of the service's history line.
 
         Returns:
-            False when it is gone or another one by now: a failure that came after it stays.
+            False when it is gone or was replaced by a later failure, which stays.
         """
         line = {"by": by, "dead_letter": dead_letter.id, "reason": dead_letter.reason} | more
         action = {"at_ms": at_ms, "what": what} | line | {"service": dead_letter.service_id}
@@ -58,7 +50,7 @@ class Letters:
         )
 
     def gone(self) -> dict[str, int]:
-        """Group (`source|reason`) -> how many letters went for newer ones."""
+        """Group (`source|reason`) -> how many dead letters were dropped for newer ones."""
         raw = cast("dict[str, str]", self._client.hgetall(self._keys.dead_letters_gone))
         return {group: int(count) for group, count in raw.items()}
 

@@ -1,17 +1,11 @@
-"""The outcome feeds: what was said of the events of sources, for whoever wants to follow.
-
-Items are appended by the scripts that say something of events (`lua/_feed.lua`); here they are
-read.
-"""
+"""Reads the outcome feeds of sources. Scripts append to them (`lua/_feed.lua`)."""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple, cast
 
-import redis
-
 from worker.core.service.outcome import Outcome
-from worker.store.keys import UNKNOWN_SOURCES, Keys, feed_name
-from worker.store.scripts import Scripts
+from worker.store.keys import UNKNOWN_SOURCES, feed_name
+from worker.store.scripts import StorePart
 
 KEPT_MS: Final = 30 * 86_400_000
 START: Final = "0-0"
@@ -19,34 +13,29 @@ START: Final = "0-0"
 
 
 class CursorTooOldError(Exception):
-    """What came after the cursor is not kept any more."""
+    """Items after the cursor were dropped."""
 
 
 class FeedItem(NamedTuple):
-    """One thing that was said; `id` is later in the order of ids than all that was said before."""
+    """An outcome; its `id` comes after the ids of all earlier items."""
 
     id: str
     outcome: Outcome
 
 
 class FeedPage(NamedTuple):
-    """Some items in order; `cursor` stands after them: give it to read on. `more`: now, at once."""
+    """Items in order; `cursor`: to read on; `more`: there are more items now."""
 
     items: list[FeedItem]
     cursor: str
     more: bool
 
 
-class Feed:
+class Feed(StorePart):
     """Reads the feeds of sources as if they were one."""
 
-    def __init__(self, client: redis.Redis, scripts: Scripts, keys: Keys) -> None:
-        self._client = client
-        self._scripts = scripts
-        self._keys = keys
-
     def last(self) -> str:
-        """The cursor after everything that was said so far, whoever's."""
+        """The cursor after the last item of all feeds."""
         return cast("str | None", self._client.get(self._keys.feed_last)) or START
 
     def read(
@@ -60,17 +49,17 @@ class Feed:
         """Read on.
 
         Args:
-            sources: of whose events.
-            cursor: after which; None: from the oldest item that is kept.
-            most: items; at least one.
-            unknown_sources: nobody knows some of the sources: what was refused for it is read too.
+            sources: the sources.
+            cursor: read after it; None: from the oldest item.
+            most: limit of items; at least one.
+            unknown_sources: some of the sources are unknown: read their rejections too.
 
         Raises:
-            CursorTooOldError: some items after the cursor are gone; with `unknown_sources` they
-                may have been another one's.
+            CursorTooOldError: items after the cursor were dropped; with `unknown_sources` they may
+                have been of other sources.
         """
         page = self._page(sources, cursor, most, unknown_sources=unknown_sources)
-        while page.more and not page.items:  # all were of other strangers
+        while page.more and not page.items:  # all were of other unknown sources
             page = self._page(sources, page.cursor, most, unknown_sources=unknown_sources)
         return page
 
@@ -85,7 +74,7 @@ class Feed:
         if unknown_sources:
             feeds.append(self._keys.feed(UNKNOWN_SOURCES))
         after = cursor or START
-        # In one step: nothing goes between the look at what went and the reading.
+        # In one step, so that no item is dropped between the check and the read.
         pipe = self._client.pipeline(transaction=True)
         pipe.get(self._keys.feed_last)
         pipe.hmget(self._keys.feed_gone, feeds)
@@ -105,15 +94,15 @@ class Feed:
         ours = [i for i in found[:most] if not unknown_sources or i.outcome.event.source in sources]
         if len(found) > most:
             return FeedPage(ours, found[most - 1].id, more=True)
-        # Not the last item's: the cursor of a source that is quiet must not grow old.
+        # Not the last item's id: the cursor of a quiet source must not grow old.
         return FeedPage(ours, max(last or START, after, key=position), more=False)
 
     def trim(self, now_ms: int) -> None:
-        """Let the items go that are too old."""
+        """Drop items that are too old."""
         self._scripts.run("trim_feeds", now_ms - KEPT_MS)
 
 
 def position(cursor: str) -> tuple[int, int]:
-    """By this cursors and ids are ordered."""
+    """The order of cursors and ids."""
     ms, _, sequence = cursor.partition("-")
     return int(ms), int(sequence)

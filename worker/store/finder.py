@@ -16,7 +16,7 @@ from worker.store.keys import Keys
 from worker.store.views import key_pages
 
 JOURNAL_LOOKED_THROUGH: Final = 50_000
-"""Entries of a journal at the most: behind a backlog as long, nobody asks of one event."""
+"""Limit of journal entries: behind a longer backlog nobody asks for one event."""
 _PAGE: Final = 1_000
 
 
@@ -50,9 +50,9 @@ class Finder:
         }
 
     def services_naming(self, text: str) -> list[str]:
-        """The services whose record has a value, or a row last written, of that very text.
+        """The services whose record has exactly this value, or a row with it.
 
-        Looks through all records: about a second for a hundred thousand.
+        Reads all records: about a second for a hundred thousand.
         """
         prefix, value, found = self._keys.record(""), json.dumps(text), []
         for page in key_pages(self._client, prefix, _PAGE):
@@ -65,7 +65,7 @@ class Finder:
         return sorted(found)
 
     def journaled_naming(self, text: str) -> list[tuple[str, Journaled]]:
-        """Events in a journal that name it, with their service; a MAC in whichever spelling."""
+        """Events in a journal that name it, with their service; a MAC in any spelling."""
         found = []
         for lane in names.LANES:
             due = names.journal_due(self._keys.prefix, lane)
@@ -85,7 +85,7 @@ class Finder:
     def dead_letters_naming(
         self, text: str, dead_letters: Sequence[DeadLetter]
     ) -> list[DeadLetter]:
-        """Those of dead letters that name it."""
+        """The dead letters that name it."""
         return [
             dead_letter
             for dead_letter in dead_letters
@@ -101,7 +101,7 @@ class Finder:
 
 def _event_naming(text: str, body: str) -> dict[str, Any] | None:
     """The event in a text, if one of its values is this one; a MAC counts in any spelling."""
-    lower = body.lower()  # of a long journal each is looked at: what is no match must cost little
+    lower = body.lower()  # every event of a long journal is checked: a mismatch must be cheap
     if text not in body and not any(each in lower for each in _mac_spellings(text)):
         return None
     try:
@@ -125,7 +125,7 @@ def _names(text: str, value: object) -> bool:
 
 @cache
 def _mac_spellings(text: str) -> tuple[str, ...]:
-    """How the contract lets a MAC be written, in lower case; none for what is no MAC."""
+    """The spellings of a MAC that the contract allows, in lower case; none if it is no MAC."""
     if _as_mac(text) != text:
         return ()
     digits = text.replace(":", "").lower()

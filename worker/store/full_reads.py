@@ -8,13 +8,10 @@ from collections.abc import Collection, Sequence
 from typing import Any, Final, NamedTuple, cast
 from zlib import crc32
 
-import redis
-
 from worker.core.rows.pools import PoolUse
 from worker.core.storage_format import known_part
-from worker.store.keys import Keys
 from worker.store.router_admin import Action
-from worker.store.scripts import Scripts
+from worker.store.scripts import StorePart
 
 KEPT_S: Final = 40 * 86_400
 APPROVED_MS: Final = 6 * 3_600_000
@@ -38,13 +35,8 @@ class Report(NamedTuple):
     document: dict[str, Any]
 
 
-class FullReads:
+class FullReads(StorePart):
     """One hash a router, and an index of when each is to be reported on next."""
-
-    def __init__(self, client: redis.Redis, scripts: Scripts, keys: Keys) -> None:
-        self._client = client
-        self._scripts = scripts
-        self._keys = keys
 
     def rows_checked(self, router: str, now_ms: int, uptime_s: int | None) -> None:
         """Nothing speaks against writing to the router; an approval to rebuild it is used up."""

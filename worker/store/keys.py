@@ -21,40 +21,39 @@ Stream = Annotated[str, "stream"]
 _T = TypeVar("_T")
 
 SEEN_PERIOD_S = 8 * 86_400
-"""Event ids are remembered by periods of eight days; five periods cover more than 31 days.
+"""Event ids are remembered by periods of eight days (as in `lua/_services.lua`).
 
-`lua/_services.lua` has it too.
+Five periods cover more than 31 days.
 """
 SEEN_PERIODS = 5
 UNKNOWN_SOURCES = "unknown_sources"
-"""The feed of all sources that nobody knows."""
+"""The feed of all unknown sources."""
 DEAD_LETTERS_MOST = 1000
-"""Of one group of dead letters; `lua/_dead_letters.lua` has it too."""
+"""Limit of one group of dead letters (as in `lua/_dead_letters.lua`)."""
 
 
 class RouterKeys(NamedTuple):
     """The keys of one router.
 
     Attributes:
-        due: service -> priority * 10^13 + due (ms): the work items in the order to take.
+        due: service -> priority * 10^13 + due (ms): the work items in their order.
         work_items: service -> work version; each new reason to check the service renews it.
-        lock: with a time limit: id of the pass that has the router.
-        notified: with a time limit: `1` a message is pending, `circuit_open` must not be notified,
+        lock: with a time limit: lock id of the pass that works on the router.
+        notified: with a time limit: `1` a message is pending, `circuit_open` nobody is notified,
             `bulk` a bulk pass waits for its turn.
-        inflight: service -> `lock id|second check (ms)|leases added`: writes that may be under way,
-            as `lua/_in_flight.lua` has it.
-        claims: claim key -> {scope: [service, held]} as JSON.
+        inflight: service -> `lock id|second check (ms)|leases added` (`lua/_in_flight.lua`).
+        claims: claim key -> {scope: [service, 1 held | 0 vacating]} as JSON.
         held: service -> [[claim key, scope], …] as JSON: its claims, held or vacating.
-        waiters: by name: who waits for which claim (`lua/_claims.lua`); what it wants.
-        services: services of which a row may exist here.
-        waiting: service -> {reason, detail, since} as JSON: why it is not in sync.
-        state: {state, since, …} as JSON; absent while all is well.
-        lost: service -> when it lost its working entry (ms). Lives two hours.
-        lost_by: service -> source of the event that took its entry, while it may be held for it.
-            Lives two hours.
-        memory: what passes remember of what a router lacks, and of services to suspect. Lives a
-            week from its last change.
-        full_read: when it booted, an approved rebuild, the last report, its pools. Lives 40 days.
+        waiters: by name: who waits for which claim, and what a service waits for
+            (`lua/_claims.lua`).
+        services: services that may have a row here.
+        waiting: service -> {reason, detail, since_ms} as JSON: why it is not in sync.
+        state: {state, since_ms, …} as JSON; absent while all is well.
+        lost: service -> when it lost its working entry (ms). Two hours.
+        lost_by: service -> source of the event that took its entry, while it may be held for that.
+            Two hours.
+        memory: missing prerequisites and suspects of passes. A week from the last change.
+        full_read: time of boot, an approved rebuild, the last report, its pools. 40 days.
     """
 
     due: SortedSet
@@ -75,16 +74,16 @@ class RouterKeys(NamedTuple):
 
 
 class FleetKeys(NamedTuple):
-    """What people said of routers. Lifetime: none but that of the routers; `retire` forgets one.
+    """What people set for routers. No time limit; retiring a router removes it.
 
     Attributes:
-        policies: router -> `digest|[policy, by, when (ms)]`: the policy that was applied.
-        paused: router -> {by, reason, at_ms} as JSON: nothing is written to it.
-        aliases: former name -> the router's name now: events may still say the former one.
+        policies: router -> `digest|[policy, by, when (ms)]`: the applied policy.
+        paused: router -> {by, reason, at_ms} as JSON.
+        aliases: former name -> the router's name now: events may still use the former one.
         serials: router -> serial number or system id that is bound to its name.
-        serials_seen: router -> the one that was seen last.
+        serials_seen: router -> the serial that was seen last.
         serial_names: serial -> [router, …] as JSON: where it is bound or was seen last.
-        full_reads: router -> when (ms) its whole table was last looked through for orphans.
+        full_reads: router -> when its last full read was made (ms).
         actions: the last 500 actions of people on routers, newest first, as JSON.
     """
 
@@ -99,13 +98,7 @@ class FleetKeys(NamedTuple):
 
 
 class ReportKeys(NamedTuple):
-    """Whose reports are to be made.
-
-    Attributes:
-        check: with a time limit of seconds: one check at a time.
-        due: router -> when its next report is due (ms).
-        asked: routers of which a pass is to make a report.
-    """
+    """Drift reports: the lock of a check, router -> when it is due (ms), routers asked for."""
 
     check: String
     due: SortedSet
@@ -113,7 +106,7 @@ class ReportKeys(NamedTuple):
 
 
 class JournalKeys(NamedTuple):
-    """A lane's journal, as `contracts/names.py` tells it, and its Celery queue."""
+    """A lane's journal (see `contracts/names.py`) and its Celery queue."""
 
     body: Hash
     due: SortedSet
@@ -122,29 +115,24 @@ class JournalKeys(NamedTuple):
 
 
 class LossKeys(NamedTuple):
-    """What a source took away: `service@router` -> when (ms). Live two hours from the last one.
-
-    Attributes:
-        lost: entries that went.
-        suspended: those that were suspended.
-    """
+    """Losses by a source, `service@router` -> when (ms): entries lost, and suspended. Two hours."""
 
     lost: SortedSet
     suspended: SortedSet
 
 
 def _named(kind: type[_T], base: str) -> _T:
-    """A tuple of keys that are called as its fields are."""
+    """A tuple of keys with the names of its fields."""
     return kind(*(base + field.replace("_", "-") for field in kind._fields))  # type: ignore[attr-defined]
 
 
 def feed_name(source: str, *, bulk: bool) -> str:
-    """The feed of a source: of its live events, or of those in bulk."""
+    """The feed of a source: of its live or of its bulk events."""
     return f"{'bulk' if bulk else 'live'}:{source}"
 
 
 def periods(now_ms: int) -> range:
-    """Those in which event ids of the last 31 days may be, the latest first.
+    """The periods that may have event ids of the last 31 days, the latest first.
 
     The first is yet to come: Redis's clock may have been set back.
     """
@@ -191,81 +179,61 @@ class Keys:
     installation = Key("string", "installation")
     """The installation's id, which must agree with the inventory's."""
     routers_due = Key("zset", "routers:due")
-    """Router -> when the sweep must look at it next (ms)."""
+    """Router -> when the sweep checks it next (ms)."""
     attempts = Key("hash", "attempts")
-    """Event key -> how often its folding was begun; its commit deletes it."""
+    """Event key -> attempts to fold it; its commit deletes it."""
     attempts_left = Key("hash", "attempts:left")
-    """Event key -> since when (ms) it is in `attempts` and in no journal.
-
-    A day later both go.
-    """
+    """Event key -> since when (ms) it is in `attempts` but in no journal; a day later both go."""
     counters = Key("hash", "counters")
     """What happened -> how often; never reset."""
     dead_letters = Key("hash", "dead")
-    """Id -> dead letter as JSON; lives until a person deals with it.
-
-    Of events the newest of a source and reason are kept: see `dead_letters`.
-    """
+    """Id -> dead letter as JSON; until a person settles it, of each group the newest."""
     dead_letters_by_time = Key("zset", "dead:by-time")
     """Id -> when (ms)."""
     dead_letters_of = KeyByName("zset", "dead:of:")
-    """Id -> when (microseconds, or one more than the last), of a group's letters.
+    """Id -> when (microseconds, or one more than the last) of the dead letters of a group.
 
-    At most 1,000 and 2 MB, or 4 MB of small ones, the newest. A group is `source|reason`;
-    sources that nobody knows are one.
+    The newest 1,000, of at most 2 MB, or 4 MB of small ones. A group is `source|reason`; unknown
+    sources are one source.
     """
     dead_letters_gone = Key("hash", "dead:gone")
-    """Group -> how many letters went for newer ones, until all of it is dealt with."""
+    """Group -> how many dead letters were dropped for newer ones, until the group is settled."""
     refused = KeyByName("hash", "refused:")
-    """Event key -> the word on a refused event of a source: the newest 1,000 or so.
-
-    Lives a day from the last one. Of sources that nobody knows (empty) there is one.
-    """
+    """Event key -> outcome of a refused event of a source (empty: unknown). A day, the newest."""
     refused_sources = Key("set", "refused")
-    """Sources of which events were refused. Lives a day from the last one."""
+    """Sources of which events were refused. A day from the last one."""
     actions = Key("list", "actions")
     """The last 500 actions of people on dead letters and claims, newest first."""
     braked = Key("hash", "brake:held")
-    """`service@router` -> {hold, source, at_ms, stamp, priority} as JSON.
-
-    What the brake holds until a person decides, or nothing is to go away any more.
-    """
+    """`service@router` -> {scope, source, at_ms, work_version, priority} as JSON: held work."""
     announced = Key("hash", "brake:announced")
-    """Hold -> losses that a person announced, as JSON; each until its time is over."""
+    """Scope -> losses that a person announced, as JSON; each until its time is over."""
     alerts = Key("hash", "alerts")
-    """`kind|subject` -> alert as JSON: what is wrong now; its end deletes it."""
+    """`kind|subject` -> open alert as JSON."""
     alerts_not_notified = Key("zset", "alerts:not-notified")
-    """`kind|subject` -> when the open alert is told (ms), if it lasts."""
+    """`kind|subject` -> when the open alert is notified (ms), if it lasts."""
     alert_changes = Key("stream", "alerts:changes")
-    """What somebody is told of; about the last 10,000."""
+    """Begun and ended alerts for targets; about the last 10,000."""
     alert_check = Key("string", "alerts:check")
-    """With a time limit of a minute: somebody looked for what piles up."""
+    """A minute: one worker checks for what piles up."""
     alert_mutes = Key("hash", "alerts:mutes")
-    """`kind|subject` -> who wants to hear nothing of it, and until when, as JSON."""
+    """`kind|subject` -> who muted it, and until when, as JSON."""
     notifications = Key("string", "alerts:notifier")
-    """With a time limit of a minute: who tells people of alerts."""
+    """A minute: the worker that notifies people of alerts."""
     watched = KeyByName("string", "alerts:watched:")
-    """With a time limit: the dynamic leases of a router were looked at lately."""
+    """With a time limit: the dynamic leases of a router were checked lately."""
     notified = KeyByName("hash", "alerts:notified:")
-    """`kind|subject` -> when a target was told of that alert, as JSON.
-
-    `through|kind|subject`: it is told through its root, or waits for that.
-
-    An entry goes when the alert is over, an hour after it was told at the earliest.
-    """
+    """`kind|subject` -> when a target was notified of it, `through|…`: by its root; as JSON."""
     canaries = Key("hash", "canaries")
-    """Queue -> when a canary was put in that nobody took yet (ms); taking it deletes."""
+    """Queue -> when a canary was put in (ms); the worker that takes it deletes it."""
     canary_claim = Key("string", "canaries:claim")
     """With a time limit: one round of canaries at a time."""
     take = KeyByName("string", "take:")
-    """With a time limit: until when (ms) what one take of a journal took is its own."""
+    """With a time limit: until when (ms) the events of one take belong to it."""
     sweep = Key("string", "sweep")
-    """When somebody swept last (ms): one sweep at a time, and Redis's clock goes on."""
+    """Time of the last sweep (ms): one sweep at a time, and a check that the clock goes on."""
     schedule = Key("zset", "schedule")
-    """Service -> when its next scheduled event takes effect (ms).
-
-    The events themselves are in the records; each commit that changes them sets this too.
-    """
+    """Service -> when its next scheduled event takes effect (ms); the records have the events."""
 
     @property
     def reports(self) -> ReportKeys:
@@ -274,27 +242,24 @@ class Keys:
         return ReportKeys(check=base + ":check", due=base, asked=base + ":asked")
 
     maintenance = Key("string", "maintenance")
-    """With a time limit of a minute: one upkeep a minute."""
+    """A minute: one round of maintenance a minute."""
     samples = Key("list", "samples")
     """The memory used in the last six hours, newest first, 72 samples as JSON."""
     tombstones = Key("zset", "tombstones")
     """Cancelled service -> its last change (ms); 400 days later both go."""
     purged = Key("zset", "purged")
-    """SHA-256 of a service's id -> when it was purged (ms); kept 400 days.
-
-    So it can be said that a known id was erased, and nothing else.
-    """
+    """SHA-256 of a service's id -> when it was purged (ms); 400 days. It tells nothing else."""
     workers = Key("zset", "workers")
     """Worker -> its last sign of life (ms); a day later it is forgotten."""
     inventory_of = KeyByName("string", "inventory:")
-    """When a worker read the inventory that it has (ms). Lives a minute."""
+    """When a worker read its inventory (ms). A minute."""
     sign = KeyByName("string", "sign:")
-    """Number of the last sign of life that a worker's process gave. Lives a day."""
+    """Number of the last sign of life of a worker's process. A day."""
     unacked = Key("hash", "unacked")
-    """Celery's messages that workers took and have not ended. Only its length is read."""
+    """Celery's messages that workers took and have not finished. Only its length is read."""
 
     def queue(self, name: str) -> List:
-        """List: Celery's messages of a queue that nobody has taken yet."""
+        """List: Celery's messages of a queue that no worker has taken yet."""
         return names.queue_key(self.prefix, name)
 
     def journal(self, lane: names.Lane) -> JournalKeys:
@@ -307,22 +272,13 @@ class Keys:
         )
 
     seen = KeyByName("hash", "seen:")
-    """Short event key -> `short content hash|service`: where the word on it is.
-
-    Lives 40 days from its first entry.
-    """
+    """Short event key -> `short content hash|service`. 40 days from its first entry."""
     scheduled = Key("hash", "scheduled")
-    """Key of an event that waits for its time -> its service."""
+    """Key of a scheduled event -> its service."""
     beside = KeyByName("hash", "beside:")
-    """Event key -> the word on an event of no service that is kept: parts of manifests.
-
-    Lives 40 days from its first entry.
-    """
+    """Event key -> outcome of an event without a service: manifests. 40 days from the first."""
     brief = KeyByName("hash", "brief:")
-    """Event key -> the word on an event that is none of the last of its service.
-
-    It changed nothing, or many came after it. Lives three hours.
-    """
+    """Event key -> outcome of an event that its service does not list. Three hours."""
 
     def seen_at(self, now_s: int) -> Hash:
         """`seen` of the period of a moment."""
@@ -330,81 +286,58 @@ class Keys:
 
     @property
     def fleet(self) -> FleetKeys:
-        """What people said of routers."""
+        """What people set for routers."""
         return _named(FleetKeys, f"{self.prefix}routers:")
 
     manifests = Key("zset", "manifests")
-    """Manifest of which parts are missing -> until when they may come (ms).
-
-    A name is `source|manifest id|hash`: of what all parts of one attempt have in common.
-    """
+    """`source|manifest id|hash of one attempt` -> until when its missing parts may come (ms)."""
     manifest = KeyByName("hash", "manifest:")
-    """Number of a part -> what it lists, as JSON. Lives three hours."""
+    """Number of a part -> its services, as JSON. Three hours."""
     imported = KeyByName("string", "import:")
-    """An imported file as JSON, by the SHA-256 of its content. Lives 40 days."""
+    """An imported file as JSON, by the SHA-256 of its content. 40 days."""
 
     # One a source.
 
     sources_known = Key("zset", "sources:known")
-    """Source -> when a living worker last had it in its inventory (ms).
-
-    Bounded by the inventories; what nobody says for 15 s goes.
-    """
+    """Source -> when a living worker last had it in its inventory (ms); 15 s later it goes."""
     conflict_sources = Key("set", "conflicts")
-    """Sources of which two events of one rank ever said different things."""
+    """Sources with revision conflicts, now or earlier."""
     conflicts = KeyByName("hash", "conflicts:")
-    """A conflict as JSON -> when it was noted (ms).
-
-    It goes when something newer was said of all that it is about, or a person dismisses it.
-    """
+    """A conflict as JSON -> when it was noted (ms), until newer events or a person settle it."""
     source = KeyByName("hash", "source:")
-    """What came of a source's events, and how many services it owns that live.
-
-    No time limit: sources are few.
-    """
+    """Counters of a source's events, and of the living services that it owns. No time limit."""
 
     def losses(self, source: str) -> LossKeys:
-        """What a source took away."""
+        """The losses by a source."""
         return _named(LossKeys, f"{self.prefix}brake:source:{source}:")
 
     # One a service.
 
     record = KeyByName("string", "record:")
-    """All we know of a service, and a line for each of its last events, newest first.
+    """A service: `generation|JSON` (a random number), then lines of an event's key and outcome.
 
-    `generation|JSON` (the first a random number), then lines of an event's key and the word on
-    it: 20, and those of which the last word is not said yet (`lua/_services.lua`). No time
-    limit: a cancelled service goes 400 days after its last change, and its history with it.
+    The newest 20 events and all that are open (`lua/_services.lua`). A cancelled service goes 400
+    days after its last change, and its history with it.
     """
     history = KeyByName("list", "history:")
-    """The last 50 things that happened to a service, newest first, as JSON."""
+    """The last 50 lines of a service's history, newest first, as JSON."""
 
     # The outcome feeds.
 
     feed_last = Key("string", "feed:last")
     """The last id in any feed, `ms-sequence`. No time limit: ids go up for ever."""
     feed_gone = Key("hash", "feed:gone")
-    """Key of a feed -> the last id that was let go there; `0-0`: none yet.
-
-    No time limit: a reader must be told what it missed, and sources are few.
-    """
+    """Key of a feed -> the last id that was dropped; `0-0`: none yet. Readers learn of gaps."""
     feed = KeyByName("stream", "feed:")
-    """What was said of events, each outcome as JSON: the last 50,000 of 30 days.
+    """Outcomes as JSON of `live:SOURCE`, `bulk:SOURCE` or `unknown_sources`: 50,000 of 30 days.
 
-    Args:
-        name: `live:` or `bulk:` and a source, whose events they are. What came in by the lane
-            `bulk`, and what changed nothing, has a feed of its own, so that an import pushes
-            out no live event. `unknown_sources`: of all sources that nobody knew, as bad input must
-            not make keys.
+    Events that changed nothing are in the bulk feed: an import pushes out no live event.
     """
 
-    # Services whose device is looked for.
+    # Services that await their device.
 
     awaiting_device = Key("zset", "awaiting_device")
-    """`service@router` -> when to look whether its device has its address (ms).
-
-    A member goes when it was seen, when the service is gone, and after a week.
-    """
+    """`service@router` -> when to check whether a device uses its entry (ms); at most a week."""
     awaiting_events = Key("hash", "awaiting_device:events")
     """`service@router` -> key of the event that was applied there last; as above."""
 

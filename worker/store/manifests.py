@@ -1,4 +1,4 @@
-"""Parts of manifests that wait for the others."""
+"""Parts of manifests that are not complete yet."""
 
 import json
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ from worker.core.storage_format import known_part
 from worker.store.keys import Keys
 
 TIME_LIMIT_MS: Final = 3_600_000
-"""As long the parts of one manifest may take to come."""
+"""For so long the parts of one manifest may come."""
 _KEPT_S: Final = 3 * 3600
 
 
 class Part(NamedTuple):
-    """What is kept of a part.
+    """A part of a manifest.
 
     Attributes:
         key: the event's name in the store.
@@ -29,14 +29,14 @@ class Part(NamedTuple):
 
 
 class Manifests:
-    """Keeps parts; everything may be done twice."""
+    """Keeps parts; each call may be repeated."""
 
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
         self._client = client
         self._keys = keys
 
     def keep(self, name: str, number: int, part: Part, now_ms: int) -> dict[int, Part]:
-        """Keep a part of a manifest; returns all that are there, by their numbers."""
+        """Keep a part of a manifest; returns all parts that came, by number."""
         key = self._keys.manifest(name)
         pipe = self._client.pipeline()
         pipe.hset(key, str(number), json.dumps(part))
@@ -44,17 +44,17 @@ class Manifests:
         pipe.zadd(self._keys.manifests, {name: now_ms + TIME_LIMIT_MS}, nx=True)
         pipe.hgetall(key)
         found: dict[str, str] = pipe.execute()[-1]
-        return {int(each): known_part(Part, json.loads(text)) for each, text in found.items()}
+        return {int(number): known_part(Part, json.loads(text)) for number, text in found.items()}
 
     def forget(self, name: str) -> None:
-        """A manifest is dealt with."""
+        """Forget a manifest."""
         pipe = self._client.pipeline()
         pipe.delete(self._keys.manifest(name))
         pipe.zrem(self._keys.manifests, name)
         pipe.execute()
 
     def overdue(self, now_ms: int) -> dict[str, list[Part]]:
-        """Manifests of which parts did not come in time, with those that did."""
+        """Manifests of which parts did not come in time, with the parts that did."""
         found: dict[str, list[Part]] = {}
         names: Any = self._client.zrangebyscore(self._keys.manifests, "-inf", now_ms, 0, 10)
         for name in names:

@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, NamedTuple, cast
 
-import redis
 import structlog
 from pydantic_core import to_json
 from redis.client import Pipeline
@@ -19,7 +18,7 @@ from worker.core.storage_format import UnknownFormatError, in_a_line
 from worker.store.commits import Committed, ServiceCommit, commit_document
 from worker.store.connection import redis_now_ms
 from worker.store.keys import Keys, periods
-from worker.store.scripts import Scripts
+from worker.store.scripts import StorePart
 from worker.store.sources import ALARM_SHARE, CALM_SHARE, LEAST, WINDOW, SupersededAlarm
 
 log = structlog.get_logger()
@@ -41,13 +40,8 @@ class Stored(NamedTuple):
     record: ServiceRecord
 
 
-class Records:
+class Records(StorePart):
     """Reads and commits of service records."""
-
-    def __init__(self, client: redis.Redis, scripts: Scripts, keys: Keys) -> None:
-        self._client = client
-        self._scripts = scripts
-        self._keys = keys
 
     def now_ms(self) -> int:
         """Redis's clock, in milliseconds since 1970."""

@@ -1,29 +1,21 @@
-"""When scheduled events take effect: an index over the records, which keep the events."""
+"""Index of scheduled events: when they take effect. The records have the events."""
 
 from typing import Final
 
-import redis
-
-from worker.store.keys import Keys
-from worker.store.scripts import Scripts
+from worker.store.scripts import StorePart
 
 RELEASE_MS: Final = 10_000
-"""How long a service is left to whoever took it: far longer than its commit takes."""
+"""For so long a service belongs to the worker that took it: a commit takes far less."""
 
 
-class ScheduleIndex:
-    """Who is due. Entries are set by the commit of a record (`records.py`)."""
-
-    def __init__(self, client: redis.Redis, scripts: Scripts, keys: Keys) -> None:
-        self._client = client
-        self._scripts = scripts
-        self._keys = keys
+class ScheduleIndex(StorePart):
+    """Finds services with due events. Commits set the entries (`records.py`)."""
 
     def take(self, most: int) -> list[str]:
-        """Services of which a scheduled event is due, by Redis's clock; at least once each."""
+        """Take services with a due event, by Redis's clock; each at least once."""
         found = self._scripts.run("take_schedule", most, RELEASE_MS)
         return list(found)
 
     def size(self) -> int:
-        """Of how many services an event waits for its time."""
+        """How many services have a scheduled event."""
         return int(self._client.zcard(self._keys.schedule))

@@ -13,6 +13,7 @@ from redis.commands.core import Script
 
 from contracts.message import envelope
 from worker.errors import StoreUnavailable
+from worker.store.keys import Keys
 from worker.store.lua_keys import lua_keys
 
 _INCLUDE = "-- include:"
@@ -29,7 +30,7 @@ _ENDS = {
 
 @cache
 def source(name: str) -> str:
-    """The text of a script with its shared parts in front of it, and its messages' envelopes."""
+    """The text of a script, after its shared parts, with the envelopes of its messages."""
     folder = files("worker.store") / "lua"
     text = (folder / f"{name}.lua").read_text(encoding="utf-8")
     first, _, rest = text.partition("\n")
@@ -46,7 +47,7 @@ def source(name: str) -> str:
 
 
 class Scripts:
-    """The scripts of one client; each goes as EVALSHA and is loaded where the server lacks it."""
+    """The scripts of one client, sent as EVALSHA, and loaded if the server does not have them."""
 
     def __init__(self, client: redis.Redis, prefix: str) -> None:
         self._client = client
@@ -54,13 +55,12 @@ class Scripts:
         self._loaded: dict[str, Script] = {}
 
     def run(self, name: str, *args: Any, again: bool = False) -> Any:  # noqa: ANN401 - replies vary
-        """Run one script; its file's head says arguments and reply.
+        """Run one script; the head of its file describes arguments and reply.
 
         Args:
-            name: of its file.
+            name: the name of its file.
             args: its arguments.
-            again: it answers the same when it is sent twice, and so is, once, where the connection
-                went before its answer.
+            again: it may be sent twice, and is, once, if the connection is lost before the answer.
         """
         script = self._loaded.get(name)
         if script is None:
@@ -71,3 +71,12 @@ class Scripts:
             if not again or not isinstance(error.__cause__, redis.ConnectionError):
                 raise
             return script(keys=[self._prefix], args=args)
+
+
+class StorePart:
+    """A part of the store: reads by the client, and changes by scripts."""
+
+    def __init__(self, client: redis.Redis, scripts: Scripts, keys: Keys) -> None:
+        self._client = client
+        self._scripts = scripts
+        self._keys = keys
