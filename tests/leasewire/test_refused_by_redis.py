@@ -77,7 +77,7 @@ def test_a_wrong_password_ends_every_command(leasewire, own_valkey, tmp_path, co
 def test_who_names_no_password_is_told_so(leasewire):
     shown = leasewire("services", "list")
     assert shown.code == 2
-    assert "refuses us: it lets nobody in without a password" in shown.err
+    assert "refuses us: it requires a password" in shown.err
     assert f"the default user ({USER} is not set) with no password ({FILE} is not set)" in shown.err
 
 

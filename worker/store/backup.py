@@ -1,4 +1,4 @@
-"""All state of an installation as entries of text: copied while workers run, and put back.
+"""Backup and restore: all state of an installation as entries of text, copied while workers run.
 
 An entry is text, and not in the server's own format, so that another kind or version of server can
 take it. What must never enter it: what the keys mean, but for those that are only true for a
@@ -29,13 +29,13 @@ _PASSING_MS: Final = 600_000
 _CHANGES: Final = "__redis__:invalidate"
 
 UNDER_WAY: Final = "a restore that is not complete"
-"""Stands for the installation's id meanwhile: a worker that starts says so, and ends."""
+"""The installation's id during a restore: a worker that starts then reports it, and ends."""
 
 _T = TypeVar("_T")
 _Untyped = Any
 """What redis-py types by half: a pub/sub connection, a single one."""
 OnProgress = Callable[[int], None]
-"""Is told how many more keys are done."""
+"""Gets the number of further keys that are done."""
 
 
 class Entry(NamedTuple):
@@ -43,7 +43,7 @@ class Entry(NamedTuple):
 
     Attributes:
         key: without the installation's prefix.
-        kind: as Redis's TYPE says it; `none`: it is gone, whatever was said of it before.
+        kind: as Redis's TYPE says it; `none`: it is gone, whatever an earlier entry holds.
         value: a text; a list of texts; pairs: of texts (hash), text and score (zset), id and fields
             (stream).
         expires_ms: when it goes (ms since 1970); 0: never.
@@ -65,13 +65,13 @@ class CopyFailedError(LeasewireError):
 def copy(plain: redis.Redis, keys: Keys, on_progress: OnProgress) -> Iterator[Entry]:
     """All keys as they are at one moment, near the end; a later entry of a key replaces an earlier.
 
-    Most is read while everybody works. Redis tells which keys change meanwhile, and those are read
+    Most is read while workers run. Redis reports which keys change meanwhile, and those are read
     again while writes are paused, which takes milliseconds.
 
     Args:
         plain: a client that reads any bytes: `connect(…, any_bytes=True)`.
         keys: whose are copied.
-        on_progress: is told how far it is.
+        on_progress: gets the progress.
 
     Raises:
         CopyFailedError: Redis may have lost track of what changed, or the pause was too short.
@@ -92,7 +92,7 @@ def copy(plain: redis.Redis, keys: Keys, on_progress: OnProgress) -> Iterator[En
         began = time.monotonic()
         plain.client_pause(_PAUSE_S * 1000, all=False)
         try:
-            changes.ping()  # whatever changed before is told before its answer
+            changes.ping()  # earlier changes are reported before its answer
             late |= _notified(changes, timeout=_PAUSE_S)
             rest = [entry for page in _pages(late) for entry in _read(plain, keys, page)]
             flags = _pairs(tracking.execute_command("CLIENT", "TRACKINGINFO"))["flags"]
@@ -175,10 +175,10 @@ def _read(plain: redis.Redis, keys: Keys, page: Collection[str]) -> Iterator[Ent
     for key in page:
         pipe.type(key)
         pipe.pttl(key)
-    (seconds, micros), *said = pipe.execute()
+    (seconds, micros), *answers = pipe.execute()
     now_ms = seconds * 1000 + micros // 1000
     found = []
-    for key, kind, left_ms in zip(page, said[::2], said[1::2], strict=True):
+    for key, kind, left_ms in zip(page, answers[::2], answers[1::2], strict=True):
         if not _passing(keys, key, kind, left_ms):
             found.append((key, kind, now_ms + left_ms if left_ms > 0 else 0))
             _ask(pipe, key, kind)
@@ -196,7 +196,7 @@ def _read(plain: redis.Redis, keys: Keys, page: Collection[str]) -> Iterator[Ent
 
 
 def _passing(keys: Keys, key: str, kind: str, left_ms: int) -> bool:
-    """Whether a key says what is true only now: locks, flags, what was lately seen, connections."""
+    """Whether a key is true only now: locks, flags, what was seen lately, connections."""
     name = key.removeprefix(keys.prefix)
     short = kind == "string" and 0 < left_ms <= _PASSING_MS
     ours = key in (keys.workers, keys.sweep) or name.endswith((":lock", ":full-reads"))
@@ -236,9 +236,9 @@ def _write(pipe: Pipeline, key: str, entry: Entry) -> None:
             case "zset":
                 pipe.zadd(key, {_raw(member): score for member, score in part})
             case "stream":
-                for entry_id, said in part:
+                for entry_id, fields in part:
                     pipe.xadd(
-                        key, {_raw(name): _raw(text) for name, text in said.items()}, entry_id
+                        key, {_raw(name): _raw(text) for name, text in fields.items()}, entry_id
                     )
             case _:
                 break  # a text, or gone
@@ -247,7 +247,7 @@ def _write(pipe: Pipeline, key: str, entry: Entry) -> None:
 
 
 def _add(pipe: Pipeline, key: str, entry: Entry) -> None:
-    """What is in the journal already, and when to look at it, stays."""
+    """Events that are in the journal already stay, with their times."""
     for field, value in entry.value or ():
         if entry.kind == "hash":
             pipe.hsetnx(key, field, _raw(value))

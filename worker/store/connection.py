@@ -17,16 +17,16 @@ from worker.log_setup import hide_secret
 
 HOME_MADE: Final[dict[str, Any]] = {"ssl_exclude_verify_flags": [ssl.VERIFY_X509_STRICT]}
 """Goes with `ssl_ca_certs`: from Python 3.13 on authorities without the extensions that only newer
-recipes write are refused unless told otherwise. Chain, name and dates are verified all the same."""
+recipes write are refused otherwise. Chain, name and dates are verified all the same."""
 _PASSING = ("MISCONF", "NOREPLICAS", "CLUSTERDOWN", "MASTERDOWN", "UNBLOCKED", "OOM")
 _DENIED = "ACL failure in script"
-"""How a script is told that a command in it is forbidden; all else says NOPERM."""
+"""The error of a forbidden command in a script; all others have NOPERM."""
 _NOT_OURS = "WRONGTYPE"
 _FIND_IT = "another program keeps a key under our prefix: a worker that starts names it"
 _LOGIN = (
     exceptions.AuthenticationError,
     exceptions.AuthorizationError,
-    # What a Redis before version 6 says to a user's name.
+    # The answer of a Redis before version 6 to a user's name.
     exceptions.AuthenticationWrongNumberOfArgsError,
 )
 
@@ -46,7 +46,7 @@ def store_errors() -> Iterator[None]:
     except _LOGIN as error:
         advice = "mend what does not fit: the user, the file of the password, or either in Redis"
         blocked_by = getattr(error, "status_code", None) == "NOAUTH"
-        message = "it lets nobody in without a password" if blocked_by else str(error)
+        message = "it requires a password" if blocked_by else str(error)
         raise StoreRefused(message, advice) from error
     except (
         exceptions.ConnectionError,
@@ -75,12 +75,12 @@ def _advice(error: Exception) -> str:
     if isinstance(error, exceptions.ReadOnlyError):
         return "this is a read-only replica: name the primary in LEASEWIRE_REDIS_URL"
     if str(error).startswith("MISCONF"):
-        return "make room on its disk; its log says more"
+        return "free space on its disk; see its log"
     return ""
 
 
 class StoreClient(redis.Redis):
-    """A client of which commands, scripts and pipelines fail as `store_errors` says."""
+    """A client whose commands, scripts and pipelines raise the errors of `store_errors`."""
 
     def execute_command(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as redis-py has it
         """One command."""
@@ -95,7 +95,7 @@ class StoreClient(redis.Redis):
 
     @property
     def plain(self) -> redis.Redis:
-        """One of the same connections for parts that have words of their own for its failures."""
+        """A client of the same connections, for parts with errors of their own."""
         return redis.Redis(connection_pool=self.connection_pool)
 
 
@@ -112,7 +112,7 @@ def redis_now_ms(client: redis.Redis) -> int:
 
 
 def check_login(url: str, **login: Unpack[RedisLogin]) -> None:
-    """Make sure that Redis lets us in, where it can be reached: who starts waits for it by itself.
+    """Check the login to Redis, if it can be reached: processes wait for it by themselves.
 
     Args:
         url: as for `connect`.
@@ -152,7 +152,7 @@ def connect(
     password, ca_file = login.get("password"), login.get("ca_file")
     if password is not None:
         hide_secret(password)
-    # A Unix socket knows neither a connect timeout nor keepalive, and redis-py says so by a crash.
+    # A Unix socket knows neither a connect timeout nor keepalive, and redis-py crashes on them.
     of_tcp = {"socket_connect_timeout": connect_timeout_s, "socket_keepalive": True}
     client = StoreClient.from_url(
         url,

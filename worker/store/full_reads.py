@@ -1,6 +1,6 @@
-"""What full reads of routers found and what people said of it: boots, approvals, reports.
+"""Results of full reads, and what people decided on them: boots, approvals, reports.
 
-Losing it does no harm: the next full read of a router makes it anew.
+Losing it does no harm: the next full read of a router restores it.
 """
 
 import json
@@ -19,12 +19,12 @@ APPROVED_MS: Final = 6 * 3_600_000
 REPORTED: Final = "reported"
 """Field of a router's hash: when the last report was made (ms), beside the long report itself."""
 LOOKED: Final = "looked"
-"""Another one: when its table was last looked through (ms)."""
+"""Another field: when its table was last read (ms)."""
 POOLS: Final = "pools"
 """Another one: [[pool, addresses in use, all of them], …] as JSON, as that report found them."""
 _CHECK_EVERY_MS: Final = 2_000
 _AT_ONCE: Final = 5
-"""Reports asked for at one look: they are no reason to keep events waiting."""
+"""Limit of reports that one check asks for: events must not wait for them."""
 _AGAIN_MS: Final = 60_000
 
 
@@ -36,7 +36,7 @@ class Report(NamedTuple):
 
 
 class FullReads(StorePart):
-    """One hash a router, and an index of when each is to be reported on next."""
+    """Keeps a hash for each router, and an index of when each report is due."""
 
     def rows_checked(self, router: str, now_ms: int, uptime_s: int | None) -> None:
         """Nothing speaks against writing to the router; an approval to rebuild it is used up."""
@@ -55,10 +55,10 @@ class FullReads(StorePart):
             "list[str | None]",
             self._client.hmget(self._keys.router(router).full_read, [LOOKED, REPORTED]),
         )
-        return max(int(each or 0) for each in found)
+        return max(int(at or 0) for at in found)
 
     def approve(self, router: str, actor: str, now_ms: int) -> None:
-        """A person wants many rows of ours to be written again; the router is looked at at once."""
+        """Approve that many lost rows are written again; the router is checked at once."""
         action = json.dumps(Action(now_ms, actor, "rebuild", router, "approved"))
         self._scripts.run("approve_rebuild", router, now_ms + APPROVED_MS, KEPT_S, action)
 
@@ -68,7 +68,7 @@ class FullReads(StorePart):
         return until is not None and now_ms < int(until)
 
     def rebuilt(self, router: str) -> None:
-        """The rows are there again: the next time is asked for anew."""
+        """The rows are there again: the next loss needs another approval."""
         self._client.hdel(self._keys.router(router).full_read, "approved")
 
     def ask(self, routers: Collection[str], every_ms: int) -> int:
@@ -81,7 +81,7 @@ class FullReads(StorePart):
         asked = self._scripts.run(
             "ask_reports",
             *(_CHECK_EVERY_MS, every_ms, _AT_ONCE, _AGAIN_MS),
-            *(each for name in routers for each in (name, _share(name))),
+            *(value for name in routers for value in (name, _share(name))),
         )
         return int(asked or 0)
 
@@ -100,7 +100,7 @@ class FullReads(StorePart):
 
     def save_pools(self, router: str, uses: Sequence[PoolUse]) -> None:
         """Keep how full its pools are; goes with the report."""
-        text = json.dumps([[each.name, each.used, each.size] for each in uses])
+        text = json.dumps([[pool.name, pool.used, pool.size] for pool in uses])
         self._client.hset(self._keys.router(router).full_read, POOLS, text)
 
     def last(self, router: str) -> Report | None:
@@ -114,5 +114,5 @@ class FullReads(StorePart):
 
 
 def _share(name: str) -> float:
-    """Another moment of the hour for each router, the same at each start."""
+    """Another moment of the period for each router, the same at each start."""
     return crc32(name.encode()) / 2**32

@@ -22,7 +22,7 @@ from worker.store.store import Store
 from worker.store.views import key_pages
 
 KEYS_MEASURED: Final = 20_000
-"""Keys whose memory is asked for at the most; the rest is told from their share."""
+"""Limit of keys whose memory is measured; the rest is estimated from them."""
 DEAD_LETTERS_READ: Final = 10_000
 _PAGE: Final = 500
 
@@ -39,7 +39,7 @@ class HealthReader:
         """Read everything.
 
         Args:
-            routers: of the inventory; those that have marks are read besides.
+            routers: of the inventory; others with work items are read as well.
             now_ms: Redis's time.
         """
         return self.read_with(self.routers(routers, now_ms), now_ms)
@@ -86,10 +86,10 @@ class HealthReader:
         return [a for a in open_ones if not any(mute.covers(a, now_ms) for mute in mutes)]
 
     def memory_by_kind(self) -> dict[str, dict[str, int]]:
-        """Keys and bytes by kind of key, told from up to `KEYS_MEASURED` of them, largest first."""
+        """Keys and bytes by kind of key, estimated from `KEYS_MEASURED` keys, largest first."""
         prefix = self._keys.prefix
         measured: dict[str, list[int]] = {}
-        looked = 0
+        number = 0
         total = self._client.dbsize()
         for page in key_pages(self._client, prefix, _PAGE):
             pipe = self._client.pipeline(transaction=False)
@@ -97,11 +97,11 @@ class HealthReader:
                 pipe.memory_usage(key)
             for key, size in zip(page, pipe.execute(), strict=True):
                 measured.setdefault(_kind(key.removeprefix(prefix)), []).append(size or 0)
-            looked += len(page)
-            if looked >= KEYS_MEASURED:
+            number += len(page)
+            if number >= KEYS_MEASURED:
                 break
         # Keys come in no order, so a part of them stands for the whole; other prefixes count in.
-        scale = max(1.0, total / looked) if looked >= KEYS_MEASURED else 1.0
+        scale = max(1.0, total / number) if number >= KEYS_MEASURED else 1.0
         kinds = {
             kind: {"keys": round(len(sizes) * scale), "bytes": round(sum(sizes) * scale)}
             for kind, sizes in measured.items()

@@ -8,7 +8,7 @@ import redis
 from worker.store.keys import Keys
 
 _REMEMBERED_S: Final = 40 * 86_400
-"""Longer than an event's id: an import that is run again meanwhile is the same import."""
+"""Longer than event ids: an import that is run again within it is the same import."""
 
 
 class Import(NamedTuple):
@@ -16,7 +16,7 @@ class Import(NamedTuple):
 
     Attributes:
         as_of_ms: when it was true, in milliseconds since 1970.
-        by: who imported it first.
+        by: the person who imported it first.
         source: in whose name.
     """
 
@@ -40,6 +40,6 @@ class Imports:
         found: dict[str, Any] = json.loads(text)
         return Import(**found)
 
-    def remember(self, digest: str, each: Import) -> None:
+    def remember(self, digest: str, done: Import) -> None:
         """Remember an import, from now on for 40 days."""
-        self._client.set(self._keys.imported(digest), json.dumps(each._asdict()), ex=_REMEMBERED_S)
+        self._client.set(self._keys.imported(digest), json.dumps(done._asdict()), ex=_REMEMBERED_S)

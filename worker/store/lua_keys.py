@@ -29,7 +29,7 @@ def lua_keys(script: str) -> str:
 def _lua(value: Any) -> str:  # noqa: ANN401 - a text, or a tuple of them with names
     if isinstance(value, tuple):
         fields = zip(value._fields, value, strict=True)  # type: ignore[attr-defined]
-        return "{ " + ", ".join(f"{name} = {_lua(each)}" for name, each in fields) + " }"
+        return "{ " + ", ".join(f"{name} = {_lua(field)}" for name, field in fields) + " }"
     before, any_name, after = str(value).partition(_ANY)
     parts = ["KEYS[1]", f"'{before}'"]
     parts += ["name"] if any_name else []
@@ -38,7 +38,7 @@ def _lua(value: Any) -> str:  # noqa: ANN401 - a text, or a tuple of them with n
 
 
 def kinds_of_keys(keys: Keys, routers: Collection[str], sources: Collection[str]) -> dict[str, str]:
-    """Key -> its kind as Redis's TYPE says it, of all keys that the inventory alone names."""
+    """Key -> its kind as Redis's TYPE gives it, of all keys that the inventory determines."""
     found: dict[str, str] = {}
 
     def add(value: Any) -> None:  # noqa: ANN401 - a tuple of keys
@@ -52,8 +52,8 @@ def kinds_of_keys(keys: Keys, routers: Collection[str], sources: Collection[str]
             found[getattr(keys, name)] = member.kind
     found[keys.queue(names.QUEUE_ROUTERS)] = "list"
     found[keys.feed(UNKNOWN_SOURCES)] = "stream"
-    for each in (keys.fleet, keys.reports, *map(keys.journal, names.LANES)):
-        add(each)
+    for group in (keys.fleet, keys.reports, *map(keys.journal, names.LANES)):
+        add(group)
     for router in routers:
         add(keys.router(router))
     for source in sources:

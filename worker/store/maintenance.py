@@ -1,7 +1,7 @@
 """The store's upkeep: what no key's own time limit does.
 
 Cancelled services are forgotten when their time is over, and the memory used is noted, so that
-`leasewire status` can tell how many days are left.
+`leasewire status` can show how many days are left.
 """
 
 import json
@@ -23,13 +23,13 @@ TOMBSTONE_MS: Final = 400 * DAY_MS
 TOMBSTONES_A_ROUND: Final = 50
 SAMPLE_MS: Final = 300_000
 SAMPLES: Final = 72
-"""Six hours: memory goes up and down with the backlog, and days are told from the whole."""
+"""Six hours: memory follows the backlog, so days are estimated from a long time."""
 _ROUND_MS: Final = 60_000
 _PAGE: Final = 500
 
 
 class StoreMaintenance:
-    """One round a minute, whoever asks."""
+    """One round a minute, by any worker."""
 
     def __init__(
         self, client: redis.Redis, scripts: Scripts, keys: Keys, records: Records, feed: Feed
@@ -41,7 +41,7 @@ class StoreMaintenance:
         self._feed = feed
 
     def run(self) -> bool:
-        """One round; False when somebody did one within the last minute."""
+        """Run a round; False when a worker did one within the last minute."""
         if not self._client.set(self._keys.maintenance, "1", nx=True, px=_ROUND_MS):
             return False
         now_ms = self._records.now_ms()
@@ -96,7 +96,7 @@ class StoreMaintenance:
         """Forget services that were cancelled 400 days ago, a bounded number; returns how many.
 
         One whose row may still stand on a router that is down, or of which something is scheduled,
-        is looked at again a day later.
+        is checked again a day later.
         """
         tombstones = self._keys.tombstones
         before = now_ms - TOMBSTONE_MS

@@ -1,4 +1,4 @@
-"""What was told of alerts and to whom, what is muted, who tells and watches."""
+"""Notifications of alerts: what targets were notified of, mutes, and the worker that notifies."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ class Notifications:
         self._keys = keys
 
     def claim(self, token: str) -> bool:
-        """Whether this one tells now; renews the claim of who has it."""
+        """Whether this worker notifies now; renews its claim."""
         if self._client.set(self._keys.notifications, token, nx=True, px=CLAIM_MS):
             return True
         if self._client.get(self._keys.notifications) != token:
@@ -31,7 +31,7 @@ class Notifications:
         return bool(self._client.pexpire(self._keys.notifications, CLAIM_MS))
 
     def claim_watch(self, routers: Sequence[str], most: int, every_ms: int) -> list[str]:
-        """Of the routers, those that the caller is to watch now, and nobody else for a while."""
+        """The routers that the caller checks now, and no other worker for a while."""
         keys = [self._keys.watched(name) for name in routers]
         if not keys:
             return []
@@ -44,14 +44,14 @@ class Notifications:
         return [name for name, is_ours in zip(free, got, strict=True) if is_ours]
 
     def notified(self, target: str) -> dict[str, Notice]:
-        """What a target was told, by the alert's name."""
+        """Name of an alert -> what a target was notified of."""
         found = cast("dict[str, str]", self._client.hgetall(self._keys.notified(target)))
         return {name: known_part(Notice, json.loads(text)) for name, text in found.items()}
 
     def save_notified(
         self, target: str, before: Mapping[str, Notice], after: Mapping[str, Notice]
     ) -> None:
-        """Keep what a target was told now."""
+        """Keep what a target was notified of now."""
         key = self._keys.notified(target)
         changed: dict[Any, Any] = {
             n: json.dumps(each) for n, each in after.items() if before.get(n) != each
@@ -70,11 +70,11 @@ class Notifications:
         """Those in force, the first to end first."""
         found = cast("dict[str, str]", self._client.hgetall(self._keys.alert_mutes))
         mutes = [known_part(Mute, json.loads(text)) for text in found.values()]
-        ended = [_name(each) for each in mutes if each.until_ms <= now_ms]
+        ended = [_name(mute) for mute in mutes if mute.until_ms <= now_ms]
         if ended:
             self._client.hdel(self._keys.alert_mutes, *ended)
-        in_force = [each for each in mutes if each.until_ms > now_ms]
-        return sorted(in_force, key=lambda each: each.until_ms)
+        in_force = [mute for mute in mutes if mute.until_ms > now_ms]
+        return sorted(in_force, key=lambda mute: mute.until_ms)
 
     def mute(self, mute: Mute, now_ms: int) -> None:
         """Begin a mute, in place of one of the same kind and subject."""

@@ -23,11 +23,11 @@ _PAGE: Final = 500
 
 
 class NotPurgedError(LeasewireError):
-    """A service is in use still, or changed meanwhile; the message says what to do."""
+    """A service is still in use, or changed meanwhile; the message says what to do."""
 
 
 def hashed(service_id: str) -> str:
-    """What stays of an id: nobody can read it from that, but a known id can be looked up."""
+    """The hash of an id: the id cannot be read from it, but a known id can be found."""
     return hashlib.sha256(service_id.encode()).hexdigest()
 
 
@@ -70,7 +70,7 @@ def purge(store: Store, service_id: str, actor: str) -> dict[str, int]:
     gone["outcomes"] = _leave_outcomes(store, service_id, events, now_ms)
     gone["feeds"] = _leave_feeds(store, service_id)
     if not Scripts(client, keys.prefix).run("forget", service_id, stored.generation):
-        raise NotPurgedError(f"something was said of {service_id} meanwhile: look at it again")
+        raise NotPurgedError(f"{service_id} changed meanwhile: run it again")
     action = {"at_ms": now_ms, "what": "purged", "by": actor, "service": hashed(service_id)}
     client.lpush(keys.actions, json.dumps(action))
     client.ltrim(keys.actions, 0, 499)
@@ -86,10 +86,10 @@ def _journaled(client: redis.Redis, body: str, service_id: str) -> Iterator[str]
 
 
 def _leave_outcomes(store: Store, service_id: str, events: set[str], now_ms: int) -> int:
-    """Take the words on refused events away, and the service's name from those that it had.
+    """Remove the outcomes of refused events, and the service's name from those that it had.
 
     Returns:
-        How many words went, or go with the record.
+        How many outcomes were removed, or go with the record.
     """
     client, keys = store.client, store.keys
     text = cast("str | None", client.get(keys.record(service_id)))
@@ -106,7 +106,7 @@ def _leave_outcomes(store: Store, service_id: str, events: set[str], now_ms: int
 
 
 def _leave_feeds(store: Store, service_id: str) -> int:
-    """Take what was told of the service out of the outcome feeds; returns how many items."""
+    """Remove the service from the outcome feeds; returns how many items."""
     left = 0
     for feed in cast("list[str]", store.client.hkeys(store.keys.feed_gone)):
         after = "-"
@@ -114,8 +114,8 @@ def _leave_feeds(store: Store, service_id: str) -> int:
             "list[tuple[str, dict[str, str]]]", store.client.xrange(feed, min=after, count=_PAGE)
         ):
             after = f"({items[-1][0]}"
-            for item_id, said in items:
-                if Outcome.from_json(said["outcome"]).service_id == service_id:
+            for item_id, fields in items:
+                if Outcome.from_json(fields["outcome"]).service_id == service_id:
                     left += int(store.client.xdel(feed, item_id))
     return left
 

@@ -1,4 +1,4 @@
-"""What people said of routers: applied policies, holds, serials, former names; and who said it."""
+"""What people set for routers: applied policies, pauses, serials, former names; and who did it."""
 
 import json
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ from worker.store.records import new_work_version
 from worker.store.scripts import Scripts
 
 BULK: Final = 2
-"""Priority of marks that a person sets for all services of a router."""
+"""Priority of work that a person adds for all services of a router."""
 _SPAN: Final = 10**13
-"""A mark's score is priority * this + when it is due (`lua/_marks.lua`)."""
+"""The score of a work item is priority * this + when it is due (`lua/_work_items.lua`)."""
 _ACTIONS_KEPT: Final = 500
 FULL_READ_GOOD_MS: Final = 86_400_000
-"""A router's whole table is looked through for orphans once a day: cheap beside its other reads."""
+"""A full read of a router is made once a day: cheap beside its other reads."""
 
 
 class Pause(NamedTuple):
@@ -47,7 +47,7 @@ class EventChecks(NamedTuple):
     Attributes:
         verdict: `mismatch`: another serial is bound to the name; `shared`: it has other names too.
         serials_or_names: the bound serial, or the other names.
-        full_read_due: its rows were not looked through for a day.
+        full_read_due: no full read was made for a day.
     """
 
     verdict: Literal["ok", "mismatch", "shared"]
@@ -79,7 +79,7 @@ class Fleet:
         }
 
     def aliases(self) -> dict[str, str]:
-        """Former names of routers, each with the name that it has now."""
+        """Former name of a router -> its name now."""
         return self._hash(self._fleet.aliases)
 
     def forget_alias(self, old: str, actor: str) -> str | None:
@@ -124,7 +124,7 @@ class Fleet:
 
         Args:
             router: its name.
-            serial: as the session says; empty where the router tells none.
+            serial: as the session has it; empty if the router has none.
         """
         verdict, *rest = self._scripts.run("bind_serial", router, serial, FULL_READ_GOOD_MS)
         if verdict == "ok":
@@ -132,7 +132,7 @@ class Fleet:
         return EventChecks(verdict, tuple(rest))
 
     def apply_policy(self, router: str, policy: RouterPolicy, actor: str) -> int:
-        """Store a policy as the applied one and mark all services; returns how many."""
+        """Store a policy as the applied one, and add work for all services; returns how many."""
         applied = AppliedPolicy.of(policy, actor, self._now_ms())
         action = self._action(actor, "apply", router, f"policy {applied.digest}", applied.at_ms)
         return int(
@@ -144,14 +144,14 @@ class Fleet:
     def recheck(
         self, router: str, services: Sequence[str], what: str, detail: str, actor: str
     ) -> int:
-        """Mark services of a router for a person, who has it looked at at once; returns how many.
+        """Add work for services of a router, which is checked at once; returns how many.
 
         Args:
             router: its name.
             services: their ids.
-            what: the action, in a word.
+            what: the action, in one word.
             detail: more of it.
-            actor: who wants it.
+            actor: the person.
         """
         action = self._action(actor, what, router, detail)
         return int(
@@ -159,7 +159,7 @@ class Fleet:
         )
 
     def replace(self, router: str, serial: str, actor: str) -> int | tuple[str, ...]:
-        """Bind another serial to a name and mark all its services.
+        """Bind another serial to a name, and add work for all its services.
 
         Returns:
             How many services; or the other names that this serial has: nothing is changed then.
@@ -185,12 +185,12 @@ class Fleet:
         return int(self._scripts.run("pause", router, json.dumps(pause._asdict()), action))
 
     def resume(self, router: str, actor: str) -> bool:
-        """Let workers write again; False when nobody held it."""
+        """Resume a router; False when it was not paused."""
         action = self._action(actor, "resume", router, "")
         return bool(self._scripts.run("resume", router, action))
 
     def seize(self, router: str, lock_id: str, lock_ms: int) -> int:
-        """Take a router's lease from whoever has it.
+        """Take a router's lock from any holder.
 
         Returns:
             For how many ms the former holder may still write: the lease is good from then on.
@@ -202,7 +202,7 @@ class Fleet:
         self._scripts.run("release", router, lock_id)
 
     def priorities(self, router: str) -> dict[str, int]:
-        """The priority of each service that is marked at a router."""
+        """Service -> priority of its work item at a router."""
         key = self._keys.router(router).due
         work_items = cast(
             "list[tuple[str, float]]", self._client.zrange(key, 0, -1, withscores=True)
@@ -212,13 +212,13 @@ class Fleet:
     def begin_rename(
         self, old: str, new: str, lock_id: str, actor: str
     ) -> Literal["done", "lost", "other-serial"]:
-        """Move all that people said of a router to its new name; may be repeated.
+        """Move all that people set for a router to its new name; may be repeated.
 
         Args:
             old: its former name; events may go on to say it.
             new: its name from now on.
             lock_id: holds the leases of both.
-            actor: who renames it.
+            actor: the person who renames it.
         """
         answer = self._scripts.run(
             "begin_rename", old, new, lock_id, self._action(actor, "rename", old, f"to {new}")

@@ -1,4 +1,4 @@
-"""How each router is doing, as numbers: what `leasewire status` and `leasewire metrics` tell of it.
+"""Figures of each router, for `leasewire status` and `leasewire metrics`.
 
 Reads only; a thousand routers cost no more round trips than a handful.
 """
@@ -34,7 +34,7 @@ class Due(NamedTuple):
 
 
 class Waits(NamedTuple):
-    """Why a service cannot go on, in a word, and since when (ms)."""
+    """Why a service cannot go on, in one word, and since when (ms)."""
 
     reason: str
     since_ms: int
@@ -57,12 +57,12 @@ class RouterFigures(NamedTuple):
             nobody reached it yet.
         busy: a worker is at it.
         services: of which a row may exist there.
-        queued: of them those that are to be looked at, now or later, or that the brake holds.
+        queued: those with a work item, due now or later, or held by the brake.
         backlog: the same without those that the brake holds.
-        live: what is due, and somebody waits for.
+        live: work that is due and not bulk.
         bulk: what is due of imports, resyncs and of what people do to a whole router.
-        waiting: of the marked those that could not go on when they were looked at last.
-        failed: services that are not looked at again by themselves: each has a dead letter.
+        waiting: those with a work item that could not go on at their last check.
+        failed: services that are not checked again by themselves: each has a dead letter.
         read_ms: when its tables were last read as a whole; 0: not yet.
         pools: those that its DHCP servers give from, as they were then.
         misfits: services whose address no device can use.
@@ -155,7 +155,7 @@ def read_routers(
 
 
 class _Answers:
-    """What Redis says of one router, in the order in which it was asked."""
+    """What Redis answers for one router, in the order of the questions."""
 
     def __init__(self, name: str, answers: Iterator[Any]) -> None:
         self.name = name

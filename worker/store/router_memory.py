@@ -1,6 +1,6 @@
-"""What is remembered of a router for a while: what it lacks, whom to suspect, what nobody names.
+"""What passes remember of a router: missing prerequisites, suspects, unused options.
 
-Nothing hangs on it but the order of work and how often a person is told: losing it does no harm.
+It changes only the order of work and how often people are notified: losing it does no harm.
 """
 
 import json
@@ -21,7 +21,7 @@ _SLOW: Final = "slow-writes"
 _FAULT: Final = "fault:"
 _UNNAMED: Final = "unnamed-option:"
 SETUP: Final = "setup"
-"""Field of a router's hash: its DHCP setup as a text; absent: nobody read it yet."""
+"""Field of a router's hash: its DHCP setup as text; absent: it was not read yet."""
 MISFITS: Final = "misfits"
 """Field of a router's hash: service -> why no device can use its address, as JSON."""
 
@@ -45,9 +45,9 @@ class Known:
     """What is remembered of one router.
 
     Attributes:
-        missing: what it lacks, with when that was told (ms).
-        suspects: who may have ended the connection.
-        faults: who may have made a pass fail.
+        missing: what it lacks, and when that was notified (ms).
+        suspects: services that may have ended the connection.
+        faults: services that may have made a pass fail.
         slow: how often the time was doubled that it has for its answer to a write.
         setup: its DHCP setup as a text; empty: it was not read yet.
         misfits: service -> why no device can use its address.
@@ -89,7 +89,7 @@ class RouterMemory:
         self._keys = keys
 
     def note_missing(self, router: str, missing: Mapping[str, int]) -> None:
-        """Remember what the router lacks, and when somebody was told (ms)."""
+        """Remember what the router lacks, and when that was notified (ms)."""
         self._set(
             router, {_MISSING + what: str(notified_ms) for what, notified_ms in missing.items()}
         )
@@ -99,16 +99,20 @@ class RouterMemory:
         self._drop(router, [_MISSING + what for what in missing])
 
     def note_suspects(self, router: str, suspects: Mapping[str, Suspect]) -> None:
-        """Remember who was in flight when the connection was lost."""
-        self._set(router, {_SUSPECT + who: json.dumps(each) for who, each in suspects.items()})
+        """Remember the services in flight when the connection was lost."""
+        self._set(
+            router, {_SUSPECT + service: json.dumps(count) for service, count in suspects.items()}
+        )
 
     def forget_suspects(self, router: str, services: Collection[str]) -> None:
         """They are innocent, or given up."""
         self._drop(router, [_SUSPECT + service for service in services])
 
     def note_faults(self, router: str, faults: Mapping[str, Suspect]) -> None:
-        """Remember who was at work when a pass failed."""
-        self._set(router, {_FAULT + who: json.dumps(each) for who, each in faults.items()})
+        """Remember the services of a pass that failed."""
+        self._set(
+            router, {_FAULT + service: json.dumps(count) for service, count in faults.items()}
+        )
 
     def forget_faults(self, router: str, services: Collection[str]) -> None:
         """They are innocent, or well again."""
@@ -119,7 +123,7 @@ class RouterMemory:
         self._set(router, {_SLOW: str(slow)})
 
     def note_setup(self, router: str, text: str) -> None:
-        """Remember what its DHCP is set up with, for who asks while the router is not asked."""
+        """Remember its DHCP setup, for commands that do not ask the router."""
         self._set(router, {SETUP: text})
 
     def setup(self, router: str) -> DhcpSetup:
@@ -136,12 +140,12 @@ class RouterMemory:
         self._set(router, {MISFITS: json.dumps(misfits)})
 
     def unnamed_options(self, router: str) -> frozenset[str]:
-        """The DHCP options of ours that nobody named at the last look for such."""
+        """Our DHCP options that nothing used at the last check."""
         raw = self._all(router)
         return frozenset(k.removeprefix(_UNNAMED) for k in raw if k.startswith(_UNNAMED))
 
     def set_unnamed_options(self, router: str, options: Collection[str]) -> None:
-        """Remember those of this look, and forget the others."""
+        """Remember the unused options of this check, and forget the others."""
         gone = self.unnamed_options(router) - set(options)
         self._drop(router, [_UNNAMED + each for each in gone])
         self._set(router, dict.fromkeys((_UNNAMED + each for each in options), "1"))

@@ -90,11 +90,11 @@ class Store:
             ConfigurationError: it may evict keys, or keeps no append-only file.
         """
         # INFO: a hosted Redis may not let its users read CONFIG
-        said = self.client.info("memory", "persistence")
+        info = self.client.info("memory", "persistence")
         problems = []
-        if said["maxmemory_policy"] != "noeviction":
+        if info["maxmemory_policy"] != "noeviction":
             problems.append("Redis may evict keys: set maxmemory-policy noeviction")
-        if not said["aof_enabled"]:
+        if not info["aof_enabled"]:
             problems.append("Redis keeps nothing over a restart: set appendonly yes")
         if problems:
             raise ConfigurationError(problems)
@@ -102,8 +102,8 @@ class Store:
     def check_kinds(self, routers: Collection[str], sources: Collection[str]) -> None:
         """Make sure that no key of another program stands where one of ours is to be.
 
-        Scripts do not look again: called when a process starts, and when Redis was. Services have
-        too many: scripts look at those that they make.
+        Scripts do not check this: it is called when a process starts, and when Redis did. Services
+        have too many keys: scripts check those that they make.
 
         Args:
             routers: of the inventory.
@@ -120,7 +120,7 @@ class Store:
         problems = [
             f"the key {key} in Redis is a {found[key]}, where Leasewire keeps a {kind}: another "
             f"program uses the prefix {self.keys.prefix!r}; give one of the two another "
-            "(LEASEWIRE_KEY_PREFIX), or delete the key if nobody needs it"
+            "(LEASEWIRE_KEY_PREFIX), or delete the key if it is not needed"
             for key, kind in wanted.items()
             if found[key] not in ("none", kind)
         ]

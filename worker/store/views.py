@@ -25,13 +25,13 @@ from worker.store.router_admin import Pause
 
 _PAGE = 500
 _SPAN: Final = 10**13
-"""A mark's score is priority * _SPAN + due (`lua/_marks.lua`)."""
+"""The score of a work item is priority * _SPAN + due (`lua/_work_items.lua`)."""
 PRIORITIES: Final = range(4)
 ALIVE_MS: Final = 15_000
 """A worker whose last sign of life is older is taken for gone."""
 _INVENTORY_MS: Final = 60_000
 SEEN_MS: Final = 86_400_000
-"""Signs of life that are older are forgotten: each start of a worker has another name."""
+"""Older signs of life are forgotten: each start of a worker has another name."""
 
 
 class RouterView(NamedTuple):
@@ -41,10 +41,10 @@ class RouterView(NamedTuple):
         name: as in the inventory.
         state: its state.
         services: of which a row may exist there.
-        queued: those that are to be looked at.
-        waiting: those that were not in sync at their last look.
+        queued: those with a work item.
+        waiting: those that were not in sync at their last check.
         held: a worker is at it.
-        oldest_ms: since when the oldest due mark is due; 0: none is.
+        oldest_ms: since when the oldest due work item is due; 0: none is.
     """
 
     name: str
@@ -74,7 +74,7 @@ class Views:
         self._keys = keys
 
     def outcomes(self, event_keys: Sequence[str]) -> list[Outcome]:
-        """The latest word on each event that the store knows of."""
+        """The latest outcome of each event that the store knows."""
         return latest_outcomes(self._client, self._keys, list(dict.fromkeys(event_keys)))
 
     def journaled(self, event_keys: Sequence[str]) -> dict[str, names.Lane]:
@@ -97,7 +97,7 @@ class Views:
 
         Args:
             cursor: where the step before ended; 0: the beginning.
-            most: about how many keys to look at.
+            most: about how many keys to read.
             router: of which a row may be there; None: wherever they are.
 
         Returns:
@@ -144,7 +144,7 @@ class Views:
                 waiting[router] = json.loads(why)
         return ServiceView(
             decode_stored(service_id, text),
-            [Outcome.from_json(word, key) for key, word in outcomes_of(text).items()],
+            [Outcome.from_json(outcome, key) for key, outcome in outcomes_of(text).items()],
             [line_from_json(line) for line in cast("list[str]", history)],
             waiting,
             queued,
@@ -188,11 +188,11 @@ class Views:
         return {service: json.loads(text) for service, text in raw.items()}
 
     def router_queued(self, name: str) -> frozenset[str]:
-        """The services that are to be looked at at a router, now or later."""
+        """The services with a work item at a router, due now or later."""
         return frozenset(cast("list[str]", self._client.hkeys(self._keys.router(name).work_items)))
 
     def router_claims(self, name: str) -> dict[str, dict[str, tuple[str, bool]]]:
-        """Claim key -> {scope: (service, strong)}: who holds what at a router."""
+        """Claim key -> {scope: (service, whether it is held)} at a router."""
         raw = cast("dict[str, str]", self._client.hgetall(self._keys.router(name).claims))
         return {
             key: {scope: (service, is_held == 1) for scope, (service, is_held) in holders.items()}
@@ -232,7 +232,7 @@ class Views:
         pipe.execute()
 
     def save_inventory(self, worker: str, read_ms: int) -> None:
-        """A living worker read its inventory then; called each second."""
+        """Note when a living worker read its inventory; called each second."""
         self._client.set(self._keys.inventory_of(worker), str(read_ms), px=_INVENTORY_MS)
 
     def inventories(self) -> list[int]:
@@ -266,11 +266,11 @@ class Views:
 
 
 def ask_first_work_items(pipe: Pipeline, due: str) -> None:
-    """Ask for the first mark of each priority, for `oldest_due`: one answer each.
+    """Read the first work item of each priority, for `oldest_due`: one answer each.
 
     Args:
         pipe: where the questions are added.
-        due: key of a router's marks.
+        due: key of a router's work items.
     """
     for priority in PRIORITIES:
         low = priority * _SPAN
@@ -278,11 +278,11 @@ def ask_first_work_items(pipe: Pipeline, due: str) -> None:
 
 
 def ask_due_counts(pipe: Pipeline, due: str, now_ms: int) -> None:
-    """Ask how many marks of each priority are due: one answer each.
+    """Count the due work items of each priority: one answer each.
 
     Args:
         pipe: where the questions are added.
-        due: key of a router's marks.
+        due: key of a router's work items.
         now_ms: Redis's time.
     """
     for priority in PRIORITIES:
@@ -291,7 +291,7 @@ def ask_due_counts(pipe: Pipeline, due: str, now_ms: int) -> None:
 
 
 def oldest_due(firsts: Sequence[Sequence[tuple[str, float]]], now_ms: int) -> int:
-    """Since when (ms) the oldest of the marks is due; 0: none is due yet."""
+    """Since when (ms) the oldest work item is due; 0: none is due yet."""
     due = (int(score) % _SPAN for first in firsts for _, score in first)
     return min((at_ms for at_ms in due if at_ms <= now_ms), default=0)
 
