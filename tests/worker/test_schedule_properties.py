@@ -60,7 +60,7 @@ def after(arriving, times):
         before = desk.record.schedule
         desk.release(NOON + time)
         early = [each for each in before.pending if each.at_ms > NOON + time]
-        assert all(desk.ended().get(e.event_id, ("", ""))[0] != "released" for e in early)
+        assert all(desk.ended().get(e.event.id, ("", ""))[0] != "released" for e in early)
         assert not desk.record.schedule.due(NOON + time)
     assert desk.pending == []
     return desk
