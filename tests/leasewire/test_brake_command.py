@@ -9,7 +9,7 @@ import pytest
 
 from tests import builders
 from worker.convergence.batch import BatchRunner
-from worker.convergence.concluder import PassStatistics
+from worker.convergence.concluder import Concluder, PassStatistics
 from worker.convergence.faults import Faults
 from worker.convergence.limits import TimeLimits
 from worker.convergence.router_lock import RouterLock
@@ -105,17 +105,16 @@ def test_a_pass_leaves_out_what_is_held_since_it_took_it(world):
         lock = RouterLock(store.routers, "R1", "token", time.monotonic)
         time_limits = TimeLimits(recheck_ms=60_000, alert_ms=3_600_000)
         held_in = policy.held_in(session.entries)
-        runner = BatchRunner(
+        concluder = Concluder(
             store,
             session,
-            held_in,
             lock,
             statistics=PassStatistics(),
             time_limits=time_limits,
             known=acquired.memory,
             faults=Faults(store, lock, {}, time_limits),
-            was_read=int,
         )
+        runner = BatchRunner(store, session, held_in, concluder, was_read=int)
         runner.run(acquired.work_items, acquired.now_ms)
     assert sorted(rows(world)) == IDS
     assert {work_item.service_id for work_item in store.brake.held()} == set(IDS[:6])

@@ -8,13 +8,9 @@ import structlog
 
 from worker.convergence.batch_item import BatchItem
 from worker.convergence.conclude import WARNINGS, confirmed, switched_off
-from worker.convergence.concluder import Attempts, Concluder, PassStatistics
-from worker.convergence.faults import Faults
+from worker.convergence.concluder import Attempts, Concluder
 from worker.convergence.gather import Gatherer
-from worker.convergence.limits import TimeLimits
 from worker.convergence.observe import observe
-from worker.convergence.prerequisites import MissingPrerequisites
-from worker.convergence.router_lock import RouterLock
 from worker.convergence.safety_checks import check_rows
 from worker.convergence.writing import Answers, write
 from worker.core.full_read.row_owners import FEW
@@ -28,7 +24,6 @@ from worker.ports import RouterSession
 from worker.store.batches import Conclusion, WorkItem
 from worker.store.commits import ServiceCommit
 from worker.store.records import Stored
-from worker.store.router_memory import Known
 from worker.store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -46,63 +41,26 @@ class BatchRunner:
         store: the store.
         session: with the router; its owner closes it when this raises.
         policy: of the router.
-        lock: on the router.
-        statistics: counts what is done.
-        time_limits: how long things may wait.
-        known: memory of earlier passes.
-        faults: services that may have made a pass fail.
-        was_read: called whenever rows of the router were read.
-        after_many: the router was blocked because it refused many: a service that is still refused
-            although others succeed now fails.
-
-    Attributes:
         concluder: concludes the services.
+        was_read: called whenever rows of the router were read.
     """
 
-    def __init__(  # noqa: PLR0913 - the parts of a pass
+    def __init__(
         self,
         store: Store,
         session: RouterSession,
         policy: RouterPolicy,
-        lock: RouterLock,
-        *,
-        statistics: PassStatistics,
-        time_limits: TimeLimits,
-        known: Known,
-        faults: Faults,
+        concluder: Concluder,
         was_read: Callable[[], None],
-        after_many: bool = False,
     ) -> None:
         self._store = store
         self._session = session
         self._policy = policy
-        self._lock = lock
-        self._router = lock.router
-        self._statistics = statistics
-        self._faults = faults
         self._was_read = was_read
-        self._prerequisites = MissingPrerequisites(store.memory, self._router, session, known)
-        self.concluder = Concluder(
-            store,
-            lock,
-            statistics=statistics,
-            time_limits=time_limits,
-            known=known,
-            faults=faults,
-            prerequisites=self._prerequisites,
-            after_many=after_many,
-        )
-        self._gatherer = Gatherer(
-            store,
-            session,
-            policy,
-            lock,
-            prerequisites=self._prerequisites,
-            refusals=self.concluder.refusals,
-            faults=faults,
-        )
-        if known.slow:
-            session.wait_longer(known.slow)
+        self._lock = concluder.lock
+        self._router = concluder.lock.router
+        self._gatherer = Gatherer(store, session, policy, concluder)
+        self.concluder = concluder
         self._taken: set[str] = set()
         self._duplicates: frozenset[RowKey] = frozenset()
         self._rows_checked = False
@@ -116,11 +74,13 @@ class BatchRunner:
             RouterBlocked: also when too many were refused with the same message (`mass-refusal`).
         """
         self.concluder.now_ms = now_ms
-        self._statistics.services += len(work_items)
+        self.concluder.statistics.services += len(work_items)
         self._taken = {work_item.service_id for work_item in work_items}
-        for group in self._faults.groups(work_items):
+        for group in self.concluder.faults.groups(work_items):
             if self._policy.mode == "observe":
-                observed = observe(self._gatherer, self._prerequisites, self._policy, group, now_ms)
+                observed = observe(
+                    self._gatherer, self.concluder.prerequisites, self._policy, group, now_ms
+                )
                 self.concluder.conclude(observed)
                 continue
             for items in self.concluder.culprits.groups(self._gatherer.items(group)):
@@ -137,14 +97,14 @@ class BatchRunner:
         """Postpone services for which the router lacks something; warn of, or fail, misfits."""
         conclusions, left = [], {}
         for service_id, item in items.items():
-            missing, misfit = self._prerequisites.check(item)
+            missing, misfit = self.concluder.prerequisites.check(item)
             if missing is not None:
                 conclusions.append(self.concluder.wait(item, missing))
             elif misfit is not None and self._policy.on_misfit == "refuse":
                 conclusions.append(self.concluder.fail(item, misfit.kind, misfit.detail))
             else:
                 left[service_id] = replace(item, warning=misfit)
-        self._prerequisites.log_missing(self.concluder.now_ms)
+        self.concluder.prerequisites.log_missing(self.concluder.now_ms)
         self.concluder.conclude(conclusions)
         return left
 
@@ -156,7 +116,7 @@ class BatchRunner:
         self._was_read()
         joined = items.keys() - before
         self.concluder.attempts |= {service_id: Attempts() for service_id in joined}
-        self._statistics.services += len(joined)
+        self.concluder.statistics.services += len(joined)
         made = plan(gathered.wanted, gathered.index, self._policy)
         self._duplicates = made.duplicates
         self._check_rows_if_lost(items, made)
@@ -308,6 +268,6 @@ class BatchRunner:
                 conclusions.append(self.concluder.wait(item, why))
             else:
                 left[service_id] = item
-        self._prerequisites.log_missing(self.concluder.now_ms)
+        self.concluder.prerequisites.log_missing(self.concluder.now_ms)
         self.concluder.conclude(conclusions)
         return left

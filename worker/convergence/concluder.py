@@ -18,7 +18,7 @@ from worker.convergence.writing import Answers, describe
 from worker.core.rows.operations import Operation, Waiting, WritePlan
 from worker.core.rows.rows import MenuPath
 from worker.errors import LockLost, RouterBlocked
-from worker.ports import Refusal
+from worker.ports import Refusal, RouterSession
 from worker.store.batches import Conclusion, WorkItem
 from worker.store.router_memory import Known
 from worker.store.store import Store
@@ -73,15 +73,17 @@ class Concluder:
 
     Args:
         store: the store.
+        session: with the router.
         lock: on the router.
         statistics: counts what is done.
         time_limits: how long things may wait.
         known: memory of earlier passes.
         faults: services that may have made a pass fail.
-        prerequisites: what the router lacks.
-        after_many: the router was blocked because it refused many.
+        after_many: the router was blocked because it refused many: a service that is still refused
+            although others succeed now fails.
 
     Attributes:
+        prerequisites: what the router lacks.
         now_ms: Redis's time, as conclusions say it.
         attempts: what the batch tried, by service.
         in_flight: services that were written and are not concluded.
@@ -92,23 +94,25 @@ class Concluder:
     def __init__(  # noqa: PLR0913 - the parts of a pass
         self,
         store: Store,
+        session: RouterSession,
         lock: RouterLock,
         *,
         statistics: PassStatistics,
         time_limits: TimeLimits,
         known: Known,
         faults: Faults,
-        prerequisites: MissingPrerequisites,
-        after_many: bool,
+        after_many: bool = False,
     ) -> None:
         self._store = store
-        self._lock = lock
+        self.lock = lock
         self._router = lock.router
-        self._statistics = statistics
+        self.statistics = statistics
         self._time_limits = time_limits
         self._slow = known.slow
-        self._faults = faults
-        self._prerequisites = prerequisites
+        if known.slow:
+            session.wait_longer(known.slow)
+        self.faults = faults
+        self.prerequisites = MissingPrerequisites(store.memory, self._router, session, known)
         self._after_many = after_many
         self._written: set[str] = set()
         self.now_ms = 0
@@ -129,16 +133,16 @@ class Concluder:
             LockLost: another worker has the router: write nothing more.
         """
         for start in range(0, len(conclusions), CONCLUDED_A_CALL):
-            self._lock.progress()
+            self.lock.progress()
             chunk = conclusions[start : start + CONCLUDED_A_CALL]
-            if self._store.routers.conclude(self._router, self._lock.lock_id, chunk) is None:
+            if self._store.routers.conclude(self._router, self.lock.lock_id, chunk) is None:
                 raise LockLost(self._router)
-        self._statistics.confirmed += sum(end.result == "confirmed" for end in conclusions)
+        self.statistics.confirmed += sum(end.result == "confirmed" for end in conclusions)
         concluded = {conclusion.work_item.service_id for conclusion in conclusions}
         for service_id in concluded:
             self.in_flight.pop(service_id, None)
         self.culprits.clear(concluded)
-        self._faults.clear(concluded)
+        self.faults.clear(concluded)
 
     def wait(self, item: BatchItem, why: Waiting) -> Conclusion:
         """Postpone a service."""
@@ -181,7 +185,7 @@ class Concluder:
                 self.attempts[item.service_id].stale += 1
                 return None
             case "waiting":
-                return self.wait(item, self._prerequisites.reported(item, refusal.message))
+                return self.wait(item, self.prerequisites.reported(item, refusal.message))
             case "not-permitted":
                 raise RouterBlocked(
                     self._router,
@@ -197,8 +201,8 @@ class Concluder:
 
     def answered(self, answers: Answers) -> None:
         """Note the router's answers to a plan."""
-        self._statistics.operations += answers.operations
-        self._statistics.refused += len(answers.refused)
+        self.statistics.operations += answers.operations
+        self.statistics.refused += len(answers.refused)
         self._written |= answers.applied.keys()
         self.refusals.accepted(answers.applied)
         self.culprits.answered(answers.applied.keys())
@@ -225,7 +229,7 @@ class Concluder:
         """At the end of a pass, fail the services that were refused for a reason of their own."""
         conclusions = []
         refusals = self.refusals.take()
-        self._faults.begin([refused.item.work_item for refused in refusals])
+        self.faults.begin([refused.item.work_item for refused in refusals])
         for item, _, message, known, wrote in refusals:
             before = item.before
             tries = int(before.get("tries", 0)) + 1
@@ -237,7 +241,7 @@ class Concluder:
                 why = Waiting("router-says", message)
                 conclusions.append(self._wait(item, why, tries, wrote=wrote))
         self.conclude(conclusions)
-        self._prerequisites.end()
+        self.prerequisites.end()
 
     def least_suspected(self, work_items: Sequence[WorkItem]) -> list[WorkItem]:
         """The work items, first those that were not refused or lost at their last check."""
@@ -292,7 +296,7 @@ class Concluder:
             Whether it is lost.
         """
         written = sorted(self.in_flight)
-        if not written or self._store.routers.renew(self._router, self._lock.lock_id):
+        if not written or self._store.routers.renew(self._router, self.lock.lock_id):
             return False
         self._store.routers.add_work(self._router, written)
         return True
@@ -302,11 +306,11 @@ class Concluder:
         return attempts is not None and bool(attempts.wrote)
 
     def _wait(self, item: BatchItem, why: Waiting, tries: int = 0, *, wrote: bool) -> Conclusion:
-        self._statistics.waiting += 1
+        self.statistics.waiting += 1
         return waiting(item, why, self.now_ms, self._time_limits, tries, wrote=wrote)
 
     def _fail(
         self, item: BatchItem, reason: str, detail: str, *, wrote: bool, defer_check: bool = False
     ) -> Conclusion:
-        self._statistics.failed += 1
+        self.statistics.failed += 1
         return failed(item, reason, detail, self.now_ms, defer_check=defer_check, wrote=wrote)

@@ -7,10 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from worker.convergence.batch_item import BatchItem
-from worker.convergence.faults import Faults
-from worker.convergence.prerequisites import MissingPrerequisites
-from worker.convergence.refusals import Refusals
-from worker.convergence.router_lock import RouterLock
+from worker.convergence.concluder import Concluder
 from worker.core.entry.entry import Entry, claims_of, placeholder_mac
 from worker.core.entry.wanted import kind_of, wanted_entries
 from worker.core.plan.planner import Wanted, in_the_way, misnamed
@@ -55,31 +52,20 @@ class Gatherer:
         store: the store.
         session: with the router.
         policy: of the router.
-        lock: on the router.
-        prerequisites: what the router lacks.
-        refusals: what the router refused in this pass.
-        faults: services that may have made a pass fail.
+        concluder: knows what the router lacks and refused, and which services made passes fail.
     """
 
-    def __init__(  # noqa: PLR0913 - the parts of a pass
-        self,
-        store: Store,
-        session: RouterSession,
-        policy: RouterPolicy,
-        lock: RouterLock,
-        *,
-        prerequisites: MissingPrerequisites,
-        refusals: Refusals,
-        faults: Faults,
+    def __init__(
+        self, store: Store, session: RouterSession, policy: RouterPolicy, concluder: Concluder
     ) -> None:
         self._store = store
         self._session = session
         self._policy = policy
-        self._lock = lock
-        self._router = lock.router
-        self._prerequisites = prerequisites
-        self._refusals = refusals
-        self._faults = faults
+        self._lock = concluder.lock
+        self._router = concluder.lock.router
+        self._prerequisites = concluder.prerequisites
+        self._refusals = concluder.refusals
+        self._faults = concluder.faults
 
     def items(self, work_items: Sequence[WorkItem]) -> list[BatchItem]:
         """What each service wants on the router, and what was written there."""

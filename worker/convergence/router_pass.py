@@ -280,19 +280,19 @@ class RouterPass:
         refused_many = circuit.state.cause in (MASS_REFUSAL, INTERNAL_ERROR)
         took_none = circuit.state.cause == TAKES_NO_WRITES
         few = 1 if took_none else PROBE
-        runner = BatchRunner(
+        concluder = Concluder(
             self._store,
             session,
-            self._parts.policies[self._router].held_in(session.entries),
             self._lock,
             statistics=statistics,
             time_limits=self._limits.time_limits,
             known=self._acquired.memory,
             faults=self._faults,
-            was_read=(lambda: None) if refused_many or took_none else circuit.answered,
             after_many=circuit.state.cause == MASS_REFUSAL,
         )
-        concluder = runner.concluder
+        policy = self._parts.policies[self._router].held_in(session.entries)
+        was_read = (lambda: None) if refused_many or took_none else circuit.answered
+        runner = BatchRunner(self._store, session, policy, concluder, was_read)
         try:
             while True:
                 is_probe = circuit.state.open and len(work_items) > few
