@@ -54,7 +54,7 @@ def test_a_redis_that_was_replaced_is_looked_at_again(own_valkey):
             2000,
             "events@here:1",
             lambda: False,
-            came_back=lambda: store.check_kinds(ROUTERS, SOURCES),
+            check_keys=lambda: store.check_kinds(ROUTERS, SOURCES),
         )
         sweep.once()
         client.lpush(store.keys.counters, "not ours")

@@ -116,7 +116,7 @@ def test_what_went_is_told_until_all_of_it_was_dealt_with(
     monkeypatch.setenv("LEASEWIRE_KEY_PREFIX", store.keys.prefix)
     monkeypatch.setenv("LEASEWIRE_REDIS_URL", valkey.url)
     shown = leasewire("dead-letters", "list")
-    assert f"3 more (not-owner) of {OTHER} went" in shown.out
+    assert f"3 more (not-owner) of {OTHER} were dropped" in shown.out
     document = leasewire("dead-letters", "list", "--json").document
     assert document["gone"] == [{"source": OTHER, "reason": "not-owner", "count": 3}]
     assert document["dead_letters"][0]["source"] == OTHER
