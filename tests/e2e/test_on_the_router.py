@@ -6,7 +6,7 @@ from tests import builders
 from tests.installation import LEASES, SERVER, Installation, in_any_version, in_leases
 from tests.refusals import refused
 from tests.waiting import eventually
-from worker.store.records import outcomes_of
+from worker.core.entry.effect import describe
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router, in_leases]
 
@@ -68,7 +68,7 @@ def test_each_way_to_suspend_and_back(short_directory, version):
         assert lease_of(here)["lease-time"] == "30m"
 
         said = publish(here, builders.suspended(revision=2))
-        assert outcomes_of(said.effective_by) == "at once, on the router"
+        assert describe(said.effective_by) == "at once, on the router"
         assert router.rows(LISTS)[:1] == foreign
         (row,) = router.rows(LISTS)[1:]
         assert (row["list"], row["address"]) == ("suspended", builders.ipv4(1))
@@ -85,7 +85,7 @@ def test_each_way_to_suspend_and_back(short_directory, version):
         assert lease_of(here)["rate-limit"] == "64k/64k"
 
         said = publish(here, change("suspended", 5, suspension={"mode": "block"}))
-        assert outcomes_of(said.effective_by) == (
+        assert describe(said.effective_by) == (
             "at the device's next renewal, at the latest by the end of its lease time of 30m"
         )
         assert lease_of(here)["blocked"] == "true"
@@ -124,7 +124,7 @@ def test_dns_servers_and_options_are_rows_that_services_share(short_directory):
 
         said = publish(here, change("dns_changed", 2, dns_servers=[]))
         until = f"the end of the lease time of DHCP server {SERVER}"
-        assert outcomes_of(said.effective_by).endswith(until)
+        assert describe(said.effective_by).endswith(until)
         assert "opt42" in lease_of(here)["dhcp-option"]
         assert "dns" not in lease_of(here)["dhcp-option"]
         publish(here, change("options_changed", 3, options=[]))
