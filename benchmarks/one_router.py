@@ -23,8 +23,8 @@ from benchmarks.stage import QUIET, Stage, a_piece, activations, give_network, p
 from simulator.control import ControlClient
 from tests.installation import LEASES, PASSWORD
 from tests.waiting import eventually
+from worker.convergence.concurrency import PassLimits
 from worker.convergence.full_read import read_fully
-from worker.convergence.limits import PassLimits
 from worker.convergence.router_pass import Converge
 from worker.core.rows.menus import MENUS
 from worker.inventory.file import load_inventory

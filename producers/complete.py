@@ -15,8 +15,8 @@ from contracts import (
     parse_document,
     to_json,
 )
-from contracts.document import MAX_EVENT_BYTES, Document, read_document
 from contracts.envelope import Attributes
+from contracts.parse import MAX_EVENT_BYTES, Document, read_document
 
 GivenEvent = Mapping[str, object] | str | bytes | Event | Document
 """An event as a caller may give it: a mapping, JSON text, a model, or a document that was read."""

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from contracts.document import DECODER, Decoded
+from contracts.parse import DECODER, Decoded
 
 _SPACE: Final = " \t\r\n"
 

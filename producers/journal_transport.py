@@ -25,7 +25,6 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from contracts import content_hash
-from contracts.document import read_document
 from contracts.message import envelope
 from contracts.names import (
     DEFAULT_PREFIX,
@@ -38,6 +37,7 @@ from contracts.names import (
     journal_notified,
     queue_key,
 )
+from contracts.parse import read_document
 from producers.complete import CompleteEvent
 from producers.errors import KeyRefused, PublishFailed, Receipt
 

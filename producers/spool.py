@@ -15,8 +15,8 @@ from threading import RLock
 from typing import Final, NamedTuple
 
 from contracts import content_hash
-from contracts.document import read_document
 from contracts.names import LANES, MAX_EVENTS_PER_MESSAGE, Lane
+from contracts.parse import read_document
 from producers.complete import CompleteEvent
 from producers.errors import SpoolFailed
 

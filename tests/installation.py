@@ -19,7 +19,7 @@ from producers.connection import open_publisher
 from simulator.control import ControlClient
 from tests import builders
 from tests.waiting import eventually
-from worker.core.rows.ownership import parse_tag
+from worker.core.rows.rows import parse_tag
 from worker.core.service.outcome import Outcome
 from worker.store.store import Store, open_store
 

@@ -17,7 +17,7 @@ from contracts import event_key, names
 from leasewire.host.embedded import EmbeddedServer
 from simulator.testing import PASSWORD, RouterHandle, Simulation, running
 from tests import builders
-from worker.convergence.limits import PassLimits
+from worker.convergence.concurrency import PassLimits
 from worker.convergence.router_pass import Converge
 from worker.core.policy.policy import RouterPolicy
 from worker.core.service.record import ServiceRecord

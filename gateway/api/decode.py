@@ -12,7 +12,8 @@ from typing import Final
 from urllib.parse import unquote
 
 from contracts import ContractViolation, Problem
-from contracts.document import (
+from contracts.names import MAX_EVENTS_PER_MESSAGE
+from contracts.parse import (
     DECODER,
     MAX_EVENT_BYTES,
     Decoded,
@@ -20,7 +21,6 @@ from contracts.document import (
     encode,
     read_document,
 )
-from contracts.names import MAX_EVENTS_PER_MESSAGE
 from gateway.api.problems import Refused
 from producers.complete import GivenEvent
 from producers.event_input import BrokenText, items_of

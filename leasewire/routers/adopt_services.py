@@ -12,8 +12,7 @@ from producers.fields import event_of
 from producers.files.reading import CSV, FileBroken, rows_of
 from producers.publisher import Publisher
 from worker.core.full_read.adoption import SortedRow
-from worker.core.rows.ownership import parse_tag
-from worker.core.rows.rows import NO_ADDRESS, NO_MAC, Lease, is_host_address
+from worker.core.rows.rows import NO_ADDRESS, NO_MAC, Lease, is_host_address, parse_tag
 from worker.core.service.fold import fold
 from worker.core.service.record import ServiceRecord
 from worker.errors import ConfigurationError

@@ -15,7 +15,7 @@ from leasewire.routers.plan import (
     read_routers,
 )
 from worker.convergence.full_read import FullRead
-from worker.core.policy.applied_policy import AppliedPolicy
+from worker.core.policy.policy import AppliedPolicy
 from worker.inventory import RouterConfig
 from worker.store.router_admin import BULK
 

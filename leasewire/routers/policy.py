@@ -17,7 +17,7 @@ from leasewire.routers.plan import (
 )
 from leasewire.tables import Table
 from worker.admin.json_fields import utc_time, without_empty
-from worker.core.policy.applied_policy import AppliedPolicy, Change
+from worker.core.policy.policy import AppliedPolicy, Change
 from worker.routeros.sessions import Sessions
 
 _SAME = "The applied policies are those of the inventory."

@@ -11,11 +11,10 @@ from leasewire.routers import mode, names, policy, setup
 from leasewire.tables import Table
 from worker.admin.json_fields import utc_time, without_empty
 from worker.core.alerting.alerts import AWAY
-from worker.core.policy.applied_policy import AppliedPolicy
 from worker.core.policy.circuit import NEW, RouterState
+from worker.core.policy.policy import AppliedPolicy
 from worker.core.policy.router_check import CheckLine
-from worker.core.rows.ownership import parse_tag
-from worker.core.rows.rows import Lease
+from worker.core.rows.rows import Lease, parse_tag
 from worker.errors import StoreUnavailable
 from worker.inventory import RouterConfig
 from worker.routeros.check import check_router

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from contracts.document import MAX_EVENT_BYTES
+from contracts.parse import MAX_EVENT_BYTES
 from producers.fields import FIELDS, JsonObject, NotAnEvent, event_of
 from producers.files.cells import unescape, was_made_a_number
 

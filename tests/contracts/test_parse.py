@@ -18,7 +18,7 @@ from contracts import (
     parse_event,
     to_json,
 )
-from contracts.document import MAX_EVENT_BYTES, pointer
+from contracts.parse import MAX_EVENT_BYTES, pointer
 
 NOW = datetime(2026, 11, 24, 10, 0, 0, tzinfo=UTC)
 MAC_CHANGED = {

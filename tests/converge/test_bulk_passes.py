@@ -12,7 +12,7 @@ from tests import builders
 from tests.leasewire.conftest import LEASES
 from tests.waiting import eventually
 from worker.compute_gate import ComputeGate
-from worker.convergence.bulk import (
+from worker.convergence.concurrency import (
     IDLE_BESIDE_LIVE_S,
     IDLE_S,
     LIVE_FOR_S,

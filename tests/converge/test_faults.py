@@ -9,8 +9,8 @@ from tests.builders import mac, mac_changed
 from tests.small_installation import SmallInstallation, activated
 from worker.convergence import batch as rounds
 from worker.convergence import conclude, observe
+from worker.convergence.concurrency import PassLimits
 from worker.convergence.faults import MOST_FAILED
-from worker.convergence.limits import PassLimits
 from worker.core.policy.circuit import BackOff
 from worker.store.routers import Routers
 

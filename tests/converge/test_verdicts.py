@@ -8,7 +8,7 @@ from contracts import event_key
 from tests import builders
 from tests.leasewire.conftest import LEASES
 from tests.refusals import refused
-from worker.convergence.limits import PassLimits, TimeLimits
+from worker.convergence.concurrency import PassLimits, TimeLimits
 from worker.convergence.router_pass import Converge
 from worker.store.router_memory import known_of
 

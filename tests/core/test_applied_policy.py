@@ -4,9 +4,8 @@ import dataclasses
 
 from contracts import parse_event
 from tests.builders import activated, event
-from worker.core.policy.applied_policy import AppliedPolicy, Change
-from worker.core.policy.policy import RouterPolicy
-from worker.core.service.former_names import with_present_names
+from worker.core.policy.policy import AppliedPolicy, Change, RouterPolicy
+from worker.core.service.fold import with_present_names
 
 
 def test_what_is_stored_is_read_back():

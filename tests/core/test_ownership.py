@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.rows.ownership import Tag, comment_for, parse_tag, tag_text
+from worker.core.rows.rows import Tag, comment_for, parse_tag, tag_text
 
 installations = st.from_regex(r"[a-z0-9-]{1,32}", fullmatch=True)
 service_ids = st.from_regex(r"[A-Za-z0-9._:-]{1,64}", fullmatch=True)

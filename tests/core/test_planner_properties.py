@@ -16,9 +16,16 @@ from worker.core.entry.entry import Entry, placeholder_mac
 from worker.core.plan.planner import Wanted, in_the_way, plan
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Add, MakeStatic, Waiting
-from worker.core.rows.ownership import parse_tag
 from worker.core.rows.row_index import RowIndex
-from worker.core.rows.rows import ADDRESS_LISTS, NO_ADDRESS, Lease, ListedAddress, ListPlace, Row
+from worker.core.rows.rows import (
+    ADDRESS_LISTS,
+    NO_ADDRESS,
+    Lease,
+    ListedAddress,
+    ListPlace,
+    Row,
+    parse_tag,
+)
 
 SERVICES = ["S1", "S2", "S3", "S4"]
 # Few of each, so that they meet; dealt out like cards, so that not all of them clash.

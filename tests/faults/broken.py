@@ -25,8 +25,8 @@ from worker.convergence.writing import Answers
 from worker.core.entry.entry import Claim
 from worker.core.rows.operations import WritePlan
 from worker.routeros import transport
-from worker.routeros.api_connection import ApiConnection
 from worker.routeros.connection import Command
+from worker.routeros.wire import ApiConnection
 from worker.runtime import process
 from worker.store import scripts
 from worker.store.journal import Journal, Taken

@@ -18,14 +18,15 @@ from worker.core.entry.entry import Entry
 from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.menus import LEASE, OPTION
-from worker.core.rows.ownership import parse_tag, tag_text
 from worker.core.rows.rows import (
     ADDRESS_LISTS,
     ANY_SERVER,
     NO_MAC,
     OPTIONS,
     is_host_address,
+    parse_tag,
     scopes_meet,
+    tag_text,
 )
 from worker.core.service.fold import fold
 from worker.core.service.outcome import FINAL

@@ -10,8 +10,7 @@ from tests.faults import estate, odd_worker
 from tests.faults.estate import SUSPENDED
 from tests.faults.history import mac_of
 from tests.installation import LEASES, Worker
-from worker.core.rows.ownership import parse_tag
-from worker.core.rows.rows import ADDRESS_LISTS
+from worker.core.rows.rows import ADDRESS_LISTS, parse_tag
 
 if TYPE_CHECKING:
     from tests.faults.chaos import OnEstate

@@ -142,7 +142,7 @@ BUGS: Final[dict[str, Bug]] = {
     "a lease that lands late is taken for a copy": Bug(
         [
             Change(
-                "worker/core/plan/own_row.py",
+                "worker/core/plan/member.py",
                 "added = [row for row in tagged if identity_of(row.fields) in sent]",
                 "added: list[Lease] = []",
             )
@@ -154,7 +154,7 @@ BUGS: Final[dict[str, Bug]] = {
     "a comment edited without a space is another service's": Bug(
         [
             Change(
-                "worker/core/rows/ownership.py",
+                "worker/core/rows/rows.py",
                 r"{_PREFIX}([^:\s]+):([A-Za-z0-9._:-]{{1,64}})(?![A-Za-z0-9._:-])\s?",
                 r"{_PREFIX}([^:\s]+):(\S+)\s?",
             ),
@@ -233,7 +233,7 @@ BUGS: Final[dict[str, Bug]] = {
     "answers over REST to another request are believed": Bug(
         [
             Change(
-                "worker/routeros/answers.py",
+                "worker/routeros/connection.py",
                 '    if not menu.endswith("/print"):\n',
                 "    if True:\n",
             )

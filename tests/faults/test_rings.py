@@ -12,7 +12,7 @@ from tests import builders
 from tests.faults.harness import harness
 from tests.installation import LEASES, SERVER
 from tests.waiting import eventually
-from worker.core.rows.ownership import parse_tag
+from worker.core.rows.rows import parse_tag
 
 pytestmark = [
     pytest.mark.e2e,

@@ -8,7 +8,7 @@ import httpx
 import pytest
 import structlog
 
-from contracts.document import MAX_EVENT_BYTES
+from contracts.parse import MAX_EVENT_BYTES
 from tests import builders
 from tests.gateway.asking import post, refusal
 from tests.waiting import eventually

@@ -10,7 +10,7 @@ import pytest
 from leasewire.context import Context
 from simulator.testing import PASSWORD, RouterHandle, running
 from tests.builders import SOURCE
-from worker.convergence.limits import PassLimits
+from worker.convergence.concurrency import PassLimits
 from worker.convergence.router_pass import Converge
 from worker.intake.accept import Accept
 from worker.routeros.sessions import Sessions

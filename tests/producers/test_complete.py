@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from contracts import ContractViolation, event_key, parse_event
-from contracts.document import MAX_EVENT_BYTES
+from contracts.parse import MAX_EVENT_BYTES
 from producers.complete import complete_event
 
 NOW = datetime(2026, 11, 24, 10, 0, 0, tzinfo=UTC)

@@ -10,7 +10,7 @@ from tests.routeros.peers import LEASE
 from worker.core.entry.wanted import DEFAULT_KIND
 from worker.core.rows.menus import ADDRESS_LIST
 from worker.ports import LeaseQuery, Term
-from worker.routeros.answers import make_sure
+from worker.routeros.connection import make_sure
 from worker.routeros.lease_holders import observing_commands, watching_commands
 from worker.routeros.rows import entry_prints, menu_prints
 

@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 from tests.routeros.peers import add, config_for, nothing, settings
 from worker.errors import RouterBlocked, RouterUnreachable
 from worker.ports import LeaseQuery
-from worker.routeros.api_connection import ApiConnection
 from worker.routeros.connection import RouterConnection
 from worker.routeros.session import RouterIdentity, Session, identify, log_in
 from worker.routeros.transport import RouterSocket
-from worker.routeros.wire import encode_sentence
+from worker.routeros.wire import ApiConnection, encode_sentence
 
 words = st.sampled_from(
     [

@@ -6,7 +6,7 @@ from tests.builders import SOURCE
 from tests.small_installation import SmallInstallation, activated
 from worker.errors import ConfigurationError
 from worker.runtime.sweep import Sweep
-from worker.store.lua_keys import kinds_of_keys
+from worker.store.scripts import kinds_of_keys
 from worker.store.store import open_store
 
 pytestmark = pytest.mark.redis

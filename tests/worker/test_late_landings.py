@@ -18,8 +18,7 @@ from tests.worker.memory_router import MemoryRouter
 from worker.convergence.router_pass import Converge
 from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
-from worker.core.rows.ownership import parse_tag
-from worker.core.rows.rows import LEASES
+from worker.core.rows.rows import LEASES, parse_tag
 from worker.errors import OutcomeUnknown
 from worker.intake.accept import Accept
 from worker.inventory.config import SourceConfig

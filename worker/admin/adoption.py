@@ -12,7 +12,7 @@ from worker.core.entry.wanted import wanted_entries
 from worker.core.full_read.adoption import KnownServices, SortedRow, sort_rows
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Set
-from worker.core.rows.ownership import comment_for
+from worker.core.rows.rows import comment_for
 from worker.core.service.record import ServiceRecord
 from worker.ports import RouterSession
 from worker.store.store import Store

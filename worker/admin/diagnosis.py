@@ -15,8 +15,7 @@ from worker.core.entry.entry import Entry, claims_of
 from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.observed import Observation
-from worker.core.rows.ownership import parse_tag, tag_text
-from worker.core.rows.rows import scopes_meet
+from worker.core.rows.rows import parse_tag, scopes_meet, tag_text
 from worker.core.service.record import ServiceRecord
 from worker.ports import LeaseQuery
 from worker.store.finder import Finder

@@ -14,7 +14,7 @@ from worker.core.entry.dhcp_setup import DhcpSetup
 from worker.core.entry.entry import Claim, address_field, claims_of, wanted_router
 from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
-from worker.core.service.former_names import former_only, with_present_names
+from worker.core.service.fold import former_only, with_present_names
 from worker.core.service.record import DEFAULTS, ServiceRecord
 from worker.intake.checks import CheckedEvent, NotAccepted, check, key_of
 from worker.intake.folding import Folding

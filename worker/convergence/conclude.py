@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from worker.convergence.batch_item import BatchItem
-from worker.convergence.limits import TimeLimits
+from worker.convergence.concurrency import TimeLimits
 from worker.core.entry.effect import effective_by
 from worker.core.entry.entry import wanted_router
 from worker.core.rows.operations import Waiting

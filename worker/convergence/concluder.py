@@ -8,9 +8,9 @@ import structlog
 
 from worker.convergence.batch_item import BatchItem
 from worker.convergence.conclude import failed, held_back, waiting
+from worker.convergence.concurrency import TimeLimits
 from worker.convergence.culprits import Culprits
 from worker.convergence.faults import Faults
-from worker.convergence.limits import TimeLimits
 from worker.convergence.prerequisites import MissingPrerequisites
 from worker.convergence.refusals import MASS_REFUSAL, Refusals, Refused
 from worker.convergence.router_lock import RouterLock

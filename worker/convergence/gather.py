@@ -13,7 +13,6 @@ from worker.core.entry.wanted import kind_of, wanted_entries
 from worker.core.plan.planner import Wanted, in_the_way, misnamed
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Waiting
-from worker.core.rows.ownership import comment_for, tag_text
 from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import (
     ADDRESS_LISTS,
@@ -22,7 +21,9 @@ from worker.core.rows.rows import (
     MenuPath,
     Row,
     RowKey,
+    comment_for,
     is_host_address,
+    tag_text,
 )
 from worker.core.service.record import Placement
 from worker.ports import LeaseQuery, RouterSession, Term

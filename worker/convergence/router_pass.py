@@ -15,25 +15,22 @@ import structlog
 
 from worker.compute_gate import ComputeGate, Turn
 from worker.convergence.batch import BatchRunner
-from worker.convergence.bulk import Bulk
 from worker.convergence.circuit_reporter import CircuitReporter
 from worker.convergence.concluder import Concluder, PassStatistics
-from worker.convergence.concurrency import ConcurrencyLimiter, Permit
+from worker.convergence.concurrency import Bulk, ConcurrencyLimiter, PassLimits, Permit
 from worker.convergence.drift_report import make_report
 from worker.convergence.faults import NEWER_MS, Faults
-from worker.convergence.limits import PassLimits
 from worker.convergence.refusals import MASS_REFUSAL, PROBE
 from worker.convergence.router_lock import RouterLock
 from worker.convergence.safety_checks import make_sure
 from worker.convergence.unknown_router import postpone_unknown
-from worker.core.policy.applied_policy import AppliedPolicy
 from worker.core.policy.circuit import (
     INTERNAL_ERROR,
     RECOVERY_S,
     TAKES_NO_WRITES,
     RouterState,
 )
-from worker.core.policy.policy import RouterPolicy
+from worker.core.policy.policy import AppliedPolicy, RouterPolicy
 from worker.core.storage_format import UnknownFormatError
 from worker.errors import (
     LeasewireError,

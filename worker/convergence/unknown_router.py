@@ -4,7 +4,7 @@ import structlog
 
 from worker.convergence.batch_item import bare_item
 from worker.convergence.conclude import confirmed, waiting
-from worker.convergence.limits import TimeLimits
+from worker.convergence.concurrency import TimeLimits
 from worker.convergence.router_lock import RouterLock
 from worker.core.entry.entry import wanted_router
 from worker.core.rows.operations import Waiting

@@ -15,7 +15,7 @@ import structlog
 from contracts import names
 from worker.core.entry.brake import HELD_MESSAGE, BrakeLimits
 from worker.core.policy.policy import RouterPolicy
-from worker.core.service.former_names import former_only, with_present_names
+from worker.core.service.fold import former_only, with_present_names
 from worker.core.storage_format import UnknownFormatError
 from worker.errors import StoreUnavailable
 from worker.intake.checks import (

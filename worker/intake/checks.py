@@ -18,8 +18,7 @@ from contracts import (
     hashes,
     names,
 )
-from contracts.document import read_document
-from contracts.parse import HORIZON, MAX_CLOCK_SKEW, parse_document
+from contracts.parse import HORIZON, MAX_CLOCK_SKEW, parse_document, read_document
 from worker.core.service.event_ref import EventRef
 from worker.core.service.outcome import DeadLetter, Outcome
 from worker.inventory import SourceConfig

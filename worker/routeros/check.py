@@ -7,7 +7,7 @@ from typing import Final
 
 from worker.core.entry.wanted import KINDS
 from worker.core.policy.router_check import CERTIFICATE_WARNS_MS, CheckLine, RouterSettings, judge
-from worker.core.rows.ownership import parse_tag
+from worker.core.rows.rows import parse_tag
 from worker.errors import RouterBlocked, RouterUnreachable
 from worker.inventory import RouterConfig
 from worker.routeros.connection import Command, Pace, RouterConnection

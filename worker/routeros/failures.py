@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from librouteros.exceptions import FatalError, LibRouterosError, ProtocolError
 
-from worker.core.entry.kind import EntryKind
+from worker.core.entry.entry import EntryKind
 from worker.errors import OutcomeUnknown, RouterBlocked, RouterUnreachable
 from worker.ports import Refusal
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 from typing import Final
 
-from worker.core.entry.kind import EntryKind
+from worker.core.entry.entry import EntryKind
 from worker.core.rows.menus import MENUS, Menu
 from worker.core.rows.operations import Add, MakeStatic, Operation, Remove, Set
 from worker.core.rows.rows import (

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, TypeVar
 from worker.compute_gate import GateSlot
 from worker.core.diagnosis.verification import Probe
 from worker.core.entry.dhcp_setup import DhcpSetup
-from worker.core.entry.kind import EntryKind
+from worker.core.entry.entry import EntryKind
 from worker.core.entry.wanted import DEFAULT_KIND, KINDS, possible_kinds
 from worker.core.rows.menus import MENUS, lacking
 from worker.core.rows.normal import seconds
@@ -19,7 +19,6 @@ from worker.core.rows.rows import LEASES, NO_MAC, Lease, MenuPath, Row
 from worker.errors import ReadTooLong, RouterBlocked, RouterUnreachable
 from worker.inventory import RouterConfig
 from worker.ports import LeaseQuery, Term, Written
-from worker.routeros.api_connection import ApiConnection
 from worker.routeros.connection import Command, Pace, RouterConnection
 from worker.routeros.failures import no_entry_menu, old_login, refusal, refused_login
 from worker.routeros.lease_holders import observed, observing_commands, watching_commands
@@ -42,6 +41,7 @@ from worker.routeros.rows import (
     menu_rows,
 )
 from worker.routeros.transport import open_transport
+from worker.routeros.wire import ApiConnection
 from worker.settings import Settings
 
 _T = TypeVar("_T")

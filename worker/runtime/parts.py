@@ -11,9 +11,7 @@ from celery import Celery
 from celery.signals import worker_shutting_down
 
 from contracts import names
-from worker.convergence.bulk import Bulk
-from worker.convergence.concurrency import ConcurrencyLimiter
-from worker.convergence.limits import PassLimits, TimeLimits
+from worker.convergence.concurrency import Bulk, ConcurrencyLimiter, PassLimits, TimeLimits
 from worker.convergence.router_pass import Converge
 from worker.core.policy.circuit import BackOff
 from worker.intake.accept import Accept

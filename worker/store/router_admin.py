@@ -6,8 +6,7 @@ from typing import Final, Literal, NamedTuple, cast
 
 import redis
 
-from worker.core.policy.applied_policy import AppliedPolicy
-from worker.core.policy.policy import RouterPolicy
+from worker.core.policy.policy import AppliedPolicy, RouterPolicy
 from worker.core.storage_format import known_part
 from worker.store.connection import redis_now_ms
 from worker.store.keys import Keys

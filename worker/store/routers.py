@@ -11,8 +11,8 @@ from pydantic_core import to_json
 
 from contracts import names
 from worker.core.entry.entry import Claim
-from worker.core.policy.applied_policy import AppliedPolicy
 from worker.core.policy.circuit import RouterState
+from worker.core.policy.policy import AppliedPolicy
 from worker.core.rows.rows import Identity
 from worker.store.batches import (
     MOST_BULK,

@@ -21,7 +21,6 @@ from worker.store.full_reads import FullReads
 from worker.store.heartbeat import Signs
 from worker.store.journal import Journal
 from worker.store.keys import Keys
-from worker.store.lua_keys import kinds_of_keys
 from worker.store.maintenance import StoreMaintenance
 from worker.store.manifests import Manifests
 from worker.store.notifications import Notifications
@@ -30,7 +29,7 @@ from worker.store.router_admin import Fleet
 from worker.store.router_memory import RouterMemory
 from worker.store.routers import Routers
 from worker.store.schedule import ScheduleIndex
-from worker.store.scripts import Scripts
+from worker.store.scripts import Scripts, kinds_of_keys
 from worker.store.sources import Sources
 from worker.store.views import Views
 

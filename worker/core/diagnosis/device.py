@@ -9,8 +9,7 @@ from typing import NamedTuple
 from worker.core.diagnosis.facts import AtRouter, Explanation, Facts, When
 from worker.core.entry.wanted import KINDS
 from worker.core.rows.observed import Observation, SeenRow
-from worker.core.rows.ownership import parse_tag
-from worker.core.rows.rows import is_host_address
+from worker.core.rows.rows import is_host_address, parse_tag
 
 
 def judge_row(facts: Facts, at: AtRouter) -> Explanation | None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from worker.core.diagnosis.facts import Explanation
 from worker.core.rows.observed import Observation, SeenRow
-from worker.core.rows.ownership import parse_tag
+from worker.core.rows.rows import parse_tag
 from worker.core.service.outcome import DeadLetter
 
 

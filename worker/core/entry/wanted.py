@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from worker.core.entry.entry import Entry, wanted_router
-from worker.core.entry.kind import EntryKind
+from worker.core.entry.entry import Entry, EntryKind, wanted_router
 from worker.core.entry.kinds.lease import LeaseEntry
 from worker.core.entry.kinds.mac_server import MacServerEntry
 from worker.core.policy.policy import RouterPolicy

@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple
 
 from worker.core.entry.entry import Entry
-from worker.core.rows.ownership import parse_tag
-from worker.core.rows.rows import NO_MAC, Lease, is_host_address, scopes_meet
+from worker.core.rows.rows import NO_MAC, Lease, is_host_address, parse_tag, scopes_meet
 
 Sort = Literal["ours", "adopt", "foreign", "conflict"]
 SORTS: Final[Mapping[Sort, str]] = {

@@ -4,11 +4,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple
 
-from worker.core.plan.own_row import OwnRow, find_own_row
+from worker.core.plan.member import OwnRow, find_own_row
 from worker.core.plan.planner import Wanted
-from worker.core.rows.ownership import parse_tag
 from worker.core.rows.row_index import RowIndex
-from worker.core.rows.rows import Lease, Row, is_same
+from worker.core.rows.rows import Lease, Row, is_same, parse_tag
 
 ORPHANS_PERCENT: Final = 10
 """With more orphans among our tagged rows, this is not the Redis that wrote them."""

@@ -6,8 +6,7 @@ from typing import Final, NamedTuple
 from worker.core.alerting.alerts import AlertKind
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.observed import Observation, SeenRow
-from worker.core.rows.ownership import parse_tag
-from worker.core.rows.rows import ANY_SERVER
+from worker.core.rows.rows import ANY_SERVER, parse_tag
 from worker.core.service.record import ServiceRecord
 
 KINDS_OF_WATCH: Final[tuple[AlertKind, ...]] = (

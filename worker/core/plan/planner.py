@@ -11,11 +11,9 @@ from dataclasses import astuple, dataclass
 from worker.core.entry.entry import Entry, claims_of
 from worker.core.entry.wanted import wanted_entries
 from worker.core.plan.leases import Claimed, LeaseEnds
-from worker.core.plan.list_rows import ListRows
-from worker.core.plan.member import Member
-from worker.core.plan.own_row import OwnRow, find_own_row
+from worker.core.plan.list_rows import ListRows, SharedOptions
+from worker.core.plan.member import Member, OwnRow, find_own_row
 from worker.core.plan.phases import Draft, Step, fields_to_free, into_phases
-from worker.core.plan.shared_options import SharedOptions
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Waiting, WritePlan
 from worker.core.rows.row_index import RowIndex

@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
-from worker.core.rows.ownership import parse_tag
 from worker.core.rows.rows import (
     NO_MAC,
     Identity,
@@ -19,6 +18,7 @@ from worker.core.rows.rows import (
     RowKey,
     identity_of,
     is_host_address,
+    parse_tag,
     scopes_meet,
 )
 

@@ -1,12 +1,15 @@
 """Folds events into the record, in any order and any number of times.
 
 An event writes a register only if it is newer than the event that wrote it before. So every order
-and any repetition of the same events gives the same registers.
+and any repetition of the same events gives the same registers. Events may call a router by a name
+that it had before.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
+
+from pydantic import BaseModel
 
 from contracts import Event, Snapshot
 from worker.core.service.record import DEFAULTS, Register, ServiceRecord
@@ -117,3 +120,34 @@ def _fold(
         last_event_ms=max(record.last_event_ms, last_event_ms) if wrote else record.last_event_ms,
     )
     return Folded(folded, frozenset(wrote), frozenset(changed), overtaken, frozenset(conflicts))
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def former_only(aliases: Mapping[str, str], routers: Container[str]) -> dict[str, str]:
+    """Return the former names that no router of the inventory has now."""
+    return {old: new for old, new in aliases.items() if old not in routers}
+
+
+def with_present_names(event: Event, aliases: Mapping[str, str]) -> Event:
+    """Return the event with the present names of routers.
+
+    Returns:
+        The event itself where it has no former name.
+    """
+    return _renamed(event, aliases) if aliases else event
+
+
+def _renamed(model: _Model, aliases: Mapping[str, str]) -> _Model:
+    """Routers are named in fields `router`, at any depth."""
+    update: dict[str, Any] = {}
+    for name in model.model_fields_set:
+        value = getattr(model, name)
+        if name == "router" and value in aliases:
+            update[name] = aliases[value]
+        elif isinstance(value, BaseModel):
+            inner = _renamed(value, aliases)
+            if inner is not value:
+                update[name] = inner
+    return model.model_copy(update=update) if update else model

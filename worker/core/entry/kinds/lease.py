@@ -4,8 +4,15 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple, cast
 
 from worker.core.entry.dhcp_options import option_rows
-from worker.core.entry.entry import Entry, address_field, has_pool
-from worker.core.entry.kind import OPTIONS_LEFT_TO_OTHERS, EntryKind, label_of, rate_of
+from worker.core.entry.entry import (
+    OPTIONS_LEFT_TO_OTHERS,
+    Entry,
+    EntryKind,
+    address_field,
+    has_pool,
+    label_of,
+    rate_of,
+)
 from worker.core.policy.policy import RouterPolicy, SuspendMode
 from worker.core.rows.menus import LEASE
 from worker.core.rows.operations import Waiting

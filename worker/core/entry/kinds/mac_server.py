@@ -7,8 +7,15 @@ started from. An entry meets every DHCP server and holds a MAC, an address and D
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
-from worker.core.entry.entry import Entry, address_field, has_pool
-from worker.core.entry.kind import OPTIONS_LEFT_TO_OTHERS, EntryKind, label_of, rate_of
+from worker.core.entry.entry import (
+    OPTIONS_LEFT_TO_OTHERS,
+    Entry,
+    EntryKind,
+    address_field,
+    has_pool,
+    label_of,
+    rate_of,
+)
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows import normal
 from worker.core.rows.menus import Field, Menu
