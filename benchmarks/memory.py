@@ -73,10 +73,10 @@ def by_kind(here: Stage) -> tuple[Counter[str], Counter[str]]:
             for key in asked:
                 pipe.memory_usage(key, samples=0)
             answers = pipe.execute()
-        for key, size in zip(asked, answers, strict=True):
+        for key, used in zip(asked, answers, strict=True):
             kind = kind_of(key, known)
             count[kind] += 1
-            size[kind] += int(size or 0)  # None: it went meanwhile
+            size[kind] += int(used or 0)  # None: it went meanwhile
     return count, size
 
 

@@ -40,7 +40,7 @@ def test_the_last_use_of_a_key_is_the_hour_of_its_last_request(
     assert found[used.key.id] in {before, this_hour()}
     assert found[unused.key.id] is None
     shown = run_command(monkeypatch, capsys, ("keys", "list")).out
-    assert "last used" in shown
+    assert "LAST USED" in shown
     assert "never" in shown
     assert gateway.keys.revoke(used.key.id)
     assert gateway.store.client.exists(GatewayKeys(gateway.store.keys.prefix).api_keys_used) == 0

@@ -35,5 +35,5 @@ def test_a_full_disk_is_told_as_one(full, leasewire, tmp_path, command, code):
     (tmp_path / "routers.toml").write_text('[installation]\nid = "acme"\n')
     shown = leasewire(*command.split())
     assert shown.code == code
-    assert "ake room on its disk" in shown.out + shown.err
+    assert "ree space on its disk" in shown.out + shown.err
     assert "tart it" not in shown.out + shown.err

@@ -47,7 +47,7 @@ def test_again_it_keeps_passwords_and_makes_only_those_that_are_missing(leasewir
     (folder / LOGINS[0] / "password").write_text("")  # as a crash may leave it
     (folder / "server" / "users.acl").write_text("of an older version")
     again = leasewire("redis-logins", "logins")
-    assert f"made: {LOGINS[0]}; " in again.out
+    assert f"created: {LOGINS[0]}; " in again.out
     now = {login: password(folder, login) for login in LOGINS}
     assert [login for login in LOGINS if now[login] != first[login]] == [LOGINS[0]]
     assert now[LOGINS[0]]

@@ -141,7 +141,7 @@ def test_a_former_name_that_another_router_has_by_now_is_that_router(world, edit
     backlogs.check()
     (alert,) = store.alerts.open()
     assert (alert.kind, alert.subject) == ("router-name-reused", "R1")
-    assert "a name that TOWER had before" in alert.text
+    assert "has the former name of TOWER" in alert.text
     preview = leasewire("routers", "rename", "--forget", "R1")
     assert "R1: former name of TOWER" in preview.out
     assert store.fleet.aliases() == {"R1": "TOWER"}

@@ -78,7 +78,7 @@ def read_fully(
         misfit = setup.misfit(service_id, fields["address"]) if fields else None
         misfits += [misfit] if misfit else []
         if service_id in braked:
-            missing = Waiting(HELD, f"by the limit of {braked[service_id].scope}")
+            missing = Waiting(HELD, f"by the brake's limit of {braked[service_id].scope}")
         if missing is not None:
             service = replace(service, entry=replace(service.entry, missing=missing))
         wanted.append(service)
