@@ -21,7 +21,7 @@ _FLAGS: Final[tuple[Callable[[Store], str], ...]] = (
     lambda store: store.keys.canary_claim,
     lambda store: store.keys.alert_check,
     lambda store: store.keys.notifications,
-    lambda store: store.keys.reports.item,
+    lambda store: store.keys.reports.check,
 )
 
 
@@ -79,7 +79,7 @@ def _of_router(
     left |= {"claims that nobody wants": claims - due, "claims that are missing": due - claims}
     services = set(client.smembers(block.services)) - besides
     left |= {"services of no row": services - wanted.keys()}
-    for name in ("lease", "notified"):
+    for name in ("lock", "notified"):
         if (left_ms := client.pttl(getattr(block, name))) > _LONGEST_MS:
             left[name] = f"held for {left_ms} ms"
     return [f"{router}: {what}: {value}" for what, value in left.items() if value]
