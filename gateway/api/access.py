@@ -27,7 +27,7 @@ _SHARE = 4
 """The waiting requests of one key may take one in so many connections."""
 
 
-class Access:
+class AccessCheck:
     """Checks requests.
 
     Args:

@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from fastapi.security import HTTPBearer
 
 from contracts.names import BULK_DEPTH, INTAKE_DEPTH, QUEUE_BULK, QUEUE_EVENTS, Lane
-from gateway.api.access import Access
+from gateway.api.access import AccessCheck
 from gateway.api.api_keys import ApiKeys
 from gateway.api.event_routes import EventRoutes
 from gateway.api.gate import Gate
@@ -69,7 +69,7 @@ def make_app(  # noqa: PLR0913 - what the gateway stands on
     limits: dict[Lane, int] = {QUEUE_EVENTS: depth_limit, QUEUE_BULK: bulk_limit}
     depths = {lane: Depth(client, prefix, limit, lane) for lane, limit in limits.items()}
     rates = Rates()
-    access = Access(ApiKeys(client, prefix), rates, clock)
+    access = AccessCheck(ApiKeys(client, prefix), rates, clock)
 
     def seen(event_keys: list[str]) -> Mapping[str, str]:
         return store.records.seen(event_keys, store.records.now_ms())

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request
 from contracts import Problem
 from contracts.names import QUEUE_EVENTS, Lane
 from gateway.api import openapi
-from gateway.api.access import Access
+from gateway.api.access import AccessCheck
 from gateway.api.api_keys import ApiKey, Scope
 from gateway.api.decode import BATCHED, events_in, largest, media_type, missing_fields
 from gateway.api.gate import read_body
@@ -42,7 +42,7 @@ class EventRoutes:
 
     def __init__(
         self,
-        access: Access,
+        access: AccessCheck,
         publisher: Publisher,
         intakes: Mapping[Lane, Intake],
         waiter: OutcomeWaiter,

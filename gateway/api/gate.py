@@ -11,7 +11,7 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.api.access import Access
+from gateway.api.access import AccessCheck
 from gateway.api.decode import MAX_BATCH_BYTES
 from gateway.api.problems import Refused
 from gateway.api.responses import answer_failure
@@ -41,7 +41,7 @@ class Gate:
         access: finds keys; routes have the key in `request.state.key`.
     """
 
-    def __init__(self, app: ASGIApp, access: Access) -> None:
+    def __init__(self, app: ASGIApp, access: AccessCheck) -> None:
         self._app = app
         self._access = access
 

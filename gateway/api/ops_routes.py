@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gateway import dead_letters
 from gateway.api import openapi
-from gateway.api.access import Access
+from gateway.api.access import AccessCheck
 from gateway.api.api_keys import Scope
 from gateway.api.gate import SMALL_BYTES, read_body
 from gateway.api.problems import Refused
@@ -53,7 +53,7 @@ class OpsRoutes:
 
     def __init__(
         self,
-        access: Access,
+        access: AccessCheck,
         store: Store,
         inventory: Callable[[], Inventory],
         publisher: Publisher,

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query, Request
 
 from gateway.api import openapi
-from gateway.api.access import Access
+from gateway.api.access import AccessCheck
 from gateway.api.api_keys import Scope
 from gateway.api.problems import Refused
 from gateway.api.responses import Document
@@ -33,7 +33,9 @@ class OutcomeRoutes:
         inventory: gives the inventory as it is now.
     """
 
-    def __init__(self, access: Access, store: Store, inventory: Callable[[], Inventory]) -> None:
+    def __init__(
+        self, access: AccessCheck, store: Store, inventory: Callable[[], Inventory]
+    ) -> None:
         self._access = access
         self._store = store
         self._inventory = inventory

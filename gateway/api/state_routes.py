@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 from fastapi import APIRouter, Path, Query, Request
 
 from gateway.api import openapi
-from gateway.api.access import Access
+from gateway.api.access import AccessCheck
 from gateway.api.api_keys import ApiKey, Scope
 from gateway.api.problems import Refused
 from gateway.api.responses import Document
@@ -49,7 +49,7 @@ class StateRoutes:
         store: the store.
     """
 
-    def __init__(self, access: Access, store: Store) -> None:
+    def __init__(self, access: AccessCheck, store: Store) -> None:
         self._access = access
         self._store = store
 

@@ -67,7 +67,7 @@ class _Target(BaseModel):
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 15
 
 
-class _File(BaseModel):
+class _TargetsFile(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     targets: dict[Name, _Target] = Field(default_factory=dict)
@@ -94,7 +94,7 @@ def load_targets(
         ConfigurationError: with every mistake.
     """
     try:
-        file = _File.model_validate(read_toml(path))
+        file = _TargetsFile.model_validate(read_toml(path))
     except ValidationError as error:
         raise ConfigurationError([f"{path}: {_line(found)}" for found in error.errors()]) from None
     problems: list[str] = []

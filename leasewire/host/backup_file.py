@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from worker.errors import LeasewireError
-from worker.store.backup import Entry
+from worker.store.backup import BackupEntry
 
 FORMAT: Final = 1
 """Increased when older versions would misread the file."""
@@ -47,7 +47,7 @@ class Head:
     entries: int = 0
 
 
-def write(file: Path, head: Head, entries: Iterable[Entry]) -> int:
+def write(file: Path, head: Head, entries: Iterable[BackupEntry]) -> int:
     """Write a backup; an existing file is replaced when the new one is complete and on the disk.
 
     `-` is standard output; a backup that is cut short has no end, and `check` refuses it.
@@ -102,12 +102,12 @@ def check(file: Path, on_entry: Callable[[], None] = lambda: None) -> Head:
     return Head(head["installation"], head["at_ms"], head["written_by"], count)
 
 
-def entries(file: Path) -> Iterator[Entry]:
+def entries(file: Path) -> Iterator[BackupEntry]:
     """The entries of a backup that was checked."""
     for text in _lines(file):
         found = json.loads(text)
         if isinstance(found, list):
-            yield Entry(*found)
+            yield BackupEntry(*found)
 
 
 def _head(file: Path, found: object) -> dict[str, Any]:

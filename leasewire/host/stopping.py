@@ -13,7 +13,7 @@ from leasewire.answer import Exit
 _CHECK_EVERY_S = 0.2
 
 
-class Part(Protocol):
+class RunningPart(Protocol):
     """A part of a command that runs in its own thread."""
 
     @property
@@ -21,7 +21,7 @@ class Part(Protocol):
         """Whether the thread is alive."""
 
 
-def run_until_stopped(part: Part, stopping: threading.Event) -> None:
+def run_until_stopped(part: RunningPart, stopping: threading.Event) -> None:
     """Wait for the request to stop.
 
     Raises:

@@ -19,7 +19,7 @@ from leasewire.context import DATA, Context, InventoryOption, environment_for
 from leasewire.host.embedded import EmbeddedServer
 from leasewire.host.first_inventory import write_first
 from leasewire.host.gateway import ListenOption, PortOption, running_gateway
-from leasewire.host.stopping import Part, asked_to_stop
+from leasewire.host.stopping import RunningPart, asked_to_stop
 from leasewire.host.worker import EventsOption, RoutersOption
 from leasewire.sources.outcomes import delivering, targets_of
 from simulator.cli import DEMO_PASSWORD
@@ -138,7 +138,7 @@ def up_command(  # noqa: PLR0913 - as many options
             "Ctrl-C stops it.",
         ]
         typer.echo("\n".join(filter(None, lines)))
-        threads: dict[str, Part | None] = {"gateway": http, "outcomes": outcomes}
+        threads: dict[str, RunningPart | None] = {"gateway": http, "outcomes": outcomes}
         parts = {name: part for name, part in threads.items() if part is not None}
         code = supervise(supervisor, server, stopping, parts)
     typer.echo("Leasewire has stopped.")
@@ -149,7 +149,7 @@ def supervise(
     supervisor: Supervisor,
     server: EmbeddedServer,
     stopping: threading.Event,
-    parts: Mapping[str, Part],
+    parts: Mapping[str, RunningPart],
 ) -> int:
     """Keep processes and server running until asked to stop; returns the exit code.
 

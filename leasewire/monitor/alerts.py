@@ -56,7 +56,7 @@ def list_command(
         return _past(context)
     now_ms = context.store.records.now_ms()
     mutes = context.store.notifications.mutes(now_ms)
-    alerts = with_roots(context.store.alerts.open(), _behind(context))
+    alerts = with_roots(context.store.alerts.all_open(), _behind(context))
     notified = _notified(context, alerts)
     documents = [
         _document(alert, mutes, now_ms) | {"notified": notified[alert.name]} for alert in alerts
@@ -178,7 +178,7 @@ def dismiss(
         raise ConfigurationError([f"{clean(kind)} {problem}. To silence it: leasewire alerts mute"])
     store, who = Context(inventory).store, actor_of(actor)
     known = store.conflicts.dismiss(subject)
-    if not store.alerts.end(_DISMISSED, subject, f"dismissed by {who}") and not known:
+    if not store.alerts.resolve(_DISMISSED, subject, f"dismissed by {who}") and not known:
         fail(f"There is no such alert: {kind} {subject}")
     store.notifications.note_dismissed(_DISMISSED, subject, who, store.records.now_ms())
     text = "Dismissed. The next conflict of this source reopens it."

@@ -89,7 +89,7 @@ class MetricsServer:
     def __init__(self, reader: Reader, host: str, port: int) -> None:
         registry = CollectorRegistry(auto_describe=False)
         registry.register(FiguresCollector(reader))
-        kind = _Ipv6Server if ":" in host else _Server
+        kind = _Ipv6Server if ":" in host else _MetricsServer
         self._server = kind((host, port), registry)
         self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
 
@@ -125,7 +125,7 @@ class MetricsServer:
             log.exception("metrics.ended")
 
 
-class _Server(ThreadingHTTPServer):
+class _MetricsServer(ThreadingHTTPServer):
     daemon_threads = True
     # The process may end during a scrape.
     block_on_close = False
@@ -142,12 +142,12 @@ class _Server(ThreadingHTTPServer):
         log.debug("metrics.caller_lost", reason=str(sys.exception()))
 
 
-class _Ipv6Server(_Server):
+class _Ipv6Server(_MetricsServer):
     address_family = socket.AF_INET6
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: _Server
+    server: _MetricsServer
     timeout = _SILENT_S
 
     def do_GET(self) -> None:

@@ -120,7 +120,7 @@ class FiguresReader:
                 for name, router in inventory.routers.items()
                 if router.policy.mode == "observe"
             ),
-            alerts=store.alerts.open(),
+            alerts=store.alerts.all_open(),
             held=store.brake.approvals(),
             sources={name: store.sources.view(name) for name in inventory.sources},
             deliveries=[self._delivery(*target) for target in self._targets],

@@ -100,9 +100,8 @@ def _state_checks(context: Context, name: str) -> Iterator[CheckLine]:
     try:
         store = context.store
         state = store.views.router(name).state
-        alerts = [
-            alert for alert in store.alerts.open() if alert.router == name and alert.kind in AWAY
-        ]
+        found = store.alerts.all_open()
+        alerts = [alert for alert in found if alert.router == name and alert.kind in AWAY]
     except StoreUnavailable as error:
         message = f"Redis is not available, so the workers' view is unknown: {error}"
         yield CheckLine("warn", "workers", message, "See `leasewire status`")

@@ -17,7 +17,7 @@ from leasewire.sources.export import Format
 from producers.complete import CompleteEvent
 from producers.errors import BatchViolation
 from producers.fields import field_at
-from producers.files.reading import FileBroken, Row, digest_of, lines_of, rows_of
+from producers.files.reading import FileBroken, FileRow, digest_of, lines_of, rows_of
 from producers.publisher import Publisher
 from worker.admin.json_fields import utc_time
 from worker.store.imports import Import, Imports
@@ -100,7 +100,7 @@ class ServiceFile:
             "data": dict(data),
         }
 
-    def _complete(self, row: Row) -> CompleteEvent:
+    def _complete(self, row: FileRow) -> CompleteEvent:
         kind = str(row.event["type"]).split(".")[2]
         return self.publisher.check([self.event(row.event["data"], kind)])[0]
 

@@ -21,7 +21,7 @@ class FileBroken(Exception):  # noqa: N818 - says what it is
     """The file cannot be read; the message says where and why."""
 
 
-class Row(NamedTuple):
+class FileRow(NamedTuple):
     """One row.
 
     Attributes:
@@ -35,7 +35,7 @@ class Row(NamedTuple):
     problems: tuple[str, ...] = ()
 
 
-def rows_of(path: Path, kind: str = "") -> Iterator[Row]:
+def rows_of(path: Path, kind: str = "") -> Iterator[FileRow]:
     """Yield the rows of a file.
 
     Args:
@@ -83,7 +83,7 @@ def lines_of(path: Path) -> int:
         raise FileBroken(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _of_table(path: Path, lines: Any) -> Iterator[Row]:  # noqa: ANN401 - a text file
+def _of_table(path: Path, lines: Any) -> Iterator[FileRow]:  # noqa: ANN401 - a text file
     first = lines.readline()
     if not first.strip():
         raise FileBroken(f"{path}: is empty; `leasewire import --template` prints an example")
@@ -105,7 +105,7 @@ def _of_table(path: Path, lines: Any) -> Iterator[Row]:  # noqa: ANN401 - a text
         try:
             cells = next(table, None)
         except csv.Error as error:
-            yield Row(line, {}, (f"is not a valid CSV row: {error}",))
+            yield FileRow(line, {}, (f"is not a valid CSV row: {error}",))
             continue
         if cells is None:
             return
@@ -113,12 +113,12 @@ def _of_table(path: Path, lines: Any) -> Iterator[Row]:  # noqa: ANN401 - a text
             yield _of_cells(line, names, cells)
 
 
-def _of_cells(line: int, names: list[str], cells: list[str]) -> Row:
+def _of_cells(line: int, names: list[str], cells: list[str]) -> FileRow:
     if len(cells) != len(names):
         message = (
             f"has {len(cells)} cells, the header has {len(names)}; quote cells that hold a comma"
         )
-        return Row(line, {}, (message,))
+        return FileRow(line, {}, (message,))
     fields = dict(zip(names, map(unescape, cells), strict=True))
     problems = [
         f"{name} was turned into a number by a spreadsheet; give its column the format text"
@@ -126,26 +126,28 @@ def _of_cells(line: int, names: list[str], cells: list[str]) -> Row:
         if was_made_a_number(fields[name])
     ]
     if problems:
-        return Row(line, {}, tuple(problems))
+        return FileRow(line, {}, tuple(problems))
     try:
-        return Row(line, event_of(fields))
+        return FileRow(line, event_of(fields))
     except NotAnEvent as error:
-        return Row(line, {}, tuple(f"{name} {message}" for name, message in error.problems.items()))
+        return FileRow(
+            line, {}, tuple(f"{name} {message}" for name, message in error.problems.items())
+        )
 
 
-def _of_objects(lines: Any) -> Iterator[Row]:  # noqa: ANN401 - a text file
+def _of_objects(lines: Any) -> Iterator[FileRow]:  # noqa: ANN401 - a text file
     for number, text in enumerate(lines, 1):
         if not text.strip():
             continue
         if len(text) > MAX_EVENT_BYTES:
-            yield Row(number, {}, (f"is longer than {MAX_EVENT_BYTES} bytes",))
+            yield FileRow(number, {}, (f"is longer than {MAX_EVENT_BYTES} bytes",))
             continue
         try:
             data = json.loads(text)
         except (ValueError, RecursionError):
             data = None
         if not isinstance(data, dict):
-            yield Row(number, {}, ("is not a JSON object",))
+            yield FileRow(number, {}, ("is not a JSON object",))
             continue
         event = data.pop("event", "snapshot")
-        yield Row(number, {"type": f"leasewire.service.{event}.v1", "data": data})
+        yield FileRow(number, {"type": f"leasewire.service.{event}.v1", "data": data})

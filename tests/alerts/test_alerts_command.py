@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.redis, pytest.mark.router]
 
 def test_open_alerts_are_listed_with_their_runbook(world, leasewire):
     assert leasewire("alerts", "list").code == 0
-    world.context.store.alerts.begin("drift", "R1", "3 services are not as written")
+    world.context.store.alerts.open("drift", "R1", "3 services are not as written")
     shown = leasewire("alerts", "list")
     assert shown.code == 1
     assert "3 services are not as written" in shown.out
@@ -31,7 +31,7 @@ def test_a_target_counts_as_notified_when_it_has_taken_a_message(world, leasewir
     store, behind = world.context.store, {"R2": "R1"}
     path.write_text(path.read_text().replace("[routers.R2]\n", '[routers.R2]\nbehind = "R1"\n'))
     for router in ("R1", "R2"):
-        store.alerts.begin("router-down", router, "no route")
+        store.alerts.open("router-down", router, "no route")
         store.client.zadd(store.keys.alerts_not_notified, {f"router-down|{router}": 1})
     store.alerts.notify_due()
 
@@ -60,7 +60,7 @@ def test_who_could_send_no_alert_is_refused_at_the_start(world, leasewire, monke
 
 def test_a_kind_of_a_newer_version_is_listed(world, leasewire):
     store = world.context.store
-    store.alerts.begin("drift", "R1", "words of tomorrow")
+    store.alerts.open("drift", "R1", "words of tomorrow")
     newer = store.alerts.find("drift", "R1").to_json().replace('"drift"', '"of-tomorrow"')
     store.client.hset(store.keys.alerts, mapping={"of-tomorrow|R1": newer})
     shown = leasewire("alerts", "list")
@@ -72,16 +72,16 @@ def test_a_router_behind_one_that_is_down_is_listed_as_such(world, leasewire):
     path = world.context.settings.inventory
     path.write_text(path.read_text().replace("[routers.R2]\n", '[routers.R2]\nbehind = "R1"\n'))
     for router in ("R1", "R2"):
-        world.context.store.alerts.begin("router-down", router, "no route")
+        world.context.store.alerts.open("router-down", router, "no route")
     assert "behind R1" in leasewire("alerts", "list").out
-    world.context.store.alerts.end("router-down", "R1")
+    world.context.store.alerts.resolve("router-down", "R1")
     assert "behind R1" not in leasewire("alerts", "list").out
     path.write_text("this is no inventory")
     assert leasewire("alerts", "list").code == 1
 
 
 def test_mute_names_who_and_ends(world, leasewire):
-    world.context.store.alerts.begin("drift", "R1", "3 services are not as written")
+    world.context.store.alerts.open("drift", "R1", "3 services are not as written")
     made = leasewire("alerts", "mute", "drift", "R1", "--for", "2h", "--actor", "ann")
     assert made.code == 0
     assert "by ann: drift R1" in made.out

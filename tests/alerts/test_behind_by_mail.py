@@ -120,7 +120,7 @@ def test_both_back_is_one_mail(place, inbox):
     lasts(place, CONSEQUENCE)
     for router in place.control.values():
         router.power_on()
-    eventually(lambda: not place.store.alerts.open(), "both are back", within_s=20)
+    eventually(lambda: not place.store.alerts.all_open(), "both are back", within_s=20)
     goes_by(place, ROOT, SETTLE_MS)
     title, message = mails(inbox, 2)
     assert title == "Leasewire tests: resolved: router-down R1"

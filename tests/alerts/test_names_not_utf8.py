@@ -34,15 +34,15 @@ def small():
 
 def test_alerts_with_any_text_are_opened_found_and_resolved(store):
     alerts, subject = store.alerts, f"R1 {POOL}"
-    assert alerts.begin("pool-nearly-full", subject, f"pool {POOL} is full")
+    assert alerts.open("pool-nearly-full", subject, f"pool {POOL} is full")
     found = alerts.find("pool-nearly-full", subject)
     assert ESCAPED in found.subject
     assert ESCAPED in found.text
     # settled once more it is the same one
     alerts.settle({("pool-nearly-full", subject): f"pool {POOL} is full"}, {"pool-nearly-full": ""})
-    assert alerts.open() == [found]
-    assert alerts.end("pool-nearly-full", subject, f"{POOL} is free")
-    assert alerts.open() == []
+    assert alerts.all_open() == [found]
+    assert alerts.resolve("pool-nearly-full", subject, f"{POOL} is free")
+    assert alerts.all_open() == []
 
 
 def test_a_circuit_opens_with_any_message_of_the_router(store):
@@ -79,7 +79,7 @@ def test_a_full_pool_with_such_a_name_is_reported_and_delays_nobody(small):
     assert small.outcome(change).startswith("applied")
     assert not small.client.exists(small.block("R1").lock)
     assert small.store.full_reads.last("R1") is not None
-    (alert,) = small.store.alerts.open()
+    (alert,) = small.store.alerts.all_open()
     assert (alert.kind, alert.router) == ("pool-nearly-full", "R1")
     assert ESCAPED in alert.subject
 
@@ -93,7 +93,7 @@ def test_a_server_with_such_a_name_is_watched_as_all_others(small):
     watch = Watch(small.store, sessions, policies, 2.0)
     assert sorted(watch.once()) == ["R1", "R2"]
     sessions.close_all()
-    alerts = {alert.router: alert for alert in small.store.alerts.open()}
+    alerts = {alert.router: alert for alert in small.store.alerts.all_open()}
     assert {alert.kind for alert in alerts.values()} == {"rogue-device"}
     assert alerts.keys() == {"R1", "R2"}
 
@@ -112,7 +112,7 @@ def test_what_fails_with_one_router_is_watched_at_the_others(small, monkeypatch)
     sessions = Sessions(small.inventory, small.settings)
     watch = Watch(small.store, sessions, small.policies, 2.0)
     assert watch.once() == ["R2"]
-    assert [alert.router for alert in small.store.alerts.open()] == ["R2"]
+    assert [alert.router for alert in small.store.alerts.all_open()] == ["R2"]
     monkeypatch.undo()
     for name in ("R1", "R2"):
         small.client.delete(small.store.keys.watched(name))

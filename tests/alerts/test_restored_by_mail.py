@@ -70,7 +70,7 @@ def seen_again(leasewire, world):
 def test_an_old_outage_is_not_mailed_again_after_a_restore(leasewire, outage, tell, inbox):
     assert leasewire("backup", "then.gz").code == 0
     tell.once()
-    outage.context.store.alerts.end("router-down", "R1")
+    outage.context.store.alerts.resolve("router-down", "R1")
     tell.once(later(outage))
     tell.once(later(outage) + SETTLE_MS)
     assert inbox.titles == [DOWN, "Leasewire acme: resolved: router-down R1"]

@@ -40,7 +40,7 @@ def lasted(store):
 
 
 def test_one_mail_when_an_alert_opens_and_one_when_it_is_resolved(store, tell, inbox):
-    store.alerts.begin("router-down", "tower-7", "no route to it")
+    store.alerts.open("router-down", "tower-7", "no route to it")
     now_ms = store.records.now_ms()
     assert tell.once(now_ms) == 0
     lasted(store)
@@ -51,7 +51,7 @@ def test_one_mail_when_an_alert_opens_and_one_when_it_is_resolved(store, tell, i
     message = mail.get_body().get_content()
     assert "no route to it" in message
     assert "`leasewire runbook router-down`" in message
-    store.alerts.end("router-down", "tower-7")
+    store.alerts.resolve("router-down", "tower-7")
     tell.once(now_ms + QUIET_MS)
     assert tell.once(now_ms + QUIET_MS + SETTLE_MS) == 1
     assert inbox.titles[1:] == ["Leasewire acme: resolved: router-down tower-7"]
@@ -61,7 +61,7 @@ def test_one_mail_when_an_alert_opens_and_one_when_it_is_resolved(store, tell, i
 
 def test_mail_that_was_not_taken_comes_later(store, tell, inbox):
     now_ms = store.records.now_ms()
-    store.alerts.begin("brake", "R1", "15 cancellations")
+    store.alerts.open("brake", "R1", "15 cancellations")
     lasted(store)
     inbox.away = True
     assert tell.once(now_ms) == 0
@@ -73,10 +73,10 @@ def test_mail_that_was_not_taken_comes_later(store, tell, inbox):
 
 def test_one_worker_notifies_at_a_time_and_another_takes_over(store, tell, inbox, target):
     other = AlertNotifier(store, [target], "acme", send, "other")
-    store.alerts.begin("brake", "R1", "15 cancellations")
+    store.alerts.open("brake", "R1", "15 cancellations")
     lasted(store)
     assert tell.once() == 1
-    store.alerts.begin("brake", "R2", "15 cancellations")
+    store.alerts.open("brake", "R2", "15 cancellations")
     lasted(store)
     assert other.once() == 0
     store.client.delete(store.keys.notifications)
@@ -100,8 +100,8 @@ def test_target_may_want_critical_ones_or_some_kinds_only(store, target, inbox):
         kinds=frozenset({"drift"}),
         _environ=target._environ,  # noqa: SLF001 - see above
     )
-    store.alerts.begin("drift", "R1", "2 rows")
-    store.alerts.begin("brake", "R1", "15 cancellations")
+    store.alerts.open("drift", "R1", "2 rows")
+    store.alerts.open("brake", "R1", "15 cancellations")
     lasted(store)
     assert AlertNotifier(store, [some, kinds], "acme", send, "a").once() == 2
     assert inbox.titles == [

@@ -31,7 +31,7 @@ def watch(world):
         for name in policies:
             context.store.client.delete(context.store.keys.watched(name))
         watch.once()
-        return {(alert.kind, alert.subject) for alert in context.store.alerts.open()}
+        return {(alert.kind, alert.subject) for alert in context.store.alerts.all_open()}
 
     yield look
     sessions.close_all()
@@ -101,7 +101,7 @@ def test_a_device_of_a_blocked_service_is_reported_after_its_lease_time(world, w
     (server,) = world.r1.rows("/ip/dhcp-server")
     world.r1.set_row("/ip/dhcp-server", server[".id"], {"lease-time": "1s"})
     eventually(lambda: watch() == {("ended-service-bound", f"R1 {mac(1)}")}, "it is told")
-    (alert,) = world.context.store.alerts.open()
+    (alert,) = world.context.store.alerts.all_open()
     assert "service SVC-1 is suspended and blocked" in alert.text
     assert len(world.r1.journal()) == len(before) + 1  # by hand: the watch only read
     world.r1.device_release(mac(1), server=SERVER)

@@ -61,7 +61,7 @@ def state(small):
 
 
 def alerts(small):
-    return [(each.kind, each.subject) for each in small.store.alerts.open()]
+    return [(each.kind, each.subject) for each in small.store.alerts.all_open()]
 
 
 def failing(monkeypatch, target, name, fails):

@@ -71,7 +71,7 @@ def test_a_router_slower_than_the_deadline_takes_all_writes_in_the_end(passes, s
     assert {each.cause for each in away} == {TAKES_NO_WRITES}
     assert "takes no writes" in away[0].message
     assert passes.states[-1].state == "up"
-    assert here.store.alerts.open() == []
+    assert here.store.alerts.all_open() == []
     assert 1 <= passes.slow() <= 2  # a write that was given up may keep it busy at the first
     here.say(later := builders.mac_changed("SVC-1", builders.mac(99), revision=2))
     passes.run()  # it is not found out anew
@@ -90,7 +90,7 @@ def test_a_router_that_answers_no_write_is_told_of_and_nobody_is_given_up(passes
             here.r["R1"].remove_row(LEASES, row[".id"])
     assert passes.dead_letters() == []
     assert passes.states[-1].cause == TAKES_NO_WRITES
-    (alert,) = here.store.alerts.open()
+    (alert,) = here.store.alerts.all_open()
     assert alert.name == "router-down|R1"
     assert "takes no writes" in alert.text
     assert {here.outcome(each) for each in events} == {"accepted"}

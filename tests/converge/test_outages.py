@@ -41,14 +41,14 @@ def test_a_reboot_is_told_to_nobody(world, passes):
     world.say(activated(1))
     passes.run(3)
     assert (state(passes).state, state(passes).attempts) == ("unreachable", 3)
-    assert [alert.name for alert in passes.store.alerts.open()] == ["router-down|R1"]
+    assert [alert.name for alert in passes.store.alerts.all_open()] == ["router-down|R1"]
     assert notified(passes) == []
     world.r1.power_on()
     (drained,) = named(passes.run(), "router.drained")
     assert (drained["services"], drained["operations"]) == (1, 1)
     assert state(passes).state == "up"
     assert passes.store.client.get(passes.store.keys.router("R1").state) is None
-    assert passes.store.alerts.open() == []
+    assert passes.store.alerts.all_open() == []
     assert notified(passes) == []
 
 
@@ -58,7 +58,7 @@ def test_a_long_outage_is_told_once_and_its_end_with_what_was_drained(world, cap
     world.say(*(activated(n) for n in range(1, 26)))
     passes.run(2)
     assert notified(passes) == [("begun", "router-down")]
-    assert "waiting services: 25" in passes.store.alerts.open()[0].text
+    assert "waiting services: 25" in passes.store.alerts.all_open()[0].text
     passes.run(2)
     assert notified(passes) == [("begun", "router-down")]
     world.r1.power_on()
@@ -71,7 +71,7 @@ def test_a_long_outage_is_told_once_and_its_end_with_what_was_drained(world, cap
     assert notified(passes) == [("begun", "router-down"), ("ended", "router-down")]
     message = passes.store.alerts.changes()[0].text
     assert "25 services checked, 25 writes" in message
-    assert passes.store.alerts.open() == []
+    assert passes.store.alerts.all_open() == []
 
 
 def test_one_service_whose_write_is_lost_opens_nothing(world, passes):
@@ -84,7 +84,7 @@ def test_one_service_whose_write_is_lost_opens_nothing(world, passes):
     (lost,) = named(passes.run(), "router.write_lost")
     assert lost["next_in_s"] <= 1
     assert state(passes).circuit(busy=False) == "closed"
-    assert passes.store.alerts.open() == []
+    assert passes.store.alerts.all_open() == []
     passes.run(2)
     assert {passes.state(event) for event in [cancelled, *suspended]} == {"applied"}
     assert passes.store.client.get(passes.store.keys.router("R1").state) is None
@@ -122,7 +122,7 @@ def test_a_router_that_refuses_us_is_told_of_until_it_lets_us_in(world, passes, 
     passes.run(2)
     assert state(passes).circuit(busy=False) == "blocked"
     assert notified(passes) == [("begun", "router-blocked")]
-    assert "Check the password" in passes.store.alerts.open()[0].text
+    assert "Check the password" in passes.store.alerts.all_open()[0].text
     world.r1.power_off()
     passes.run()
     assert notified(passes)[1:] == [("ended", "router-blocked"), ("begun", "router-down")]
@@ -156,7 +156,7 @@ def test_a_router_is_closed_again_though_nothing_is_due_there(world, passes):
     world.r1.power_on()
     passes.converge.run("R1")
     assert state(passes).state == "up"
-    assert store.alerts.open() == []
+    assert store.alerts.all_open() == []
 
 
 def test_without_a_free_slot_a_router_waits_for_the_sweep(world, passes):

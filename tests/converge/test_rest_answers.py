@@ -96,7 +96,7 @@ def test_a_login_that_worked_is_tried_again_before_anybody_is_called(world, pass
     assert len(named(logs, "router.login_refused_once")) == 1
     assert state(passes).state == "up"
     assert 2_500 < wait_ms(passes) <= 3_500
-    assert passes.store.alerts.open() == []
+    assert passes.store.alerts.all_open() == []
     passes.run()
     assert passes.state(event) == "applied"
     assert passes.store.client.get(passes.store.keys.router("R1").state) is None
@@ -115,7 +115,7 @@ def test_refused_twice_and_seconds_apart_it_calls_a_person(world, passes, applie
 
     eventually(is_blocked, "the router is blocked", within_s=10)
     assert passes.store.records.now_ms() - began_ms >= 2_000
-    (alert,) = passes.store.alerts.open()
+    (alert,) = passes.store.alerts.all_open()
     assert "Check the password" in alert.text
 
 
@@ -139,7 +139,7 @@ def test_an_empty_list_cannot_be_told_apart_and_the_hourly_report_finds_the_row(
     assert passes.rows() == {"SVC-1"}
     make_due(world)
     passes.run()
-    (alert,) = passes.store.alerts.open()
+    (alert,) = passes.store.alerts.all_open()
     assert (alert.kind, alert.subject) == ("drift", "R1")
     assert leasewire("reconcile", "R1", "--apply").code == 0
     passes.run()

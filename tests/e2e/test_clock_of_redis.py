@@ -82,7 +82,7 @@ def test_workers_go_on_when_it_is_set_back_and_ahead_and_back(short_directory):
         # what the clock showed before is known from the first sweep on
         eventually(lambda: here.client.exists(here.store.keys.sweep), "a sweep", within_s=20)
         assert steps(-HOUR_S) == pytest.approx(-HOUR_S, abs=5)
-        assert [alert.kind for alert in here.store.alerts.open() if not alert.router] == [
+        assert [alert.kind for alert in here.store.alerts.all_open() if not alert.router] == [
             "clock-went-back"
         ]
         assert steps(2 * 24 * HOUR_S) == pytest.approx(49 * HOUR_S, abs=5)

@@ -246,7 +246,7 @@ class Chaos(Harness):
 
     def _see_alerts(self) -> None:
         with contextlib.suppress(redis.RedisError, StoreUnavailable):
-            self.alerts_seen |= {alert.kind for alert in self.store.alerts.open()}
+            self.alerts_seen |= {alert.kind for alert in self.store.alerts.all_open()}
 
     def _begin_fault(self, rng: random.Random) -> None:
         kind = rng.choices(list(KINDS), [weight for weight, _ in KINDS.values()])[0]
@@ -414,7 +414,7 @@ class Chaos(Harness):
             self.start_ended()
             # else it may be a minute until the next looks
             self.client.delete(self.store.keys.alert_check, looked)
-            open_now = {alert.name: alert for alert in self.store.alerts.open()}
+            open_now = {alert.name: alert for alert in self.store.alerts.all_open()}
             kinds = {alert.kind for alert in open_now.values()}
             wrong = [
                 f"alert {name!a} is open: {alert.text!a}"

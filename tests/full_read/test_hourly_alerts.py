@@ -20,7 +20,7 @@ def report(world):
     def go(converge=world.converge):
         make_due(world)
         converge.run("R1")
-        return {(each.kind, each.subject) for each in world.context.store.alerts.open()}
+        return {(each.kind, each.subject) for each in world.context.store.alerts.all_open()}
 
     return go
 
@@ -39,7 +39,7 @@ def test_a_pool_is_told_from_nine_tenths_on_until_it_is_under_eight(world, repor
     world.r1.device(mac(9), server=SERVER)
     notified = {("pool-nearly-full", "R1 pool-vlan-32")}
     assert report() == notified
-    (alert,) = world.context.store.alerts.open()
+    (alert,) = world.context.store.alerts.all_open()
     message = "router R1, pool pool-vlan-32 of dhcp-vlan-32: 9 of 10 addresses are in use"
     assert alert.text == message
     world.r1.device_release(mac(9), server=SERVER)
@@ -79,7 +79,7 @@ def test_a_certificate_that_ends_is_told_until_a_newer_one_is_seen(
 
     assert report() == set()
     assert report(renew(days)) == {("certificate-expiring", "R1")}
-    (alert,) = world.context.store.alerts.open()
+    (alert,) = world.context.store.alerts.all_open()
     day = datetime.now(UTC) + timedelta(days=days)
     assert alert.text == f"the certificate of router R1 {says} {day:%Y-%m-%d}"
     assert report(renew(22)) == set()

@@ -43,7 +43,7 @@ def test_drift_is_told_once_an_hour_and_nothing_is_written(world, leasewire):
     world.converge.run("R1")
     assert writes(world) == before
     assert world.r1.counters()["/ip/dhcp-server/lease/print"] == 1
-    (alert,) = world.context.store.alerts.open()
+    (alert,) = world.context.store.alerts.all_open()
     assert (alert.kind, alert.subject) == ("drift", "R1")
     assert "1 services on router R1" in alert.text
     shown = leasewire("drift", "--last")
@@ -59,7 +59,7 @@ def test_drift_is_told_once_an_hour_and_nothing_is_written(world, leasewire):
     world.converge.run("R1")
     make_due(world)
     world.converge.run("R1")
-    assert world.context.store.alerts.open() == []
+    assert world.context.store.alerts.all_open() == []
 
 
 def test_router_with_reconcile_auto_is_put_right(edited, world):

@@ -39,7 +39,7 @@ def surveyed_ms(here, ago_ms=None):
 
 
 def open_alerts(here):
-    return [each.name for each in here.store.alerts.open()]
+    return [each.name for each in here.store.alerts.all_open()]
 
 
 def others(here):

@@ -72,7 +72,7 @@ def test_many_rows_that_are_gone_wait_for_a_person(world, leasewire):
     assert (state(world).state, state(world).cause) == ("blocked", "rebuild")
     assert "15 of 20 rows" in state(world).message
     alerts = world.context.store.alerts
-    assert [each.kind for each in alerts.open()] == ["rebuild"]
+    assert [each.kind for each in alerts.all_open()] == ["rebuild"]
     shown = leasewire("routers", "rebuild", "R1")
     assert shown.code == 4
     assert shown.out.count("+ SVC-") == 15

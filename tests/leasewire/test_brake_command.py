@@ -11,7 +11,7 @@ from tests import builders
 from worker.convergence.batch import BatchRunner
 from worker.convergence.concluder import Concluder, PassStatistics
 from worker.convergence.concurrency import TimeLimits
-from worker.convergence.faults import Faults
+from worker.convergence.faults import FaultyServices
 from worker.convergence.router_lock import RouterLock
 from worker.core.entry.brake import BrakeLimits
 from worker.routeros.sessions import Sessions
@@ -83,7 +83,7 @@ def test_what_is_held_is_shown_everywhere_and_not_written(braked, leasewire):
     assert leasewire("plan", "R1").code == 0
     status = leasewire("status", "--json").document
     assert {"brake"} <= {each["what"] for each in status["findings"]}
-    assert [each.subject for each in braked.context.store.alerts.open()] == ["router:R1"]
+    assert [each.subject for each in braked.context.store.alerts.all_open()] == ["router:R1"]
 
 
 def test_a_pass_leaves_out_what_is_held_since_it_took_it(world):
@@ -112,7 +112,7 @@ def test_a_pass_leaves_out_what_is_held_since_it_took_it(world):
             statistics=PassStatistics(),
             time_limits=time_limits,
             known=acquired.memory,
-            faults=Faults(store, lock, {}, time_limits),
+            faults=FaultyServices(store, lock, {}, time_limits),
         )
         runner = BatchRunner(store, session, held_in, concluder, was_read=int)
         runner.run(acquired.work_items, acquired.now_ms)
@@ -141,7 +141,7 @@ def test_approval_is_for_the_list_that_was_shown(braked, leasewire):
     passes(braked)
     assert sorted(rows(braked)) == ["SVC-2"]
     assert leasewire("brake", "list", "--json").document["approvals"] == []
-    assert braked.context.store.alerts.open() == []
+    assert braked.context.store.alerts.all_open() == []
     history = leasewire("services", "events", "SVC-4", "--json").document["history"]
     assert [each["actor"] for each in history if each["what"] == "brake-approved"] == ["anna"]
 
@@ -163,7 +163,7 @@ def test_a_rejection_leaves_each_device_its_row(braked, leasewire):
     braked.accept.run([], "events")
     store = braked.context.store
     assert store.brake.held() == []
-    assert store.alerts.open() == []
+    assert store.alerts.all_open() == []
     record = store.records.read(["SVC-5"])["SVC-5"].record
     assert (record.status, record.value("plan")) == ("active", {"code": "HOME"})
     passes(braked)

@@ -139,7 +139,7 @@ def test_a_former_name_that_another_router_has_by_now_is_that_router(world, edit
     store = world.context.store
     backlogs = Backlogs(store, 1_000, converge.policies)
     backlogs.check()
-    (alert,) = store.alerts.open()
+    (alert,) = store.alerts.all_open()
     assert (alert.kind, alert.subject) == ("router-name-reused", "R1")
     assert "has the former name of TOWER" in alert.text
     preview = leasewire("routers", "rename", "--forget", "R1")
@@ -149,7 +149,7 @@ def test_a_former_name_that_another_router_has_by_now_is_that_router(world, edit
     assert store.fleet.aliases() == {}
     store.client.delete(store.keys.alert_check)
     backlogs.check()
-    assert store.alerts.open() == []
+    assert store.alerts.all_open() == []
     (action, _) = leasewire("routers", "actions", "--json").document["actions"]
     assert (action["what"], action["actor"]) == ("forget-name", "ada")
     assert leasewire("routers", "rename", "--forget", "R1", "--apply").code == 1

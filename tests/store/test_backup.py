@@ -11,7 +11,7 @@ from tests.installation import SERVER, Installation, end
 from tests.store.over_tcp import open_port
 from tests.store.secured import make_certificate, tls_in_front_of
 from tests.waiting import eventually
-from worker.store.backup import UNDER_WAY, Entry, copy, put_back
+from worker.store.backup import UNDER_WAY, BackupEntry, copy, put_back
 from worker.store.keys import Keys
 
 pytestmark = pytest.mark.redis
@@ -108,7 +108,7 @@ def test_every_kind_of_key_comes_back_as_it_was_and_what_was_true_then_alone_doe
 def broken(tmp_path):
     """Files that are no whole backup, each with what is said of it."""
     whole = tmp_path / "whole.gz"
-    write(whole, HEAD, [Entry(f"record:{n}", "string", "1|{}", 0) for n in range(50)])
+    write(whole, HEAD, [BackupEntry(f"record:{n}", "string", "1|{}", 0) for n in range(50)])
     lines = gzip.decompress(whole.read_bytes()).splitlines(keepends=True)
     yield "is incomplete or was", whole.read_bytes()[:-20]
     yield "is incomplete or was", gzip.compress(b"".join(lines[:-1]))
@@ -131,7 +131,7 @@ def test_a_file_that_is_no_whole_backup_is_refused_with_the_reason(tmp_path):
 
 def test_a_backup_that_fails_leaves_no_file(tmp_path):
     def fails():
-        yield Entry("record:1", "string", "x", 0)
+        yield BackupEntry("record:1", "string", "x", 0)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

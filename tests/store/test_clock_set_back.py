@@ -180,7 +180,7 @@ def test_what_is_done_now_and_then_is_done_again(store, sweep, sent):
     store.notifications.claim("gone")
     store.notifications.claim_watch(["R1"], 1, 20_000)
     store.full_reads.ask(["R1"], 3_600_000)
-    store.alerts.begin("worker-silent", "x", "something")
+    store.alerts.open("worker-silent", "x", "something")
     assert sent == ["events", "bulk", "routers"]  # and nobody takes them
     set_back(store, HOURS_MS)
     sweep()
@@ -211,7 +211,7 @@ def test_it_is_told_and_done_once_and_ends_after_an_hour(store, sweep):
     assert not store.clock.set_back(from_ms), "another worker found it as well"
     set_back(store, HOURS_MS)
     sweep()
-    (alert,) = store.alerts.open()
+    (alert,) = store.alerts.all_open()
     assert (alert.kind, alert.severity) == ("clock-went-back", "warning")
     assert "by 17999 s" in alert.text or "by 18000 s" in alert.text
     (change,) = store.alerts.changes()
@@ -220,14 +220,14 @@ def test_it_is_told_and_done_once_and_ends_after_an_hour(store, sweep):
     store.client.hset(store.keys.alerts, alert.name, then)
     store.client.delete(store.keys.canary_claim)
     sweep()
-    assert store.alerts.open() == []
+    assert store.alerts.all_open() == []
 
 
 def test_a_second_more_or_less_is_nothing(store, sweep):
     sweep()
     set_back(store, 500)
     sweep()
-    assert store.alerts.open() == []
+    assert store.alerts.all_open() == []
 
 
 def test_forward_by_days_and_back_loses_no_event_and_no_mark(store, sweep):

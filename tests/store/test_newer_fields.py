@@ -9,8 +9,8 @@ from worker.core.alerting.notifications import Notice
 from worker.core.service.conflicts import Conflict
 from worker.core.storage_format import known_part
 from worker.store.brake import Announcement
-from worker.store.full_reads import Report
-from worker.store.manifests import Part
+from worker.store.full_reads import FullReadReport
+from worker.store.manifests import StoredPart
 from worker.store.router_admin import Action, Pause
 from worker.store.router_memory import Suspect, known_of
 
@@ -21,9 +21,9 @@ OF_TEXT = "more"
     "value",
     [
         Sample(1, 2),
-        Part("key", "event", ["SVC-1"]),
+        StoredPart("key", "event", ["SVC-1"]),
         Action(1, "actor", "what", "R1", "detail"),
-        Report(1, {"rows": 2}),
+        FullReadReport(1, {"rows": 2}),
         Suspect(3, 1),
     ],
     ids=lambda value: type(value).__name__,

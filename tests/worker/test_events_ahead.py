@@ -27,7 +27,7 @@ def ahead(desk, seconds, make=activated, **more):
 def alerts(desk):
     desk.store.client.delete(desk.store.keys.alert_check)
     Backlogs(desk.store, 3_600_000).check()
-    return {(each.kind, each.subject): each.text for each in desk.store.alerts.open()}
+    return {(each.kind, each.subject): each.text for each in desk.store.alerts.all_open()}
 
 
 @pytest.mark.parametrize("by", ["journal", "message"])

@@ -94,13 +94,13 @@ def test_a_queue_that_nobody_serves_is_told_of_until_somebody_does(
     take(store, maintenance, "events")
     take(store, maintenance, "bulk")
     assert next_round(SILENT_MS - 1000) == []
-    assert store.alerts.open() == []
+    assert store.alerts.all_open() == []
     next_round(2000)
-    (alert,) = store.alerts.open()
+    (alert,) = store.alerts.all_open()
     assert (alert.kind, alert.subject) == ("worker-silent", "routers")
     assert next_round() == ["alert.logged"]
     take(store, maintenance, "routers")
-    assert store.alerts.open() == []
+    assert store.alerts.all_open() == []
     assert [change.what for change in store.alerts.changes()] == ["ended", "begun"]
 
 
@@ -108,40 +108,40 @@ def test_bulk_may_wait_while_there_are_events(store, maintenance, next_round):
     next_round()
     take(store, maintenance, "routers")
     next_round(2 * SILENT_MS)
-    assert [alert.subject for alert in store.alerts.open()] == ["events"]
+    assert [alert.subject for alert in store.alerts.all_open()] == ["events"]
 
 
 def test_an_alert_that_its_worker_could_not_end_is_ended(store, next_round):
     for router in ("R1", "R2", "R3"):
-        store.alerts.begin("router-down", router, "no route")
+        store.alerts.open("router-down", router, "no route")
         store.routers.acquire(router, "aa", 1)
     store.routers.open_circuit("R1", "aa", 1000, RouterState("unreachable"))
     store.routers.set_state("R2", "aa", RouterState())
     store.fleet.pause("R3", "a new mast", "anna")
     next_round()
-    assert [alert.subject for alert in store.alerts.open()] == ["R1", "R3"]
+    assert [alert.subject for alert in store.alerts.all_open()] == ["R1", "R3"]
     let_pass(store, 1000)
     store.routers.acquire("R1", "bb", 1)
     store.routers.set_state("R1", "bb", RouterState(away_since_ms=1))  # its backlog is drained
     next_round()
-    assert [alert.subject for alert in store.alerts.open()] == ["R1", "R3"]
+    assert [alert.subject for alert in store.alerts.all_open()] == ["R1", "R3"]
 
 
 def test_the_alert_of_a_rebuild_that_is_over_ends_too(store, next_round):
-    store.alerts.begin("rebuild", "R1", "9 of 10 rows are gone")
+    store.alerts.open("rebuild", "R1", "9 of 10 rows are gone")
     next_round()
-    assert store.alerts.open() == []
+    assert store.alerts.all_open() == []
 
 
 def test_alerts_of_a_router_that_the_inventory_lost_end(store, next_round):
     for kind, each in alerts.KINDS.items():
         subjects = ("R1", "GONE", "GONE 00:00:5E:00:53:01") if each.of_router else ("GONE",)
         for subject in subjects:
-            store.alerts.begin(kind, subject, "message")
-    store.alerts.begin("rogue-device", "R9 00:00:5E:00:53:01", "watched while it was managed")
-    store.alerts.begin("drift", "R9", "observed routers are read fully too")
+            store.alerts.open(kind, subject, "message")
+    store.alerts.open("rogue-device", "R9 00:00:5E:00:53:01", "watched while it was managed")
+    store.alerts.open("drift", "R9", "observed routers are read fully too")
     next_round()
-    left = {(each.kind, each.subject) for each in store.alerts.open()}
+    left = {(each.kind, each.subject) for each in store.alerts.all_open()}
     assert {subject for _, subject in left if "GONE" in subject} == {"GONE"}
     assert not {kind for kind, subject in left if subject == "GONE" and KINDS[kind].of_router}
     assert {("drift", "R1"), ("drift", "R9"), ("pool-nearly-full", "R1")} <= left
@@ -150,15 +150,15 @@ def test_alerts_of_a_router_that_the_inventory_lost_end(store, next_round):
 
 
 def test_a_kind_of_a_newer_worker_ends_nothing_here(store, next_round):
-    store.alerts.begin("drift", "R1", "message")
+    store.alerts.open("drift", "R1", "message")
     newer = store.alerts.find("drift", "R1").to_json().replace('"drift"', '"of-tomorrow"')
     name = "of-tomorrow|R1"
     store.client.hset(store.keys.alerts, name, newer)
     store.client.zadd(store.keys.alerts_not_notified, {name: 1})
     assert next_round().count("alert.logged") == 2
-    (alert,) = [each for each in store.alerts.open() if each.kind == "of-tomorrow"]
+    (alert,) = [each for each in store.alerts.all_open() if each.kind == "of-tomorrow"]
     assert (alert.notified, alert.severity, alert.runbook) == (True, "warning", "other")
-    notified = notices_of(store.alerts.open(), {}, [], 1)
+    notified = notices_of(store.alerts.all_open(), {}, [], 1)
     assert "warning: of-tomorrow R1: message" in body_of(notified)
     assert "`leasewire runbook other`" in body_of(notified)
 
@@ -167,31 +167,32 @@ def test_what_the_brake_holds_is_told_of_though_whoever_held_it_died(store, next
     floor = Floor(store)
     floor.activate([f"S{i}" for i in range(8)])
     floor.cancel(*(f"S{i}" for i in range(6)))
-    assert store.alerts.end("brake", "router:R1")  # as if it had never been begun
+    assert store.alerts.resolve("brake", "router:R1")  # as if it had never been begun
     next_round()
-    assert [(each.kind, each.subject) for each in store.alerts.open()] == [("brake", "router:R1")]
+    (alert,) = store.alerts.all_open()
+    assert (alert.kind, alert.subject) == ("brake", "router:R1")
     store.brake.approve("router:R1", store.brake.held(), "anna", 1)
     next_round()
-    assert store.alerts.open() == []
+    assert store.alerts.all_open() == []
 
 
 def test_dead_letters_are_told_of_while_there_are_any(store, next_round):
     next_round()
-    assert store.alerts.open() == []
+    assert store.alerts.all_open() == []
     Desk(store).send(builders.activated("S1", mac="no MAC"), builders.activated("S2", mac="none"))
     next_round()
-    (alert,) = store.alerts.open()
+    (alert,) = store.alerts.all_open()
     assert (alert.kind, alert.subject) == ("dead-letters", "")
     message = "2 dead letters (2 invalid-event; 2 of urn:isp:bss:test)"
     assert alert.text == f"{message}: see `leasewire dead-letters list`"
     for dead_letter in store.dead_letters.all():
         store.dead_letters.settle(dead_letter, "discarded", "anna", 1)
     next_round()
-    assert store.alerts.open() == []
+    assert store.alerts.all_open() == []
 
 
 def conflicts(store):
-    return {e.subject: e.text for e in store.alerts.open() if e.kind == "revision-conflict"}
+    return {e.subject: e.text for e in store.alerts.all_open() if e.kind == "revision-conflict"}
 
 
 def test_events_that_disagree_are_told_of_by_source_until_newer_ones_came(store, next_round):
@@ -268,22 +269,22 @@ def test_services_that_wait_longer_than_they_may_are_told_of_by_reason(store, ne
     postpone(store, "S1", "claimed", HOUR_MS - 60_000)
     postpone(store, "S2", "held-for-approval", 2 * HOUR_MS)
     next_round()
-    assert store.alerts.open() == []
+    assert store.alerts.all_open() == []
     postpone(store, "S3", "unknown-server", HOUR_MS)
     next_round()
-    (alert,) = store.alerts.open()
+    (alert,) = store.alerts.all_open()
     assert (alert.kind, alert.subject) == ("waiting-too-long", "unknown-server")
     assert alert.text.startswith("1 service waits (unknown-server), the first for 60 min")
     postpone(store, "S3", "unknown-server", 0)
     next_round()
-    assert store.alerts.open() == []
+    assert store.alerts.all_open() == []
 
 
 def test_a_full_journal_is_told_of_until_there_is_room(store, next_round):
     body = names.journal_body(store.keys.prefix, names.QUEUE_EVENTS)
     store.client.hset(body, mapping=dict.fromkeys(map(str, range(INTAKE_DEPTH)), "{}"))
     next_round()
-    (alert,) = store.alerts.open()
+    (alert,) = store.alerts.all_open()
     assert (alert.kind, alert.subject) == ("intake-full", "journal")
     # As long as the gateway: it opens again below 80 %, not with the first event that leaves.
     gateway = Depth(store.client, store.keys.prefix)
@@ -291,14 +292,14 @@ def test_a_full_journal_is_told_of_until_there_is_room(store, next_round):
     first, rest = INTAKE_DEPTH // 5, INTAKE_DEPTH // 5 + 1
     store.client.hdel(body, *map(str, range(first)))
     next_round()
-    assert store.alerts.open()
+    assert store.alerts.all_open()
     assert not gateway.has_room()
     store.client.hdel(body, str(rest))
     next_round()
-    assert store.alerts.open() == []
+    assert store.alerts.all_open() == []
     assert gateway.has_room()
     next_round()
-    assert store.alerts.open() == []
+    assert store.alerts.all_open() == []
 
 
 def test_one_worker_looks_for_what_piles_up_once_a_minute(store, maintenance, next_round):
@@ -306,5 +307,5 @@ def test_one_worker_looks_for_what_piles_up_once_a_minute(store, maintenance, ne
     Desk(store).send(builders.activated("S1", mac="no MAC"))
     store.client.delete(store.keys.canary_claim)
     maintenance.check()
-    assert store.alerts.open() == []
+    assert store.alerts.all_open() == []
     assert 0 < store.client.pttl(store.keys.alert_check) <= 60_000

@@ -129,7 +129,7 @@ def test_its_conflicts_and_upkeep_end_no_sweep(small, monkeypatch):
         "maintenance"
     ]
     # of what it cannot read it says what it knew
-    assert [each.kind for each in small.store.alerts.open()] == ["revision-conflict"]
+    assert [each.kind for each in small.store.alerts.all_open()] == ["revision-conflict"]
 
 
 @pytest.mark.parametrize("part", ["release", "maintain"])

@@ -87,7 +87,7 @@ def test_routers_are_set_to_what_redis_remembers_and_somebody_is_told(here, swee
     assert rows(here, "R1") == sorted([*before, ("SVC-NEW", "16", "false")])
     assert rows(here, "R2") == []
     assert here.r["R1"].rows(LISTS) == []
-    (alert,) = [each for each in here.store.alerts.open() if each.kind == "redis-rolled-back"]
+    (alert,) = [each for each in here.store.alerts.all_open() if each.kind == "redis-rolled-back"]
     assert "let the BSS send the events" in alert.text
 
 
@@ -104,7 +104,7 @@ def test_what_was_concluded_after_the_last_sign_is_looked_at_after_each_start(he
     sweep.once()
     here.drain()
     assert rows(here, "R1") == [("SVC-1", "01", "false")]
-    assert [each for each in here.store.alerts.open() if each.kind == "redis-rolled-back"] == []
+    assert [each for each in here.store.alerts.all_open() if each.kind == "redis-rolled-back"] == []
 
 
 def test_what_is_long_ago_is_forgotten_and_kept_while_redis_is_away(here, monkeypatch):

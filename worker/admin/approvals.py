@@ -167,7 +167,7 @@ def approve(
     work_items = [held.work_item for held in approval.services]
     if not store.brake.approve(approval.scope, work_items, actor, store.records.now_ms()):
         return Decision("changed", approval)
-    store.alerts.end("brake", approval.scope, f"approved by {actor}")
+    store.alerts.resolve("brake", approval.scope, f"approved by {actor}")
     return decision
 
 

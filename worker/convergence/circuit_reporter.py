@@ -97,7 +97,8 @@ class CircuitReporter:
         away_ms = was.since_ms - was.away_since_ms
         done = f"{was.drained} services checked, {was.written} writes"
         for kind in AWAY:
-            self._store.alerts.end(kind, self._router, f"back after {_duration(away_ms)}: {done}")
+            text = f"back after {_duration(away_ms)}: {done}"
+            self._store.alerts.resolve(kind, self._router, text)
         log.info(
             "router.drained",
             router=self._router,
@@ -116,8 +117,8 @@ class CircuitReporter:
         state = circuit.failed(self.state, error.message, now_ms, error.cause)
         wait_s = self._wait_s(error, self._back_off.unreachable_s(state.attempts, _share()))
         if self.state.state == "blocked":
-            self._store.alerts.end("router-blocked", self._router, "unreachable now")
-        self._store.alerts.begin("router-down", self._router, self._describe(error.message))
+            self._store.alerts.resolve("router-blocked", self._router, "unreachable now")
+        self._store.alerts.open("router-down", self._router, self._describe(error.message))
         self._open_circuit(state, wait_s)
         log.warning(
             "router.circuit_opened" if state.attempts == 1 else "router.unreachable",
@@ -151,10 +152,10 @@ class CircuitReporter:
             return
         state = circuit.refused(self.state, error.cause, error.message, now_ms)
         if self.state.state == "unreachable":
-            self._store.alerts.end("router-down", self._router, "it answers, but refuses us")
+            self._store.alerts.resolve("router-down", self._router, "it answers, but refuses us")
         message = self._describe(f"{error.cause}: {error.message}. {error.advice}")
         kind: AlertKind = "rebuild" if error.cause == REBUILD else "router-blocked"
-        self._store.alerts.begin(kind, self._router, message)
+        self._store.alerts.open(kind, self._router, message)
         by_us = error.cause == INTERNAL_ERROR  # the cause is found by trying again soon
         attempts, share = state.attempts, _share()
         back_off = self._back_off
@@ -201,7 +202,7 @@ class CircuitReporter:
         for kind in AWAY:
             alert = self._store.alerts.find(kind, self._router)
             if alert is not None and not alert.notified:
-                self._store.alerts.end(kind, self._router)
+                self._store.alerts.resolve(kind, self._router)
 
     def _describe(self, message: str) -> str:
         queued = self._store.views.router(self._router).queued

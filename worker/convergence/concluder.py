@@ -10,9 +10,9 @@ from worker.convergence.batch_item import BatchItem
 from worker.convergence.conclude import failed, held_back, waiting
 from worker.convergence.concurrency import TimeLimits
 from worker.convergence.culprits import Culprits
-from worker.convergence.faults import Faults
+from worker.convergence.faults import FaultyServices
 from worker.convergence.prerequisites import MissingPrerequisites
-from worker.convergence.refusals import MASS_REFUSAL, Refusals, Refused
+from worker.convergence.refusals import MASS_REFUSAL, Refusals, RefusedWrite
 from worker.convergence.router_lock import RouterLock
 from worker.convergence.writing import Answers, describe
 from worker.core.rows.operations import Operation, Waiting, WritePlan
@@ -100,7 +100,7 @@ class Concluder:
         statistics: PassStatistics,
         time_limits: TimeLimits,
         known: Known,
-        faults: Faults,
+        faults: FaultyServices,
         after_many: bool = False,
     ) -> None:
         self._store = store
@@ -195,7 +195,7 @@ class Concluder:
                 )
             case "refused" | "unknown-words":
                 known, wrote = refusal.kind == "refused", self._wrote(item)
-                refused = Refused(item, operation.menu, refusal.message, known, wrote)
+                refused = RefusedWrite(item, operation.menu, refusal.message, known, wrote)
                 item = self.refusals.hold_back(refused)
                 return held_back(item, refusal.message, self.now_ms, HELD_BACK_MS, wrote=wrote)
 

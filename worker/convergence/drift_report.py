@@ -24,7 +24,7 @@ from worker.core.rows.pools import pools_in_use
 from worker.core.rows.rows import OPTIONS
 from worker.errors import ReadTooLong
 from worker.ports import RouterSession
-from worker.store.full_reads import Report
+from worker.store.full_reads import FullReadReport
 from worker.store.router_admin import BULK
 from worker.store.store import Store
 
@@ -51,7 +51,7 @@ def make_report(
     except ReadTooLong as error:
         store.full_reads.postpone(router, store.records.now_ms() + every_ms)
         raise postpone(store, error) from error
-    store.alerts.end(TABLE_NOT_READ, router, "the whole table was read")
+    store.alerts.resolve(TABLE_NOT_READ, router, "the whole table was read")
     document = {
         "services": found.services,
         "rows": found.rows,
@@ -60,12 +60,12 @@ def make_report(
         "drift": [asdict(difference) for difference in found.drift[:_KEPT]],
         "orphans": len(found.row_owners.orphans),
     }
-    store.full_reads.save(router, Report(store.records.now_ms(), document), every_ms)
+    store.full_reads.save(router, FullReadReport(store.records.now_ms(), document), every_ms)
     log.info("router.reported", router=router, drift=len(found.drift), rows=found.rows)
     if found.drift:
-        store.alerts.begin("drift", router, _describe(router, found))
+        store.alerts.open("drift", router, _describe(router, found))
     else:
-        store.alerts.end("drift", router, "all rows are as they were written")
+        store.alerts.resolve("drift", router, "all rows are as they were written")
     _check_certificate(store, session, router)
     _check_pools(store, session, lock)
     if not found.row_owners.many_gone and not found.row_owners.many_of_others:
@@ -88,10 +88,10 @@ def _check_certificate(store: Store, session: RouterSession, router: str) -> Non
     date = datetime.fromtimestamp(ends_ms / 1000, UTC).strftime("%Y-%m-%d")
     if ends_ms and ends_ms - now_ms <= CERTIFICATE_WARNS_MS:
         message = f"the certificate of router {router} {'ends' if ends_ms > now_ms else 'ended'}"
-        store.alerts.begin("certificate-expiring", router, f"{message} on {date}")
+        store.alerts.open("certificate-expiring", router, f"{message} on {date}")
     else:
         message = f"its certificate ends on {date}" if ends_ms else "it has no certificate any more"
-        store.alerts.end("certificate-expiring", router, message)
+        store.alerts.resolve("certificate-expiring", router, message)
 
 
 def _check_pools(store: Store, session: RouterSession, lock: RouterLock) -> None:
@@ -100,7 +100,7 @@ def _check_pools(store: Store, session: RouterSession, lock: RouterLock) -> None
         return
     uses = list(pools_in_use(pools))
     store.full_reads.save_pools(router, uses)
-    notified = {(alert.kind, alert.subject) for alert in store.alerts.open()}
+    notified = {(alert.kind, alert.subject) for alert in store.alerts.all_open()}
     found: dict[tuple[AlertKind, str], str] = {}
     for use in uses:
         key: tuple[AlertKind, str] = ("pool-nearly-full", f"{router} {use.name}")

@@ -39,7 +39,7 @@ NEWER_MS: Final = 2_000
 """What a newer version wrote is left for so long to a worker of that version."""
 
 
-class Faults:
+class FaultyServices:
     """The suspects of one router during one pass.
 
     Args:

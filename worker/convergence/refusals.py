@@ -24,7 +24,7 @@ PROBE: Final = 2 * MASS_MORE_THAN
 excuses as many refusals: in a probe they are then the services' own fault."""
 
 
-class Refused(NamedTuple):
+class RefusedWrite(NamedTuple):
     """One service whose write was refused.
 
     Attributes:
@@ -46,13 +46,13 @@ class Refusals:
     """The refusals of one pass."""
 
     def __init__(self) -> None:
-        self._held_back: dict[str, Refused] = {}
+        self._held_back: dict[str, RefusedWrite] = {}
         self._accepted: dict[MenuPath, set[str]] = {}
 
     def __len__(self) -> int:
         return len(self._held_back)
 
-    def hold_back(self, refused: Refused) -> BatchItem:
+    def hold_back(self, refused: RefusedWrite) -> BatchItem:
         """Keep a refusal until it is clear whose fault it is; returns its item.
 
         Of a service that was refused before in this pass, the item says why it was not in sync
@@ -106,7 +106,7 @@ class Refusals:
                 return message, count
         return None
 
-    def take(self) -> list[Refused]:
+    def take(self) -> list[RefusedWrite]:
         """All refusals that were held back; they are forgotten here."""
         refusals = list(self._held_back.values())
         self._held_back.clear()

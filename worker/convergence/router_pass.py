@@ -19,7 +19,7 @@ from worker.convergence.circuit_reporter import CircuitReporter
 from worker.convergence.concluder import Concluder, PassStatistics
 from worker.convergence.concurrency import Bulk, ConcurrencyLimiter, PassLimits, Permit
 from worker.convergence.drift_report import make_report
-from worker.convergence.faults import NEWER_MS, Faults
+from worker.convergence.faults import NEWER_MS, FaultyServices
 from worker.convergence.refusals import MASS_REFUSAL, PROBE
 from worker.convergence.router_lock import RouterLock
 from worker.convergence.safety_checks import make_sure
@@ -181,7 +181,7 @@ class RouterPass:
         self._is_bulk = is_bulk
         self._statistics = PassStatistics()
         known, time_limits = acquired.memory.faults, converge.limits.time_limits
-        self._faults = Faults(converge.store, lock, known, time_limits)
+        self._faults = FaultyServices(converge.store, lock, known, time_limits)
 
     def run(self) -> None:
         """Work on the router; whatever happens, it is released, or its circuit opens."""

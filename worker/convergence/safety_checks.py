@@ -71,7 +71,7 @@ def make_sure(
 def postpone(store: Store, error: ReadTooLong) -> Postponed:
     """Alert that a router's table cannot be read whole; queries of rows continue."""
     message = f"{error.message}: raise LEASEWIRE_READ_TIMEOUT_S. Until then rows that were changed "
-    store.alerts.begin(TABLE_NOT_READ, error.router, message + "or removed by hand are not found")
+    store.alerts.open(TABLE_NOT_READ, error.router, message + "or removed by hand are not found")
     log.warning("router.table_not_read", router=error.router, reason=error.message)
     return Postponed(error.message)
 
@@ -168,7 +168,7 @@ def check_rows(
             log.warning("router.rows_differ", router=router, services=len(differing))
             store.routers.add_work(router, differing, BULK, closely=True)
     store.full_reads.rows_checked(router, now_ms, session.uptime_s)
-    store.alerts.end(TABLE_NOT_READ, router, "the whole table was read")
+    store.alerts.resolve(TABLE_NOT_READ, router, "the whole table was read")
 
 
 def _orphans(router: str, installation: str, found: RowOwners) -> RouterBlocked:

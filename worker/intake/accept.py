@@ -15,7 +15,7 @@ import structlog
 from contracts import names
 from worker.core.entry.brake import HELD_MESSAGE, BrakeLimits
 from worker.core.policy.policy import RouterPolicy
-from worker.core.service.fold import former_only, with_present_names
+from worker.core.service.fold import former_only
 from worker.core.storage_format import UnknownFormatError
 from worker.errors import StoreUnavailable
 from worker.intake.checks import (
@@ -27,10 +27,12 @@ from worker.intake.checks import (
     check,
     key_of,
     object_of,
+    present_names_in,
     rejection,
     text_of,
 )
 from worker.intake.folding import Folding
+from worker.intake.lanes import LiveLoad, at_once
 from worker.intake.manifest import Manifests
 from worker.inventory import SourceConfig
 from worker.store.commits import Committed, EventCommit, ServiceCommit, short_hash
@@ -42,16 +44,10 @@ log = structlog.get_logger()
 
 ROUNDS: Final = 20
 """Takes of one task before it notifies another worker and ends: tasks stay short."""
-BULK_AT_ONCE: Final = 10
-"""Events of one take of the bulk lane: a live event waits for at most so many."""
 NEWER_MS: Final = 1_000
 """For so long an event that only a newer version can fold is left to workers of that version."""
 KNOWN_ELSEWHERE_MS: Final = 2_000
 """For so long an event of a source that only other workers know is left to them."""
-PAUSE_S: Final = 0.05
-"""Celery checks the bulk lane in a pause of this length between two tasks."""
-BUSY_S: Final = 1.0
-"""After so long without a pause bulk gets a turn."""
 MAX_REFOLDS: Final = 50
 """Refolds because another worker was faster: it commits each time, so this ends."""
 
@@ -77,29 +73,6 @@ class _Took(NamedTuple):
     notified: bool
 
 
-class Busy:
-    """Finds when live events left a worker no pause for a second: then bulk gets a turn.
-
-    Celery serves bulk only while no live message waits, which may be never, all day.
-    """
-
-    def __init__(self) -> None:
-        self._since_s = self._ended_s = 0.0
-
-    def begin(self, now_s: float) -> None:
-        """A task of live events begins."""
-        if abs(now_s - self._ended_s) > PAUSE_S:
-            self._since_s = now_s
-
-    def end(self, now_s: float) -> bool:
-        """The task ends; returns whether bulk gets a turn now."""
-        self._ended_s = now_s
-        is_long = abs(now_s - self._since_s) >= BUSY_S
-        if is_long:
-            self._since_s = now_s
-        return is_long
-
-
 @dataclass(frozen=True, slots=True)
 class Accept:
     """Folds events into records.
@@ -118,7 +91,7 @@ class Accept:
     policies: Mapping[str, RouterPolicy]
     limits: BrakeLimits | None = None
     clock: Callable[[], float] = time.time
-    busy: Busy = field(default_factory=Busy, compare=False)
+    busy: LiveLoad = field(default_factory=LiveLoad, compare=False)
 
     def run(self, carried: Sequence[object], lane: names.Lane) -> int:
         """Fold the events of a message, then those of the journal; returns how many.
@@ -137,7 +110,7 @@ class Accept:
 
     def _run(self, carried: Sequence[object], lane: names.Lane) -> int:
         done, notified = 0, False
-        most = _at_once(lane)
+        most = at_once(lane)
         for _ in range(ROUNDS + len(carried) // most):
             if lane == names.QUEUE_BULK:
                 done += self._drain(names.QUEUE_EVENTS)
@@ -160,10 +133,8 @@ class Accept:
             left = [service for service in left if service in stored]
             # The time is read after Redis found them due: so none is early, and none is missed.
             now_ms = self.store.records.now_ms()
-            last_read = cache(self.store.full_reads.last_ms)
-            foldings = [
-                Folding(stored[s], self.policies, now_ms, last_read).release() for s in left
-            ]
+            read = cache(self.store.full_reads.last_ms)
+            foldings = [Folding(stored[s], self.policies, now_ms, read).release() for s in left]
             committed = self._commit(foldings, now_ms).services
             left = [service for service in left if service not in committed]
         raise RuntimeError(f"{len(left)} records changed {MAX_REFOLDS} times under the release")
@@ -172,12 +143,12 @@ class Accept:
         for scope, services in result.braked.items():
             advice = "see `leasewire brake list`"
             log.error("brake.held", scope=scope, services=services, advice=advice)
-            self.store.alerts.begin("brake", scope, HELD_MESSAGE)
+            self.store.alerts.open("brake", scope, HELD_MESSAGE)
         if result.approved:
             left = self.store.brake.approvals()
-            for alert in self.store.alerts.open():
+            for alert in self.store.alerts.all_open():
                 if alert.kind == "brake" and alert.subject not in left:
-                    self.store.alerts.end("brake", alert.subject, "nothing is held any more")
+                    self.store.alerts.resolve("brake", alert.subject, "nothing is held any more")
 
     def _log_sources(self, alarms: Sequence[SupersededAlarm]) -> None:
         for alarm in alarms:
@@ -213,7 +184,7 @@ class Accept:
         self, carried: Sequence[object], lane: names.Lane, *, may_notify: bool = True
     ) -> _Took:
         keys = [key_of(raw) for raw in carried]
-        taken = self.store.journal.take(lane, keys, max(1, _at_once(lane) - len(keys)))
+        taken = self.store.journal.take(lane, keys, max(1, at_once(lane) - len(keys)))
         taken = taken._replace(aliases=former_only(taken.aliases, self.policies))
         notified = taken.full and may_notify
         if notified:
@@ -347,7 +318,7 @@ class Accept:
         last_read = cache(self.store.full_reads.last_ms)
         foldings = [
             Folding(stored[service_id], self.policies, now_ms, last_read).fold(
-                [_with_present_names(event, taken.aliases) for event in events], seen
+                [present_names_in(event, taken.aliases) for event in events], seen
             )
             for service_id, events in by_service.items()
             if service_id in stored
@@ -368,28 +339,12 @@ class Accept:
         for folding in foldings:
             for source, conflicts in folding.conflicts.items():
                 self.store.conflicts.note(source, conflicts, now_ms)
-        commits = [folding.commit() for folding in foldings]
-        result = self.store.records.commit(commits, now_ms, self.limits, lane)
+        result = self.store.records.commit(
+            [f.commit() for f in foldings], now_ms, self.limits, lane
+        )
         committed = [f for f, done in zip(foldings, result.done, strict=True) if done]
         for folding in committed:
             folding.write_logs()
         self._log_sources(result.alarms)
         self._log_brake(result)
         return _Committed([folding.service_id for folding in committed], result.drained)
-
-
-def _at_once(lane: names.Lane) -> int:
-    return BULK_AT_ONCE if lane == names.QUEUE_BULK else names.MAX_EVENTS_PER_MESSAGE
-
-
-def _with_present_names(checked: CheckedEvent, aliases: Mapping[str, str]) -> CheckedEvent:
-    event = with_present_names(checked.event, aliases)
-    if event is checked.event:
-        return checked
-    log.info(
-        "event.former_router_name",
-        event_id=event.id,
-        service_id=event.service_id,
-        advice="the BSS calls a renamed router by its former name: correct it there",
-    )
-    return replace(checked, event=event)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
 
@@ -20,6 +20,7 @@ from contracts import (
 )
 from contracts.parse import HORIZON, MAX_CLOCK_SKEW, parse_document, read_document
 from worker.core.service.event_ref import EventRef
+from worker.core.service.fold import with_present_names
 from worker.core.service.outcome import DeadLetter, Outcome
 from worker.inventory import SourceConfig
 from worker.inventory.config import Order
@@ -316,3 +317,17 @@ def text_of(raw: object) -> str:
         return raw if isinstance(raw, str) else json.dumps(raw)
     except RecursionError:
         return "nested too deeply to be kept"
+
+
+def present_names_in(checked: CheckedEvent, aliases: Mapping[str, str]) -> CheckedEvent:
+    """Return the event with the present names of its routers; logs where it had a former one."""
+    event = with_present_names(checked.event, aliases)
+    if event is checked.event:
+        return checked
+    log.info(
+        "event.former_router_name",
+        event_id=event.id,
+        service_id=event.service_id,
+        advice="the BSS calls a renamed router by its former name: correct it there",
+    )
+    return replace(checked, event=event)

@@ -14,12 +14,12 @@ from worker.core.service.record import PendingEvent, ServiceRecord, settle, sett
 from worker.core.service.schedule import Ended, Schedule
 from worker.core.service.scheduling import supersede
 from worker.core.service.version import Version
-from worker.intake.report import Report
+from worker.intake.report import CommitReport
 from worker.store.commits import ServiceCommit
 from worker.store.records import Stored
 
 
-class Draft:
+class CommitDraft:
     """A commit of one service as it grows; nothing of it is true before it is committed.
 
     Args:
@@ -38,7 +38,7 @@ class Draft:
     ) -> None:
         self.before = before
         self.record = before.record
-        self.report = Report(before.record.service_id, now_ms)
+        self.report = CommitReport(before.record.service_id, now_ms)
         self.now_ms = now_ms
         self.released = False
         self._policies = policies

@@ -17,7 +17,7 @@ from worker.core.service.version import Version
 from worker.core.service.writes import changes_nothing, differing, writes_of
 from worker.core.storage_format import rfc3339
 from worker.intake.checks import ID_REUSED, CheckedEvent, microseconds
-from worker.intake.draft import Draft, ended_by
+from worker.intake.draft import CommitDraft, ended_by
 from worker.store.commits import ServiceCommit, short_hash
 from worker.store.records import Stored
 
@@ -46,7 +46,7 @@ class Folding:
         self.service_id = stored.record.service_id
         self.conflicts: dict[str, list[Conflict]] = {}
         self._now_ms = now_ms
-        self._draft = Draft(stored, policies, now_ms, last_read)
+        self._draft = CommitDraft(stored, policies, now_ms, last_read)
         self._report = self._draft.report
         self._contents: dict[str, str] = {}
 

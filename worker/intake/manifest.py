@@ -25,7 +25,7 @@ from worker.core.service.outcome import DeadLetter, Outcome, State
 from worker.intake.checks import ManifestPart
 from worker.store.commits import EventCommit, ServiceCommit
 from worker.store.journal import JournalEntry
-from worker.store.manifests import Part
+from worker.store.manifests import StoredPart
 from worker.store.store import Store
 
 log = structlog.get_logger()
@@ -81,7 +81,9 @@ class Manifests:
     def take(self, part: ManifestPart, now_ms: int) -> Complete | None:
         """Keep a part; the last one completes the manifest."""
         data, event = part.event.data, part.event
-        kept = Part(part.entry.key, event.id, [service.service_id for service in data.services])
+        kept = StoredPart(
+            part.entry.key, event.id, [service.service_id for service in data.services]
+        )
         parts = self._store.manifests.keep(_name(part), data.part, kept, now_ms)
         if not set(range(1, data.parts + 1)) <= parts.keys():
             detail = f"{len(parts)} of {data.parts} parts are here"

@@ -27,7 +27,7 @@ _EXPECTED: Final = frozenset({"withdrawn", "newer-than-file"})
 
 
 @dataclass(slots=True)
-class Report:
+class CommitReport:
     """Of one service and one commit. Of two outcomes of one event the later one counts.
 
     Attributes:

@@ -120,7 +120,7 @@ class Sweep:
                 "Redis lost its last writes: let the BSS send the events of the last minutes "
                 "again; services that were confirmed in these minutes are checked again"
             )
-            self._store.alerts.begin("redis-rolled-back", "", message)
+            self._store.alerts.open("redis-rolled-back", "", message)
 
     def _set_back(self, from_ms: int) -> None:
         by_s = (from_ms - self._store.records.now_ms()) // 1000
@@ -129,7 +129,7 @@ class Sweep:
             "work goes on; check that NTP runs there, and whether another server took over"
         )
         # The alert comes first: this worker may die while it sets times back.
-        self._store.alerts.begin("clock-went-back", "", message)
+        self._store.alerts.open("clock-went-back", "", message)
         if self._store.clock.set_back(from_ms):
             log.error("clock.went_back", seconds=by_s, advice=message)
 

@@ -37,7 +37,7 @@ class AlertChange(NamedTuple):
 class Alerts(StorePart):
     """Opens, resolves and reads alerts. Each change is one script."""
 
-    def begin(self, kind: AlertKind, subject: str, text: str) -> bool:
+    def open(self, kind: AlertKind, subject: str, text: str) -> bool:
         """Open an alert; an open one gets the new text and keeps its `since_ms`.
 
         Args:
@@ -52,7 +52,7 @@ class Alerts(StorePart):
         notified_after_ms = KINDS[kind].notified_after_s * 1000
         return bool(self._scripts.run("open_alert", alert.name, alert.to_json(), notified_after_ms))
 
-    def end(self, kind: AlertKind, subject: str, text: str = "") -> bool:
+    def resolve(self, kind: AlertKind, subject: str, text: str = "") -> bool:
         """Resolve an alert; False when it was not open."""
         name, text = alert_name(kind, subject), printable(text)
         return bool(self._scripts.run("resolve_alert", name, text, CHANGES_KEPT))
@@ -73,22 +73,22 @@ class Alerts(StorePart):
         found = {(k, printable(of)): printable(message) for (k, of), message in found.items()}
         known = {
             (alert.kind, alert.subject): alert
-            for alert in self.open()
+            for alert in self.all_open()
             if alert.kind in ends and router in ("", alert.router)
         }
         for (kind, subject), message in found.items():
             alert = known.get((kind, subject))
             if alert is None or not alert.notified or alert.text != message:
-                self.begin(kind, subject, message)
+                self.open(kind, subject, message)
         for kind, subject in known.keys() - found.keys():
-            self.end(kind, subject, ends[kind])
+            self.resolve(kind, subject, ends[kind])
 
     def find(self, kind: AlertKind, subject: str) -> Alert | None:
         """An open alert; None: it is not open."""
         text = cast("str | None", self._client.hget(self._keys.alerts, alert_name(kind, subject)))
         return Alert.from_json(text) if text else None
 
-    def open(self) -> list[Alert]:
+    def all_open(self) -> list[Alert]:
         """All open alerts, the oldest first."""
         texts = cast("list[str]", self._client.hvals(self._keys.alerts))
         return sorted((Alert.from_json(text) for text in texts), key=lambda alert: alert.since_ms)

@@ -22,7 +22,7 @@ class AwaitingService(NamedTuple):
     outcome: Outcome
 
 
-class Taken(NamedTuple):
+class TakenServices(NamedTuple):
     """Redis's time, and the services to look for."""
 
     now_ms: int
@@ -32,14 +32,14 @@ class Taken(NamedTuple):
 class AwaitingDevice(StorePart):
     """The list of these services."""
 
-    def take(self, most: int) -> Taken:
+    def take(self, most: int) -> TakenServices:
         """Take those that are due, for `CHECK_MS`."""
         now_ms, *found = self._scripts.run("take_awaiting", most, CHECK_MS)
         services = [
             AwaitingService(member, Outcome.from_json(text, event))
             for member, event, text in zip(*[iter(found)] * 3, strict=True)
         ]
-        return Taken(int(now_ms), services)
+        return TakenServices(int(now_ms), services)
 
     def set_online(self, seen: Sequence[tuple[AwaitingService, str]], now_ms: int) -> None:
         """Report in the feeds that devices are online, each with a sentence.

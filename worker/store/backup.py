@@ -38,7 +38,7 @@ OnProgress = Callable[[int], None]
 """Gets the number of further keys that are done."""
 
 
-class Entry(NamedTuple):
+class BackupEntry(NamedTuple):
     """One key.
 
     Attributes:
@@ -62,7 +62,7 @@ class CopyFailedError(LeasewireError):
         super().__init__(f"{why}: nothing was kept; try again")
 
 
-def copy(plain: redis.Redis, keys: Keys, on_progress: OnProgress) -> Iterator[Entry]:
+def copy(plain: redis.Redis, keys: Keys, on_progress: OnProgress) -> Iterator[BackupEntry]:
     """All keys as they are at one moment, near the end; a later entry of a key replaces an earlier.
 
     Most is read while workers run. Redis reports which keys change meanwhile, and those are read
@@ -108,7 +108,7 @@ def copy(plain: redis.Redis, keys: Keys, on_progress: OnProgress) -> Iterator[En
 @contextmanager
 def put_back(
     plain: redis.Redis, keys: Keys
-) -> Iterator[Callable[[Iterable[Entry], OnProgress], None]]:
+) -> Iterator[Callable[[Iterable[BackupEntry], OnProgress], None]]:
     """Forget all that is there but the journals, and give a function that writes entries instead.
 
     What is in a journal stays, and entries add to it. Until the block has ended well the
@@ -128,7 +128,7 @@ def put_back(
         if gone := [key for key in page if key not in kept]:
             plain.unlink(*gone)
 
-    def put(entries: Iterable[Entry], on_progress: OnProgress) -> None:
+    def put(entries: Iterable[BackupEntry], on_progress: OnProgress) -> None:
         for group in _pages(entries):
             pipe = plain.pipeline(transaction=False)
             for entry in group:
@@ -169,7 +169,7 @@ def _notified(changes: _Untyped, timeout: float) -> set[str]:
     return found
 
 
-def _read(plain: redis.Redis, keys: Keys, page: Collection[str]) -> Iterator[Entry]:
+def _read(plain: redis.Redis, keys: Keys, page: Collection[str]) -> Iterator[BackupEntry]:
     pipe = plain.pipeline(transaction=False)
     pipe.time()
     for key in page:
@@ -186,13 +186,13 @@ def _read(plain: redis.Redis, keys: Keys, page: Collection[str]) -> Iterator[Ent
         name = key.removeprefix(keys.prefix)
         match kind:
             case _ if not value:  # it went meanwhile
-                yield Entry(name, "none", None, 0)
+                yield BackupEntry(name, "none", None, 0)
             case "hash":
-                yield Entry(name, kind, list(value.items()), expires_ms)
+                yield BackupEntry(name, kind, list(value.items()), expires_ms)
             case "set":
-                yield Entry(name, kind, sorted(value), expires_ms)
+                yield BackupEntry(name, kind, sorted(value), expires_ms)
             case _:
-                yield Entry(name, kind, value, expires_ms)
+                yield BackupEntry(name, kind, value, expires_ms)
 
 
 def _passing(keys: Keys, key: str, kind: str, left_ms: int) -> bool:
@@ -221,7 +221,7 @@ def _ask(pipe: Pipeline, key: str, kind: str) -> None:
             raise CopyFailedError(f"{key} is a {kind}, which is none of ours")
 
 
-def _write(pipe: Pipeline, key: str, entry: Entry) -> None:
+def _write(pipe: Pipeline, key: str, entry: BackupEntry) -> None:
     pipe.delete(key)
     if entry.kind == "string":
         pipe.set(key, _raw(entry.value))
@@ -246,7 +246,7 @@ def _write(pipe: Pipeline, key: str, entry: Entry) -> None:
         pipe.pexpireat(key, entry.expires_ms)
 
 
-def _add(pipe: Pipeline, key: str, entry: Entry) -> None:
+def _add(pipe: Pipeline, key: str, entry: BackupEntry) -> None:
     """Events that are in the journal already stay, with their times."""
     for field, value in entry.value or ():
         if entry.kind == "hash":

@@ -32,7 +32,7 @@ class HeldClaim(NamedTuple):
     waiters: tuple[str, ...]
 
 
-class Moved(NamedTuple):
+class MovedClaim(NamedTuple):
     """The result of a move: moved, refused by other holders, or changed since it was read."""
 
     moved: bool
@@ -65,7 +65,7 @@ class Claims(StorePart):
 
     def move(
         self, claim: HeldClaim, to: Stored, wants: Collection[Claim], *, by: str, at_ms: int
-    ) -> Moved:
+    ) -> MovedClaim:
         """Move a claim to another service, with all else that it wants, or change nothing.
 
         Args:
@@ -87,7 +87,7 @@ class Claims(StorePart):
         )
         said = json.loads(answer)
         refused = [(key, holder) for key, holder in said["refused"] or ()]
-        return Moved(bool(said["moved"]), refused, bool(said["changed"]))
+        return MovedClaim(bool(said["moved"]), refused, bool(said["changed"]))
 
     def _table(self, key: str, fields: Collection[str] | None) -> dict[str, Any]:
         if fields is None:

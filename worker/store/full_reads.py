@@ -28,7 +28,7 @@ _AT_ONCE: Final = 5
 _AGAIN_MS: Final = 60_000
 
 
-class Report(NamedTuple):
+class FullReadReport(NamedTuple):
     """The last full read of a router: when (ms), and what it found as a document."""
 
     at_ms: int
@@ -85,7 +85,7 @@ class FullReads(StorePart):
         )
         return int(asked or 0)
 
-    def save(self, router: str, report: Report, every_ms: int) -> None:
+    def save(self, router: str, report: FullReadReport, every_ms: int) -> None:
         """Keep a report in place of the last one; the next is due after `every_ms`."""
         key = self._keys.router(router).full_read
         pipe = self._client.pipeline()
@@ -103,10 +103,10 @@ class FullReads(StorePart):
         text = json.dumps([[pool.name, pool.used, pool.size] for pool in uses])
         self._client.hset(self._keys.router(router).full_read, POOLS, text)
 
-    def last(self, router: str) -> Report | None:
+    def last(self, router: str) -> FullReadReport | None:
         """The last report of a router."""
         text = self._field(router, "report")
-        return None if text is None else known_part(Report, json.loads(text))
+        return None if text is None else known_part(FullReadReport, json.loads(text))
 
     def _field(self, router: str, name: str) -> str | None:
         found = self._client.hget(self._keys.router(router).full_read, name)

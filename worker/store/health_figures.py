@@ -82,7 +82,7 @@ class HealthReader:
 
     def _alerts(self, now_ms: int) -> list[Alert]:
         mutes = self._store.notifications.mutes(now_ms)
-        open_ones = self._store.alerts.open()
+        open_ones = self._store.alerts.all_open()
         return [a for a in open_ones if not any(mute.covers(a, now_ms) for mute in mutes)]
 
     def memory_by_kind(self) -> dict[str, dict[str, int]]:

@@ -14,7 +14,7 @@ TIME_LIMIT_MS: Final = 3_600_000
 _KEPT_S: Final = 3 * 3600
 
 
-class Part(NamedTuple):
+class StoredPart(NamedTuple):
     """A part of a manifest.
 
     Attributes:
@@ -28,14 +28,14 @@ class Part(NamedTuple):
     services: Sequence[str]
 
 
-class Manifests:
+class StoredManifests:
     """Keeps parts; each call may be repeated."""
 
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
         self._client = client
         self._keys = keys
 
-    def keep(self, name: str, number: int, part: Part, now_ms: int) -> dict[int, Part]:
+    def keep(self, name: str, number: int, part: StoredPart, now_ms: int) -> dict[int, StoredPart]:
         """Keep a part of a manifest; returns all parts that came, by number."""
         key = self._keys.manifest(name)
         pipe = self._client.pipeline()
@@ -44,7 +44,9 @@ class Manifests:
         pipe.zadd(self._keys.manifests, {name: now_ms + TIME_LIMIT_MS}, nx=True)
         pipe.hgetall(key)
         found: dict[str, str] = pipe.execute()[-1]
-        return {int(number): known_part(Part, json.loads(text)) for number, text in found.items()}
+        return {
+            int(number): known_part(StoredPart, json.loads(text)) for number, text in found.items()
+        }
 
     def forget(self, name: str) -> None:
         """Forget a manifest."""
@@ -53,11 +55,11 @@ class Manifests:
         pipe.zrem(self._keys.manifests, name)
         pipe.execute()
 
-    def overdue(self, now_ms: int) -> dict[str, list[Part]]:
+    def overdue(self, now_ms: int) -> dict[str, list[StoredPart]]:
         """Manifests of which parts did not come in time, with the parts that did."""
-        found: dict[str, list[Part]] = {}
+        found: dict[str, list[StoredPart]] = {}
         names: Any = self._client.zrangebyscore(self._keys.manifests, "-inf", now_ms, 0, 10)
         for name in names:
             texts: Any = self._client.hvals(self._keys.manifest(name))
-            found[name] = [known_part(Part, json.loads(text)) for text in texts]
+            found[name] = [known_part(StoredPart, json.loads(text)) for text in texts]
         return found

@@ -22,7 +22,7 @@ from worker.store.heartbeat import Signs
 from worker.store.journal import Journal
 from worker.store.keys import Keys
 from worker.store.maintenance import StoreMaintenance
-from worker.store.manifests import Manifests
+from worker.store.manifests import StoredManifests
 from worker.store.notifications import Notifications
 from worker.store.records import Records
 from worker.store.router_admin import Fleet
@@ -54,7 +54,7 @@ class Store:
     full_reads: FullReads
     claims: Claims
     dead_letters: Letters
-    manifests: Manifests
+    manifests: StoredManifests
     alerts: Alerts
     conflicts: Conflicts
     notifications: Notifications
@@ -161,7 +161,7 @@ def open_store(plain: redis.Redis, prefix: str, lock_ms: int = 30_000) -> Store:
         full_reads=FullReads(client, scripts, keys),
         claims=Claims(client, scripts, keys),
         dead_letters=Letters(client, scripts, keys),
-        manifests=Manifests(client, keys),
+        manifests=StoredManifests(client, keys),
         alerts=Alerts(client, scripts, keys),
         conflicts=Conflicts(client, keys, records),
         notifications=Notifications(client, keys),

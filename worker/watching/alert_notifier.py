@@ -51,7 +51,7 @@ class AlertNotifier:
         if not self.targets or not notifications.claim(self.worker):
             return 0
         now_ms = self.store.records.now_ms() if now_ms is None else now_ms
-        alerts = with_roots(self.store.alerts.open(), self.behind)
+        alerts = with_roots(self.store.alerts.all_open(), self.behind)
         mutes = notifications.mutes(now_ms)
         sent = 0
         for target in self.targets:

@@ -62,50 +62,50 @@ class Maintenance:
     def arrived(self, queue: str) -> None:
         """Note that a canary arrived."""
         self._store.canaries.arrived(queue)
-        self._store.alerts.end("worker-silent", queue, "messages are taken again")
+        self._store.alerts.resolve("worker-silent", queue, "messages are taken again")
 
     def _check_canaries(self) -> None:
         for queue, waiting_ms in self._store.canaries.waiting_ms().items():
             if waiting_ms > SILENT_MS:
                 message = f"no worker took a message from queue {queue} for {waiting_ms // 1000} s"
-                self._store.alerts.begin("worker-silent", queue, message)
+                self._store.alerts.open("worker-silent", queue, message)
 
     def _resolve_stale(self) -> None:
         """Resolve alerts that nobody else would: of routers that are gone, not watched, or up.
 
         A worker may have died after it closed a circuit and before it resolved the alert.
         """
-        for alert in self._store.alerts.open():
+        for alert in self._store.alerts.all_open():
             if alert.kind in ("clock-went-back", "redis-rolled-back"):
                 if self._store.records.now_ms() - alert.since_ms > CLOCK_ALERT_MS:
-                    self._store.alerts.end(alert.kind, alert.subject, "an hour ago; work goes on")
+                    self._store.alerts.resolve(alert.kind, alert.subject, "an hour ago")
                 continue
             policy = self._policies.get(alert.router)
             if alert.router and policy is None:
                 message = "the router is no longer in the inventory"
-                self._store.alerts.end(alert.kind, alert.subject, message)
+                self._store.alerts.resolve(alert.kind, alert.subject, message)
             elif policy and policy.mode != "manage" and alert.kind in KINDS_OF_WATCH:
-                self._store.alerts.end(
+                self._store.alerts.resolve(
                     alert.kind, alert.subject, "its devices are no longer watched"
                 )
             elif alert.kind in AWAY:
                 state = self._store.views.router(alert.subject).state
                 # A paused router is as it was: nobody connects to it.
                 if not state.open and not state.away_since_ms and state.state != "paused":
-                    self._store.alerts.end(alert.kind, alert.subject)
+                    self._store.alerts.resolve(alert.kind, alert.subject)
 
     def _check_brake(self) -> None:
         """Open and resolve alerts of the brake: whoever held or approved work may have died."""
         # In this order: an approval that a person decides meanwhile does not open again.
         alerts = {
-            alert.subject: alert for alert in self._store.alerts.open() if alert.kind == "brake"
+            alert.subject: alert for alert in self._store.alerts.all_open() if alert.kind == "brake"
         }
         held = self._store.brake.approvals().keys()
         notified = {subject for subject, alert in alerts.items() if alert.notified}
         for subject in held - notified:
-            self._store.alerts.begin("brake", subject, HELD_MESSAGE)
+            self._store.alerts.open("brake", subject, HELD_MESSAGE)
         for subject in alerts.keys() - held:
-            self._store.alerts.end("brake", subject, "nothing is held any more")
+            self._store.alerts.resolve("brake", subject, "nothing is held any more")
 
 
 def inventory_announcement(store: Store, worker: str, routers: Iterable[str]) -> Callable[[], None]:

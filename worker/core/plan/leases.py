@@ -6,7 +6,7 @@ Those of RADIUS, and those of a device on other servers, are never touched.
 from collections.abc import Mapping, Sequence
 
 from worker.core.plan.member import Member
-from worker.core.plan.phases import Draft, Step
+from worker.core.plan.phases import PlanDraft, Step
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Waiting
 from worker.core.rows.row_index import RowIndex
@@ -19,7 +19,7 @@ Claimed = dict[str, list[tuple[str, str]]]
 class LeaseEnds:
     """Ends each dynamic lease at most once, however many services need that."""
 
-    def __init__(self, index: RowIndex, policy: RouterPolicy, draft: Draft) -> None:
+    def __init__(self, index: RowIndex, policy: RouterPolicy, draft: PlanDraft) -> None:
         self._index = index
         self._may_end = policy.on_dynamic == "remove"
         self._draft = draft

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from worker.core.entry.dhcp_options import OptionFields
 from worker.core.plan.member import Member
-from worker.core.plan.phases import Draft, Step
+from worker.core.plan.phases import PlanDraft, Step
 from worker.core.rows.operations import Add, Remove, Set, Waiting
 from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import (
@@ -38,7 +38,7 @@ class ListRows:
         duplicates: rows with a service's tag beside its own: copies made by hand, not ours.
     """
 
-    def __init__(self, index: RowIndex, suspend_list: str, draft: Draft) -> None:
+    def __init__(self, index: RowIndex, suspend_list: str, draft: PlanDraft) -> None:
         self._index = index
         self._suspend_list = suspend_list
         self._draft = draft
@@ -140,7 +140,7 @@ class ListRows:
 class SharedOptions:
     """The option rows of one read; a plan adds each missing one once for all its services."""
 
-    def __init__(self, rows: Mapping[str, OptionRow], draft: Draft) -> None:
+    def __init__(self, rows: Mapping[str, OptionRow], draft: PlanDraft) -> None:
         self._rows = rows
         self._draft = draft
         self._added: dict[str, Step] = {}

@@ -52,7 +52,7 @@ class Step:
     needs: list["Step"] = field(default_factory=list)
 
 
-class Draft:
+class PlanDraft:
     """A plan in the making: its steps, in a fixed order, and its notes."""
 
     def __init__(self) -> None:

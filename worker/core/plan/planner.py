@@ -13,7 +13,7 @@ from worker.core.entry.wanted import wanted_entries
 from worker.core.plan.leases import Claimed, LeaseEnds
 from worker.core.plan.list_rows import ListRows, SharedOptions
 from worker.core.plan.member import Member, OwnRow, find_own_row
-from worker.core.plan.phases import Draft, Step, fields_to_free, into_phases
+from worker.core.plan.phases import PlanDraft, Step, fields_to_free, into_phases
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Waiting, WritePlan
 from worker.core.rows.row_index import RowIndex
@@ -131,7 +131,7 @@ class _Planning:
         self._ended: dict[str, Step] = {}  # rows that landed late, by row id
         self._members = [self._member(service) for service in self._wanted]
         self._claimed: Claimed = defaultdict(list)
-        self._draft = Draft()
+        self._draft = PlanDraft()
         self._leases = LeaseEnds(index, policy, self._draft)
         self._list_rows = ListRows(index, policy.suspend_list, self._draft)
         self._options = SharedOptions(index.options, self._draft)
