@@ -243,13 +243,7 @@ FAMILIES: Final = (
     Family(
         "waiting_oldest_seconds{reason}",
         "How long the first of the services waits that wait for this reason.",
-        lambda f: values.most(
-            {
-                why: values.age(f, group.oldest_ms)
-                for why, group in f.health_figures.waiting.items()
-            },
-            max,
-        ),
+        lambda f: values.oldest(f, f.health_figures.waiting),
     ),
     Family(
         "dead_letters{reason}",
@@ -262,13 +256,7 @@ FAMILIES: Final = (
     Family(
         "dead_letters_oldest_seconds{reason}",
         "Age of the oldest of them.",
-        lambda f: values.most(
-            {
-                why: values.age(f, group.oldest_ms)
-                for why, group in f.health_figures.dead_letters.items()
-            },
-            max,
-        ),
+        lambda f: values.oldest(f, f.health_figures.dead_letters),
     ),
     Family(
         "brake_holds",

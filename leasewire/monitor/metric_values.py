@@ -7,6 +7,7 @@ from typing import Final
 
 from leasewire.monitor.figures import Figures
 from worker.core.alerting.alerts import KINDS
+from worker.core.alerting.health_figures import ReasonCount
 from worker.core.entry.brake import HELD
 from worker.store.router_figures import RouterFigures
 
@@ -127,3 +128,8 @@ def most(
     if rest := [numbers[word] for word in largest[MOST_WORDS:]]:
         found["other",] = together(rest)
     return found
+
+
+def oldest(figures: Figures, groups: Mapping[str, ReasonCount]) -> dict[tuple[str, ...], float]:
+    """Seconds since the oldest of each reason."""
+    return most({why: age(figures, group.oldest_ms) for why, group in groups.items()}, max)

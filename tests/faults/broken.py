@@ -32,7 +32,7 @@ from worker.store import scripts
 from worker.store.journal import Journal, Taken
 from worker.store.routers import Routers
 
-_DIES: Final = 0.1
+_DIES: Final = 0.2
 """Share of writes before which the process is killed."""
 
 

@@ -61,10 +61,5 @@ def test_workers_killed_just_before_a_write_do_no_harm(short_directory):
     [("confirm-before-write", ["routers"], 0), ("no-journal", ["events"], 8)],
 )
 def test_the_harness_fails_on_a_broken_build(short_directory, broken, kinds, kills):
-    # A later event of a service may repair what the broken build lost: not every run catches it.
-    for attempt in ("1", "2", "3"):
-        folder = short_directory / attempt
-        folder.mkdir()
-        if run(folder, broken=broken, kinds=kinds, kills=kills, seconds=6, deadline_s=12):
-            return
-    pytest.fail("the harness did not catch the broken build in three runs")
+    found = run(short_directory, broken=broken, kinds=kinds, kills=kills, seconds=6, deadline_s=12)
+    assert found != []
