@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, cast
 
 import redis
 
+from worker.core.effect.facts import EffectFacts
 from worker.core.entry.dhcp_setup import DhcpSetup
 from worker.core.storage_format import known_part
 from worker.store.keys import Keys
@@ -24,6 +25,8 @@ SETUP: Final = "setup"
 """Field of a router's hash: its DHCP setup as text; absent: it was not read yet."""
 MISFITS: Final = "misfits"
 """Field of a router's hash: service -> why no device can use its address, as JSON."""
+EFFECT: Final = "effect-facts"
+"""Field of a router's hash: what decides there when a change acts, as JSON."""
 
 
 class Suspect(NamedTuple):
@@ -51,6 +54,7 @@ class Known:
         slow: how often the time was doubled that it has for its answer to a write.
         setup: its DHCP setup as a text; empty: it was not read yet.
         misfits: service -> why no device can use its address.
+        effect: what decides there when a change acts; empty before the first full read.
     """
 
     missing: Mapping[str, int]
@@ -59,6 +63,7 @@ class Known:
     slow: int = 0
     setup: str = ""
     misfits: Mapping[str, str] = field(default_factory=dict)
+    effect: EffectFacts = field(default_factory=EffectFacts)
 
 
 def known_of(raw: Mapping[str, str]) -> Known:
@@ -70,6 +75,7 @@ def known_of(raw: Mapping[str, str]) -> Known:
         int(raw.get(_SLOW, 0)),
         raw.get(SETUP, ""),
         json.loads(raw.get(MISFITS, "{}")),
+        EffectFacts.from_text(raw.get(EFFECT, "{}")),
     )
 
 
@@ -138,6 +144,15 @@ class RouterMemory:
     def note_misfits(self, router: str, misfits: Mapping[str, str]) -> None:
         """Remember whose address no device can use, and why."""
         self._set(router, {MISFITS: json.dumps(misfits)})
+
+    def note_effect(self, router: str, facts: EffectFacts) -> None:
+        """Remember what decides there when a change acts."""
+        self._set(router, {EFFECT: facts.to_text()})
+
+    def effect(self, router: str) -> EffectFacts:
+        """As the last full read found it; nothing is known where none was."""
+        text = self._client.hget(self._keys.router(router).memory, EFFECT)
+        return EffectFacts.from_text(cast("str", text)) if text else EffectFacts()
 
     def unnamed_options(self, router: str) -> frozenset[str]:
         """Our DHCP options that nothing used at the last check."""

@@ -1,0 +1,52 @@
+"""What on a router decides when a change acts at the customer, as the last full read found it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Final, Literal, Self
+
+from worker.core.storage_format import known_part, to_json
+
+Suspension = Literal["none", "after-fasttrack", "first"]
+"""Our suspension rules: missing; behind a rule that lets packets past; before all of those."""
+
+_SETS: Final = ("layer2", "reconfigure", "ipv6", "unread")
+
+
+@dataclass(frozen=True, slots=True)
+class EffectFacts:
+    """The facts of one router; without arguments nothing is known, which promises nothing.
+
+    Attributes:
+        read_at_ms: when they were read; 0: never.
+        version: of RouterOS, such as (7, 19, 1); (): unknown.
+        fasttrack: an enabled rule has `action=fasttrack-connection`.
+        suspension: whether our suspension rules stop every new packet of a suspended customer.
+        layer2: DHCP servers with `add-arp=yes` whose interface has `arp=reply-only`.
+        reconfigure: DHCP servers with `use-reconfigure=yes`.
+        ipv6: interfaces of our DHCP servers that have a DHCPv6 server or router advertisements.
+        lease_times_s: DHCP server -> its lease time in seconds.
+        unread: menus that our login may not read: what they hold is unknown.
+    """
+
+    read_at_ms: int = 0
+    version: tuple[int, ...] = ()
+    fasttrack: bool = False
+    suspension: Suspension = "none"
+    layer2: frozenset[str] = frozenset()
+    reconfigure: frozenset[str] = frozenset()
+    ipv6: frozenset[str] = frozenset()
+    lease_times_s: Mapping[str, int] = field(default_factory=dict)
+    unread: frozenset[str] = frozenset()
+
+    def to_text(self) -> str:
+        """Return them as JSON."""
+        values = asdict(self)
+        return to_json(values | {name: sorted(values[name]) for name in _SETS})
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Read what `to_text` wrote; fields of a newer version are dropped."""
+        values = json.loads(text)
+        values |= {name: frozenset(values.get(name, ())) for name in _SETS}
+        return known_part(cls, values | {"version": tuple(values.get("version", ()))})
