@@ -7,6 +7,7 @@ store. There is no scheduler process and no leader.
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 
@@ -64,7 +65,9 @@ class Sweep:
         self._came_back: Seen | None = None
 
     def start(self) -> None:
-        """Start the thread."""
+        """Start the thread. The worker is known before its first event: it gives a sign of life."""
+        with suppress(StoreUnavailable):  # the first round logs it
+            self._store.views.sign_of_life(self._name)
         self._thread.start()
 
     def stop(self) -> None:

@@ -177,23 +177,28 @@ class Conclusion:
     brief: frozenset[str] = frozenset()
 
 
-_FIELDS: Final = [field.name for field in fields(Conclusion) if field.name != "work_item"]
+_NOT_SENT: Final = ("work_item", "brief")
+_FIELDS: Final = [field.name for field in fields(Conclusion) if field.name not in _NOT_SENT]
 
 
 def conclusion_document(end: Conclusion) -> dict[str, Any]:
-    """A `Conclusion` for `conclude.lua`: its fields by name, without those that are None.
+    """A `Conclusion` for `conclude.lua`: its fields by name, without those that are empty.
 
     The work item gives `service_id`, `work_version` and `generation`; `awaiting_device` is
-    the event's key; records, outcomes and dead letters are as they are stored.
+    the event's key; records, outcomes and dead letters are as they are stored. Lua
+    makes a table of every field that is sent, so what most conclusions lack is left out.
     """
-    document = {n: value for n in _FIELDS if (value := getattr(end, n)) is not None}
+    document = {name: value for name in _FIELDS if (value := getattr(end, name))}
     document |= {
         "service_id": end.work_item.service_id,
         "work_version": end.work_item.work_version,
         "generation": end.work_item.stored.generation,
-        "outcomes": [outcome_document(o, brief=o.key in end.brief) for o in end.outcomes],
-        "dead_letters": dead_letter_documents(end.dead_letters),
     }
+    if end.outcomes:
+        outcomes = [outcome_document(o, brief=o.key in end.brief) for o in end.outcomes]
+        document["outcomes"] = outcomes
+    if end.dead_letters:
+        document["dead_letters"] = dead_letter_documents(end.dead_letters)
     if end.record is not None:
         document["record"] = record_to_json(end.record)
     if end.awaiting_device is not None:

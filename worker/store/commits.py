@@ -112,18 +112,25 @@ _FIELDS: Final = [field.name for field in fields(ServiceCommit)]
 
 
 def commit_document(commit: ServiceCommit) -> dict[str, Any]:
-    """A `ServiceCommit` for `commit.lua`: its fields by name, without those that are None.
+    """A `ServiceCommit` for `commit.lua`: its fields by name, without those that are empty.
 
     Records, outcomes and dead letters are as they are stored. `routers` (placements of the record)
-    and `is_cancelled` come with the record.
+    and `is_cancelled` come with the record. Lua makes a table of every field that is sent, so what
+    most commits lack is left out. Empty `service_id`, `generation` and `due_ms` mean something.
     """
-    document = {n: value for n in _FIELDS if (value := getattr(commit, n)) is not None}
-    document |= {
-        "claims": {router: sorted(claims) for router, claims in commit.claims.items()},
-        "events": [_event_document(event) for event in commit.events],
-        "outcomes": [outcome_document(outcome) for outcome in commit.outcomes],
-        "dead_letters": dead_letter_documents(commit.dead_letters),
-    }
+    document = {name: value for name in _FIELDS if (value := getattr(commit, name))}
+    document |= {"service_id": commit.service_id, "generation": commit.generation}
+    if commit.due_ms is not None:
+        document["due_ms"] = commit.due_ms
+    if commit.claims:
+        claims = {router: sorted(claims) for router, claims in commit.claims.items()}
+        document["claims"] = claims
+    if commit.events:
+        document["events"] = [_event_document(event) for event in commit.events]
+    if commit.outcomes:
+        document["outcomes"] = [outcome_document(outcome) for outcome in commit.outcomes]
+    if commit.dead_letters:
+        document["dead_letters"] = dead_letter_documents(commit.dead_letters)
     if commit.record is not None:
         document["record"] = record_to_json(commit.record)
         document["routers"] = list(commit.record.placements)
@@ -149,8 +156,8 @@ def _event_document(event: EventCommit) -> dict[str, Any]:
         "key": event.key,
         "lane": event.lane,
         "count": event.count,
-        "in_feed_only": event.in_feed_only,
-        "listed": event.listed,
+        "in_feed_only": event.in_feed_only or None,
+        "unlisted": not event.listed or None,
         "refused": event.refused,
         "content_hash": event.content_hash and short_hash(event.content_hash),
     }

@@ -10,6 +10,7 @@ local batch = cjson.decode(ARGV[1])
 local now = now_ms()
 local beside = key.beside(whole(math.floor(now / SEEN_MS)))
 local results, source_counts, touched, braked = {}, {}, {}, {}
+local NONE = {} -- for fields that were left out
 
 local function append_all(list, values)
   for _, value in ipairs(values) do
@@ -24,16 +25,16 @@ local function fetch_all()
     if commit.service_id ~= '' then
       ids[#ids + 1] = commit.service_id
     end
-    append_all(names, commit.names)
-    for name, claims in pairs(commit.claims) do
+    append_all(names, commit.names or NONE)
+    for name, claims in pairs(commit.claims or NONE) do
       local there = table_in(claimed, name)
       append_all(table_in(there, 'services'), { commit.service_id })
       append_all(table_in(there, 'claims'), claims)
     end
-    for name in pairs(commit.work_items) do
+    for name in pairs(commit.work_items or NONE) do
       append_all(table_in(queued, name), { commit.service_id })
     end
-    for _, outcome in ipairs(commit.outcomes) do
+    for _, outcome in ipairs(commit.outcomes or NONE) do
       events[#events + 1] = outcome.key
     end
   end
@@ -54,7 +55,7 @@ local function store_outcome(event, service)
     return put_refused(event.refused, event.key, event.outcome)
   elseif not event.outcome or event.in_feed_only then
     return nil
-  elseif not event.listed then
+  elseif event.unlisted then
     return remember_briefly(event.key, event.outcome, now)
   elseif service then
     return put_outcome(service, event.key, event.outcome)
@@ -77,7 +78,7 @@ local function commit_event(event, service)
   if event.outcome and event.feed and is_new(before, event.outcome) then
     append(event.feed, event.outcome, now)
   end
-  local is_listed = event.outcome and event.listed and not event.in_feed_only and not event.refused
+  local is_listed = event.outcome and not event.unlisted and not event.in_feed_only and not event.refused
   local content = event.content_hash or (is_listed and '')
   if content then
     remember(event.key, content, service and service.id or '', batch.now_ms)
@@ -88,7 +89,7 @@ end
 -- A loss that was written before it was undone still counts, and its service is not held for it later.
 local function ask_brake(commit)
   local id, cut = commit.service_id, commit.cut
-  for _, name in ipairs(commit.routers or {}) do
+  for _, name in ipairs(commit.routers or NONE) do
     if name ~= cut.router then
       local router = router_named(name)
       if approve(router, id, now, batch.work_version) then
@@ -109,7 +110,7 @@ end
 
 -- Whether a router was renamed since its event was taken: the commit would bring its old name back.
 local function names_a_former_one(commit)
-  for _, name in ipairs(commit.names) do
+  for _, name in ipairs(commit.names or NONE) do
     if get(key.fleet.aliases, name) then
       return true
     end
@@ -143,10 +144,10 @@ local function commit_service(commit, service)
   elseif commit.due_ms then
     later('ZREM', key.schedule, id)
   end
-  for source, change in pairs(commit.ownership_changes) do
+  for source, change in pairs(commit.ownership_changes or NONE) do
     count(key.source(source), 'services', change)
   end
-  for name, priority in pairs(commit.work_items) do
+  for name, priority in pairs(commit.work_items or NONE) do
     add_work(router_named(name), id, priority, now, batch.work_version)
     if touched[name] ~= true then
       touched[name] = priority < 2 or 'bulk'
@@ -155,28 +156,28 @@ local function commit_service(commit, service)
   if commit.cut then -- before the claims: a service that is held itself approves no other
     ask_brake(commit)
   end
-  for name, claims in pairs(commit.claims) do
+  for name, claims in pairs(commit.claims or NONE) do
     local router = router_named(name)
     if vacate(router, id, claims, batch.work_version, now) then
       touched[name] = true
     end
     request(router, id, claims, batch.work_version, now)
   end
-  for _, outcome in ipairs(commit.outcomes) do
+  for _, outcome in ipairs(commit.outcomes or NONE) do
     set_outcome(service, outcome, now)
   end
-  for _, event in ipairs(commit.events) do
+  for _, event in ipairs(commit.events or NONE) do
     commit_event(event, service)
   end
-  for source, counts in pairs(commit.source_counts) do
+  for source, counts in pairs(commit.source_counts or NONE) do
     local sum = source_counts[source] or { 0, 0 }
     source_counts[source] = { sum[1] + counts[1], sum[2] + counts[2] }
   end
-  for name, by in pairs(commit.counts) do
+  for name, by in pairs(commit.counts or NONE) do
     count(key.counters, name, by)
   end
-  add_lines(id, commit.lines)
-  add_dead_letters(commit.dead_letters, now)
+  add_lines(id, commit.lines or NONE)
+  add_dead_letters(commit.dead_letters or NONE, now)
 end
 
 fetch_all()

@@ -11,9 +11,10 @@ local lock_id = ARGV[2]
 local now = now_ms()
 local batch = cjson.decode(ARGV[4])
 local ids, results, events = {}, {}, {}
+local NONE = {} -- for fields that were left out
 for i, conclusion in ipairs(batch.services) do
   ids[i] = conclusion.service_id
-  for _, outcome in ipairs(conclusion.outcomes) do
+  for _, outcome in ipairs(conclusion.outcomes or NONE) do
     events[#events + 1] = outcome.key
   end
 end
@@ -47,7 +48,7 @@ local function conclude(c)
   if not is_postponed then
     remove_work(router, id)
   elseif score then
-    put(router.due, id, math.floor(score / SPAN) * SPAN + now + c.wait_ms, SCORES)
+    put(router.due, id, math.floor(score / SPAN) * SPAN + now + (c.wait_ms or 0), SCORES)
   end
   if c.defer_check then
     defer_check(router, id)
@@ -71,14 +72,14 @@ local function conclude(c)
     later('ZREM', key.awaiting_device, member)
     later('HDEL', key.awaiting_events, member)
   end
-  for _, outcome in ipairs(c.outcomes) do
+  for _, outcome in ipairs(c.outcomes or NONE) do
     set_outcome(service.record and service, outcome, now)
   end
-  for name, by in pairs(c.counts) do
+  for name, by in pairs(c.counts or NONE) do
     count(key.counters, name, by)
   end
-  add_lines(id, c.lines)
-  add_dead_letters(c.dead_letters, now)
+  add_lines(id, c.lines or NONE)
+  add_dead_letters(c.dead_letters or NONE, now)
 end
 
 for i, c in ipairs(batch.services) do
