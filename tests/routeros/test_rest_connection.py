@@ -15,8 +15,9 @@ from worker.core.rows.operations import MakeStatic, Remove
 from worker.errors import LockLost, OutcomeUnknown, RouterBlocked, RouterUnreachable
 from worker.ports import LeaseQuery
 from worker.routeros.connection import Pace
+from worker.routeros.login import RouterIdentity
 from worker.routeros.rest_connection import RestConnection
-from worker.routeros.session import RouterIdentity, Session
+from worker.routeros.session import Session
 from worker.routeros.transport import RouterSocket
 
 pytestmark = pytest.mark.router

@@ -10,7 +10,8 @@ from tests.routeros.peers import add, config_for, nothing, settings
 from worker.errors import RouterBlocked, RouterUnreachable
 from worker.ports import LeaseQuery
 from worker.routeros.connection import RouterConnection
-from worker.routeros.session import RouterIdentity, Session, identify, log_in
+from worker.routeros.login import RouterIdentity, identify, log_in
+from worker.routeros.session import Session
 from worker.routeros.transport import RouterSocket
 from worker.routeros.wire import ApiConnection, encode_sentence
 

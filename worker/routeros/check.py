@@ -11,7 +11,8 @@ from worker.core.rows.rows import parse_tag
 from worker.errors import RouterBlocked, RouterUnreachable
 from worker.inventory import RouterConfig
 from worker.routeros.connection import Command, Pace, RouterConnection
-from worker.routeros.session import Session, compare, connect, identify, log_in
+from worker.routeros.login import compare, connect, identify, log_in
+from worker.routeros.session import Session
 from worker.settings import Settings
 
 _REACH_ADVICE: Final = (

@@ -12,7 +12,7 @@ from worker.core.rows.menus import version_of
 from worker.errors import LeasewireError
 from worker.inventory import RouterConfig
 from worker.routeros.connection import Command, Pace, Reply, RouterConnection
-from worker.routeros.session import compare, connect, identify, log_in
+from worker.routeros.login import compare, connect, identify, log_in
 from worker.routeros.transport import open_transport
 from worker.settings import Settings
 
