@@ -19,9 +19,9 @@ _EVENT: Final[Json] = {
     "service": "SVC-1001",
     "state": "applied",
     "router": "tower-7",
-    "effective_by": "from the device's next renewal, at the latest by the end of its lease time "
+    "effective_by": "at the device's next renewal, at the latest by the end of the lease time "
     "of 30m",
-    "effective": {"kind": "lease-time", "lease_time_s": 1800, "at": "2026-11-24T09:45:02.120Z"},
+    "effective": {"rung": "lease-time", "lease_time_s": 1800, "by": "2026-11-24T09:45:02.120Z"},
     "accepted_at": "2026-11-24T09:15:01.870Z",
     "at": _AT,
 }

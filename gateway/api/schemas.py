@@ -3,10 +3,11 @@
 Answers may get new fields; the meaning of a field does not change.
 """
 
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from gateway.api.problems import KINDS
 from gateway.api.states import EVENT_STATES, STATUSES, SYNCS, list_of, list_of_events
+from worker.core.effect.rungs import Rung
 
 Json = dict[str, Any]
 
@@ -58,18 +59,20 @@ SCHEMAS: Final[Json] = {
         + list_of(SYNCS),
     },
     "Effective": _object(
-        "kind",
-        "at lease_time_s server",
-        about="When an applied change takes effect: `effective_by` as data",
-        kind={
-            "type": "string",
-            "enum": ["at-once", "lease-time", "server-lease-time"],
-            "description": "at once; when the device renews, within the time of its lease; or "
-            "within the lease time of its DHCP server",
-        },
-        at=_described("The latest time when it takes effect; absent if not known", _TIME),
+        "rung",
+        "by lease_time_s server last_seen",
+        about="When an applied change acts: `effective_by` as data",
+        rung={"type": "string", "enum": list(get_args(Rung)), "description": "By which means"},
+        by=_described("The latest time, if the device renews; absent if not known", _TIME),
         lease_time_s=_described("Seconds", _COUNT),
         server=_described("The DHCP server whose lease time counts"),
+        last_seen=ref("LastSeen"),
+    ),
+    "LastSeen": _object(
+        "acted_within_ms times version",
+        about="What that router did with such changes before",
+        acted_within_ms=_described("From applied to acting, the last time", _COUNT),
+        times=_described("How often it was seen on this version of RouterOS", _COUNT),
     ),
     "RouterState": _object(
         "state",

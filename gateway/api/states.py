@@ -35,10 +35,15 @@ EVENT_STATES: Final[Mapping[str, State]] = {
         final=True, message="a router refuses it; final unless its dead letter is retried"
     ),
     "expired": State(final=True, message="its `expirytime` had passed when it was folded"),
-    "device-online": State(
+    "acting": State(
         final=True,
-        message="only in the feed and in webhooks, after `applied`: the device uses its address; "
-        "the event itself stays `applied`",
+        message="only in the feed and in webhooks, after `applied`: it acts at the customer, as "
+        "read on the router; the event itself stays `applied`, with this in `effect`",
+    ),
+    "not-acting-yet": State(
+        final=False,
+        message="likewise, while it does not act: see `reason`, and `effect` for until when; "
+        "`acting` follows",
     ),
 }
 

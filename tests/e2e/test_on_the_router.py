@@ -6,7 +6,7 @@ from tests import builders
 from tests.installation import LEASES, SERVER, Installation, in_any_version, in_leases
 from tests.refusals import refused
 from tests.waiting import eventually
-from worker.core.entry.effect import describe
+from worker.core.effect.rungs import describe
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router, in_leases]
 
@@ -68,7 +68,7 @@ def test_each_way_to_suspend_and_back(short_directory, version):
         assert lease_of(here)["lease-time"] == "30m"
 
         said = publish(here, builders.suspended(revision=2))
-        assert describe(said.effective_by) == "at once, on the router"
+        assert describe(said.effective_by).startswith("with its row in the address list")
         assert router.rows(LISTS)[:1] == foreign
         (row,) = router.rows(LISTS)[1:]
         assert (row["list"], row["address"]) == ("suspended", builders.ipv4(1))
@@ -86,7 +86,7 @@ def test_each_way_to_suspend_and_back(short_directory, version):
 
         said = publish(here, change("suspended", 5, suspension={"mode": "block"}))
         assert describe(said.effective_by) == (
-            "at the device's next renewal, at the latest by the end of its lease time of 30m"
+            "at the device's next renewal, at the latest by the end of the lease time of 30m"
         )
         assert lease_of(here)["blocked"] == "true"
         assert lease_of(here)["rate-limit"] == "10M/50M"

@@ -93,7 +93,7 @@ def test_every_state_is_documented_as_final_or_not(document):
     states = document["components"]["schemas"]["EventState"]
     assert set(states["enum"]) == {*get_args(OutcomeState), "journaled"}
     final = {name for name, state in EVENT_STATES.items() if state.final}
-    assert final == {*FINAL, "device-online"}
+    assert final == {*FINAL, "acting"}
     for name, state in EVENT_STATES.items():
         work_item = "final" if state.final else "not final"
         assert f"- `{name}` ({work_item})" in states["description"]
@@ -110,7 +110,7 @@ def test_answers_have_no_field_that_the_document_does_not_name(gateway, document
     asked = {"Receipts": post(client, event), "Valid": post(client, event, "/v1/validate")}
     journaled = client.get("/v1/events/e-1")
     fold(gateway, event, builders.suspended("SVC-1"))
-    say(gateway, 7, "applied", effective_by="lease 30m", router="R1")
+    say(gateway, 7, "applied", effective_by="lease-time 1800s server dhcp1", router="R1")
     fold(gateway, {**builders.activated("SVC-9"), "data": {"service_id": "SVC-9"}})
     asked |= {
         "Event": client.get("/v1/events/e-1"),

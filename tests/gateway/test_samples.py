@@ -115,5 +115,5 @@ def test_a_webhook_is_checked(command, environment, change, ago_s, code):
 def test_a_sample_knows_every_final_state_of_an_event(name):
     text = (FOLDER / name).read_text()
     for state, said in EVENT_STATES.items():
-        if state != "device-online":  # of the feed alone
+        if state != "acting":  # of the feed alone
             assert ((f'"{state}"' in text) or (f"'{state}'" in text)) == said.final, state

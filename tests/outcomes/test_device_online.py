@@ -30,7 +30,7 @@ def test_a_device_online_is_reported_once(short_directory):
 
         def notified():
             items = here.store.feed.read([builders.SOURCE], None, 100).items
-            return [each.outcome for each in items if each.outcome.state == "device-online"]
+            return [each.outcome for each in items if each.outcome.state == "acting"]
 
         first = builders.activated("SVC-1", server=SERVER, mac=MAC, ipv4="223.203.225.9")
         second = builders.activated("SVC-2", server=SERVER, mac=OTHER, ipv4="223.203.225.8")

@@ -36,7 +36,7 @@ def awaiting_device(store, client):
 
 def notified(store):
     items = [item.outcome for item in store.feed.read([BSS], None, 9).items]
-    return [(each.event.id, each.detail) for each in items if each.state == "device-online"]
+    return [(each.event.id, each.detail) for each in items if each.state == "acting"]
 
 
 def test_what_is_seen_is_told_with_what_is_known_of_its_event(store, client, awaiting_device):

@@ -5,7 +5,7 @@ import pytest
 from tests.builders import activated, ipv4, lease, mac, mac_changed
 from tests.worker.memory_router import MemoryRouter
 from worker.convergence.router_pass import Converge
-from worker.core.entry.effect import describe
+from worker.core.effect.rungs import describe
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.rows import OPTIONS
 

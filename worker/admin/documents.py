@@ -7,7 +7,7 @@ from typing import Any, Final
 from contracts import event_key
 from worker.admin.approvals import Approval
 from worker.admin.json_fields import utc_time, without_empty
-from worker.core.entry import effect
+from worker.core.effect import rungs
 from worker.core.policy.circuit import RouterState
 from worker.core.service.outcome import FINAL, DeadLetter, Outcome
 from worker.core.service.record import ServiceRecord
@@ -29,7 +29,7 @@ def event_document(outcome: Outcome, router_state: RouterState | None = None) ->
         "detail": outcome.detail,
         "router": outcome.router,
         "effective_at": utc_time(outcome.effective_at_ms),
-        "effective_by": effect.describe(outcome.effective_by),
+        "effective_by": rungs.describe(outcome.effective_by),
         "effective": _effective(outcome),
         "accepted_at": utc_time(outcome.event.accepted_at_ms),
         "at": utc_time(outcome.at_ms),
@@ -46,11 +46,11 @@ def event_document(outcome: Outcome, router_state: RouterState | None = None) ->
 
 def _effective(outcome: Outcome) -> dict[str, Any] | None:
     """`effective_by` as data, with its time in RFC 3339."""
-    data = effect.data_of(outcome.effective_by, outcome.at_ms)
+    data = rungs.data_of(outcome.effective_by, outcome.at_ms)
     if data is None:
         return None
-    latest = utc_time(data.pop("at_ms", 0))
-    return data | ({"at": latest} if latest else {})
+    latest = utc_time(data.pop("by_ms", 0))
+    return data | ({"by": latest} if latest else {})
 
 
 def find_events(store: Store, event_id: str, sources: Sequence[str]) -> list[dict[str, Any]]:

@@ -196,7 +196,11 @@ class BatchRunner:
                 conclusions.append(self.concluder.wait(item, off))
             elif service_id not in busy:
                 listed, wrote, touched = made.listed[service_id], attempts.wrote, attempts.touched
-                conclusions.append(confirmed(item, concluder.now_ms, listed, wrote, touched))
+                conclusions.append(
+                    confirmed(
+                        item, concluder.now_ms, listed, wrote, touched, effect=concluder.effect
+                    )
+                )
             elif why is None and attempts.writes >= MAX_WRITES:
                 conclusions.append(concluder.does_not_stick(item, made))
             else:

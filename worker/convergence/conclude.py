@@ -10,7 +10,8 @@ import structlog
 
 from worker.convergence.batch_item import BatchItem
 from worker.convergence.concurrency import TimeLimits
-from worker.core.entry.effect import effective_by
+from worker.core.effect.kinds import kinds_of
+from worker.core.effect.rungs import RouterEffect
 from worker.core.entry.entry import wanted_router
 from worker.core.rows.operations import Waiting
 from worker.core.rows.rows import ListPlace, MenuPath
@@ -37,13 +38,17 @@ TRIED_IN_VAIN: Final = frozenset(
 )
 """Why a service is not in sync although its write was tried."""
 
+_NOTHING_KNOWN: Final = RouterEffect()
 
-def confirmed(
+
+def confirmed(  # noqa: PLR0913 - the parts of a conclusion
     item: BatchItem,
     now_ms: int,
     listed: frozenset[ListPlace] = frozenset(),
     wrote: Sequence[str] = (),
     touched: Collection[MenuPath] = (),
+    *,
+    effect: RouterEffect = _NOTHING_KNOWN,
 ) -> Conclusion:
     """Confirm a service whose rows are as wanted, with the outcomes of the events that this ends.
 
@@ -53,6 +58,7 @@ def confirmed(
         listed: what its own rows in address lists say.
         wrote: the operations that the router confirmed, described.
         touched: their menus.
+        effect: what is known of when changes act on this router.
     """
     record, warning = item.record, item.warning
     gone = item.entry.is_over
@@ -70,6 +76,7 @@ def confirmed(
     # Events that changed nothing, and whose rows were there.
     idle = () if wrote else (end for end in settled if not end.pending.registers)
     unchanged = dict.fromkeys(idle, UNCHANGED)
+    by = _effective_by(item, settled, effect) if touched else ""
     outcomes = [
         Outcome(
             end.pending.event,
@@ -79,7 +86,7 @@ def confirmed(
             reason="" if end.by else warning.kind if warning else unchanged.get(end, ""),
             detail=f"by {end.by}" if end.by else "; ".join(remarks),
             router=item.router,
-            effective_by="" if end.by else effective_by(item.entry, end.pending.registers, touched),
+            effective_by="" if end.by else by,
         )
         for end in settled
     ]
@@ -119,6 +126,18 @@ def confirmed(
         awaiting_device=_awaiting_device(item, changing),
         brief=brief,
     )
+
+
+def _effective_by(item: BatchItem, settled: Sequence[Settled], effect: RouterEffect) -> str:
+    """When the applied events act here, in short form; empty: no customer notices them."""
+    placement = item.record.placements.get(item.router)
+    before = placement.written if placement else None
+    registers = {name for end in settled if not end.by for name in end.pending.registers}
+    kinds = kinds_of(item.entry, item.record, before, registers)
+    if not kinds:
+        return ""
+    fields = item.entry.fields or before or {}
+    return effect.of(kinds[0], fields, listed=bool(item.entry.listed or item.listed)).to_text()
 
 
 def _awaiting_device(item: BatchItem, outcomes: Sequence[Outcome]) -> Outcome | None:

@@ -15,6 +15,7 @@ from worker.convergence.prerequisites import MissingPrerequisites
 from worker.convergence.refusals import MASS_REFUSAL, Refusals, RefusedWrite
 from worker.convergence.router_lock import RouterLock
 from worker.convergence.writing import Answers, describe
+from worker.core.effect.rungs import RouterEffect
 from worker.core.rows.operations import Operation, Waiting, WritePlan
 from worker.core.rows.rows import MenuPath
 from worker.errors import LockLost, RouterBlocked
@@ -86,6 +87,7 @@ class Concluder:
         prerequisites: what the router lacks.
         now_ms: Redis's time, as conclusions say it.
         attempts: what the batch tried, by service.
+        effect: what is known of when changes act there.
         in_flight: services that were written and are not concluded.
         culprits: services that may have lost the connection.
         refusals: of this pass.
@@ -114,6 +116,7 @@ class Concluder:
         self.faults = faults
         self.prerequisites = MissingPrerequisites(store.memory, self._router, session, known)
         self._after_many = after_many
+        self.effect = RouterEffect(known.effect, acted=known.acted)
         self._written: set[str] = set()
         self.now_ms = 0
         self.attempts: dict[str, Attempts] = {}

@@ -52,7 +52,7 @@ class AwaitingDevice(StorePart):
             outcome = Outcome(
                 applied.event,
                 applied.service_id,
-                "device-online",
+                "acting",
                 now_ms,
                 "",
                 detail,

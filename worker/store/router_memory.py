@@ -11,6 +11,7 @@ from typing import Final, NamedTuple, cast
 import redis
 
 from worker.core.effect.facts import EffectFacts
+from worker.core.effect.rungs import ActedBefore
 from worker.core.entry.dhcp_setup import DhcpSetup
 from worker.core.storage_format import known_part
 from worker.store.keys import Keys
@@ -21,6 +22,7 @@ _SUSPECT: Final = "suspect:"
 _SLOW: Final = "slow-writes"
 _FAULT: Final = "fault:"
 _UNNAMED: Final = "unnamed-option:"
+_ACTED: Final = "acted:"
 SETUP: Final = "setup"
 """Field of a router's hash: its DHCP setup as text; absent: it was not read yet."""
 MISFITS: Final = "misfits"
@@ -55,6 +57,7 @@ class Known:
         setup: its DHCP setup as a text; empty: it was not read yet.
         misfits: service -> why no device can use its address.
         effect: what decides there when a change acts; empty before the first full read.
+        acted: (kind of change, rung) -> what it did the last times.
     """
 
     missing: Mapping[str, int]
@@ -64,6 +67,7 @@ class Known:
     setup: str = ""
     misfits: Mapping[str, str] = field(default_factory=dict)
     effect: EffectFacts = field(default_factory=EffectFacts)
+    acted: Mapping[tuple[str, str], ActedBefore] = field(default_factory=dict)
 
 
 def known_of(raw: Mapping[str, str]) -> Known:
@@ -76,7 +80,17 @@ def known_of(raw: Mapping[str, str]) -> Known:
         raw.get(SETUP, ""),
         json.loads(raw.get(MISFITS, "{}")),
         EffectFacts.from_text(raw.get(EFFECT, "{}")),
+        _acted(raw),
     )
+
+
+def _acted(raw: Mapping[str, str]) -> dict[tuple[str, str], ActedBefore]:
+    found = {}
+    for name, text in raw.items():
+        if name.startswith(_ACTED):
+            kind, _, rung = name.removeprefix(_ACTED).partition("|")
+            found[kind, rung] = known_part(ActedBefore, json.loads(text))
+    return found
 
 
 def _culprits(raw: Mapping[str, str], prefix: str) -> dict[str, Suspect]:

@@ -28,7 +28,8 @@ State = Literal[
     "failed",
     "expired",
     "observed",
-    "device-online",
+    "acting",
+    "not-acting-yet",
 ]
 FINAL: frozenset[State] = frozenset(
     {"applied", "superseded", "duplicate", "rejected", "failed", "expired", "observed"}
@@ -46,15 +47,15 @@ class Outcome:
     Attributes:
         event: the event.
         service_id: the service it names; empty when the event was too broken to name one.
-        state: `applied` means confirmed; `device-online` appears in feeds alone: a device uses the
-            entry.
+        state: `applied` means confirmed. `acting` (it is so at the customer, as read on the router)
+            and `not-acting-yet` follow it in feeds; the event stays `applied`.
         at_ms: when this became the outcome.
         reason: one word for programs, such as `already-current` or `foreign-row`.
         detail: one sentence for people.
         router: the router concerned; empty for none.
         effective_at_ms: when a scheduled event takes effect; 0 for others.
         effective_by: of an applied event that changed a router: from when it acts there, in the
-            short form of `effect.effective_by`.
+            short form of `EffectiveBy`.
         bulk: it came by the bulk lane and is in that lane's feed.
     """
 
