@@ -11,6 +11,8 @@ import json
 import socket
 from typing import Any, Self
 
+from simulator.traffic import CustomerFlow
+
 Row = dict[str, str]
 
 
@@ -249,6 +251,40 @@ class RouterControl:
     def device_release(self, mac: str, *, server: str = "") -> None:
         """Give a device's lease back."""
         self._do("device_release", mac=mac, server=server)
+
+    # --- traffic ------------------------------------------------------------------------------
+
+    def flow(
+        self, src: str, dst: str = "198.51.100.80", *, protocol: str = "tcp", mac: str = ""
+    ) -> CustomerFlow:
+        """Give a flow to send packets of; nothing is sent yet.
+
+        Args:
+            src: who opens it: a customer, or somebody outside.
+            dst: to whom.
+            protocol: `tcp`, `udp` (from port 49152 to 443; see `CustomerFlow.again`) or `icmp`.
+            mac: the customer's device; empty: whatever device has the address.
+        """
+        ports = ("", "") if protocol == "icmp" else ("49152", "443")
+        return CustomerFlow(self._do, src, dst, protocol, *ports, mac)
+
+    def open_connections(
+        self, addresses: list[str], each: int = 1, *, fasttrack: bool = False
+    ) -> int:
+        """Have many established TCP connections tracked, whatever the rules say.
+
+        Args:
+            addresses: of customers.
+            each: how many for each address, to 198.51.100.1, .2, … from port 49152 on.
+            fasttrack: whether they are marked.
+
+        Returns:
+            How many are tracked now.
+        """
+        count: int = self._do(
+            "open_connections", addresses=addresses, each=each, fasttrack=fasttrack
+        )
+        return count
 
 
 class ControlClient(RouterControl):

@@ -127,6 +127,8 @@ class Switches:
         make_static_on_static: `ignore` or `refuse`.
         beyond_session_limit: `close` (accepted, then closed) or `silent` (accepted, unserved).
         rest_limit_s: how long a REST request may take (MAN-REST: 60 s).
+        connection_ports: `joined` (captures: `src-address=10.0.0.5:49152`) or `apart`
+            (`src-address=10.0.0.5`, `src-port=49152`, as in trees of version 7).
         lease_without_client: `allow` or `refuse` a lease with no MAC, client id or option 82.
     """
 
@@ -140,6 +142,7 @@ class Switches:
     make_static_on_static: str = "ignore"
     beyond_session_limit: str = "close"
     rest_limit_s: float = 60
+    connection_ports: str = "joined"
     lease_without_client: str = "allow"
 
     def change(self, **changes: Any) -> None:  # noqa: ANN401 - values come from JSON too

@@ -9,7 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from simulator import dhcp_server, snapshot
+from simulator import dhcp_server, forwarding, snapshot
+from simulator.connections import Flow
 from simulator.errors import RouterError
 from simulator.faults import Faults
 from simulator.listening import RouterServer
@@ -191,6 +192,22 @@ class Actions:
     def device_release(server: RouterServer, /, **client: str) -> None:
         """Play a DHCP client that goes."""
         dhcp_server.release(server.router, _client(server, **client))
+
+    @staticmethod
+    def send(
+        server: RouterServer, flow: list[str], *, mac: str, back: bool, size: int
+    ) -> dict[str, Any]:
+        """Pass a packet through the router."""
+        way = Flow(*flow).back() if back else Flow(*flow)
+        return asdict(forwarding.forward(server.router, way, to_mac=mac, size=size))
+
+    @staticmethod
+    def open_connections(
+        server: RouterServer, addresses: list[str], each: int, *, fasttrack: bool
+    ) -> int:
+        """Track many connections."""
+        router, marked = server.router, "true" if fasttrack else "false"
+        return router.connections.open_many(addresses, each, router.now(), marked)
 
 
 def _client(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any, Protocol
 
+from simulator.connections import Connections
 from simulator.errors import RouterError
 from simulator.faults import Faults, Switches
 from simulator.options import RouterOptions
@@ -118,6 +119,7 @@ class RouterState:
         self.busy_until = 0.0
         self.services_changed: Callable[[], None] = lambda: None
         self.tables: dict[str, Table] = {}
+        self.connections = Connections()
         self.commands_run: Counter[str] = Counter()
         self.refusals: Counter[str] = Counter()
         self.journal: list[dict[str, Any]] = []
@@ -226,6 +228,7 @@ class RouterState:
         self.reset_sessions()
         self.booted = self.now()
         self.busy_until = 0.0
+        self.connections = Connections()
         if self.faults.wrong_bodies_after_boot:
             self.faults.wrong_bodies = self.faults.wrong_bodies_after_boot
         for path, table in tuple(self.tables.items()):

@@ -4,6 +4,7 @@ from simulator.menu import Menu
 from simulator.menus import (
     assumed,
     certificate,
+    connection,
     dhcp,
     firewall,
     interface,
@@ -24,6 +25,7 @@ _MODULES = (
     dhcp,
     lease,
     firewall,
+    connection,
     queues,
     users,
     system,

@@ -31,6 +31,13 @@ _SINGLE: dict[str, Values] = {
     "/system/note": {"show-at-login": "true", "note": ""},
     "/snmp": {"enabled": "false", "contact": "", "location": "", "trap-version": "1"},
     "/system/ntp/client": {"enabled": "false", "mode": "unicast", "servers": "", "vrf": "main"},
+    "/ip/firewall/connection/tracking": {
+        "enabled": "auto",
+        "tcp-established-timeout": "1d",
+        "udp-timeout": "30s",
+        "udp-stream-timeout": "3m",
+        "icmp-timeout": "10s",
+    },
     "/ip/settings": {"ip-forward": "true", "rp-filter": "no"},
 }
 # read-only tables that are empty here
@@ -43,7 +50,6 @@ _EMPTY = [
     "/caps-man/remote-cap",
     "/container",
     "/ip/neighbor",
-    "/ip/firewall/connection",
     "/ip/kid-control/device",
     "/interface/ethernet/poe",
     "/ip/ipsec/active-peers",

@@ -126,6 +126,44 @@ class RuleMenu(Menu):
         self.path = path
         super().__init__()
 
+    def changed(self, router: RouterState, before: Values | None, row: Row) -> None:
+        """Keep the dummy rule of FastTrack."""
+        del before, row
+        _show_fasttrack(router)
+
+    def removed(self, router: RouterState, row: Row) -> None:
+        """Keep the dummy rule of FastTrack."""
+        del row
+        _show_fasttrack(router)
+
+    def check_change(self, router: RouterState, row: Row) -> None:
+        """Refuse to change the dummy rule (text assumed)."""
+        del router
+        if row.dynamic:
+            raise RouterError(errors.READ_ONLY_ROW)
+
+    def check_removal(self, router: RouterState, row: Row) -> None:
+        """Refuse to remove the dummy rule (text assumed)."""
+        self.check_change(router, row)
+
+
+def _show_fasttrack(router: RouterState) -> None:
+    """Have a dynamic dummy rule first, where a FastTrack rule is on (MAN: for its counters)."""
+    rules = router.table("/ip/firewall/filter").rows.values()
+    on = any(row.values["action"] == "fasttrack-connection" and not row.disabled for row in rules)
+    for path in ("/ip/firewall/filter", "/ip/firewall/mangle", "/ip/firewall/raw"):
+        table = router.table(path)
+        shown = [row for row in table.rows.values() if row.dynamic]
+        for row in shown if not on else ():
+            table.delete(row)
+        if on and not shown:
+            chain = "prerouting" if path.endswith("raw") else "forward"
+            comment = "special dummy rule to show fasttrack counters"
+            row = table.insert(
+                {"chain": chain, "action": "passthrough", "comment": comment, "dynamic": "true"}
+            )
+            table.rows = {row.id: row} | table.rows
+
 
 def menus() -> list[Menu]:
     """Give this module's menus."""
