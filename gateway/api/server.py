@@ -1,20 +1,16 @@
 """Runs the application on a socket in a thread, so that its process keeps its own signals."""
 
 import socket
-import threading
 from collections.abc import Sequence
 from functools import partial
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
-import structlog
 import uvicorn
 from fastapi import FastAPI
 
 from gateway.api.connections import Connection, allow_open_files
 from gateway.api.new_connections import BACKLOG, NewConnections
-
-log = structlog.get_logger("gateway")
+from worker.background_thread import BackgroundThread
 
 STOP_S: Final = 20
 """How long running requests may take at a stop: longer than they wait for Redis."""
@@ -44,7 +40,7 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-class GatewayServer:
+class GatewayServer(BackgroundThread):
     """Listens from construction on, answers inside `with`.
 
     Args:
@@ -57,6 +53,7 @@ class GatewayServer:
     """
 
     def __init__(self, app: FastAPI, host: str, port: int) -> None:
+        super().__init__("gateway", STOP_S + _START_S)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         allow_open_files()
         self._socket = socket.create_server((host, port), family=family, backlog=BACKLOG)
@@ -74,8 +71,6 @@ class GatewayServer:
             timeout_graceful_shutdown=STOP_S,
         )
         self._server = _Server(config)
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="gateway", daemon=True)
 
     @property
     def url(self) -> str:
@@ -83,29 +78,14 @@ class GatewayServer:
         host, port = self._socket.getsockname()[:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
-    @property
-    def running(self) -> bool:
-        """Whether it still answers."""
-        return not self._ended.is_set()
+    def work(self) -> None:
+        """Answer."""
+        self._server.run(sockets=[self._socket])
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def stop(self) -> None:
+        """Let running requests end."""
         self._server.should_exit = True
-        self._thread.join(STOP_S + _START_S)
-        self._socket.close()
 
-    def _run(self) -> None:
-        try:
-            self._server.run(sockets=[self._socket])
-        except BaseException:  # SystemExit too: nothing else reports it in a thread
-            log.exception("gateway.failed")
-        finally:
-            self._ended.set()
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)
+        self._socket.close()

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
-from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final, TypeVar
 
 import structlog
 
@@ -20,6 +19,7 @@ from gateway.hooks.vendor import VendorApi
 from gateway.hooks.work import Work
 from gateway.store_failures import STORE_FAILURES
 from producers.publisher import Publisher
+from worker.background_thread import BackgroundThread
 from worker.store.store import Store
 
 log = structlog.get_logger("hooks")
@@ -33,7 +33,7 @@ _STOP_S: Final = 40.0
 Task = TypeVar("Task")
 
 
-class HookReader:
+class HookReader(BackgroundThread):
     """Runs inside `with`.
 
     Args:
@@ -43,26 +43,18 @@ class HookReader:
     """
 
     def __init__(self, inbox: Inbox, work: Work, check_every_s: float = CHECK_EVERY_S) -> None:
+        super().__init__("hooks", _STOP_S)
         self._inbox = inbox
         self._work = work
         self._check_every_s = check_every_s
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="hooks", daemon=True)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def stop(self) -> None:
+        """Take no more webhooks."""
         self._stopping.set()
-        self._thread.join(_STOP_S)
 
-    def _run(self) -> None:
+    def work(self) -> None:
+        """Process webhooks."""
         busy: set[Future[None]] = set()
         with ThreadPoolExecutor(AT_ONCE, "hooks") as pool:
             while not self._stopping.is_set():

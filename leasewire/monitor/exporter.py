@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
-from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 import structlog
@@ -25,6 +24,7 @@ from prometheus_client.registry import Collector
 from leasewire.monitor.figures import Figures
 from leasewire.monitor.metric_families import families
 from producers.endpoints import is_this_host
+from worker.background_thread import BackgroundThread
 from worker.errors import StoreUnavailable
 
 log = structlog.get_logger("metrics")
@@ -74,7 +74,7 @@ class FiguresCollector(Collector):
             return figures
 
 
-class MetricsServer:
+class MetricsServer(BackgroundThread):
     """Listens from construction on, and answers inside `with`.
 
     Args:
@@ -87,11 +87,11 @@ class MetricsServer:
     """
 
     def __init__(self, reader: Reader, host: str, port: int) -> None:
+        super().__init__("metrics", _END_S)
         registry = CollectorRegistry(auto_describe=False)
         registry.register(FiguresCollector(reader))
         kind = _Ipv6Server if ":" in host else _MetricsServer
         self._server = kind((host, port), registry)
-        self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
 
     @property
     def url(self) -> str:
@@ -99,30 +99,17 @@ class MetricsServer:
         host, port = self._server.socket.getsockname()[:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
-    @property
-    def running(self) -> bool:
-        """Whether it answers."""
-        return self._thread.is_alive()
+    def work(self) -> None:
+        """Answer."""
+        self._server.serve_forever(poll_interval=0.1)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def stop(self) -> None:
+        """Answer no more."""
         self._server.shutdown()
-        self._thread.join(_END_S)
-        self._server.server_close()
 
-    def _run(self) -> None:
-        try:
-            self._server.serve_forever(poll_interval=0.1)
-        except BaseException:  # nobody else would notice it in a thread
-            log.exception("metrics.ended")
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)
+        self._server.server_close()
 
 
 class _MetricsServer(ThreadingHTTPServer):
