@@ -161,6 +161,10 @@ class RouterControl:
         """
         self._do("set_switches", changes=changes)
 
+    def skip(self, seconds: float) -> None:
+        """Let time pass on the router at once: leases, list rows, connections run out."""
+        self._do("skip", seconds=seconds)
+
     def power_off(self, *, loss: bool = False) -> None:
         """Refuse connections and reset all sessions.
 

@@ -17,6 +17,8 @@ from simulator.menus import MENUS
 from simulator.menus.dhcp import SERVER, trouble_of
 from simulator.menus.ip import POOL, spans
 from simulator.menus.lease import LEASE, LeaseMenu
+from simulator.menus.lease_effects import follow, mark_of
+from simulator.menus.lease_moments import end_kept, ends_at_request, note_request
 from simulator.router import Router
 from simulator.router_state import Caller
 from simulator.state import Row, Values
@@ -89,6 +91,7 @@ def request(router: Router, client: Client, *, bind: bool = True) -> Answer:
     server = MENUS[SERVER].rows(router).rows.get(server_id or "")
     if server is None or server.disabled or trouble_of(router, server):
         return SILENCE
+    _end_stale(router, client)
     row = _lease_of(router, server, client, dynamic=False)
     static = row is not None
     if row is None:
@@ -108,6 +111,17 @@ def request(router: Router, client: Client, *, bind: bool = True) -> Answer:
         if static:
             _drop_dynamic(router, server, client)
     return Answer("ack", address, lease_s, row.id)
+
+
+def _end_stale(router: Router, client: Client) -> None:
+    """Let a device go whose row is no longer for it, where that waited for its request."""
+    end_kept(router, mac=client.mac)
+    table = MENUS[LEASE].rows(router)
+    held = table.having("active-address", client.requested) if client.requested else []
+    for row in {row.id: row for row in (*held, *table.having("mac-address", client.mac))}.values():
+        theirs = row.values.get("active-mac-address") == client.mac
+        if theirs and ends_at_request(router, row.values):
+            _forget(router, row)
 
 
 def release(router: Router, client: Client) -> None:
@@ -271,12 +285,15 @@ def _bind(router: Router, server: Row, row: Row, client: Client, address: str) -
         active["active-client-id"] = client.client_id
     if client.host_name:
         active["host-name"] = client.host_name
-    menu.rows(router).update(row, {**old, **active})
+    values = {**old, **active}
+    note_request(router, old, values)
+    end_kept(router, mark=mark_of(values))
+    menu.rows(router).update(row, values)
     row.times["last-seen"] = router.now()
     if row.dynamic and router.version >= _AGE_SINCE:
         row.times.setdefault("age", router.now())
     _expire_at(router, row, _lease_time(server, row))
-    menu.changed(router, old, row)
+    follow(router, old, row)
     _note(router, menu, "set", before, menu.view(router, row))
 
 

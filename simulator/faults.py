@@ -9,6 +9,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+AT_ONCE, AT_RENEWAL, KEPT = "at-once", "at-renewal", "kept-until-expiry"
+# switches for when a change on the row of a bound device acts (see `menus.lease_moments`)
+_MOMENTS = frozenset(
+    {
+        *("rate_change", "rate_clear", "lists_change", "block_access", "disabling"),
+        *("address_change", "mac_change", "removal"),
+    }
+)
+
 
 @dataclass(frozen=True, slots=True)
 class ValueFault:
@@ -129,6 +138,11 @@ class Switches:
         rest_limit_s: how long a REST request may take (MAN-REST: 60 s).
         connection_ports: `joined` (captures: `src-address=10.0.0.5:49152`) or `apart`
             (`src-address=10.0.0.5`, `src-port=49152`, as in trees of version 7).
+        rate_change, rate_clear, lists_change: when another rate, none, or other lists act at a
+            bound device: `at-once`, `at-renewal`, `kept-until-expiry`.
+        block_access, disabling, address_change, mac_change, removal: when such a change of its
+            row ends what a bound device has: queue, list rows, ARP row, and the row's
+            `active-address`; the same three values.
         lease_without_client: `allow` or `refuse` a lease with no MAC, client id or option 82.
     """
 
@@ -143,16 +157,27 @@ class Switches:
     beyond_session_limit: str = "close"
     rest_limit_s: float = 60
     connection_ports: str = "joined"
+    rate_change: str = AT_ONCE
+    rate_clear: str = AT_ONCE
+    lists_change: str = AT_ONCE
+    block_access: str = KEPT
+    disabling: str = KEPT
+    address_change: str = KEPT
+    mac_change: str = KEPT
+    removal: str = AT_ONCE
     lease_without_client: str = "allow"
 
     def change(self, **changes: Any) -> None:  # noqa: ANN401 - values come from JSON too
         """Set some switches by name.
 
         Raises:
-            ValueError: there is no switch of that name.
+            ValueError: there is no switch of that name, or a moment that is none.
         """
         _check_names(self, "switch", changes)
         for name, value in changes.items():
+            if name in _MOMENTS and value not in (AT_ONCE, AT_RENEWAL, KEPT):
+                msg = f"switch {name}: {value!r} is not {AT_ONCE}, {AT_RENEWAL} or {KEPT}"
+                raise ValueError(msg)
             setattr(self, name, value)
 
 

@@ -72,8 +72,8 @@ def forward(router: Router, flow: Flow, *, to_mac: str = "", size: int = 64) -> 
     Raises:
         ValueError: a rule needs something that is not modelled.
     """
-    connections = router.menus[CONNECTION].rows(router)
-    assert connections is router.connections  # noqa: S101 - that is what the menu shows
+    router.end_leases()
+    router.menus[CONNECTION].rows(router)  # which ends what timed out
     row = router.connections.of(flow)
     state = _state_of(row, flow)
     packet = _Packet(flow, state, interface_of(router, flow.src), interface_of(router, flow.dst))

@@ -72,6 +72,7 @@ class Actions:
     def rows(server: RouterServer, menu: str) -> list[Values]:
         """Read a menu."""
         found = server.router.menu(menu)
+        server.router.end_leases()
         return [
             dict(found.view(server.router, row)) for row in found.rows(server.router).rows.values()
         ]
@@ -126,6 +127,11 @@ class Actions:
     def set_switches(server: RouterServer, changes: dict[str, Any]) -> None:
         """Change switches."""
         server.router.switches.change(**changes)
+
+    @staticmethod
+    def skip(server: RouterServer, seconds: float) -> None:
+        """Let time pass."""
+        server.router.skip(seconds)
 
     @staticmethod
     def power_off(server: RouterServer, *, loss: bool = False) -> None:

@@ -13,6 +13,8 @@ from simulator.menu import Menu
 from simulator.router_state import OPERATOR, Caller, RouterState
 from simulator.state import Values
 
+_LEASE = "/ip/dhcp-server/lease"
+
 
 class Router(RouterState):
     """A router with its menus."""
@@ -33,6 +35,10 @@ class Router(RouterState):
             raise errors.no_such_command()
         raise errors.no_such_menu()
 
+    def end_leases(self) -> None:
+        """Let leases whose time is over take along what they made in other menus."""
+        self.menus[_LEASE].rows(self)
+
     def execute(
         self,
         command: str,
@@ -50,6 +56,7 @@ class Router(RouterState):
         if counted:
             self.commands_run[command] += 1
         path, _, name = command.rpartition("/")
+        self.end_leases()
         try:
             menu = self.menu(path)
             handler = menu.handler(self, name)

@@ -16,7 +16,7 @@ from simulator.errors import RouterError
 from simulator.faults import Faults, Switches
 from simulator.options import RouterOptions
 from simulator.schema import parse_version, schema_of
-from simulator.state import Table, Values
+from simulator.state import Row, Table, Values
 
 OPERATOR = "operator"  # session name of a person at the router: not counted
 _ISO_DATES_SINCE = (7, 10)
@@ -106,9 +106,10 @@ class RouterState:
         self.faults.change(**options.faults)
         self.switches = Switches()
         self.switches.change(**options.switches)
-        self.now = now
+        self.ahead = 0.0  # seconds that were skipped
+        self._now = now
         self.wall = wall
-        self.booted = now()
+        self.booted = self.now()
         self.clock_ahead = 0.0  # seconds that its clock is ahead of `wall`
         self.random = random.Random(options.seed)  # noqa: S311 - a reproducible shuffle, no secret
         self.serial = options.serial or f"{random.SystemRandom().getrandbits(48):012X}"
@@ -120,6 +121,7 @@ class RouterState:
         self.services_changed: Callable[[], None] = lambda: None
         self.tables: dict[str, Table] = {}
         self.connections = Connections()
+        self.kept_leases: dict[str, Row] = {}  # removed rows whose effects go on
         self.commands_run: Counter[str] = Counter()
         self.refusals: Counter[str] = Counter()
         self.journal: list[dict[str, Any]] = []
@@ -183,6 +185,15 @@ class RouterState:
         """Write this moment as RouterOS does: ISO from 7.10 on, `jan/02/2023 …` before."""
         form = "%Y-%m-%d %H:%M:%S" if self.version >= _ISO_DATES_SINCE else "%b/%d/%Y %H:%M:%S"
         return time.strftime(form, time.gmtime(self.clock())).lower()
+
+    def now(self) -> float:
+        """Return the router's monotonic clock, in seconds."""
+        return self._now() + self.ahead
+
+    def skip(self, seconds: float) -> None:
+        """Let time pass at once."""
+        self.ahead += seconds
+        self.clock_ahead += seconds
 
     def log(self, topics: str, message: str) -> None:
         """Write a line of `/log`; the oldest of a thousand goes (memory-lines: its default)."""

@@ -12,6 +12,7 @@ from simulator.fields import COMMENT, DISABLED, Field, state
 from simulator.menu import Menu
 from simulator.menus.dhcp import OPTION, OPTION_SETS, SERVER
 from simulator.menus.lease_effects import QUEUE, follow
+from simulator.menus.lease_moments import end_kept, note_change, note_removal
 from simulator.rates import queue_fields
 from simulator.router_state import RouterState
 from simulator.state import Row, Table, Values
@@ -111,32 +112,44 @@ class LeaseMenu(Menu):
         del table
         self.let_go(router, row)
 
+    def rows(self, router: RouterState) -> Table:
+        """Give the leases; what removed ones left ends in time."""
+        if router.kept_leases:
+            end_kept(router)
+        return super().rows(router)
+
     def let_go(self, router: RouterState, row: Row) -> None:
         """End a client's lease: a dynamic row goes, a static row waits again."""
         table = router.table(LEASE)
         if row.dynamic:
             table.delete(row)
-            self.removed(router, row)
+            follow(router, row.values, None)
             return
         row.times.pop("expires-after", None)
         old = row.values
         kept = {name: value for name, value in old.items() if name not in ACTIVE}
         table.update(row, {**kept, "status": "waiting"})
-        self.changed(router, old, row)
+        follow(router, old, row)
 
     def booted(self, router: RouterState, table: Table) -> None:
         """Keep dynamic rows (a clean shutdown stores them, HLP), let static ones wait."""
+        for kept in router.kept_leases.values():
+            follow(router, kept.values, None)
+        router.kept_leases.clear()
         for row in list(table.rows.values()):
             if not row.dynamic and row.values["status"] != "waiting":
                 self.let_go(router, row)
 
     def changed(self, router: RouterState, before: Values | None, row: Row) -> None:
         """Keep what the lease makes in other menus, and the log, in step."""
+        ended = before is not None and note_change(router, before, row)
         follow(router, before, row)
+        if ended:
+            self.let_go(router, row)
 
     def removed(self, router: RouterState, row: Row) -> None:
         """Take along what the lease made."""
-        follow(router, row.values, None)
+        note_removal(router, row)
 
     def printed(self, request: Request, rows: "Iterable[Row]") -> "Iterable[Row]":
         """`active` keeps only rows with a client (mktxp sends it)."""

@@ -44,17 +44,18 @@ def _wanted(router: RouterState, lease: Values) -> list[tuple[str, Values]]:
     address, mac = lease["active-address"], lease["active-mac-address"]
     server = router.table(SERVER).rows.get(lease["active-server"])
     of_server = server.values if server else {}
-    lists = f"{lease['address-lists']},{of_server.get('address-lists', '')}"
-    mark = _mark(lease)
+    lists = f"{acting(lease, 'address-lists')},{of_server.get('address-lists', '')}"
+    mark = mark_of(lease)
     wanted: list[tuple[str, Values]] = [
         (ADDRESS_LIST, {"list": name, "address": address, MARK: mark})
         for name in dict.fromkeys(lists.split(","))
         if name
     ]
-    if lease.get("rate-limit"):
+    rate = acting(lease, "rate-limit")
+    if rate:
         queue = {"name": f"dhcp-ds<{mac}>", "target": f"{address}/32", MARK: mark}
         queue |= _of_lease_or_server(lease, of_server)
-        wanted.append((QUEUE, {**queue, **queue_fields(lease["rate-limit"])}))
+        wanted.append((QUEUE, {**queue, **queue_fields(rate)}))
     if of_server.get("add-arp") == "true":
         arp = {"address": address, "mac-address": mac, "interface": of_server["interface"]}
         wanted.append((ARP, {**arp, "dhcp": "true", "complete": "true", MARK: mark}))
@@ -70,14 +71,20 @@ def _of_lease_or_server(lease: Values, server: Values) -> Values:
     return {"parent": parent, _PLACE: place, **types}
 
 
-def _mark(lease: Values) -> str:
-    return f"{lease['active-mac-address']} {lease['active-address']}"
+def acting(lease: Values, name: str) -> str:
+    """Give what acts at the bound device, where that is not yet what the row says."""
+    return lease.get(f"_{name}", lease.get(name, ""))
+
+
+def mark_of(lease: Values) -> str:
+    """Give device and address of a bound lease."""
+    return f"{lease.get('active-mac-address')} {lease.get('active-address')}"
 
 
 def _take_away(router: RouterState, lease: Values, wanted: list[tuple[str, Values]]) -> None:
     for path in (ADDRESS_LIST, QUEUE, ARP):
         table = router.table(path)
-        for row in table.having(MARK, _mark(lease)):
+        for row in table.having(MARK, mark_of(lease)):
             kept = (
                 menu == path and values.items() <= row.values.items() for menu, values in wanted
             )
