@@ -339,7 +339,7 @@ BUGS: Final[dict[str, Bug]] = {
     "services are given up that a slow router does not answer": Bug(
         [
             Change(
-                "worker/convergence/culprits.py",
+                "worker/convergence/suspects.py",
                 "return self._suspects[service_id].answered",
                 "return True",
             ),

@@ -83,8 +83,9 @@ class BatchRunner:
                 )
                 self.concluder.conclude(observed)
                 continue
-            for items in self.concluder.culprits.groups(self._gatherer.items(group)):
-                self._run_group(items)
+            items = self._gatherer.items(group)
+            for tried in self.concluder.culprits.groups(items, alone=_was_refused):
+                self._run_group(tried)
         self.concluder.raise_mass_refusal()
 
     def _run_group(self, group: Sequence[BatchItem]) -> None:
@@ -275,3 +276,8 @@ class BatchRunner:
         self.concluder.prerequisites.log_missing(self.concluder.now_ms)
         self.concluder.conclude(conclusions)
         return left
+
+
+def _was_refused(item: BatchItem) -> bool:
+    """Whether it was refused with an unknown message: then it is tried alone."""
+    return bool(item.before.get("tries"))

@@ -9,11 +9,11 @@ import structlog
 from worker.convergence.batch_item import BatchItem
 from worker.convergence.conclude import failed, held_back, waiting
 from worker.convergence.concurrency import TimeLimits
-from worker.convergence.culprits import Culprits
 from worker.convergence.faults import FaultyServices
 from worker.convergence.prerequisites import MissingPrerequisites
 from worker.convergence.refusals import MASS_REFUSAL, Refusals, RefusedWrite
 from worker.convergence.router_lock import RouterLock
+from worker.convergence.suspects import Suspects
 from worker.convergence.writing import Answers, describe
 from worker.core.effect.rungs import RouterEffect
 from worker.core.rows.operations import Operation, Waiting, WritePlan
@@ -28,6 +28,8 @@ log = structlog.get_logger(__name__)
 
 MAX_UNKNOWN: Final = 3
 """Refusals with an unknown message: then the service fails."""
+MAX_LOSSES_ALONE: Final = 3
+"""Connections lost while a service was the only one in flight: then it is the culprit."""
 MOST_SLOW: Final = 10
 """Doublings of the time for a write; the session stops at half of the lock's time anyway."""
 HELD_BACK_MS: Final = 20_000
@@ -89,7 +91,8 @@ class Concluder:
         attempts: what the batch tried, by service.
         effect: what is known of when changes act there.
         in_flight: services that were written and are not concluded.
-        culprits: services that may have lost the connection.
+        culprits: services that may have lost the connection. Passes write them in smaller and
+            smaller groups; one that loses it alone too often is the culprit.
         refusals: of this pass.
     """
 
@@ -121,7 +124,7 @@ class Concluder:
         self.now_ms = 0
         self.attempts: dict[str, Attempts] = {}
         self.in_flight: dict[str, BatchItem] = {}
-        self.culprits = Culprits(store.memory, self._router, known.suspects)
+        self.culprits = Suspects(store.memory, self._router, "suspect", known.suspects)
         self.refusals = Refusals()
 
     def begin(self, items: Sequence[BatchItem]) -> None:
@@ -135,6 +138,8 @@ class Concluder:
         Raises:
             LockLost: another worker has the router: write nothing more.
         """
+        if not conclusions:
+            return
         for start in range(0, len(conclusions), CONCLUDED_A_CALL):
             self.lock.progress()
             chunk = conclusions[start : start + CONCLUDED_A_CALL]
@@ -268,7 +273,8 @@ class Concluder:
         if not self.in_flight:
             return False
         conclusions = []
-        lost = self.culprits.connection_lost(self.in_flight.keys())
+        suspects = self.culprits.failed(self.in_flight.keys())
+        lost = {name: s.alone for name, s in suspects.items() if s.alone >= MAX_LOSSES_ALONE}
         culprits = [service_id for service_id in lost if self.culprits.is_to_blame(service_id)]
         for service_id in culprits:
             item = self.in_flight[service_id]

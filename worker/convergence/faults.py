@@ -17,6 +17,7 @@ from worker.convergence.batch_item import bare_item
 from worker.convergence.conclude import failed, failed_without_events, waiting
 from worker.convergence.concurrency import TimeLimits
 from worker.convergence.router_lock import RouterLock
+from worker.convergence.suspects import Suspects
 from worker.core.policy.circuit import INTERNAL_ERROR
 from worker.core.rows.operations import Waiting
 from worker.core.storage_format import UnknownFormatError, in_a_line
@@ -29,8 +30,6 @@ log = structlog.get_logger()
 
 MAX_FAILURES_ALONE: Final = 3
 """Failures while a service was the only one at work: then it is dead-lettered."""
-SPLIT: Final = 16
-"""Groups that a batch is split into after it failed."""
 MOST_FAILED: Final = 5
 """Services of a router: when more fail alone, no record is the cause, and the others wait."""
 RETRY_MS: Final = 2_000
@@ -54,19 +53,19 @@ class FaultyServices:
     ) -> None:
         self._store = store
         self._lock = lock
-        self._suspects = dict(known)
+        self._suspects = Suspects(store.memory, lock.router, "fault", known)
         self._time_limits = time_limits
         self._at_work: dict[str, WorkItem] = {}
 
     @property
     def suspected(self) -> AbstractSet[str]:
         """Services that stay out of the plans of others until they are cleared."""
-        return self._suspects.keys()
+        return self._suspects.services
 
     @property
     def tries_one(self) -> bool:
         """Whether a suspect is at work alone: then no other service is brought in."""
-        return len(self._at_work) == 1 and self._at_work.keys() <= self._suspects.keys()
+        return len(self._at_work) == 1 and self._at_work.keys() <= self.suspected
 
     def readable(self, work_items: Sequence[WorkItem], now_ms: int) -> list[WorkItem]:
         """The work items with readable records; the others are postponed or dead-lettered."""
@@ -77,15 +76,9 @@ class FaultyServices:
 
     def groups(self, work_items: Sequence[WorkItem]) -> Iterator[list[WorkItem]]:
         """Yield all unsuspected services as one group, then the suspects in small groups."""
-        by_size: dict[int, list[WorkItem]] = {}
-        for work_item in work_items:
-            suspect = self._suspects.get(work_item.service_id)
-            by_size.setdefault(suspect.most if suspect else len(work_items), []).append(work_item)
-        for size in sorted(by_size, reverse=True):
-            for start in range(0, len(by_size[size]), size):
-                group = by_size[size][start : start + size]
-                self.begin(group)
-                yield group
+        for group in self._suspects.groups(work_items):
+            self.begin(group)
+            yield group
         self.begin(())
 
     def begin(self, work_items: Collection[WorkItem]) -> None:
@@ -100,28 +93,17 @@ class FaultyServices:
         """Drop the suspicion: these services were concluded."""
         for service_id in service_ids:
             self._at_work.pop(service_id, None)
-        cleared = [
-            service for service in service_ids if self._suspects.pop(service, None) is not None
-        ]
-        self._store.memory.forget_faults(self._lock.router, cleared)
+        self._suspects.clear(service_ids)
 
     def failed(self, error: Exception) -> None:
         """The pass ends with an unexpected exception: suspect, or dead-letter, those at work."""
-        alone = len(self._at_work) == 1
-        size = max(1, len(self._at_work) // SPLIT)
-        for service_id in self._at_work:
-            before = self._suspects.get(service_id, Suspect(size, 0))
-            self._suspects[service_id] = Suspect(min(size, before.most), before.alone + alone)
-        noted = {service_id: self._suspects[service_id] for service_id in self._at_work}
-        self._store.memory.note_faults(self._lock.router, noted)
-        if not alone:
+        noted = self._suspects.failed(self._at_work.keys())
+        if len(noted) != 1:
             return
         ((service_id, work_item),) = self._at_work.items()
         now_ms, message = self._store.records.now_ms(), in_a_line(error)
-        failed_before = sum(
-            suspect.alone >= MAX_FAILURES_ALONE for suspect in self._suspects.values()
-        )
-        if noted[service_id].alone < MAX_FAILURES_ALONE or failed_before > MOST_FAILED:
+        many = self._suspects.failed_alone(MAX_FAILURES_ALONE) > MOST_FAILED
+        if noted[service_id].alone < MAX_FAILURES_ALONE or many:
             self._conclude([self._retry(work_item, message, now_ms)])
             return
         detail = f"{message} (a bug: please report it; the log has the traceback)"

@@ -6,7 +6,7 @@ It changes only the order of work and how often people are notified: losing it d
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, cast
+from typing import Final, Literal, NamedTuple, cast
 
 import redis
 
@@ -18,9 +18,7 @@ from worker.store.keys import Keys
 
 KEPT_S: Final = 7 * 86_400
 _MISSING: Final = "lacks:"
-_SUSPECT: Final = "suspect:"
 _SLOW: Final = "slow-writes"
-_FAULT: Final = "fault:"
 _UNNAMED: Final = "unnamed-option:"
 _ACTED: Final = "acted:"
 SETUP: Final = "setup"
@@ -29,6 +27,10 @@ MISFITS: Final = "misfits"
 """Field of a router's hash: service -> why no device can use its address, as JSON."""
 EFFECT: Final = "effect-facts"
 """Field of a router's hash: what decides there when a change acts, as JSON."""
+
+
+SuspectKind = Literal["suspect", "fault"]
+"""Of failure: the connection was lost, or a pass failed by a bug."""
 
 
 class Suspect(NamedTuple):
@@ -74,8 +76,8 @@ def known_of(raw: Mapping[str, str]) -> Known:
     """What the fields of a router's hash say."""
     return Known(
         {k.removeprefix(_MISSING): int(v) for k, v in raw.items() if k.startswith(_MISSING)},
-        _culprits(raw, _SUSPECT),
-        _culprits(raw, _FAULT),
+        _suspects(raw, "suspect:"),
+        _suspects(raw, "fault:"),
         int(raw.get(_SLOW, 0)),
         raw.get(SETUP, ""),
         json.loads(raw.get(MISFITS, "{}")),
@@ -93,7 +95,7 @@ def _acted(raw: Mapping[str, str]) -> dict[tuple[str, str], ActedBefore]:
     return found
 
 
-def _culprits(raw: Mapping[str, str], prefix: str) -> dict[str, Suspect]:
+def _suspects(raw: Mapping[str, str], prefix: str) -> dict[str, Suspect]:
     return {
         k.removeprefix(prefix): known_part(Suspect, json.loads(v))
         for k, v in raw.items()
@@ -118,25 +120,16 @@ class RouterMemory:
         """The router has it now."""
         self._drop(router, [_MISSING + what for what in missing])
 
-    def note_suspects(self, router: str, suspects: Mapping[str, Suspect]) -> None:
-        """Remember the services in flight when the connection was lost."""
-        self._set(
-            router, {_SUSPECT + service: json.dumps(count) for service, count in suspects.items()}
-        )
+    def note_suspects(
+        self, router: str, kind: SuspectKind, suspects: Mapping[str, Suspect]
+    ) -> None:
+        """Remember the services of which one is to blame for a failure."""
+        fields = {f"{kind}:{service}": json.dumps(count) for service, count in suspects.items()}
+        self._set(router, fields)
 
-    def forget_suspects(self, router: str, services: Collection[str]) -> None:
-        """They are innocent, or given up."""
-        self._drop(router, [_SUSPECT + service for service in services])
-
-    def note_faults(self, router: str, faults: Mapping[str, Suspect]) -> None:
-        """Remember the services of a pass that failed."""
-        self._set(
-            router, {_FAULT + service: json.dumps(count) for service, count in faults.items()}
-        )
-
-    def forget_faults(self, router: str, services: Collection[str]) -> None:
-        """They are innocent, or well again."""
-        self._drop(router, [_FAULT + service for service in services])
+    def forget_suspects(self, router: str, kind: SuspectKind, services: Collection[str]) -> None:
+        """They succeeded, or were given up."""
+        self._drop(router, [f"{kind}:{service}" for service in services])
 
     def note_slow(self, router: str, slow: int) -> None:
         """Remember how often the time for an answer to a write was doubled."""
