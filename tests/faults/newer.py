@@ -11,13 +11,14 @@ from leasewire import cli
 from worker.core.service import record_format
 
 _NOW: Final = int(record_format.RECORD_FORMAT)
+_NEXT: Final = int(record_format.SHORT_LEASE_FORMAT) + 1
 
 
 class _Newer(int):
     """The number of the next format; a text of the one of now can be read too."""
 
     def __eq__(self, other: object) -> bool:
-        return other in (_NOW, _NOW + 1)
+        return other in (_NOW, _NEXT)
 
     def __ne__(self, other: object) -> bool:
         return not self == other
@@ -28,7 +29,7 @@ class _Newer(int):
 def be_newer() -> Callable[[], None]:
     """Read and write records as a newer version does; returns what ends that."""
     before = record_format.RECORD_FORMAT
-    record_format.RECORD_FORMAT = _Newer(_NOW + 1)  # type: ignore[misc]
+    record_format.RECORD_FORMAT = _Newer(_NEXT)  # type: ignore[misc]
 
     def be_of_now() -> None:
         record_format.RECORD_FORMAT = before  # type: ignore[misc]

@@ -213,7 +213,10 @@ class BatchRunner:
         self, items: dict[str, BatchItem], made: WritePlan
     ) -> dict[str, BatchItem]:
         """Note what becomes ours before it is written, where no tag alone says it."""
-        known = {name: Placement(item.written, item.listed) for name, item in items.items()}
+        known = {
+            name: Placement(item.written, item.listed, short=item.short)
+            for name, item in items.items()
+        }
         noted = placements_to_note(made, known)
         commits = []
         for service_id, placement in noted.items():
@@ -227,7 +230,7 @@ class BatchRunner:
             item = left.pop(commit.service_id)
             if done and commit.record is not None:
                 stored = Stored(result.generation, commit.record)
-                written, listed, _ = noted[commit.service_id]
+                written, listed, *_ = noted[commit.service_id]
                 work_item = item.work_item._replace(stored=stored)
                 left[commit.service_id] = replace(
                     item, work_item=work_item, written=written, listed=listed

@@ -8,7 +8,7 @@ from worker.core.entry.entry import Entry
 from worker.core.plan.planner import Wanted
 from worker.core.rows.operations import Note, Waiting
 from worker.core.rows.rows import ListPlace
-from worker.core.service.record import ServiceRecord
+from worker.core.service.record import ServiceRecord, ShortLease
 from worker.store.batches import WorkItem
 
 
@@ -46,6 +46,12 @@ class BatchItem:
     def record(self) -> ServiceRecord:
         """The service's record, as taken."""
         return self.work_item.stored.record
+
+    @property
+    def short(self) -> ShortLease | None:
+        """The shortened lease time of its row; None: it is not shortened."""
+        at = self.record.placements.get(self.router)
+        return None if at is None else at.short
 
     @property
     def before(self) -> Mapping[str, Any]:

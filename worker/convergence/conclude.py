@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -12,7 +12,8 @@ from worker.convergence.batch_item import BatchItem
 from worker.convergence.concurrency import TimeLimits
 from worker.core.effect.kinds import kinds_of
 from worker.core.effect.rungs import RouterEffect
-from worker.core.entry.entry import wanted_router
+from worker.core.entry.entry import Entry, wanted_router
+from worker.core.entry.short_lease import asks_within_s, confirmed_short, is_everywhere
 from worker.core.rows.operations import Waiting
 from worker.core.rows.rows import ListPlace, MenuPath
 from worker.core.service.history import line_to_json
@@ -76,7 +77,7 @@ def confirmed(  # noqa: PLR0913 - the parts of a conclusion
     # Events that changed nothing, and whose rows were there.
     idle = () if wrote else (end for end in settled if not end.pending.registers)
     unchanged = dict.fromkeys(idle, UNCHANGED)
-    by = _effective_by(item, settled, effect) if touched else ""
+    by = _effective_by(item, settled, effect, now_ms) if touched else ""
     outcomes = [
         Outcome(
             end.pending.event,
@@ -128,7 +129,9 @@ def confirmed(  # noqa: PLR0913 - the parts of a conclusion
     )
 
 
-def _effective_by(item: BatchItem, settled: Sequence[Settled], effect: RouterEffect) -> str:
+def _effective_by(
+    item: BatchItem, settled: Sequence[Settled], effect: RouterEffect, now_ms: int
+) -> str:
     """When the applied events act here, in short form; empty: no customer notices them."""
     placement = item.record.placements.get(item.router)
     before = placement.written if placement else None
@@ -137,7 +140,10 @@ def _effective_by(item: BatchItem, settled: Sequence[Settled], effect: RouterEff
     if not kinds:
         return ""
     fields = item.entry.fields or before or {}
-    return effect.of(kinds[0], fields, listed=bool(item.entry.listed or item.listed)).to_text()
+    asks_s = asks_within_s(item.short, now_ms)
+    fields = {**fields, "lease-time": f"{asks_s}s"} if asks_s else fields
+    listed, shortened = bool(item.entry.listed or item.listed), is_everywhere(item.short, now_ms)
+    return effect.of(kinds[0], fields, listed=listed, shortened=shortened).to_text()
 
 
 def _awaiting_device(item: BatchItem, outcomes: Sequence[Outcome]) -> Outcome | None:
@@ -155,8 +161,16 @@ def placements_after(
     if item.entry.is_over:
         placements.pop(item.router, None)
     elif item.router in placements:
-        placements[item.router] = Placement(item.entry.fields, listed, now_ms)
+        short = confirmed_short(item.short, now_ms)
+        placements[item.router] = Placement(_kept_fields(item.entry), listed, now_ms, short)
     return placements
+
+
+def _kept_fields(entry: Entry) -> Mapping[str, str] | None:
+    """The fields of a row that stay ours: what was put back for others is theirs again."""
+    if entry.fields is None or not entry.spares:
+        return entry.fields
+    return {name: value for name, value in entry.fields.items() if name not in entry.spares}
 
 
 def waiting(  # noqa: PLR0913 - the parts of a conclusion

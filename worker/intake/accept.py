@@ -7,7 +7,6 @@ message itself. Any of them may come twice, late or broken, or may have killed a
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from typing import Final, NamedTuple
 
 import structlog
@@ -31,7 +30,7 @@ from worker.intake.checks import (
     rejection,
     text_of,
 )
-from worker.intake.folding import Folding
+from worker.intake.folding import Folding, folding_with
 from worker.intake.lanes import LiveLoad, at_once
 from worker.intake.manifest import Manifests
 from worker.inventory import SourceConfig
@@ -133,8 +132,8 @@ class Accept:
             left = [service for service in left if service in stored]
             # The time is read after Redis found them due: so none is early, and none is missed.
             now_ms = self.store.records.now_ms()
-            read = cache(self.store.full_reads.last_ms)
-            foldings = [Folding(stored[s], self.policies, now_ms, read).release() for s in left]
+            folding = folding_with(self.store, self.policies, now_ms)
+            foldings = [folding(stored[service]).release() for service in left]
             committed = self._commit(foldings, now_ms).services
             left = [service for service in left if service not in committed]
         raise RuntimeError(f"{len(left)} records changed {MAX_REFOLDS} times under the release")
@@ -315,9 +314,9 @@ class Accept:
         newer = by_service.keys() - stored.keys()
         for event in (event for service_id in newer for event in by_service[service_id]):
             self._leave_to_newer(lane, event.ref.key, event.raw)
-        last_read = cache(self.store.full_reads.last_ms)
+        folding = folding_with(self.store, self.policies, now_ms)
         foldings = [
-            Folding(stored[service_id], self.policies, now_ms, last_read).fold(
+            folding(stored[service_id]).fold(
                 [present_names_in(event, taken.aliases) for event in events], seen
             )
             for service_id, events in by_service.items()

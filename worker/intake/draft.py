@@ -5,10 +5,12 @@ from dataclasses import replace
 
 from worker.core.entry.brake import Cut, loss_of, ownership_change
 from worker.core.entry.entry import claims_of, lacking
+from worker.core.entry.short_lease import describe, with_lease_time
 from worker.core.entry.wanted import in_sync, placed, wanted_entries, work_items_of
 from worker.core.policy.policy import RouterPolicy
 from worker.core.service.event_ref import EventRef
 from worker.core.service.fold import Folded
+from worker.core.service.history import line_to_json
 from worker.core.service.outcome import UNCHANGED, State
 from worker.core.service.record import PendingEvent, ServiceRecord, settle, settle_overtaken
 from worker.core.service.schedule import Ended, Schedule
@@ -27,6 +29,7 @@ class CommitDraft:
         policies: router -> policy.
         now_ms: Redis's time.
         last_read: when a whole router was last read (ms).
+        lease_times_s: of a router's DHCP servers, in seconds.
     """
 
     def __init__(
@@ -35,6 +38,7 @@ class CommitDraft:
         policies: Mapping[str, RouterPolicy],
         now_ms: int,
         last_read: Callable[[str], int],
+        lease_times_s: Callable[[str], Mapping[str, int]],
     ) -> None:
         self.before = before
         self.record = before.record
@@ -43,7 +47,8 @@ class CommitDraft:
         self.released = False
         self._policies = policies
         self._last_read = last_read
-        self._has_live = self._has_bulk = False
+        self._lease_times_s = lease_times_s
+        self._has_live = self._has_bulk = self._only_lease_time = False
         self._loss = self._loss_before = loss_of(before.record, policies)
         self._loss_source = ""
 
@@ -113,15 +118,15 @@ class CommitDraft:
     def commit(self) -> ServiceCommit:
         """Build the commit: all that follows from the fold, in one step."""
         record, overtaken = settle_overtaken(placed(self.record))
+        record, shortens_ms, indexed = self._with_lease_time(record)
         for end in overtaken:
             self.report.change_outcome(end.pending.event, end.outcome, "", f"by {end.by}")
         entries = wanted_entries(record, self._policies)
-        bulk = self._has_bulk and not self._has_live
+        bulk = not self._has_live and (self._has_bulk or self._only_lease_time)
         work_items = work_items_of(record, entries, bulk=bulk)
         if not work_items:
             record = self._end_without_router(record)
         changed = record != self.before.record
-        indexed = self.released or self.before.record.schedule.pending or record.schedule.pending
         report = self.report
         return ServiceCommit(
             service_id=self.before.record.service_id,
@@ -131,7 +136,9 @@ class CommitDraft:
             work_items=work_items if changed else {},
             cut=self._cut() if changed else None,
             ownership_changes=ownership_change(self.before.record, record) if changed else {},
-            due_ms=record.schedule.next_ms if indexed else None,
+            due_ms=min(filter(None, (record.schedule.next_ms, shortens_ms)), default=0)
+            if indexed
+            else None,
             events=report.events,
             outcomes=report.outcomes,
             counts=report.counts,
@@ -140,6 +147,27 @@ class CommitDraft:
             source_counts=report.source_counts,
             names=_routers_of(record) - _routers_of(self.before.record) - self._policies.keys(),
         )
+
+    def _with_lease_time(self, record: ServiceRecord) -> tuple[ServiceRecord, int, bool]:
+        """Shorten the lease time ahead of scheduled events, or put it back.
+
+        Returns:
+            The record, when to decide again (ms; 0: not before the next event), and whether the
+            service belongs into the index of scheduled events, or did. An ordinary event costs
+            nothing here.
+        """
+        before = self.before.record
+        shortened = any(at.short for at in record.placements.values())
+        if not (self.released or before.schedule.pending or record.schedule.pending or shortened):
+            return record, 0, False
+        lease_times_s = self._lease_times_s(record.router) if record.router else {}
+        decided = with_lease_time(record, self._policies, lease_times_s, self.now_ms)
+        if decided.record is not record:
+            self._only_lease_time = True
+            router = record.router or ""
+            what = {"router": router, "detail": describe(decided.record.placements[router].short)}
+            self.report.lines.append(line_to_json(self.now_ms, "lease time", what))
+        return decided.record, decided.next_ms, True
 
     def _cut(self) -> Cut:
         """Whether a working entry is to go that was not before, and by whose event."""

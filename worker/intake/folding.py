@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 
 from contracts import ScheduleWithdrawn
 from contracts.parse import MAX_CLOCK_SKEW
@@ -20,6 +21,7 @@ from worker.intake.checks import ID_REUSED, CheckedEvent, microseconds
 from worker.intake.draft import CommitDraft, ended_by
 from worker.store.commits import ServiceCommit, short_hash
 from worker.store.records import Stored
+from worker.store.store import Store
 
 
 class Folding:
@@ -34,6 +36,7 @@ class Folding:
         last_read: when a whole router was last read (ms). The rows of a service that were read
             before that may have changed: then an event that changes nothing is applied only after
             the router was read again.
+        lease_times_s: of a router's DHCP servers, in seconds.
     """
 
     def __init__(
@@ -42,11 +45,12 @@ class Folding:
         policies: Mapping[str, RouterPolicy],
         now_ms: int,
         last_read: Callable[[str], int] = lambda _router: 0,
+        lease_times_s: Callable[[str], Mapping[str, int]] = lambda _router: {},
     ) -> None:
         self.service_id = stored.record.service_id
         self.conflicts: dict[str, list[Conflict]] = {}
         self._now_ms = now_ms
-        self._draft = CommitDraft(stored, policies, now_ms, last_read)
+        self._draft = CommitDraft(stored, policies, now_ms, last_read, lease_times_s)
         self._report = self._draft.report
         self._contents: dict[str, str] = {}
 
@@ -280,6 +284,15 @@ class Folding:
         else:
             # Its content is not remembered: once the cause is corrected it may be sent again.
             self._report.set_outcome(ref, "rejected", "rejected", reason=reason, detail=detail)
+
+
+def folding_with(
+    store: Store, policies: Mapping[str, RouterPolicy], now_ms: int
+) -> Callable[[Stored], Folding]:
+    """Return what makes a folding; the store is asked at most once about a router."""
+    last_read = cache(store.full_reads.last_ms)
+    lease_times_s = cache(lambda router: store.memory.effect(router).lease_times_s)
+    return lambda stored: Folding(stored, policies, now_ms, last_read, lease_times_s)
 
 
 def _moment(ms: int) -> str:

@@ -26,6 +26,10 @@ def _time(value: str) -> str:
     return duration(value)
 
 
+def _time_or_never(value: str) -> str:
+    return _time(value) if value else ""
+
+
 def _entries(value: str) -> str:
     if value != "auto" and value not in KINDS:
         raise ValueError(f"must be auto or one of {', '.join(KINDS)}")
@@ -36,6 +40,7 @@ Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2
 """One line: it may be part of a script that a router runs."""
 Rate = Annotated[str, AfterValidator(_rate)]
 Time = Annotated[str, AfterValidator(_time)]
+TimeOrNever = Annotated[str, AfterValidator(_time_or_never)]
 Entries = Annotated[str, AfterValidator(_entries)]
 ListName = Annotated[str, StringConstraints(pattern=r"^[^\s,]{1,64}$")]
 
@@ -65,6 +70,7 @@ class PolicyKeys(TomlTable):
     manage: list[ManagedField] | None = None
     plan_rates: Literal["catalogue", "events"] = "catalogue"
     lease_time: Time | None = None
+    shorten_leases: TimeOrNever = "2m"
     address_lists: list[ListName] = []
     force_options: bool = False
     entries: Entries = "auto"
@@ -86,6 +92,7 @@ class PolicyKeys(TomlTable):
             plans={code: plan.rate_limit for code, plan in plans.items()},
             plan_rates=self.plan_rates,
             lease_time=self.lease_time or "",
+            shorten_leases=self.shorten_leases,
             address_lists=comma_list(",".join(self.address_lists)),
             force_options=self.force_options,
             entries=self.entries,

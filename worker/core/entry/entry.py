@@ -3,7 +3,7 @@
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
@@ -19,6 +19,7 @@ from worker.core.rows.rows import (
     LEASES,
     NO_MAC,
     OPTIONS,
+    Lease,
     ListPlace,
     MenuPath,
     is_host_address,
@@ -53,6 +54,7 @@ class Entry:
         reserved: without fields: the MAC, address and server that stay reserved while the service
             is suspended by having no row.
         is_pool: its field `address` names a pool, even if it looks like an address.
+        spares: fields that are put back for others: each is written only over this value of ours.
     """
 
     service_id: str
@@ -64,6 +66,15 @@ class Entry:
     notes: tuple[tuple[str, str], ...] = ()
     reserved: Mapping[str, str] | None = None
     is_pool: bool = False
+    spares: Mapping[str, str] = field(default_factory=dict)
+
+    def sparing(self, row: Lease | None) -> "Entry":
+        """Return the entry without the fields to put back that others changed on the row."""
+        if row is None or self.fields is None or not self.spares:
+            return self
+        theirs = {name for name, ours in self.spares.items() if row.fields.get(name, "") != ours}
+        kept = {name: value for name, value in self.fields.items() if name not in theirs}
+        return replace(self, fields=kept)
 
     @property
     def is_over(self) -> bool:

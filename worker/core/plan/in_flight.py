@@ -3,14 +3,14 @@
 A lease that is made static gets its tag only afterwards: a crash in between would leave a row that
 nobody knows to be ours. Only the note says that a list row may be there. And when an added row
 lands late, and its service has another row by then, only the note in flight says that it is no copy
-made by hand.
+made by hand. The lease time of a row is known to nobody once a shorter one was written over it.
 """
 
 from collections.abc import Mapping
 
-from worker.core.rows.operations import Add, MakeStatic, WritePlan
+from worker.core.rows.operations import Add, MakeStatic, Set, WritePlan
 from worker.core.rows.rows import ADDRESS_LISTS, LEASES, Identity, ListPlace, identity_of
-from worker.core.service.record import Placement
+from worker.core.service.record import Placement, ShortLease
 
 
 def placements_to_note(plan: WritePlan, known: Mapping[str, Placement]) -> dict[str, Placement]:
@@ -32,9 +32,24 @@ def placements_to_note(plan: WritePlan, known: Mapping[str, Placement]) -> dict[
             case Add(menu=menu, fields=fields) if menu == ADDRESS_LISTS:
                 place = ListPlace(fields["list"], fields["address"])
                 noted[service_id] = placement._replace(listed=placement.listed | {place})
+            case Add(fields=fields) | Set(fields=fields) if operation.menu == LEASES:
+                was = operation.was if isinstance(operation, Set) else {}
+                short = _shortens(placement.short, fields, was)
+                if short is not None:
+                    noted[service_id] = placement._replace(short=short)
             case _:
                 pass
     return noted
+
+
+def _shortens(
+    short: ShortLease | None, fields: Mapping[str, str], was: Mapping[str, str]
+) -> ShortLease | None:
+    """What to note of the lease time that a write shortens; None: nothing new."""
+    if short is None or not short.last_ms or fields.get("lease-time") != short.lease_time:
+        return None
+    before = was.get("lease-time", "")
+    return None if short.before == before else short._replace(before=before)
 
 
 def added_leases(plan: WritePlan) -> dict[str, list[Identity]]:

@@ -200,7 +200,8 @@ class _Planning:
         if not wanted.granted and wanted.entry.fields is not None:
             unknown = Waiting("claim-held", "another service holds its MAC or its address")
             waiting = wanted.refused_because or unknown
-        member = Member(wanted.entry, self._policy.installation, own, waiting)
+        entry = wanted.entry.sparing(own.row)
+        member = Member(entry, self._policy.installation, own, waiting)
         if own.row is not None:
             self._owners[own.row.id] = member
         return member

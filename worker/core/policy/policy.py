@@ -39,6 +39,8 @@ class RouterPolicy:
         plans: rate limits by plan code; empty: there is no catalogue, and codes are ignored.
         plan_rates: `events`: a rate in an event wins over the catalogue.
         lease_time: of every lease; empty: that of the DHCP server.
+        shorten_leases: lease time of a row from one lease time before a scheduled event changes it
+            until a moment after; empty: it is never shortened.
         address_lists: names, comma separated, of the lists that a device joins while it is bound.
         force_options: send DHCP options also to devices that do not ask for them (RouterOS 7.1).
         entries: name of the kind of entry that the router holds for us; `auto`: the first kind
@@ -60,6 +62,7 @@ class RouterPolicy:
     plans: Mapping[str, str] = field(default_factory=dict)
     plan_rates: Literal["catalogue", "events"] = "catalogue"
     lease_time: str = ""
+    shorten_leases: str = "2m"
     address_lists: str = ""
     force_options: bool = False
     entries: str = "auto"

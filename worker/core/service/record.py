@@ -67,6 +67,24 @@ class PendingEvent(NamedTuple):
     version: Version
 
 
+class ShortLease(NamedTuple):
+    """The lease time of a row while it is shortened for scheduled events, and until it is back.
+
+    Attributes:
+        lease_time: the short one.
+        last_ms: when the last of these events takes effect; 0: the lease time is to be put back.
+        lease_s: the lease time in seconds that devices had before.
+        before: what the row had, noted before the short one is written; None: nothing was written.
+        since_ms: when the short one was first confirmed; 0: not yet.
+    """
+
+    lease_time: str
+    last_ms: int
+    lease_s: int = 0
+    before: str | None = None
+    since_ms: int = 0
+
+
 class Placement(NamedTuple):
     """What is known of the service on a router where a row of it may exist.
 
@@ -74,11 +92,13 @@ class Placement(NamedTuple):
         written: fields of the row that was last written and confirmed; None: no row.
         listed: its own rows in address lists that may exist, noted before they are written.
         seen_ms: when a pass last found all as wanted, by Redis's clock; 0: not yet.
+        short: the shortened lease time; None: it is not shortened.
     """
 
     written: Mapping[str, str] | None
     listed: frozenset[ListPlace] = frozenset()
     seen_ms: int = 0
+    short: ShortLease | None = None
 
 
 @dataclass(frozen=True, slots=True)

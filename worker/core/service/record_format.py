@@ -11,13 +11,22 @@ from pydantic import JsonValue
 
 from worker.core.rows.rows import ListPlace
 from worker.core.service.event_ref import EventRef
-from worker.core.service.record import DEFAULTS, PendingEvent, Placement, Register, ServiceRecord
+from worker.core.service.record import (
+    DEFAULTS,
+    PendingEvent,
+    Placement,
+    Register,
+    ServiceRecord,
+    ShortLease,
+)
 from worker.core.service.schedule import NOTHING_SCHEDULED, Schedule
 from worker.core.service.version import NEVER, Version
 from worker.core.storage_format import check_format, to_json
 
 RECORD_FORMAT: Final = 2
 """Number of the text format: raise it when an older reader would misread the new text."""
+SHORT_LEASE_FORMAT: Final = 3
+"""The number while a lease time is shortened: an older version would forget to put it back."""
 
 REGISTER_CODES: Final[Mapping[str, str]] = {
     "lifecycle": "l",
@@ -79,8 +88,8 @@ def record_to_json(record: ServiceRecord) -> str:
     `{"format", "owner", "set": [[version, event, {letter of a register: value, "-": letters of
     those with their default}, stated if another version], …], "at": {router: lease}}`, and where
     not empty `seen` (a time for each router), `highest`, `epoch`, `pending`,
-    `schedule` and `heard`. A lease is null, `codes` or `[letters, {its other fields}, its places
-    in lists]`.
+    `schedule`, `heard` and `short` ({router: shortened lease}). A lease is null, `codes` or
+    `[letters, {its other fields}, its places in lists]`.
     """
     groups: dict[tuple[Version, str, Version], dict[str, Any]] = {}
     last: tuple[object, object, object] = (None, None, None)
@@ -122,6 +131,8 @@ def record_to_json(record: ServiceRecord) -> str:
         "pending": record.pending,
         "heard": record.last_event_ms,
     }
+    if short := {router: at.short for router, at in record.placements.items() if at.short}:
+        text |= {"format": SHORT_LEASE_FORMAT, "short": short}
     return to_json(text | {name: value for name, value in more.items() if value})
 
 
@@ -132,7 +143,8 @@ def record_from_json(text: str, service_id: str) -> ServiceRecord:
         UnknownFormatError: it has another format.
     """
     raw = json.loads(text)
-    check_format("record", raw, RECORD_FORMAT)
+    short = {router: ShortLease(*fields) for router, fields in raw.get("short", {}).items()}
+    check_format("record", raw, SHORT_LEASE_FORMAT if short else RECORD_FORMAT)
     registers: dict[str, Register] = {}
     highest = NEVER
     for work_version, event, values, *other in raw["set"]:
@@ -155,7 +167,7 @@ def record_from_json(text: str, service_id: str) -> ServiceRecord:
         registers=registers,
         highest=Version(*raw["highest"]) if "highest" in raw else highest,
         placements={
-            router: _placement(at, registers)._replace(seen_ms=seen_ms)
+            router: _placement(at, registers)._replace(seen_ms=seen_ms, short=short.get(router))
             for (router, at), seen_ms in zip(
                 raw["at"].items(), raw.get("seen") or [0] * len(raw["at"]), strict=True
             )

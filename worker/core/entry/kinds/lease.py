@@ -58,8 +58,9 @@ class LeaseEntry(EntryKind):
                 missing = rate
             else:
                 fields["rate-limit"] = rate
-        if policy.manages("lease-time"):
-            fields["lease-time"] = policy.lease_time
+        lease_time, spares = _lease_time(record, policy)
+        if lease_time is not None:
+            fields["lease-time"] = lease_time
         if policy.manages("address-lists"):
             fields["address-lists"] = policy.address_lists
         notes = [] if how.note is None else [how.note]
@@ -79,7 +80,23 @@ class LeaseEntry(EntryKind):
             missing=missing,
             notes=tuple(notes),
             is_pool=is_pool,
+            spares=spares,
         )
+
+
+def _lease_time(
+    record: ServiceRecord, policy: RouterPolicy
+) -> tuple[str | None, Mapping[str, str]]:
+    """The lease time, None where it is left to others; and what alone it may overwrite."""
+    at = record.placements.get(record.router or "")
+    short = None if at is None else at.short
+    if short is not None and short.last_ms:
+        return short.lease_time, {}
+    if policy.manages("lease-time"):
+        return policy.lease_time, {}
+    if short is not None and short.before is not None:
+        return short.before, {"lease-time": short.lease_time}
+    return None, {}
 
 
 class Suspending(NamedTuple):
