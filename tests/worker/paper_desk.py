@@ -34,12 +34,16 @@ class PaperDesk:
 
     def send(self, *raws):
         """Events of one message."""
+        folding = Folding(self.stored, POLICIES, self.now_ms)
+        self._commit(folding.fold(self._checked(raws), self.seen))
+
+    def _checked(self, raws):
         checked = []
         for raw in raws:
             found = check(JournalEntry(key_of(raw), raw), self.sources, self.now_ms)
             assert isinstance(found, CheckedEvent), found
             checked.append(found)
-        self._commit(Folding(self.stored, POLICIES, self.now_ms).fold(checked, self.seen))
+        return checked
 
     def release(self, now_ms=None):
         """What the sweep does at a time."""
