@@ -9,6 +9,7 @@ from simulator.menus import (
     firewall,
     interface,
     ip,
+    ipv6,
     lease,
     mac_server,
     queues,
@@ -22,6 +23,7 @@ from simulator.menus import (
 _MODULES = (
     interface,
     ip,
+    ipv6,
     dhcp,
     lease,
     firewall,

@@ -7,7 +7,6 @@ import calendar
 import time
 from collections.abc import Iterable
 
-from simulator.command import Request, Result
 from simulator.errors import invalid_value
 from simulator.fields import COMMENT, DISABLED, Field, state
 from simulator.menu import Computed, Menu, Singleton
@@ -72,7 +71,6 @@ _EMPTY = [
 ]
 # tables that can be written, with free-text properties
 _TABLES = {
-    "/interface/bridge": "name comment",
     "/interface/eoip": "name local-address remote-address tunnel-id mtu comment",
     "/interface/gre": "name local-address remote-address mtu comment",
     "/interface/ipip": "name local-address remote-address mtu comment",
@@ -84,8 +82,6 @@ _TABLES = {
     "/ip/route": "dst-address gateway distance comment",
     "/ip/dhcp-client": "interface add-default-route use-peer-dns comment",
     "/ip/dns/static": "name address type ttl comment",
-    "/ipv6/address": "address interface comment",
-    "/ipv6/dhcp-server": "name interface address-pool comment",
     "/tool/netwatch": "host interval up-script down-script comment",
     "/queue/tree": "name parent packet-mark max-limit comment",
     "/queue/type": "name kind comment",
@@ -208,50 +204,6 @@ class CpuMenu(Computed):
             yield {"cpu": f"cpu{core}", "load": "3", "irq": "0", "disk": "0"}
 
 
-class EthernetMenu(Computed):
-    """The interfaces of type ether."""
-
-    path = "/interface/ethernet"
-    named = True
-    commands = Computed.commands | {"monitor"}
-    fields = tuple(
-        state(name)
-        for name in ("name", "default-name", "mtu", "mac-address", "running", "disabled")
-    )
-
-    def compute(self, router: RouterState) -> Iterable[Values]:
-        """Ask the table of all interfaces."""
-        for row in router.table("/interface").rows.values():
-            if row.values["type"] == "ether":
-                yield row.values
-
-    def rows(self, router: RouterState) -> Table:
-        """Let names be found."""
-        table = Table(("name",))
-        for values in self.compute(router):
-            table.insert(dict(values))
-        return table
-
-    def allowed(self, router: RouterState, command: str) -> frozenset[str]:
-        """Know what monitoring takes."""
-        if command == "monitor":
-            return frozenset({"numbers", "once"})
-        return super().allowed(router, command)
-
-    def do_monitor(self, request: Request) -> Result:
-        """Say once what each link does; places in the list are taken for ids (mktxp)."""
-        table = list(self.rows(request.router).rows.values())
-        wanted = request.arguments.get("numbers", "").split(",")
-        places = [int(number) for number in wanted if number.isascii() and number.isdigit()]
-        rows = [table[place] for place in places if place < len(table)]
-        if not rows:
-            rows = self.find(request, request.arguments.get("numbers"))
-        shown = ((row.values["name"], "link-ok", "1Gbps", "true") for row in rows)
-        names = ("name", "status", "rate", "full-duplex")
-        made = [Row("", {}, view=dict(zip(names, values, strict=True))) for values in shown]
-        return Result(made, printed=True)
-
-
 class LogMenu(Menu):
     """The log; lines come from the router itself."""
 
@@ -298,7 +250,6 @@ def menus() -> list[Menu]:
         ClockMenu(),
         HealthMenu(),
         CpuMenu(),
-        EthernetMenu(),
         LogMenu(),
     ]
     own.append(FileMenu())

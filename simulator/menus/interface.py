@@ -1,6 +1,7 @@
-"""`/interface` and `/interface/vlan`: enough to hang a DHCP server on."""
+"""`/interface` and, by type, `ethernet`, `bridge` and `vlan`: enough to hang a DHCP server on."""
 
 from simulator import errors
+from simulator.command import Request, Result
 from simulator.fields import COMMENT, DISABLED, Field, state
 from simulator.menu import Menu
 from simulator.router_state import RouterState
@@ -8,6 +9,11 @@ from simulator.state import Row, Table, Values
 from simulator.values import MAC, Enum, Number, Ref
 
 INTERFACE = "/interface"
+_COUNTERS = ("rx-byte", "tx-byte", "rx-packet", "tx-packet")
+# of ethernet, bridge, vlan (MANE arp.md)
+_ARP = Field(
+    "arp", Enum("enabled", "disabled", "proxy-arp", "local-proxy-arp", "reply-only"), "enabled"
+)
 
 
 class InterfaceMenu(Menu):
@@ -15,7 +21,7 @@ class InterfaceMenu(Menu):
 
     path = INTERFACE
     named = True
-    volatile = True  # two menus read the same rows, each in its way
+    volatile = True  # several menus read the same rows, each in its way
     commands = frozenset({"set", "print", "get", "enable", "disable", "comment"})
     fields: tuple[Field, ...] = (
         Field("name"),
@@ -24,11 +30,9 @@ class InterfaceMenu(Menu):
         Field("mtu", Number(68, 65535), default="1500"),
         state("actual-mtu", "1500"),
         Field("mac-address", MAC, readonly=True),
-        state("rx-byte", "0"),
-        state("tx-byte", "0"),
-        state("rx-packet", "0"),
-        state("tx-packet", "0"),
+        *(state(name, "0") for name in _COUNTERS),
         state("running", "true"),
+        Field("arp", default="enabled", readonly=True, secret=True),
         Field("vlan-id", readonly=True, secret=True),
         Field("interface", Ref(INTERFACE), readonly=True, secret=True),
         DISABLED,
@@ -45,39 +49,101 @@ class InterfaceMenu(Menu):
 
     def check(self, router: RouterState, row: Row | None, values: Values) -> None:
         """Refuse a name that is taken (seen in public logs)."""
-        self.refuse_double(router, row, values, errors.DUPLICATE_INTERFACE)
+        for other in router.table(INTERFACE).having("name", values["name"]):
+            if other is not row:
+                raise errors.RouterError(errors.DUPLICATE_INTERFACE)
 
 
-class VlanMenu(InterfaceMenu):
-    """The interfaces of type vlan, with what only they have (assumed)."""
+class _OneType(InterfaceMenu):
+    """The interfaces of one type, with what only they have (assumed)."""
+
+    home = INTERFACE
+    kind = ""
+    commands = Menu.commands - {"unset"}
+
+    def seed(self, router: RouterState) -> None:
+        """Have none of its own."""
+
+    def fresh(self, router: RouterState) -> Values:
+        """Be an interface of that type."""
+        counters = dict.fromkeys(_COUNTERS, "0")
+        return {"type": self.kind, "actual-mtu": "1500", **counters, **super().fresh(router)}
+
+    def rows(self, router: RouterState) -> Table:
+        """Share the rows of all interfaces."""
+        return _OfType(router.table(INTERFACE), self.kind)
+
+
+class EthernetMenu(_OneType):
+    """The interfaces of type ether, which are neither added nor removed."""
+
+    path = "/interface/ethernet"
+    kind = "ether"
+    commands = InterfaceMenu.commands | {"monitor"}
+    fields = (
+        Field("name"),
+        state("default-name"),
+        Field("mtu", Number(68, 65535), default="1500"),
+        Field("mac-address", MAC, readonly=True),
+        _ARP,
+        state("running", "true"),
+        DISABLED,
+        COMMENT,
+    )
+
+    def allowed(self, router: RouterState, command: str) -> frozenset[str]:
+        """Know what monitoring takes."""
+        if command == "monitor":
+            return frozenset({"numbers", "once"})
+        return super().allowed(router, command)
+
+    def do_monitor(self, request: Request) -> Result:
+        """Say once what each link does; places in the list are taken for ids (mktxp)."""
+        table = list(self.rows(request.router).rows.values())
+        wanted = request.arguments.get("numbers", "").split(",")
+        places = [int(number) for number in wanted if number.isascii() and number.isdigit()]
+        rows = [table[place] for place in places if place < len(table)]
+        if not rows:
+            rows = self.find(request, request.arguments.get("numbers"))
+        shown = ((row.values["name"], "link-ok", "1Gbps", "true") for row in rows)
+        names = ("name", "status", "rate", "full-duplex")
+        made = [Row("", {}, view=dict(zip(names, values, strict=True))) for values in shown]
+        return Result(made, printed=True)
+
+
+class BridgeMenu(_OneType):
+    """Bridges; their ports are not modelled."""
+
+    path = "/interface/bridge"
+    kind = "bridge"
+    fields = (
+        Field("name", default="bridge1"),
+        Field("mtu", Number(68, 65535), default="1500"),
+        Field("mac-address", MAC, default="00:00:5E:00:53:10", readonly=True),
+        _ARP,
+        state("running", "true"),
+        DISABLED,
+        COMMENT,
+    )
+
+
+class VlanMenu(_OneType):
+    """The interfaces of type vlan."""
 
     path = "/interface/vlan"
-    home = INTERFACE
-    commands = Menu.commands - {"unset"}
+    kind = "vlan"
     fields = (
         Field("name", default="vlan1"),
         Field("mtu", Number(68, 65535), default="1500"),
         state("l2mtu", "1578"),
         Field("mac-address", MAC, default="00:00:5E:00:53:20", readonly=True),
-        Field("arp", Enum("enabled", "disabled", "proxy-arp", "reply-only"), default="enabled"),
+        _ARP,
         Field("vlan-id", Number(1, 4095), default="1"),
         Field("interface", Ref(INTERFACE), required=True),
         state("running", "true"),
         DISABLED,
         COMMENT,
     )
-
-    def seed(self, router: RouterState) -> None:
-        """Have none."""
-
-    def fresh(self, router: RouterState) -> Values:
-        """Be an interface of that type."""
-        counters = dict.fromkeys(("rx-byte", "tx-byte", "rx-packet", "tx-packet"), "0")
-        return {"type": "vlan", "actual-mtu": "1500", **counters, **super().fresh(router)}
-
-    def rows(self, router: RouterState) -> Table:
-        """Share the rows of all interfaces."""
-        return _OfType(router.table(INTERFACE), "vlan")
 
 
 class _OfType(Table):
@@ -95,4 +161,4 @@ class _OfType(Table):
 
 def menus() -> list[Menu]:
     """Give this module's menus."""
-    return [InterfaceMenu(), VlanMenu()]
+    return [InterfaceMenu(), EthernetMenu(), BridgeMenu(), VlanMenu()]
