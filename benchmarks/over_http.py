@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from benchmarks.stage import Stage, a_piece, installation, print_result
-from gateway.api.api_keys import ApiKeys, Scope
+from gateway.api.api_keys import ApiKeys, KeyScope
 from tests import builders
 from tests.installation import LEASES, PREFIX, SERVER, end
 
@@ -86,7 +86,7 @@ def script(here: Stage) -> str:
     )
     now = datetime.now(UTC).isoformat()  # noqa: TID251 - a benchmark is a composition root
     keys = ApiKeys(here.client, PREFIX)
-    key = keys.create("wrk", [builders.SOURCE], [Scope.PUBLISH], rate=10**6, created_at=now)
+    key = keys.create("wrk", [builders.SOURCE], [KeyScope.PUBLISH], rate=10**6, created_at=now)
     return SCRIPT % {
         "first": here.used,
         "each_thread": EACH_THREAD,

@@ -22,7 +22,7 @@ class Listed(Part):
     status: Literal["active", "suspended"] | None = None
 
 
-class Scope(Part):
+class ManifestScope(Part):
     """What a manifest lists completely; without `routers`, all services of the source."""
 
     routers: tuple[RouterName, ...] | None = None
@@ -45,7 +45,7 @@ class ManifestData(Part):
             "after it, or in the 5 minutes before (clocks may differ), are not affected."
         ),
     ]
-    scope: Scope = Scope()
+    scope: ManifestScope = ManifestScope()
     missing: Annotated[
         Literal["report", "suspend", "cancel"],
         Field(description="What happens to services that are not listed."),

@@ -21,7 +21,7 @@ from typing import Annotated, Any, Final, NamedTuple, NoReturn, get_type_hints
 import typer
 from typer.core import TyperGroup
 
-from leasewire.tables import Table
+from leasewire.tables import TextTable
 
 
 class Exit(IntEnum):
@@ -90,7 +90,7 @@ class Fields(dict[str, Any]):
         return [f"{name:{width}}  {text}" for name, text in shown.items() if text]
 
 
-Part = str | Line | Fields | Table
+Part = str | Line | Fields | TextTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ def write_part(part: Part, layout: Layout = Layout.TABLE, *, header: bool = True
         case Fields():
             for line in part.lines():
                 typer.echo(line)
-        case Table():
+        case TextTable():
             # A pipe gets every row in one line.
             width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
             for line in part.lines(cell, width, wide=layout is Layout.WIDE, header=header):

@@ -17,7 +17,7 @@ _NARROWEST_PROSE: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class TextTable:
     """Rows under headings.
 
     Attributes:

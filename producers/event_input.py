@@ -12,7 +12,7 @@ from contracts.parse import DECODER, Decoded
 _SPACE: Final = " \t\r\n"
 
 
-class Found(NamedTuple):
+class EventText(NamedTuple):
     """One event's text.
 
     Attributes:
@@ -30,7 +30,7 @@ class BrokenText(Exception):  # noqa: N818 - says what it is
     """The text has none of the three forms; the message says where and why."""
 
 
-def find_events(text: str) -> list[Found]:
+def find_events(text: str) -> list[EventText]:
     """Split a text into events, in order.
 
     A text is NDJSON if its first non-empty line is an object by itself. A broken line of NDJSON
@@ -45,14 +45,14 @@ def find_events(text: str) -> list[Found]:
         return list(items_of(text))
     # Not splitlines: JSON strings may hold other characters that it takes for line ends.
     split = enumerate(text.split("\n"), 1)
-    lines = [Found(number, line.strip("\r")) for number, line in split if line.strip()]
+    lines = [EventText(number, line.strip("\r")) for number, line in split if line.strip()]
     first = lines[0].text.strip()
     if first.startswith("{") and first.endswith("}"):
         return lines
-    return [Found(lines[0].line, text)]
+    return [EventText(lines[0].line, text)]
 
 
-def items_of(text: str) -> Iterator[Found]:
+def items_of(text: str) -> Iterator[EventText]:
     """Yield the items of a JSON array, one at a time.
 
     Raises:
@@ -70,7 +70,7 @@ def items_of(text: str) -> Iterator[Found]:
             raise _broken(error.lineno, error.colno, error.msg) from None
         except (RecursionError, ValueError):
             end = len(text)  # too deep, or a number too long: the contract reports it
-        yield Found(text.count("\n", 0, position) + 1, text[position:end], decoded)
+        yield EventText(text.count("\n", 0, position) + 1, text[position:end], decoded)
         position = _skip(text, end)
         follows = text[position : position + 1]
         if follows == "]" and not text[position + 1 :].strip(_SPACE):

@@ -13,8 +13,8 @@ from ipaddress import IPv4Address
 
 from simulator import dhcp_server
 from simulator.dhcp_options import options_for
-from simulator.dhcp_packet import Kind, Packet, PacketError, read_packet, write_reply
-from simulator.dhcp_server import Answer, Client
+from simulator.dhcp_packet import MessageType, Packet, PacketError, read_packet, write_reply
+from simulator.dhcp_server import Client, DhcpReply
 from simulator.menus import MENUS
 from simulator.menus.dhcp import NETWORK, SERVER, NetworkMenu
 from simulator.menus.lease import LEASE
@@ -73,7 +73,7 @@ class DhcpPort(asyncio.DatagramProtocol):
             packet = read_packet(data)
             reply = self.answer(packet, unicast=addr[0] != ZERO_IP)
             if reply is not None and self._transport is not None:
-                renewing = packet.ciaddr != ZERO_IP and reply.kind == Kind.ACK
+                renewing = packet.ciaddr != ZERO_IP and reply.kind == MessageType.ACK
                 target = packet.ciaddr if renewing else "255.255.255.255"
                 self._transport.sendto(write_reply(reply), (target, _CLIENT_PORT))
 
@@ -89,18 +89,18 @@ class DhcpPort(asyncio.DatagramProtocol):
             return None
         client = self._client(packet, server, unicast=unicast)
         match packet.kind:
-            case Kind.DISCOVER:
+            case MessageType.DISCOVER:
                 answer = dhcp_server.request(self._router, client, bind=False)
-                return self._reply(packet, server, answer, Kind.OFFER)
-            case Kind.REQUEST:
+                return self._reply(packet, server, answer, MessageType.OFFER)
+            case MessageType.REQUEST:
                 chosen = packet.address(SERVER_ID)
                 if chosen and chosen != self._server_id(server, None):
                     return None  # another server's offer was taken
                 answer = dhcp_server.request(self._router, client)
-                return self._reply(packet, server, answer, Kind.ACK)
-            case Kind.RELEASE:
+                return self._reply(packet, server, answer, MessageType.ACK)
+            case MessageType.RELEASE:
                 dhcp_server.release(self._router, client)
-            case Kind.DECLINE:
+            case MessageType.DECLINE:
                 dhcp_server.decline(self._router, client)
             case _:
                 pass
@@ -128,10 +128,14 @@ class DhcpPort(asyncio.DatagramProtocol):
             unicast=unicast,
         )
 
-    def _reply(self, packet: Packet, server: Row, answer: Answer, kind: Kind) -> Packet | None:
+    def _reply(
+        self, packet: Packet, server: Row, answer: DhcpReply, kind: MessageType
+    ) -> Packet | None:
         if answer.kind == "none":
             return None
-        reply = Packet(Kind.NAK, packet.xid, packet.mac, giaddr=packet.giaddr, broadcast=True)
+        reply = Packet(
+            MessageType.NAK, packet.xid, packet.mac, giaddr=packet.giaddr, broadcast=True
+        )
         if answer.kind == "nak":
             reply.options = {SERVER_ID: IPv4Address(self._server_id(server, None)).packed}
             return reply

@@ -12,7 +12,7 @@ _PAD, _END = 0, 255
 _SHORTEST = 300  # bytes of a packet (RFC 1542)
 
 
-class Kind(IntEnum):
+class MessageType(IntEnum):
     """Option 53."""
 
     DISCOVER = 1
@@ -45,7 +45,7 @@ class Packet:
         options: raw values by code, without 53.
     """
 
-    kind: Kind
+    kind: MessageType
     xid: int
     mac: str
     ciaddr: str = "0.0.0.0"  # noqa: S104 - "none" on the wire
@@ -76,7 +76,7 @@ def read_packet(data: bytes) -> Packet:
     options = _read_options(data[_FIXED.size :])
     raw_kind = options.pop(53, b"")
     try:
-        kind = Kind(raw_kind[0])
+        kind = MessageType(raw_kind[0])
     except (IndexError, ValueError):
         raise PacketError("no DHCP message type") from None
     return Packet(

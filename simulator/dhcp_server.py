@@ -59,7 +59,7 @@ class Client:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class DhcpReply:
     """The answer of the server: `ack` with an address, `nak`, or none.
 
     Attributes:
@@ -75,10 +75,10 @@ class Answer:
     row_id: str = ""
 
 
-SILENCE = Answer("none")
+SILENCE = DhcpReply("none")
 
 
-def request(router: Router, client: Client, *, bind: bool = True) -> Answer:
+def request(router: Router, client: Client, *, bind: bool = True) -> DhcpReply:
     """Answer a client's request and note the lease.
 
     Args:
@@ -110,7 +110,7 @@ def request(router: Router, client: Client, *, bind: bool = True) -> Answer:
         _bind(router, server, row, client, address)
         if static:
             _drop_dynamic(router, server, client)
-    return Answer("ack", address, lease_s, row.id)
+    return DhcpReply("ack", address, lease_s, row.id)
 
 
 def _end_stale(router: Router, client: Client) -> None:
@@ -231,12 +231,12 @@ def _is_free(router: Router, address: str) -> bool:
     return not table.having("address", address) and not table.having("active-address", address)
 
 
-def _stale(router: Router, server: Row, client: Client) -> Answer:
+def _stale(router: Router, server: Row, client: Client) -> DhcpReply:
     """Answer a request for an address that is not the client's (any more)."""
     if router.switches.stale_renewal == "silent" and _still_has(router, client):
         return SILENCE
     delay = _AUTHORITATIVE_AFTER[server.values["authoritative"]]
-    return Answer("nak") if client.unicast or client.secs >= delay else SILENCE
+    return DhcpReply("nak") if client.unicast or client.secs >= delay else SILENCE
 
 
 def _still_has(router: Router, client: Client) -> bool:

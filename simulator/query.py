@@ -18,7 +18,7 @@ View = Mapping[str, str]
 Normalise = Callable[[str, str], str]
 
 
-class Term(NamedTuple):
+class PropertyTest(NamedTuple):
     """Pushes the result of a test of one property: operator `=`, `<`, `>`, `has` or `lacks`."""
 
     name: str
@@ -44,18 +44,18 @@ class Combine(NamedTuple):
     sign: str
 
 
-Step = Term | Copy | Keep | Combine
+Step = PropertyTest | Copy | Keep | Combine
 
 
-class Found(NamedTuple):
+class Candidates(NamedTuple):
     """Rows for which an expression may be true; None: all. `exact`: it is true for each."""
 
     rows: dict[str, Row] | None
     exact: bool
 
 
-_ALL = Found(None, exact=True)
-_UNSURE = Found(None, exact=False)
+_ALL = Candidates(None, exact=True)
+_UNSURE = Candidates(None, exact=False)
 
 
 def compile_query(words: Sequence[str], normalise: Normalise) -> list[Step]:
@@ -104,7 +104,7 @@ def matches(steps: Sequence[Step], view: View) -> bool:
 
     for step in steps:
         match step:
-            case Term():
+            case PropertyTest():
                 stack.append(_test(step, view))
             case Copy(depth):
                 stack.append(at(depth))
@@ -119,14 +119,18 @@ def matches(steps: Sequence[Step], view: View) -> bool:
     return all(stack)
 
 
-def _term(word: str, normalise: Normalise) -> Term:
+def _term(word: str, normalise: Normalise) -> PropertyTest:
     if word.startswith("-"):
-        return Term(word[1:], "lacks", "")
+        return PropertyTest(word[1:], "lacks", "")
     operator = "="
     if word[:1] in ("=", "<", ">"):
         operator, word = word[0], word[1:]
     name, equals, value = word.partition("=")
-    return Term(name, operator, normalise(name, value)) if equals else Term(name, "has", "")
+    return (
+        PropertyTest(name, operator, normalise(name, value))
+        if equals
+        else PropertyTest(name, "has", "")
+    )
 
 
 def _operations(signs: str) -> Iterable[Step]:
@@ -152,7 +156,7 @@ def _depth(digits: str) -> int:
     return int(digits[:9])
 
 
-def _test(term: Term, view: View) -> bool:
+def _test(term: PropertyTest, view: View) -> bool:
     held = view.get(term.name)
     if term.operator == "lacks":
         return held is None
@@ -179,18 +183,18 @@ def _address_number(text: str) -> int:
     return int(IPv4Address(text))
 
 
-def _over_table(steps: Sequence[Step], table: Table) -> Found:
-    stack: list[Found] = []
+def _over_table(steps: Sequence[Step], table: Table) -> Candidates:
+    stack: list[Candidates] = []
 
-    def at(depth: int) -> Found:
+    def at(depth: int) -> Candidates:
         return stack[-1 - depth] if depth < len(stack) else _ALL
 
-    def pop() -> Found:
+    def pop() -> Candidates:
         return stack.pop() if stack else _ALL
 
     for step in steps:
         match step:
-            case Term():
+            case PropertyTest():
                 stack.append(_indexed(step, table))
             case Copy(depth):
                 stack.append(at(depth))
@@ -208,26 +212,26 @@ def _over_table(steps: Sequence[Step], table: Table) -> Found:
     return result
 
 
-def _indexed(term: Term, table: Table) -> Found:
+def _indexed(term: PropertyTest, table: Table) -> Candidates:
     if term.operator != "=":
         return _UNSURE
     if term.name == ".id":
         row = table.rows.get(term.value)
-        return Found({} if row is None else {row.id: row}, exact=True)
+        return Candidates({} if row is None else {row.id: row}, exact=True)
     index = table.indexes.get(term.name)
-    return _UNSURE if index is None else Found(index.get(term.value, {}), exact=True)
+    return _UNSURE if index is None else Candidates(index.get(term.value, {}), exact=True)
 
 
-def _both(left: Found, right: Found) -> Found:
+def _both(left: Candidates, right: Candidates) -> Candidates:
     if left.rows is None or right.rows is None:
         rows = right.rows if left.rows is None else left.rows
     else:
         small, large = sorted((left.rows, right.rows), key=len)
         rows = {key: row for key, row in small.items() if key in large}
-    return Found(rows, left.exact and right.exact)
+    return Candidates(rows, left.exact and right.exact)
 
 
-def _either(left: Found, right: Found) -> Found:
+def _either(left: Candidates, right: Candidates) -> Candidates:
     if left.rows is None or right.rows is None:
         return _UNSURE
-    return Found(left.rows | right.rows, left.exact and right.exact)
+    return Candidates(left.rows | right.rows, left.exact and right.exact)

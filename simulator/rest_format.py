@@ -38,14 +38,14 @@ class RestError(Exception):
 
 
 @dataclass(slots=True)
-class Target:
+class RestTarget:
     """What a path names: a menu, and maybe a row or command of it."""
 
     menu: MenuBase
     last: str
 
 
-def find_target(router: Router, path: str) -> Target:
+def find_target(router: Router, path: str) -> RestTarget:
     """Find the menu that a path names, and what comes after it.
 
     Raises:
@@ -64,12 +64,12 @@ def find_target(router: Router, path: str) -> Target:
         if menu is not None and menu.exists(router) and number == len(parts) - 1:
             if part.upper().startswith("%2A"):
                 raise RestError(400, "no such command prefix")  # LAB
-            return Target(menu, unquote(part, errors="surrogateescape"))
+            return RestTarget(menu, unquote(part, errors="surrogateescape"))
         raise RestError(400, f"no such command or directory ({part})")
     menu = MENUS.get(at)
     if menu is None or not menu.exists(router):
         raise RestError(400, "no such command")
-    return Target(menu, "")
+    return RestTarget(menu, "")
 
 
 def _is_node(router: Router, path: str) -> bool:
@@ -91,7 +91,7 @@ def not_there(menu: MenuBase, last: str, router: Router) -> RestError:
     return RestError(400, "no such command")
 
 
-def rest_error(error: RouterError, method: str, target: Target) -> RestError:
+def rest_error(error: RouterError, method: str, target: RestTarget) -> RestError:
     """Return the response for a refusal; the API's message is the detail."""
     if error.text.startswith("no such item"):
         return RestError(404)

@@ -25,7 +25,7 @@ from simulator.menu_base import MenuBase
 from simulator.menus.users import log_in, password_of
 from simulator.rest_format import (
     RestError,
-    Target,
+    RestTarget,
     find_target,
     not_there,
     read_basic,
@@ -165,7 +165,9 @@ class RestServer:
     def _wrong_body(self, caller: Caller) -> Response:
         """Return the answer to a request for another menu."""
         menu = self.router.menu(self.router.faults.wrong_body_of)
-        return self._get(HttpRequest("GET", "", [], {}, b"", keep=True), caller, Target(menu, ""))
+        return self._get(
+            HttpRequest("GET", "", [], {}, b"", keep=True), caller, RestTarget(menu, "")
+        )
 
     # --- login ----------------------------------------------------------------------------
 
@@ -218,7 +220,7 @@ class RestServer:
         except RouterError as error:
             raise rest_error(error, method, target) from error
 
-    def _command(self, method: str, target: Target) -> str:
+    def _command(self, method: str, target: RestTarget) -> str:
         if method != "POST":
             return _COMMANDS[method]
         return target.last or ("add" if target.menu.guide_rest else "")
@@ -236,7 +238,7 @@ class RestServer:
             await asyncio.sleep(router.busy_until - now)
 
     def _execute(
-        self, request: HttpRequest, caller: Caller, target: Target, body: dict[str, Any]
+        self, request: HttpRequest, caller: Caller, target: RestTarget, body: dict[str, Any]
     ) -> Response:
         router, menu, last = self.router, target.menu, target.last
         command = f"{menu.path}/{self._command(request.method, target)}"
@@ -259,7 +261,7 @@ class RestServer:
             case _:
                 return self._post(caller, target, command, body)
 
-    def _get(self, request: HttpRequest, caller: Caller, target: Target) -> Response:
+    def _get(self, request: HttpRequest, caller: Caller, target: RestTarget) -> Response:
         router, menu, last = self.router, target.menu, target.last
         pairs = [pair for pair in request.query if pair[0] != ".proplist"]
         wanted = next((value for name, value in request.query if name == ".proplist"), None)
@@ -277,7 +279,9 @@ class RestServer:
             return Response(200, views[0])
         return Response(200, views)
 
-    def _post(self, caller: Caller, target: Target, command: str, body: dict[str, Any]) -> Response:
+    def _post(
+        self, caller: Caller, target: RestTarget, command: str, body: dict[str, Any]
+    ) -> Response:
         router, menu = self.router, target.menu
         if command.endswith("/"):
             raise RestError(400, "no such command")

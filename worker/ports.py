@@ -12,7 +12,7 @@ from worker.core.rows.pools import Pools
 from worker.core.rows.rows import Lease, MenuPath, Row
 
 
-class Term(NamedTuple):
+class FieldEquals(NamedTuple):
     """A field and the value that it must have, exactly."""
 
     field: str
@@ -108,7 +108,7 @@ class RouterSession(Protocol):
         """
 
     def read_rows(
-        self, menu: MenuPath, terms: Sequence[Term] | None, progress: Callable[[], None]
+        self, menu: MenuPath, terms: Sequence[FieldEquals] | None, progress: Callable[[], None]
     ) -> list[Row]:
         """Read the rows of a menu that match any of the terms; each once, in any order.
 

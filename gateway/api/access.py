@@ -14,7 +14,7 @@ from fastapi import Request
 
 from contracts.names import Lane
 from contracts.webhook_signature import SignatureRefused, verify
-from gateway.api.api_keys import ApiKey, ApiKeys, Scope
+from gateway.api.api_keys import ApiKey, ApiKeys, KeyScope
 from gateway.api.connections import most_connections
 from gateway.api.limits import Rates
 from gateway.api.problems import Refused
@@ -68,7 +68,7 @@ class AccessCheck:
                 log.warning("key.use_not_recorded", key=key.id, reason=str(error))
         return key
 
-    async def caller(self, request: Request, *scopes: Scope) -> ApiKey:
+    async def caller(self, request: Request, *scopes: KeyScope) -> ApiKey:
         """The key of a request, which must have one of the scopes, if any are given.
 
         Raises:
@@ -79,7 +79,7 @@ class AccessCheck:
             raise Refused("scope-missing", f"this needs a key with scope {' or '.join(scopes)}")
         return key
 
-    async def reader(self, request: Request, *scopes: Scope) -> ApiKey:
+    async def reader(self, request: Request, *scopes: KeyScope) -> ApiKey:
         """The same, and count the request against the key's rate.
 
         Raises:

@@ -21,7 +21,7 @@ from contracts.webhook_signature import new_secret
 from gateway.keys import GatewayKeys
 
 
-class Scope(StrEnum):
+class KeyScope(StrEnum):
     """What a key may do."""
 
     PUBLISH = "publish"
@@ -60,7 +60,7 @@ class ApiKey:
     name: str
     digest: str = field(repr=False)
     sources: frozenset[str]
-    scopes: frozenset[Scope]
+    scopes: frozenset[KeyScope]
     rate: float = DEFAULT_RATE
     signature_required: bool = False
     signing_secret: str = field(default="", repr=False)
@@ -86,7 +86,7 @@ class ApiKey:
             if name in cls.__dataclass_fields__
         }
         known["sources"] = frozenset(known["sources"])
-        known["scopes"] = frozenset(map(Scope, known["scopes"]))
+        known["scopes"] = frozenset(map(KeyScope, known["scopes"]))
         return cls(**known)
 
 
@@ -125,7 +125,7 @@ class ApiKeys:
         self,
         name: str,
         sources: Iterable[str],
-        scopes: Iterable[Scope],
+        scopes: Iterable[KeyScope],
         *,
         created_at: str,
         rate: float = DEFAULT_RATE,

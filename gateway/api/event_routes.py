@@ -11,7 +11,7 @@ from contracts import Problem
 from contracts.names import QUEUE_EVENTS, Lane
 from gateway.api import openapi
 from gateway.api.access import AccessCheck
-from gateway.api.api_keys import ApiKey, Scope
+from gateway.api.api_keys import ApiKey, KeyScope
 from gateway.api.decode import BATCHED, events_in, largest, media_type, missing_fields
 from gateway.api.gate import read_body
 from gateway.api.intake import Accepted, Intake
@@ -93,7 +93,7 @@ class EventRoutes:
         the same ids as often as you like. With `Prefer: wait=5` the answer waits up to 5 s for the
         final outcome of every event, and is 200 if all are final.
         """
-        key = await self._access.caller(request, Scope.PUBLISH)
+        key = await self._access.caller(request, KeyScope.PUBLISH)
         events = await self._read(request, key, lane)
         self._check_sources(events, key)
         events = self._with_actor(events, key)
@@ -154,7 +154,7 @@ class EventRoutes:
             if event.source not in key.sources:
                 message = "is not a source of this key"
                 errors.append((index, Problem("/source", "source-not-allowed", message)))
-            elif event.source in overriding and Scope.OVERRIDE not in key.scopes:
+            elif event.source in overriding and KeyScope.OVERRIDE not in key.scopes:
                 message = "may override other sources: this needs a key with scope override"
                 errors.append((index, Problem("/source", "source-not-allowed", message)))
         if errors:

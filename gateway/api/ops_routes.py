@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from gateway import dead_letters
 from gateway.api import openapi
 from gateway.api.access import AccessCheck
-from gateway.api.api_keys import Scope
+from gateway.api.api_keys import KeyScope
 from gateway.api.gate import SMALL_BYTES, read_body
 from gateway.api.problems import Refused
 from gateway.api.responses import Document
@@ -94,7 +94,7 @@ class OpsRoutes:
         most: Annotated[int, Query(ge=1, le=1000, description="How many; the newest")] = 100,
     ) -> Document:
         """Events, services and webhooks that failed permanently, newest first."""
-        await self._access.reader(request, Scope.OPS)
+        await self._access.reader(request, KeyScope.OPS)
         return {"dead_letters": await asyncio.to_thread(self._list, reason, most)}
 
     def _list(self, reason: str | None, most: int) -> list[Document]:
@@ -115,7 +115,7 @@ class OpsRoutes:
         return await self._settle(request, dead_letter_id, "discarded")
 
     async def _settle(self, request: Request, dead_letter_id: str, status: str) -> Document:
-        key = await self._access.reader(request, Scope.OPS)
+        key = await self._access.reader(request, KeyScope.OPS)
         await asyncio.to_thread(self._settle_now, dead_letter_id, status, key.actor)
         return {"id": dead_letter_id, "status": status}
 
@@ -132,7 +132,7 @@ class OpsRoutes:
 
     async def list_approvals(self, request: Request) -> Document:
         """Services that would lose their entries, one list for each limit that was exceeded."""
-        await self._access.reader(request, Scope.OPS)
+        await self._access.reader(request, KeyScope.OPS)
         return {"approvals": await asyncio.to_thread(self._approvals)}
 
     def _approvals(self) -> list[Document]:
@@ -148,7 +148,7 @@ class OpsRoutes:
         return await self._decide(request, approval_id, "rejected")
 
     async def _decide(self, request: Request, approval_id: str, status: str) -> Document:
-        key = await self._access.reader(request, Scope.OPS)
+        key = await self._access.reader(request, KeyScope.OPS)
         digest = _digest(await read_body(request, SMALL_BYTES))
         arguments = (self._store, self._policies(), approval_id, digest, key.actor)
         if status == "approved":

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 
 from gateway.api import openapi
 from gateway.api.access import AccessCheck
-from gateway.api.api_keys import Scope
+from gateway.api.api_keys import KeyScope
 from gateway.api.problems import Refused
 from gateway.api.responses import Document
 from worker.admin.documents import outcome_cloudevent
@@ -74,7 +74,7 @@ class OutcomeRoutes:
         outcomes after the cursor are no longer kept: read the state of your services, then start
         without a cursor.
         """
-        key = await self._access.reader(request, Scope.READ)
+        key = await self._access.reader(request, KeyScope.READ)
         if source is not None and source not in key.sources:
             raise Refused("source-not-allowed", "the key does not read events of this source")
         sources = sorted(key.sources) if source is None else [source]

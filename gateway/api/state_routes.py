@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query, Request
 
 from gateway.api import openapi
 from gateway.api.access import AccessCheck
-from gateway.api.api_keys import ApiKey, Scope
+from gateway.api.api_keys import ApiKey, KeyScope
 from gateway.api.problems import Refused
 from gateway.api.responses import Document
 from worker.admin.documents import find_events
@@ -86,8 +86,8 @@ class StateRoutes:
         of the last 20 events of a service are kept for 31 days, outcomes of older events and of
         events that changed nothing for an hour, outcomes of rejected events for a day.
         """
-        key = await self._access.reader(request, Scope.READ, Scope.OPS)
-        if source is not None and source not in key.sources and Scope.OPS not in key.scopes:
+        key = await self._access.reader(request, KeyScope.READ, KeyScope.OPS)
+        if source is not None and source not in key.sources and KeyScope.OPS not in key.scopes:
             raise Refused("source-not-allowed", "the key does not read events of this source")
         sources = sorted(key.sources) if source is None else [source]
         found = await asyncio.to_thread(find_events, self._store, event_id, sources)
@@ -97,7 +97,7 @@ class StateRoutes:
 
     async def service(self, request: Request, service_id: ServiceId) -> Document:
         """Registers with the events that set them, routers, and the last events of a service."""
-        key = await self._access.reader(request, Scope.READ, Scope.OPS)
+        key = await self._access.reader(request, KeyScope.READ, KeyScope.OPS)
         return await self._service(service_id, key)
 
     async def history(
@@ -112,7 +112,7 @@ class StateRoutes:
 
         Entries that are added between two pages move the pages.
         """
-        key = await self._access.reader(request, Scope.READ, Scope.OPS)
+        key = await self._access.reader(request, KeyScope.READ, KeyScope.OPS)
         await self._service(service_id, key)
         oldest_first = await asyncio.to_thread(history_of, self._store, service_id)
         entries = [entry.document() for entry in reversed(oldest_first)]
@@ -150,11 +150,11 @@ class StateRoutes:
         bounded part of the store, so it may be empty and still have a `next`. A service that exists
         all the time is listed at least once, some twice.
         """
-        key = await self._access.reader(request, Scope.READ, Scope.OPS)
+        key = await self._access.reader(request, KeyScope.READ, KeyScope.OPS)
         start = int(cursor or 0)
         if start > _LARGEST_CURSOR:
             raise Refused("malformed", "cursor is not a `next` of this list; start without one")
-        sources = None if Scope.OPS in key.scopes else key.sources
+        sources = None if KeyScope.OPS in key.scopes else key.sources
         wanted = _Filter(sources, router, status, sync)
         found, onward = await asyncio.to_thread(self._list, wanted, start, most)
         page: dict[str, Any] = {"services": found}
@@ -179,7 +179,7 @@ class StateRoutes:
 
     async def _service(self, service_id: str, key: ApiKey) -> Document:
         found = await asyncio.to_thread(self._read, service_id)
-        if found is None or not (Scope.OPS in key.scopes or found.get("owner") in key.sources):
+        if found is None or not (KeyScope.OPS in key.scopes or found.get("owner") in key.sources):
             # The same answer for both: a key must not learn of services of other sources.
             raise Refused("not-found", "no service with this id is known for the key's sources")
         return found

@@ -19,7 +19,7 @@ from contracts import event_key
 from leasewire.answer import fail, write_part
 from leasewire.host.demo_stage import ROUTER, SOURCE, Stage, running
 from leasewire.host.embedded import server_binary
-from leasewire.tables import Table
+from leasewire.tables import TextTable
 from simulator.control import ControlError
 from worker.errors import LeasewireError
 
@@ -275,4 +275,4 @@ class Story:
     def _table(self, message: str) -> None:
         typer.echo(f"\n{message}")
         columns = "address, mac-address, server, block-access, comment"
-        write_part(Table(self._rows(), columns, "(none)"))
+        write_part(TextTable(self._rows(), columns, "(none)"))

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from leasewire.answer import Answer, clean
-from leasewire.tables import Table
+from leasewire.tables import TextTable
 from worker.errors import ConfigurationError
 
 _FILES: Final = files("leasewire") / "files"
@@ -32,7 +32,7 @@ def runbook_command(
     }
     if name is None:
         rows = [{"name": page, "about": _first_sentence(text)} for page, text in pages.items()]
-        return Answer({"runbooks": rows}, [Table(rows, "name, about")])
+        return Answer({"runbooks": rows}, [TextTable(rows, "name, about")])
     wanted = name.removesuffix(".md")
     if wanted not in pages:
         near = difflib.get_close_matches(wanted, pages, n=1)

@@ -11,7 +11,7 @@ from leasewire.actor import ActorOption, actor_of
 from leasewire.answer import Answer, App, Exit, clean, fail, local_time
 from leasewire.context import Context, InventoryOption
 from leasewire.host.stopping import asked_to_stop
-from leasewire.tables import Table
+from leasewire.tables import TextTable
 from worker.admin.json_fields import utc_time, without_empty
 from worker.core.alerting.alerts import KINDS, Alert, with_roots
 from worker.core.alerting.notifications import ANY, Mute, was_notified
@@ -68,7 +68,7 @@ def list_command(
     return Answer(
         {"alerts": documents, "mutes": [_mute_document(mute) for mute in mutes]},
         [
-            Table(rows, columns, "No alerts are open."),
+            TextTable(rows, columns, "No alerts are open."),
             *(f"What to do about {kind}: leasewire runbook {page}" for kind, page in runbooks),
             *(_muted(mute) for mute in mutes),
         ],
@@ -108,7 +108,7 @@ def try_command(
     failed = any(result["problem"] for result in results)
     return Answer(
         {"targets": [without_empty(result) for result in results]},
-        [Table(rows, "target, result")],
+        [TextTable(rows, "target, result")],
         Exit.FAILED if failed else Exit.OK,
     )
 
@@ -304,4 +304,4 @@ def _past(context: Context) -> Answer:
         for change in context.store.alerts.changes()
     ]
     columns = "at, what, kind, subject, text"
-    return Answer({"changes": changes}, [Table(changes, columns, "No alert was opened yet.")])
+    return Answer({"changes": changes}, [TextTable(changes, columns, "No alert was opened yet.")])

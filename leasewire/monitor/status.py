@@ -9,7 +9,7 @@ import typer
 
 from leasewire.answer import Answer, Fields, Health, Line, Part, cell, clean
 from leasewire.context import Context, InventoryOption, refusal
-from leasewire.tables import Table
+from leasewire.tables import TextTable
 from worker.admin.json_fields import utc_time, without_empty
 from worker.core.alerting.health import THRESHOLDS, Finding, assess
 from worker.core.alerting.health_figures import HealthFigures
@@ -142,7 +142,7 @@ def _text(document: dict[str, Any]) -> Iterator[Part]:
         }
     )
     memory = [{"kind": kind} | sizes for kind, sizes in document["memory"].items()]
-    yield Table(memory, "kind of key=kind, keys, bytes", title="")
+    yield TextTable(memory, "kind of key=kind, keys, bytes", title="")
 
 
 def _redis_message(redis: Mapping[str, Any]) -> str:

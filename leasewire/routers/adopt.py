@@ -17,7 +17,7 @@ from leasewire.progress import progress_bar
 from leasewire.routers.adopt_services import events_of_file, events_of_rows, folded
 from leasewire.routers.at_router import at_router
 from leasewire.sources.standard_input import as_file
-from leasewire.tables import Table
+from leasewire.tables import TextTable
 from producers.complete import CompleteEvent
 from worker.admin.adoption import Adopted, Adoption
 from worker.core.full_read.adoption import SORTS, SortedRow
@@ -166,7 +166,7 @@ def _answer(  # noqa: PLR0913 - all of it is shown
     text.append(Line(f"{router}: {sorts}{more}", bold=True))
     notable = [row for row in found if show_all or row.sort == "conflict" or row.differs]
     shown = notable if show_all else notable[:_SHOWN]
-    text.append(Table(map(_row, shown), "sort, service, address, mac, server, differs, reason"))
+    text.append(TextTable(map(_row, shown), "sort, service, address, mac, server, differs, reason"))
     if len(shown) < len(notable):
         text.append(f"… and {len(notable) - len(shown)} more; --all lists every row.")
     return Answer(document, [*text, *hints], code, errors)

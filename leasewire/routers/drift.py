@@ -15,7 +15,7 @@ from leasewire.routers.plan import (
     failure_of,
     read_routers,
 )
-from leasewire.tables import Table
+from leasewire.tables import TextTable
 from worker.admin.json_fields import utc_time
 from worker.convergence.full_read import FullRead
 from worker.core.full_read.drift import Difference
@@ -123,7 +123,7 @@ def _last_reports(context: Context, names: list[str]) -> Answer:
     any_differs = any(document["differences"] for document in documents)
     return Answer(
         {"reports": documents},
-        [Table(documents, columns, "No router was read fully yet."), _table(differences)],
+        [TextTable(documents, columns, "No router was read fully yet."), _table(differences)],
         Exit.CHANGES if any_differs else Exit.OK,
     )
 
@@ -182,7 +182,7 @@ def _rows(router: str, drift: Iterable[Difference]) -> list[dict[str, Any]]:
     ]
 
 
-def _table(rows: list[dict[str, Any]], title: str = "") -> Table:
-    return Table(
+def _table(rows: list[dict[str, Any]], title: str = "") -> TextTable:
+    return TextTable(
         rows, "router, service, what, row of=row, field, as written=written, found", title=title
     )

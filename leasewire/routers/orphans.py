@@ -10,7 +10,7 @@ from leasewire.answer import Answer, App, ApplyOption, Exit, bad_input, clean, c
 from leasewire.context import AnyRouterArgument, Context, InventoryOption, RouterArgument
 from leasewire.routers.at_router import at_router
 from leasewire.routers.plan import errors_of, failure_of, read_routers
-from leasewire.tables import Table
+from leasewire.tables import TextTable
 from worker.admin.orphans import Removed, remove_orphans
 from worker.convergence.full_read import FullRead, read_fully
 from worker.core.full_read.drift import describe
@@ -92,7 +92,7 @@ def remove_command(
     )
 
 
-def _table(found: Iterable[tuple[str, Tagged]]) -> Table:
+def _table(found: Iterable[tuple[str, Tagged]]) -> TextTable:
     rows = [
         {
             "router": router,
@@ -103,7 +103,7 @@ def _table(found: Iterable[tuple[str, Tagged]]) -> Table:
         }
         for router, orphan in found
     ]
-    return Table(rows, "router, service, menu, row, comment", "No orphans.")
+    return TextTable(rows, "router, service, menu, row, comment", "No orphans.")
 
 
 def _document(router: str, orphan: Tagged) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from leasewire.routers.plan import (
     plan_text,
     read_routers,
 )
-from leasewire.tables import Table
+from leasewire.tables import TextTable
 from worker.admin.json_fields import utc_time, without_empty
 from worker.core.policy.policy import AppliedPolicy, Change
 from worker.routeros.sessions import Sessions
@@ -177,4 +177,4 @@ def actions_command() -> Answer:
         for action in Context().store.fleet.actions()
     ]
     columns = "at, actor, action=what, router, detail"
-    return Answer({"actions": actions}, [Table(actions, columns, "No actions yet.")])
+    return Answer({"actions": actions}, [TextTable(actions, columns, "No actions yet.")])

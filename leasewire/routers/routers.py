@@ -8,7 +8,7 @@ from typing import Any, Final
 from leasewire.answer import Answer, App, Exit, Line, Part, clean, local_time
 from leasewire.context import Context, InventoryOption, RouterArgument
 from leasewire.routers import mode, names, policy, setup
-from leasewire.tables import Table
+from leasewire.tables import TextTable
 from worker.admin.json_fields import utc_time, without_empty
 from worker.core.alerting.alerts import AWAY
 from worker.core.policy.circuit import NEW, RouterState
@@ -56,7 +56,7 @@ def list_(*, inventory: InventoryOption = None) -> Answer:
         "router, state=shown, since, services, backlog, oldest=oldest_due, waiting, "
         "next try=next_try_at, +host, +message"
     )
-    table = Table(
+    table = TextTable(
         [router | {"shown": _shown_state(router)} for router in routers],
         columns,
         "The inventory has no routers.",
@@ -141,7 +141,9 @@ def leases(name: RouterArgument, *, inventory: InventoryOption = None) -> Answer
     installation = context.inventory.installation
     documents = [_lease(row, installation) for row in sorted(rows, key=_by_address)]
     columns = "address, mac, server, block, whose, service, comment"
-    return Answer({"router": name, "leases": documents}, [Table(documents, columns, "No leases.")])
+    return Answer(
+        {"router": name, "leases": documents}, [TextTable(documents, columns, "No leases.")]
+    )
 
 
 def _by_address(row: Lease) -> tuple[bool, list[int] | str]:

@@ -21,7 +21,7 @@ from leasewire.answer import (
     fail,
 )
 from leasewire.context import Context, InventoryOption, RouterArgument
-from leasewire.tables import Table
+from leasewire.tables import TextTable
 from worker.core.entry.wanted import possible_kinds
 from worker.core.policy.router_setup import (
     CERTIFICATE,
@@ -300,7 +300,7 @@ def _preview(
         sign, colour = ("✗", "red") if problem.hinders else ("!", "yellow")
         text.append(Line(f"{sign} {problem.message}", colour))
     rows = [_document(step) | {"fields": _changes(step)} for step in steps]
-    text.append(Table(rows, "command=verb, menu, row, fields", f"{name}: nothing to do."))
+    text.append(TextTable(rows, "command=verb, menu, row, fields", f"{name}: nothing to do."))
     if steps and not prevented:
         text.append(f"\n{counted(len(steps), 'change')}. Run with --apply to make them.")
     code = Exit.BAD_INPUT if prevented else Exit.CHANGES if steps else Exit.OK

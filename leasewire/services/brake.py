@@ -8,7 +8,7 @@ from contracts.values import parse_time
 from leasewire.actor import ActorOption, actor_of
 from leasewire.answer import Answer, App, Fields, Part, bad_input, cell, fail
 from leasewire.context import Context, InventoryOption
-from leasewire.tables import Table
+from leasewire.tables import TextTable
 from worker.admin import approvals
 from worker.admin.approvals import Approval, Decision
 from worker.admin.documents import approval_document
@@ -55,7 +55,7 @@ def list_(
         text += _text(approval, show_all=approval_id is not None)
     if approval_id is None:
         columns = "scope, name, services, used, until, by, reason"
-        text.append(Table(announced, columns, title="\nAnnounced, and not held:"))
+        text.append(TextTable(announced, columns, title="\nAnnounced, and not held:"))
     documents = [approval_document(approval) for approval in found]
     return Answer({"approvals": documents, "announced": announced}, text)
 
@@ -223,7 +223,7 @@ def _text(approval: Approval, *, show_all: bool) -> list[Part]:
     shown = services if show_all else services[:_SHOWN]
     text: list[Part] = [
         Fields(fields),
-        Table(shown, "service, router, kind, mac, address, becomes, event"),
+        TextTable(shown, "service, router, kind, mac, address, becomes, event"),
     ]
     if len(shown) < len(services):
         text.append(

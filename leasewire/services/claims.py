@@ -10,7 +10,7 @@ from contracts.values import Ipv4, Mac48
 from leasewire.actor import ActorOption, actor_of
 from leasewire.answer import Answer, App, ApplyOption, Exit, bad_input, fail
 from leasewire.context import Context, InventoryOption
-from leasewire.tables import Table
+from leasewire.tables import TextTable
 from worker.core.entry.entry import Claim, Entry, claims_of
 from worker.core.entry.wanted import wanted_entries
 from worker.core.rows.rows import scopes_meet
@@ -131,4 +131,4 @@ def _answer(claims: list[HeldClaim]) -> Answer:
         for claim in claims
     ]
     columns = "router, claim, scope, service, state, waited for by=waiters"
-    return Answer({"claims": documents}, [Table(documents, columns, "No such claims.")])
+    return Answer({"claims": documents}, [TextTable(documents, columns, "No such claims.")])

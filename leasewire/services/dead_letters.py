@@ -9,7 +9,7 @@ import typer
 from leasewire.answer import Answer, App, Fields, Part, fail
 from leasewire.context import Context
 from leasewire.services import dead_letter_actions
-from leasewire.tables import Table
+from leasewire.tables import TextTable
 from worker.admin.documents import dead_letter_document
 from worker.admin.json_fields import utc_time
 from worker.core.service.outcome import DeadLetter
@@ -46,7 +46,7 @@ def list_(
         columns, rows = "id, kind, service, router, reason, detail, at", dead_letters
     else:
         columns, rows = "count, reason, message=detail, oldest, newest, example", groups
-    text: list[Part] = [Table(rows, columns, "No dead letters.")]
+    text: list[Part] = [TextTable(rows, columns, "No dead letters.")]
     for group in dropped:
         source = group["source"] or "unknown sources"
         text.append(

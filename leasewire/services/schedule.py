@@ -6,7 +6,7 @@ import typer
 
 from leasewire.answer import Answer, App
 from leasewire.context import Context
-from leasewire.tables import Table
+from leasewire.tables import TextTable
 from worker.admin.documents import scheduled_documents
 from worker.admin.json_fields import without_empty
 
@@ -44,4 +44,4 @@ def list_(
         for document in found
     ]
     empty = f"Nothing takes effect in the next {days} days."
-    return Answer({"scheduled": documents}, [Table(documents, f"service, {COLUMNS}", empty)])
+    return Answer({"scheduled": documents}, [TextTable(documents, f"service, {COLUMNS}", empty)])

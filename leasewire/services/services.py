@@ -10,7 +10,7 @@ from leasewire.context import Context, InventoryOption
 from leasewire.services import follow, purge, restore, verify
 from leasewire.services.schedule import COLUMNS as SCHEDULED
 from leasewire.services.why import diagnosis, diagnosis_document, history_table
-from leasewire.tables import Table
+from leasewire.tables import TextTable
 from worker.admin.service_documents import ServiceList, service_document
 from worker.core.service.record import Status
 from worker.errors import ConfigurationError
@@ -38,7 +38,7 @@ def list_(
     listing = ServiceList(store)
     services = [listing.document(record) for record in records if status in (None, record.status)]
     columns = "service, status, router, mac, address, sync, reason"
-    return Answer({"services": services}, [Table(services, columns, "No services.")])
+    return Answer({"services": services}, [TextTable(services, columns, "No services.")])
 
 
 @app.command()
@@ -87,13 +87,17 @@ def _text(document: dict[str, Any]) -> Iterator[Part]:
         for name, register in document["registers"].items()
         if register["value"] not in (None, [])
     ]
-    yield Table(registers, "register, value, set by event=event", "No registers.")
+    yield TextTable(registers, "register, value, set by event=event", "No registers.")
     routers = [
         router | {"to_clean": None if router["wanted"] else True} for router in document["routers"]
     ]
-    yield Table(routers, "router, to clean=to_clean, sync, since, reason, detail", "On no router.")
-    yield Table(document["scheduled"], SCHEDULED)
-    yield Table(document["events"], "event, type, state, at, reason, detail", "No recent events.")
+    yield TextTable(
+        routers, "router, to clean=to_clean, sync, since, reason, detail", "On no router."
+    )
+    yield TextTable(document["scheduled"], SCHEDULED)
+    yield TextTable(
+        document["events"], "event, type, state, at, reason, detail", "No recent events."
+    )
     yield history_table([_history_row(entry) for entry in document["history"]], "No history.")
 
 

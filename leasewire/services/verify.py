@@ -8,7 +8,7 @@ import typer
 from leasewire.answer import Answer, Exit, fail, local_time
 from leasewire.context import Context, InventoryOption
 from leasewire.services.why import diagnosis
-from leasewire.tables import Table
+from leasewire.tables import TextTable
 from worker.admin.json_fields import utc_time, without_empty
 from worker.core.diagnosis.facts import Facts
 from worker.core.diagnosis.verification import Probe, active_address, verify
@@ -39,7 +39,7 @@ def verify_command(
     failed = any(line.level == "fail" for line in lines)
     return Answer(
         {"service": service_id, "checks": [without_empty(check) for check in checks]},
-        [Table(checks, columns)],
+        [TextTable(checks, columns)],
         Exit.FAILED if failed else Exit.OK,
     )
 

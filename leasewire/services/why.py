@@ -7,7 +7,7 @@ import typer
 
 from leasewire.answer import Answer, Exit, Line, Part, cell, clean, local_time
 from leasewire.context import Context, InventoryOption
-from leasewire.tables import Table
+from leasewire.tables import TextTable
 from worker.admin.diagnosis import Diagnosis, DiagnosisResult
 from worker.admin.json_fields import utc_time, without_empty
 from worker.core.diagnosis.facts import AtRouter
@@ -93,7 +93,7 @@ def _text(result: DiagnosisResult) -> Iterator[Part]:
     rows = [row for at in result.facts.at for row in _rows(at)]
     if rows:
         yield ""
-        yield Table(rows, "router, row, status, held by=active_mac, as=active_address, whose")
+        yield TextTable(rows, "router, row, status, held by=active_mac, as=active_address, whose")
     yield ""
     yield history_table(
         [
@@ -104,9 +104,9 @@ def _text(result: DiagnosisResult) -> Iterator[Part]:
     )
 
 
-def history_table(rows: list[dict[str, Any]], empty: str) -> Table:
+def history_table(rows: list[dict[str, Any]], empty: str) -> TextTable:
     """What happened, and when."""
-    return Table(rows, "at, what happened=what, details", empty)
+    return TextTable(rows, "at, what happened=what, details", empty)
 
 
 def timeline(result: DiagnosisResult) -> Iterator[tuple[int, str, dict[str, Any]]]:

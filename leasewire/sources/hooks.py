@@ -15,7 +15,7 @@ from gateway.hooks.verdicts import Incomplete, Publish
 from gateway.hooks.work import body_of
 from leasewire.answer import Answer, App, fail
 from leasewire.context import Context, InventoryOption
-from leasewire.tables import Table
+from leasewire.tables import TextTable
 from producers.fields import NotAnEvent, event_of
 from worker.admin.json_fields import utc_time
 from worker.errors import ConfigurationError
@@ -78,7 +78,9 @@ def list_command(
     empty = f"{context.settings.inventory.parent / _FILE} has no webhooks."
     columns = "hook, source, path, to read=to_read, since, failing"
     waits = f"{inbox.depth()} webhooks wait to be processed."
-    return Answer({"hooks": rows, "unread": inbox.depth()}, [Table(rows, columns, empty), waits])
+    return Answer(
+        {"hooks": rows, "unread": inbox.depth()}, [TextTable(rows, columns, empty), waits]
+    )
 
 
 @app.command("try")

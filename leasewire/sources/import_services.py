@@ -20,7 +20,7 @@ from leasewire.sources.service_file import (
     stdin_name,
 )
 from leasewire.sources.standard_input import as_file
-from leasewire.tables import Table
+from leasewire.tables import TextTable
 from producers.files.writing import template
 from worker.admin.file_preview import Previewed
 from worker.admin.json_fields import utc_time
@@ -117,7 +117,7 @@ def preview_answer(file: ServiceFile, found: Preview) -> Answer:
         {"service": change.service_id, "effect": change.effect, "change": _message(change)}
         for change in changes[:_SHOWN]
     ]
-    text: list[Part] = [Table(rows, "service, effect, change", "No row would change anything.")]
+    text: list[Part] = [TextTable(rows, "service, effect, change", "No row would change anything.")]
     left = sum(counts.values()) - sum(counts[effect] for effect in _NO_CHANGE) - len(rows)
     if left > 0:
         text.append(f"… and {left:,} more.")

@@ -8,10 +8,10 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 
 from contracts.envelope import Source
-from gateway.api.api_keys import DEFAULT_RATE, ApiKey, ApiKeys, Scope
+from gateway.api.api_keys import DEFAULT_RATE, ApiKey, ApiKeys, KeyScope
 from leasewire.answer import Answer, App, Fields, Part, bad_input, cell, fail
 from leasewire.context import Context, InventoryOption
-from leasewire.tables import Table
+from leasewire.tables import TextTable
 from worker.errors import ConfigurationError
 
 app = App("API keys of the gateway.")
@@ -25,7 +25,7 @@ def create(  # noqa: PLR0913 - a key has as many sides
         list[str] | None, typer.Option(help="A source that it may publish and read; repeatable.")
     ] = None,
     scope: Annotated[
-        list[Scope] | None,
+        list[KeyScope] | None,
         typer.Option(
             help="publish, read (of its sources), ops (everything, with dead letters), override "
             "(may change services of others); repeatable. Default: publish and read.",
@@ -48,8 +48,8 @@ def create(  # noqa: PLR0913 - a key has as many sides
 
     Example: leasewire keys create billing --source urn:isp:bss:example
     """
-    scopes = scope or [Scope.PUBLISH, Scope.READ]
-    if not source and set(scopes) != {Scope.OPS}:
+    scopes = scope or [KeyScope.PUBLISH, KeyScope.READ]
+    if not source and set(scopes) != {KeyScope.OPS}:
         bad_input("Give its sources: --source URN; only the scope ops needs none.")
     for name_of_source in source or ():
         try:
@@ -88,7 +88,7 @@ def list_() -> Answer:
     found = [_document(key) | {"last_used": used.get(key.id)} for key in keys.all()]
     rows = [key | {"last_used": cell(key["last_used"])[:16] or "never"} for key in found]
     columns = "id, name, sources, scopes, rate, signed, created at=created_at, last used=last_used"
-    return Answer({"keys": found}, [Table(rows, columns, "No keys.")])
+    return Answer({"keys": found}, [TextTable(rows, columns, "No keys.")])
 
 
 @app.command()

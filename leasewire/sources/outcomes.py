@@ -18,7 +18,7 @@ from leasewire.actor import ActorOption, actor_of
 from leasewire.answer import Answer, App, Exit, bad_input
 from leasewire.context import Context, InventoryOption
 from leasewire.host.stopping import asked_to_stop, run_until_stopped
-from leasewire.tables import Table
+from leasewire.tables import TextTable
 from worker.admin.json_fields import utc_time, without_empty
 from worker.errors import ConfigurationError
 from worker.log_setup import configure_logging, hide_secret
@@ -78,7 +78,7 @@ def targets_command(*, inventory: InventoryOption = None) -> Answer:
     ]
     columns = "target, state, delivered, last at=last_at, retried, failed, message, +url"
     empty = f"No targets: `leasewire outcomes deliver --help` shows {FILE}."
-    return Answer({"targets": documents}, [Table(documents, columns, empty)])
+    return Answer({"targets": documents}, [TextTable(documents, columns, empty)])
 
 
 @app.command()
@@ -91,7 +91,7 @@ def failed(target: TargetArgument, *, inventory: InventoryOption = None) -> Answ
     _check_known(context, target)
     dead = [_failed_document(undelivered) for undelivered in _deliveries(context, target).dead()]
     columns = "id, service, event, state, tries, message"
-    return Answer({"failed": dead}, [Table(dead, columns, "Nothing failed.")])
+    return Answer({"failed": dead}, [TextTable(dead, columns, "Nothing failed.")])
 
 
 @app.command()

@@ -21,7 +21,7 @@ from leasewire.context import Context, InventoryOption
 from leasewire.progress import Advance, progress_bar
 from leasewire.sources.publish_check import check_inventory
 from leasewire.sources.publish_one import EVENTS, command_of, flag_of
-from leasewire.tables import Table
+from leasewire.tables import TextTable
 from producers.complete import CompleteEvent
 from producers.errors import BatchViolation, KeyRefused, PublishFailed, Receipt
 from producers.event_input import BrokenText, find_events
@@ -255,7 +255,7 @@ def _table(completed: Sequence[CompleteEvent], states: Sequence[str]) -> list[Pa
         }
         for event, state in zip(completed, states, strict=True)
     ]
-    text: list[Part] = [Table(rows[:_SHOWN], "event, type, service, state", "No events.")]
+    text: list[Part] = [TextTable(rows[:_SHOWN], "event, type, service, state", "No events.")]
     if len(rows) > _SHOWN:
         text.append(f"… and {len(rows) - _SHOWN} more ({len(rows)} in all); --json lists them.")
     return text

@@ -27,7 +27,7 @@ from leasewire.sources.service_file import (
     stdin_name,
 )
 from leasewire.sources.standard_input import as_file
-from leasewire.tables import Table
+from leasewire.tables import TextTable
 from producers.errors import PublishFailed
 from worker.admin.json_fields import utc_time
 from worker.core.service.outcome import Outcome
@@ -167,7 +167,7 @@ def _missing_text(
         ended = {Missing.SUSPEND: "suspended", Missing.CANCEL: "cancelled"}[missing]
         yield Line(f"{services}: {'' if done else 'would be '}{ended}.", bold=True)
     shown = gone if show_all else gone[:_SHOWN]
-    yield Table([{"missing": service} for service in shown], "missing")
+    yield TextTable([{"missing": service} for service in shown], "missing")
     if len(shown) < len(gone):
         yield f"… and {len(gone) - len(shown):,} more; --all names them."
     if missing is not Missing.REPORT:

@@ -8,7 +8,7 @@ import typer
 from leasewire.actor import ActorOption, actor_of
 from leasewire.answer import Answer, App, ApplyOption, Exit, Part, bad_input
 from leasewire.context import Context, InventoryOption
-from leasewire.tables import Table
+from leasewire.tables import TextTable
 from worker.admin.json_fields import utc_time, without_empty
 from worker.admin.sources import SourceChanges, ownership_changes
 from worker.inventory import Inventory, SourceConfig
@@ -50,7 +50,9 @@ def list_(*, inventory: InventoryOption = None) -> Answer:
         "source, order, scopes, services, events, superseded=percent, last event=last_event_at, "
         "mostly superseded since=alarm_since"
     )
-    return Answer({"sources": documents}, [Table(rows, columns, "The inventory has no sources.")])
+    return Answer(
+        {"sources": documents}, [TextTable(rows, columns, "The inventory has no sources.")]
+    )
 
 
 def _document(
@@ -169,7 +171,7 @@ def _waiting(store: Store) -> int:
 
 def _answer(document: dict[str, Any], columns: str, empty: str, did: str, store: Store) -> Answer:
     changes, done = document["changes"], document["done"]
-    text: list[Part] = [Table(changes[:_SHOWN], columns, empty)]
+    text: list[Part] = [TextTable(changes[:_SHOWN], columns, empty)]
     if len(changes) > _SHOWN:
         text.append(f"… and {len(changes) - _SHOWN} more; --json lists them.")
     if done is not None:

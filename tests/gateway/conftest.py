@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from gateway.api.api_keys import ApiKeys, Scope
+from gateway.api.api_keys import ApiKeys, KeyScope
 from leasewire.context import Context
 from leasewire.host.gateway import running_gateway
 from tests import builders
@@ -20,7 +20,7 @@ order = "revisions"
 order = "times"
 scopes = ["publish", "override"]
 """
-PUBLISHER = (Scope.PUBLISH, Scope.READ)
+PUBLISHER = (KeyScope.PUBLISH, KeyScope.READ)
 
 
 class Gateway:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.api.api_keys import Scope
+from gateway.api.api_keys import KeyScope
 from tests.brake.floor import Floor
 from tests.gateway.asking import refusal
 from tests.gateway.test_document import validator
@@ -20,7 +20,7 @@ def floor(gateway):
 
 
 def test_approval_names_the_digest_of_the_list(gateway, floor):
-    client = gateway.client(Scope.OPS)
+    client = gateway.client(KeyScope.OPS)
     answer = client.get("/v1/approvals").json()
     validator(client.get("/openapi.json").json(), "Approvals", closed=True).validate(answer)
     (hold,) = answer["approvals"]
@@ -39,7 +39,7 @@ def test_approval_names_the_digest_of_the_list(gateway, floor):
 
 
 def test_a_rejection_restores_each_service(gateway, floor):
-    client = gateway.client(Scope.OPS)
+    client = gateway.client(KeyScope.OPS)
     (hold,) = client.get("/v1/approvals").json()["approvals"]
     answer = client.post(f"/v1/approvals/{hold['id']}/reject", json={"digest": hold["digest"]})
     assert (answer.status_code, answer.json()["status"]) == (202, "rejected")

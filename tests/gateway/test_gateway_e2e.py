@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from gateway.api.api_keys import ApiKeys, Scope
+from gateway.api.api_keys import ApiKeys, KeyScope
 from producers.journal_transport import JournalTransport
 from producers.publisher import Publisher
 from tests import builders
@@ -52,7 +52,7 @@ def key_of(here):
     made = ApiKeys(here.client, PREFIX).create(
         "e2e",
         [builders.SOURCE, STRANGER],
-        [Scope.PUBLISH, Scope.READ, Scope.OPS],
+        [KeyScope.PUBLISH, KeyScope.READ, KeyScope.OPS],
         rate=100_000,
         created_at=datetime.now(UTC).isoformat(),
     )

@@ -15,7 +15,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from gateway.api.api_keys import Scope
+from gateway.api.api_keys import KeyScope
 from tests import builders
 
 pytestmark = pytest.mark.redis
@@ -28,7 +28,7 @@ CHECKS = [
 ]
 
 
-@pytest.mark.parametrize(("scopes", "examples"), [(tuple(Scope), 5), ((), 1)])
+@pytest.mark.parametrize(("scopes", "examples"), [(tuple(KeyScope), 5), ((), 1)])
 def test_every_answer_is_one_that_the_document_names(gateway, scopes, examples):
     token = gateway.key(*scopes, rate=1e6).token if scopes else "lw_none_x"
     headers = {"Authorization": f"Bearer {token}"}

@@ -10,7 +10,7 @@ import pytest
 from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
 
 from gateway.api import connections
-from gateway.api.api_keys import Scope
+from gateway.api.api_keys import KeyScope
 from tests import builders
 from tests.gateway.asking import refusal
 from tests.worker.desk import Desk
@@ -80,7 +80,7 @@ def test_a_key_reads_outcomes_of_its_own_sources_only(gateway):
     assert seen(asked(both, source=NOC)) == [("e-2", "accepted")]
     answer = gateway.client().get("/v1/outcomes", params={"source": NOC})
     refusal(answer, 403, "source-not-allowed")
-    refusal(gateway.client(Scope.PUBLISH).get("/v1/outcomes"), 403, "scope-missing")
+    refusal(gateway.client(KeyScope.PUBLISH).get("/v1/outcomes"), 403, "scope-missing")
 
 
 def test_a_wait_beyond_its_bounds_is_answered_with_them(gateway):

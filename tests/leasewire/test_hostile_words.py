@@ -16,7 +16,7 @@ import pytest
 import typer
 
 from contracts.webhook_signature import new_secret
-from gateway.api.api_keys import Scope
+from gateway.api.api_keys import KeyScope
 from gateway.api.states import STATUSES, SYNCS
 from gateway.outcomes.deliveries import Deliveries, Undelivered
 from leasewire.cli import app
@@ -405,7 +405,7 @@ def test_no_get_route_shows_it_as_it_is(hostile):
         "sync": SYNCS,
     }
     wrong, heard = [], set()
-    with asking(context, *Scope, sources=[BSS, OTHER]) as client:
+    with asking(context, *KeyScope, sources=[BSS, OTHER]) as client:
         for path, named, query, answer in ask_all(client, values):
             assert answer.status_code < 500, answer.text
             if answer.is_success and HEARD in answer.text:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from leasewire import answer
 from leasewire.answer import Layout, cell
-from leasewire.tables import Table, layout
+from leasewire.tables import TextTable, layout
 
 COMMANDS = Path(answer.__file__).parent
 IDENTIFIERS = st.one_of(
@@ -59,7 +59,7 @@ def test_every_identifier_stands_whole_in_a_line(columns, data, width, header):
     names = [column.strip().rpartition("=")[2].removeprefix("+") for column in columns.split(",")]
     rows = data.draw(st.lists(st.fixed_dictionaries(dict.fromkeys(names, CELLS)), max_size=4))
     for wide in (False, True):
-        table = Table(rows, columns)
+        table = TextTable(rows, columns)
         lines = list(table.lines(cell, width, wide=wide, header=header))
         words = " ".join(lines).split()
         shown = [
@@ -83,23 +83,23 @@ def test_lines_are_no_wider_than_the_terminal_but_for_a_word_that_is(data, width
 
 def test_a_narrow_terminal_gets_one_record_below_the_other_without_empty_fields():
     row = {"id": "a" * 40, "event": "b" * 40, "gone": None, "detail": "it was refused by all"}
-    lines = list(Table([row, row], "id, event, gone, detail").lines(cell, 60))
+    lines = list(TextTable([row, row], "id, event, gone, detail").lines(cell, 60))
     assert lines[0] == f"id      {'a' * 40}"
     assert "" in lines
     assert not any(line.startswith("gone") for line in lines)
 
 
 def test_empty_columns_go_and_a_table_without_rows_is_a_sentence():
-    table = Table([{"a": "1", "b": ""}], "a, b", "Nothing.")
+    table = TextTable([{"a": "1", "b": ""}], "a, b", "Nothing.")
     assert list(table.lines(cell)) == ["A", "1"]
     assert list(table.lines(cell, header=False)) == ["1"]
-    assert list(Table([], "a, b", "Nothing.").lines(cell)) == ["Nothing."]
+    assert list(TextTable([], "a, b", "Nothing.").lines(cell)) == ["Nothing."]
 
 
 @pytest.mark.parametrize("output", list(Layout))
 def test_an_answer_is_printed_as_asked(output, capsys):
     rows = [{"a": "1", "b": "2"}]
-    answer.write(answer.Answer(rows, [Table(rows, "a, +b")]), output)
+    answer.write(answer.Answer(rows, [TextTable(rows, "a, +b")]), output)
     out = capsys.readouterr().out
     assert ("B" in out.splitlines()[0]) == (output is Layout.WIDE)
     assert out.startswith("[") == (output is Layout.JSON)

@@ -14,7 +14,7 @@ import pytest
 from redis.exceptions import BusyLoadingError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from gateway.api.api_keys import ApiKeys, Scope
+from gateway.api.api_keys import ApiKeys, KeyScope
 from leasewire.context import Context
 from leasewire.host.embedded import EmbeddedServer
 from leasewire.host.first_inventory import init_command
@@ -152,7 +152,7 @@ NOC = "urn:isp:bss:noc"
 def poster(context, url):
     """What posts an event to the gateway with a key of that source."""
     keys = ApiKeys(context.store.client, context.settings.key_prefix)
-    made = keys.create("noc", [NOC], [Scope.PUBLISH], created_at="2026-11-24T09:15:00Z")
+    made = keys.create("noc", [NOC], [KeyScope.PUBLISH], created_at="2026-11-24T09:15:00Z")
     headers = {
         "Authorization": f"Bearer {made.token}",
         "Content-Type": "application/cloudevents+json",

@@ -4,18 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.event_input import BrokenText, Found, find_events
+from producers.event_input import BrokenText, EventText, find_events
 
 ONE = '{"id": "a", "data": {"x": [1, "]}"]}}'
 
 
 def test_one_object_may_stand_on_many_lines():
     text = "\n" + json.dumps(json.loads(ONE), indent=2) + "\n"
-    assert find_events(text) == [Found(2, text)]
+    assert find_events(text) == [EventText(2, text)]
 
 
 def test_lines_are_events_each_and_empty_ones_are_none():
-    assert find_events(f"{ONE}\n\n  {ONE} \r\n") == [Found(1, ONE), Found(3, f"  {ONE} ")]
+    assert find_events(f"{ONE}\n\n  {ONE} \r\n") == [EventText(1, ONE), EventText(3, f"  {ONE} ")]
 
 
 def test_a_broken_line_spoils_no_other():

@@ -9,7 +9,7 @@ from simulator.query import compile_query, matches
 from tests.routeros.peers import LEASE
 from worker.core.entry.wanted import DEFAULT_KIND
 from worker.core.rows.menus import ADDRESS_LIST
-from worker.ports import LeaseQuery, Term
+from worker.ports import FieldEquals, LeaseQuery
 from worker.routeros.connection import make_sure
 from worker.routeros.lease_holders import observing_commands, watching_commands
 from worker.routeros.rows import entry_prints, menu_prints
@@ -77,7 +77,10 @@ queries = st.builds(
 )
 terms = st.lists(
     st.one_of(
-        *(st.builds(Term, st.just(n), st.sampled_from(VALUES[n])) for n in ("list", "address"))
+        *(
+            st.builds(FieldEquals, st.just(n), st.sampled_from(VALUES[n]))
+            for n in ("list", "address")
+        )
     ),
     max_size=5,
 )

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from simulator.dhcp import DhcpPort
 from simulator.dhcp_options import encode_value
-from simulator.dhcp_packet import Kind, Packet, PacketError, read_packet, write_reply
+from simulator.dhcp_packet import MessageType, Packet, PacketError, read_packet, write_reply
 from simulator.fleet import seed_guide
 from simulator.menus import MENUS
 from simulator.menus.users import POLICIES
@@ -53,13 +53,13 @@ OPTIONS = st.dictionaries(st.integers(1, 52) | st.integers(54, 254), st.binary()
 
 @given(OPTIONS)
 def test_options_of_any_length_survive_the_wire(options):
-    packet = Packet(Kind.REQUEST, 7, MAC, ciaddr="10.0.0.1", options=options)
+    packet = Packet(MessageType.REQUEST, 7, MAC, ciaddr="10.0.0.1", options=options)
     assert read_packet(as_request(packet)) == packet
 
 
 @given(st.binary(max_size=400), st.integers(0, 300))
 def test_bytes_that_are_no_packet_are_refused_as_such(noise, at):
-    whole = as_request(Packet(Kind.DISCOVER, 7, MAC, options={12: b"name"}))
+    whole = as_request(Packet(MessageType.DISCOVER, 7, MAC, options={12: b"name"}))
     with contextlib.suppress(PacketError):
         read_packet(noise)
         read_packet(whole[:at] + noise)
@@ -77,7 +77,7 @@ def run(router, command, **values):
     return router.execute(command, arguments, PERSON)[1].ret
 
 
-def ask(router, *asked, kind=Kind.DISCOVER, unicast=False, secs=0, **options):
+def ask(router, *asked, kind=MessageType.DISCOVER, unicast=False, secs=0, **options):
     packet = Packet(kind, 1, MAC, secs=secs, options={55: bytes(asked)} if asked else {})
     packet.options |= {int(code[1:]): value for code, value in options.items()}
     return DhcpPort(router, "lo").answer(packet, unicast=unicast)
@@ -113,7 +113,7 @@ def test_an_option_goes_out_when_it_is_asked_for_or_forced(router):
 
 def test_a_reply_carries_the_times_and_the_network(router):
     reply = ask(router)
-    assert (reply.kind, reply.yiaddr) == (Kind.OFFER, "223.203.225.100")
+    assert (reply.kind, reply.yiaddr) == (MessageType.OFFER, "223.203.225.100")
     assert struct.unpack("!III", b"".join(reply.options[code] for code in (51, 58, 59))) == (
         1800,
         900,
@@ -126,25 +126,25 @@ def test_a_reply_carries_the_times_and_the_network(router):
 @pytest.mark.parametrize(
     ("authoritative", "secs", "unicast", "expected"),
     [
-        ("yes", 0, False, Kind.NAK),
+        ("yes", 0, False, MessageType.NAK),
         ("no", 60, False, None),
-        ("no", 0, True, Kind.NAK),
+        ("no", 0, True, MessageType.NAK),
         ("after-2sec-delay", 1, False, None),
-        ("after-2sec-delay", 2, False, Kind.NAK),
+        ("after-2sec-delay", 2, False, MessageType.NAK),
         ("after-10sec-delay", 9, False, None),
-        ("after-10sec-delay", 10, False, Kind.NAK),
+        ("after-10sec-delay", 10, False, MessageType.NAK),
     ],
 )
 def test_when_a_wrong_address_is_refused(router, authoritative, secs, unicast, expected):
     run(router, "/ip/dhcp-server/set", numbers="dhcp-vlan-32", authoritative=authoritative)
     wrong = bytes((10, 9, 8, 7))
-    reply = ask(router, kind=Kind.REQUEST, secs=secs, unicast=unicast, o50=wrong)
+    reply = ask(router, kind=MessageType.REQUEST, secs=secs, unicast=unicast, o50=wrong)
     assert (reply and reply.kind) == expected
 
 
 def test_a_declined_address_is_marked_and_freed_by_a_check(router):
-    ask(router, kind=Kind.REQUEST)
-    ask(router, kind=Kind.DECLINE)
+    ask(router, kind=MessageType.REQUEST)
+    ask(router, kind=MessageType.DECLINE)
     (row,) = router.table("/ip/dhcp-server/lease").rows.values()
     assert row.values["status"] == "declined"
     run(router, "/ip/dhcp-server/lease/check-status", numbers=row.id)
@@ -152,5 +152,5 @@ def test_a_declined_address_is_marked_and_freed_by_a_check(router):
 
 
 def test_another_servers_offer_is_left_alone(router):
-    assert ask(router, kind=Kind.REQUEST, o54=bytes((10, 0, 0, 1))) is None
+    assert ask(router, kind=MessageType.REQUEST, o54=bytes((10, 0, 0, 1))) is None
     assert not router.table("/ip/dhcp-server/lease").rows

@@ -9,7 +9,7 @@ import redis
 
 from contracts import event_key
 from contracts.webhook_signature import new_secret
-from gateway.api.api_keys import ApiKeys, Scope
+from gateway.api.api_keys import ApiKeys, KeyScope
 from gateway.outcomes.deliveries import DEAD_MOST
 from gateway.outcomes.delivery import GIVE_UP_MS
 from leasewire.context import Context
@@ -227,7 +227,7 @@ def test_a_gateway_may_do_what_its_callers_may_ask_and_no_more(
         made = ApiKeys(admin, PREFIX).create(
             "all",
             [builders.SOURCE],
-            [Scope.PUBLISH, Scope.READ, Scope.OPS],
+            [KeyScope.PUBLISH, KeyScope.READ, KeyScope.OPS],
             created_at=datetime.now(UTC).isoformat(),
         )
         admin.execute_command("ACL", "LOG", "RESET")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gateway.api.api_keys import Scope
+from gateway.api.api_keys import KeyScope
 from gateway.api.states import STATUSES, SYNCS
 from leasewire.context import Context
 from tests import builders
@@ -207,7 +207,7 @@ def test_no_get_route_tells_a_source_anything_of_another(start):
     said = [raw for raw in mine if "SVC-B" in raw["subject"]]
     asked, refused, nothing = {}, {}, {}
     context = Context(here.inventory_path, redis_url=here.server.url)
-    with asking(context, Scope.PUBLISH, Scope.READ, sources=[A]) as client:
+    with asking(context, KeyScope.PUBLISH, KeyScope.READ, sources=[A]) as client:
         asked_all = list(ask_all(client, values))
     context.store.client.close()
     for path, given, query, answer in asked_all:

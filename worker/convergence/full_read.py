@@ -19,7 +19,7 @@ from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Waiting, WritePlan
 from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import ADDRESS_LISTS, OPTIONS, Lease, OptionRow, Row, scopes_meet
-from worker.ports import RouterSession, Term
+from worker.ports import FieldEquals, RouterSession
 from worker.store.store import Store
 
 
@@ -129,7 +129,7 @@ def _listed(
     """Rows of the address lists that we use: others may be long."""
     lists = {place.list for service in wanted for place in service.listed | service.entry.listed}
     lists |= {policy.suspend_list} - {""}
-    terms = [Term("list", name) for name in sorted(lists)]
+    terms = [FieldEquals("list", name) for name in sorted(lists)]
     if terms and ADDRESS_LISTS in kind_of(policy).uses:
         yield from session.read_rows(ADDRESS_LISTS, terms, progress)
 

@@ -26,7 +26,7 @@ from worker.core.rows.rows import (
     tag_text,
 )
 from worker.core.service.record import Placement
-from worker.ports import LeaseQuery, RouterSession, Term
+from worker.ports import FieldEquals, LeaseQuery, RouterSession
 from worker.store.batches import WorkItem
 from worker.store.store import Store
 
@@ -165,17 +165,17 @@ class Gatherer:
     def _read(self, items: Collection[BatchItem]) -> dict[RowKey, Row]:
         """The rows that concern the services; a menu besides the leases only where needed."""
         rows: list[Row] = [*self._read_leases(items)]
-        terms_of: Mapping[MenuPath, set[Term]] = {
+        terms_of: Mapping[MenuPath, set[FieldEquals]] = {
             ADDRESS_LISTS: self._list_terms(items),
-            OPTIONS: {Term("name", name) for item in items for name in item.entry.options},
+            OPTIONS: {FieldEquals("name", name) for item in items for name in item.entry.options},
         }
         for menu, terms in terms_of.items():
             if terms:
                 rows += self._session.read_rows(menu, sorted(terms), self._lock.progress)
         return {row.key: row for row in rows}
 
-    def _list_terms(self, items: Iterable[BatchItem]) -> set[Term]:
-        terms: set[Term] = set()
+    def _list_terms(self, items: Iterable[BatchItem]) -> set[FieldEquals]:
+        terms: set[FieldEquals] = set()
         uses_lists = ADDRESS_LISTS in kind_of(self._policy).uses
         has_walled_garden = uses_lists and self._policy.suspend_list
         for item in items:
@@ -186,9 +186,11 @@ class Gatherer:
                 leases = [fields for fields in (item.entry.fields, item.written) if fields]
                 hosts = (lease["address"] for lease in leases if is_host_address(lease["address"]))
                 addresses.update(hosts)
-            terms |= {Term("address", address) for address in addresses}
+            terms |= {FieldEquals("address", address) for address in addresses}
             if addresses or closely:
-                terms.add(Term("comment", tag_text(self._policy.installation, item.service_id)))
+                terms.add(
+                    FieldEquals("comment", tag_text(self._policy.installation, item.service_id))
+                )
         return terms
 
     def _read_leases(self, items: Collection[BatchItem]) -> list[Lease]:

@@ -16,7 +16,7 @@ from worker.core.rows.rows import (
     OptionRow,
     Row,
 )
-from worker.ports import LeaseQuery, Term
+from worker.ports import FieldEquals, LeaseQuery
 from worker.routeros.connection import Command
 
 _ASKED: Final = ("mac-address", "address", "comment")
@@ -34,7 +34,7 @@ def entry_prints(kind: EntryKind, query: LeaseQuery | None, terms_per_print: int
     if query is None:
         return menu_prints(kind.menu, None, terms_per_print)
     terms = [
-        Term(own_name, own_value)
+        FieldEquals(own_name, own_value)
         for together in zip_longest(query.macs, query.addresses, query.comments)
         for name, value in zip(_ASKED, together, strict=True)
         if value is not None
@@ -43,7 +43,9 @@ def entry_prints(kind: EntryKind, query: LeaseQuery | None, terms_per_print: int
     return menu_prints(kind.menu, terms, terms_per_print)
 
 
-def menu_prints(menu: Menu, terms: Sequence[Term] | None, terms_per_print: int) -> list[Command]:
+def menu_prints(
+    menu: Menu, terms: Sequence[FieldEquals] | None, terms_per_print: int
+) -> list[Command]:
     """Return the prints that read all rows which match any term; a row may come more than once.
 
     Args:

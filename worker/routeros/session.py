@@ -16,7 +16,7 @@ from worker.core.rows.pools import Pools
 from worker.core.rows.rows import LEASES, Lease, MenuPath, Row
 from worker.errors import ReadTooLong, RouterUnreachable
 from worker.inventory import RouterConfig
-from worker.ports import LeaseQuery, Term, Written
+from worker.ports import FieldEquals, LeaseQuery, Written
 from worker.routeros.connection import Command, Pace, RouterConnection
 from worker.routeros.failures import refusal
 from worker.routeros.lease_holders import observed, observing_commands, watching_commands
@@ -99,7 +99,7 @@ class Session:
             raise
 
     def read_rows(
-        self, menu: MenuPath, terms: Sequence[Term] | None, progress: Callable[[], None]
+        self, menu: MenuPath, terms: Sequence[FieldEquals] | None, progress: Callable[[], None]
     ) -> list[Row]:
         """See `worker.ports.RouterSession`."""
         commands = menu_prints(MENUS[menu], terms, self._settings.read_terms_per_print)

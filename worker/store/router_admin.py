@@ -54,7 +54,7 @@ class EventChecks(NamedTuple):
     full_read_due: bool = False
 
 
-class Fleet:
+class RouterAdmin:
     """The store's side of `leasewire routers`. Every change is one script, its action in it."""
 
     def __init__(self, client: redis.Redis, scripts: Scripts, keys: Keys) -> None:

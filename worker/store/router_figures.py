@@ -13,7 +13,7 @@ from worker.core.alerting.health_figures import RouterSummary
 from worker.core.policy.circuit import NEW, RouterState
 from worker.store.full_reads import POOLS, REPORTED
 from worker.store.keys import Keys
-from worker.store.router_admin import BULK, Fleet
+from worker.store.router_admin import BULK, RouterAdmin
 from worker.store.router_memory import MISFITS, SETUP
 from worker.store.views import (
     PRIORITIES,
@@ -93,7 +93,7 @@ class RouterFigures(NamedTuple):
 
 
 def read_routers(
-    client: redis.Redis, keys: Keys, fleet: Fleet, names: Sequence[str], now_ms: int
+    client: redis.Redis, keys: Keys, fleet: RouterAdmin, names: Sequence[str], now_ms: int
 ) -> list[RouterFigures]:
     """Read the figures of routers.
 

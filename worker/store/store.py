@@ -25,7 +25,7 @@ from worker.store.maintenance import StoreMaintenance
 from worker.store.manifests import StoredManifests
 from worker.store.notifications import Notifications
 from worker.store.records import Records
-from worker.store.router_admin import Fleet
+from worker.store.router_admin import RouterAdmin
 from worker.store.router_memory import RouterMemory
 from worker.store.routers import Routers
 from worker.store.schedule import ScheduleIndex
@@ -47,7 +47,7 @@ class Store:
     routers: Routers
     schedule: ScheduleIndex
     sources: Sources
-    fleet: Fleet
+    fleet: RouterAdmin
     views: Views
     maintenance: StoreMaintenance
     memory: RouterMemory
@@ -154,7 +154,7 @@ def open_store(plain: redis.Redis, prefix: str, lock_ms: int = 30_000) -> Store:
         routers=Routers(client, scripts, keys, lock_ms),
         schedule=ScheduleIndex(client, scripts, keys),
         sources=Sources(client, keys),
-        fleet=Fleet(client, scripts, keys),
+        fleet=RouterAdmin(client, scripts, keys),
         views=Views(client, keys),
         maintenance=StoreMaintenance(client, scripts, keys, records, feed),
         memory=RouterMemory(client, keys),
