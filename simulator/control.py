@@ -227,8 +227,8 @@ class RouterControl:
         *,
         server: str = "",
         requested: str = "",
-        client_id: str = "",
-        host_name: str = "",
+        reconfigure: str = "",
+        **identity: str,
     ) -> dict[str, Any]:
         """Ask for a lease as a device would.
 
@@ -236,20 +236,24 @@ class RouterControl:
             mac: the device's.
             server: name of the DHCP server that hears it; empty is the only one.
             requested: address that it asks for or renews.
-            client_id: its option 61.
-            host_name: its option 12.
+            reconfigure: `obey` or `ignore`: it asks for a key, so that the router can tell it
+                to ask again; empty: it knows nothing of that.
+            identity: `client_id` (option 61), `host_name` (option 12).
 
         Returns:
             `kind` (`ack`, `nak`, `none`), `address`, `lease_s`, `row_id`.
         """
-        answer: dict[str, Any] = self._do(
-            "device",
-            mac=mac,
-            server=server,
-            requested=requested,
-            client_id=client_id,
-            host_name=host_name,
-        )
+        asked = {"server": server, "requested": requested, "reconfigure": reconfigure}
+        answer: dict[str, Any] = self._do("device", mac=mac, **asked, **identity)
+        return answer
+
+    def device_renews(self, mac: str) -> dict[str, Any]:
+        """Let a device that asked once renew, as at T1; refused, it asks anew at once.
+
+        Raises:
+            ControlError: it never asked.
+        """
+        answer: dict[str, Any] = self._do("device_renews", mac=mac)
         return answer
 
     def device_release(self, mac: str, *, server: str = "") -> None:

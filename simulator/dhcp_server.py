@@ -47,6 +47,7 @@ class Client:
         host_name: option 12.
         secs: how long it has been asking.
         unicast: whether it has an address and renews it.
+        allow_reconfigure: whether it asks for a key (RFC 6704).
     """
 
     mac: str
@@ -56,6 +57,7 @@ class Client:
     host_name: str = ""
     secs: int = 0
     unicast: bool = False
+    allow_reconfigure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +287,13 @@ def _bind(router: Router, server: Row, row: Row, client: Client, address: str) -
         active["active-client-id"] = client.client_id
     if client.host_name:
         active["host-name"] = client.host_name
+    if client.allow_reconfigure and server.values.get("use-reconfigure") == "true":
+        active["reconfigure-key"] = old.get("reconfigure-key") or _new_key(router)
     values = {**old, **active}
+    if "reconfigure-key" not in active:
+        values.pop("reconfigure-key", None)
+    if values.get("reconfigure-status") == "sent":
+        values["reconfigure-status"] = "renewed"
     note_request(router, old, values)
     end_kept(router, mark=mark_of(values))
     menu.rows(router).update(row, values)
@@ -295,6 +303,10 @@ def _bind(router: Router, server: Row, row: Row, client: Client, address: str) -
     _expire_at(router, row, _lease_time(server, row))
     follow(router, old, row)
     _note(router, menu, "set", before, menu.view(router, row))
+
+
+def _new_key(router: Router) -> str:
+    return f"{router.random.getrandbits(128):032x}"
 
 
 def _expire_at(router: Router, row: Row, seconds: int) -> None:

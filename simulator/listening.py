@@ -12,6 +12,7 @@ from pathlib import Path
 
 from simulator.api_server import ApiSession
 from simulator.connection import reset
+from simulator.devices import Devices
 from simulator.dhcp import DhcpPort
 from simulator.dhcp_server import lose_unstored
 from simulator.menus import MENUS
@@ -135,6 +136,7 @@ class RouterServer:
         self.name = name
         self.options = options
         self.router = Router(options, MENUS)
+        self.devices = Devices(self.router)
         self.tasks: set[asyncio.Task[None]] = set()
         self.raw: set[asyncio.BaseTransport] = set()
         self.ports: dict[str, Port] = {}

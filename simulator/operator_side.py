@@ -5,7 +5,7 @@ import contextlib
 import copy
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -190,9 +190,15 @@ class Actions:
         server.new_certificate(**how)
 
     @staticmethod
-    def device(server: RouterServer, /, **client: str) -> dict[str, Any]:
+    def device(server: RouterServer, /, *, reconfigure: str = "", **client: str) -> dict[str, Any]:
         """Play a DHCP client."""
-        return asdict(dhcp_server.request(server.router, _client(server, **client)))
+        asking = replace(_client(server, **client), allow_reconfigure=bool(reconfigure))
+        return asdict(server.devices.ask(asking, obeys=reconfigure == "obey"))
+
+    @staticmethod
+    def device_renews(server: RouterServer, mac: str) -> dict[str, Any]:
+        """Play a DHCP client whose time has come."""
+        return asdict(server.devices.renew(MAC.parse(mac, "mac-address", server.router)))
 
     @staticmethod
     def device_release(server: RouterServer, /, **client: str) -> None:

@@ -119,6 +119,7 @@ class RouterState:
         self.session_count = 0
         self.busy_until = 0.0
         self.services_changed: Callable[[], None] = lambda: None
+        self.send_reconfigure: Callable[[str], None] = lambda _: None  # to the device of a MAC
         self.tables: dict[str, Table] = {}
         self.connections = Connections()
         self.kept_leases: dict[str, Row] = {}  # removed rows whose effects go on

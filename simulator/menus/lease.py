@@ -31,6 +31,9 @@ ACTIVE = (
     "active-server",
     "host-name",
     "src-mac-address",
+    "reconfigure-key",
+    "reconfigure-last-sent",
+    "reconfigure-status",
 )
 
 
@@ -93,6 +96,9 @@ class LeaseMenu(Menu):
         state("host-name"),
         state("class-id", since=(7, 16)),
         state("src-mac-address"),
+        state("reconfigure-key", since=(7, 19)),
+        state("reconfigure-last-sent", since=(7, 19)),
+        state("reconfigure-status", since=(7, 19)),
         state("blocked", "false"),
         state("radius", "false"),
         DISABLED,
@@ -245,9 +251,26 @@ class LeaseMenu(Menu):
         return Result()
 
     def do_send_reconfigure(self, request: Request) -> Result:
-        """Refuse: no client here negotiates a key (MAN-CLI; text assumed)."""
-        self.find(request, request.arguments.get("numbers"))
-        raise RouterError("failure: client does not support reconfigure")
+        """Tell devices to ask: only with a key, and a server that uses it (MAN-S; texts assumed).
+
+        The values of `reconfigure-status` are assumed, too.
+        """
+        router, table = request.router, self.rows(request.router)
+        rows = self.find(request, request.arguments.get("numbers"))
+        for row in rows:
+            server = router.table(SERVER).rows.get(row.values.get("active-server", ""))
+            if server is None or server.values.get("use-reconfigure") != "true":
+                raise RouterError("failure: server does not use reconfigure")
+            if not row.values.get("reconfigure-key"):
+                raise RouterError("failure: client does not support reconfigure")
+        for row in rows:
+            before = self.view(router, row)
+            count = int(row.values.get("reconfigure-last-sent", "0")) + 1
+            sent = {"reconfigure-last-sent": str(count), "reconfigure-status": "sent"}
+            table.update(row, {**row.values, **sent})
+            request.wrote(before, self.view(router, row))
+            router.send_reconfigure(row.values["active-mac-address"])
+        return Result()
 
 
 def menus() -> list[Menu]:

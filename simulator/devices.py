@@ -1,0 +1,67 @@
+"""Devices that the control interface plays: they ask, hold an address, and may be told to ask.
+
+A real client on a network interface is `dhcp`'s business.
+"""
+
+import asyncio
+from dataclasses import dataclass, replace
+
+from simulator import dhcp_server
+from simulator.dhcp_server import Client, DhcpReply
+from simulator.router import Router
+
+_REACTS_S = 0.05
+
+
+@dataclass(slots=True)
+class _Device:
+    client: Client  # as it asked last; `requested` is the address that it holds
+    obeys: bool
+
+
+class Devices:
+    """The played devices of one router by MAC.
+
+    Args:
+        router: that they ask.
+    """
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+        self._devices: dict[str, _Device] = {}
+        router.send_reconfigure = self._told
+
+    def ask(self, client: Client, *, obeys: bool) -> DhcpReply:
+        """Ask for a lease.
+
+        Args:
+            client: who asks.
+            obeys: whether it asks again when it is told to.
+        """
+        answer = dhcp_server.request(self._router, client)
+        held = replace(client, requested=answer.address, unicast=bool(answer.address))
+        self._devices[client.mac] = _Device(held, obeys)
+        return answer
+
+    def renew(self, mac: str) -> DhcpReply:
+        """Renew as at T1; a device that is refused asks anew, as one without an address.
+
+        Raises:
+            ValueError: it never asked.
+        """
+        device = self._devices.get(mac)
+        if device is None:
+            msg = f"device {mac} never asked for an address: call device() first"
+            raise ValueError(msg)
+        answer = self.ask(device.client, obeys=device.obeys)
+        if answer.kind == "nak":
+            fresh = replace(device.client, requested="", unicast=False)
+            answer = self.ask(fresh, obeys=device.obeys)
+        elif answer.kind == "none":
+            self._devices[mac] = device  # it keeps what it has
+        return answer
+
+    def _told(self, mac: str) -> None:
+        device = self._devices.get(mac)
+        if device is not None and device.obeys:
+            asyncio.get_running_loop().call_later(_REACTS_S, self.renew, mac)
