@@ -9,7 +9,7 @@ from leasewire.answer import Answer, Exit, Line, Part, counted
 from leasewire.context import AnyRouterArgument, Context, InventoryOption
 from worker.convergence.full_read import FullRead, read_fully
 from worker.convergence.safety_checks import other_serial
-from worker.core.rows.operations import Add, MakeStatic, Operation, Remove, Set, WritePlan
+from worker.core.rows.operations import Add, MakeStatic, Move, Operation, Remove, Set, WritePlan
 from worker.core.rows.rows import LEASES
 from worker.errors import RouterBlocked, RouterUnreachable
 from worker.routeros.sessions import Sessions
@@ -141,6 +141,8 @@ def _operation(operation: Operation, phase: int) -> dict[str, Any]:
             return document | {"do": "make-static", "row": row, "was": dict(was)}
         case Remove(row_id=row, was=was):
             return document | {"do": "remove", "row": row, "was": dict(was)}
+        case Move(row_id=row, before=before, place=place):
+            return document | {"do": "move", "row": row, "before": before, "place": place}
 
 
 def plan_text(name: str, result: ReadResult) -> Iterator[Part]:
@@ -191,6 +193,8 @@ def _describe(operation: Operation) -> tuple[str, str]:
             return "~", f"make static {row} ({_pairs(was)})"
         case Remove(row_id=row, was=was):
             return "-", f"remove {row} ({_pairs(was)})"
+        case Move(row_id=row, place=place, was=was):
+            return "~", f"move {row} to its place, {place} ({_pairs(was)})"
 
 
 def _pairs(fields: Mapping[str, str]) -> str:

@@ -214,7 +214,7 @@ class BatchRunner:
     ) -> dict[str, BatchItem]:
         """Note what becomes ours before it is written, where no tag alone says it."""
         known = {
-            name: Placement(item.written, item.listed, short=item.short)
+            name: Placement(item.written, item.listed, short=item.short, queue=item.queue)
             for name, item in items.items()
         }
         noted = placements_to_note(made, known)
@@ -230,10 +230,13 @@ class BatchRunner:
             item = left.pop(commit.service_id)
             if done and commit.record is not None:
                 stored = Stored(result.generation, commit.record)
-                written, listed, *_ = noted[commit.service_id]
-                work_item = item.work_item._replace(stored=stored)
+                at = noted[commit.service_id]
                 left[commit.service_id] = replace(
-                    item, work_item=work_item, written=written, listed=listed
+                    item,
+                    work_item=item.work_item._replace(stored=stored),
+                    written=at.written,
+                    listed=at.listed,
+                    queue=at.queue,
                 )
             # else the record changed meanwhile: its work item stays, and is taken again
         return left

@@ -7,6 +7,7 @@ from typing import Any
 from worker.core.entry.entry import Entry
 from worker.core.plan.planner import Wanted
 from worker.core.rows.operations import Note, Waiting
+from worker.core.rows.queues import OwnQueue
 from worker.core.rows.rows import ListPlace
 from worker.core.service.record import ServiceRecord, ShortLease
 from worker.store.batches import WorkItem
@@ -22,6 +23,7 @@ class BatchItem:
         entry: what the router should hold for it.
         written: its lease as last written there and read back.
         listed: what its rows in address lists may say.
+        queue: its own queue as last read back, or `MAY_BE_THERE`.
         refused: why its entry must not be written: its claims were not granted, or the router
             lacks something; None: it may be.
         warning: what a person should know although the rows are as wanted.
@@ -33,6 +35,7 @@ class BatchItem:
     entry: Entry
     written: Mapping[str, str] | None = None
     listed: frozenset[ListPlace] = frozenset()
+    queue: OwnQueue | None = None
     refused: Waiting | None = None
     warning: Note | None = None
     gives_way: bool = False

@@ -28,7 +28,9 @@ CLAIM_RECHECK_MS: Final = 300_000
 CLAIM_HELD: Final = "claim-held"
 """The service that releases a claim wakes those that wait for it; the recheck is a safety net."""
 SWITCHED_OFF: Final = "disabled-by-hand"
-WARNINGS: Final = frozenset({"address-still-used-by", SWITCHED_OFF})
+WARNINGS: Final = frozenset(
+    {"address-still-used-by", SWITCHED_OFF, "queue-disabled", "queue-shadowed", "lease-queue"}
+)
 """Notes of a plan that go into the outcome although the rows are as wanted."""
 _INTO_USE: Final = frozenset({"activated", "resumed"})
 OF_THE_ROUTER: Final = frozenset({"waiting-for-router", "unknown-router"})
@@ -161,8 +163,13 @@ def placements_after(
     if item.entry.is_over:
         placements.pop(item.router, None)
     elif item.router in placements:
-        short = confirmed_short(item.short, now_ms)
-        placements[item.router] = Placement(_kept_fields(item.entry), listed, now_ms, short)
+        placements[item.router] = Placement(
+            _kept_fields(item.entry),
+            listed,
+            now_ms,
+            confirmed_short(item.short, now_ms),
+            item.entry.queue,
+        )
     return placements
 
 

@@ -18,8 +18,17 @@ from worker.core.plan.planner import Wanted, plan, wanted_at
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Waiting, WritePlan
 from worker.core.rows.row_index import RowIndex
-from worker.core.rows.rows import ADDRESS_LISTS, OPTIONS, Lease, OptionRow, Row, scopes_meet
+from worker.core.rows.rows import (
+    ADDRESS_LISTS,
+    OPTIONS,
+    QUEUES,
+    Lease,
+    OptionRow,
+    Row,
+    scopes_meet,
+)
 from worker.ports import FieldEquals, RouterSession
+from worker.store.records import Stored
 from worker.store.store import Store
 
 
@@ -86,6 +95,8 @@ def read_fully(
     options = session.read_rows(OPTIONS, None, progress)
     leases = session.read_leases(None, progress)
     rows: list[Row] = [*options, *leases, *_listed(session, policy, wanted, progress)]
+    if policy.rates == "queue" or any(_may_have_queue(known, router) for known in stored.values()):
+        rows += session.read_rows(QUEUES, None, progress)
     tagged = list(tagged_rows(rows, policy.installation))
     others = store.records.read(sorted({row.service_id for row in tagged} - stored.keys()))
     unknown = frozenset(name for name, found in others.items() if not found.generation)
@@ -118,6 +129,11 @@ def _duplicate(left: Tagged) -> Difference:
 
 def _pending(store: Store, router: str) -> frozenset[str]:
     return store.views.router_queued(router) | store.views.router_waiting(router).keys()
+
+
+def _may_have_queue(known: Stored, router: str) -> bool:
+    placement = known.record.placements.get(router)
+    return placement is not None and placement.queue is not None
 
 
 def _listed(

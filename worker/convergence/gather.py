@@ -13,12 +13,15 @@ from worker.core.entry.wanted import kind_of, wanted_entries
 from worker.core.plan.planner import Wanted, in_the_way, misnamed
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Waiting
+from worker.core.rows.queues import owner_of, queue_name
 from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import (
     ADDRESS_LISTS,
     OPTIONS,
+    QUEUES,
     Lease,
     MenuPath,
+    QueueRow,
     Row,
     RowKey,
     comment_for,
@@ -77,7 +80,8 @@ class Gatherer:
         entries = wanted_entries(record, {self._router: self._policy})
         entry = entries.get(self._router, Entry(work_item.service_id, None))
         placement = record.placements.get(self._router) or Placement(None)
-        return BatchItem(work_item, self._router, entry, placement.written, placement.listed)
+        at = placement
+        return BatchItem(work_item, self._router, entry, at.written, at.listed, at.queue)
 
     def claim(self, items: Sequence[BatchItem]) -> dict[str, BatchItem]:
         """Request all claims that are not held; leaves out services whose record has changed."""
@@ -127,7 +131,8 @@ class Gatherer:
         unknown: frozenset[str] = frozenset()
         known: frozenset[str] = frozenset()
         while True:
-            index = RowIndex(rows.values(), self._policy.installation, duplicates, unknown)
+            held = self._held(wanted, rows)
+            index = RowIndex(rows.values(), self._policy.installation, duplicates, unknown, held)
             others = in_the_way(wanted, index) - unknown - left_out
             if self._faults.tries_one:
                 others = frozenset()
@@ -172,7 +177,50 @@ class Gatherer:
         for menu, terms in terms_of.items():
             if terms:
                 rows += self._session.read_rows(menu, sorted(terms), self._lock.progress)
+        rows += self._read_queues(items)
         return {row.key: row for row in rows}
+
+    def _read_queues(self, items: Iterable[BatchItem]) -> list[Row]:
+        """The queues that concern the services; the whole menu where their order matters."""
+        concerned = [item for item in items if self._may_have_queue(item)]
+        if not concerned:
+            return []
+        if not any(map(_needs_order, concerned)):
+            rows = self._session.read_rows(
+                QUEUES, self._queue_terms(concerned), self._lock.progress
+            )
+            installation = self._policy.installation
+            owners = {owner_of(row, installation) for row in rows if isinstance(row, QueueRow)}
+            if all(item.entry.queue is None or item.service_id in owners for item in concerned):
+                return rows
+        return self._session.read_rows(QUEUES, None, self._lock.progress)
+
+    def _may_have_queue(self, item: BatchItem) -> bool:
+        # No record knows a queue that landed late.
+        closely = self._policy.rates == "queue" and item.work_item.sent is not None
+        return bool(item.entry.queue or item.queue or closely)
+
+    def _queue_terms(self, items: Iterable[BatchItem]) -> list[FieldEquals]:
+        names = [queue_name(self._policy.installation, item.service_id) for item in items]
+        return [FieldEquals(field, name) for name in names for field in ("name", "comment")]
+
+    def _held(
+        self, wanted: Iterable[Wanted], rows: Mapping[RowKey, Row]
+    ) -> Mapping[str, str] | None:
+        """Which devices hold the leases of services whose limit moves from a queue to the lease."""
+        installation = self._policy.installation
+        owners = {owner_of(row, installation) for row in rows.values() if isinstance(row, QueueRow)}
+        leases = [
+            service.entry.fields
+            for service in wanted
+            if service.entry.service_id in owners
+            and service.entry.queue is None
+            and service.entry.fields
+        ]
+        if not leases:
+            return None
+        seen = self._session.observe(LeaseQuery(frozenset(row["mac-address"] for row in leases)))
+        return {row.lease.id: row.active_address for row in seen.rows if row.active_mac}
 
     def _list_terms(self, items: Iterable[BatchItem]) -> set[FieldEquals]:
         terms: set[FieldEquals] = set()
@@ -214,3 +262,13 @@ class Gatherer:
             comments[tag_text(installation, item.service_id)] = None
         query = LeaseQuery(macs.keys(), addresses.keys(), comments.keys())
         return self._session.read_leases(query, self._lock.progress)
+
+
+def _needs_order(item: BatchItem) -> bool:
+    """Whether more of a queue than its rate may be wrong, or it may be added or removed."""
+    wanted, known = item.entry.queue, item.queue
+    if item.entry.fields is None:
+        return False
+    if wanted is None or known is None or item.work_item.sent is not None:
+        return True
+    return wanted._replace(rate="") != known._replace(rate="")

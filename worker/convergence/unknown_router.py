@@ -46,5 +46,7 @@ def postpone_unknown(
 
 def _leaves_nothing(record: ServiceRecord, router: str) -> bool:
     placement = record.placements.get(router)
-    written = placement is not None and (placement.written is not None or placement.listed)
+    written = placement is not None and (
+        placement.written is not None or placement.listed or placement.queue is not None
+    )
     return wanted_router(record) != router and not written

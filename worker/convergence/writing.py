@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from worker.convergence.router_lock import RouterLock
-from worker.core.rows.operations import Add, MakeStatic, Operation, Remove, Set, WritePlan
+from worker.core.rows.operations import Add, MakeStatic, Move, Operation, Remove, Set, WritePlan
 from worker.core.rows.rows import LEASES, OPTIONS
 from worker.ports import Refusal, RouterSession
 
@@ -83,6 +83,8 @@ def _describe(operation: Operation) -> str:
             return f"set {row_id} {', '.join(changes)}"
         case MakeStatic(row_id=row_id):
             return f"make-static {row_id}"
+        case Move(row_id=row_id, place=place):
+            return f"move {row_id} to its place: {place}"
         case Remove(row_id=row_id, was=was):
             return f"remove {row_id} {_pairs(was)}"
 

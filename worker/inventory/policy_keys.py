@@ -9,7 +9,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 from worker.core.entry.wanted import KINDS
 from worker.core.policy.policy import ManagedField, RouterPolicy, SuspendMode
 from worker.core.rows.normal import comma_list, duration, rate_limit, seconds
+from worker.core.rows.queues import BEFORE, FIRST, LAST
 
+_BEFORE_NAME: Final = re.compile(rf"{BEFORE}[^\x00-\x1f\x7f]{{1,255}}")
 _RATE: Final = re.compile(r"\d+[kKmMgG]?(/\d+[kKmMgG]?)?( +\d\S*)*")
 
 
@@ -36,11 +38,18 @@ def _entries(value: str) -> str:
     return value
 
 
+def _queue_place(value: str) -> str:
+    if value not in (FIRST, LAST) and not _BEFORE_NAME.fullmatch(value):
+        raise ValueError("must be first, last, or before NAME, the name of a queue")
+    return value
+
+
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,255}$")]
 """One line: it may be part of a script that a router runs."""
 Rate = Annotated[str, AfterValidator(_rate)]
 Time = Annotated[str, AfterValidator(_time)]
 TimeOrNever = Annotated[str, AfterValidator(_time_or_never)]
+QueuePlace = Annotated[str, AfterValidator(_queue_place)]
 Entries = Annotated[str, AfterValidator(_entries)]
 ListName = Annotated[str, StringConstraints(pattern=r"^[^\s,]{1,64}$")]
 
@@ -68,6 +77,9 @@ class PolicyKeys(TomlTable):
     suspend_list: ListName | None = None
     throttle: Rate | None = None
     manage: list[ManagedField] | None = None
+    rates: Literal["lease", "queue"] = "lease"
+    queue_place: QueuePlace = "first"
+    queue_parent: Text | None = None
     plan_rates: Literal["catalogue", "events"] = "catalogue"
     lease_time: Time | None = None
     shorten_leases: TimeOrNever = "2m"
@@ -90,6 +102,9 @@ class PolicyKeys(TomlTable):
             throttle=self.throttle or "",
             manage=None if self.manage is None else frozenset(self.manage),
             plans={code: plan.rate_limit for code, plan in plans.items()},
+            rates=self.rates,
+            queue_place=self.queue_place,
+            queue_parent=self.queue_parent or "",
             plan_rates=self.plan_rates,
             lease_time=self.lease_time or "",
             shorten_leases=self.shorten_leases,
@@ -113,6 +128,10 @@ def problems_of_policy(merged: Mapping[str, Any]) -> Iterator[str]:
             yield ".manage: names lease-time, but lease_time is not set"
         if "throttle" in merged and "rate-limit" not in manage:
             yield ".manage: leaves out rate-limit, by which throttle suspends"
+    if merged.get("rates") != "queue":
+        for name in ("queue_place", "queue_parent"):
+            if name in merged:
+                yield f'.{name}: needs rates = "queue"'
     lists = merged.get("address_lists")
     if isinstance(lists, list) and merged.get("suspend_list") in lists:
         yield ".address_lists: must not name the suspend_list"

@@ -25,6 +25,9 @@ PERMISSION_ADVICE: Final = (
 _KINDS: Final[tuple[tuple[str, Literal["stale", "waiting", "refused", "not-permitted"]], ...]] = (
     # of an address list; seen on 7.23.7
     ("already have such entry", "stale"),
+    # of a queue: recorded without a category
+    ("already have such name", "stale"),
+    ("-max-limit less than", "refused"),
     # `(4)` stands behind it on the API; seen from 6.x on
     ("no such item", "stale"),
     # seen on 7.24.4: the row was made static, or came back as a dynamic one, since our read

@@ -6,14 +6,16 @@ from typing import Final
 
 from worker.core.entry.entry import EntryKind
 from worker.core.rows.menus import MENUS, Menu
-from worker.core.rows.operations import Add, MakeStatic, Operation, Remove, Set
+from worker.core.rows.operations import Add, MakeStatic, Move, Operation, Remove, Set
 from worker.core.rows.rows import (
     LEASES,
     OPTIONS,
+    QUEUES,
     Lease,
     ListedAddress,
     MenuPath,
     OptionRow,
+    QueueRow,
     Row,
 )
 from worker.ports import FieldEquals, LeaseQuery
@@ -90,9 +92,20 @@ def entry_rows(kind: EntryKind, answers: Iterable[Mapping[str, str]]) -> list[Le
     ]
 
 
-def menu_rows(menu: MenuPath, answers: Iterable[Mapping[str, str]]) -> list[Row]:
-    """Return the rows of a menu beside the entries, each once."""
-    return [_row(menu, answer) for answer in _each_once(answers)]
+def menu_rows(
+    menu: MenuPath, answers: Iterable[Mapping[str, str]], *, whole: bool = False
+) -> list[Row]:
+    """Return the rows of a menu beside the entries, each once.
+
+    Args:
+        menu: of the rows.
+        answers: in the order of the router.
+        whole: they are all rows of the menu, so that the place of each is known.
+    """
+    return [
+        _row(menu, answer, place if whole else -1)
+        for place, answer in enumerate(_each_once(answers))
+    ]
 
 
 def _each_once(answers: Iterable[Mapping[str, str]]) -> list[Mapping[str, str]]:
@@ -100,17 +113,14 @@ def _each_once(answers: Iterable[Mapping[str, str]]) -> list[Mapping[str, str]]:
     return list({answer[".id"]: answer for answer in answers}.values())
 
 
-def _row(menu: MenuPath, answer: Mapping[str, str]) -> Row:
+def _row(menu: MenuPath, answer: Mapping[str, str], place: int) -> Row:
     values, comment = values_of(MENUS[menu], answer), answer.get("comment", "")
     if menu == OPTIONS:
         return OptionRow(answer[".id"], values, comment)
-    return ListedAddress(
-        answer[".id"],
-        values,
-        comment,
-        dynamic=answer.get("dynamic") in _YES,
-        disabled=answer.get("disabled") in _YES,
-    )
+    dynamic, disabled = (answer.get(flag) in _YES for flag in ("dynamic", "disabled"))
+    if menu == QUEUES:
+        return QueueRow(answer[".id"], values, comment, dynamic, disabled, place)
+    return ListedAddress(answer[".id"], values, comment, dynamic, disabled)
 
 
 def values_of(menu: Menu, answer: Mapping[str, str]) -> dict[str, str]:
@@ -140,6 +150,9 @@ def command_for(operation: Operation, kind: EntryKind) -> Command:
             return (f"{menu}/set", f"=.id={row_id}", *_attributes(own))
         case MakeStatic(row_id=row_id):
             return (f"{menu}/make-static", f"=numbers={row_id}")
+        case Move(row_id=row_id, before=before):
+            place = (f"=destination={before}",) if before else ()
+            return (f"{menu}/move", f"=numbers={row_id}", *place)
         case Remove(row_id=row_id):
             return (f"{menu}/remove", f"=.id={row_id}")
 

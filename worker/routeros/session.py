@@ -103,7 +103,8 @@ class Session:
     ) -> list[Row]:
         """See `worker.ports.RouterSession`."""
         commands = menu_prints(MENUS[menu], terms, self._settings.read_terms_per_print)
-        return self._read(f"reading {menu}", commands, partial(menu_rows, menu), progress)
+        understood = partial(menu_rows, menu, whole=terms is None)
+        return self._read(f"reading {menu}", commands, understood, progress)
 
     def _read(
         self,

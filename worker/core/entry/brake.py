@@ -84,7 +84,8 @@ def _works(at: Placement, policy: RouterPolicy | None) -> bool:
     if at.written is None or at.listed or at.written.get("block-access") == "yes":
         return False
     throttle = policy.throttle if policy else ""
-    return not throttle or at.written.get("rate-limit") != throttle
+    rate = at.queue.rate if at.queue is not None else at.written.get("rate-limit")
+    return not throttle or rate != throttle
 
 
 class Cut(NamedTuple):

@@ -14,6 +14,7 @@ from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.menus import Menu
 from worker.core.rows.normal import rate_limit
 from worker.core.rows.operations import Waiting
+from worker.core.rows.queues import OwnQueue
 from worker.core.rows.rows import (
     ANY_SERVER,
     LEASES,
@@ -49,6 +50,7 @@ class Entry:
         label: text to put after our tag when a row is made; never compared.
         listed: the address lists that should have its address.
         options: the option rows that its row names, by name; services share them.
+        queue: its own simple queue, which limits its rate instead of its row; None: none.
         missing: why nothing can be written towards it now.
         notes: for people: kinds and sentences.
         reserved: without fields: the MAC, address and server that stay reserved while the service
@@ -62,6 +64,7 @@ class Entry:
     label: str = ""
     listed: frozenset[ListPlace] = frozenset()
     options: Mapping[str, OptionFields] = field(default_factory=dict)
+    queue: OwnQueue | None = None
     missing: Waiting | None = None
     notes: tuple[tuple[str, str], ...] = ()
     reserved: Mapping[str, str] | None = None

@@ -97,5 +97,9 @@ def _is_written(entry: Entry, placement: Placement) -> bool:
     if entry.missing is not None:
         return False
     if entry.fields is None or placement.written is None:
-        return entry.fields is placement.written
-    return entry.fields == placement.written and entry.listed == placement.listed
+        return entry.fields is placement.written and placement.queue is None
+    return (
+        entry.fields == placement.written
+        and entry.listed == placement.listed
+        and entry.queue == placement.queue
+    )

@@ -4,11 +4,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from worker.core.rows.operations import Add, MakeStatic, Remove, Set, WritePlan
-from worker.core.rows.rows import LEASES, MenuPath
+from worker.core.rows.operations import Add, MakeStatic, Move, Remove, Set, WritePlan
+from worker.core.rows.rows import LEASES, QUEUES, MenuPath
 
 Kind = Literal["changed", "untagged", "missing", "duplicate", "disabled", "copied", "waiting"]
-_NOTED: Final[Mapping[str, Kind]] = {"disabled-by-hand": "disabled", "duplicate-row": "copied"}
+_NOTED: Final[Mapping[str, tuple[Kind, MenuPath]]] = {
+    "disabled-by-hand": ("disabled", LEASES),
+    "queue-disabled": ("disabled", QUEUES),
+    "duplicate-row": ("copied", LEASES),
+}
 _OF_THE_MAC: Final = "client-id"
 """Changes with its MAC and is no difference of its own."""
 
@@ -48,10 +52,11 @@ def differences(plan: WritePlan) -> list[Difference]:
     Args:
         plan: for all services of a router, from one read of it.
     """
-    return sorted(_found(plan), key=lambda d: (d.service_id, d.menu, d.kind, d.field))
+    found = [*_written(plan), *_noted(plan)]
+    return sorted(found, key=lambda d: (d.service_id, d.menu, d.kind, d.field))
 
 
-def _found(plan: WritePlan) -> Iterator[Difference]:
+def _written(plan: WritePlan) -> Iterator[Difference]:
     sets: dict[tuple[MenuPath, str, str], Difference] = {}
     leased: set[str] = set()
     for operation in plan.operations():
@@ -62,6 +67,8 @@ def _found(plan: WritePlan) -> Iterator[Difference]:
             case MakeStatic(row_id=row_id, was=was):
                 leased.add(row_id)
                 yield Difference(service, "missing", menu, "", "a static row", describe(was))
+            case Move(place=place):
+                yield Difference(service, "changed", menu, "place", place, "elsewhere")
             case Remove(was=was):
                 yield Difference(service, "duplicate", menu, "", "", describe(was))
             case Set(row_id=row_id, fields=fields, was=was):
@@ -72,13 +79,16 @@ def _found(plan: WritePlan) -> Iterator[Difference]:
                         service, kind, menu, name, fields[name], was.get(name, "")
                     )
     yield from (difference for difference in sets.values() if difference.wanted != difference.found)
+
+
+def _noted(plan: WritePlan) -> Iterator[Difference]:
     for note in plan.notes:
         if note.kind in _NOTED:
-            kind = _NOTED[note.kind]
+            kind, menu = _NOTED[note.kind]
             disabled = kind == "disabled"
             shown = "yes: " + note.detail if disabled else note.detail
             field, wanted = ("disabled", "no") if disabled else ("", "")
-            yield Difference(note.service_id, kind, LEASES, field, wanted, shown)
+            yield Difference(note.service_id, kind, menu, field, wanted, shown)
     for service, why in plan.waiting.items():
         yield Difference(service, "waiting", LEASES, "", "", f"{why.reason}: {why.detail}")
 

@@ -1,15 +1,24 @@
 """What a record must note before a plan is written.
 
 A lease that is made static gets its tag only afterwards: a crash in between would leave a row that
-nobody knows to be ours. Only the note says that a list row may be there. And when an added row
-lands late, and its service has another row by then, only the note in flight says that it is no copy
-made by hand. The lease time of a row is known to nobody once a shorter one was written over it.
+nobody knows to be ours. Only the note says that a list row or a queue may be there. And when an
+added row lands late, and its service has another row by then, only the note in flight says that it
+is no copy made by hand. The lease time of a row is known to nobody once a shorter one was written
+over it.
 """
 
 from collections.abc import Mapping
 
 from worker.core.rows.operations import Add, MakeStatic, Set, WritePlan
-from worker.core.rows.rows import ADDRESS_LISTS, LEASES, Identity, ListPlace, identity_of
+from worker.core.rows.queues import MAY_BE_THERE
+from worker.core.rows.rows import (
+    ADDRESS_LISTS,
+    LEASES,
+    QUEUES,
+    Identity,
+    ListPlace,
+    identity_of,
+)
 from worker.core.service.record import Placement, ShortLease
 
 
@@ -37,6 +46,8 @@ def placements_to_note(plan: WritePlan, known: Mapping[str, Placement]) -> dict[
                 short = _shortens(placement.short, fields, was)
                 if short is not None:
                     noted[service_id] = placement._replace(short=short)
+            case Add(menu=menu) if menu == QUEUES and placement.queue is None:
+                noted[service_id] = placement._replace(queue=MAY_BE_THERE)
             case _:
                 pass
     return noted

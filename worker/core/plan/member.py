@@ -103,6 +103,7 @@ class Member:
         free: the step that writes `freed`.
         takes: the first step that needs the blocked fields.
         final: the step after which its row is as wanted.
+        kept: fields of its row that stay as they are until something else was read back.
         in_place: whether its row has the MAC, address and server of its entry already.
     """
 
@@ -116,6 +117,7 @@ class Member:
     free: Step | None = None
     takes: Step | None = None
     final: Step | None = None
+    kept: Mapping[str, str] = field(default_factory=dict)
     in_place: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -140,7 +142,8 @@ class Member:
     @property
     def target(self) -> Mapping[str, str] | None:
         """The fields that its row should have; None: it waits, or its row is removed."""
-        return self.entry.fields if self.waiting is None else None
+        fields = self.entry.fields if self.waiting is None else None
+        return {**fields, **self.kept} if fields is not None and self.kept else fields
 
     @property
     def stands(self) -> bool:

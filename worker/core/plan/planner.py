@@ -13,6 +13,7 @@ from worker.core.entry.wanted import wanted_entries
 from worker.core.plan.leases import Claimed, LeaseEnds
 from worker.core.plan.list_rows import ListRows, SharedOptions
 from worker.core.plan.member import Member, OwnRow, find_own_row
+from worker.core.plan.own_queues import OwnQueues
 from worker.core.plan.phases import PlanDraft, Step, fields_to_free, into_phases
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Waiting, WritePlan
@@ -76,7 +77,7 @@ def plan(wanted: Sequence[Wanted], index: RowIndex, policy: RouterPolicy) -> Wri
         Phases of operations in the order to apply; none, with a reason, when nothing has to be
         written. The operations of a phase may be applied in any order: at every moment each MAC
         (of a server) and each address stands in at most one static row, and no service that stays
-        is without its row.
+        is without its row, nor without a limit where it had one and has one.
     """
     return _Planning(wanted, index, policy).result()
 
@@ -135,6 +136,7 @@ class _Planning:
         self._leases = LeaseEnds(index, policy, self._draft)
         self._list_rows = ListRows(index, policy.suspend_list, self._draft)
         self._options = SharedOptions(index.options, self._draft)
+        self._queues = OwnQueues(index, self._draft)
 
     def result(self) -> WritePlan:
         self._find_rows_and_claims()
@@ -155,15 +157,19 @@ class _Planning:
             self._list_rows.remove(member)
         for member in self._members:
             self._list_rows.add(member)
+        for member in self._members:
+            self._queues.settle(member)
         phases = into_phases(self._draft.steps)
         return WritePlan(
             phases=phases,
             reason="writes" if phases else self._why_empty(),
-            waiting={m.id: m.waiting for m in self._members if m.waiting is not None},
+            waiting=self._queues.waiting
+            | {m.id: m.waiting for m in self._members if m.waiting is not None},
             notes=tuple(sorted(self._draft.notes, key=astuple)),
             duplicates=self._index.duplicates.union(
                 [row.key for member in self._members for row in member.own.duplicates],
                 self._list_rows.duplicates,
+                self._queues.duplicates,
             ),
             listed={member.id: self._list_rows.own(member.id) for member in self._members},
         )
@@ -174,6 +180,7 @@ class _Planning:
             for row in member.own.late:
                 self._ended[row.id] = self._draft.step(member.remove(row))
             self._list_rows.find(member, wanted.listed)
+            self._queues.find(member)
             if wanted.granted:
                 self._take_claims(member)
         for member, wanted in zip(self._members, self._wanted, strict=True):
@@ -186,7 +193,7 @@ class _Planning:
             member.waiting = member.waiting or self._why_waiting(member)
 
     def _why_empty(self) -> str:
-        if any(member.waiting for member in self._members):
+        if self._queues.waiting or any(member.waiting for member in self._members):
             return "waiting"
         if any(member.target is not None for member in self._members):
             return "already-current"
@@ -281,7 +288,7 @@ class _Planning:
         row, target = member.row, member.target
         held: Mapping[str, str] = {}
         first = member.before
-        options = self._options.add_for(member) if target is not None else []
+        needed = [] if target is None else self._options.add_for(member) + self._queues.add(member)
         if row is not None and member.freed:
             change = member.change(row, member.freed)
             member.free = self._draft.step(change)
@@ -292,16 +299,16 @@ class _Planning:
             if not member.is_current:
                 change = member.change(row, target, held)
                 if change.fields:
-                    member.takes = member.final = self._draft.step(change, *first, *options)
+                    member.takes = member.final = self._draft.step(change, *first, *needed)
         elif target is not None:
             lease = self._fitting_lease(target)
             if lease is None:
-                added = self._draft.step(member.add(target), *first, *options)
+                added = self._draft.step(member.add(target), *first, *needed)
                 member.takes = member.final = added
             else:
                 member.takes = self._draft.step(member.make_static(lease), *first)
                 change = member.change(lease, target)
-                member.final = self._draft.step(change, member.takes, *options)
+                member.final = self._draft.step(change, member.takes, *needed)
 
     def _fitting_lease(self, target: Mapping[str, str]) -> Lease | None:
         for lease in self._index.dynamic_of(target["mac-address"], target["server"]):

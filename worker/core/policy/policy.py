@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, NamedTuple, Self
 
+from worker.core.rows.queues import FIRST
+
 SuspendMode = Literal["block", "walled_garden", "throttle"]
 ManagedField = Literal["rate-limit", "lease-time", "address-lists", "dhcp-option"]
 MANAGEABLE: Final[tuple[ManagedField, ...]] = (
@@ -37,6 +39,9 @@ class RouterPolicy:
         manage: the fields that we manage; None: those for which this policy has values, and
             `dhcp-option`, whose values come with events.
         plans: rate limits by plan code; empty: there is no catalogue, and codes are ignored.
+        rates: what limits a service: the `rate-limit` of its lease, or a `queue` of its own.
+        queue_place: of our queues among those of others: `first`, `last` or `before NAME`.
+        queue_parent: name of the queue above ours; empty: none.
         plan_rates: `events`: a rate in an event wins over the catalogue.
         lease_time: of every lease; empty: that of the DHCP server.
         shorten_leases: lease time of a row from one lease time before a scheduled event changes it
@@ -60,6 +65,9 @@ class RouterPolicy:
     throttle: str = ""
     manage: frozenset[ManagedField] | None = None
     plans: Mapping[str, str] = field(default_factory=dict)
+    rates: Literal["lease", "queue"] = "lease"
+    queue_place: str = FIRST
+    queue_parent: str = ""
     plan_rates: Literal["catalogue", "events"] = "catalogue"
     lease_time: str = ""
     shorten_leases: str = "2m"

@@ -14,6 +14,7 @@ from worker.core.rows.rows import (
     NO_ADDRESS,
     NO_MAC,
     OPTIONS,
+    QUEUES,
     MenuPath,
 )
 
@@ -66,6 +67,7 @@ class Menu(NamedTuple):
 
 _LEASE_MANUAL: Final = "MikroTik manual, CLI reference, ip/dhcp-server/lease"
 _OPTION_MANUAL: Final = "MikroTik manual, CLI reference, ip/dhcp-server/option"
+_QUEUE_MANUAL: Final = "MikroTik manual, CLI reference, queue/simple"
 _LIST_MANUAL: Final = "MikroTik manual, CLI reference, ip/firewall/address-list"
 
 LEASE: Final = Menu.of(
@@ -106,10 +108,28 @@ ADDRESS_LIST: Final = Menu.of(
     Field("dynamic", normal.boolean, "no", _LIST_MANUAL),
 )
 
+QUEUE: Final = Menu.of(
+    QUEUES,
+    Field("name", normal.text, "", _QUEUE_MANUAL),
+    Field("target", normal.prefixes, "", _QUEUE_MANUAL),
+    Field("parent", normal.text, "none", _QUEUE_MANUAL),
+    Field("packet-marks", normal.comma_list, "", _QUEUE_MANUAL),
+    Field("max-limit", normal.rates, "0/0", _QUEUE_MANUAL),
+    Field("limit-at", normal.rates, "0/0", _QUEUE_MANUAL),
+    Field("burst-limit", normal.rates, "0/0", _QUEUE_MANUAL),
+    Field("burst-threshold", normal.rates, "0/0", _QUEUE_MANUAL),
+    Field("burst-time", normal.durations, "0s/0s", _QUEUE_MANUAL),
+    Field("priority", normal.text, "8/8", _QUEUE_MANUAL),
+    Field("comment", normal.text, "", _QUEUE_MANUAL),
+    Field("disabled", normal.boolean, "no", _QUEUE_MANUAL),
+    Field("dynamic", normal.boolean, "no", _QUEUE_MANUAL),
+)
+
 MENUS: Final[Mapping[MenuPath, Menu]] = {
     LEASES: LEASE,
     OPTIONS: OPTION,
     ADDRESS_LISTS: ADDRESS_LIST,
+    QUEUES: QUEUE,
 }
 
 

@@ -13,6 +13,7 @@ _DURATION: Final = re.compile(
 _BOOLEANS: Final = {"true": "yes", "false": "no"}
 _RATE: Final = re.compile(r"(\d+)([kKmMgG]?)")
 _RATE_UNITS: Final = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
+_ADDRESS: Final = re.compile(r"\d+(?:\.\d+){3}")
 _PAIRS: Final = 4
 """Rate, burst rate, burst threshold and burst time are pairs; what follows them is not."""
 
@@ -35,6 +36,14 @@ def boolean(value: str) -> str:
 def host(value: str) -> str:
     """Return an address without the `/32` that some versions append."""
     return value.removesuffix("/32")
+
+
+def prefixes(value: str) -> str:
+    """Return targets of a queue in alphabetical order, a single IPv4 address with `/32`."""
+    targets = {target.strip() for target in value.split(",")} - {""}
+    return ",".join(
+        sorted(t if "/" in t or not _ADDRESS.fullmatch(t) else f"{t}/32" for t in targets)
+    )
 
 
 def hexadecimal(value: str) -> str:
@@ -82,6 +91,17 @@ def rate_limit(value: str) -> str:
     """
     words = value.split()
     return " ".join(_pair(word, doubled=place < _PAIRS) for place, word in enumerate(words))
+
+
+def rates(value: str) -> str:
+    """Return the rates of a queue, `upload/download`, as `rate_limit` has them."""
+    return _pair(value, doubled=True)
+
+
+def durations(value: str) -> str:
+    """Return the times of a queue, `upload/download`; one alone is both."""
+    times = value.split("/")
+    return "/".join(map(duration, times * 2 if len(times) == 1 else times))
 
 
 def _pair(word: str, *, doubled: bool) -> str:

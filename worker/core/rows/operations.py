@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from worker.core.rows.rows import LEASES, ListPlace, MenuPath, RowKey
+from worker.core.rows.rows import LEASES, QUEUES, ListPlace, MenuPath, RowKey
 from worker.core.storage_format import printable
 
 _IDENTITY: Final = frozenset({"mac-address", "address", "server"})
@@ -63,7 +63,26 @@ class Remove:
     menu: MenuPath = LEASES
 
 
-Operation = Add | Set | MakeStatic | Remove
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Put a row of ours elsewhere in the order of its menu; `was` are its fields.
+
+    Attributes:
+        before: id of the row that it is to stand before; empty: it becomes the last.
+        place: the same as the policy says it, such as `first`.
+    """
+
+    number: int
+    service_id: str
+    row_id: str
+    before: str
+    place: str
+    was: Mapping[str, str]
+    needs: frozenset[int] = frozenset()
+    menu: MenuPath = QUEUES
+
+
+Operation = Add | Set | MakeStatic | Remove | Move
 """`number` is unique in a plan; `needs` are the operations that must succeed before this one."""
 
 
@@ -97,7 +116,8 @@ class Note:
     Attributes:
         service_id: that it is about.
         kind: `tag-lost`, `duplicate-row`, `late-row`, `disabled-by-hand`, `address-still-used-by`,
-            `listed-by-others`, `suspend-mode`, `options-not-managed` or `rate-not-managed`.
+            `listed-by-others`, `suspend-mode`, `options-not-managed`, `rate-not-managed`,
+            `rate-on-lease`, `queue-disabled`, `queue-place`, `queue-shadowed` or `lease-queue`.
         detail: one sentence that names the row.
     """
 

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
+from worker.core.rows.queues import QueueOrder, owner_of
 from worker.core.rows.rows import (
     NO_MAC,
     Identity,
@@ -14,6 +15,7 @@ from worker.core.rows.rows import (
     ListedAddress,
     ListPlace,
     OptionRow,
+    QueueRow,
     Row,
     RowKey,
     identity_of,
@@ -33,6 +35,8 @@ class RowIndex:
         installation: ours.
         duplicates: rows that belong to no service, whatever their tags say.
         unknown: services that do not exist: a tag that names one counts as no tag.
+        held: static leases that a device holds now, by row id, each with the device's address;
+            None: not read.
 
     Attributes:
         rows: all of them.
@@ -41,6 +45,9 @@ class RowIndex:
         listed: rows of address lists, by place.
         listed_tagged: those with a tag of our installation, by service.
         options: DHCP options, by name.
+        queues: simple queues, in the order of the menu as far as it is known.
+        queue_order: the same, seen from single addresses.
+        queues_of: those with a tag of our installation, by service.
     """
 
     def __init__(
@@ -49,16 +56,20 @@ class RowIndex:
         installation: str,
         duplicates: frozenset[RowKey] = frozenset(),
         unknown: AbstractSet[str] = frozenset(),
+        held: Mapping[str, str] | None = None,
     ) -> None:
         self.rows: list[Row] = sorted(rows, key=lambda row: (len(row.id), row.id))
         self.installation = installation
         self.duplicates = duplicates
         self.unknown = unknown
+        self.held = held
         self.tagged: _Leases = defaultdict(list)
         self.untagged: dict[Identity, list[Lease]] = defaultdict(list)
         self.listed: dict[ListPlace, ListedAddress] = {}
         self.listed_tagged: dict[str, list[ListedAddress]] = defaultdict(list)
         self.options: dict[str, OptionRow] = {}
+        self.queues: list[QueueRow] = []
+        self.queues_of: dict[str, list[QueueRow]] = defaultdict(list)
         self._static_macs: _Leases = defaultdict(list)
         self._static_addresses: _Leases = defaultdict(list)
         self._dynamic_macs: _Leases = defaultdict(list)
@@ -70,6 +81,10 @@ class RowIndex:
                 self._add_listed(row)
             elif isinstance(row, OptionRow):
                 self.options.setdefault(row.option, row)
+            elif isinstance(row, QueueRow):
+                self._add_queue(row)
+        self.queues.sort(key=lambda queue: queue.place)
+        self.queue_order = QueueOrder(self.queues, installation)
 
     def _add_lease(self, row: Lease) -> None:
         if row.dynamic:
@@ -94,6 +109,12 @@ class RowIndex:
         service_id = None if row.dynamic else self.service_of(row)
         if service_id is not None and row.key not in self.duplicates:
             self.listed_tagged[service_id].append(row)
+
+    def _add_queue(self, row: QueueRow) -> None:
+        self.queues.append(row)
+        service_id = owner_of(row, self.installation)
+        if service_id is not None and row.key not in self.duplicates:
+            self.queues_of[service_id].append(row)
 
     def service_of(self, row: Row) -> str | None:
         """The service that a tag of our installation on the row names."""

@@ -8,10 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final, Literal, NamedTuple
 
-MenuPath = Literal["/ip/dhcp-server/lease", "/ip/dhcp-server/option", "/ip/firewall/address-list"]
+MenuPath = Literal[
+    "/ip/dhcp-server/lease",
+    "/ip/dhcp-server/option",
+    "/ip/firewall/address-list",
+    "/queue/simple",
+]
 LEASES: Final = "/ip/dhcp-server/lease"
 OPTIONS: Final = "/ip/dhcp-server/option"
 ADDRESS_LISTS: Final = "/ip/firewall/address-list"
+QUEUES: Final = "/queue/simple"
 ANY_SERVER: Final = "all"
 """RouterOS's name for all DHCP servers of a router."""
 NO_MAC: Final = "00:00:00:00:00:00"
@@ -158,6 +164,36 @@ class ListedAddress(Row):
         kind = "dynamic row" if self.dynamic else "row"
         comment = f" (comment {self.comment!r})" if self.comment else ""
         return f"{kind} {self.fields['address']} in address list {self.fields['list']}{comment}"
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRow(Row):
+    """One row of `/queue/simple`.
+
+    Attributes:
+        place: its place in the order of the menu, which decides which queue takes a packet; -1: not
+            known, as only some rows were read.
+    """
+
+    menu: ClassVar[MenuPath] = QUEUES
+
+    place: int = -1
+
+    @property
+    def queue(self) -> str:
+        """Its name on the router."""
+        return self.fields["name"]
+
+    @property
+    def target(self) -> str:
+        """Prefixes and interfaces, comma separated."""
+        return self.fields["target"]
+
+    @property
+    def name(self) -> str:
+        """The row as text for a person."""
+        kind = "dynamic queue" if self.dynamic else "queue"
+        return f"{kind} {self.queue} (target {self.target}, limit {self.fields['max-limit']})"
 
 
 _PREFIX: Final = "leasewire:"

@@ -6,6 +6,7 @@ from typing import Final, Literal, NamedTuple
 
 from pydantic import JsonValue
 
+from worker.core.rows.queues import OwnQueue
 from worker.core.rows.rows import ListPlace
 from worker.core.service.event_ref import EventRef
 from worker.core.service.schedule import NOTHING_SCHEDULED, Schedule
@@ -93,12 +94,14 @@ class Placement(NamedTuple):
         listed: its own rows in address lists that may exist, noted before they are written.
         seen_ms: when a pass last found all as wanted, by Redis's clock; 0: not yet.
         short: the shortened lease time; None: it is not shortened.
+        queue: its own queue that was last written and confirmed, or `MAY_BE_THERE`; None: none.
     """
 
     written: Mapping[str, str] | None
     listed: frozenset[ListPlace] = frozenset()
     seen_ms: int = 0
     short: ShortLease | None = None
+    queue: OwnQueue | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from pydantic import JsonValue
 
+from worker.core.rows.queues import MAY_BE_THERE, OwnQueue
 from worker.core.rows.rows import ListPlace
 from worker.core.service.event_ref import EventRef
 from worker.core.service.record import (
@@ -87,9 +88,10 @@ def record_to_json(record: ServiceRecord) -> str:
 
     `{"format", "owner", "set": [[version, event, {letter of a register: value, "-": letters of
     those with their default}, stated if another version], …], "at": {router: lease}}`, and where
-    not empty `seen` (a time for each router), `highest`, `epoch`, `pending`,
-    `schedule`, `heard` and `short` ({router: shortened lease}). A lease is null, `codes` or
-    `[letters, {its other fields}, its places in lists]`.
+    not empty `seen` (a time for each router), `queues` ({router: [rate, place, parent, address] of
+    its own queue}), `highest`, `epoch`, `pending`, `schedule`, `heard` and `short` ({router:
+    shortened lease}). A lease is null, `codes` or `[letters, {its other fields}, its places in
+    lists]`.
     """
     groups: dict[tuple[Version, str, Version], dict[str, Any]] = {}
     last: tuple[object, object, object] = (None, None, None)
@@ -124,9 +126,15 @@ def record_to_json(record: ServiceRecord) -> str:
         text["highest"] = record.highest
     if record.schedule != NOTHING_SCHEDULED:
         text["schedule"] = record.schedule.to_values()
+    queues = {
+        router: _short_queue(at.queue, at.written)
+        for router, at in record.placements.items()
+        if at.queue is not None
+    }
     seen = [at.seen_ms for at in record.placements.values()]
     more = {
         "seen": any(seen) and seen,
+        "queues": queues,
         "epoch": record.epoch,
         "pending": record.pending,
         "heard": record.last_event_ms,
@@ -160,6 +168,7 @@ def record_from_json(text: str, service_id: str) -> ServiceRecord:
                 name = _REGISTERS.get(code, code)
                 full = _full_address(value) if name == "address" else value
                 registers[name] = Register(full, version, event, stated)
+    queues = raw.get("queues", {})
     return ServiceRecord(
         service_id=service_id,
         owner=raw["owner"],
@@ -167,7 +176,9 @@ def record_from_json(text: str, service_id: str) -> ServiceRecord:
         registers=registers,
         highest=Version(*raw["highest"]) if "highest" in raw else highest,
         placements={
-            router: _placement(at, registers)._replace(seen_ms=seen_ms, short=short.get(router))
+            router: _placement(at, registers, queues.get(router))._replace(
+                seen_ms=seen_ms, short=short.get(router)
+            )
             for (router, at), seen_ms in zip(
                 raw["at"].items(), raw.get("seen") or [0] * len(raw["at"]), strict=True
             )
@@ -210,7 +221,28 @@ def _short_placement(at: Placement, registers: Mapping[str, Register]) -> str | 
     return [short, others] if others else short
 
 
-def _placement(short: str | list[Any] | None, registers: Mapping[str, Register]) -> Placement:
+def _short_queue(queue: OwnQueue, written: Mapping[str, str] | None) -> list[str]:
+    """Rate, place, parent, and the address where it is not that of the lease."""
+    if queue == MAY_BE_THERE:
+        return []
+    address, *others = queue
+    return [*others, *([] if address == (written or {}).get("address") else [address])]
+
+
+def _queue(short: list[str] | None, written: Mapping[str, str] | None) -> OwnQueue | None:
+    """Reverse `_short_queue`."""
+    if not short:
+        return None if short is None else MAY_BE_THERE
+    rate, place, parent, *other = short
+    address = other[0] if other else (written or {}).get("address", "")
+    return OwnQueue(address, rate, place, parent)
+
+
+def _placement(
+    short: str | list[Any] | None,
+    registers: Mapping[str, Register],
+    queue: list[str] | None = None,
+) -> Placement:
     codes: str | None
     codes, others, listed = None, {}, _NOWHERE
     if isinstance(short, list):
@@ -219,7 +251,7 @@ def _placement(short: str | list[Any] | None, registers: Mapping[str, Register])
     else:
         codes = short
     if codes is None:
-        return Placement(None, listed)
+        return Placement(None, listed, queue=_queue(queue, None))
     written: dict[str, str] = {}
     for code in codes:
         if code in _USUAL_BY_CODE:
@@ -229,7 +261,7 @@ def _placement(short: str | list[Any] | None, registers: Mapping[str, Register])
             value = _set_to(register, registers) or ""
         written[name] = value
     written.update(others)
-    return Placement(written, listed)
+    return Placement(written, listed, queue=_queue(queue, written))
 
 
 def _set_to(register: str, registers: Mapping[str, Register]) -> str | None:

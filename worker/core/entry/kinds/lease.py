@@ -16,13 +16,19 @@ from worker.core.entry.entry import (
 from worker.core.policy.policy import RouterPolicy, SuspendMode
 from worker.core.rows.menus import LEASE
 from worker.core.rows.operations import Waiting
-from worker.core.rows.rows import ADDRESS_LISTS, OPTIONS, ListPlace, is_host_address
+from worker.core.rows.queues import OwnQueue
+from worker.core.rows.rows import ADDRESS_LISTS, OPTIONS, QUEUES, ListPlace, is_host_address
 from worker.core.service.record import ServiceRecord
 
 _NEEDS: Final[Mapping[SuspendMode, str]] = {
     "walled_garden": "names no suspend_list",
     "throttle": "has no throttle rate, or leaves rate-limit to others",
 }
+
+_RATE_ON_LEASE: Final = (
+    "rate-on-lease",
+    "an address of a pool is not known before the device has it: its rate stays on its lease",
+)
 
 
 class LeaseEntry(EntryKind):
@@ -31,7 +37,7 @@ class LeaseEntry(EntryKind):
     name = "lease"
     menu = LEASE
     optional = False
-    uses = frozenset({OPTIONS, ADDRESS_LISTS})
+    uses = frozenset({OPTIONS, ADDRESS_LISTS, QUEUES})
     shows_devices = True
     # seen on 7.23.7
     stale = ("already have static lease",)
@@ -50,12 +56,18 @@ class LeaseEntry(EntryKind):
         if is_pool and is_host_address(address):
             detail = f"RouterOS takes the pool name {address} for an address: rename the pool"
             missing = Waiting("not-expressible", detail)
+        notes = [] if how.note is None else [how.note]
+        queue = None
         if policy.manages("rate-limit"):
-            rate = rate_of(record, policy)
-            if how.mode == "throttle":
-                fields["rate-limit"] = policy.throttle
-            elif isinstance(rate, Waiting):
+            rate = policy.throttle if how.mode == "throttle" else rate_of(record, policy)
+            if isinstance(rate, Waiting):
                 missing = rate
+            elif rate and policy.rates == "queue" and is_pool:
+                notes.append(_RATE_ON_LEASE)
+                fields["rate-limit"] = rate
+            elif rate and policy.rates == "queue":
+                queue = OwnQueue(address, rate, policy.queue_place, policy.queue_parent)
+                fields["rate-limit"] = ""
             else:
                 fields["rate-limit"] = rate
         lease_time, spares = _lease_time(record, policy)
@@ -63,7 +75,6 @@ class LeaseEntry(EntryKind):
             fields["lease-time"] = lease_time
         if policy.manages("address-lists"):
             fields["address-lists"] = policy.address_lists
-        notes = [] if how.note is None else [how.note]
         options = option_rows(record, policy)
         if policy.manages("dhcp-option"):
             fields["dhcp-option"] = ",".join(sorted(options))
@@ -77,6 +88,7 @@ class LeaseEntry(EntryKind):
             label_of(record, policy),
             listed=frozenset({ListPlace(policy.suspend_list, address)} if walled else ()),
             options=options,
+            queue=queue,
             missing=missing,
             notes=tuple(notes),
             is_pool=is_pool,

@@ -1,0 +1,141 @@
+"""The services' own simple queues, and the moves between them and the rates of leases.
+
+A rate that is in force goes only once its successor was read back: a lease keeps its rate until the
+queue is read as wanted, and the queue stays until the router is read to limit the lease. So both
+moves take two rounds.
+"""
+
+from collections.abc import Mapping
+
+from worker.core.plan.member import Member
+from worker.core.plan.phases import PlanDraft, Step
+from worker.core.rows.operations import Add, Move, Remove, Set, Waiting
+from worker.core.rows.queues import OwnQueue, fields_that_differ, queue_fields, queue_name
+from worker.core.rows.row_index import RowIndex
+from worker.core.rows.rows import QUEUES, QueueRow, RowKey, comment_for
+
+_RATE = "rate-limit"
+
+
+class OwnQueues:
+    """The queues of one read.
+
+    Args:
+        index: of the read. A queue may be added only if the whole menu was read.
+        draft: takes the steps.
+
+    Attributes:
+        duplicates: rows with a service's tag beside its own: copies made by hand, not ours.
+        waiting: services whose queue must stay until the router limits their leases.
+    """
+
+    def __init__(self, index: RowIndex, draft: PlanDraft) -> None:
+        self._index = index
+        self._order = index.queue_order
+        self._draft = draft
+        self._own: dict[str, QueueRow] = {}
+        self.duplicates: set[RowKey] = set()
+        self.waiting: dict[str, Waiting] = {}
+
+    def find(self, member: Member) -> None:
+        """Find the queue of a service; while it is not as wanted, its lease keeps its rate."""
+        name = queue_name(self._index.installation, member.id)
+        rows = self._index.queues_of.get(member.id, ())
+        own = next((row for row in rows if row.queue == name), next(iter(rows), None))
+        for row in rows:
+            if row is not own:
+                self.duplicates.add(row.key)
+                detail = f"{row.name} has its tag too; it is left alone"
+                self._draft.note(member.id, "duplicate-row", detail)
+        if own is not None:
+            self._own[member.id] = own
+            if own.disabled:
+                detail = f"{own.name} was switched off by hand: the service has no limit of its own"
+                self._draft.note(member.id, "queue-disabled", detail)
+        held = member.row.fields.get(_RATE, "") if member.row is not None else ""
+        wanted = member.entry.queue
+        if wanted is not None and held and not self._stands(member, wanted):
+            member.kept = {_RATE: held}
+
+    def add(self, member: Member) -> list[Step]:
+        """Add the queue that a service lacks, before its lease: a device never has no limit."""
+        queue = member.entry.queue
+        if queue is None or member.id in self._own:
+            return []
+        fields = queue_fields(queue, queue_name(self._index.installation, member.id))
+        fields["comment"] = comment_for(self._index.installation, member.id)
+        behind = self._order.next_to(queue)
+        if behind is not None:
+            fields["place-before"] = behind.id
+        return [self._draft.step(Add(0, member.id, fields, menu=QUEUES))]
+
+    def settle(self, member: Member) -> None:
+        """Change, move or remove the queue of a service, once its lease is as wanted."""
+        own, queue = self._own.get(member.id), member.entry.queue
+        if own is None:
+            return
+        if member.leaves:
+            self._remove(member, own)
+        elif member.target is not None and queue is None:
+            self._leave(member, own, member.target)
+        elif member.target is not None and queue is not None:
+            self._change(member, own, queue)
+
+    def _stands(self, member: Member, queue: OwnQueue) -> bool:
+        own = self._own.get(member.id)
+        return own is not None and not own.disabled and not self._differing(member, own, queue)
+
+    def _differing(self, member: Member, own: QueueRow, queue: OwnQueue) -> dict[str, str]:
+        installation = self._index.installation
+        wanted = queue_fields(queue, queue_name(installation, member.id))
+        return fields_that_differ(own, wanted, installation, member.id)
+
+    def _change(self, member: Member, own: QueueRow, queue: OwnQueue) -> None:
+        needs = [] if member.final is None else [member.final]
+        fields = self._differing(member, own, queue)
+        if fields:
+            read = {**own.fields, "comment": own.comment}
+            was = {name: read[name] for name in fields}
+            self._draft.step(Set(0, member.id, own.id, fields, was, menu=QUEUES), *needs)
+        if own.place >= 0 and self._order.lacks_anchor(queue):
+            detail = f"there is no queue to stand {queue.place}: its own stands first instead"
+            self._draft.note(member.id, "queue-place", detail)
+        if self._order.is_misplaced(own, queue):
+            behind = self._order.next_to(queue)
+            before = "" if behind is None else behind.id
+            was = {**own.fields, "comment": own.comment}
+            self._draft.step(Move(0, member.id, own.id, before, queue.place, was), *needs)
+        else:
+            self._note_shadows(member, own, queue)
+
+    def _note_shadows(self, member: Member, own: QueueRow, queue: OwnQueue) -> None:
+        for row in self._order.shadows(queue, own.place):
+            if row.dynamic:
+                detail = f"{row.name} stands before its own queue, so that its limit is in force"
+                self._draft.note(member.id, "lease-queue", detail)
+            else:
+                detail = f"{row.name} of others stands before its own queue and takes its packets"
+                self._draft.note(member.id, "queue-shadowed", detail)
+
+    def _leave(self, member: Member, own: QueueRow, target: Mapping[str, str]) -> None:
+        """Remove the queue of a service whose limit is its lease's, if the router has that."""
+        rate, row = target.get(_RATE, ""), member.row
+        if not rate:
+            self._remove(member, own)
+        elif row is None or not member.is_current:
+            return  # its lease is written first, and read back
+        elif self._index.held is not None and row.id not in self._index.held:
+            self._remove(member, own)  # no device has packets to limit
+        else:
+            address = (self._index.held or {}).get(row.id) or row.address
+            queues = (queue for queue in self._index.queues if queue.dynamic)
+            if any(f"{address}/32" in queue.target.split(",") for queue in queues):
+                self._remove(member, own)
+            else:
+                detail = f"{own.name} stays until the router has made the queue of its lease"
+                self.waiting[member.id] = Waiting("lease-has-no-queue", detail)
+
+    def _remove(self, member: Member, own: QueueRow) -> None:
+        needs = [] if member.final is None else [member.final]
+        was = {**own.fields, "comment": own.comment}
+        self._draft.step(Remove(0, member.id, own.id, was, menu=QUEUES), *needs)

@@ -1,0 +1,213 @@
+"""A service's own simple queue, and which queues take the packets of an address before it."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import IPv4Address, IPv4Network
+from typing import Final, Literal, NamedTuple
+
+from worker.core.rows.normal import durations, rates
+from worker.core.rows.rows import QueueRow, parse_tag, tag_text
+
+FIRST: Final = "first"
+LAST: Final = "last"
+BEFORE: Final = "before "
+_NO_PARENT: Final = "none"
+_WORDS: Final = 6
+
+
+class OwnQueue(NamedTuple):
+    """The queue of a service.
+
+    Attributes:
+        address: the IPv4 address that it limits.
+        rate: its rate limit, in the normal form of a lease's.
+        place: among the other queues: `first`, `last` or `before NAME`.
+        parent: name of the queue above it; empty: none.
+    """
+
+    address: str = ""
+    rate: str = ""
+    place: str = FIRST
+    parent: str = ""
+
+
+MAY_BE_THERE: Final = OwnQueue()
+"""Noted before a queue is added: no more is known of it until it was read back."""
+
+
+def queue_fields(queue: OwnQueue, name: str) -> dict[str, str]:
+    """Return the fields of the queue's row, in normal form.
+
+    The words of a lease's rate limit are rate, burst rate, burst threshold, burst time, priority
+    and least rate, `rx/tx` each, and rx is what the device sends: the upload of a queue.
+    """
+    words = queue.rate.split()
+    rate, burst, threshold, time, priority, least = words + [""] * (_WORDS - len(words))
+    zero = "0/0"
+    return {
+        "name": name,
+        "target": f"{queue.address}/32",
+        "parent": queue.parent or _NO_PARENT,
+        "max-limit": rates(rate),
+        "limit-at": rates(least) if least else zero,
+        "burst-limit": rates(burst) if burst else zero,
+        "burst-threshold": rates(threshold or rate) if burst else zero,
+        "burst-time": durations(time or "1s") if burst else "0s/0s",
+        "priority": f"{priority or 8}/{priority or 8}",
+    }
+
+
+def owner_of(row: QueueRow, installation: str) -> str | None:
+    """Return the service that a queue belongs to: by its name, which we gave it, or its tag."""
+    for text in (row.queue, row.comment):
+        tag = None if row.dynamic else parse_tag(text)
+        if tag is not None and tag.installation == installation:
+            return tag.service_id
+    return None
+
+
+def queue_name(installation: str, service_id: str) -> str:
+    """Return the name of a service's queue: as its tag, no other queue of the router has it."""
+    return tag_text(installation, service_id)
+
+
+class QueueOrder:
+    """The queues of a router in their order; the first that fits takes the packet.
+
+    Args:
+        rows: of a read of the whole menu, in any order; rows without a place are left out.
+        installation: ours.
+    """
+
+    def __init__(self, rows: Iterable[QueueRow], installation: str) -> None:
+        self._rows = sorted((row for row in rows if row.place >= 0), key=lambda row: row.place)
+        self._named = {row.queue: row for row in self._rows}
+        foreign = [row for row in self._rows if owner_of(row, installation) is None]
+        self._static = [row for row in foreign if not row.dynamic]
+        self._at: dict[str, list[QueueRow]] = defaultdict(list)
+        self._wide: list[tuple[QueueRow, Target]] = []
+        for row in foreign:
+            target = Target.of(row.target)
+            for address in target.addresses:
+                self._at[address].append(row)
+            if target.networks or target.interfaces:
+                self._wide.append((row, target))
+
+    def named(self, name: str) -> QueueRow | None:
+        """Return the queue with this name."""
+        return self._named.get(name)
+
+    def next_to(self, queue: OwnQueue) -> QueueRow | None:
+        """Return the queue of others that this one is to stand before; None: behind all."""
+        if queue.place == LAST:
+            return None
+        named = self._anchor(queue)
+        after = self._start(queue)
+        return named or next((row for row in self._static if row.place > after), None)
+
+    def is_misplaced(self, row: QueueRow, queue: OwnQueue) -> bool:
+        """Return whether a queue of ours stands where the policy does not want it.
+
+        Among queues that cannot take the same packets, order does not matter.
+        """
+        if row.place < 0:
+            return False
+        named = self._anchor(queue)
+        if named is not None:
+            return named.place < row.place
+        after = self._start(queue)
+        meeting = (
+            other.place
+            for other, _ in self._meeting(queue)
+            if not other.dynamic and other.place > after
+        )
+        if queue.place == LAST:
+            return any(place > row.place for place in meeting)
+        return any(place < row.place for place in meeting)
+
+    def lacks_anchor(self, queue: OwnQueue) -> bool:
+        """Return whether the policy names a queue to stand before, and there is none."""
+        return queue.place.startswith(BEFORE) and self._anchor(queue) is None
+
+    def shadows(self, queue: OwnQueue, place: int) -> list[QueueRow]:
+        """Return the queues of others that take the packets of the address before a place.
+
+        A queue for marked packets alone is none, nor one of an interface: it is not known which
+        address is behind it.
+        """
+        return [
+            row
+            for row, meets in sorted(self._meeting(queue), key=lambda found: found[0].place)
+            if meets == "yes"
+            and row.place < place
+            and not row.disabled
+            and not row.fields["packet-marks"]
+        ]
+
+    def _anchor(self, queue: OwnQueue) -> QueueRow | None:
+        if not queue.place.startswith(BEFORE):
+            return None
+        return self._named.get(queue.place.removeprefix(BEFORE))
+
+    def _start(self, queue: OwnQueue) -> int:
+        """The place behind which the queue stands: that of its parent."""
+        parent = self._named.get(queue.parent)
+        return -1 if parent is None else parent.place
+
+    def _meeting(self, queue: OwnQueue) -> Iterator[tuple[QueueRow, Literal["yes", "maybe"]]]:
+        above = self._above(queue)
+        exact = self._at.get(queue.address, ())
+        yield from ((row, "yes") for row in exact if row.queue not in above)
+        address = IPv4Address(queue.address)
+        for row, target in self._wide:
+            if row in exact or row.queue in above:
+                continue
+            if any(address in network for network in target.networks):
+                yield row, "yes"
+            elif target.interfaces:
+                yield row, "maybe"
+
+    def _above(self, queue: OwnQueue) -> set[str]:
+        """The names of the queues above: they let it have its packets."""
+        names: set[str] = set()
+        name = queue.parent
+        while name in self._named and name not in names:
+            names.add(name)
+            name = self._named[name].fields["parent"]
+        return names
+
+
+class Target(NamedTuple):
+    """What a queue limits: single IPv4 addresses, IPv4 networks, and whether interfaces."""
+
+    addresses: frozenset[str]
+    networks: tuple[IPv4Network, ...]
+    interfaces: bool
+
+    @classmethod
+    def of(cls, text: str) -> "Target":
+        """Read the field; nothing in it is everything."""
+        addresses, networks, interfaces = set(), [], False
+        for part in text.split(",") if text else ["0.0.0.0/0"]:
+            try:
+                network = IPv4Network(part, strict=False)
+            except ValueError:
+                interfaces = interfaces or ":" not in part  # else it is an IPv6 prefix
+                continue
+            if network.prefixlen == network.max_prefixlen:
+                addresses.add(str(network.network_address))
+            else:
+                networks.append(network)
+        return cls(frozenset(addresses), tuple(networks), interfaces)
+
+
+def fields_that_differ(
+    row: QueueRow, wanted: Mapping[str, str], installation: str, service_id: str
+) -> dict[str, str]:
+    """Return what must be set so that a queue is as wanted and has the service's tag."""
+    fields = {name: value for name, value in wanted.items() if row.fields[name] != value}
+    tag = parse_tag(row.comment)
+    if tag is None or tag[:2] != (installation, service_id):
+        rest = f" {row.comment}" if row.comment and tag is None else ""
+        fields["comment"] = f"{tag_text(installation, service_id)}{rest}"
+    return fields
