@@ -47,7 +47,7 @@ def queue_fields(queue: OwnQueue, name: str) -> dict[str, str]:
     return {
         "name": name,
         "target": f"{queue.address}/32",
-        "parent": queue.parent or _NO_PARENT,
+        "parent": _parent_of(queue),
         "max-limit": rates(rate),
         "limit-at": rates(least) if least else zero,
         "burst-limit": rates(burst) if burst else zero,
@@ -101,9 +101,9 @@ class QueueOrder:
         """Return the queue of others that this one is to stand before; None: behind all."""
         if queue.place == LAST:
             return None
-        named = self._anchor(queue)
-        after = self._start(queue)
-        return named or next((row for row in self._static if row.place > after), None)
+        parent = _parent_of(queue)
+        siblings = (row for row in self._static if row.fields["parent"] == parent)
+        return self._anchor(queue) or next(siblings, None)
 
     def is_misplaced(self, row: QueueRow, queue: OwnQueue) -> bool:
         """Return whether a queue of ours stands where the policy does not want it.
@@ -115,11 +115,11 @@ class QueueOrder:
         named = self._anchor(queue)
         if named is not None:
             return named.place < row.place
-        after = self._start(queue)
+        parent = _parent_of(queue)
         meeting = (
             other.place
             for other, _ in self._meeting(queue)
-            if not other.dynamic and other.place > after
+            if not other.dynamic and other.fields["parent"] == parent
         )
         if queue.place == LAST:
             return any(place > row.place for place in meeting)
@@ -130,51 +130,47 @@ class QueueOrder:
         return queue.place.startswith(BEFORE) and self._anchor(queue) is None
 
     def shadows(self, queue: OwnQueue, place: int) -> list[QueueRow]:
-        """Return the queues of others that take the packets of the address before a place.
+        """Return the queues of others that take the packets of the address before its own queue.
 
-        A queue for marked packets alone is none, nor one of an interface: it is not known which
-        address is behind it.
+        Siblings stand in order, and so do the queues above. Queues for marked packets alone are
+        left out, and those of an interface, as it is not known which addresses are behind it.
         """
-        return [
+        levels = {_parent_of(queue): place}
+        above = self._named.get(queue.parent)
+        while above is not None and above.fields["parent"] not in levels:
+            levels[above.fields["parent"]] = above.place
+            above = self._named.get(above.fields["parent"])
+        found = [
             row
-            for row, meets in sorted(self._meeting(queue), key=lambda found: found[0].place)
+            for row, meets in self._meeting(queue)
             if meets == "yes"
-            and row.place < place
+            and row.place < levels.get(row.fields["parent"], -1)
             and not row.disabled
             and not row.fields["packet-marks"]
         ]
+        return sorted(found, key=lambda row: row.place)
 
     def _anchor(self, queue: OwnQueue) -> QueueRow | None:
         if not queue.place.startswith(BEFORE):
             return None
         return self._named.get(queue.place.removeprefix(BEFORE))
 
-    def _start(self, queue: OwnQueue) -> int:
-        """The place behind which the queue stands: that of its parent."""
-        parent = self._named.get(queue.parent)
-        return -1 if parent is None else parent.place
-
     def _meeting(self, queue: OwnQueue) -> Iterator[tuple[QueueRow, Literal["yes", "maybe"]]]:
-        above = self._above(queue)
+        """The queues of others that can take the packets of the address."""
         exact = self._at.get(queue.address, ())
-        yield from ((row, "yes") for row in exact if row.queue not in above)
+        yield from ((row, "yes") for row in exact)
         address = IPv4Address(queue.address)
         for row, target in self._wide:
-            if row in exact or row.queue in above:
+            if row in exact:
                 continue
             if any(address in network for network in target.networks):
                 yield row, "yes"
             elif target.interfaces:
                 yield row, "maybe"
 
-    def _above(self, queue: OwnQueue) -> set[str]:
-        """The names of the queues above: they let it have its packets."""
-        names: set[str] = set()
-        name = queue.parent
-        while name in self._named and name not in names:
-            names.add(name)
-            name = self._named[name].fields["parent"]
-        return names
+
+def _parent_of(queue: OwnQueue) -> str:
+    return queue.parent or _NO_PARENT
 
 
 class Target(NamedTuple):
