@@ -1,5 +1,6 @@
 """Retired words do not come back: one thing has one word (docs/glossary.md)."""
 
+from collections import defaultdict
 from fnmatch import fnmatch
 
 import pytest
@@ -114,6 +115,19 @@ def test_no_retired_word_in_names_log_events_keys_and_help(package):
         if is_retired(name, word)
     ]
     assert not found, "\n".join(["", *found])
+
+
+def test_each_idea_has_a_class_name_of_its_own():
+    """The simulator stands apart: its routers have sessions, menus and rows too."""
+    files = defaultdict(set)
+    for package in set(PACKAGES) - {"simulator"}:
+        for path in (ROOT / package).rglob("*.py"):
+            for name in names_of(path):
+                if name.kind == "class" and not name.text.startswith("_"):
+                    files[name.text].add(name.file)
+    shared = {name: sorted(found) for name, found in files.items() if len(found) > 1}
+    # The second is what Celery's broker library calls it.
+    assert shared == {"Transport": ["producers/transport.py", "worker/runtime/transport.py"]}
 
 
 def test_a_word_is_found_in_every_way_of_writing_it(tmp_path):

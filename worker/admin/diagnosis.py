@@ -74,7 +74,7 @@ class Diagnosis:
         rows = {} if found else self._rows_anywhere(text, kind)
         found = found or self._tagged(rows)
         if found:
-            return [self.service(each) for each in found]
+            return [self.service(service_id) for service_id in found]
         dead_letters = self.store.views.dead_letters(DEAD_LETTERS_SEARCHED)
         seen = {name: each for name, each in rows.items() if isinstance(each, Observation)}
         silent = {name: each for name, each in rows.items() if isinstance(each, str)}

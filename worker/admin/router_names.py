@@ -167,7 +167,9 @@ class RouterNames:
     def _dead_letters(self, router: str) -> list[str]:
         dead_letters = self.store.views.dead_letters(_MOST_DEAD_LETTERS)
         return [
-            each.id for each in dead_letters if each.kind == "service" and each.router == router
+            dead_letter.id
+            for dead_letter in dead_letters
+            if dead_letter.kind == "service" and dead_letter.router == router
         ]
 
     def _end_placements(

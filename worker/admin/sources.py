@@ -30,7 +30,7 @@ def ownership_changes(
         found = store.views.services()
     else:
         found = iter(store.records.read(sorted(only)).values())
-    return (each for each in found if each.record.owner == source)
+    return (stored for stored in found if stored.record.owner == source)
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ class Conflicts:
         entries = cast("Iterator[tuple[str, str]]", self._client.hscan_iter(key, count=_PAGE))
         noted = {Conflict.from_json(text): int(at) for text, at in islice(entries, LOOKED_AT)}
         # Records that cannot be read here are checked by workers of the version that wrote them.
-        stored = self._records.readable(sorted({each.service_id for each in noted}))
+        stored = self._records.readable(sorted({conflict.service_id for conflict in noted}))
         left: list[Conflict] = []
         settled: list[Conflict] = []
         for each, at_ms in sorted(noted.items()):
@@ -70,5 +70,5 @@ class Conflicts:
             over = gone or (found and each.is_settled(found.record))
             (settled if over else left).append(each)
         if settled:
-            self._client.hdel(key, *(each.to_json() for each in settled))
+            self._client.hdel(key, *(conflict.to_json() for conflict in settled))
         return left

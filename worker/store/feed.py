@@ -81,7 +81,7 @@ class Feed(StorePart):
         for feed in feeds:
             pipe.xrange(feed, min=f"({after}", count=most + 1)
         last, gone, *streams = pipe.execute()
-        if cursor and any(position(cursor) < position(each or START) for each in gone):
+        if cursor and any(position(cursor) < position(left_at or START) for left_at in gone):
             raise CursorTooOldError
         found = sorted(
             (

@@ -102,7 +102,7 @@ class Finder:
 def _event_naming(text: str, body: str) -> dict[str, Any] | None:
     """The event in a text, if one of its values is this one; a MAC counts in any spelling."""
     lower = body.lower()  # every event of a long journal is checked: a mismatch must be cheap
-    if text not in body and not any(each in lower for each in _mac_spellings(text)):
+    if text not in body and not any(spelling in lower for spelling in _mac_spellings(text)):
         return None
     try:
         event = json.loads(body)
@@ -116,9 +116,9 @@ def _names(text: str, value: object) -> bool:
         case str():
             return text in (value, _as_mac(value))
         case dict():
-            return any(_names(text, each) for each in value.values())
+            return any(_names(text, part) for part in value.values())
         case list():
-            return any(_names(text, each) for each in value)
+            return any(_names(text, part) for part in value)
         case _:
             return False
 

@@ -50,7 +50,9 @@ class HealthReader:
         queued = cast("list[str]", self._client.zrange(self._keys.routers_due, 0, -1))
         every = sorted({*known, *queued})
         found = read_routers(self._client, self._keys, self._store.fleet, every, now_ms)
-        return [each if each.name in known else each._replace(state=UNKNOWN) for each in found]
+        return [
+            router if router.name in known else router._replace(state=UNKNOWN) for router in found
+        ]
 
     def read_with(self, routers: Sequence[RouterFigures], now_ms: int) -> HealthFigures:
         """Read the rest.
@@ -73,7 +75,9 @@ class HealthReader:
             journal={lane: self._journal(lane) for lane in names.LANES},
             routers=[router.health_figures for router in routers],
             dead_letters=dead,
-            dead_sources=Counter(each.source for each in dead_letters if each.kind == "event"),
+            dead_sources=Counter(
+                dead_letter.source for dead_letter in dead_letters if dead_letter.kind == "event"
+            ),
             waiting=waiting,
             counters=self._store.views.counters(),
             canaries=self._store.canaries.waiting_ms(),

@@ -54,7 +54,11 @@ def purge(store: Store, service_id: str, actor: str) -> dict[str, int]:
     client, now_ms = store.client, store.records.now_ms()
     client.zadd(keys.purged, {hashed(service_id): now_ms})
     client.zremrangebyscore(keys.purged, "-inf", now_ms - TOMBSTONE_MS)
-    dead_letters = [each for each in store.dead_letters.all() if each.service_id == service_id]
+    dead_letters = [
+        dead_letter
+        for dead_letter in store.dead_letters.all()
+        if dead_letter.service_id == service_id
+    ]
     events = {key for dead_letter in dead_letters for key in dead_letter.event_keys}
     gone = {"dead letters": len(dead_letters), "journal": 0, "feeds": 0}
     for dead_letter in dead_letters:

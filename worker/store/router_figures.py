@@ -85,7 +85,7 @@ class RouterFigures(NamedTuple):
     @property
     def health_figures(self) -> RouterSummary:
         """The part by which it is judged."""
-        dues = [each.oldest_ms for each in (self.live, self.bulk) if each.oldest_ms]
+        dues = [lane.oldest_ms for lane in (self.live, self.bulk) if lane.oldest_ms]
         state, since_ms, oldest_ms = self.state.state, self.state.since_ms, min(dues, default=0)
         return RouterSummary(
             self.name, state, since_ms, self.busy, self.backlog, oldest_ms, self.misfits

@@ -169,8 +169,8 @@ class RouterMemory:
     def set_unnamed_options(self, router: str, options: Collection[str]) -> None:
         """Remember the unused options of this check, and forget the others."""
         gone = self.unnamed_options(router) - set(options)
-        self._drop(router, [_UNNAMED + each for each in gone])
-        self._set(router, dict.fromkeys((_UNNAMED + each for each in options), "1"))
+        self._drop(router, [_UNNAMED + option for option in gone])
+        self._set(router, dict.fromkeys((_UNNAMED + option for option in options), "1"))
 
     def _all(self, router: str) -> dict[str, str]:
         return cast("dict[str, str]", self._client.hgetall(self._keys.router(router).memory))

@@ -111,7 +111,7 @@ class Views:
         else:
             members = self._keys.router(router).services
             onward, found = self._client.sscan(members, cursor, count=most)
-            page = [self._keys.record(each) for each in cast("list[str]", found)]
+            page = [self._keys.record(service_id) for service_id in cast("list[str]", found)]
         return self._records(list(dict.fromkeys(page)), readable=True), int(onward)
 
     def looks_at(
@@ -239,7 +239,7 @@ class Views:
         """When the running workers read the inventories that they have (ms), the oldest first."""
         keys = [self._keys.inventory_of(worker) for worker in self.workers()]
         found = cast("list[str | None]", self._client.mget(keys)) if keys else []
-        return sorted(int(each) for each in found if each)
+        return sorted(int(read_ms) for read_ms in found if read_ms)
 
     def workers(self) -> list[str]:
         """The workers that gave a sign of life in the last 15 s."""

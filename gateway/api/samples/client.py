@@ -55,7 +55,7 @@ def verify(secret: str, webhook_id: str, timestamp: str, signature: str, body: b
     key = base64.b64decode(secret.removeprefix("whsec_"))
     content = f"{webhook_id}.{timestamp}.".encode() + body
     wanted = "v1," + base64.b64encode(hmac.new(key, content, hashlib.sha256).digest()).decode()
-    return any(hmac.compare_digest(wanted, each) for each in signature.split(" "))
+    return any(hmac.compare_digest(wanted, given) for given in signature.split(" "))
 
 
 if __name__ == "__main__":
