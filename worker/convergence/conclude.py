@@ -13,7 +13,7 @@ from worker.convergence.concurrency import TimeLimits
 from worker.core.effect.kinds import kinds_of
 from worker.core.effect.rungs import RouterEffect
 from worker.core.entry.entry import Entry, wanted_router
-from worker.core.entry.short_lease import asks_within_s, confirmed_short, is_everywhere
+from worker.core.entry.short_lease import confirmed_short, is_everywhere, renews_within_s
 from worker.core.rows.operations import Waiting
 from worker.core.rows.rows import ListPlace, MenuPath
 from worker.core.service.history import line_to_json
@@ -142,8 +142,8 @@ def _effective_by(
     if not kinds:
         return ""
     fields = item.entry.fields or before or {}
-    asks_s = asks_within_s(item.short, now_ms)
-    fields = {**fields, "lease-time": f"{asks_s}s"} if asks_s else fields
+    renews_s = renews_within_s(item.short, now_ms)
+    fields = {**fields, "lease-time": f"{renews_s}s"} if renews_s else fields
     listed, shortened = bool(item.entry.listed or item.listed), is_everywhere(item.short, now_ms)
     return effect.of(kinds[0], fields, listed=listed, shortened=shortened).to_text()
 

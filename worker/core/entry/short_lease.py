@@ -113,7 +113,7 @@ def confirmed_short(short: ShortLease | None, now_ms: int) -> ShortLease | None:
     return short if short.since_ms else short._replace(since_ms=now_ms)
 
 
-def asks_within_s(short: ShortLease | None, now_ms: int) -> int:
+def renews_within_s(short: ShortLease | None, now_ms: int) -> int:
     """Return within which time a bound device asks again; 0: its lease time is not shortened.
 
     A device that got its lease before has the long one until it asks.
@@ -126,7 +126,7 @@ def asks_within_s(short: ShortLease | None, now_ms: int) -> int:
 
 def is_everywhere(short: ShortLease | None, now_ms: int) -> bool:
     """Return whether every bound device has the short lease time by now."""
-    return short is not None and 0 < asks_within_s(short, now_ms) <= (
+    return short is not None and 0 < renews_within_s(short, now_ms) <= (
         seconds(short.lease_time) or 0
     )
 
