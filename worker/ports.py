@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
 from worker.compute_gate import Turn
+from worker.core.effect.facts import EffectFacts
 from worker.core.entry.dhcp_setup import DhcpSetup
 from worker.core.rows.observed import Observation
 from worker.core.rows.operations import Operation
@@ -128,6 +129,17 @@ class RouterSession(Protocol):
         """The address pools, their usage and the servers that use them; None: unknown.
 
         Args:
+            progress: see `read_leases`.
+        """
+
+    def read_effect(
+        self, suspend_list: str, servers: Collection[str], progress: Callable[[], None]
+    ) -> EffectFacts:
+        """What decides there when a change acts; menus that we may not read are in `unread`.
+
+        Args:
+            suspend_list: address list of suspended services; empty: there is none.
+            servers: DHCP servers of our services; with `all`, every server is one.
             progress: see `read_leases`.
         """
 

@@ -141,7 +141,7 @@ def test_services_that_are_given_up_try_anew_with_their_next_event(small, monkey
     assert small.outcome(change).startswith("applied")
     assert small.rows("R1")[0]["mac-address"] == mac(8)
     left = small.client.hkeys(small.store.keys.router("R1").memory)
-    assert {*left} <= {"setup", "misfits"}
+    assert {*left} <= {"setup", "misfits", "effect-facts"}
 
 
 def test_who_is_in_the_way_of_others_is_found_itself(small, monkeypatch):

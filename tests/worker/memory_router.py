@@ -1,6 +1,7 @@
 """A router in memory, which can be stubborn: a session over the tables of `simulate.py`."""
 
 from tests.core.simulate import OperationRefusedError, Tables
+from worker.core.effect.facts import EffectFacts
 from worker.core.entry.dhcp_setup import DhcpSetup
 from worker.core.rows.operations import Add, Set
 from worker.core.rows.rows import LEASES, Lease
@@ -43,6 +44,9 @@ class MemoryRouter:
 
     def read_setup(self, *, fresh):
         return DhcpSetup()
+
+    def read_effect(self, suspend_list, servers, progress):
+        return EffectFacts()
 
     def read_leases(self, query, progress):
         rows = [row for row in self.tables.rows() if isinstance(row, Lease)]

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tests import builders
 from tests.core.simulate import LeaseTable, OperationRefusedError
 from worker.convergence.router_pass import Converge
+from worker.core.effect.facts import EffectFacts
 from worker.core.entry.dhcp_setup import DhcpSetup
 from worker.core.entry.entry import claims_of
 from worker.core.entry.wanted import wanted_entries
@@ -53,6 +54,9 @@ class Memory:
 
     def read_setup(self, *, fresh):
         return DhcpSetup()
+
+    def read_effect(self, _suspend_list, _servers, _progress):
+        return EffectFacts()
 
     def lacking(self, _menu, _names):
         return []

@@ -1,6 +1,7 @@
 """Makes the hourly report of a router: what was changed there by hand.
 
-It also alerts on pools that are nearly full and on a certificate that ends soon.
+It also alerts on what keeps changes from acting, on pools that are nearly full and on a certificate
+that ends soon.
 
 Only with `reconcile = "auto"` in the router's policy it causes writes: services that differ become
 due, and options that nothing uses any more are removed.
@@ -12,6 +13,7 @@ from typing import Final
 
 import structlog
 
+from worker.convergence.effect_report import report_effect
 from worker.convergence.full_read import FullRead, read_fully
 from worker.convergence.option_collection import collect_options, find_unnamed
 from worker.convergence.router_lock import RouterLock
@@ -66,6 +68,7 @@ def make_report(
         store.alerts.open("drift", router, _describe(router, found))
     else:
         store.alerts.resolve("drift", router, "all rows are as they were written")
+    report_effect(store, session, policy, lock, found.servers)
     _check_certificate(store, session, router)
     _check_pools(store, session, lock)
     if not found.row_owners.many_gone and not found.row_owners.many_of_others:

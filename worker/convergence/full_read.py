@@ -3,7 +3,7 @@
 Only reads: work items, claims and rows stay as they are.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
 
@@ -44,6 +44,7 @@ class FullRead:
         drift: what differs for the other services.
         row_owners: the services that the rows belong to.
         options: our option rows that no lease of this read names.
+        servers: DHCP servers that the services name.
     """
 
     plan: WritePlan
@@ -53,6 +54,7 @@ class FullRead:
     drift: Sequence[Difference]
     row_owners: RowOwners
     options: Sequence[OptionRow]
+    servers: frozenset[str]
 
 
 def read_fully(
@@ -118,7 +120,14 @@ def read_fully(
         [difference for difference in drift if difference.service_id in settled],
         counted,
         _unnamed(options, leases, policy.installation),
+        servers_of(wanted),
     )
+
+
+def servers_of(wanted: Iterable[Wanted]) -> frozenset[str]:
+    """Return the DHCP servers that the rows of services name."""
+    rows = (service.entry.fields for service in wanted)
+    return frozenset(fields["server"] for fields in rows if fields)
 
 
 def _duplicate(left: Tagged) -> Difference:

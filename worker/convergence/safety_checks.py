@@ -9,7 +9,8 @@ from typing import Final
 import structlog
 
 from worker.convergence.circuit_reporter import REBUILD
-from worker.convergence.full_read import read_fully
+from worker.convergence.effect_report import report_effect
+from worker.convergence.full_read import read_fully, servers_of
 from worker.convergence.router_lock import RouterLock
 from worker.core.alerting.alerts import AlertKind
 from worker.core.full_read.row_owners import RowOwners, row_owners, tagged_rows
@@ -128,6 +129,8 @@ def check_rows(
 ) -> None:
     """Read all rows: those with our tag must have records, and those that we wrote must be there.
 
+    What decides there when changes act is read too.
+
     A few missing rows are written again. Many wait for a person's approval: the router was reset,
     or another one answers in its place. With `compare` rows that differ are written again, too: a
     router that was restarted may have an older configuration.
@@ -167,6 +170,7 @@ def check_rows(
         if differing:
             log.warning("router.rows_differ", router=router, services=len(differing))
             store.routers.add_work(router, differing, BULK, closely=True)
+    report_effect(store, session, held_in, lock, servers_of(placed.values()))
     store.full_reads.rows_checked(router, now_ms, session.uptime_s)
     store.alerts.resolve(TABLE_NOT_READ, router, "the whole table was read")
 

@@ -1,15 +1,18 @@
-"""What a session reads besides rows: the DHCP setup, pools, options in use, a ping and the log.
+"""What a session reads besides rows: the DHCP setup, pools, what decides when changes act, a ping.
 
 Each part is its prints and the function that understands their answers.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final
 
 from worker.core.diagnosis.verification import Probe
+from worker.core.effect.facts import EffectFacts
+from worker.core.effect.from_router import EFFECT_MENUS, facts_of
 from worker.core.entry.dhcp_setup import DhcpSetup
+from worker.core.rows.menus import version_of
 from worker.core.rows.pools import Pool, Pools
 from worker.core.rows.rows import is_host_address
 from worker.routeros.connection import Command, Reply
@@ -114,6 +117,25 @@ def _length(part: str) -> int:
     if dash:
         return int(IPv4Address(last)) - int(IPv4Address(first)) + 1
     return IPv4Network(part, strict=False).num_addresses
+
+
+EFFECT_PRINTS: Final[Sequence[Command]] = tuple(
+    (f"{menu}/print", *([f"=.proplist={fields}"] if fields else []))
+    for menu, fields in EFFECT_MENUS.items()
+)
+_NO_MENU: Final = "no such command"
+"""How a router of any version says that it lacks a menu."""
+
+
+def effect_of(
+    replies: Sequence[Reply], suspend_list: str, servers: Collection[str], version: str
+) -> EffectFacts:
+    """Understand the answers to `EFFECT_PRINTS`; see `facts_of`."""
+    answers = dict(zip(EFFECT_MENUS, replies, strict=True))
+    refused = {menu: "; ".join(reply.traps) for menu, reply in answers.items() if reply.traps}
+    unread = [menu for menu, message in refused.items() if _NO_MENU not in message]
+    found = {menu: reply.rows for menu, reply in answers.items() if not reply.traps}
+    return facts_of(found, unread, suspend_list, servers, version_of(version))
 
 
 USER_PRINTS: Final[Sequence[Command]] = (

@@ -7,6 +7,7 @@ from typing import Final, TypeVar
 
 from worker.compute_gate import GateSlot
 from worker.core.diagnosis.verification import Probe
+from worker.core.effect.facts import EffectFacts
 from worker.core.entry.dhcp_setup import DhcpSetup
 from worker.core.entry.wanted import KINDS
 from worker.core.rows.menus import MENUS, lacking
@@ -22,9 +23,11 @@ from worker.routeros.failures import refusal
 from worker.routeros.lease_holders import observed, observing_commands, watching_commands
 from worker.routeros.login import RouterIdentity, compare, connect, identify, log_in
 from worker.routeros.reads import (
+    EFFECT_PRINTS,
     POOL_PRINTS,
     SETUP_PRINTS,
     USER_PRINTS,
+    effect_of,
     named_options,
     pools_of,
     probe_commands,
@@ -131,6 +134,14 @@ class Session:
         """See `worker.ports.RouterSession`."""
         pace = self._read_pace(len(POOL_PRINTS))
         return pools_of(self._connection.run("reading pools", POOL_PRINTS, pace, progress))
+
+    def read_effect(
+        self, suspend_list: str, servers: Collection[str], progress: Callable[[], None]
+    ) -> EffectFacts:
+        """See `worker.ports.RouterSession`."""
+        doing, pace = "reading what decides when changes act", self._read_pace(_PRINTS_IN_FLIGHT)
+        replies = self._connection.run(doing, EFFECT_PRINTS, pace, progress)
+        return effect_of(replies, suspend_list, servers, self.version)
 
     def read_named_options(self) -> frozenset[str]:
         """See `worker.ports.RouterSession`."""

@@ -52,7 +52,8 @@ class RouterKeys(NamedTuple):
         lost: service -> when it lost its working entry (ms). Two hours.
         lost_by: service -> source of the event that took its entry, while it may be held for that.
             Two hours.
-        memory: missing prerequisites and suspects of passes. A week from the last change.
+        memory: missing prerequisites, suspects of passes, and what decides when changes act. A week
+            from the last change.
         full_read: time of boot, an approved rebuild, the last report, its pools. 40 days.
     """
 

@@ -22,6 +22,10 @@ AlertKind = Literal[
     "drift",
     "certificate-expiring",
     "table-not-read",
+    "suspension-rule",
+    "fasttrack-defeats-suspension",
+    "fasttrack-defeats-rates",
+    "ipv6-not-covered",
     "mac-on-two-routers",
     "rogue-device",
     "ended-service-bound",
@@ -65,6 +69,14 @@ KINDS: Final[dict[AlertKind, AlertRule]] = {
     "drift": AlertRule("warning", 0, "drift.md", of_router=True),
     "certificate-expiring": AlertRule("warning", 0, "certificate-expiring.md", of_router=True),
     "table-not-read": AlertRule("warning", 0, "table-not-read.md", of_router=True),
+    "suspension-rule": AlertRule("warning", 0, "suspension-rule.md", of_router=True),
+    "fasttrack-defeats-suspension": AlertRule(
+        "warning", 0, "fasttrack-defeats-suspension.md", of_router=True
+    ),
+    "fasttrack-defeats-rates": AlertRule(
+        "warning", 0, "fasttrack-defeats-rates.md", of_router=True
+    ),
+    "ipv6-not-covered": AlertRule("warning", 0, "ipv6-not-covered.md", of_router=True),
     # a device that moves is seen on both until its old lease ends
     "mac-on-two-routers": AlertRule("warning", 1800, "mac-on-two-routers.md", of_router=True),
     # its event may come a moment later

@@ -3,12 +3,10 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Final, Literal, Self
+from typing import Final, Self
 
+from worker.core.rows.filter_rules import Place
 from worker.core.storage_format import known_part, to_json
-
-Suspension = Literal["none", "after-fasttrack", "first"]
-"""Our suspension rules: missing; behind a rule that lets packets past; before all of those."""
 
 _SETS: Final = ("layer2", "reconfigure", "ipv6", "unread")
 
@@ -21,7 +19,9 @@ class EffectFacts:
         read_at_ms: when they were read; 0: never.
         version: of RouterOS, such as (7, 19, 1); (): unknown.
         fasttrack: an enabled rule has `action=fasttrack-connection`.
-        suspension: whether our suspension rules stop every new packet of a suspended customer.
+        suspension: whether firewall rules stop every new packet of a suspended customer.
+        ahead: the rule that lets packets past before them, for people; empty: none.
+        ahead_is_fasttrack: that rule is a FastTrack rule.
         layer2: DHCP servers with `add-arp=yes` whose interface has `arp=reply-only`.
         reconfigure: DHCP servers with `use-reconfigure=yes`.
         ipv6: interfaces of our DHCP servers that have a DHCPv6 server or router advertisements.
@@ -32,7 +32,9 @@ class EffectFacts:
     read_at_ms: int = 0
     version: tuple[int, ...] = ()
     fasttrack: bool = False
-    suspension: Suspension = "none"
+    suspension: Place = "none"
+    ahead: str = ""
+    ahead_is_fasttrack: bool = False
     layer2: frozenset[str] = frozenset()
     reconfigure: frozenset[str] = frozenset()
     ipv6: frozenset[str] = frozenset()

@@ -1,0 +1,79 @@
+"""What on a router keeps changes from acting at the customer, and what a person can do."""
+
+from collections.abc import Iterator
+from typing import Final, Literal, NamedTuple
+
+from worker.core.effect.facts import EffectFacts
+from worker.core.entry.wanted import kind_of
+from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.filter_rules import FILTER
+from worker.core.rows.rows import ADDRESS_LISTS
+
+FindingKind = Literal[
+    "suspension-rule",
+    "fasttrack-defeats-suspension",
+    "fasttrack-defeats-rates",
+    "ipv6-not-covered",
+]
+
+
+class EffectFinding(NamedTuple):
+    """One of them; the runbook has the name of its kind."""
+
+    kind: FindingKind
+    detail: str
+
+
+ENDS: Final[dict[FindingKind, str]] = {
+    "suspension-rule": "firewall rules stop suspended customers, before others let them past",
+    "fasttrack-defeats-suspension": "FastTrack does not keep suspended customers online any more",
+    "fasttrack-defeats-rates": "no enabled firewall rule uses FastTrack",
+    "ipv6-not-covered": "its DHCP servers give out no IPv6 addresses",
+}
+"""Kind -> how it is when it is not found any more."""
+
+
+def findings(facts: EffectFacts, policy: RouterPolicy) -> list[EffectFinding]:
+    """Return what was found at the last full read; nothing before the first.
+
+    Args:
+        facts: of the router.
+        policy: of it, as held in the router's kind of entry.
+    """
+    if not facts.read_at_ms:
+        return []
+    return [*_of_suspension(facts, policy), *_of_rates(facts, policy), *_of_ipv6(facts)]
+
+
+def _of_suspension(facts: EffectFacts, policy: RouterPolicy) -> Iterator[EffectFinding]:
+    name = policy.suspend_list
+    if not name or ADDRESS_LISTS not in kind_of(policy).uses or FILTER in facts.unread:
+        return
+    if facts.suspension == "none":
+        detail = (
+            f"no firewall rules drop all packets from and to address list {name}: a suspended "
+            "customer may stay online"
+        )
+        yield EffectFinding("suspension-rule", detail)
+    elif facts.suspension == "after-fasttrack":
+        detail = f"{facts.ahead} comes before the rules that drop packets of address list {name}"
+        if facts.ahead_is_fasttrack:
+            detail += ": open connections of a suspended customer go on"
+            yield EffectFinding("fasttrack-defeats-suspension", detail)
+        else:
+            yield EffectFinding("suspension-rule", f"{detail}, and lets some of them past")
+
+
+def _of_rates(facts: EffectFacts, policy: RouterPolicy) -> Iterator[EffectFinding]:
+    if facts.fasttrack and policy.manages("rate-limit"):
+        detail = "FastTrack is on: connections that it handles meet no queue, so no rate limit"
+        yield EffectFinding("fasttrack-defeats-rates", detail)
+
+
+def _of_ipv6(facts: EffectFacts) -> Iterator[EffectFinding]:
+    if facts.ipv6:
+        detail = (
+            f"devices get IPv6 addresses on {', '.join(sorted(facts.ipv6))}: a suspension covers "
+            "IPv4 alone, and so does a rate limit"
+        )
+        yield EffectFinding("ipv6-not-covered", detail)

@@ -1,0 +1,111 @@
+"""Finds the facts in the menus of a router."""
+
+from collections.abc import Collection, Mapping, Sequence
+from ipaddress import IPv6Interface
+from typing import Final
+
+from worker.core.effect.facts import EffectFacts
+from worker.core.rows import normal
+from worker.core.rows.filter_rules import (
+    FASTTRACK,
+    FILTER,
+    Judgement,
+    is_active,
+    judge_suspension,
+)
+from worker.core.rows.rows import ANY_SERVER
+
+SERVERS: Final = "/ip/dhcp-server"
+_DHCP6: Final = "/ipv6/dhcp-server"
+_ADVERTISED: Final = "/ipv6/nd"
+_ADDRESSES6: Final = "/ipv6/address"
+_SETTINGS6: Final = "/ipv6/settings"
+_WITH_ARP: Final = ("ethernet", "bridge", "vlan", "bonding")
+
+EFFECT_MENUS: Final[Mapping[str, str]] = {
+    # All fields: one that is not known here may be a matcher that keeps a rule from matching.
+    FILTER: "",
+    SERVERS: "name,interface,disabled,lease-time,add-arp,use-reconfigure",
+    **{f"/interface/{kind}": "name,arp" for kind in _WITH_ARP},
+    _DHCP6: "interface,disabled",
+    _ADVERTISED: "interface,disabled",
+    _ADDRESSES6: "address,interface,advertise,disabled",
+    _SETTINGS6: "disable-ipv6",
+}
+"""Menu -> the fields that are read, with commas; empty: all. Older versions lack some of both."""
+
+Row = Mapping[str, str]
+Found = Mapping[str, Sequence[Row]]
+"""Rows by menu, without the menus that the router lacks or does not show us."""
+
+
+def facts_of(
+    found: Found,
+    unread: Collection[str],
+    suspend_list: str,
+    servers: Collection[str],
+    version: tuple[int, ...],
+) -> EffectFacts:
+    """Return what decides on a router when a change acts.
+
+    Args:
+        found: of `EFFECT_MENUS`.
+        unread: those that our login may not read.
+        suspend_list: address list of suspended services; empty: there is none.
+        servers: DHCP servers of our services; with `all`, every server is one.
+        version: of RouterOS.
+    """
+    rules = found.get(FILTER, ())
+    judged = judge_suspension(rules, suspend_list) if suspend_list else Judgement("none")
+    dhcp = [row for row in found.get(SERVERS, ()) if not _on(row, "disabled") and row.get("name")]
+    arp = {row.get("name"): row.get("arp") for kind in _WITH_ARP for row in _of(found, kind)}
+    ours = {row.get("interface", "") for row in dhcp if {row["name"], ANY_SERVER} & {*servers}}
+    times = {row["name"]: normal.seconds(row.get("lease-time", "")) for row in dhcp}
+    return EffectFacts(
+        version=version,
+        fasttrack=any(rule.get("action") == FASTTRACK and is_active(rule) for rule in rules),
+        suspension=judged.place,
+        ahead=judged.ahead,
+        ahead_is_fasttrack=judged.by_fasttrack,
+        layer2=frozenset(
+            row["name"]
+            for row in dhcp
+            if _on(row, "add-arp") and arp.get(row.get("interface")) == "reply-only"
+        ),
+        reconfigure=frozenset(row["name"] for row in dhcp if _on(row, "use-reconfigure")),
+        ipv6=frozenset(interface for interface in ours if _has_ipv6(interface, found, unread)),
+        lease_times_s={name: time_s for name, time_s in times.items() if time_s},
+        unread=frozenset(unread),
+    )
+
+
+def _of(found: Found, kind: str) -> Sequence[Row]:
+    return found.get(f"/interface/{kind}", ())
+
+
+def _on(row: Row, name: str) -> bool:
+    return normal.boolean(row.get(name, "")) == "yes"
+
+
+def _has_ipv6(interface: str, found: Found, unread: Collection[str]) -> bool:
+    """Whether devices get IPv6 addresses there, by DHCPv6 or by router advertisements."""
+    if any(_on(row, "disable-ipv6") for row in found.get(_SETTINGS6, ())):
+        return False
+
+    def enabled(menu: str, *interfaces: str) -> list[Row]:
+        rows = (row for row in found.get(menu, ()) if not _on(row, "disabled"))
+        return [row for row in rows if row.get("interface") in interfaces]
+
+    if enabled(_DHCP6, interface):
+        return True
+    # A device makes itself an address only of a prefix that is advertised.
+    prefixes = any(_is_advertised(row) for row in enabled(_ADDRESSES6, interface))
+    return bool(enabled(_ADVERTISED, interface, "all")) and (prefixes or _ADDRESSES6 in unread)
+
+
+def _is_advertised(row: Row) -> bool:
+    try:
+        address = IPv6Interface(row.get("address", ""))
+    except ValueError:
+        return True  # such as one of a pool that gives none now
+    return not address.is_link_local and normal.boolean(row.get("advertise", "")) != "no"
