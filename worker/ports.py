@@ -1,6 +1,6 @@
 """Sessions with routers, as the use cases need them; `worker/routeros/` implements them."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
@@ -57,6 +57,18 @@ class Written(NamedTuple):
 
     operation: Operation
     refusal: Refusal | None
+
+
+class TrackedConnections(NamedTuple):
+    """The tracked connections of some addresses.
+
+    Attributes:
+        ids: id -> which of the addresses it is from or to.
+        problem: why they could not be found; empty: these are all.
+    """
+
+    ids: Mapping[str, str]
+    problem: str = ""
 
 
 class RouterSession(Protocol):
@@ -153,6 +165,48 @@ class RouterSession(Protocol):
             operations: of one phase: they commute.
             progress: called at least once a window, so that the caller can renew its lock; what
                 it raises ends the call and the session.
+        """
+
+    def find_connections(
+        self, addresses: Collection[str], progress: Callable[[], None]
+    ) -> TrackedConnections:
+        """Find the tracked connections from or to IPv4 addresses; within a few seconds or not.
+
+        Args:
+            addresses: single ones.
+            progress: see `read_leases`.
+        """
+
+    def remove_connections(self, ids: Collection[str], progress: Callable[[], None]) -> str:
+        """Remove tracked connections, a bounded number; one that is over counts as removed.
+
+        Args:
+            ids: of `find_connections`.
+            progress: see `read_leases`.
+
+        Returns:
+            Why not all were removed; empty: all were.
+        """
+
+    def reconfigurable(
+        self, macs: Collection[str], progress: Callable[[], None]
+    ) -> Mapping[str, str]:
+        """Find the static leases whose device takes a reconfigure message: tag -> id.
+
+        Args:
+            macs: in normal form.
+            progress: see `read_leases`.
+        """
+
+    def send_reconfigure(self, row_ids: Sequence[str], progress: Callable[[], None]) -> list[str]:
+        """Have the router tell devices to renew their leases now; one message for each row.
+
+        Args:
+            row_ids: of `reconfigurable`.
+            progress: see `read_leases`.
+
+        Returns:
+            For each row the router's refusal; empty: it was sent.
         """
 
     def wait_longer(self, doublings: int) -> None:

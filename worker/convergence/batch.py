@@ -10,9 +10,11 @@ from worker.convergence.batch_item import BatchItem
 from worker.convergence.conclude import WARNINGS, confirmed, switched_off
 from worker.convergence.concluder import Attempts, Concluder
 from worker.convergence.gather import Gatherer
+from worker.convergence.make_effective import MakeEffective
 from worker.convergence.observe import observe
 from worker.convergence.safety_checks import check_rows
 from worker.convergence.writing import Answers, write
+from worker.core.effect.means import means_of
 from worker.core.full_read.row_owners import FEW
 from worker.core.plan.in_flight import added_leases, placements_to_note
 from worker.core.plan.planner import plan
@@ -61,6 +63,9 @@ class BatchRunner:
         self._router = concluder.lock.router
         self._gatherer = Gatherer(store, session, policy, concluder)
         self.concluder = concluder
+        self._effective = MakeEffective(store, session, policy, concluder)
+        means = means_of(policy, concluder.effect.facts)
+        self._effect = replace(concluder.effect, means=means)
         self._taken: set[str] = set()
         self._duplicates: frozenset[RowKey] = frozenset()
         self._rows_checked = False
@@ -188,6 +193,7 @@ class BatchRunner:
         busy = {operation.service_id for operation in made.operations()}
         conclusions: list[Conclusion] = []
         left: dict[str, BatchItem] = {}
+        done: list[BatchItem] = []
         for service_id, item in items.items():
             why, attempts = made.waiting.get(service_id), concluder.attempts[service_id]
             if why is not None and service_id not in busy:
@@ -196,18 +202,48 @@ class BatchRunner:
             elif service_id not in busy and (off := switched_off(item)) is not None:
                 conclusions.append(self.concluder.wait(item, off))
             elif service_id not in busy:
-                listed, wrote, touched = made.listed[service_id], attempts.wrote, attempts.touched
-                conclusions.append(
-                    confirmed(
-                        item, concluder.now_ms, listed, wrote, touched, effect=concluder.effect
-                    )
-                )
+                done.append(item)
             elif why is None and attempts.writes >= MAX_WRITES:
                 conclusions.append(concluder.does_not_stick(item, made))
             else:
                 left[service_id] = item
-        self.concluder.conclude(conclusions)
+        self._confirm(done, made, conclusions)
         return left
+
+    def _confirm(
+        self, items: Sequence[BatchItem], made: WritePlan, others: Sequence[Conclusion]
+    ) -> None:
+        """Confirm services, and have their changes act at once where the router allows it.
+
+        Args:
+            items: their rows are as wanted.
+            made: the plan that found it.
+            others: conclusions that are stored with these.
+        """
+        now_ms, effective = self.concluder.now_ms, self._effective
+        cut = [item for item in items if effective.needs_cut(item)]
+        uncut = [item for item in items if item not in cut] if cut else items
+        confirmed_now = [self._confirmed(item, made) for item in uncut]
+        concluded = self.concluder.conclude([*others, *confirmed_now])
+        if cut:  # last, as it may take seconds
+            remarks = effective.cut(cut, now_ms)
+            confirmed_now = [
+                self._confirmed(item, made, remarks.get(item.service_id, "")) for item in cut
+            ]
+            concluded |= self.concluder.conclude(confirmed_now)
+        effective.reconfigure([item for item in items if item.service_id in concluded], now_ms)
+
+    def _confirmed(self, item: BatchItem, made: WritePlan, remark: str = "") -> Conclusion:
+        attempts = self.concluder.attempts[item.service_id]
+        return confirmed(
+            item,
+            self.concluder.now_ms,
+            made.listed[item.service_id],
+            attempts.wrote,
+            attempts.touched,
+            effect=self._effect,
+            remark=remark,
+        )
 
     def _note_placements(
         self, items: dict[str, BatchItem], made: WritePlan

@@ -52,6 +52,7 @@ def confirmed(  # noqa: PLR0913 - the parts of a conclusion
     touched: Collection[MenuPath] = (),
     *,
     effect: RouterEffect = _NOTHING_KNOWN,
+    remark: str = "",
 ) -> Conclusion:
     """Confirm a service whose rows are as wanted, with the outcomes of the events that this ends.
 
@@ -62,6 +63,7 @@ def confirmed(  # noqa: PLR0913 - the parts of a conclusion
         wrote: the operations that the router confirmed, described.
         touched: their menus.
         effect: what is known of when changes act on this router.
+        remark: what a person should know of how the change acts.
     """
     record, warning = item.record, item.warning
     gone = item.entry.is_over
@@ -75,6 +77,7 @@ def confirmed(  # noqa: PLR0913 - the parts of a conclusion
         after, settled = settle(after)
     left = sorted(placements.keys() - {item.router}) if wanted else []
     remarks = [warning.detail] if warning else []
+    remarks += [remark] if remark else []
     remarks += [f"still to clean on {', '.join(left)}"] if left else []
     # Events that changed nothing, and whose rows were there.
     idle = () if wrote else (end for end in settled if not end.pending.registers)

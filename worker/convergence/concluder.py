@@ -90,6 +90,7 @@ class Concluder:
         now_ms: Redis's time, as conclusions say it.
         attempts: what the batch tried, by service.
         effect: what is known of when changes act there.
+        no_search_before_ms: its tracked connections are not searched before.
         in_flight: services that were written and are not concluded.
         culprits: services that may have lost the connection. Passes write them in smaller and
             smaller groups; one that loses it alone too often is the culprit.
@@ -120,6 +121,7 @@ class Concluder:
         self.prerequisites = MissingPrerequisites(store.memory, self._router, session, known)
         self._after_many = after_many
         self.effect = RouterEffect(known.effect, acted=known.acted)
+        self.no_search_before_ms = known.no_search_before_ms
         self._written: set[str] = set()
         self.now_ms = 0
         self.attempts: dict[str, Attempts] = {}
@@ -132,25 +134,30 @@ class Concluder:
         in_flight = {name: self.attempts[name] for name in self.in_flight}
         self.attempts = in_flight | {item.service_id: Attempts() for item in items}
 
-    def conclude(self, conclusions: Sequence[Conclusion]) -> None:
-        """Store conclusions.
+    def conclude(self, conclusions: Sequence[Conclusion]) -> set[str]:
+        """Store conclusions; returns the services that had not changed meanwhile.
 
         Raises:
             LockLost: another worker has the router: write nothing more.
         """
+        unchanged: set[str] = set()
         if not conclusions:
-            return
+            return unchanged
         for start in range(0, len(conclusions), CONCLUDED_A_CALL):
             self.lock.progress()
             chunk = conclusions[start : start + CONCLUDED_A_CALL]
-            if self._store.routers.conclude(self._router, self.lock.lock_id, chunk) is None:
+            results = self._store.routers.conclude(self._router, self.lock.lock_id, chunk)
+            if results is None:
                 raise LockLost(self._router)
+            pairs = zip(chunk, results, strict=True)
+            unchanged.update(end.work_item.service_id for end, result in pairs if result)
         self.statistics.confirmed += sum(end.result == "confirmed" for end in conclusions)
         concluded = {conclusion.work_item.service_id for conclusion in conclusions}
         for service_id in concluded:
             self.in_flight.pop(service_id, None)
         self.culprits.clear(concluded)
         self.faults.clear(concluded)
+        return unchanged
 
     def wait(self, item: BatchItem, why: Waiting) -> Conclusion:
         """Postpone a service."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from worker.core.entry.wanted import KINDS
 from worker.core.policy.policy import ManagedField, RouterPolicy, SuspendMode
@@ -88,6 +88,9 @@ class PolicyKeys(TomlTable):
     entries: Entries = "auto"
     mode: Literal["manage", "observe"] = "manage"
     reconcile: Literal["report", "auto"] = "report"
+    cut_connections: Literal["auto", "always", "never"] = "auto"
+    reconfigure: bool = True
+    reconfigures_per_minute: Annotated[int, Field(ge=1, le=6000)] = 60
 
     def policy(self, installation: str, plans: Mapping[str, PlanKeys]) -> RouterPolicy:
         """Return the policy."""
@@ -113,6 +116,9 @@ class PolicyKeys(TomlTable):
             entries=self.entries,
             mode=self.mode,
             reconcile=self.reconcile,
+            cut_connections=self.cut_connections,
+            reconfigure=self.reconfigure,
+            reconfigures_per_minute=self.reconfigures_per_minute,
         )
 
 

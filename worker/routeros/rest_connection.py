@@ -210,8 +210,9 @@ def decode_response(command: Command, status: int, body: bytes) -> Reply:
         return Reply(traps=[_refusal(status, body)])
     if not body and not command[0].endswith("/print"):
         return Reply()
+    is_print = command[0].endswith("/print") and "=count-only=" not in command
     match _json(body):
-        case dict() as done if not command[0].endswith("/print"):
+        case dict() as done if not is_print:
             return Reply(done=_texts(done))
         case list() as rows:
             return Reply(rows=[_texts(row) for row in rows])

@@ -1,6 +1,6 @@
 """Rows as the API speaks of them: prints that read them, and the commands that write them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import zip_longest
 from typing import Final
 
@@ -62,6 +62,20 @@ def menu_prints(
     words = [f"?={name}={value}" for name, value in terms]
     return [
         (*all_rows, *any_of(words[at : at + terms_per_print]))
+        for at in range(0, len(words), terms_per_print)
+    ]
+
+
+def reconfigure_prints(macs: Collection[str], terms_per_print: int) -> list[Command]:
+    """Return the prints of static leases with these MACs and a key for reconfigure messages.
+
+    The key itself is a secret, and is not asked for.
+    """
+    words = [f"?=mac-address={mac}" for mac in sorted(macs)]
+    fields = "=.proplist=.id,mac-address,comment"
+    only = ("?=dynamic=false", "?#&", "?>reconfigure-key=", "?#&")
+    return [
+        (f"{LEASES}/print", fields, *any_of(words[at : at + terms_per_print]), *only)
         for at in range(0, len(words), terms_per_print)
     ]
 

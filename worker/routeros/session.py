@@ -17,7 +17,8 @@ from worker.core.rows.pools import Pools
 from worker.core.rows.rows import LEASES, Lease, MenuPath, Row
 from worker.errors import ReadTooLong, RouterUnreachable
 from worker.inventory import RouterConfig
-from worker.ports import FieldEquals, LeaseQuery, Written
+from worker.ports import FieldEquals, LeaseQuery, TrackedConnections, Written
+from worker.routeros import tracked_connections
 from worker.routeros.connection import Command, Pace, RouterConnection
 from worker.routeros.failures import refusal
 from worker.routeros.lease_holders import observed, observing_commands, watching_commands
@@ -40,6 +41,7 @@ from worker.routeros.rows import (
     entry_rows,
     menu_prints,
     menu_rows,
+    reconfigure_prints,
 )
 from worker.settings import Settings
 
@@ -160,6 +162,34 @@ class Session:
             Written(operation, refusal(reply.traps, self._kind.stale))
             for operation, reply in zip(operations, replies, strict=True)
         ]
+
+    def find_connections(
+        self, addresses: Collection[str], progress: Callable[[], None]
+    ) -> TrackedConnections:
+        """See `worker.ports.RouterSession`."""
+        terms_per_print = self._settings.read_terms_per_print
+        return tracked_connections.find(self._connection, addresses, terms_per_print, progress)
+
+    def remove_connections(self, ids: Collection[str], progress: Callable[[], None]) -> str:
+        """See `worker.ports.RouterSession`."""
+        return tracked_connections.remove(self._connection, ids, progress)
+
+    def reconfigurable(
+        self, macs: Collection[str], progress: Callable[[], None]
+    ) -> Mapping[str, str]:
+        """See `worker.ports.RouterSession`."""
+        commands = reconfigure_prints(macs, self._settings.read_terms_per_print)
+        pace = self._read_pace(_PRINTS_IN_FLIGHT)
+        replies = self._connection.run("reading keys", commands, pace, progress)
+        rows = (row for reply in replies for row in reply.rows if not reply.traps)
+        return {row.get("comment", ""): row[".id"] for row in rows}
+
+    def send_reconfigure(self, row_ids: Sequence[str], progress: Callable[[], None]) -> list[str]:
+        """See `worker.ports.RouterSession`."""
+        commands = [(f"{LEASES}/send-reconfigure", f"=numbers={row_id}") for row_id in row_ids]
+        pace = Pace(self._settings.write_window, self._write_s, self._write_s * len(commands))
+        replies = self._connection.run("sending reconfigure", commands, pace, progress)
+        return ["; ".join(reply.traps) for reply in replies]
 
     def wait_longer(self, doublings: int) -> None:
         """See `worker.ports.RouterSession`."""

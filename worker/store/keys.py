@@ -54,6 +54,8 @@ class RouterKeys(NamedTuple):
             Two hours.
         memory: missing prerequisites, suspects of passes, and what decides when changes act. A week
             from the last change.
+        reconfigured: service -> when its device was told to renew, and the router's refusal; how
+            many this minute. A day from the last message.
         full_read: time of boot, an approved rebuild, the last report, its pools. 40 days.
     """
 
@@ -71,6 +73,7 @@ class RouterKeys(NamedTuple):
     lost: SortedSet
     lost_by: Hash
     memory: Hash
+    reconfigured: Hash
     full_read: Hash
 
 

@@ -21,6 +21,7 @@ _MISSING: Final = "lacks:"
 _SLOW: Final = "slow-writes"
 _UNNAMED: Final = "unnamed-option:"
 _ACTED: Final = "acted:"
+_SLOW_SEARCH: Final = "slow-search-until"
 SETUP: Final = "setup"
 """Field of a router's hash: its DHCP setup as text; absent: it was not read yet."""
 MISFITS: Final = "misfits"
@@ -60,6 +61,7 @@ class Known:
         misfits: service -> why no device can use its address.
         effect: what decides there when a change acts; empty before the first full read.
         acted: (kind of change, rung) -> what it did the last times.
+        no_search_before_ms: its tracked connections are not searched before.
     """
 
     missing: Mapping[str, int]
@@ -70,6 +72,7 @@ class Known:
     misfits: Mapping[str, str] = field(default_factory=dict)
     effect: EffectFacts = field(default_factory=EffectFacts)
     acted: Mapping[tuple[str, str], ActedBefore] = field(default_factory=dict)
+    no_search_before_ms: int = 0
 
 
 def known_of(raw: Mapping[str, str]) -> Known:
@@ -83,6 +86,7 @@ def known_of(raw: Mapping[str, str]) -> Known:
         json.loads(raw.get(MISFITS, "{}")),
         EffectFacts.from_text(raw.get(EFFECT, "{}")),
         _acted(raw),
+        int(raw.get(_SLOW_SEARCH, 0)),
     )
 
 
@@ -134,6 +138,10 @@ class RouterMemory:
     def note_slow(self, router: str, slow: int) -> None:
         """Remember how often the time for an answer to a write was doubled."""
         self._set(router, {_SLOW: str(slow)})
+
+    def note_slow_search(self, router: str, until_ms: int) -> None:
+        """Remember until when not to search its tracked connections: it took too long."""
+        self._set(router, {_SLOW_SEARCH: str(until_ms)})
 
     def note_setup(self, router: str, text: str) -> None:
         """Remember its DHCP setup, for commands that do not ask the router."""

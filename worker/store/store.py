@@ -24,6 +24,7 @@ from worker.store.keys import Keys
 from worker.store.maintenance import StoreMaintenance
 from worker.store.manifests import StoredManifests
 from worker.store.notifications import Notifications
+from worker.store.reconfigures import Reconfigures
 from worker.store.records import Records
 from worker.store.router_admin import RouterAdmin
 from worker.store.router_memory import RouterMemory
@@ -51,6 +52,7 @@ class Store:
     views: Views
     maintenance: StoreMaintenance
     memory: RouterMemory
+    reconfigures: Reconfigures
     full_reads: FullReads
     claims: Claims
     dead_letters: Letters
@@ -158,6 +160,7 @@ def open_store(plain: redis.Redis, prefix: str, lock_ms: int = 30_000) -> Store:
         views=Views(client, keys),
         maintenance=StoreMaintenance(client, scripts, keys, records, feed),
         memory=RouterMemory(client, keys),
+        reconfigures=Reconfigures(client, scripts, keys),
         full_reads=FullReads(client, scripts, keys),
         claims=Claims(client, scripts, keys),
         dead_letters=Letters(client, scripts, keys),

@@ -53,6 +53,12 @@ class RouterPolicy:
         mode: `observe`: nothing is written to the router, only reported.
         reconcile: what happens to drift in the hourly report: `report`, or `auto` to put it right
             as well.
+        cut_connections: remove the tracked connections of an address when its service is suspended
+            by an address list, leaves it, or keeps it with another MAC; `auto`: where a full read
+            found that old connections go past the suspension rules.
+        reconfigure: send a reconfigure message after a change that a device learns by renewing its
+            lease, where the DHCP server has `use-reconfigure` and the device agreed to it.
+        reconfigures_per_minute: the most such messages; a device without one learns at renewal.
     """
 
     installation: str
@@ -76,6 +82,9 @@ class RouterPolicy:
     entries: str = "auto"
     mode: Literal["manage", "observe"] = "manage"
     reconcile: Literal["report", "auto"] = "report"
+    cut_connections: Literal["auto", "always", "never"] = "auto"
+    reconfigure: bool = True
+    reconfigures_per_minute: int = 60
 
     def held_in(self, entries: str) -> "RouterPolicy":
         """Return the policy for a router whose kind of entry a session has found."""

@@ -1,0 +1,194 @@
+"""Makes confirmed changes act at once where the router allows it: a step before and one after.
+
+Before the conclusion, tracked connections are removed. If the worker dies, the next pass finds the
+service unconcluded and removes them again. After the conclusion, devices are told to renew. If the
+worker dies, they are not told: they renew in time anyway.
+"""
+
+from collections.abc import Mapping, Sequence
+from time import monotonic
+from typing import Final
+
+import structlog
+
+from worker.convergence.batch_item import BatchItem
+from worker.convergence.concluder import Concluder
+from worker.core.effect.means import addresses_to_cut, asks_again, cuts_connections
+from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.rows import parse_tag
+from worker.errors import RouterUnreachable
+from worker.ports import RouterSession
+from worker.store.store import Store
+
+log = structlog.get_logger(__name__)
+
+REMOVING_S: Final = 10.0
+"""After this time no further removal is sent."""
+REMOVED_AT_ONCE: Final = 1_000
+"""Connections of one removal, after which the time is looked at."""
+SLOW_SEARCH_RESTS_MS: Final = 600_000
+"""A router that did not search its connections in time is not asked again for so long."""
+
+
+class MakeEffective:
+    """The two steps, for the services of one pass.
+
+    Args:
+        store: the store.
+        session: with the router.
+        policy: of the router.
+        concluder: has the lock, and what is known of the router.
+    """
+
+    def __init__(
+        self, store: Store, session: RouterSession, policy: RouterPolicy, concluder: Concluder
+    ) -> None:
+        self._store = store
+        self._session = session
+        self._policy = policy
+        self._lock = concluder.lock
+        self._router = concluder.lock.router
+        self._facts = concluder.effect.facts
+        self._rests_until_ms = concluder.no_search_before_ms
+
+    def needs_cut(self, item: BatchItem) -> bool:
+        """Return whether connections must be removed before the service is confirmed."""
+        return cuts_connections(self._policy, self._facts) and bool(_addresses(item))
+
+    def cut(self, items: Sequence[BatchItem], now_ms: int) -> Mapping[str, str]:
+        """Remove the tracked connections that the services must not keep.
+
+        Args:
+            items: those that need it; their rows are as wanted.
+            now_ms: Redis's time.
+
+        Returns:
+            Service -> a sentence, where connections may go on: bounds were reached, or the router
+            refused. The service is confirmed all the same.
+
+        Raises:
+            RouterUnreachable: also when the router does not search in time; it rests then.
+            LockLost, RouterBlocked: as the lock and the session do.
+        """
+        by_service = {item.service_id: _addresses(item) for item in items}
+        addresses = sorted(set().union(*by_service.values()))
+        if not addresses:
+            return {}
+        left = self._cut(addresses, now_ms)
+        if left:
+            log.warning(
+                "connections.left",
+                router=self._router,
+                addresses=sorted(left),
+                reason=next(iter(left.values())),
+                advice="their services are watched; established connections go on until they end",
+            )
+        return {
+            service_id: "; ".join(
+                f"connections of {address} may go on: {left[address]}"
+                for address in sorted(wanted & left.keys())
+            )
+            for service_id, wanted in by_service.items()
+            if wanted & left.keys()
+        }
+
+    def _cut(self, addresses: Sequence[str], now_ms: int) -> Mapping[str, str]:
+        """Remove the connections of addresses; returns address -> why some are left."""
+        if now_ms < self._rests_until_ms:
+            why = "the router did not search its connections in time, and is not asked for a while"
+            return dict.fromkeys(addresses, why)
+        began = monotonic()
+        try:
+            found = self._session.find_connections(addresses, self._lock.progress)
+        except RouterUnreachable as error:
+            if isinstance(error.__cause__, TimeoutError):
+                self._store.memory.note_slow_search(self._router, now_ms + SLOW_SEARCH_RESTS_MS)
+            raise
+        if found.problem:
+            return dict.fromkeys(addresses, found.problem)
+        ids, at, why = list(found.ids), 0, ""
+        removing_since = monotonic()
+        while at < len(ids) and not why:
+            if monotonic() - removing_since > REMOVING_S:
+                why = f"{len(ids) - at} of {len(ids)} connections were not removed in time"
+                break
+            part = ids[at : at + REMOVED_AT_ONCE]
+            why = self._session.remove_connections(part, self._lock.progress)
+            at += 0 if why else len(part)
+        log.info(
+            "connections.cut",
+            router=self._router,
+            addresses=list(addresses),
+            removed=at,
+            elapsed_ms=round((monotonic() - began) * 1000),
+        )
+        return {found.ids[connection_id]: why for connection_id in ids[at:]}
+
+    def reconfigure(self, items: Sequence[BatchItem], now_ms: int) -> None:
+        """Tell the devices of concluded services to renew their leases, once and never again.
+
+        Args:
+            items: as they were before the conclusion.
+            now_ms: Redis's time.
+
+        Raises:
+            RouterUnreachable, RouterBlocked, LockLost: as session and lock do.
+        """
+        asked = {
+            item.service_id: item
+            for item in items
+            if asks_again(item.record, self._router, item.entry, self._policy, self._facts)
+        }
+        if not asked:
+            return
+        macs = {(item.entry.fields or {})["mac-address"] for item in asked.values()}
+        row_ids: dict[str, str] = {}
+        found = self._session.reconfigurable(macs, self._lock.progress)
+        for comment, row_id in found.items():
+            tag = parse_tag(comment)
+            if (
+                tag is not None
+                and tag.installation == self._policy.installation
+                and tag.service_id in asked
+            ):
+                row_ids[tag.service_id] = row_id
+        reconfigures = self._store.reconfigures
+        per_minute = self._policy.reconfigures_per_minute
+        allowed = reconfigures.take(self._router, len(row_ids), per_minute, now_ms)
+        if allowed < len(row_ids):
+            log.warning(
+                "reconfigure.limited",
+                router=self._router,
+                not_sent=len(row_ids) - allowed,
+                advice="these devices learn the change when they renew; see "
+                "reconfigures_per_minute",
+            )
+        services = list(row_ids)[:allowed]
+        # Noted first: whether a message whose answer is lost was sent, nobody knows.
+        reconfigures.note(self._router, dict.fromkeys(services, ""), now_ms)
+        refusals = self._session.send_reconfigure(
+            [row_ids[service_id] for service_id in services], self._lock.progress
+        )
+        refused = {
+            service_id: refusal
+            for service_id, refusal in zip(services, refusals, strict=True)
+            if refusal
+        }
+        reconfigures.note(self._router, refused, now_ms)
+        log.info(
+            "reconfigure.sent",
+            router=self._router,
+            service_ids=[service_id for service_id in services if service_id not in refused],
+        )
+        for service_id, refusal in refused.items():
+            log.warning(
+                "reconfigure.refused",
+                router=self._router,
+                service_id=service_id,
+                reason=refusal,
+                advice="the device learns the change when it renews",
+            )
+
+
+def _addresses(item: BatchItem) -> frozenset[str]:
+    return addresses_to_cut(item.record, item.router, item.entry)
