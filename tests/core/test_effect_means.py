@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.core.effect.facts import EffectFacts
-from worker.core.effect.means import addresses_to_cut, asks_again, cuts_connections, means_of
+from worker.core.effect.means import addresses_to_cut, cuts_connections, means_of, needs_reconfigure
 from worker.core.entry.entry import Entry
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.rows import ListPlace
@@ -53,7 +53,7 @@ def test_an_activation_needs_nothing():
     assert not cut(None, entry, "lifecycle", "mac", "address", "suspension")
     noted = row(address=NEW)  # a dynamic lease that was about to be made static
     assert not cut(noted, entry, "lifecycle", "mac", "address", seen_ms=0)
-    assert not asks_again(record(noted, "mac", seen_ms=0), "R1", entry, POLICY, FACTS)
+    assert not needs_reconfigure(record(noted, "mac", seen_ms=0), "R1", entry, POLICY, FACTS)
 
 
 def test_a_suspension_by_a_list_ends_connections():
@@ -134,8 +134,8 @@ def test_where_connections_are_cut(policy, facts, cuts):
 )
 def test_when_a_device_is_told_to_renew(fields, asks):
     entry = Entry("SVC-1", fields)
-    assert asks_again(record(row()), "R1", entry, POLICY, FACTS) is asks
+    assert needs_reconfigure(record(row()), "R1", entry, POLICY, FACTS) is asks
     off = replace(POLICY, reconfigure=False)
-    assert not asks_again(record(row()), "R1", entry, off, FACTS)
-    assert not asks_again(record(row()), "R1", entry, POLICY, EffectFacts())
-    assert not asks_again(record(None), "R1", entry, POLICY, FACTS)
+    assert not needs_reconfigure(record(row()), "R1", entry, off, FACTS)
+    assert not needs_reconfigure(record(row()), "R1", entry, POLICY, EffectFacts())
+    assert not needs_reconfigure(record(None), "R1", entry, POLICY, FACTS)

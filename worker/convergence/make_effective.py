@@ -13,7 +13,7 @@ import structlog
 
 from worker.convergence.batch_item import BatchItem
 from worker.convergence.concluder import Concluder
-from worker.core.effect.means import addresses_to_cut, asks_again, cuts_connections
+from worker.core.effect.means import addresses_to_cut, cuts_connections, needs_reconfigure
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.rows import parse_tag
 from worker.errors import RouterUnreachable
@@ -137,7 +137,7 @@ class MakeEffective:
         asked = {
             item.service_id: item
             for item in items
-            if asks_again(item.record, self._router, item.entry, self._policy, self._facts)
+            if needs_reconfigure(item.record, self._router, item.entry, self._policy, self._facts)
         }
         if not asked:
             return

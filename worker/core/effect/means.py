@@ -54,7 +54,7 @@ def addresses_to_cut(record: ServiceRecord, router: str, entry: Entry) -> frozen
     return frozenset(address for address in addresses if is_host_address(address))
 
 
-def asks_again(
+def needs_reconfigure(
     record: ServiceRecord, router: str, entry: Entry, policy: RouterPolicy, facts: EffectFacts
 ) -> bool:
     """Return whether the router may be able to make the service's device renew its lease now.
