@@ -78,6 +78,9 @@ def simulator_command(  # noqa: PLR0913 - one parameter a flag
     dhcp: Annotated[
         str, typer.Option(help="Answer DHCP on this interface (IFACE, or IFACE=ROUTER-INTERFACE).")
     ] = "",
+    forward: Annotated[
+        str, typer.Option(help="Forward traffic: IFACE=ROUTER-INTERFACE,IFACE=ether1.")
+    ] = "",
     fault: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE of a fault on from the start (JSON).")
     ] = None,
@@ -107,6 +110,7 @@ def simulator_command(  # noqa: PLR0913 - one parameter a flag
         rest_http_port=rest_http_port,
         with_mac_server=with_mac_server,
         dhcp=dhcp,
+        forward=forward,
         certificate=certificate,
         seed_guide=seed_guide,
         seed=seed,

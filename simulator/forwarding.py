@@ -128,16 +128,22 @@ def interface_of(router: Router, address: str) -> str:
     return best[1] or router.id_of("/interface", UPLINK) or ""
 
 
+def arp_row(router: Router, interface: str, address: str) -> Row | None:
+    """Find the ARP row of an address on an interface."""
+    for row in router.table(ARP).having("address", address):
+        if row.values["interface"] == interface and not row.disabled:
+            return row
+    return None
+
+
 def _without_arp(router: Router, packet: _Packet, to_mac: str) -> str:
     """Say why the router cannot reach the receiver; empty when it can."""
     interface = router.table("/interface").rows.get(packet.goes_out)
     address = packet.flow.dst
-    rows = [row for row in router.table(ARP).having("address", address) if not row.disabled]
-    known = [row for row in rows if row.values["interface"] == packet.goes_out]
-    if any(to_mac in ("", row.values["mac-address"]) for row in known):
-        return ""
-    if known:
-        return f"{address} is {known[0].values['mac-address']}"
+    row = arp_row(router, packet.goes_out, address)
+    if row is not None:
+        mac = row.values["mac-address"]
+        return "" if to_mac in ("", mac) else f"{address} is {mac}"
     if interface is not None and interface.values.get("arp") in ("reply-only", "disabled"):
         return f"no entry for {address}, and {interface.values['name']} is reply-only"
     return ""

@@ -21,6 +21,7 @@ from simulator.options import RouterOptions
 from simulator.rest_server import RestServer
 from simulator.router import Router
 from simulator.tls import DAYS, Anonymous, Certificate, certificate_in, make_certificate
+from simulator.wire import Wire
 
 _BACKLOG = 512
 _HANDSHAKE_FAILURE = bytes((21, 3, 3, 0, 2, 2, 40))  # TLS 1.2's alert, fatal
@@ -141,6 +142,7 @@ class RouterServer:
         self.raw: set[asyncio.BaseTransport] = set()
         self.ports: dict[str, Port] = {}
         self._dhcp: DhcpPort | None = None
+        self._wire: Wire | None = None
         self.certificate = self.make_certificate()
         self._named: dict[str, Certificate] = {}
         self._powered = False
@@ -201,7 +203,7 @@ class RouterServer:
         """Listen on all ports.
 
         Raises:
-            OSError: DHCP was asked for and cannot be had.
+            OSError: DHCP or traffic was asked for and cannot be had.
         """
         self._powered = True
         for service, port in self.ports.items():
@@ -212,6 +214,10 @@ class RouterServer:
             dhcp = DhcpPort(self.router, host_interface, interface)
             await dhcp.open()
             self._dhcp = dhcp
+        if self.options.forward and self._wire is None:
+            wire = Wire(self.router, self.options.forward)
+            wire.open()
+            self._wire = wire
 
     def _serve(self) -> None:
         """Open and close ports as `/ip/service` says now; sessions stay."""
@@ -223,10 +229,13 @@ class RouterServer:
                 self.tasks.add(task)
                 task.add_done_callback(self.tasks.discard)
 
-    def _stop_dhcp(self) -> None:
+    def _unplug(self) -> None:
         if self._dhcp is not None:
             self._dhcp.close()
             self._dhcp = None
+        if self._wire is not None:
+            self._wire.close()
+            self._wire = None
 
     def power_off(self, *, loss: bool = False) -> None:
         """Refuse connections and end all sessions.
@@ -239,7 +248,7 @@ class RouterServer:
             lose_unstored(self.router)
         for port in self.ports.values():
             port.close()
-        self._stop_dhcp()
+        self._unplug()
         self.end_sessions()
 
     def end_sessions(self) -> None:
@@ -253,7 +262,7 @@ class RouterServer:
         """Stop for good."""
         for port in self.ports.values():
             port.give_up()
-        self._stop_dhcp()
+        self._unplug()
         self.router.reset_sessions()
         for transport in tuple(self.raw):
             reset(transport)

@@ -29,6 +29,8 @@ class RouterOptions:
         with_mac_server: whether `/ip/mac-server` is there (no RouterOS has it).
         dhcp: interface of this machine that DHCP is answered on, `veth0`, or with the
             router's interface that it is plugged into, `veth0=vlan-32`; empty is none.
+        forward: interfaces of this machine between which traffic is forwarded, with the router's
+            interfaces that they are plugged into, `veth0=vlan-32,veth1=ether1`; empty is none.
         seed: of all that is random in this router.
         switches: what no source decides, by name (see `faults.Switches`).
         faults: what goes wrong from the start, by name (see `faults.Faults`).
@@ -50,6 +52,7 @@ class RouterOptions:
     seed_guide: bool = False
     with_mac_server: bool = False
     dhcp: str = ""
+    forward: str = ""
     seed: int = 0
     switches: dict[str, object] = field(default_factory=dict)
     faults: dict[str, object] = field(default_factory=dict)

@@ -89,3 +89,73 @@ class Lab:
     def heard(self):
         lines = self.log.read_text().splitlines() if self.log.exists() else []
         return [line.split() for line in lines if not line.startswith("deconfig")]
+
+
+# what dhclient runs; the names of its variables are its own
+DHCLIENT_SCRIPT = """#!/bin/sh
+echo "$reason $new_ip_address" >> "$0.log"
+case "$reason" in
+PREINIT) ip link set "$interface" up ;;
+EXPIRE|FAIL|STOP|RELEASE|TIMEOUT) ip addr flush dev "$interface" ;;
+BOUND|RENEW|REBIND|REBOOT)
+    [ "$old_ip_address" = "$new_ip_address" ] || ip addr flush dev "$interface"
+    ip addr replace "$new_ip_address/24" dev "$interface"
+    ip route replace default via 223.203.225.1 ;;
+esac
+"""
+WORLD = "198.51.100.80"
+
+
+class TrafficLab(Lab):
+    """The same with a third namespace behind the router: the world.
+
+    The simulated router forwards between `vr0` and `vu0` (`--forward`); the kernel must not.
+    """
+
+    def __init__(self, stack, directory: Path):
+        super().__init__(stack, directory)
+        self.directory = directory
+        self.script.write_text(
+            SCRIPT.replace(
+                'dev "$interface" ;;\nesac',
+                'dev "$interface"; ip route replace default via 223.203.225.1 ;;\nesac',
+            )
+        )
+        self.world = self.hold(*self.inside(self.router), "unshare", "-n")
+        self.run(self.router, "ip", "link", "add", "vu0", "type", "veth", "peer", "name", "vi0")
+        self.run(self.router, "ip", "link", "set", "vi0", "netns", str(self.world))
+        self.run(self.router, "ip", "addr", "add", "198.51.100.1/24", "dev", "vu0")
+        self.run(self.router, "ip", "link", "set", "vu0", "up")
+        self.run(self.router, "sh", "-c", "echo 0 > /proc/sys/net/ipv4/ip_forward")
+        self.run(self.world, "ip", "addr", "add", f"{WORLD}/24", "dev", "vi0")
+        self.run(self.world, "ip", "link", "set", "vi0", "up")
+        self.run(self.world, "ip", "route", "add", "default", "via", "198.51.100.1")
+
+    def start(self, pid, *command, **how):
+        """Run a program in a namespace until the test ends."""
+        process = subprocess.Popen([*self.inside(pid), *map(str, command)], **how)
+        self.stack.callback(self._end, process)
+        return process
+
+    @staticmethod
+    def _end(process):
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+    def client(self, kind, mac):
+        """Start a DHCP client that stays: `udhcpc` or `dhclient`."""
+        self.wear(mac)
+        if kind == "udhcpc":
+            how = ["udhcpc", "-i", "vd0", "-f", "-t", "2", "-T", "1", "-A", "1", "-s", self.script]
+        else:
+            script, config = self.directory / "dhclient-script", self.directory / "dhclient.conf"
+            script.write_text(DHCLIENT_SCRIPT)
+            script.chmod(0o755)
+            config.write_text("timeout 2;\nretry 1;\nreboot 1;\ninitial-interval 1;\n")
+            leases, pid = self.directory / "dhclient.leases", self.directory / "dhclient.pid"
+            how = ["dhclient", "-d", "-4", "-sf", script, "-cf", config, "-lf", leases, "-pf", pid]
+            how += ["vd0"]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        return self.start(self.device, *how, **quiet)

@@ -1,0 +1,64 @@
+"""Traffic of a customer, run in namespaces: `echo` answers; `udp` and `tcp` say what comes back.
+
+Each message is a number, counting up; its answer is the same. `tcp` is one connection for good.
+"""
+
+import contextlib
+import socket
+import sys
+import threading
+import time
+
+PORT = 7000
+_EVERY_S = 0.02
+
+
+def echo():
+    """Answer over UDP and TCP, each connection by itself."""
+    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    udp.bind(("", PORT))
+    tcp = socket.create_server(("", PORT))
+
+    def answer_tcp():
+        while True:
+            threading.Thread(target=back, args=(tcp.accept()[0],), daemon=True).start()
+
+    def back(connection):
+        with contextlib.suppress(OSError):
+            while data := connection.recv(1024):
+                connection.sendall(data)
+
+    threading.Thread(target=answer_tcp, daemon=True).start()
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    while True:
+        data, sender = udp.recvfrom(1024)
+        udp.sendto(data, sender)
+
+
+def talk(kind, host):
+    """Send without end, and print what is answered at once."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM)
+    if kind == "tcp":
+        sock.connect((host, PORT))
+    sock.settimeout(_EVERY_S)
+    number = 0
+    while True:
+        number += 1
+        try:
+            if kind == "tcp":
+                sock.sendall(b"%d\n" % number)
+                answer = sock.recv(1024)
+            else:
+                sock.sendto(b"%d\n" % number, (host, PORT))
+                answer = sock.recv(1024)
+        except OSError:  # no answer yet, or no address now
+            time.sleep(_EVERY_S)
+            continue
+        sys.stdout.write(answer.decode())
+        sys.stdout.flush()
+        time.sleep(_EVERY_S)
+
+
+if __name__ == "__main__":
+    echo() if sys.argv[1] == "echo" else talk(*sys.argv[1:])

@@ -1,0 +1,162 @@
+"""Real DHCP clients and real packets through a simulated router, in three network namespaces.
+
+A customer's program sends a message every 20 ms and says what is answered; the router is the only
+way to the one who answers. See `tests/namespaces.py`.
+"""
+
+import contextlib
+import json
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from simulator.control import ControlClient
+from tests.namespaces import WORLD, TrafficLab, need_namespaces
+from tests.needs import missing
+from tests.waiting import eventually
+
+LEASE, SERVER, FILTER = "/ip/dhcp-server/lease", "/ip/dhcp-server", "/ip/firewall/filter"
+LIST, CONNECTION = "/ip/firewall/address-list", "/ip/firewall/connection"
+A, ADDRESS, OTHER = "00:00:5E:00:53:0A", "223.203.225.10", "223.203.225.11"
+CUSTOMER = Path(__file__).with_name("customer.py")
+SILENT_S = 1.0
+
+pytestmark = [pytest.mark.router, pytest.mark.parametrize("kind", ["udhcpc", "dhclient"])]
+
+
+@pytest.fixture(autouse=True)
+def programs(kind):
+    need_namespaces()
+    if shutil.which(kind) is None:
+        missing(f"{kind} is not installed")
+
+
+@pytest.fixture
+def lab(tmp_path):
+    with contextlib.ExitStack() as stack:
+        lab = TrafficLab(stack, tmp_path)
+        control = tmp_path / "control"
+        how = ["-m", "simulator", "--demo-password", "--seed-guide", "--json", "--control", control]
+        plugs = ["--dhcp", "vr0=vlan-32", "--forward", "vr0=vlan-32,vu0=ether1"]
+        router = lab.start(lab.router, sys.executable, *how, *plugs, stdout=subprocess.PIPE)
+        assert json.loads(router.stdout.readline())
+        lab.control = stack.enter_context(ControlClient(str(control)))
+        lab.control.set_row(SERVER, "dhcp-vlan-32", {"lease-time": "6s", "add-arp": "yes"})
+        echo = lab.start(lab.world, sys.executable, CUSTOMER, "echo", stdout=subprocess.PIPE)
+        assert echo.stdout.readline() == b"ready\n"
+        yield lab
+
+
+class Talk:
+    """The customer's program; notes when something was answered last."""
+
+    def __init__(self, lab, kind):
+        program = (sys.executable, CUSTOMER, kind, WORLD)
+        self._process = lab.start(lab.device, *program, stdout=subprocess.PIPE)
+        self.last = 0.0
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        for _ in self._process.stdout:
+            self.last = time.monotonic()
+
+    def answered(self):
+        """Say whether something that is sent from now on is answered soon."""
+        now = time.monotonic()
+        while time.monotonic() < now + SILENT_S:
+            if self.last > now + 0.1:
+                return True
+            time.sleep(0.02)
+        return False
+
+
+def drop_suspended(router):
+    both = {"chain": "forward", "action": "drop"}
+    router.add_row(FILTER, {**both, "src-address-list": "suspended"})
+    router.add_row(FILTER, {**both, "dst-address-list": "suspended"})
+
+
+def fasttrack(router):
+    known = {"chain": "forward", "connection-state": "established,related"}
+    router.add_row(FILTER, {**known, "action": "fasttrack-connection"})
+    router.add_row(FILTER, {**known, "action": "accept"})
+
+
+def bound(lab, kind, row=None):
+    """Have a device with an address; give the id of its row."""
+    row_id = lab.control.add_row(LEASE, row or {"mac-address": A, "address": ADDRESS})
+    lab.client(kind, A)
+    eventually(lambda: lab.control.rows(LEASE)[0]["status"] == "bound", "the device is bound")
+    return row_id
+
+
+@pytest.mark.parametrize("protocol", ["udp", "tcp"])
+def test_suspension_and_resume(lab, kind, protocol):
+    drop_suspended(lab.control)
+    bound(lab, kind)
+    talk = Talk(lab, protocol)
+    eventually(talk.answered, "the customer is online")
+    row_id = lab.control.add_row(LIST, {"list": "suspended", "address": ADDRESS})
+    assert not talk.answered()
+    lab.control.remove_row(LIST, row_id)
+    eventually(talk.answered, "the customer is online again")
+
+
+def test_a_fasttracked_customer_is_silent_when_the_connection_is_cut(lab, kind):
+    fasttrack(lab.control)
+    drop_suspended(lab.control)
+    bound(lab, kind)
+    talk = Talk(lab, "tcp")
+    eventually(talk.answered, "the customer is online")
+    lab.control.add_row(LIST, {"list": "suspended", "address": ADDRESS})
+    assert talk.answered()
+    (row,) = [row for row in lab.control.rows(CONNECTION) if row["protocol"] == "tcp"]
+    assert row["fasttrack"] == "true"
+    lab.control.remove_row(CONNECTION, row[".id"])
+    assert not talk.answered()
+
+
+def test_a_new_address_is_used_when_the_device_asks(lab, kind):
+    row_id = bound(lab, kind)
+    talk = Talk(lab, "udp")
+    eventually(talk.answered, "the customer is online")
+    lab.control.set_row(LEASE, row_id, {"address": OTHER})
+    assert lab.control.rows(LEASE)[0]["active-address"] == ADDRESS
+    assert talk.answered()
+
+    def moved():
+        row = lab.control.rows(LEASE)[0]
+        return (row["status"], row.get("active-address")) == ("bound", OTHER)
+
+    eventually(moved, "the device has its new address", within_s=20)
+    eventually(talk.answered, "the customer is online from there", within_s=20)
+    sources = {row["src-address"].partition(":")[0] for row in lab.control.rows(CONNECTION)}
+    assert OTHER in sources
+
+
+def test_a_cancelled_device_on_a_reply_only_interface_is_silent_at_once(lab, kind):
+    fasttrack(lab.control)
+    lab.control.set_row("/interface/vlan", "vlan-32", {"arp": "reply-only"})
+    lab.control.set_row(
+        SERVER, "dhcp-vlan-32", {"lease-time": "10m", "address-pool": "static-only"}
+    )
+    row_id = bound(lab, kind)
+    talk = Talk(lab, "udp")
+    eventually(talk.answered, "the customer is online")
+    lab.control.remove_row(LEASE, row_id)
+    assert not talk.answered()
+
+
+def test_a_cancelled_device_elsewhere_goes_on_while_its_lease_lasts(lab, kind):
+    lab.control.set_row(SERVER, "dhcp-vlan-32", {"address-pool": "static-only"})
+    row_id = bound(lab, kind)
+    talk = Talk(lab, "udp")
+    eventually(talk.answered, "the customer is online")
+    lab.control.remove_row(LEASE, row_id)
+    assert talk.answered()
+    eventually(lambda: not talk.answered(), "its lease has ended", within_s=20)
