@@ -27,6 +27,7 @@ from contracts import names
 from producers.connection import open_publisher
 from producers.fields import event_of
 from tests import builders
+from tests.builders import mac_changed
 from tests.small_installation import SmallInstallation, activated
 
 MOST_FILES: Final = 80
@@ -137,10 +138,11 @@ def walk() -> Walk:
             installation.server.url, clock=lambda: datetime.now(UTC), prefix=installation.prefix
         )
         with publisher:
-            # From here on connections are open and scripts are loaded.
-            publisher.publish([activated("SVC-2", 2)])
-            installation.accept.run([], names.QUEUE_EVENTS)
-            installation.drain()
+            # From here on connections are open, scripts are loaded and the router's setup is read.
+            for event in (activated("SVC-2", 2), mac_changed("SVC-2", mac=builders.mac(4))):
+                publisher.publish([event])
+                installation.accept.run([], names.QUEUE_EVENTS)
+                installation.drain()
             with found.step("options to event"):
                 options = {"event": "mac_changed", "service_id": "SVC-1", "revision": 2}
                 event = event_of({**options, "mac": builders.mac(3)})

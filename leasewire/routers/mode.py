@@ -86,7 +86,7 @@ def rebuild_command(
     document = plan_document(name, result) | {"approved": apply and to_write}
     text, errors = list(plan_text(name, result)), errors_of([result])
     if apply and to_write and isinstance(result, FullRead):
-        services = sorted({operation.service_id for operation in result.plan.operations()})
+        services = sorted({operation.service_id for operation in result.plan.operations})
         document["queued"] = len(services)
         obstacle = _obstacle(context, config)
         _approve(context, name, services, actor_of(actor))

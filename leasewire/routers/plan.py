@@ -150,7 +150,7 @@ def plan_text(name: str, result: ReadResult) -> Iterator[Part]:
     if not isinstance(result, FullRead):
         return
     plan = result.plan
-    to_write = len({operation.service_id for operation in plan.operations()})
+    to_write = len({operation.service_id for operation in plan.operations})
     summary = f"{to_write} to write" if to_write else "nothing to write"
     if to_write or plan.waiting:
         summary += f", {len(plan.waiting)} waiting"
@@ -166,7 +166,7 @@ def plan_text(name: str, result: ReadResult) -> Iterator[Part]:
 def _lines(plan: WritePlan) -> Iterator[tuple[str, str]]:
     """Each service's operations together, in the order in which they would be written."""
     by_service: dict[str, list[Operation]] = {}
-    for operation in plan.operations():
+    for operation in plan.operations:
         by_service.setdefault(operation.service_id, []).append(operation)
     for service, operations in sorted(by_service.items()):
         for operation in operations:

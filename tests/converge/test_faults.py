@@ -83,7 +83,7 @@ def is_planned(wanted, *_, **__):
 
 
 def is_written(_session, _hold, made, *_):
-    return any(each.service_id == BAD for each in made.operations())
+    return any(each.service_id == BAD for each in made.operations)
 
 
 def is_confirmed(item, *_, **__):

@@ -124,12 +124,12 @@ def test_case(path):
     # What an operation says the row held is what was read.
     read = {(row.menu, row.id): {**row.fields, "comment": row.comment} for row in rows}
     table = Tables(rows)
-    for operation in made.operations():
+    for operation in made.operations:
         if not isinstance(operation, Add):
             assert operation.was.items() <= read[operation.menu, operation.row_id].items()
             assert isinstance(operation, MakeStatic) or operation.was
         table.apply(operation)
-    noted = {o.service_id: {place(o)} for o in made.operations() if place(o) is not None}
+    noted = {o.service_id: {place(o)} for o in made.operations if place(o) is not None}
     wanted = [replace(w, listed=w.listed | noted.get(w.entry.service_id, set())) for w in wanted]
     assert not plan(
         wanted, RowIndex(table.rows(), policy.installation, made.duplicates), policy

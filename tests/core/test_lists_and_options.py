@@ -111,9 +111,9 @@ def test_lists_and_options_converge_in_any_order_and_from_every_prefix(situation
 @given(situations())
 def test_each_option_is_made_once_and_before_it_is_named(situation):
     made = situation.plan()
-    numbers = {o.fields["name"]: o.number for o in made.operations() if o.menu == OPTIONS}
-    assert len(numbers) == sum(o.menu == OPTIONS for o in made.operations())
-    for operation in made.operations():
+    numbers = {o.fields["name"]: o.number for o in made.operations if o.menu == OPTIONS}
+    assert len(numbers) == sum(o.menu == OPTIONS for o in made.operations)
+    for operation in made.operations:
         named = getattr(operation, "fields", {}).get("dhcp-option", "").split(",")
         assert {numbers[name] for name in named if name in numbers} <= operation.needs
 
@@ -131,7 +131,7 @@ def test_an_option_that_somebody_changed_is_left_alone_and_its_services_wait():
     other = Wanted(Entry("S2", {**fields, "mac-address": mac(2), "address": ipv4(11)}))
     situation = Situation([one, other], [option("*1", name=name)], RouterPolicy("acme"))
     made = situation.plan()
-    assert {o.service_id for o in made.operations()} == {"S2"}
+    assert {o.service_id for o in made.operations} == {"S2"}
     assert made.waiting["S1"].reason == "option-changed"
     assert name in made.waiting["S1"].detail
 

@@ -99,7 +99,7 @@ class Situation:
     def note(self, made, noted):
         """Note which list rows come to be ours, before they do."""
         listed = {one.entry.service_id: one.listed for one in self.wanted}
-        for each in made.operations():
+        for each in made.operations:
             if isinstance(each, Add) and each.menu == ADDRESS_LISTS:
                 place = ListPlace(each.fields["list"], each.fields["address"])
                 mine = noted.setdefault(each.service_id, {})
@@ -278,7 +278,7 @@ def test_it_converges_from_every_prefix(situation, data):
         apply_all(operations[:length], table, situation, noted)
         resumed = situation.plan(table, noted, made.duplicates)
         situation.note(resumed, noted)
-        apply_all(resumed.operations(), table, situation, noted)
+        apply_all(resumed.operations, table, situation, noted)
         assert resumed.waiting.keys() == made.waiting.keys()
         check_entries(table, situation, made)
         assert situation.plan(table, noted, made.duplicates).phases == ()
@@ -294,7 +294,7 @@ def test_a_plan_does_not_depend_on_the_order_of_what_it_is_made_from(situation, 
 @given(situations())
 def test_operations_are_numbered_and_need_only_earlier_phases(situation):
     made = situation.plan()
-    numbers = [operation.number for operation in made.operations()]
+    numbers = [operation.number for operation in made.operations]
     assert numbers == list(range(1, len(numbers) + 1))
     done: set[int] = set()
     for phase in made.phases:
@@ -363,11 +363,11 @@ def test_rings_of_any_length_resolve_and_nobody_is_ever_without_a_row(situation,
     stop = data.draw(st.integers(0, len(operations)), label="killed after")
     table, noted = Tables(situation.rows), {}
     apply_all(operations[:stop], table, situation, noted)
-    apply_all(situation.plan(table).operations(), table, situation, noted)
+    apply_all(situation.plan(table).operations, table, situation, noted)
     check_entries(table, situation, made)
     assert made.waiting == {}
     assert {row.id for row in table.rows()} == {row.id for row in situation.rows}
-    moved = {op.service_id for op in made.operations() if "mac-address" in op.fields}
+    moved = {op.service_id for op in made.operations if "mac-address" in op.fields}
     for row in table.rows():
         expected = "" if parse_tag(row.comment).service_id in moved else "1:2:3"
         assert row.fields["client-id"] == expected
@@ -437,6 +437,6 @@ def test_a_plain_ring_costs_one_placeholder(count):
     ]
     writes = Counter(
         op.service_id
-        for op in plan(wanted, RowIndex(held, "acme"), RouterPolicy("acme")).operations()
+        for op in plan(wanted, RowIndex(held, "acme"), RouterPolicy("acme")).operations
     )
     assert sorted(writes.values()) == [1] * (count - 1) + [2]

@@ -104,7 +104,7 @@ class PaperLease(PaperDesk):
                 self._store({**record.placements, "R1": noted["SVC-1"]})
             if killed_after == "noting":
                 return
-            for operation in made.operations():
+            for operation in made.operations:
                 self._apply(operation)
             if killed_after == "writing":
                 return

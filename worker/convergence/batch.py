@@ -152,7 +152,7 @@ class BatchRunner:
             for name, item in unwritten.items()
             if item.written is None and item.work_item.sent is None
         }
-        added = {operation.service_id for operation in made.operations() if is_new_row(operation)}
+        added = {operation.service_id for operation in made.operations if is_new_row(operation)}
         few_gone = len(placed & added) * 2 <= len(placed)
         few_of_others = len(new & moved_rows(made) - added) <= FEW
         if self._rows_checked or (few_gone and few_of_others):
@@ -190,7 +190,7 @@ class BatchRunner:
     def _conclude_done(self, items: dict[str, BatchItem], made: WritePlan) -> dict[str, BatchItem]:
         """Confirm what needs no write, postpone what waits; returns those to be written."""
         concluder = self.concluder
-        busy = {operation.service_id for operation in made.operations()}
+        busy = {operation.service_id for operation in made.operations}
         conclusions: list[Conclusion] = []
         left: dict[str, BatchItem] = {}
         done: list[BatchItem] = []

@@ -1,7 +1,7 @@
 """One service in a batch of a pass, as it is handed from step to step."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from worker.core.entry.entry import Entry
@@ -28,6 +28,9 @@ class BatchItem:
             lacks something; None: it may be.
         warning: what a person should know although the rows are as wanted.
         gives_way: an earlier try failed, and it takes part only so that its row can give way.
+        service_id: the service.
+        record: of the service, as taken.
+        before: {reason, detail, since_ms, …} if it was not in sync at its last check.
     """
 
     work_item: WorkItem
@@ -39,27 +42,24 @@ class BatchItem:
     refused: Waiting | None = None
     warning: Note | None = None
     gives_way: bool = False
+    service_id: str = field(init=False)
+    record: ServiceRecord = field(init=False)
+    before: Mapping[str, Any] = field(init=False)
 
-    @property
-    def service_id(self) -> str:
-        """The service's id."""
-        return self.work_item.service_id
-
-    @property
-    def record(self) -> ServiceRecord:
-        """The service's record, as taken."""
-        return self.work_item.stored.record
+    def __post_init__(self) -> None:
+        """Read the attributes that come with the work item."""
+        for name, value in (
+            ("service_id", self.work_item.service_id),
+            ("record", self.work_item.stored.record),
+            ("before", self.work_item.before or {}),
+        ):
+            object.__setattr__(self, name, value)
 
     @property
     def short(self) -> ShortLease | None:
         """The shortened lease time of its row; None: it is not shortened."""
         at = self.record.placements.get(self.router)
         return None if at is None else at.short
-
-    @property
-    def before(self) -> Mapping[str, Any]:
-        """{reason, detail, since_ms, …} if the service was not in sync at its last check."""
-        return self.work_item.before or {}
 
     def wanted(self) -> Wanted:
         """What the planner takes."""

@@ -179,7 +179,7 @@ class Concluder:
 
     def does_not_stick(self, item: BatchItem, made: WritePlan) -> Conclusion:
         """Dead-letter a service whose row still differs after it was written."""
-        own = [op for op in made.operations() if op.service_id == item.service_id]
+        own = [op for op in made.operations if op.service_id == item.service_id]
         detail = "written twice and still not so: " + "; ".join(map(describe, own))
         return self.fail(item, "does-not-stick", detail)
 

@@ -42,7 +42,7 @@ def observe(
 def _observed(item: BatchItem, made: WritePlan, now_ms: int) -> Conclusion:
     service_id, record = item.service_id, item.record
     why = made.waiting.get(service_id)
-    would = [describe(op) for op in made.operations() if op.service_id == service_id]
+    would = [describe(op) for op in made.operations if op.service_id == service_id]
     if why is not None:
         reason, detail = why.reason, why.detail
     elif would:

@@ -59,7 +59,7 @@ def differences(plan: WritePlan) -> list[Difference]:
 def _written(plan: WritePlan) -> Iterator[Difference]:
     sets: dict[tuple[MenuPath, str, str], Difference] = {}
     leased: set[str] = set()
-    for operation in plan.operations():
+    for operation in plan.operations:
         service, menu = operation.service_id, operation.menu
         match operation:
             case Add(fields=fields):

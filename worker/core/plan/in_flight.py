@@ -30,7 +30,7 @@ def placements_to_note(plan: WritePlan, known: Mapping[str, Placement]) -> dict[
         known: service -> its placement now; operations of other services are passed over.
     """
     noted: dict[str, Placement] = {}
-    for operation in plan.operations():
+    for operation in plan.operations:
         service_id = operation.service_id
         placement = noted.get(service_id) or known.get(service_id)
         if placement is None:
@@ -66,7 +66,7 @@ def _shortens(
 def added_leases(plan: WritePlan) -> dict[str, list[Identity]]:
     """The leases that a plan adds, by service: to be noted as in flight."""
     adds: dict[str, list[Identity]] = {}
-    for operation in plan.operations():
+    for operation in plan.operations:
         if isinstance(operation, Add) and operation.menu == LEASES:
             adds.setdefault(operation.service_id, []).append(identity_of(operation.fields))
     return adds

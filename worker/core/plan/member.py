@@ -105,6 +105,8 @@ class Member:
         final: the step after which its row is as wanted.
         kept: fields of its row that stay as they are until something else was read back.
         in_place: whether its row has the MAC, address and server of its entry already.
+        id: the service's id.
+        row: its own row.
     """
 
     entry: Entry
@@ -119,20 +121,14 @@ class Member:
     final: Step | None = None
     kept: Mapping[str, str] = field(default_factory=dict)
     in_place: bool = field(init=False)
+    id: str = field(init=False)
+    row: Lease | None = field(init=False)
 
     def __post_init__(self) -> None:
+        self.id = self.entry.service_id
         row, fields = self.own.row, self.entry.fields
+        self.row = row
         self.in_place = row is not None and fields is not None and is_same(row.fields, fields)
-
-    @property
-    def id(self) -> str:
-        """The service's id."""
-        return self.entry.service_id
-
-    @property
-    def row(self) -> Lease | None:
-        """Its own row."""
-        return self.own.row
 
     @property
     def leaves(self) -> bool:

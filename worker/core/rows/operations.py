@@ -1,7 +1,8 @@
 """The writes to a router, and the plan that orders them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final
 
 from worker.core.rows.rows import LEASES, QUEUES, ListPlace, MenuPath, RowKey
@@ -139,6 +140,7 @@ class WritePlan:
             plan of this session needs them: it cannot see this any more if the service's own row
             was removed.
         listed: by service, the entries of its own rows in address lists.
+        operations: all of them, phase by phase.
     """
 
     phases: tuple[tuple[Operation, ...], ...] = ()
@@ -147,17 +149,17 @@ class WritePlan:
     notes: tuple[Note, ...] = ()
     duplicates: frozenset[RowKey] = frozenset()
     listed: Mapping[str, frozenset[ListPlace]] = field(default_factory=dict)
+    operations: tuple[Operation, ...] = field(init=False)
 
-    def operations(self) -> Iterator[Operation]:
-        """Yield all operations, phase by phase."""
-        for phase in self.phases:
-            yield from phase
+    def __post_init__(self) -> None:
+        """List the operations."""
+        object.__setattr__(self, "operations", tuple(chain.from_iterable(self.phases)))
 
 
 def moved_rows(plan: WritePlan) -> frozenset[str]:
     """Return the services whose static lease gets another MAC, address or server."""
     return frozenset(
         write.service_id
-        for write in plan.operations()
+        for write in plan.operations
         if isinstance(write, Set) and write.menu == LEASES and write.fields.keys() & _IDENTITY
     )
