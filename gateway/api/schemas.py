@@ -84,7 +84,7 @@ SCHEMAS: Final[Json] = {
     "Event": _object(
         "event source state",
         "type service reason detail router effective_at effective_by effective accepted_at at "
-        "lane router_state",
+        "lane router_state lease",
         about="An event and its outcome",
         event=_described("The id that its source set"),
         state=ref("EventState"),
@@ -99,6 +99,7 @@ SCHEMAS: Final[Json] = {
         at=_described("Time of the outcome", _TIME),
         lane=_described("Lane of an event in the journal: `events` or `bulk`"),
         router_state=ref("RouterState"),
+        lease=_described("How the lease is shortened ahead of a scheduled event, and until when"),
     ),
     "Receipt": _object(
         "id source status duplicate status_url",
@@ -148,11 +149,12 @@ SCHEMAS: Final[Json] = {
     ),
     "RouterSync": _object(
         "router wanted sync",
-        "reason detail since written",
+        "reason detail since lease written",
         about="Whether a router has what it should have for a service",
         wanted=_described("Whether the service should be on this router", _YES_NO),
         sync=ref("Sync"),
         since=_TIME,
+        lease=_described("How the lease is shortened ahead of a scheduled event, and until when"),
         written=_described(
             "The fields of its row, as last written",
             {"type": "object", "additionalProperties": True},

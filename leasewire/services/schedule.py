@@ -13,7 +13,7 @@ from worker.admin.json_fields import without_empty
 app = App("Events that take effect later.")
 
 _DAY_MS: Final = 86_400_000
-COLUMNS: Final = "takes effect=effective_at, cuts off=cuts_off, event, type, state, by"
+COLUMNS: Final = "takes effect=effective_at, cuts off=cuts_off, event, type, state, by, lease"
 
 
 @app.command("list")

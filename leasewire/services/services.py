@@ -91,9 +91,8 @@ def _text(document: dict[str, Any]) -> Iterator[Part]:
     routers = [
         router | {"to_clean": None if router["wanted"] else True} for router in document["routers"]
     ]
-    yield TextTable(
-        routers, "router, to clean=to_clean, sync, since, reason, detail", "On no router."
-    )
+    columns = "router, to clean=to_clean, sync, since, reason, detail, lease"
+    yield TextTable(routers, columns, "On no router.")
     yield TextTable(document["scheduled"], SCHEDULED)
     yield TextTable(
         document["events"], "event, type, state, at, reason, detail", "No recent events."

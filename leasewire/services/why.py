@@ -125,7 +125,7 @@ def timeline(result: DiagnosisResult) -> Iterator[tuple[int, str, dict[str, Any]
             if row.active_address:
                 yield facts.now_ms, f"device {row.status}", _bound(at, row)
     for coming in facts.scheduled:
-        more = {"event": coming.event_id, "type": coming.type}
+        more = {"event": coming.event_id, "type": coming.type, "lease": coming.lease}
         yield coming.at_ms, "to take effect", more
 
 

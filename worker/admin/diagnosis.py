@@ -12,6 +12,7 @@ from worker.core.diagnosis.explain import explain
 from worker.core.diagnosis.explain_unknown import explain_unknown
 from worker.core.diagnosis.facts import AtRouter, Explanation, Facts, Holder, ScheduledEvent, Why
 from worker.core.entry.entry import Entry, claims_of
+from worker.core.entry.short_lease import shortened
 from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.observed import Observation
@@ -103,7 +104,7 @@ class Diagnosis:
                 entry for owner, entry in finder.journaled_naming(service_id) if owner == service_id
             ],
             scheduled=[
-                ScheduledEvent(each.event.id, each.event.type, each.at_ms)
+                ScheduledEvent(each.event.id, each.event.type, each.at_ms, shortened(record))
                 for each in record.schedule.pending
             ],
             dead_letters=finder.dead_letters_naming(service_id, dead_letters),

@@ -8,6 +8,7 @@ from contracts import event_key
 from worker.admin.approvals import Approval
 from worker.admin.json_fields import utc_time, without_empty
 from worker.core.effect import rungs
+from worker.core.entry.short_lease import shortened
 from worker.core.policy.circuit import RouterState
 from worker.core.service.outcome import FINAL, DeadLetter, Outcome
 from worker.core.service.record import ServiceRecord
@@ -63,12 +64,20 @@ def find_events(store: Store, event_id: str, sources: Sequence[str]) -> list[dic
     for key, source in keys.items():
         if key in outcomes:
             outcome = outcomes[key]
-            found.append(event_document(outcome, _open_circuit(store, outcome)))
+            document = event_document(outcome, _open_circuit(store, outcome))
+            found.append(without_empty(document | {"lease": _lease(store, outcome)}))
         elif key in journaled:
             hint = "" if store.views.workers() else "no worker is running: start `leasewire worker`"
             document = {"event": event_id, "source": source, "state": "journaled"}
             found.append(without_empty(document | {"lane": journaled[key], "detail": hint}))
     return found
+
+
+def _lease(store: Store, outcome: Outcome) -> str:
+    """How the lease is shortened ahead of a scheduled event."""
+    if outcome.state != "scheduled":
+        return ""
+    return shortened(store.records.read([outcome.service_id])[outcome.service_id].record)
 
 
 def _open_circuit(store: Store, outcome: Outcome) -> RouterState | None:
@@ -179,6 +188,7 @@ def scheduled_documents(record: ServiceRecord, now_ms: int) -> list[dict[str, An
             or scheduled.own.get("suspension") is not None
             or None,
             "accepted_at": utc_time(scheduled.event.accepted_at_ms),
+            "lease": shortened(record) or None,
         }
         for scheduled in record.schedule.pending
     ]

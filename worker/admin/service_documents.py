@@ -8,6 +8,7 @@ from worker.admin.documents import event_document, scheduled_documents
 from worker.admin.json_fields import utc_time, without_empty
 from worker.core.entry.dhcp_setup import DhcpSetup
 from worker.core.entry.entry import address_field
+from worker.core.entry.short_lease import describe
 from worker.core.policy.circuit import RouterState
 from worker.core.rows.operations import Note
 from worker.core.service.outcome import FINAL
@@ -145,6 +146,7 @@ def service_document(view: ServiceView, store: Store) -> dict[str, Any]:
             "reason": status.why.get("reason"),
             "detail": status.why.get("detail"),
             "since": utc_time(status.why.get("since_ms", 0)),
+            "lease": describe(placement.short),
             "written": dict(placement.written) if placement.written else None,
         }
         routers.append(without_empty(document))

@@ -11,12 +11,14 @@ from worker.convergence.prerequisites import missing_for
 from worker.core.entry.brake import HELD
 from worker.core.entry.dhcp_options import is_ours
 from worker.core.entry.entry import claims_of
+from worker.core.entry.short_lease import describe
 from worker.core.entry.wanted import kind_of
-from worker.core.full_read.drift import Difference, describe, differences
+from worker.core.full_read.drift import Difference, differences
+from worker.core.full_read.drift import describe as describe_row
 from worker.core.full_read.row_owners import RowOwners, Tagged, row_owners, tagged_rows
 from worker.core.plan.planner import Wanted, plan, wanted_at
 from worker.core.policy.policy import RouterPolicy
-from worker.core.rows.operations import Waiting, WritePlan
+from worker.core.rows.operations import Note, Waiting, WritePlan
 from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import (
     ADDRESS_LISTS,
@@ -81,13 +83,15 @@ def read_fully(
     claims = store.views.router_claims(router)
     setup = session.read_setup(fresh=True)
     braked = store.brake.held_at(router, stored.keys())
-    wanted, misfits = [], []
+    wanted, notes = [], []
     for service_id, known in stored.items():
         service = _claimed(wanted_at(router, known.record, policy), claims)
         missing = service.entry.missing or missing_for(service.entry, setup, session)
         fields = service.entry.fields
         misfit = setup.misfit(service_id, fields["address"]) if fields else None
-        misfits += [misfit] if misfit else []
+        notes += [misfit] if misfit else []
+        if lease := describe(known.record.placements[router].short):
+            notes.append(Note(service_id, "shortened-lease", f"lease {lease}"))
         if service_id in braked:
             missing = Waiting(HELD, f"by the brake's limit of {braked[service_id].scope}")
         if missing is not None:
@@ -104,7 +108,7 @@ def read_fully(
     unknown = frozenset(name for name, found in others.items() if not found.generation)
     with_record = stored.keys() | (others.keys() - unknown)
     made = plan(wanted, RowIndex(rows, policy.installation, unknown=unknown), policy)
-    made = replace(made, notes=(*made.notes, *misfits))
+    made = replace(made, notes=(*made.notes, *notes))
     counted = row_owners(rows, tagged, wanted, with_record, policy.installation)
     drift = [*differences(made), *map(_duplicate, counted.left)]
     # Services that are due by now, or have another record, were written during this read.
@@ -133,7 +137,7 @@ def servers_of(wanted: Iterable[Wanted]) -> frozenset[str]:
 def _duplicate(left: Tagged) -> Difference:
     """A row of a service that wants nothing on this router, such as from a restored backup."""
     row = left.row
-    return Difference(left.service_id, "duplicate", row.menu, "", "", describe(row.fields))
+    return Difference(left.service_id, "duplicate", row.menu, "", "", describe_row(row.fields))
 
 
 def _pending(store: Store, router: str) -> frozenset[str]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from worker.core.entry.brake import Cut, loss_of, ownership_change
 from worker.core.entry.entry import claims_of, lacking
-from worker.core.entry.short_lease import describe, with_lease_time
+from worker.core.entry.short_lease import shortened, with_lease_time
 from worker.core.entry.wanted import in_sync, placed, wanted_entries, work_items_of
 from worker.core.policy.policy import RouterPolicy
 from worker.core.service.event_ref import EventRef
@@ -157,15 +157,15 @@ class CommitDraft:
             nothing here.
         """
         before = self.before.record
-        shortened = any(at.short for at in record.placements.values())
-        if not (self.released or before.schedule.pending or record.schedule.pending or shortened):
+        short = any(at.short for at in record.placements.values())
+        if not (self.released or before.schedule.pending or record.schedule.pending or short):
             return record, 0, False
         lease_times_s = self._lease_times_s(record.router) if record.router else {}
         decided = with_lease_time(record, self._policies, lease_times_s, self.now_ms)
         if decided.record is not record:
             self._only_lease_time = True
-            router = record.router or ""
-            what = {"router": router, "detail": describe(decided.record.placements[router].short)}
+            detail = shortened(decided.record) or "put back"
+            what = {"router": record.router, "detail": detail}
             self.report.lines.append(line_to_json(self.now_ms, "lease time", what))
         return decided.record, decided.next_ms, True
 

@@ -40,11 +40,12 @@ class Journaled(NamedTuple):
 
 
 class ScheduledEvent(NamedTuple):
-    """An event that takes effect later."""
+    """An event that takes effect later; `lease` says how the lease is shortened ahead of it."""
 
     event_id: str
     type: str
     at_ms: int
+    lease: str = ""
 
 
 class Holder(NamedTuple):

@@ -95,15 +95,21 @@ def with_lease_time(
 
 
 def describe(short: ShortLease | None) -> str:
-    """Say what becomes of a lease time, as in `lease shortened to 2m until …`."""
+    """Say what becomes of a lease: `shortened to 2m until …`, if the change is confirmed at once.
+
+    Returns:
+        The text; empty where it is not shortened.
+    """
     if short is None or not short.last_ms:
-        return "lease time put back"
-    return f"lease shortened to {short.lease_time} until {rfc3339(until_ms(short))[:-5]}Z"
+        return ""
+    until_ms = short.last_ms + _PASSED * (seconds(short.lease_time) or 0) * 1000
+    return f"shortened to {short.lease_time} until {rfc3339(until_ms)[:-5]}Z"
 
 
-def until_ms(short: ShortLease) -> int:
-    """When the lease time is put back if the change is confirmed at once."""
-    return short.last_ms + _PASSED * (seconds(short.lease_time) or 0) * 1000
+def shortened(record: ServiceRecord) -> str:
+    """Say how the lease of a service is shortened on its router; empty where it is not."""
+    at = record.placements.get(record.router or "")
+    return describe(at and at.short)
 
 
 def confirmed_short(short: ShortLease | None, now_ms: int) -> ShortLease | None:
