@@ -35,9 +35,10 @@ class PaperDesk:
     def send(self, *raws):
         """Events of one message."""
         folding = Folding(self.stored, POLICIES, self.now_ms)
-        self._commit(folding.fold(self._checked(raws), self.seen))
+        self._commit(folding.fold(self.checked(raws), self.seen))
 
-    def _checked(self, raws):
+    def checked(self, raws):
+        """The events as the checks of the intake pass them on."""
         checked = []
         for raw in raws:
             found = check(JournalEntry(key_of(raw), raw), self.sources, self.now_ms)

@@ -50,7 +50,7 @@ class PaperLease(PaperDesk):
         return Folding(self.stored, self.policies, self.now_ms, lambda _: 0, lambda _: times)
 
     def send(self, *raws):
-        self._commit(self._fold().fold(self._checked(raws), self.seen))
+        self._commit(self._fold().fold(self.checked(raws), self.seen))
 
     def release(self, now_ms=None):
         self.now_ms = now_ms or self.now_ms
@@ -85,6 +85,7 @@ class PaperLease(PaperDesk):
 
     def converge(self, killed_after=None):
         """A pass, killed `noting` or `writing` where that is given."""
+        wrote = []
         for _ in range(4):
             record = self.record
             entry = wanted_entries(record, self.policies).get("R1", Entry("SVC-1", None))
@@ -96,7 +97,7 @@ class PaperLease(PaperDesk):
             )
             made = plan([item.wanted()], RowIndex(self.router.rows(), "acme"), self.policies["R1"])
             if not made.phases:
-                self._confirm(item)
+                self._confirm(item, wrote)
                 return
             known = Placement(item.written, item.listed, short=item.short)
             noted = placements_to_note(made, {"SVC-1": known})
@@ -106,6 +107,7 @@ class PaperLease(PaperDesk):
                 return
             for operation in made.operations:
                 self._apply(operation)
+                wrote.append("a row")
             if killed_after == "writing":
                 return
         raise AssertionError("four rounds, and still something to write")
@@ -122,8 +124,8 @@ class PaperLease(PaperDesk):
         record = replace(self.record, placements=placements)
         self.stored = Stored(self.stored.generation + 1, record)
 
-    def _confirm(self, item):
-        end = confirmed(item, self.now_ms)
+    def _confirm(self, item, wrote):
+        end = confirmed(item, self.now_ms, wrote=wrote, touched=[Lease.menu] if wrote else [])
         if end.record is not None:
             self.stored = Stored(self.stored.generation + 1, end.record)
         self.outcomes |= {outcome.key: outcome for outcome in end.outcomes}

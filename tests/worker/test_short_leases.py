@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 
 from tests import strategies
 from tests.builders import SOURCE, activated, cancelled, event, ipv4, mac, mac_changed, suspended
+from tests.worker.desk import key_of
 from tests.worker.paper_desk import NOON, at
 from tests.worker.paper_lease import HOUR_S, SHORT_MS, PaperLease
 from worker.core.entry.short_lease import LONGEST_MS
+from worker.intake.folding import Folding
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 AT = 10 * HOUR
@@ -60,6 +62,30 @@ def test_an_event_nearer_than_a_lease_time_shortens_at_once(desk):
     desk.send(address(11, effective_at=at(5 * MINUTE)))
     desk.converge()
     assert desk.lease_time == "2m"
+
+
+def test_the_outcome_names_the_rung_once_every_device_has_the_short_lease(desk):
+    change = address(11)
+    desk.send(change)
+    desk.until(NOON + AT)
+    assert desk.outcomes[key_of(change)].effective_by == "shortened-lease 120s"
+
+
+def test_of_a_lease_that_was_shortened_late_the_rest_of_the_long_one_is_promised(desk):
+    change = address(11, effective_at=at(20 * MINUTE))
+    desk.send(change)
+    desk.converge()
+    desk.until(NOON + 20 * MINUTE)
+    assert desk.outcomes[key_of(change)].effective_by == f"lease-time {40 * 60}s"
+
+
+def test_an_event_without_a_date_asks_for_no_lease_time_and_leaves_the_index_alone(desk):
+    def asked(_router):
+        raise AssertionError("the lease times were read")
+
+    folding = Folding(desk.stored, desk.policies, desk.now_ms, lambda _: 0, asked)
+    commit = folding.fold(desk.checked([address(11, effective_at=None)]), {}).commit()
+    assert (commit.due_ms, commit.record.value("address")["ipv4"]) == (None, ipv4(11))
 
 
 def test_an_event_nearer_than_the_short_time_shortens_nothing(desk):

@@ -123,7 +123,7 @@ class Accept:
         return done
 
     def release(self, services: Sequence[str]) -> None:
-        """Let the scheduled events of services that are due take effect."""
+        """Let the scheduled events of services that are due take effect; shorten their leases."""
         left = list(services)
         for _ in range(MAX_REFOLDS):
             if not left:

@@ -60,7 +60,8 @@ class ServiceCommit:
         work_items: router -> priority (0 first, 3 last).
         cut: the loss that the brake counts; None: the service was not folded.
         ownership_changes: source -> by how many its number of living services changes.
-        due_ms: when its next scheduled event takes effect, 0 for none; None leaves it as it is.
+        due_ms: when its next scheduled event takes effect or its lease time changes, 0 for neither;
+            None leaves it as it is.
         events: the events that came.
         outcomes: new outcomes of events of earlier commits.
         counts: further counters to raise.

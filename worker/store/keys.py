@@ -237,7 +237,10 @@ class Keys:
     sweep = Key("string", "sweep")
     """Time of the last sweep (ms): one sweep at a time, and a check that the clock goes on."""
     schedule = Key("zset", "schedule")
-    """Service -> when its next scheduled event takes effect (ms); the records have the events."""
+    """Service -> when its next scheduled event takes effect, or its lease time changes (ms).
+
+    The records have the events.
+    """
 
     @property
     def reports(self) -> ReportKeys:

@@ -80,7 +80,7 @@ LEASE: Final = Menu.of(
     Field("client-id", normal.text, "", _LEASE_MANUAL),
     Field("block-access", normal.boolean, "no", _LEASE_MANUAL),
     Field("rate-limit", normal.rate_limit, "", _LEASE_MANUAL),
-    # unset: the server's. What 0s means differs between manuals, so it is never sent.
+    # unset: the server's. What 0s means differs between manuals: only what others set is put back.
     Field("lease-time", normal.duration, "", _LEASE_MANUAL),
     Field("address-lists", normal.comma_list, "", _LEASE_MANUAL),
     Field("dhcp-option", normal.comma_list, "", _LEASE_MANUAL),
