@@ -90,6 +90,7 @@ def test_an_event_without_a_date_asks_for_no_lease_time_and_leaves_the_index_alo
 
 def test_an_event_nearer_than_the_short_time_shortens_nothing(desk):
     desk.send(address(11, effective_at=at(SHORT_MS)))
+    desk.converge()
     desk.until(NOON + HOUR)
     assert (desk.row.address, desk.writes) == (ipv4(11), 1)
 
