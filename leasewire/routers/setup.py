@@ -23,14 +23,14 @@ from leasewire.answer import (
 from leasewire.context import Context, InventoryOption, RouterArgument
 from leasewire.tables import TextTable
 from worker.core.entry.wanted import possible_kinds
-from worker.core.policy.router_setup import (
+from worker.core.policy.router_setup import plan_setup
+from worker.core.policy.setup_firewall import fasttrack_steps
+from worker.core.policy.setup_problems import SetupProblem, problems_of
+from worker.core.policy.setup_rows import (
     CERTIFICATE,
     SERVICE,
     Rows,
-    SetupProblem,
     SetupStep,
-    plan_setup,
-    problems_of,
     wanted_rows,
 )
 from worker.core.policy.setup_script import script_of
@@ -88,7 +88,7 @@ def setup_command(  # noqa: PLR0913 - each is an option
     actor: ActorOption = None,
     inventory: InventoryOption = None,
 ) -> Answer:
-    """Set up a router: DHCP, our user, the API over TLS, the rule for suspended services.
+    """Set up a router: DHCP, our user, the API over TLS, the rules for suspended services.
 
     [routers.NAME.setup] in the inventory says what the router should have. Shows what is missing;
     with --apply it is written, then Leasewire logs in as its own user over TLS and prints the
@@ -112,7 +112,8 @@ def setup_command(  # noqa: PLR0913 - each is an option
     access = _access(config, offline=script)
     if script:
         wanted = wanted_rows(config.setup, access, version=version_of(routeros), certificate=True)
-        lines = list(script_of(wanted, access, config.password().get_secret_value()))
+        password = config.password().get_secret_value()
+        lines = list(script_of(wanted, access, password, config.setup.fasttrack))
         return Answer({"router": name, "script": lines}, lines)
     first, password = _first_login(config, bootstrap_user, bootstrap_port, plain=bootstrap_plain)
     run = _Run(context, config, config.setup, access)
@@ -174,8 +175,10 @@ class _Run:
         version, needed = session.version, _certificate_needed(found, self._access)
         wanted = wanted_rows(self._spec, self._access, version=version, certificate=needed)
         steps = plan_setup(wanted, found)
+        steps += fasttrack_steps(self._spec.fasttrack, self._access.suspend_list, found)
         seen_from = session.seen_from()
-        return steps, problems_of(self._spec, self._access, found, steps, seen_from)
+        problems = problems_of(self._spec, self._access, wanted, found, steps, seen_from=seen_from)
+        return steps, problems
 
     def apply(
         self, session: SetupSession, first: RouterConfig, password: str, steps: list[SetupStep]
@@ -316,17 +319,18 @@ def _preview(
 
 
 def _changes(step: SetupStep) -> str:
-    return " ".join(
+    return step.note or " ".join(
         f"{name}={step.before[name]} -> {value}" if name in step.before else f"{name}={value}"
         for name, value in step.fields.items()
     )
 
 
 def _document(step: SetupStep) -> dict[str, Any]:
-    return {
+    document = {
         "verb": step.verb,
         "menu": step.menu,
         "row": step.name,
         "fields": dict(step.fields),
         "before": dict(step.before),
     }
+    return document | ({"note": step.note} if step.note else {})

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from worker.core.rows.filter_rules import (
     DIRECTIONS,
     judge_suspension,
-    rule_ahead,
+    rules_ahead,
     walled_garden_list,
 )
 
@@ -133,10 +133,10 @@ def test_our_rules_before_all_others_are_first(rules):
 def test_where_no_rule_before_ours_is_named_nothing_gets_past(rules):
     both = [*rules, *(dict(ours) for ours in OURS)]
     ahead = [
-        rule_ahead(both, ours, "suspended", direction)
+        list(rules_ahead(both, ours, "suspended", direction))
         for ours, direction in zip(both[-2:], DIRECTIONS, strict=True)
     ]
-    if walled_garden_list("suspended", both) == "suspended-garden" and ahead == [None, None]:
+    if walled_garden_list("suspended", both) == "suspended-garden" and ahead == [[], []]:
         assert got_past(both) == []
         assert judge_suspension(both, "suspended").place == "first"
 

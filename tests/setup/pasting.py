@@ -7,6 +7,8 @@ from simulator.control import ControlError
 
 _GUARDED = re.compile(r":do \{(.*)\} on-error=\{\}")
 _FIND = re.compile(r'\[find comment=("(?:\\.|[^"\\])*"|\S+)\]')
+_PICK = re.compile(r"\[:pick \[/ip firewall filter find dynamic=no\] (\d+)\]")
+_BY_ACTION = re.compile(r"\[find action=(\S+) dynamic=no\] ")
 _WORD = re.compile(r'(?:([A-Za-z0-9-]+)=)?("(?:\\.|[^"\\])*"|\S+)')
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 _VERBS = {"add", "set", "sign", "move"}
@@ -27,12 +29,20 @@ def _run(router, line):
     message = line.removeprefix("/").split(" ")
     at = next(i for i, word in enumerate(message) if word in _VERBS)
     menu, verb, rest = "/" + "/".join(message[:at]), message[at], " ".join(message[at + 1 :])
+    by_action = _BY_ACTION.match(rest)
+    if by_action:
+        for row in router.rows(menu):
+            if row.get("action") == by_action[1] and row.get("dynamic") != "true":
+                given = _WORD.findall(rest[by_action.end() :])
+                router.set_row(menu, row[".id"], {name: _plain(value) for name, value in given})
+        return
     found = _FIND.match(rest)
     if found:
         comment = _plain(found[1])
         (row,) = [row for row in router.rows(menu) if row.get("comment") == comment]
-        place = int(rest[found.end() :])
-        arguments = {".id": row[".id"], "destination": router.rows(menu)[place][".id"]}
+        place = int(_PICK.fullmatch(rest[found.end() :].strip())[1])
+        static = [row for row in router.rows(menu) if row.get("dynamic") != "true"]
+        arguments = {".id": row[".id"], "destination": static[place][".id"]}
     else:
         given = [(name, _plain(value)) for name, value in _WORD.findall(rest)]
         arguments = {name or "numbers": value for name, value in given}

@@ -7,7 +7,7 @@ import pytest
 from simulator.testing import PASSWORD, running
 from tests.setup.conftest import ADMIN, OURS, WISH, inventory_of
 from tests.setup.pasting import paste
-from worker.core.policy.router_setup import MENUS
+from worker.core.policy.setup_rows import MENUS
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 
@@ -46,13 +46,13 @@ def test_a_plan_writes_nothing_and_shows_each_step(inventory, setup, router):
     before = rows_of(router)
     shown = setup()
     assert shown.code == 4
-    assert "13 changes. Run with --apply to make them." in shown.out
+    assert "14 changes. Run with --apply to make them." in shown.out
     assert "! the router has no address in 223.203.225.0/24" in shown.out
     assert "! api-ssl stays open to every address; manage_only = true" in shown.out
     assert OURS not in shown.out + shown.err
     assert rows_of(router) == before
     document = json.loads(setup("--json").out)
-    assert [step["verb"] for step in document["steps"]].count("add") == 11
+    assert [step["verb"] for step in document["steps"]].count("add") == 12
     assert OURS not in json.dumps(document)
 
 
@@ -67,7 +67,7 @@ def test_a_set_up_router_lets_us_in_over_tls_and_a_second_plan_is_empty(
 ):
     done = setup("--apply", "--actor", "ada")
     assert done.code == 0, done
-    assert "R1: 13 changes made" in done.out
+    assert "R1: 14 changes made" in done.out
     assert "✓ leasewire logs in to MikroTik over TLS" in done.out
     pin = pin_of(router)
     assert pin in done.out
@@ -85,7 +85,7 @@ def test_a_set_up_router_lets_us_in_over_tls_and_a_second_plan_is_empty(
     assert router.journal() == after
     # The run that found nothing to do is no action.
     (first,) = json.loads(leasewire("routers", "actions", "--json").out)["actions"]
-    assert (first["actor"], first["what"], first["detail"]) == ("ada", "setup", "13 changes")
+    assert (first["actor"], first["what"], first["detail"]) == ("ada", "setup", "14 changes")
 
 
 def service(router, name="api-ssl"):
@@ -165,7 +165,7 @@ def test_what_is_there_already_stays_as_it_is(inventory, setup, router):
     changed = [key for key in before if after.get(key) != before[key]]
     ((service, row_id),) = changed
     assert (service, after[service, row_id]["name"]) == (SERVICE, "api-ssl")
-    assert [row.get("action") for row in router.rows(FILTER)] == ["drop", "accept"]
+    assert [row.get("action") for row in router.rows(FILTER)] == ["drop", "drop", "accept"]
 
 
 def test_what_differs_is_shown_with_what_it_is_now_and_put_right(inventory, setup, router):
@@ -199,7 +199,7 @@ def test_the_printed_script_gives_the_same_router(inventory, setup, leasewire, r
     with running(user=ADMIN) as simulation:
         simulation.router.add_row(FILTER, {"chain": "forward", "action": "accept"})
         paste(simulation.router, script)
-        assert [r["action"] for r in simulation.router.rows(FILTER)] == ["drop", "accept"]
+        assert [r["action"] for r in simulation.router.rows(FILTER)] == ["drop", "drop", "accept"]
 
 
 @pytest.mark.parametrize(
@@ -270,7 +270,7 @@ def test_what_the_router_refuses_is_said_and_a_later_run_goes_on(
     refused = setup("--apply")
     assert refused.code == 1
     assert "refused /ip/dhcp-server/option add dhcp-customers-43" in refused.err
-    made = "4 of 13 changes; then it stopped"
+    made = "4 of 14 changes; then it stopped"
     assert f"R1: {made}. Run it again to continue." in refused.err
     (action,) = json.loads(leasewire("routers", "actions", "--json").out)["actions"]
     assert action["detail"] == made
@@ -312,3 +312,76 @@ def test_a_mistake_in_the_wish_is_told_where_it_stands(inventory, setup, change,
     assert shown.code == 2
     assert "routers.R1.setup" in shown.err
     assert said in shown.err
+
+
+def firewall(router):
+    """Action, lists and whether it is on, of each rule that is not dynamic, in order."""
+    names = ("action", "src-address-list", "dst-address-list", "disabled")
+    rows = [row for row in router.rows(FILTER) if row.get("dynamic") != "true"]
+    return [tuple(row.get(name, "") for name in names) for row in rows]
+
+
+UP = ("drop", "suspended", "!suspended-garden", "false")
+DOWN = ("drop", "!suspended-garden", "suspended", "false")
+
+
+@pytest.mark.parametrize("transport", ["api-ssl", "rest"])
+def test_rules_of_ours_that_stand_too_late_are_moved_before_fasttrack(
+    inventory, setup, router, transport
+):
+    assert setup("--apply").code == 0
+    port = router.api_ssl_port if transport == "api-ssl" else router.rest_port
+    if transport == "rest":
+        router.set_row(SERVICE, "www-ssl", {"certificate": "leasewire-api-ssl"})
+    inventory(f'transport = "{transport}"', f"port = {port}", pin_of(router))
+    assert setup("--apply", plain=False).code == 0
+    first, second = (row[".id"] for row in router.rows(FILTER))
+    router.add_row(FILTER, {"chain": "forward", "action": "fasttrack-connection"})
+    router.add_row(FILTER, {"chain": "forward", "action": "accept"})
+    router.run(f"{FILTER}/move", {"numbers": first})
+    router.run(f"{FILTER}/move", {"numbers": second})
+    assert [rule[0] for rule in firewall(router)][:2] == ["fasttrack-connection", "accept"]
+    shown = setup(plain=False)
+    assert shown.code == 4
+    assert "before rule 1 (chain=forward action=fasttrack-connection" in shown.out
+    assert setup("--apply", plain=False).code == 0
+    assert firewall(router)[:2] == [UP, DOWN]
+    assert [rule[0] for rule in firewall(router)][2:] == ["fasttrack-connection", "accept"]
+    after = router.journal()
+    assert setup("--apply", plain=False).code == 0
+    assert router.journal() == after
+
+
+@pytest.mark.parametrize("mode", ["keep", "spare-suspended", "off"])
+def test_what_fasttrack_may_handle_is_as_the_inventory_says(
+    inventory, setup, leasewire, router, mode
+):
+    inventory(spec=WISH.replace("walled_garden", f'fasttrack = "{mode}"\nwalled_garden'))
+    fasttrack = {"chain": "forward", "action": "fasttrack-connection"}
+    router.add_row(FILTER, fasttrack)
+    assert setup("--apply").code == 0
+    lists, disabled = ("", ""), "true" if mode == "off" else ""
+    if mode == "spare-suspended":
+        lists = ("!suspended", "!suspended")
+    wanted = [UP, DOWN, ("fasttrack-connection", *lists, disabled)]
+    assert firewall(router) == wanted
+    assert setup().code == 0
+    script = leasewire("routers", "setup", "R1", "--script").out
+    with running(user=ADMIN) as simulation:
+        simulation.router.add_row(FILTER, fasttrack)
+        paste(simulation.router, script)
+        assert firewall(simulation.router) == wanted
+
+
+def test_devices_may_be_asked_to_renew_where_the_router_can(inventory, leasewire, tmp_path):
+    spec = WISH.replace("walled_garden", "use_reconfigure = true\nwalled_garden")
+    for version, wanted in (("7.18.2", None), ("7.21.5", "true")):
+        with running(user=ADMIN, version=version) as simulation:
+            router = simulation.router
+            (tmp_path / "routers.toml").write_text(inventory_of(router, spec=spec))
+            first = ["--bootstrap-user", ADMIN, "--bootstrap-plain"]
+            first += ["--bootstrap-port", str(router.api_port)]
+            done = leasewire("routers", "setup", "R1", *first, "--apply")
+            assert (done.code, "use_reconfigure is left out" in done.out) == (0, not wanted), done
+            assert router.rows(SERVER)[0].get("use-reconfigure") == wanted
+            assert leasewire("routers", "setup", "R1", *first).code == 0

@@ -1,21 +1,20 @@
 """A plan brings any router to what is wanted, from wherever a run before was cut off."""
 
+from dataclasses import replace
 from ipaddress import IPv4Network
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.core.test_filter_rules import RULES
 from worker.core.entry.kinds.mac_server import MacServerEntry
-from worker.core.policy.router_setup import (
-    FILTER,
-    GROUP,
-    SERVICE,
-    plan_setup,
-    problems_of,
-    wanted_rows,
-)
+from worker.core.policy.router_setup import plan_setup
+from worker.core.policy.setup_firewall import fasttrack_steps
+from worker.core.policy.setup_problems import problems_of
+from worker.core.policy.setup_rows import GROUP, SERVICE, wanted_rows
 from worker.core.policy.setup_script import quoted
 from worker.core.policy.setup_spec import DhcpSpec, RouterAccess, SetupSpec
+from worker.core.rows.filter_rules import FILTER, judge_suspension, walled_garden_list
 
 WISH = SetupSpec(
     manage_from=("192.0.2.0/24", "198.51.100.7/32"),
@@ -60,7 +59,14 @@ def take(found, step):
     rows = found[step.menu]
     if step.verb == "add":
         fields = {k: v for k, v in step.fields.items() if k != "place-before"}
-        rows.insert(0 if step.menu == FILTER else len(rows), {".id": f"*A{len(rows)}", **fields})
+        before = step.fields.get("place-before")
+        at = next((n for n, row in enumerate(rows) if row[".id"] == before), len(rows))
+        rows.insert(at, {".id": f"*A{len(rows)}", **fields})
+        return
+    if step.verb == "move":
+        row = rows.pop(next(n for n, row in enumerate(rows) if row[".id"] == step.row_id))
+        ids = [other[".id"] for other in rows]
+        rows.insert(ids.index(step.fields["destination"]), row)
         return
     wanted = (".id", step.row_id) if step.row_id else ("name", step.name)
     row = next(row for row in rows if row.get(wanted[0]) == wanted[1] or step.menu == MAC_SERVER)
@@ -135,7 +141,97 @@ def test_a_certificate_in_use_is_not_replaced_without_a_word():
     row = {".id": "*8", "name": "api-ssl", "certificate": "theirs", "address": "192.0.2.0/24"}
     found = fresh() | {SERVICE: [row]}
     steps = plan_setup(WANTED, found)
-    said = [each.message for each in problems_of(WISH, ACCESS, found, steps, "")]
+    problems = problems_of(WISH, ACCESS, WANTED, found, steps, seen_from="")
+    said = [each.message for each in problems]
     assert "api-ssl gets a new certificate: clients that pin theirs will refuse it" in said
     kept = wanted_rows(WISH, ACCESS, version=(7, 18), certificate=False)
     assert not any("certificate" in step.fields for step in plan_setup(kept, found))
+
+
+def firewall(rules):
+    """A router that is set up but for its firewall: these rules, and how ours came to be there."""
+    found = fresh()
+    for step in plan_setup(WANTED, found):
+        take(found, step)
+    ours = [row for row in found[FILTER] if row.get("action") == "drop"]
+    found[FILTER] = [{".id": f"*B{n}", **rule} for n, rule in enumerate(rules)]
+    return found, ours
+
+
+def finished(found, spec=WISH):
+    """Set up; returns the steps, and makes sure that a second run has none."""
+
+    def planned():
+        return [*plan_setup(WANTED, found), *fasttrack_steps(spec.fasttrack, "suspended", found)]
+
+    steps = planned()
+    for step in steps:
+        take(found, step)
+    assert planned() == []
+    return steps
+
+
+@given(RULES, st.lists(st.integers(0, 8), min_size=2, max_size=2), st.booleans())
+def test_whatever_rules_there_are_ours_come_to_act_first(rules, places, add):
+    found, ours = firewall([{**rule, "comment": "theirs"} for rule in rules])
+    before = [dict(rule) for rule in found[FILTER]]
+    if not add:
+        for place, row in zip(places, ours, strict=True):
+            found[FILTER].insert(place, row)
+    finished(found)
+    assert [rule for rule in found[FILTER] if rule.get("comment") == "theirs"] == before
+    if walled_garden_list("suspended", found[FILTER]) == "suspended-garden":
+        assert judge_suspension(found[FILTER], "suspended").place == "first"
+
+
+FASTTRACK = {"chain": "forward", "action": "fasttrack-connection"}
+ACCEPT = {"chain": "forward", "action": "accept", "connection-state": "established,related"}
+
+
+def test_rules_that_stand_behind_fasttrack_are_moved_and_what_for_is_shown():
+    found, ours = firewall([FASTTRACK, ACCEPT])
+    found[FILTER] += ours
+    steps = finished(found)
+    assert [(step.verb, step.fields) for step in steps] == [("move", {"destination": "*B0"})] * 2
+    assert steps[0].note == "before rule 0 (chain=forward action=fasttrack-connection)"
+    assert [rule["action"] for rule in found[FILTER]][:3] == ["drop", "drop", FASTTRACK["action"]]
+
+
+def test_fasttrack_stays_unless_the_inventory_says_otherwise():
+    found, _ = firewall([FASTTRACK])
+    assert [step.verb for step in finished(found)] == ["add", "add"]
+    assert found[FILTER][-1] == {".id": "*B0", **FASTTRACK}
+
+    (step,) = finished(found, replace(WISH, fasttrack="spare-suspended"))
+    assert step.before == {"src-address-list": "", "dst-address-list": ""}
+    assert step.fields == dict.fromkeys(step.before, "!suspended")
+
+    (step,) = finished(found, replace(WISH, fasttrack="off"))
+    assert (step.fields, step.before) == ({"disabled": "yes"}, {"disabled": ""})
+
+
+def said(found, spec=WISH):
+    problems = problems_of(spec, ACCESS, WANTED, found, [], seen_from="")
+    return [problem.message for problem in problems]
+
+
+def test_what_setup_cannot_mend_in_the_firewall_is_said():
+    spare = replace(WISH, fasttrack="spare-suspended")
+    dynamic = {**ACCEPT, "dynamic": "true"}
+    found, (up, down) = firewall([dynamic, {**FASTTRACK, "src-address-list": "fast"}])
+    found[FILTER] += [{**up, "protocol": "tcp"}, down]
+    steps = finished(found, spare)
+    assert [step.fields for step in steps] == [{"destination": "*B1"}] * 2
+    messages = "; ".join(said(found, spare))
+    assert "is dynamic and lets packets of suspended services past" in messages
+    assert "matches only protocol=tcp: it stops only some packets" in messages
+    assert "already matches address lists" in messages
+
+
+def test_reconfigure_is_left_out_where_the_router_lacks_it():
+    spec = replace(WISH, use_reconfigure=True)
+    for version, wanted in (((7, 18), 0), ((7, 19), 2), ((), 2)):
+        rows = wanted_rows(spec, ACCESS, version=version, certificate=True)
+        assert sum("use-reconfigure" in row.fields for row in rows) == wanted
+    messages = said(fresh(), spec)
+    assert "use_reconfigure is left out: DHCP servers have it from RouterOS 7.19 on" in messages

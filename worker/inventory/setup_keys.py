@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from worker.core.policy.setup_spec import DhcpSpec, SetupSpec
+from worker.core.policy.setup_spec import DhcpSpec, FastTrack, SetupSpec
 from worker.inventory.policy_keys import Time, TomlTable
 
 
@@ -95,6 +95,8 @@ class SetupKeys(TomlTable):
     walled_garden: list[Address] = Field(default_factory=list)
     manage_only: bool = False
     ping: bool = False
+    use_reconfigure: bool = False
+    fasttrack: FastTrack = "keep"
 
     def spec(self) -> SetupSpec:
         """Return the spec."""
@@ -104,4 +106,6 @@ class SetupKeys(TomlTable):
             walled_garden=tuple(self.walled_garden),
             manage_only=self.manage_only,
             ping=self.ping,
+            use_reconfigure=self.use_reconfigure,
+            fasttrack=self.fasttrack,
         )

@@ -3,11 +3,11 @@
 `worker/core/policy/router_setup.py` decides what is written.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 
-from worker.core.policy.router_setup import CERTIFICATE, MENUS, Rows, SetupStep
+from worker.core.policy.setup_rows import CERTIFICATE, MENUS, Rows, SetupStep
 from worker.core.rows.menus import version_of
 from worker.errors import LeasewireError
 from worker.inventory import RouterConfig
@@ -118,10 +118,16 @@ class SetupSession:
 def _command(step: SetupStep, password: str) -> Command:
     if step.verb == "sign":
         return (f"{CERTIFICATE}/sign", f"=numbers={step.row_id or step.name}")
+    if step.verb == "move":
+        return (f"{step.menu}/move", f"=numbers={step.row_id}", *_words(step.fields))
     secret = dict.fromkeys(step.secret, password)
-    words = [f"={name}={value}" for name, value in {**step.fields, **secret}.items()]
+    words = _words({**step.fields, **secret})
     target = [f"=.id={step.row_id}"] if step.verb == "set" and step.row_id else []
     return (f"{step.menu}/{step.verb}", *target, *words)
+
+
+def _words(fields: Mapping[str, str]) -> list[str]:
+    return [f"={name}={value}" for name, value in fields.items()]
 
 
 def pin_of(config: RouterConfig, settings: Settings) -> str:

@@ -62,6 +62,12 @@ def _of_suspension(facts: EffectFacts, policy: RouterPolicy) -> Iterator[EffectF
             yield EffectFinding("fasttrack-defeats-suspension", detail)
         else:
             yield EffectFinding("suspension-rule", f"{detail}, and lets some of them past")
+    elif facts.fasttrack and policy.cut_connections == "never":
+        detail = (
+            'FastTrack is on and cut_connections is "never": connections that were open before a '
+            "suspension go on until they end"
+        )
+        yield EffectFinding("fasttrack-defeats-suspension", detail)
 
 
 def _of_rates(facts: EffectFacts, policy: RouterPolicy) -> Iterator[EffectFinding]:

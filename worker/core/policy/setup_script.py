@@ -6,20 +6,28 @@ Paths are written with spaces, which RouterOS 6 understands too.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from worker.core.policy.router_setup import CERTIFICATE, FILTER, SERVICE, WantedRow
-from worker.core.policy.setup_spec import RouterAccess
+from worker.core.policy.setup_rows import CERTIFICATE, SERVICE, WantedRow
+from worker.core.policy.setup_spec import FastTrack, RouterAccess
+from worker.core.rows.filter_rules import FASTTRACK, FILTER, SOURCE_LIST, TARGET_LIST
 
 _PLAIN = re.compile(r"[A-Za-z0-9._:/,-]+")
 
 
-def script_of(wanted: Sequence[WantedRow], access: RouterAccess, password: str) -> Iterator[str]:
+def script_of(
+    wanted: Sequence[WantedRow],
+    access: RouterAccess,
+    password: str,
+    fasttrack: FastTrack = "keep",
+) -> Iterator[str]:
     """Yield the lines that set up a router which has none of it.
 
     Args:
         wanted: of `wanted_rows`.
         access: likewise.
         password: of our user.
+        fasttrack: what becomes of FastTrack rules.
     """
+    moved = 0
     yield f"# Leasewire {access.installation}: sets up {access.host}."
     yield f"# It contains the password of user {access.username}: keep it private."
     for row in wanted:
@@ -37,9 +45,22 @@ def script_of(wanted: Sequence[WantedRow], access: RouterAccess, password: str) 
         if row.menu == CERTIFICATE:
             yield f"/{path} sign {quoted(row.key['name'])}"
         if row.menu == FILTER:
-            # To the top; the router complains where it is the only rule.
+            # To the top; the router complains where it is there already.
             find = f"[find comment={quoted(row.key['comment'])}]"
-            yield f":do {{/{path} move {find} 0}} on-error={{}}"
+            place = f"[:pick [/{path} find dynamic=no] {moved}]"
+            yield f":do {{/{path} move {find} {place}}} on-error={{}}"
+            moved += 1
+    yield from _fasttrack(fasttrack, access)
+
+
+def _fasttrack(fasttrack: FastTrack, access: RouterAccess) -> Iterator[str]:
+    fields = {"disabled": "yes"}
+    if fasttrack == "spare-suspended" and access.suspend_list:
+        fields = dict.fromkeys((SOURCE_LIST, TARGET_LIST), f"!{access.suspend_list}")
+    elif fasttrack != "off":
+        return
+    path = FILTER.replace("/", " ").strip()
+    yield f"/{path} set [find action={FASTTRACK} dynamic=no] {_message(fields)}"
 
 
 def _message(fields: Mapping[str, str]) -> str:

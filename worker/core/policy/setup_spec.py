@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from typing import Literal
 
+FastTrack = Literal["keep", "spare-suspended", "off"]
+
 
 @dataclass(frozen=True, slots=True)
 class DhcpSpec:
@@ -53,6 +55,9 @@ class SetupSpec:
         walled_garden: what suspended services may still reach, besides their DNS servers.
         manage_only: others may not use its API any more; else those who may still may.
         ping: let our user ping from the router, for `services verify`.
+        use_reconfigure: DHCP servers may ask devices to renew at once (RouterOS 7.19).
+        fasttrack: what becomes of the enabled FastTrack rules: they stay, they spare suspended
+            services, or they are disabled.
     """
 
     manage_from: tuple[str, ...]
@@ -60,6 +65,8 @@ class SetupSpec:
     walled_garden: tuple[str, ...] = ()
     manage_only: bool = False
     ping: bool = False
+    use_reconfigure: bool = False
+    fasttrack: FastTrack = "keep"
 
 
 @dataclass(frozen=True, slots=True)

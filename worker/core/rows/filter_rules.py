@@ -4,7 +4,7 @@ Cautious: a rule with matchers that are not evaluated here may match any packet,
 for sure.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
 from worker.core.rows import normal
@@ -98,10 +98,10 @@ def judge_suspension(rules: Sequence[Rule], suspend_list: str) -> Judgement:
     return Judgement("after-fasttrack", describe(rules, min(fasttrack or ahead)), bool(fasttrack))
 
 
-def rule_ahead(
+def rules_ahead(
     rules: Sequence[Rule], own: Rule, suspend_list: str, direction: Direction
-) -> Rule | None:
-    """Return the first rule before one of ours by which packets get past it; None: there is none.
+) -> Iterator[int]:
+    """Yield the numbers of the rules before one of ours by which packets get past it.
 
     Args:
         rules: of the filter, in their order.
@@ -112,10 +112,15 @@ def rule_ahead(
     walk = _Walk(rules, suspend_list, walled_garden_list(suspend_list, rules), direction)
     for number, rule in enumerate(rules):
         if rule is own:
-            return None
+            return
         if rule.get("chain") == CHAIN and walk.passes(number):
-            return rule
-    return None
+            yield number
+
+
+def more_matchers(rule: Rule) -> list[str]:
+    """Return the matchers of a suspension rule besides its lists: it stops only some packets."""
+    known = (*_NO_MATCHERS, SOURCE_LIST, TARGET_LIST)
+    return [f"{name}={value}" for name, value in rule.items() if value and name not in known]
 
 
 def describe(rules: Sequence[Rule], number: int) -> str:

@@ -1,0 +1,95 @@
+"""Firewall steps of `routers setup`: suspension rules come first, and what FastTrack may handle."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from worker.core.policy.setup_rows import Rows, SetupStep, WantedRow
+from worker.core.policy.setup_spec import FastTrack, RouterAccess, SetupSpec
+from worker.core.rows.filter_rules import (
+    DIRECTIONS,
+    FASTTRACK,
+    FILTER,
+    SOURCE_LIST,
+    TARGET_LIST,
+    describe,
+    is_active,
+    more_matchers,
+    rules_ahead,
+)
+
+Rule = Mapping[str, str]
+
+
+def move_ahead(wanted: WantedRow, own: Rule, rules: Sequence[Rule]) -> Iterator[SetupStep]:
+    """Yield the step that puts a suspension rule before all that let packets past it, if needed.
+
+    Nothing can be placed before dynamic rules; `firewall_problems` names them.
+    """
+    static = (n for n in _ahead(wanted, own, rules) if rules[n].get("dynamic") != "true")
+    number = next(static, None)
+    if number is not None:
+        name, row_id = own.get("comment", ""), own.get(".id", "")
+        destination = {"destination": rules[number].get(".id", "")}
+        note = f"before {describe(rules, number)}"
+        yield SetupStep(FILTER, "move", name, destination, row_id, note=note)
+
+
+def _ahead(wanted: WantedRow, own: Rule, rules: Sequence[Rule]) -> Iterator[int]:
+    for direction in DIRECTIONS:
+        name = wanted.fields[direction.customer]
+        if name and not name.startswith("!"):
+            return rules_ahead(rules, own, name, direction)
+    return iter(())
+
+
+def fasttrack_steps(mode: FastTrack, suspend_list: str, found: Rows) -> Iterator[SetupStep]:
+    """Yield the steps that change the enabled FastTrack rules of others, as the inventory says."""
+    rules = found.get(FILTER, ())
+    for number, rule in enumerate(rules):
+        if rule.get("action") != FASTTRACK or not is_active(rule) or rule.get("dynamic") == "true":
+            continue
+        fields: dict[str, str] = {}
+        if mode == "off":
+            fields = {"disabled": "yes"}
+        elif mode == "spare-suspended" and suspend_list and not _other_lists(rule, suspend_list):
+            wanted = dict.fromkeys((SOURCE_LIST, TARGET_LIST), f"!{suspend_list}")
+            fields = {name: value for name, value in wanted.items() if not rule.get(name)}
+        if fields:
+            before = {name: rule.get(name, "") for name in fields}
+            name = describe(rules, number)
+            yield SetupStep(FILTER, "set", name, fields, rule.get(".id", ""), before)
+
+
+def _other_lists(rule: Rule, suspend_list: str) -> list[str]:
+    lists = [rule.get(name, "") for name in (SOURCE_LIST, TARGET_LIST)]
+    return [value for value in lists if value not in ("", f"!{suspend_list}")]
+
+
+def firewall_problems(
+    spec: SetupSpec, access: RouterAccess, wanted: Sequence[WantedRow], found: Rows
+) -> Iterator[str]:
+    """Yield what keeps the firewall from stopping suspended services, and no step mends."""
+    rules, name = found.get(FILTER, ()), access.suspend_list
+    for target in (row for row in wanted if row.menu == FILTER):
+        own = next((r for r in rules if r.get("comment") == target.key["comment"]), None)
+        if own is None:
+            continue
+        if more := more_matchers(own):
+            its = f"{describe(rules, rules.index(own))} matches only {', '.join(more)}"
+            yield f"{its}: it stops only some packets; unset that by hand"
+        for number in _ahead(target, own, rules):
+            if rules[number].get("dynamic") == "true":
+                yield (
+                    f"{describe(rules, number)} is dynamic and lets packets of suspended services "
+                    "past: no rule can be placed before it"
+                )
+    if spec.fasttrack != "spare-suspended":
+        return
+    if not name:
+        yield 'fasttrack = "spare-suspended" does nothing: the router has no suspend_list'
+        return
+    for number, rule in enumerate(rules):
+        if rule.get("action") == FASTTRACK and is_active(rule) and _other_lists(rule, name):
+            yield (
+                f"{describe(rules, number)} already matches address lists, so it cannot spare "
+                f"those of {name} too: change it by hand"
+            )
