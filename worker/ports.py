@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from worker.compute_gate import Turn
 from worker.core.effect.facts import EffectFacts
+from worker.core.effect.reading import EffectReading, SeenFlow
 from worker.core.entry.dhcp_setup import DhcpSetup
 from worker.core.rows.observed import Observation
 from worker.core.rows.operations import Operation
@@ -38,6 +39,25 @@ class LeaseQuery:
     comments: Collection[str] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class EffectQuery:
+    """What to read to see whether changes act; each part is a set of values, each given once.
+
+    Attributes:
+        queues: addresses that are the target of a simple queue.
+        listed: addresses in address lists.
+        gardens: names of address lists that suspended customers may reach.
+        arp: addresses of ARP entries.
+        pools: names.
+    """
+
+    queues: Collection[str] = ()
+    listed: Collection[str] = ()
+    gardens: Collection[str] = ()
+    arp: Collection[str] = ()
+    pools: Collection[str] = ()
+
+
 class Refusal(NamedTuple):
     """Why the router refused one operation.
 
@@ -64,11 +84,13 @@ class TrackedConnections(NamedTuple):
 
     Attributes:
         ids: id -> which of the addresses it is from or to.
+        flows: the same, with who is at the other end.
         problem: why they could not be found; empty: these are all.
     """
 
     ids: Mapping[str, str]
     problem: str = ""
+    flows: Sequence[SeenFlow] = ()
 
 
 class RouterSession(Protocol):
@@ -136,6 +158,12 @@ class RouterSession(Protocol):
 
     def observe(self, query: LeaseQuery) -> Observation:
         """Read rows with their holders; also those that devices and addresses of the query hold."""
+
+    def read_effect_rows(self, query: EffectQuery) -> EffectReading:
+        """Read what decides beside the leases whether changes act; without leases and their times.
+
+        What the login may not read is None in the answer.
+        """
 
     def read_pools(self, progress: Callable[[], None]) -> Pools | None:
         """The address pools, their usage and the servers that use them; None: unknown.

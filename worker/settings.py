@@ -115,8 +115,8 @@ class Settings(BaseModel):
     """Time between two full reads of a router, which report what was changed there by hand."""
     alerts_every_s: Seconds = 5
     """Time between two rounds of notifications: alerts of one round are sent in one message."""
-    device_online_every_s: Seconds = 5
-    """Time between two checks whether devices are online with the address that was applied."""
+    effects_every_s: Seconds = 1
+    """Time between two rounds of reads whether applied changes act; each reads 100 at most."""
     watch_every_s: Seconds = 20
     """Time between two reads of a router's leases. An unknown device is reported within a minute:
     this time, 15 s until it counts, some seconds until the next round of notifications, and 10 s

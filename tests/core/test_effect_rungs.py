@@ -44,7 +44,7 @@ FACTS = EffectFacts(
     reconfigure=frozenset({"arp", "dhcp1"}),
     lease_times_s={"dhcp1": 1800, "arp": 600},
 )
-ALL = Means(cut=True, own_queue=True, reconfigure=True)
+ALL = Means(cut=True, reconfigure=True)
 ROW = {"server": "dhcp1"}
 ARP = {"server": "arp"}
 
@@ -69,7 +69,9 @@ def test_nothing_is_promised_at_once_before_it_was_read(by):
 @pytest.mark.parametrize("kind", get_args(ChangeKind))
 @pytest.mark.parametrize("listed", [False, True])
 def test_before_the_first_full_read_no_rung_is_taken_from_the_router(kind, listed):
-    rung = rung_of(kind, ROW, RouterEffect(means=Means(reconfigure=True)), listed=listed)
+    rung = rung_of(
+        kind, ROW, RouterEffect(means=Means(reconfigure=True)), ["listed"] if listed else ()
+    )
     assert rung in {"lease-time", "lease-rate", "address-list"}
 
 
@@ -83,7 +85,6 @@ def test_before_the_first_full_read_no_rung_is_taken_from_the_router(kind, liste
         ("resumed", ROW, ALL, True, "address-list"),
         ("cancelled", ARP, ALL, False, "layer-2"),
         ("moved-away", ROW, ALL, False, "lease-time"),
-        ("rate", ROW, ALL, False, "own-queue"),
         ("rate", ROW, Means(), False, "lease-rate"),
         ("address", ROW, ALL, False, "reconfigure"),
         ("address", ROW, Means(), False, "lease-time"),
@@ -93,11 +94,15 @@ def test_before_the_first_full_read_no_rung_is_taken_from_the_router(kind, liste
     ],
 )
 def test_the_lowest_rung_that_is_there(kind, fields, means, listed, rung):
-    assert rung_of(kind, fields, RouterEffect(FACTS, means), listed=listed) == rung
+    assert rung_of(kind, fields, RouterEffect(FACTS, means), ["listed"] if listed else ()) == rung
 
 
-def test_an_announced_change_stands_on_the_lease_that_was_shortened_for_it():
-    assert rung_of("address", ROW, RouterEffect(FACTS, ALL), shortened=True) == "shortened-lease"
+@pytest.mark.parametrize(
+    ("kind", "mark", "rung"),
+    [("address", "shortened", "shortened-lease"), ("rate", "own-queue", "own-queue")],
+)
+def test_a_mark_of_the_service_decides_the_rung(kind, mark, rung):
+    assert rung_of(kind, ROW, RouterEffect(FACTS, ALL), [mark]) == rung
 
 
 def test_what_the_router_did_before_is_said():

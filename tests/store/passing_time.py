@@ -31,7 +31,7 @@ def set_back(store, ms, routers=("R1",)):
     times = [
         reports_due,
         keys.alerts_not_notified,
-        keys.awaiting_device,
+        keys.watches_due,
         keys.manifests,
         keys.schedule,
     ]

@@ -10,10 +10,10 @@ import structlog
 
 from worker.convergence.batch_item import BatchItem
 from worker.convergence.concurrency import TimeLimits
-from worker.core.effect.kinds import kinds_of
+from worker.convergence.noticed import noticed_at, watch_of
 from worker.core.effect.rungs import RouterEffect
 from worker.core.entry.entry import Entry, wanted_router
-from worker.core.entry.short_lease import confirmed_short, is_everywhere, renews_within_s
+from worker.core.entry.short_lease import confirmed_short
 from worker.core.rows.operations import Waiting
 from worker.core.rows.rows import ListPlace, MenuPath
 from worker.core.service.history import line_to_json
@@ -82,7 +82,7 @@ def confirmed(  # noqa: PLR0913 - the parts of a conclusion
     # Events that changed nothing, and whose rows were there.
     idle = () if wrote else (end for end in settled if not end.pending.registers)
     unchanged = dict.fromkeys(idle, UNCHANGED)
-    by = _effective_by(item, settled, effect, now_ms) if touched else ""
+    noticed = noticed_at(item, settled, effect, now_ms)
     outcomes = [
         Outcome(
             end.pending.event,
@@ -92,7 +92,7 @@ def confirmed(  # noqa: PLR0913 - the parts of a conclusion
             reason="" if end.by else warning.kind if warning else unchanged.get(end, ""),
             detail=f"by {end.by}" if end.by else "; ".join(remarks),
             router=item.router,
-            effective_by="" if end.by else by,
+            effective_by=noticed.by if touched and not end.by else "",
         )
         for end in settled
     ]
@@ -129,33 +129,9 @@ def confirmed(  # noqa: PLR0913 - the parts of a conclusion
         outcomes=outcomes,
         lines=lines,
         counts=Counter(end.outcome for end in settled),
-        awaiting_device=_awaiting_device(item, changing),
+        watch=watch_of(item, noticed, changing, now_ms),
         brief=brief,
     )
-
-
-def _effective_by(
-    item: BatchItem, settled: Sequence[Settled], effect: RouterEffect, now_ms: int
-) -> str:
-    """When the applied events act here, in short form; empty: no customer notices them."""
-    placement = item.record.placements.get(item.router)
-    before = placement.written if placement else None
-    registers = {name for end in settled if not end.by for name in end.pending.registers}
-    kinds = kinds_of(item.entry, item.record, before, registers)
-    if not kinds:
-        return ""
-    fields = item.entry.fields or before or {}
-    renews_s = renews_within_s(item.short, now_ms)
-    fields = {**fields, "lease-time": f"{renews_s}s"} if renews_s else fields
-    listed, shortened = bool(item.entry.listed or item.listed), is_everywhere(item.short, now_ms)
-    return effect.of(kinds[0], fields, listed=listed, shortened=shortened).to_text()
-
-
-def _awaiting_device(item: BatchItem, outcomes: Sequence[Outcome]) -> Outcome | None:
-    """The event to follow until its device uses the address."""
-    if item.entry.fields is None or item.record.status != "active":
-        return None
-    return next((outcome for outcome in reversed(outcomes) if outcome.state == "applied"), None)
 
 
 def placements_after(

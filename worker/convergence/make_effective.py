@@ -18,6 +18,7 @@ from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.rows import parse_tag
 from worker.errors import RouterUnreachable
 from worker.ports import RouterSession
+from worker.store.router_memory import SLOW_SEARCH_RESTS_MS
 from worker.store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -26,8 +27,6 @@ REMOVING_S: Final = 10.0
 """After this time no further removal is sent."""
 REMOVED_AT_ONCE: Final = 1_000
 """Connections of one removal, after which the time is looked at."""
-SLOW_SEARCH_RESTS_MS: Final = 600_000
-"""A router that did not search its connections in time is not asked again for so long."""
 
 
 class MakeEffective:

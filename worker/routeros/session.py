@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 from worker.compute_gate import GateSlot
 from worker.core.diagnosis.verification import Probe
 from worker.core.effect.facts import EffectFacts
+from worker.core.effect.reading import EffectReading
 from worker.core.entry.dhcp_setup import DhcpSetup
 from worker.core.entry.wanted import KINDS
 from worker.core.rows.menus import MENUS, lacking
@@ -17,9 +18,10 @@ from worker.core.rows.pools import Pools
 from worker.core.rows.rows import LEASES, Lease, MenuPath, Row
 from worker.errors import ReadTooLong, RouterUnreachable
 from worker.inventory import RouterConfig
-from worker.ports import FieldEquals, LeaseQuery, TrackedConnections, Written
+from worker.ports import EffectQuery, FieldEquals, LeaseQuery, TrackedConnections, Written
 from worker.routeros import tracked_connections
 from worker.routeros.connection import Command, Pace, RouterConnection
+from worker.routeros.effect_reads import effect_prints, effect_reading
 from worker.routeros.failures import refusal
 from worker.routeros.lease_holders import observed, observing_commands, watching_commands
 from worker.routeros.login import RouterIdentity, compare, connect, identify, log_in
@@ -206,6 +208,13 @@ class Session:
             rows_alone = [SeenRow(row) for row in self.read_leases(query, lambda: None)]
             return Observation(rows_alone, entries=self.entries)
         return self._observe("observing leases", observing_commands(query))
+
+    def read_effect_rows(self, query: EffectQuery) -> EffectReading:
+        """See `worker.ports.RouterSession`."""
+        prints = effect_prints(query)
+        pace = self._read_pace(len(prints))
+        replies = self._connection.run("reading effects", list(prints.values()), pace)
+        return effect_reading(dict(zip(prints, replies, strict=True)))
 
     def read_watched(self) -> Observation:
         """See `worker.ports.RouterSession`."""

@@ -8,6 +8,7 @@ second form needs a read of the whole table.
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final, TypeVar
 
+from worker.core.effect.reading import SeenFlow
 from worker.ports import TrackedConnections
 from worker.routeros.connection import Command, Pace, Reply, RouterConnection
 from worker.routeros.rows import any_of
@@ -24,11 +25,12 @@ _WINDOW: Final = 8
 _MENU: Final = "/ip/firewall/connection"
 _ENDS: Final = ("src-address", "dst-address", "reply-src-address", "reply-dst-address")
 """Both directions: with NAT the customer stands in one of the two only."""
-_FIELDS: Final = f"=.proplist={','.join(('.id', *_ENDS))},src-port"
+_FIELDS: Final = f"=.proplist={','.join(('.id', *_ENDS))},src-port,fasttrack"
 _COUNTS: Final[Sequence[Command]] = (
     (f"{_MENU}/print", "=count-only=", "?src-port"),
     (f"{_MENU}/print", "=count-only="),
 )
+_YES: Final = frozenset({"true", "yes"})
 _GONE: Final = "no such item"
 _T = TypeVar("_T")
 
@@ -69,7 +71,11 @@ def find(
             if refused := _refusal(whole):
                 return TrackedConnections({}, refused)
             rows = whole[0].rows
-    return TrackedConnections(dict(_of_addresses(rows, addresses)))
+    found = dict(_of_addresses(rows, addresses))
+    return TrackedConnections(
+        {connection_id: flow.address for connection_id, flow in found.items()},
+        flows=list(found.values()),
+    )
 
 
 def remove(connection: RouterConnection, ids: Collection[str], progress: Callable[[], None]) -> str:
@@ -124,11 +130,11 @@ def _refusal(replies: Sequence[Reply]) -> str:
 
 def _of_addresses(
     rows: Sequence[Mapping[str, str]], addresses: Collection[str]
-) -> Iterator[tuple[str, str]]:
-    """The ids of the rows that have one of exactly these addresses at any end, with it."""
+) -> Iterator[tuple[str, SeenFlow]]:
+    """The ids of the rows that have one of exactly these addresses at any end, with their flows."""
     for row in rows:
-        for end in _ENDS:
-            address = row.get(end, "").partition(":")[0]
-            if address in addresses:
-                yield row[".id"], address
-                break
+        ends = [row.get(end, "").partition(":")[0] for end in _ENDS]
+        at = next((at for at, address in enumerate(ends) if address in addresses), None)
+        if at is not None:
+            peer = ends[at ^ 1]  # the ends stand in pairs
+            yield row[".id"], SeenFlow(ends[at], peer, row.get("fasttrack") in _YES)

@@ -16,7 +16,6 @@ from worker.convergence.router_pass import Converge
 from worker.core.policy.circuit import BackOff
 from worker.intake.accept import Accept
 from worker.inventory import Inventory
-from worker.routeros.parallel_read import RowObserver
 from worker.routeros.sessions import Sessions
 from worker.runtime.sweep import Sweep
 from worker.runtime.tasks import canary_sender, guarded, register, release_due
@@ -25,7 +24,7 @@ from worker.settings import Settings
 from worker.store.store import Store
 from worker.watching.alert_notifier import AlertNotifier
 from worker.watching.apprise_sender import send
-from worker.watching.device_online import DeviceOnlineCheck
+from worker.watching.effects import EffectReader
 from worker.watching.maintenance import Maintenance, inventory_announcement
 from worker.watching.periodic_thread import PeriodicThread
 from worker.watching.unknown_devices import ROUND_S, Watch
@@ -148,7 +147,7 @@ class WorkerParts:
 
     def _periodic_threads(self) -> list[PeriodicThread]:
         settings, inventory, store = self._settings, self._inventory, self._store
-        online = DeviceOnlineCheck(store, RowObserver(inventory, settings).look)
+        effects = EffectReader(store, self._watch_sessions, self._policies)
         notifier = AlertNotifier(
             store,
             list(inventory.alerts.values()),
@@ -165,7 +164,7 @@ class WorkerParts:
             ignoring=inventory.ignoring,
         )
         return [
-            PeriodicThread("device-online", online.once, settings.device_online_every_s),
+            PeriodicThread("effects", effects.once, settings.effects_every_s),
             PeriodicThread("notifications", notifier.once, settings.alerts_every_s),
             PeriodicThread("watch", watch.once, ROUND_S),
         ]

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Final, Literal, NamedTuple
 
+from worker.core.effect.watch import FIRST_BULK_MS, FIRST_MS, EffectWatch
 from worker.core.entry.entry import Claim
 from worker.core.entry.wanted import BULK
 from worker.core.policy.circuit import RouterState
@@ -158,7 +159,7 @@ class Conclusion:
             reason, and cause none.
         wrote: something was or may have been written for it, and no record says so.
         brief: keys of the events that changed nothing: their outcomes are kept for an hour.
-        awaiting_device: the event to report when a device uses the entry.
+        watch: the change to follow until it acts.
     """
 
     work_item: WorkItem
@@ -173,7 +174,7 @@ class Conclusion:
     counts: Mapping[str, int] = field(default_factory=dict)
     defer_check: bool = False
     wrote: bool = False
-    awaiting_device: Outcome | None = None
+    watch: EffectWatch | None = None
     brief: frozenset[str] = frozenset()
 
 
@@ -184,8 +185,8 @@ _FIELDS: Final = [field.name for field in fields(Conclusion) if field.name not i
 def conclusion_document(end: Conclusion) -> dict[str, Any]:
     """A `Conclusion` for `conclude.lua`: its fields by name, without those that are empty.
 
-    The work item gives `service_id`, `work_version` and `generation`; `awaiting_device` is
-    the event's key; records, outcomes and dead letters are as they are stored. Lua
+    The work item gives `service_id`, `work_version` and `generation`; records, watches, outcomes
+    and dead letters are as they are stored; `watch_ms` is how long until a watch is read first. Lua
     makes a table of every field that is sent, so what most conclusions lack is left out.
     """
     document = {name: value for name in _FIELDS if (value := getattr(end, name))}
@@ -201,8 +202,10 @@ def conclusion_document(end: Conclusion) -> dict[str, Any]:
         document["dead_letters"] = dead_letter_documents(end.dead_letters)
     if end.record is not None:
         document["record"] = record_to_json(end.record)
-    if end.awaiting_device is not None:
-        document["awaiting_device"] = end.awaiting_device.key
+    if end.watch is not None:
+        bulk = bool(end.outcomes) and all(outcome.event.bulk for outcome in end.outcomes)
+        document["watch"] = end.watch.to_text()
+        document["watch_ms"] = FIRST_BULK_MS if bulk else FIRST_MS
     return document
 
 

@@ -341,12 +341,16 @@ class Keys:
     Events that changed nothing are in the bulk feed: an import pushes out no live event.
     """
 
-    # Services that await their device.
+    # Changes whose effect is awaited.
 
-    awaiting_device = Key("zset", "awaiting_device")
-    """`service@router` -> when to check whether a device uses its entry (ms); at most a week."""
-    awaiting_events = Key("hash", "awaiting_device:events")
-    """`service@router` -> key of the event that was applied there last; as above."""
+    watches_due = Key("zset", "watches:due")
+    """`service@router` -> when to read whether its last change acts (ms); at most a week."""
+    watches = Key("hash", "watches")
+    """`service@router` -> the change as JSON (`worker/core/effect/watch.py`); as above."""
+    acted = Key("hash", "acted")
+    """`kind|rung|bucket` -> changes that acted within that time; `…|sum` (ms). Never reset."""
+    acted_in = KeyByName("hash", "acted:")
+    """The same of one hour since 1970. 26 hours."""
 
     # Of one router.
 

@@ -17,6 +17,8 @@ from worker.core.storage_format import known_part
 from worker.store.keys import Keys
 
 KEPT_S: Final = 7 * 86_400
+SLOW_SEARCH_RESTS_MS: Final = 600_000
+"""A router that did not search its connections in time is not asked again for so long."""
 _MISSING: Final = "lacks:"
 _SLOW: Final = "slow-writes"
 _UNNAMED: Final = "unnamed-option:"
@@ -142,6 +144,17 @@ class RouterMemory:
     def note_slow_search(self, router: str, until_ms: int) -> None:
         """Remember until when not to search its tracked connections: it took too long."""
         self._set(router, {_SLOW_SEARCH: str(until_ms)})
+
+    def note_acted(self, router: str, acted: Mapping[tuple[str, str], ActedBefore]) -> None:
+        """Remember how fast changes acted, by kind and rung."""
+        fields = {
+            f"{_ACTED}{kind}|{rung}": json.dumps(seen) for (kind, rung), seen in acted.items()
+        }
+        self._set(router, fields)
+
+    def known(self, router: str) -> Known:
+        """What is remembered of a router."""
+        return known_of(self._all(router))
 
     def note_setup(self, router: str, text: str) -> None:
         """Remember its DHCP setup, for commands that do not ask the router."""

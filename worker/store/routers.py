@@ -41,8 +41,6 @@ SWEEP_MOVED_ON_MS = 5_000
 ROUTER_NOTIFIED_MS = 10_000
 REMEMBERED_S = 30.0
 """For so long a process remembers what it concluded, in case Redis lost it."""
-AWAITING_MS = 15_000
-"""After so long it is checked whether a device uses the entry: it has to ask first."""
 POLICY_RECHECK_MS = 30_000
 """Between checks of a router with another policy applied; `routers apply` ends the wait."""
 
@@ -234,7 +232,6 @@ class Routers:
             return []
         batch = {
             "generation": new_generation(),
-            "awaiting_ms": AWAITING_MS,
             "services": [conclusion_document(end) for end in ends],
         }
         held, results = self._scripts.run(

@@ -8,7 +8,6 @@ import redis
 
 from worker.errors import ConfigurationError
 from worker.store.alerts import Alerts
-from worker.store.awaiting_device import AwaitingDevice
 from worker.store.brake import Brake
 from worker.store.canaries import QUEUES, Canaries
 from worker.store.claims import Claims
@@ -33,6 +32,7 @@ from worker.store.schedule import ScheduleIndex
 from worker.store.scripts import Scripts, kinds_of_keys
 from worker.store.sources import Sources
 from worker.store.views import Views
+from worker.store.watches import Watches
 
 _ANSWER_S: Final = 5.0
 
@@ -63,7 +63,7 @@ class Store:
     canaries: Canaries
     brake: Brake
     feed: Feed
-    awaiting_device: AwaitingDevice
+    watches: Watches
     clock: Clock
     signs: Signs
 
@@ -171,7 +171,7 @@ def open_store(plain: redis.Redis, prefix: str, lock_ms: int = 30_000) -> Store:
         canaries=Canaries(client, keys),
         brake=Brake(client, scripts, keys),
         feed=feed,
-        awaiting_device=AwaitingDevice(client, scripts, keys),
+        watches=Watches(client, scripts, keys),
         clock=Clock(scripts, lock_ms),
         signs=Signs(client, keys),
     )

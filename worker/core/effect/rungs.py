@@ -5,7 +5,7 @@ policy and on what the last full read found. Nothing here says that a change act
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple, cast, get_args
 
@@ -37,6 +37,10 @@ ChangeKind = Literal[
 ]
 """What a change is to the customer, the gravest first; `moved-away` is at the old router."""
 
+Mark = Literal["listed", "shortened", "own-queue"]
+"""An address list suspends the service, or did; its lease time was shortened ahead of the change;
+its rate is a queue of ours."""
+
 RENEWED: Final[frozenset[ChangeKind]] = frozenset({"address", "pool", "options"})
 """Kinds that the same device learns when it asks again."""
 _TEXT: Final = re.compile(
@@ -65,12 +69,10 @@ class Means:
 
     Attributes:
         cut: it removes the tracked connections of an address that loses its access.
-        own_queue: rates are queues of ours.
         reconfigure: it tells devices to renew, where the DHCP server can.
     """
 
     cut: bool = False
-    own_queue: bool = False
     reconfigure: bool = False
 
 
@@ -136,12 +138,10 @@ class RouterEffect:
         self,
         kind: ChangeKind,
         fields: Mapping[str, str],
-        *,
-        listed: bool = False,
-        shortened: bool = False,
+        marks: Collection[Mark] = (),
     ) -> EffectiveBy:
         """Return when a change acts; see `rung_of` for the arguments."""
-        rung = rung_of(kind, fields, self, listed=listed, shortened=shortened)
+        rung = rung_of(kind, fields, self, marks)
         return effective_by(rung, fields, self.facts, self.acted.get((kind, rung)))
 
 
@@ -149,9 +149,7 @@ def rung_of(
     kind: ChangeKind,
     fields: Mapping[str, str],
     effect: RouterEffect,
-    *,
-    listed: bool = False,
-    shortened: bool = False,
+    marks: Collection[Mark] = (),
 ) -> Rung:
     """Return the lowest rung that is known to be there for a change.
 
@@ -159,19 +157,18 @@ def rung_of(
         kind: of the change.
         fields: of the row that decides, in lease form: the new one, or the one that was removed.
         effect: what is known of the router; without facts nothing of it is promised.
-        listed: an address list suspends the service, or did.
-        shortened: the lease time was shortened ahead of this change.
+        marks: what else is known of the service.
     """
     facts, means = effect.facts, effect.means
     server = fields.get("server", ANY_SERVER)
     match kind:
-        case "suspended" | "resumed" if listed:
+        case "suspended" | "resumed" if "listed" in marks:
             return "connection-cut" if kind == "suspended" and means.cut else "address-list"
         case "cancelled" | "moved-away" | "suspended" if server in facts.layer2:
             return "layer-2"
         case "rate":
-            return "own-queue" if means.own_queue else "lease-rate"
-        case _ if shortened:
+            return "own-queue" if "own-queue" in marks else "lease-rate"
+        case _ if "shortened" in marks:
             return "shortened-lease"
         case _ if kind in RENEWED and means.reconfigure and server in facts.reconfigure:
             return "reconfigure"

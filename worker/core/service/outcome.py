@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from worker.core.service.event_ref import EventRef
 from worker.core.storage_format import (
@@ -36,6 +36,28 @@ FINAL: frozenset[State] = frozenset(
 )
 
 
+class EffectReport(NamedTuple):
+    """Whether an applied event acts at the customer, as it was read last on its router.
+
+    Attributes:
+        state: `acting` or `not-acting-yet`.
+        kind: of the change, such as `suspended` (`ChangeKind`).
+        at_ms: when it was read.
+        after_ms: since the event was applied.
+        reason: one word for programs, such as `flows-left`.
+        detail: one sentence for people.
+        until_ms: until when it may not act; 0: not known.
+    """
+
+    state: Literal["acting", "not-acting-yet"]
+    kind: str
+    at_ms: int
+    after_ms: int
+    reason: str = ""
+    detail: str = ""
+    until_ms: int = 0
+
+
 UNCHANGED: Final = "already-current"
 """Reason of an event that changed nothing: it is counted, and its outcome is kept for an hour."""
 
@@ -56,7 +78,7 @@ class Outcome:
         effective_at_ms: when a scheduled event takes effect; 0 for others.
         effective_by: of an applied event that changed a router: from when it acts there, in the
             short form of `EffectiveBy`.
-        bulk: it came by the bulk lane and is in that lane's feed.
+        effect: of an applied event: whether it acts, as it was read last; None: it was not read.
     """
 
     event: EventRef
@@ -68,6 +90,7 @@ class Outcome:
     router: str = ""
     effective_at_ms: int = 0
     effective_by: str = ""
+    effect: EffectReport | None = None
 
     @property
     def key(self) -> str:
@@ -78,8 +101,8 @@ class Outcome:
         """One line of JSON, without the key, which is part of where it is kept.
 
         `[2, state, ms from accepted to this outcome, accepted_at_ms, type, event id, source,
-        service, router, effective_by, reason, detail, effective_at_ms, 1 if bulk]`, without what is
-        empty at its end. Scripts read the state (`lua/_services.lua`) and skip the time
+        service, router, effective_by, reason, detail, effective_at_ms, 1 if bulk, effect]`, without
+        what is empty at its end. Scripts read the state (`lua/_services.lua`) and skip the time
         (`lua/_feed.lua`).
         """
         # Each event has several outcomes: neither copy the fields nor write their names.
@@ -99,6 +122,7 @@ class Outcome:
             self.detail,
             self.effective_at_ms,
             int(event.bulk),
+            self.effect,
         ]
         return to_json(without_end(values))
 
@@ -117,13 +141,16 @@ class Outcome:
         check_format("outcome", raw, OUTCOME_FORMAT)
         raw += _NOTHING[len(raw) :]
         state, after_ms, accepted_at_ms, type_, event_id, source, service_id = raw[1:8]
-        router, by, reason, detail, effective_at_ms, bulk = raw[8:14]
+        router, by, reason, detail, effective_at_ms, bulk, effect = raw[8:15]
         event = EventRef(key, event_id, source, full_type(type_), accepted_at_ms, bool(bulk))
         at_ms = accepted_at_ms + after_ms
-        return cls(event, service_id, state, at_ms, reason, detail, router, effective_at_ms, by)
+        report = known_part(EffectReport, effect) if effect else None
+        return cls(
+            event, service_id, state, at_ms, reason, detail, router, effective_at_ms, by, report
+        )
 
 
-_NOTHING: Final = [0, "", 0, 0, *[""] * 8, 0, 0]
+_NOTHING: Final = [0, "", 0, 0, *[""] * 8, 0, 0, None]
 """What a shorter array leaves out."""
 
 

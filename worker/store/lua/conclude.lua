@@ -2,8 +2,7 @@
 -- Concludes batch items: confirmed, postponed or failed. A work item is removed or moved only if its
 -- work version is the one that was taken: what was added during the pass stays.
 -- ARGV: 1 router, 2 lock id, 3 work version for what this adds, 4 JSON {generation: of the records
---         written, awaiting_ms: when to look for devices first, services: [`Conclusion` as `batches.py`
---         writes it, …]}
+--         written, services: [`Conclusion` as `batches.py` writes it, …]}
 -- Returns {1 locked | 0 lock lost, {1 concluded | 0 changed meanwhile, …}}. With the lock lost nothing
 -- is concluded, and work is added for every service.
 local router = router_named(ARGV[1])
@@ -65,12 +64,12 @@ local function conclude(c)
     later('HDEL', key.dead_letters, member)
     later('ZREM', key.dead_letters_by_time, member)
   end
-  if c.awaiting_device then
-    later('ZADD', key.awaiting_device, whole(now + batch.awaiting_ms), member)
-    later('HSET', key.awaiting_events, member, c.awaiting_device)
+  if c.watch then -- it replaces an earlier one
+    later('ZADD', key.watches_due, whole(now + c.watch_ms), member)
+    later('HSET', key.watches, member, c.watch)
   elseif c.gone then
-    later('ZREM', key.awaiting_device, member)
-    later('HDEL', key.awaiting_events, member)
+    later('ZREM', key.watches_due, member)
+    later('HDEL', key.watches, member)
   end
   for _, outcome in ipairs(c.outcomes or NONE) do
     set_outcome(service.record and service, outcome, now)

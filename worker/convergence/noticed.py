@@ -1,0 +1,84 @@
+"""What a customer notices of a concluded change, when it acts, and what is watched until then."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from contracts import event_key
+from worker.convergence.batch_item import BatchItem
+from worker.core.effect.kinds import kinds_of, with_rate
+from worker.core.effect.rungs import ChangeKind, Mark, RouterEffect
+from worker.core.effect.watch import OF_GONE_ROW, EffectWatch
+from worker.core.entry.short_lease import is_everywhere, renews_within_s
+from worker.core.service.outcome import Outcome
+from worker.core.service.record import Settled
+
+
+class Noticed(NamedTuple):
+    """What a customer notices; without kinds nothing.
+
+    Attributes:
+        kinds: of the change, the gravest first.
+        by: when it acts, in short form (`EffectiveBy`).
+    """
+
+    kinds: tuple[ChangeKind, ...] = ()
+    by: str = ""
+
+
+def noticed_at(
+    item: BatchItem, settled: Sequence[Settled], effect: RouterEffect, now_ms: int
+) -> Noticed:
+    """Return what the applied events change for the customer at this router, and when that acts.
+
+    Args:
+        item: the service.
+        settled: its events that end now.
+        effect: what is known of when changes act there.
+        now_ms: Redis's time.
+    """
+    before = _before(item)
+    registers = {name for end in settled if not end.by for name in end.pending.registers}
+    kinds = kinds_of(item.entry, item.record, before, registers)
+    if not kinds:
+        return Noticed()
+    fields = item.entry.fields or item.entry.reserved or before or {}
+    renews_s = renews_within_s(item.short, now_ms)
+    fields = {**fields, "lease-time": f"{renews_s}s"} if renews_s else fields
+    marks: dict[Mark, bool] = {
+        "listed": bool(item.entry.listed or item.listed),
+        "shortened": is_everywhere(item.short, now_ms),
+        "own-queue": item.entry.queue is not None,
+    }
+    by = effect.of(kinds[0], fields, [mark for mark, is_so in marks.items() if is_so])
+    return Noticed(kinds, by.to_text())
+
+
+def watch_of(
+    item: BatchItem, noticed: Noticed, outcomes: Sequence[Outcome], now_ms: int
+) -> EffectWatch | None:
+    """Return the change to read until it acts; None: no event asks for that.
+
+    Args:
+        item: the service.
+        noticed: what the customer notices of it.
+        outcomes: of its events that changed something.
+        now_ms: Redis's time.
+    """
+    events = [outcome.key for outcome in outcomes if outcome.state == "applied"]
+    moved = item.record.registers.get("router")
+    if noticed.kinds == ("moved-away",) and moved is not None and item.record.owner:
+        events = [event_key(item.record.owner, moved.event)]
+    if not (noticed.kinds and events):
+        return None
+    row: Mapping[str, str] = {}
+    if item.entry.fields is None:
+        was = item.entry.reserved or _before(item) or {}
+        row = {name: was[name] for name in OF_GONE_ROW if name in was}
+    listed = item.listed if "resumed" in noticed.kinds else frozenset()
+    return EffectWatch(tuple(events), noticed.kinds, noticed.by, now_ms, row, listed)
+
+
+def _before(item: BatchItem) -> Mapping[str, str] | None:
+    """Its row as it was confirmed last; None: it had none."""
+    placement = item.record.placements.get(item.router)
+    return with_rate(placement.written, placement.queue) if placement else None

@@ -1,0 +1,315 @@
+"""Judges whether an applied change acts at the customer, from what was read on the router. Pure.
+
+A change acts only if everything that was read agrees. What could not be read, or is not known,
+never counts as agreement.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from worker.core.effect.facts import EffectFacts
+from worker.core.effect.reading import EffectReading, is_in
+from worker.core.effect.rungs import ChangeKind
+from worker.core.rows.normal import rate_limit
+from worker.core.rows.observed import SeenRow
+from worker.core.rows.rows import ANY_SERVER, ListPlace, is_host_address
+
+IPV4_ONLY: Final = "ipv4-only"
+"""Reason of a change that acts over IPv4 alone."""
+_NO_LIMIT: Final = frozenset({"", "0/0"})
+
+
+class EffectVerdict(NamedTuple):
+    """Whether a change acts.
+
+    Attributes:
+        acting: it does.
+        reason: one word for programs, of what does not act; `ipv4-only` where that is all.
+        detail: a sentence for people.
+        until_ms: until when it may last, where that is known; 0: not known.
+    """
+
+    acting: bool
+    reason: str = ""
+    detail: str = ""
+    until_ms: int = 0
+
+
+def _acts(detail: str = "", reason: str = "") -> EffectVerdict:
+    return EffectVerdict(acting=True, reason=reason, detail=detail)
+
+
+def _not_yet(reason: str, detail: str, until_ms: int = 0) -> EffectVerdict:
+    return EffectVerdict(acting=False, reason=reason, detail=detail, until_ms=until_ms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppliedChange:
+    """An applied change at one router.
+
+    Attributes:
+        kinds: what it is to the customer, the gravest first.
+        row: the row that decides, in lease form: as it was written, or as it was removed.
+        listed: the rows in address lists that must be there while it is suspended, or must be gone
+            after that.
+        is_pool: the address of the row is the name of a pool.
+        applied_ms: when it was confirmed, by Redis's clock.
+    """
+
+    kinds: tuple[ChangeKind, ...]
+    row: Mapping[str, str]
+    listed: frozenset[ListPlace] = frozenset()
+    is_pool: bool = False
+    applied_ms: int = 0
+
+    @property
+    def mac(self) -> str:
+        """The MAC of its device."""
+        return self.row.get("mac-address", "")
+
+    @property
+    def server(self) -> str:
+        """Its DHCP server, or `all`."""
+        return self.row.get("server", ANY_SERVER)
+
+    def address(self, reading: EffectReading) -> str:
+        """The address that its device has, or should have; empty: not known."""
+        address = self.row.get("address", "")
+        if not self.is_pool and is_host_address(address):
+            return address
+        held = reading.held_by(self.mac)
+        return held.active_address if held else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A change and what was read, with the moment of the read."""
+
+    change: AppliedChange
+    reading: EffectReading
+    facts: EffectFacts
+    now_ms: int
+    row: SeenRow | None = field(init=False)
+    address: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "row", self.reading.held_by(self.change.mac))
+        object.__setattr__(self, "address", self.change.address(self.reading))
+
+    def until(self, row: SeenRow | None) -> int:
+        """When the lease of a row ends unless it is renewed; 0: not known."""
+        if row is None or row.expires_in_s is None:
+            return 0
+        return self.now_ms + row.expires_in_s * 1000
+
+    def holds_old(self) -> EffectVerdict:
+        """The verdict on a device that has not moved: it holds another row or address, or none."""
+        if self.row is None:
+            return _not_yet("device-offline", "no device holds its lease: it asks when it is up")
+        held = self.row.active_address
+        detail = f"the device still has {held} and gets the new lease when it renews"
+        return _not_yet("keeps-old-lease", detail, self.until(self.row))
+
+
+def judge(
+    change: AppliedChange, reading: EffectReading, facts: EffectFacts, now_ms: int
+) -> EffectVerdict:
+    """Return whether a change acts: the first thing that says no, else that all of it does.
+
+    Args:
+        change: that was applied.
+        reading: what was read on its router since.
+        facts: of the last full read of the router.
+        now_ms: when that was read, by Redis's clock.
+    """
+    case = _Case(change, reading, facts, now_ms)
+    verdicts = [_JUDGES[kind](case) for kind in change.kinds]
+    refused = next((verdict for verdict in verdicts if not verdict.acting), None)
+    if refused is not None:
+        return refused
+    reason = next((verdict.reason for verdict in verdicts if verdict.reason), "")
+    details = dict.fromkeys(verdict.detail for verdict in verdicts if verdict.detail)
+    return _acts("; ".join(details), reason)
+
+
+def _suspended(case: _Case) -> EffectVerdict:
+    verdict = _suspended_by_list(case) if case.change.listed else _suspended_by_lease(case)
+    if not verdict.acting or not case.facts.ipv6:
+        return verdict
+    where = ", ".join(sorted(case.facts.ipv6))
+    ipv6 = f"{verdict.detail}. Over IPv6 ({where}) nothing is suspended"
+    return verdict._replace(reason=IPV4_ONLY, detail=ipv6)
+
+
+def _suspended_by_list(case: _Case) -> EffectVerdict:
+    reading, facts, listed = case.reading, case.facts, case.change.listed
+    if reading.listed is None:
+        return _not_yet("list-not-read", "our login may not read the address lists")
+    missing = sorted(listed - reading.listed)
+    if missing:
+        place = missing[0]
+        return _not_yet("not-listed", f"{place.address} is not in list {place.list} now")
+    if not facts.read_at_ms or "/ip/firewall/filter" in facts.unread:
+        detail = "it is not known whether a firewall rule drops suspended customers: "
+        return _not_yet("rule-not-known", f"{detail}no full read has shown the router's rules")
+    if facts.suspension == "none":
+        detail = "no firewall rule drops suspended customers: `leasewire routers setup` makes it"
+        return _not_yet("no-rule", detail)
+    return _no_flow_passes(case)
+
+
+def _no_flow_passes(case: _Case) -> EffectVerdict:
+    """Whether no tracked connection passes by the suspension rules."""
+    passes_all = case.facts.suspension != "first"
+    if case.reading.flows is None and (passes_all or case.facts.fasttrack):
+        detail = "established connections may pass, and the router did not show them"
+        return _not_yet("flows-not-read", detail)
+    for place in sorted(case.change.listed):
+        flows = case.reading.flows_of(place.address, fasttracked=not passes_all)
+        if flows:
+            why = "FastTrack" if any(flow.fasttracked for flow in flows) else "an earlier rule"
+            detail = f"{len(flows)} tracked connections of {place.address} pass by {why} until they"
+            return _not_yet("flows-left", f"{detail} end: `cut_connections` removes them")
+    return _acts("its address is in the list, and no connection passes the rule")
+
+
+def _suspended_by_lease(case: _Case) -> EffectVerdict:
+    """By `block-access`, by a rate, or by the removal of its row."""
+    row = case.change.row
+    if row.get("block-access") == "no":
+        return _acts()  # by a rate, which is judged as one
+    if case.row is not None:
+        held = case.row.active_address
+        detail = f"the device keeps its lease of {held} until it renews"
+        return _not_yet("keeps-lease", detail, case.until(case.row))
+    return _unreachable(case, case.address or row.get("address", ""))
+
+
+def _unreachable(case: _Case, address: str) -> EffectVerdict:
+    """Whether the router has no ARP entry that leads to the device any more."""
+    arp = case.reading.arp
+    if arp is None:
+        return _not_yet("arp-not-read", "our login may not read the ARP table")
+    if arp.get(address) == case.change.mac:
+        return _not_yet("arp-entry-left", f"the ARP entry of {address} still names its device")
+    return _acts("the device holds no lease, and no ARP entry leads to it")
+
+
+def _gone(case: _Case) -> EffectVerdict:
+    """A cancelled service, or one that moved to another router: no way leads to its device."""
+    address = case.change.row.get("address", "")
+    is_host = is_host_address(address)
+    for row in case.reading.leases:
+        if row.status != "bound" or row.active_mac != case.change.mac:
+            continue
+        if not is_host or row.active_address == address:
+            detail = f"the device keeps its lease of {row.active_address} until it renews"
+            return _not_yet("keeps-lease", detail, case.until(row))
+    verdict = _unreachable(case, address)
+    if not verdict.acting or case.change.server in case.facts.layer2:
+        return verdict
+    if case.row is not None:
+        detail = f"the device has {case.row.active_address} now, which is no lease of this service"
+        return _acts(detail)
+    lease_s = case.reading.lease_time_s(case.change.server)
+    ends_ms = case.change.applied_ms + (lease_s or 0) * 1000
+    if lease_s is None or case.now_ms < ends_ms:
+        detail = "the row is gone, but the device may use its address until its lease time is over"
+        return _not_yet("may-keep-address", detail, ends_ms if lease_s else 0)
+    return _acts("its lease time is over, and no ARP entry leads to it")
+
+
+def _resumed(case: _Case) -> EffectVerdict:
+    reading, listed = case.reading, case.change.listed
+    if not listed:
+        return _holds(case)
+    if reading.listed is None:
+        return _not_yet("list-not-read", "our login may not read the address lists")
+    left = sorted(listed & reading.listed)
+    if left:
+        place = left[0]
+        return _not_yet("still-listed", f"{place.address} is still in list {place.list}")
+    return _acts("its address is in no list of suspended customers")
+
+
+def _holds(case: _Case) -> EffectVerdict:
+    """Whether the device holds the row with its address."""
+    row, wanted = case.row, case.change.row.get("address", "")
+    if row is None or row.lease.mac != case.change.mac:
+        return case.holds_old()
+    if not case.change.is_pool and is_host_address(wanted) and row.active_address != wanted:
+        return case.holds_old()
+    return _acts(f"the device has {row.active_address}")
+
+
+def _renewed(case: _Case) -> EffectVerdict:
+    """Whether the device asked since the change, and was answered."""
+    verdict = _holds(case)
+    row = case.row
+    if not verdict.acting or row is None:
+        return verdict
+    age_ms = case.now_ms - case.change.applied_ms
+    # `last-seen` is in whole seconds, rounded down.
+    if row.last_seen_s is None or (row.last_seen_s + 1) * 1000 > age_ms:
+        detail = "the device has not renewed its lease since then"
+        return _not_yet("not-renewed", detail, case.until(row))
+    return _acts(f"the device has {row.active_address} and renewed its lease since")
+
+
+def _in_pool(case: _Case) -> EffectVerdict:
+    verdict = _renewed(case)
+    if not verdict.acting or case.row is None:
+        return verdict
+    ranges = case.reading.pools.get(case.change.row.get("address", ""))
+    if ranges is None or not is_in(case.row.active_address, ranges):
+        return case.holds_old()
+    return verdict
+
+
+def _rate(case: _Case) -> EffectVerdict:
+    verdict = _limited(case)
+    if not verdict.acting or case.change.row.get("rate-limit", "") in _NO_LIMIT:
+        return verdict
+    if case.facts.fasttrack and case.reading.flows is None:
+        detail = "FastTracked connections pass by the queues, and the router did not show them"
+        return _not_yet("flows-not-read", detail)
+    flows = case.reading.flows or ()
+    passing = sum(flow.fasttracked and flow.address == case.address for flow in flows)
+    if passing:
+        detail = f"{passing} FastTracked connections of {case.address} pass by the queues"
+        return _not_yet("flows-left", detail)
+    return verdict
+
+
+def _limited(case: _Case) -> EffectVerdict:
+    """Whether the first queue of the address has the wanted limit."""
+    wanted = rate_limit(case.change.row.get("rate-limit", "").partition(" ")[0])
+    queues = case.reading.queues
+    if queues is None:
+        return _not_yet("queues-not-read", "our login may not read the queues")
+    first = next((queue for queue in queues if queue.address == case.address), None)
+    if first is None and case.row is None:
+        return case.holds_old()
+    limit = rate_limit(first.limit) if first else ""
+    if limit == wanted or {limit, wanted} <= _NO_LIMIT:
+        return _acts(f"{case.address} is limited to {wanted}" if first else "no queue limits it")
+    until_ms = case.until(case.row)
+    if first is None:
+        return _not_yet("no-queue", f"no queue limits {case.address} yet", until_ms)
+    detail = f"queue {first.name} limits {case.address} to {limit}, not to {wanted or 'none'}"
+    return _not_yet("other-limit", detail, until_ms)
+
+
+_JUDGES: Final[Mapping[ChangeKind, Callable[[_Case], EffectVerdict]]] = {
+    "cancelled": _gone,
+    "moved-away": _gone,
+    "suspended": _suspended,
+    "resumed": _resumed,
+    "activated": _holds,
+    "mac": _holds,
+    "address": _holds,
+    "pool": _in_pool,
+    "rate": _rate,
+    "options": _renewed,
+}

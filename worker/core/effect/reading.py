@@ -1,0 +1,111 @@
+"""What is read on a router to see whether changes act there: leases, queues, lists, ARP, flows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network, summarize_address_range
+from typing import NamedTuple
+
+from worker.core.rows.observed import SeenRow
+from worker.core.rows.rows import ListPlace
+
+
+class SeenQueue(NamedTuple):
+    """A simple queue that is enabled; the first one with a target takes its packets.
+
+    Attributes:
+        name: as the router shows it.
+        address: its one IPv4 target.
+        limit: `max-limit` in normal form; `0/0`: none.
+        dynamic: the router made it for a lease.
+    """
+
+    name: str
+    address: str
+    limit: str
+    dynamic: bool
+
+
+class SeenFlow(NamedTuple):
+    """A tracked connection.
+
+    Attributes:
+        address: of the customer.
+        peer: the address at its other end.
+        fasttracked: its packets pass neither firewall rules nor simple queues.
+    """
+
+    address: str
+    peer: str
+    fasttracked: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectReading:
+    """One read of a router; None: it was not read, or our login may not read it.
+
+    Attributes:
+        leases: with the devices that hold them.
+        lease_times_s: DHCP server -> its lease time.
+        queues: those with one of the addresses as target, in the router's order.
+        listed: the enabled rows of address lists that have one of the addresses.
+        garden: what suspended customers may reach.
+        arp: address -> MAC of each complete entry.
+        flows: the tracked connections of the addresses.
+        pools: name -> its ranges.
+    """
+
+    leases: Sequence[SeenRow] = ()
+    lease_times_s: Mapping[str, int] = field(default_factory=dict)
+    queues: Sequence[SeenQueue] | None = None
+    listed: frozenset[ListPlace] | None = None
+    garden: Sequence[IPv4Network] = ()
+    arp: Mapping[str, str] | None = None
+    flows: Sequence[SeenFlow] | None = None
+    pools: Mapping[str, Sequence[IPv4Network]] = field(default_factory=dict)
+
+    def held_by(self, mac: str) -> SeenRow | None:
+        """Return the bound row that a device holds."""
+        return next((r for r in self.leases if r.status == "bound" and r.active_mac == mac), None)
+
+    def lease_time_s(self, server: str) -> int | None:
+        """Return the lease time of a server; the longest where any may serve; None: not known."""
+        return self.lease_times_s.get(server) or max(self.lease_times_s.values(), default=None)
+
+    def flows_of(self, address: str, *, fasttracked: bool) -> list[SeenFlow]:
+        """Return the flows of an address to others than the walled garden.
+
+        Args:
+            address: of the customer.
+            fasttracked: only those that FastTrack handles.
+        """
+        return [
+            flow
+            for flow in self.flows or ()
+            if flow.address == address
+            and (flow.fasttracked or not fasttracked)
+            and not is_in(flow.peer, self.garden)
+        ]
+
+
+def is_in(address: str, networks: Sequence[IPv4Network]) -> bool:
+    """Return whether an address is in one of the networks."""
+    try:
+        host = IPv4Address(address)
+    except ValueError:
+        return False
+    return any(host in network for network in networks)
+
+
+def networks_of(text: str) -> list[IPv4Network]:
+    """Return the networks of `a`, `a/n` or `a-b`, several with commas; names are left out."""
+    found: list[IPv4Network] = []
+    for part in text.split(","):
+        first, _, last = part.strip().partition("-")
+        try:
+            if last:
+                found += summarize_address_range(IPv4Address(first), IPv4Address(last))
+            elif first:
+                found.append(IPv4Network(first, strict=False))
+        except ValueError:
+            continue
+    return found

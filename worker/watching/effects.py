@@ -1,0 +1,260 @@
+"""Reads on the routers whether applied changes act, until they do.
+
+It reads a few rows of each router in sessions of its own, and adds outcomes to the feed.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from time import monotonic
+from typing import Final, NamedTuple
+
+import structlog
+
+from worker.core.effect.acting import AppliedChange, judge
+from worker.core.effect.facts import EffectFacts
+from worker.core.effect.reading import EffectReading, SeenFlow
+from worker.core.effect.rungs import ActedBefore, EffectiveBy
+from worker.core.effect.watch import FORGET_MS
+from worker.core.entry.wanted import KINDS
+from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.rows import is_host_address
+from worker.core.service.outcome import EffectReport
+from worker.errors import RouterBlocked, RouterBusy, RouterUnreachable
+from worker.ports import EffectQuery, LeaseQuery, RouterSession, RouterSessions
+from worker.store.router_memory import SLOW_SEARCH_RESTS_MS, Known
+from worker.store.store import Store
+from worker.store.watches import AwaitedEffect, ReadEffect
+
+log = structlog.get_logger()
+
+MOST: Final = 100
+"""Changes of one round, a second long: a query of some kilobytes."""
+_AT_ONCE: Final = 32
+"""Routers read at a time: one that is down costs its connect timeout."""
+_BUSY_MS: Final = 2_000
+_GARDEN: Final = "{list}-garden"
+"""The list that `routers setup` makes beside the one of suspended customers."""
+
+
+_Clock = Callable[[], int]
+"""Redis's time (ms)."""
+
+
+class _Due(NamedTuple):
+    awaited: AwaitedEffect
+    change: AppliedChange
+
+
+@dataclass(frozen=True, slots=True)
+class EffectReader:
+    """Reads whether changes act.
+
+    Attributes:
+        store: the store.
+        sessions: with the routers, not those of the passes.
+        policies: of the routers.
+    """
+
+    store: Store
+    sessions: RouterSessions
+    policies: Mapping[str, RouterPolicy]
+
+    def once(self) -> int:
+        """Do one round; returns the number of changes that were due."""
+        began = monotonic()
+        now_ms, awaited = self.store.watches.take(MOST)
+        stored = self.store.records.read([effect.service_id for effect in awaited])
+        by_router: dict[str, list[_Due]] = defaultdict(list)
+        found = []
+        for effect in awaited:
+            change = effect.watch.change(stored[effect.service_id].record, effect.router)
+            if change is None or now_ms - change.applied_ms > FORGET_MS:
+                found.append(ReadEffect(effect, None, 0))
+            else:
+                by_router[effect.router].append(_Due(effect, change))
+        if by_router:
+            with ThreadPoolExecutor(min(_AT_ONCE, len(by_router))) as pool:
+                pages = pool.map(
+                    lambda router: self._read_router(router, by_router[router], now_ms, began),
+                    by_router,
+                )
+                found += [effect for page in pages for effect in page]
+        self.store.watches.report(found)
+        return len(awaited)
+
+    def _read_router(
+        self, router: str, due: Sequence[_Due], now_ms: int, began: float
+    ) -> list[ReadEffect]:
+        """Read one router; what cannot be read now is read later, and less often."""
+        later = [_later(effect, now_ms) for effect, _ in due]
+        if router not in self.policies or self.store.views.router(router).state.state != "up":
+            return later
+        try:
+            session = self.sessions.open(router)
+        except RouterBusy:
+            return [found._replace(next_ms=now_ms + _BUSY_MS) for found in later]
+        except (RouterUnreachable, RouterBlocked):
+            return later
+        try:
+            known = self.store.memory.known(router)
+            found = self._judge(session, router, due, known, lambda: now_ms + _ms_since(began))
+            self._remember(router, session.version, known, found)
+        except (RouterUnreachable, RouterBlocked):
+            return later
+        except Exception:
+            session.close()
+            log.exception("effects.read_failed", router=router, changes=len(due))
+            return later
+        self.sessions.give_back(router, session)
+        return found
+
+    def _judge(
+        self,
+        session: RouterSession,
+        router: str,
+        due: Sequence[_Due],
+        known: Known,
+        clock: _Clock,
+    ) -> list[ReadEffect]:
+        if not KINDS[session.entries].shows_devices:
+            return [ReadEffect(effect, None, 0) for effect, _ in due]
+        changes = [change for _, change in due]
+        reading = read(session, changes, self.policies[router])
+        flows = flows_to_search(changes, reading, known.effect)
+        if flows and clock() >= known.no_search_before_ms:
+            reading = replace(reading, flows=self._search(session, router, flows, clock))
+        return [_judged(effect, change, reading, known, clock()) for effect, change in due]
+
+    def _search(
+        self, session: RouterSession, router: str, addresses: frozenset[str], clock: _Clock
+    ) -> Sequence[SeenFlow] | None:
+        """Search tracked connections; a router that is too slow for that rests."""
+        try:
+            found = session.find_connections(addresses, lambda: None)
+        except RouterUnreachable as error:
+            if isinstance(error.__cause__, TimeoutError):
+                self.store.memory.note_slow_search(router, clock() + SLOW_SEARCH_RESTS_MS)
+            raise
+        return None if found.problem else found.flows
+
+    def _remember(
+        self, router: str, version: str, known: Known, found: Sequence[ReadEffect]
+    ) -> None:
+        """Remember how fast the changes acted that act now."""
+        acted = dict(known.acted)
+        for effect in found:
+            report, by = effect.report, EffectiveBy.from_text(effect.awaited.watch.by)
+            if report is None or report.state != "acting" or by is None:
+                continue
+            before = acted.get((report.kind, by.rung))
+            times = before.times + 1 if before and before.version == version else 1
+            acted[report.kind, by.rung] = ActedBefore(report.after_ms, times, version)
+        new = {what: seen for what, seen in acted.items() if known.acted.get(what) != seen}
+        self.store.memory.note_acted(router, new)
+
+
+def read(
+    session: RouterSession, changes: Sequence[AppliedChange], policy: RouterPolicy
+) -> EffectReading:
+    """Read what decides whether changes act, but for tracked connections; at most two round trips.
+
+    Args:
+        session: with the router.
+        changes: that were applied there.
+        policy: of the router.
+
+    Raises:
+        RouterUnreachable, RouterBlocked: as the session does.
+    """
+    macs = frozenset(change.mac for change in changes)
+    addresses = frozenset(
+        address for change in changes if is_host_address(address := change.row.get("address", ""))
+    )
+    leases = session.observe(LeaseQuery(macs=macs, addresses=addresses))
+    seen = EffectReading(leases=leases.rows, lease_times_s=leases.lease_times_s)
+    query = effect_query(changes, seen, policy)
+    if query == EffectQuery():
+        return seen
+    more = session.read_effect_rows(query)
+    return replace(more, leases=seen.leases, lease_times_s=seen.lease_times_s)
+
+
+def flows_to_search(
+    changes: Sequence[AppliedChange], seen: EffectReading, facts: EffectFacts
+) -> frozenset[str]:
+    """Return the addresses whose tracked connections may bypass what was changed."""
+    found = set()
+    for change in changes:
+        if "suspended" in change.kinds:
+            found |= {place.address for place in change.listed}
+        if "rate" in change.kinds and facts.fasttrack:
+            found.add(change.address(seen))
+    return frozenset(found - {""})
+
+
+def effect_query(
+    changes: Sequence[AppliedChange], seen: EffectReading, policy: RouterPolicy
+) -> EffectQuery:
+    """Return what must be read beside the leases.
+
+    Args:
+        changes: that were applied.
+        seen: the leases.
+        policy: of the router.
+    """
+    parts: dict[str, set[str]] = defaultdict(set)
+    for change in changes:
+        address = change.address(seen)
+        for kind in change.kinds:
+            for part, value in _needs(change, kind, address):
+                parts[part].add(value)
+        if "suspended" in change.kinds and change.listed:
+            parts["gardens"].add(_GARDEN.format(list=policy.suspend_list))
+    return EffectQuery(**{part: frozenset(values - {""}) for part, values in parts.items()})
+
+
+def _needs(change: AppliedChange, kind: str, address: str) -> Iterator[tuple[str, str]]:
+    """The parts of a query that a kind of change needs, each with a value."""
+    match kind:
+        case "rate":
+            yield "queues", address
+        case "suspended" | "resumed" if change.listed:
+            for place in change.listed:
+                yield "listed", place.address
+        case "suspended" | "cancelled" | "moved-away":
+            yield "arp", address or change.row.get("address", "")
+        case "pool":
+            yield "pools", change.row.get("address", "")
+        case _:
+            return
+
+
+def _later(effect: AwaitedEffect, now_ms: int) -> ReadEffect:
+    return ReadEffect(effect, None, effect.watch.next_ms(now_ms), effect.watch.reported)
+
+
+def _ms_since(began: float) -> int:
+    return round((monotonic() - began) * 1000)
+
+
+def _judged(
+    effect: AwaitedEffect, change: AppliedChange, reading: EffectReading, known: Known, read_ms: int
+) -> ReadEffect:
+    """What is new of a change after a read."""
+    watch = effect.watch
+    verdict = judge(change, reading, known.effect, read_ms)
+    kind, after_ms = change.kinds[0], max(0, read_ms - change.applied_ms)
+    if verdict.acting:
+        detail = f"{verdict.detail}, read {after_ms / 1000:.1f} s after it was applied"
+        report = EffectReport("acting", kind, read_ms, after_ms, verdict.reason, detail)
+        return ReadEffect(effect, report, 0)
+    key, detail, until_ms = watch.report_of(verdict, read_ms)
+    next_ms = watch.next_ms(read_ms, until_ms)
+    if key == watch.reported:
+        return ReadEffect(effect, None, next_ms, key)
+    report = EffectReport(
+        "not-acting-yet", kind, read_ms, after_ms, verdict.reason, detail, until_ms
+    )
+    return ReadEffect(effect, report, next_ms, key)
