@@ -50,7 +50,7 @@ SETTINGS = {
     "LEASEWIRE_LOG_FORMAT": "json",
     "LEASEWIRE_LOG_LEVEL": "DEBUG",
     # Looks of their own at routers, with a login: tests that count logins are not about them.
-    "LEASEWIRE_DEVICE_ONLINE_EVERY_S": "3600",
+    "LEASEWIRE_EFFECTS_EVERY_S": "3600",
     "LEASEWIRE_WATCH_EVERY_S": "3600",
 }
 

@@ -13,7 +13,7 @@ POOL = {"name": "customers", "ranges": "100.64.9.10-100.64.9.20"}
 
 @in_leases  # /ip/mac-server knows no pools
 def test_the_address_that_a_device_got_from_a_pool_is_shown(short_directory):
-    often = {"LEASEWIRE_DEVICE_ONLINE_EVERY_S": "0.2"}
+    often = {"LEASEWIRE_EFFECTS_EVERY_S": "0.2"}
     with Installation(short_directory, environ_more=often) as here:
         router = here.control["R1"]
         router.add_row("/ip/pool", POOL)

@@ -25,6 +25,7 @@ TIMES, OPERATOR, STRANGER = "urn:isp:times", "urn:isp:noc", "urn:nobody"
 SERVICES, ROUTERS, SOURCES = 60, 3, 4
 
 LIMITS = {
+    "acted:*": 26 * HOUR,
     "alerts:check": MINUTE,
     "alerts:notifier": MINUTE,
     "alerts:watched:*": DAY,
@@ -128,8 +129,9 @@ SIZES = {
     "tombstones": SERVICES,
     "unacked": 256 * 4,
     "unacked_index": 256 * 4,
-    "awaiting_device": SERVICES * ROUTERS,
-    "awaiting_device:events": SERVICES * ROUTERS,
+    "acted": 200,
+    "watches": SERVICES * ROUTERS,
+    "watches:due": SERVICES * ROUTERS,
     "webhook:*:aside": 1_000,
     "webhook:*:aside:due": 1_000,
     "webhook:*:cursor": 1,
@@ -245,7 +247,7 @@ def test_no_key_grows_without_end():
             *("router:*:waiters", "router:*:waiting", "router:*:inflight", "router:*:lock"),
             *(
                 "schedule",
-                "awaiting_device",
+                "watches",
                 "routers:paused",
                 "sweep",
                 "alerts",
