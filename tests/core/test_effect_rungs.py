@@ -98,11 +98,11 @@ def test_the_lowest_rung_that_is_there(kind, fields, means, listed, rung):
 
 
 @pytest.mark.parametrize(
-    ("kind", "mark", "rung"),
+    ("kind", "trait", "rung"),
     [("address", "shortened", "shortened-lease"), ("rate", "own-queue", "own-queue")],
 )
-def test_a_mark_of_the_service_decides_the_rung(kind, mark, rung):
-    assert rung_of(kind, ROW, RouterEffect(FACTS, ALL), [mark]) == rung
+def test_a_mark_of_the_service_decides_the_rung(kind, trait, rung):
+    assert rung_of(kind, ROW, RouterEffect(FACTS, ALL), [trait]) == rung
 
 
 def test_what_the_router_did_before_is_said():

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from contracts import event_key
 from worker.convergence.batch_item import BatchItem
 from worker.core.effect.kinds import kinds_of, with_rate
-from worker.core.effect.rungs import ChangeKind, Mark, RouterEffect
+from worker.core.effect.rungs import ChangeKind, RouterEffect, Trait
 from worker.core.effect.watch import OF_GONE_ROW, EffectWatch
 from worker.core.entry.short_lease import is_everywhere, renews_within_s
 from worker.core.service.outcome import Outcome
@@ -44,12 +44,12 @@ def noticed_at(
     fields = item.entry.fields or item.entry.reserved or before or {}
     renews_s = renews_within_s(item.short, now_ms)
     fields = {**fields, "lease-time": f"{renews_s}s"} if renews_s else fields
-    marks: dict[Mark, bool] = {
+    traits: dict[Trait, bool] = {
         "listed": bool(item.entry.listed or item.listed),
         "shortened": is_everywhere(item.short, now_ms),
         "own-queue": item.entry.queue is not None,
     }
-    by = effect.of(kinds[0], fields, [mark for mark, is_so in marks.items() if is_so])
+    by = effect.of(kinds[0], fields, [trait for trait, is_so in traits.items() if is_so])
     return Noticed(kinds, by.to_text())
 
 

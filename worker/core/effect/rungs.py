@@ -37,7 +37,7 @@ ChangeKind = Literal[
 ]
 """What a change is to the customer, the gravest first; `moved-away` is at the old router."""
 
-Mark = Literal["listed", "shortened", "own-queue"]
+Trait = Literal["listed", "shortened", "own-queue"]
 """An address list suspends the service, or did; its lease time was shortened ahead of the change;
 its rate is a queue of ours."""
 
@@ -138,10 +138,10 @@ class RouterEffect:
         self,
         kind: ChangeKind,
         fields: Mapping[str, str],
-        marks: Collection[Mark] = (),
+        traits: Collection[Trait] = (),
     ) -> EffectiveBy:
         """Return when a change acts; see `rung_of` for the arguments."""
-        rung = rung_of(kind, fields, self, marks)
+        rung = rung_of(kind, fields, self, traits)
         return effective_by(rung, fields, self.facts, self.acted.get((kind, rung)))
 
 
@@ -149,7 +149,7 @@ def rung_of(
     kind: ChangeKind,
     fields: Mapping[str, str],
     effect: RouterEffect,
-    marks: Collection[Mark] = (),
+    traits: Collection[Trait] = (),
 ) -> Rung:
     """Return the lowest rung that is known to be there for a change.
 
@@ -157,18 +157,18 @@ def rung_of(
         kind: of the change.
         fields: of the row that decides, in lease form: the new one, or the one that was removed.
         effect: what is known of the router; without facts nothing of it is promised.
-        marks: what else is known of the service.
+        traits: what else is known of the service.
     """
     facts, means = effect.facts, effect.means
     server = fields.get("server", ANY_SERVER)
     match kind:
-        case "suspended" | "resumed" if "listed" in marks:
+        case "suspended" | "resumed" if "listed" in traits:
             return "connection-cut" if kind == "suspended" and means.cut else "address-list"
         case "cancelled" | "moved-away" | "suspended" if server in facts.layer2:
             return "layer-2"
         case "rate":
-            return "own-queue" if "own-queue" in marks else "lease-rate"
-        case _ if "shortened" in marks:
+            return "own-queue" if "own-queue" in traits else "lease-rate"
+        case _ if "shortened" in traits:
             return "shortened-lease"
         case _ if kind in RENEWED and means.reconfigure and server in facts.reconfigure:
             return "reconfigure"
