@@ -234,10 +234,12 @@ def activated(
     """The service may use the network, with the MAC and the address of this number."""
     return builders.activated(
         service_id,
-        mac=builders.mac(number),
-        ipv4=builders.ipv4(number),
-        router=router,
-        server=SERVER,
-        revision=revision,
-        **given,
+        **{
+            "mac": builders.mac(number),
+            "ipv4": builders.ipv4(number),
+            "router": router,
+            "server": SERVER,
+            "revision": revision,
+            **given,
+        },
     )

@@ -132,14 +132,18 @@ def walk() -> Walk:
     """Publish a `mac_changed` for a service that has a lease, and follow it until it is applied."""
     found = Walk([], None)
     with SmallInstallation(routers=1) as installation:
-        installation.say(activated())
+        # Addresses of the router's DHCP network: another is checked more closely in each pass.
+        installation.say(activated(ipv4="223.203.225.101"))
         installation.drain()
         publisher = open_publisher(
             installation.server.url, clock=lambda: datetime.now(UTC), prefix=installation.prefix
         )
         with publisher:
             # From here on connections are open, scripts are loaded and the router's setup is read.
-            for event in (activated("SVC-2", 2), mac_changed("SVC-2", mac=builders.mac(4))):
+            for event in (
+                activated("SVC-2", 2, ipv4="223.203.225.102"),
+                mac_changed("SVC-2", mac=builders.mac(4)),
+            ):
                 publisher.publish([event])
                 installation.accept.run([], names.QUEUE_EVENTS)
                 installation.drain()
