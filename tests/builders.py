@@ -11,7 +11,7 @@ from typing import Any
 from contracts import version_hash
 from contracts.values import parse_time
 from worker.core.rows.rows import Lease, ListedAddress, ListPlace, OptionRow
-from worker.core.service.version import Version
+from worker.core.service.event_ref import Version
 
 SOURCE = "urn:isp:bss:test"
 

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.core.service.conflicts import Conflict
+from worker.core.service.event_ref import Version
 from worker.core.service.record import Register, ServiceRecord
-from worker.core.service.version import Version
 
 
 def record(**registers):

@@ -11,9 +11,8 @@ from worker.core.effect.means import addresses_to_cut, cuts_connections, means_o
 from worker.core.entry.entry import Entry
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.rows import ListPlace
-from worker.core.service.event_ref import EventRef
+from worker.core.service.event_ref import EventRef, Version
 from worker.core.service.record import PendingEvent, Placement, Register, ServiceRecord
-from worker.core.service.version import Version
 
 OLD, NEW = "10.0.0.1", "10.0.0.2"
 POLICY = RouterPolicy("acme", suspend_list="suspended")

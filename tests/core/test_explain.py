@@ -8,10 +8,9 @@ from tests.builders import ipv4, lease, mac
 from worker.core.diagnosis.explain import explain
 from worker.core.diagnosis.facts import AtRouter, Facts, Holder, Journaled, ScheduledEvent, Why
 from worker.core.rows.observed import Observation, SeenRow
-from worker.core.service.event_ref import EventRef
+from worker.core.service.event_ref import EventRef, Version
 from worker.core.service.outcome import DeadLetter
 from worker.core.service.record import PendingEvent, Placement, Register, ServiceRecord
-from worker.core.service.version import Version
 
 NOW = 1_000_000_000
 V = Version(0, 1, 0, "")

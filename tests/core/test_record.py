@@ -12,7 +12,7 @@ from tests import builders
 from tests.builders import activated, mac_changed, suspended, version_of
 from tests.strategies import events
 from worker.core.rows.rows import ListPlace
-from worker.core.service.event_ref import EventRef
+from worker.core.service.event_ref import NEVER, EventRef, Version
 from worker.core.service.fold import fold
 from worker.core.service.record import (
     DEFAULTS,
@@ -26,7 +26,6 @@ from worker.core.service.record import (
     settle,
 )
 from worker.core.service.record_format import REGISTER_CODES, record_from_json, record_to_json
-from worker.core.service.version import NEVER, Version
 from worker.core.storage_format import UnknownFormatError
 
 texts = st.text(max_size=8)

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from contracts import names, parse_event, version_hash
 from tests import builders, strategies
 from tests.worker.desk import Desk
+from worker.core.service.event_ref import Version
 from worker.core.service.fold import fold
 from worker.core.service.record import ServiceRecord
-from worker.core.service.version import Version
 from worker.store.store import open_store
 
 pytestmark = pytest.mark.redis

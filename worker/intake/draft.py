@@ -8,14 +8,13 @@ from worker.core.entry.entry import claims_of, lacking
 from worker.core.entry.short_lease import shortened, with_lease_time
 from worker.core.entry.wanted import in_sync, placed, wanted_entries, work_items_of
 from worker.core.policy.policy import RouterPolicy
-from worker.core.service.event_ref import EventRef
+from worker.core.service.event_ref import EventRef, Version
 from worker.core.service.fold import Folded
 from worker.core.service.history import line_to_json
 from worker.core.service.outcome import UNCHANGED, State
 from worker.core.service.record import PendingEvent, ServiceRecord, settle, settle_overtaken
 from worker.core.service.schedule import Ended, Schedule
 from worker.core.service.scheduling import supersede
-from worker.core.service.version import Version
 from worker.intake.report import CommitReport
 from worker.store.commits import ServiceCommit
 from worker.store.records import Stored

@@ -9,12 +9,12 @@ from contracts import ScheduleWithdrawn
 from contracts.parse import MAX_CLOCK_SKEW
 from worker.core.policy.policy import RouterPolicy
 from worker.core.service.conflicts import Conflict
+from worker.core.service.event_ref import Version
 from worker.core.service.fold import Folded, fold, release
 from worker.core.service.outcome import State
 from worker.core.service.record import ServiceRecord, own_version
 from worker.core.service.schedule import MAX_PENDING, Scheduled, ended_of
 from worker.core.service.scheduling import keep, scheduled_of, withdraw
-from worker.core.service.version import Version
 from worker.core.service.writes import changes_nothing, differing, writes_of
 from worker.core.storage_format import rfc3339
 from worker.intake.checks import ID_REUSED, CheckedEvent, microseconds

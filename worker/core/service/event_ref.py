@@ -1,4 +1,4 @@
-"""Names one event, for everything that is said of it: records, outcomes, dead letters, history."""
+"""Names one event, for everything that is said of it, and orders the events of a service."""
 
 from typing import NamedTuple
 
@@ -22,3 +22,30 @@ class EventRef(NamedTuple):
     type: str
     accepted_at_ms: int = 0
     bulk: bool = False
+
+
+class Version(NamedTuple):
+    """Orders the events of one service; the greater wins, in whatever order they arrive.
+
+    Attributes:
+        epoch: of the source; `sources rebase` raises it when a BSS restarts its counters.
+        revision: the source's counter for the service, or its `time` in microseconds since 1970.
+        local: 0 for an event of a source; for events of operators and of Leasewire their time in
+            nanoseconds since 1970, the last three digits a count (`record.own_version`).
+        digest: hash of type and data (`contracts.version_hash`), so that two events with one
+            revision have an order that does not depend on arrival.
+    """
+
+    epoch: int
+    revision: int
+    local: int
+    digest: str
+
+    @property
+    def rank(self) -> tuple[int, int, int]:
+        """The version without its tie-breaker: equal ranks with different values are a conflict."""
+        return self[:3]
+
+
+NEVER = Version(-1, 0, 0, "")
+"""Below every real version: the version of an unwritten register."""

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import BaseModel
 
 from contracts import Event, Snapshot
+from worker.core.service.event_ref import NEVER, Version
 from worker.core.service.record import DEFAULTS, Register, ServiceRecord
 from worker.core.service.schedule import Scheduled
-from worker.core.service.version import NEVER, Version
 from worker.core.service.writes import writes_of
 
 

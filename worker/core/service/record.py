@@ -8,9 +8,8 @@ from pydantic import JsonValue
 
 from worker.core.rows.queues import OwnQueue
 from worker.core.rows.rows import ListPlace
-from worker.core.service.event_ref import EventRef
+from worker.core.service.event_ref import NEVER, EventRef, Version
 from worker.core.service.schedule import NOTHING_SCHEDULED, Schedule
-from worker.core.service.version import NEVER, Version
 
 DEFAULTS: Final[Mapping[str, JsonValue]] = {
     "lifecycle": None,  # None, "on" or "cancelled"

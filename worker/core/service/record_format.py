@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from worker.core.rows.queues import MAY_BE_THERE, OwnQueue
 from worker.core.rows.rows import ListPlace
-from worker.core.service.event_ref import EventRef
+from worker.core.service.event_ref import NEVER, EventRef, Version
 from worker.core.service.record import (
     DEFAULTS,
     PendingEvent,
@@ -21,7 +21,6 @@ from worker.core.service.record import (
     ShortLease,
 )
 from worker.core.service.schedule import NOTHING_SCHEDULED, Schedule
-from worker.core.service.version import NEVER, Version
 from worker.core.storage_format import check_format, to_json
 
 RECORD_FORMAT: Final = 2

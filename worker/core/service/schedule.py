@@ -6,8 +6,7 @@ from typing import Any, Final, Literal, NamedTuple, Self
 
 from pydantic import JsonValue
 
-from worker.core.service.event_ref import EventRef
-from worker.core.service.version import Version
+from worker.core.service.event_ref import EventRef, Version
 
 MAX_PENDING: Final = 50
 """Most scheduled events of one service; one more is rejected."""

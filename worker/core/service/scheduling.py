@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from contracts import Event
-from worker.core.service.event_ref import EventRef
+from worker.core.service.event_ref import EventRef, Version
 from worker.core.service.record import ServiceRecord
 from worker.core.service.schedule import Ended, Scheduled, ended_of
-from worker.core.service.version import Version
 from worker.core.service.writes import writes_of
 
 
