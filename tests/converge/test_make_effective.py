@@ -35,7 +35,6 @@ def two_flows(connection_ports, policy=""):
         for end in ("src", "dst"):
             drop = {"chain": "forward", "action": "drop", f"{end}-address-list": "suspended"}
             router.add_row(FILTER, drop)
-        small.store.memory.note_effect("R1", EffectFacts(read_at_ms=1, fasttrack=True))
         small.say(activated(), activated("SVC-2", 2))
         small.drain()
         small.flows = [router.flow(address).establish() for address in (ADDRESS, OTHER)]
