@@ -3,7 +3,7 @@
 The fault harness must fail on each of them; one that it lets pass shows that it proves nothing.
 So that this does not hang on luck, workers here end as if killed just before some of their
 writes; `dies-before-write` is the real build in that state, and must pass, as must
-`stops-before-sending`.
+`stops-before-sending` and `dies-around-the-cut`.
 """
 
 import json
@@ -13,13 +13,14 @@ import signal
 import struct
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from worker.convergence.batch import BatchRunner
 from worker.convergence.batch_item import BatchItem
 from worker.convergence.conclude import confirmed
+from worker.convergence.make_effective import MakeEffective
 from worker.convergence.router_lock import RouterLock
 from worker.convergence.writing import Answers
 from worker.core.entry.entry import Claim
@@ -139,6 +140,46 @@ def no_notes() -> None:
     )
 
 
+def dies_around_the_cut() -> None:
+    """Nothing is broken, but two workers die at a cut: one just before it, one just after it."""
+    cut = MakeEffective.cut
+    deaths = Path(os.environ["LEASEWIRE_INVENTORY"]).with_name("deaths")
+
+    def died(before: int) -> bool:
+        """The next death, if so many were before it."""
+        if (deaths.stat().st_size if deaths.exists() else 0) != before:
+            return False
+        with deaths.open("a") as file:
+            file.write("x")
+        return True
+
+    def dying(self: MakeEffective, items: Sequence[BatchItem], now_ms: int) -> Mapping[str, str]:
+        if died(0):
+            os.kill(os.getpid(), signal.SIGKILL)
+        remarks = cut(self, items, now_ms)
+        if died(1):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return remarks
+
+    MakeEffective.cut = dying
+
+
+def cuts_only_what_it_wrote() -> None:
+    """Connections are removed only by the pass that wrote the row."""
+    confirm = BatchRunner._confirm
+    needs_cut = MakeEffective.needs_cut
+    dies_around_the_cut()
+
+    def broken(self: BatchRunner, *others: Any) -> None:
+        attempts = self.concluder.attempts
+        self._effective.needs_cut = (  # type: ignore[method-assign]
+            lambda item: bool(attempts[item.service_id].wrote) and needs_cut(self._effective, item)
+        )
+        confirm(self, *others)
+
+    BatchRunner._confirm = broken
+
+
 def _rewrite(script: str, old: str, new: str) -> None:
     real = scripts.source
 
@@ -159,6 +200,8 @@ BUILDS: dict[str, Callable[[], None]] = {
     "claims-outside-the-script": claims_outside_the_script,
     "plain-close": plain_close,
     "no-notes": no_notes,
+    "dies-around-the-cut": dies_around_the_cut,
+    "cuts-only-what-it-wrote": cuts_only_what_it_wrote,
 }
 
 if __name__ == "__main__":

@@ -1,0 +1,93 @@
+"""Changes that act at once: real workers, and traffic through a simulated router."""
+
+import time
+
+import pytest
+
+from tests import builders
+from tests.installation import LEASES, SERVER, Installation, in_leases
+from tests.waiting import eventually
+
+pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router, in_leases]
+
+FILTER, LISTS = "/ip/firewall/filter", "/ip/firewall/address-list"
+ADDRESS, NEW = "223.203.225.10", "223.203.225.20"
+MAC = builders.mac(1)
+
+
+def with_fasttrack(router):
+    """FastTrack first, as RouterOS's own default has it; then the rules for suspended services."""
+    known = {"chain": "forward", "connection-state": "established,related"}
+    for action in ("fasttrack-connection", "accept"):
+        router.add_row(FILTER, {**known, "action": action})
+    for end in ("src", "dst"):
+        drop = {"chain": "forward", "action": "drop", f"{end}-address-list": "suspended"}
+        router.add_row(FILTER, drop)
+
+
+def publish(here, event):
+    here.publisher.publish([event])
+    eventually(lambda: is_applied(here, event), f"applied: {event['type']}", within_s=20)
+    return here.outcome(event)
+
+
+def is_applied(here, event):
+    said = here.outcome(event)
+    return said is not None and said.state in ("applied", "acting", "not-acting-yet")
+
+
+def activated():
+    return builders.activated(server=SERVER, mac=MAC, ipv4=ADDRESS)
+
+
+@pytest.mark.parametrize(("policy", "goes_on"), [("auto", False), ("never", True)])
+def test_a_suspended_customer_is_silent_within_a_second(short_directory, policy, goes_on):
+    keys = {"suspend_list": '"suspended"', "cut_connections": f'"{policy}"'}
+    with Installation(short_directory, inventory={"R1": keys}) as here:
+        router = here.control["R1"]
+        with_fasttrack(router)
+        here.start_workers("events", "routers")
+        publish(here, activated())
+        flow, other = router.flow(ADDRESS).establish(), router.flow("223.203.225.11").establish()
+        assert flow.send().fasttrack
+        event = builders.suspended()
+        here.publisher.publish([event])
+        eventually(lambda: router.rows(LISTS), "its row in the list", within_s=20)
+        listed_s = time.monotonic()
+        if not goes_on:
+            eventually(lambda: not flow.exchange().passed, "silent", within_s=20)
+            assert time.monotonic() - listed_s < 1
+        eventually(lambda: is_applied(here, event), "applied", within_s=20)
+        assert flow.exchange().passed == goes_on
+        assert other.exchange().passed
+        rung = here.outcome(event).effective_by.split()[0]
+        assert rung == ("address-list" if goes_on else "connection-cut")
+
+
+@pytest.mark.parametrize("obeys", [True, False])
+def test_a_device_that_accepts_reconfigure_moves_within_two_seconds(short_directory, obeys):
+    with Installation(short_directory) as here:
+        router = here.control["R1"]
+        router.set_row("/ip/dhcp-server", SERVER, {"use-reconfigure": "yes"})
+        here.start_workers("events", "routers")
+        publish(here, activated())
+        router.device(MAC, reconfigure="obey" if obeys else "ignore")
+        address = {"mode": "static", "ipv4": NEW}
+        said = publish(
+            here, builders.event("address_changed", "SVC-1", revision=2, address=address)
+        )
+        assert said.effective_by.startswith("reconfigure")
+
+        def active():
+            (row,) = here.rows("R1")["SVC-1"]
+            return row["active-address"]
+
+        send = f"{LEASES}/send-reconfigure"
+        eventually(lambda: router.counters().get(send), "it was told", within_s=10)
+        if obeys:
+            eventually(lambda: active() == NEW, "it has its new address", within_s=2)
+        else:
+            assert active() == ADDRESS
+            assert router.device_renews(MAC)["address"] == NEW
+        here.wait_until_settled()
+        assert router.counters()[send] == 1
