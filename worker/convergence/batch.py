@@ -15,11 +15,12 @@ from worker.convergence.observe import observe
 from worker.convergence.safety_checks import check_rows
 from worker.convergence.writing import Answers, write
 from worker.core.effect.means import means_of
+from worker.core.entry.short_lease import with_explicit_time
 from worker.core.full_read.row_owners import FEW
 from worker.core.plan.in_flight import added_leases, placements_to_note
 from worker.core.plan.planner import plan
 from worker.core.policy.policy import RouterPolicy
-from worker.core.rows.operations import Waiting, WritePlan, is_new_row, moved_rows
+from worker.core.rows.operations import Operation, Set, Waiting, WritePlan, is_new_row, moved_rows
 from worker.core.rows.rows import RowKey
 from worker.core.service.record import Placement
 from worker.ports import RouterSession
@@ -277,6 +278,15 @@ class BatchRunner:
             # else the record changed meanwhile: its work item stays, and is taken again
         return left
 
+    def _with_explicit_time(self, item: BatchItem, refused: Operation) -> BatchItem | None:
+        """No source says that every version takes an empty lease time; it must not stay short."""
+        fields = refused.fields if isinstance(refused, Set) else {}
+        entry = with_explicit_time(item.entry, item.short, fields)
+        if entry is None:
+            return None
+        log.warning("lease_time.not_cleared", router=self._router, service_id=item.service_id)
+        return replace(item, entry=entry)
+
     def _write(self, items: dict[str, BatchItem], made: WritePlan) -> Answers:
         """Write what was planned."""
         self.concluder.in_flight |= items
@@ -300,6 +310,10 @@ class BatchRunner:
             if service_id in answers.refused:
                 operation, refusal = answers.refused[service_id]
                 message = refusal.message
+                explicit = self._with_explicit_time(item, operation)
+                if explicit is not None:
+                    left[service_id] = explicit
+                    continue
                 conclusion = concluder.after_refusal(item, operation, refusal)
                 if conclusion is not None:
                     conclusions.append(conclusion)

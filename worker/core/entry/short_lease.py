@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from worker.core.entry.entry import Entry, wanted_router
 from worker.core.entry.wanted import kind_of, wanted_entries
 from worker.core.policy.policy import RouterPolicy
-from worker.core.rows.normal import seconds
+from worker.core.rows.normal import duration, seconds
 from worker.core.service.fold import release
 from worker.core.service.record import Placement, ServiceRecord, ShortLease, own_version
 from worker.core.storage_format import rfc3339
@@ -117,6 +117,26 @@ def confirmed_short(short: ShortLease | None, now_ms: int) -> ShortLease | None:
     if short is None or not short.last_ms:
         return None
     return short if short.since_ms else short._replace(since_ms=now_ms)
+
+
+def with_explicit_time(
+    entry: Entry, short: ShortLease | None, refused: Mapping[str, str]
+) -> Entry | None:
+    """Return the entry for a router that refused to clear a lease time: with that of its server.
+
+    Args:
+        entry: of the service.
+        short: what is to be put back.
+        refused: the fields that the router refused.
+
+    Returns:
+        None where this is not why it refused.
+    """
+    cleared = FIELD in entry.spares and refused.get(FIELD) == ""
+    if not cleared or short is None or entry.fields is None:
+        return None
+    explicit = duration(f"{short.lease_s or UNKNOWN_S}s")
+    return replace(entry, fields={**entry.fields, FIELD: explicit})
 
 
 def renews_within_s(short: ShortLease | None, now_ms: int) -> int:
