@@ -78,6 +78,7 @@ class Installation:
         environ_more: variables beside those that every worker here has.
         worker_command: what runs a worker process; its kind is appended.
         command: what runs `leasewire`.
+        simulator_command: what runs the simulated routers.
         transport: how the routers are reached.
         menu: where their entries are: `LEASES` or `MAC_ENTRIES`.
     """
@@ -91,6 +92,7 @@ class Installation:
     brake: str = "enabled = false"
     worker_command: Sequence[str] = (sys.executable, "-m", "worker.runtime.process")
     command: Sequence[str] = (sys.executable, "-m", "leasewire")
+    simulator_command: Sequence[str] = (sys.executable, "-m", "simulator")
     environ_more: dict[str, str] = field(default_factory=dict)
     transport: str = TRANSPORT
     menu: str = MENU
@@ -115,7 +117,7 @@ class Installation:
         secret.write_text(PASSWORD)
         simulator = subprocess.Popen(
             [
-                *(sys.executable, "-m", "simulator", "--seed-guide", "--json"),
+                *(*self.simulator_command, "--seed-guide", "--json"),
                 *("--password-file", str(secret), "--routers", str(self.routers)),
                 *("--control", str(control), *self._served(), *self.simulator),
             ],

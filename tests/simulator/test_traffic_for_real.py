@@ -1,7 +1,7 @@
 """Real DHCP clients and real packets through a simulated router, in three network namespaces.
 
 A customer's program sends a message every 20 ms and says what is answered; the router is the only
-way to the one who answers. See `tests/namespaces.py`.
+way to the one who answers. See `tests/traffic.py`.
 """
 
 import contextlib
@@ -9,22 +9,18 @@ import json
 import shutil
 import subprocess
 import sys
-import threading
-import time
-from pathlib import Path
 
 import pytest
 
 from simulator.control import ControlClient
-from tests.namespaces import WORLD, TrafficLab, need_namespaces
+from tests.namespaces import need_namespaces
 from tests.needs import missing
+from tests.traffic import PLUGS, Talk, TrafficLab
 from tests.waiting import eventually
 
 LEASE, SERVER, FILTER = "/ip/dhcp-server/lease", "/ip/dhcp-server", "/ip/firewall/filter"
 LIST, CONNECTION = "/ip/firewall/address-list", "/ip/firewall/connection"
 A, ADDRESS, OTHER = "00:00:5E:00:53:0A", "223.203.225.10", "223.203.225.11"
-CUSTOMER = Path(__file__).with_name("customer.py")
-SILENT_S = 1.0
 
 pytestmark = [pytest.mark.router, pytest.mark.parametrize("kind", ["udhcpc", "dhclient"])]
 
@@ -42,37 +38,12 @@ def lab(tmp_path):
         lab = TrafficLab(stack, tmp_path)
         control = tmp_path / "control"
         how = ["-m", "simulator", "--demo-password", "--seed-guide", "--json", "--control", control]
-        plugs = ["--dhcp", "vr0=vlan-32", "--forward", "vr0=vlan-32,vu0=ether1"]
-        router = lab.start(lab.router, sys.executable, *how, *plugs, stdout=subprocess.PIPE)
+
+        router = lab.start(lab.router, sys.executable, *how, *PLUGS, stdout=subprocess.PIPE)
         assert json.loads(router.stdout.readline())
         lab.control = stack.enter_context(ControlClient(str(control)))
         lab.control.set_row(SERVER, "dhcp-vlan-32", {"lease-time": "6s", "add-arp": "yes"})
-        echo = lab.start(lab.world, sys.executable, CUSTOMER, "echo", stdout=subprocess.PIPE)
-        assert echo.stdout.readline() == b"ready\n"
         yield lab
-
-
-class Talk:
-    """The customer's program; notes when something was answered last."""
-
-    def __init__(self, lab, kind):
-        program = (sys.executable, CUSTOMER, kind, WORLD)
-        self._process = lab.start(lab.device, *program, stdout=subprocess.PIPE)
-        self.last = 0.0
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self):
-        for _ in self._process.stdout:
-            self.last = time.monotonic()
-
-    def answered(self):
-        """Say whether something that is sent from now on is answered soon."""
-        now = time.monotonic()
-        while time.monotonic() < now + SILENT_S:
-            if self.last > now + 0.1:
-                return True
-            time.sleep(0.02)
-        return False
 
 
 def drop_suspended(router):

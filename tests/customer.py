@@ -36,11 +36,18 @@ def echo():
         udp.sendto(data, sender)
 
 
+def connected(host):
+    """Open a connection, as soon as there is an address to do it from."""
+    while True:
+        try:
+            return socket.create_connection((host, PORT), timeout=1)
+        except OSError:
+            time.sleep(_EVERY_S)
+
+
 def talk(kind, host):
     """Send without end, and print what is answered at once."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM)
-    if kind == "tcp":
-        sock.connect((host, PORT))
+    sock = connected(host) if kind == "tcp" else socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.settimeout(_EVERY_S)
     number = 0
     while True:
