@@ -69,8 +69,9 @@ def list_(*, inventory: InventoryOption = None) -> Answer:
 def check(name: RouterArgument, *, inventory: InventoryOption = None) -> Answer:
     """Check whether workers can work with a router, and what to do if not; writes nothing.
 
-    Checks the permissions of our user, clock, sessions, DHCP servers, networks, overlaps, and how
-    long a change takes to reach devices. Shows the fingerprint of a certificate that is not pinned
+    Checks the permissions of our user, clock, sessions, DHCP servers, networks, overlaps, how long
+    a change takes to reach devices, and what keeps suspensions and rates from acting (FastTrack,
+    the order of firewall rules, IPv6). Shows the fingerprint of a certificate that is not pinned
     yet, and sends no password then. The last lines say why workers write nothing to the router, if
     so: blocked, paused, policy changed. Exit 0: all well; 1: something fails; 3: the router cannot
     be reached.

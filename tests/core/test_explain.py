@@ -7,6 +7,7 @@ import pytest
 from tests.builders import ipv4, lease, mac
 from worker.core.diagnosis.explain import explain
 from worker.core.diagnosis.facts import AtRouter, Facts, Holder, Journaled, ScheduledEvent, Why
+from worker.core.effect.findings import EffectFinding
 from worker.core.rows.observed import Observation, SeenRow
 from worker.core.service.event_ref import EventRef, Version
 from worker.core.service.outcome import DeadLetter
@@ -186,6 +187,23 @@ SITUATIONS = {
         "suspended",
         [f"keeps its lease until <{NOW + 60_000}> at the latest"],
     ),
+    "suspended, but the rule is not there": (
+        at(said(suspension={}), findings=[EffectFinding("suspension-rule", "no rules drop it")]),
+        "suspended",
+        ["may be online all the same: on router R1 no rules drop it"],
+    ),
+    "suspended by block-access where IPv6 is on": (
+        at(
+            said(suspension={}),
+            wants={**ROW, "block-access": "yes"},
+            findings=[
+                EffectFinding("suspension-rule", "no rules drop it"),
+                EffectFinding("ipv6-not-covered", "IPv6 goes on"),
+            ],
+        ),
+        "suspended",
+        ["may be online all the same: on router R1 IPv6 goes on"],
+    ),
     "pending": (
         at(replace(ACTIVE, pending=(OUTSTANDING,)), queued=True),
         "pending",
@@ -271,3 +289,10 @@ def test_a_service_of_no_router_is_said_so():
     found = explain(replace(WELL, record=record, at=[]), str)
     assert found.code == "on-no-router"
     assert found.sentence.endswith("its router and MAC and address are not known yet")
+
+
+def test_that_fasttrack_defeats_rates_says_nothing_of_a_suspension():
+    finding = EffectFinding("fasttrack-defeats-rates", "no queue")
+    explanation = explain(at(said(suspension={}), findings=[finding]), str)
+    assert explanation.sentence == "SVC-1 is suspended by event suspension-1"
+    assert explanation.advice == "the BSS must send service.resumed"

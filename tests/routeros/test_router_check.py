@@ -1,5 +1,6 @@
 """What `routers check` tells of a router, and that it changes nothing there."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -55,7 +56,7 @@ def test_a_router_in_order(router, transport):
     assert [line for line in lines if line.level != "ok"] == []
     assert [line.what for line in lines] == [
         *("connection", "certificate", "login", "router", "policies", "sessions", "clock"),
-        *("dhcp-server", "networks", "overlaps", "lease-time", "leases"),
+        *("dhcp-server", "networks", "overlaps", "lease-time", "effect", "leases"),
     ]
     notified = {line.what: line.detail for line in lines}
     assert router.fingerprint_sha256 in notified["certificate"]
@@ -180,3 +181,45 @@ def test_a_long_lease_time_a_full_service_and_a_wrong_clock_are_told(router):
 )
 def test_the_clock_is_read_in_both_forms(row, time):
     assert clock_of(dict(zip(("date", "time", "gmt-offset"), row, strict=True))) == time
+
+
+FILTER = "/ip/firewall/filter"
+SUSPENDING = RouterPolicy("acme", default_server=SERVER, suspend_list="suspended")
+
+
+@pytest.mark.parametrize("transport", ["api-ssl", "rest"])
+def test_what_keeps_a_suspension_from_acting_is_told(router, transport):
+    (line,) = [line for line in look(router, transport, policy=SUSPENDING) if "susp" in line.what]
+    assert (line.level, line.what) == ("warn", "suspension-rule")
+    assert line.advice == "See `leasewire runbook suspension-rule`"
+    router.add_row(FILTER, {"chain": "forward", "action": "fasttrack-connection"})
+    up = {"src-address-list": "suspended"}
+    for matchers in (up, {"dst-address-list": "suspended"}):
+        router.add_row(FILTER, {"chain": "forward", "action": "drop", **matchers})
+    (interface,) = {row["interface"] for row in router.rows("/ip/dhcp-server")}
+    router.add_row("/ipv6/dhcp-server", {"name": "six", "interface": interface})
+    policy = replace(SUSPENDING, throttle="64k/64k", cut_connections="never")
+    found = {line.what: line.detail for line in look(router, transport, policy=policy)}
+    assert "rule 1 (chain=forward action=fasttrack-" in found["fasttrack-defeats-suspension"]
+    assert "meet no queue" in found["fasttrack-defeats-rates"]
+    assert interface in found["ipv6-not-covered"]
+
+    (rule,) = [row for row in router.rows(FILTER) if row["action"] == "fasttrack-connection"]
+    router.run(f"{FILTER}/move", {"numbers": rule[".id"]})
+    found = {line.what: line.detail for line in look(router, transport, policy=policy)}
+    assert 'cut_connections is "never"' in found["fasttrack-defeats-suspension"]
+
+
+def test_what_is_in_order_is_told(router):
+    router.add_row(FILTER, {"chain": "forward", "action": "drop", "src-address-list": "suspended"})
+    router.add_row(FILTER, {"chain": "forward", "action": "drop", "dst-address-list": "suspended"})
+    (vlan,) = router.rows("/interface/vlan")
+    router.set_row("/interface/vlan", vlan[".id"], {"arp": "reply-only"})
+    (server,) = router.rows("/ip/dhcp-server")
+    router.set_row("/ip/dhcp-server", server[".id"], {"add-arp": "yes"})
+    (line,) = [line for line in look(router, policy=SUSPENDING) if line.what == "effect"]
+    assert line.level == "ok"
+    assert line.detail == (
+        "no FastTrack; new packets from and to address list suspended are dropped first; "
+        f"without a lease a device is cut off by ARP: {SERVER}"
+    )

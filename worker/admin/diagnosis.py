@@ -11,6 +11,7 @@ from contracts.values import Ipv4, Mac48
 from worker.core.diagnosis.explain import explain
 from worker.core.diagnosis.explain_unknown import explain_unknown
 from worker.core.diagnosis.facts import AtRouter, Explanation, Facts, Holder, ScheduledEvent, Why
+from worker.core.effect.findings import findings
 from worker.core.entry.entry import Entry, claims_of
 from worker.core.entry.short_lease import shortened
 from worker.core.entry.wanted import wanted_entries
@@ -205,6 +206,7 @@ class Diagnosis:
             else None,
             seen=seen if isinstance(seen, Observation) else None,
             silence=seen if isinstance(seen, str) else "",
+            findings=findings(self.store.memory.effect(name), policy) if policy else (),
         )
 
     def _holders(self, router: str, service_id: str, entry: Entry) -> Sequence[Holder]:

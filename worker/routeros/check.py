@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from worker.core.effect.findings import check_lines
 from worker.core.entry.wanted import KINDS
 from worker.core.policy.router_check import CERTIFICATE_WARNS_MS, CheckLine, RouterSettings, judge
 from worker.core.rows.rows import parse_tag
@@ -82,7 +84,11 @@ def _checks(config: RouterConfig, settings: Settings, now: datetime) -> Iterator
         if kind.optional:
             yield CheckLine("ok", "entries", f"held in {kind.menu.path}, which the router has")
         yield from judge(_settings(connection, config, settings, now))
-        leases = Session(config.name, connection, who, settings).read_leases(None, lambda: None)
+        session, policy = Session(config.name, connection, who, settings), config.policy
+        facts = session.read_effect(policy.suspend_list, {policy.default_server}, lambda: None)
+        facts = replace(facts, read_at_ms=int(now.timestamp() * 1000))
+        yield from check_lines(facts, policy.held_in(session.entries))
+        leases = session.read_leases(None, lambda: None)
         tags = [parse_tag(lease.comment) for lease in leases if not lease.dynamic]
         ours = sum(
             tag is not None and tag.installation == config.policy.installation for tag in tags

@@ -9,6 +9,7 @@ from typing import Final
 
 from worker.core.diagnosis.device import judge_address, judge_device, judge_row, until_renewed
 from worker.core.diagnosis.facts import AtRouter, Explanation, Facts, Holder, When, Why
+from worker.core.effect.findings import ENDS, EffectFinding
 from worker.core.entry.brake import HELD
 from worker.core.entry.entry import lacking
 from worker.core.storage_format import short_type
@@ -237,7 +238,18 @@ def _suspended(facts: Facts, when: When) -> Explanation | None:
     elif at is not None and (at.wants or {}).get("block-access") == "yes":
         renewed = until_renewed(facts, at, when)
         sentence += f"; its device keeps its lease until {renewed} at the latest" if renewed else ""
-    return Explanation("suspended", sentence, "the BSS must send service.resumed")
+    leak = _leak(at) if at is not None and not at.queued else None
+    if leak is None:
+        return Explanation("suspended", sentence, "the BSS must send service.resumed")
+    sentence += f"; it may be online all the same: on router {facts.record.router} {leak.detail}"
+    return Explanation("suspended", sentence, f"see `leasewire runbook {leak.kind}`")
+
+
+def _leak(at: AtRouter) -> EffectFinding | None:
+    """Why a suspended service may still be online."""
+    blocked = (at.wants or {}).get("block-access") == "yes"
+    kinds = {"ipv6-not-covered"} if blocked else {*ENDS} - {"fasttrack-defeats-rates"}
+    return next((finding for finding in at.findings if finding.kind in kinds), None)
 
 
 def _pending(facts: Facts, when: When) -> Explanation | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from worker.core.effect.findings import EffectFinding
 from worker.core.entry.entry import wanted_router
 from worker.core.rows.observed import Observation
 from worker.core.rows.operations import Note
@@ -97,6 +98,7 @@ class AtRouter:
         seen: the rows that were read just now; None: the router was not asked or did not answer.
         misfit: why no device can use its address there; None: one can, or that is not known.
         silence: why the router did not answer.
+        findings: what keeps changes from acting there.
     """
 
     name: str
@@ -117,6 +119,7 @@ class AtRouter:
     seen: Observation | None = None
     misfit: Note | None = None
     silence: str = ""
+    findings: Sequence[EffectFinding] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from typing import Final, Literal, NamedTuple
 from worker.core.effect.facts import EffectFacts
 from worker.core.entry.wanted import kind_of
 from worker.core.policy.policy import RouterPolicy
+from worker.core.policy.router_check import CheckLine
 from worker.core.rows.filter_rules import FILTER
 from worker.core.rows.rows import ADDRESS_LISTS
 
@@ -43,6 +44,29 @@ def findings(facts: EffectFacts, policy: RouterPolicy) -> list[EffectFinding]:
     if not facts.read_at_ms:
         return []
     return [*_of_suspension(facts, policy), *_of_rates(facts, policy), *_of_ipv6(facts)]
+
+
+def check_lines(facts: EffectFacts, policy: RouterPolicy) -> Iterator[CheckLine]:
+    """Yield what `routers check` says: each finding, what is not known, and else what was found."""
+    found = findings(facts, policy)
+    for kind, detail in found:
+        yield CheckLine("warn", kind, detail, f"See `leasewire runbook {kind}`")
+    if facts.unread:
+        menus = ", ".join(sorted(facts.unread))
+        detail = f"our user may not read {menus}: when changes act is not known"
+        yield CheckLine("warn", "effect", detail, "Give its group the policy read")
+    elif not found:
+        yield CheckLine("ok", "effect", "; ".join(_in_order(facts, policy)))
+
+
+def _in_order(facts: EffectFacts, policy: RouterPolicy) -> Iterator[str]:
+    yield "FastTrack is on" if facts.fasttrack else "no FastTrack"
+    if policy.suspend_list and facts.suspension == "first":
+        yield f"new packets from and to address list {policy.suspend_list} are dropped first"
+    if facts.layer2:
+        yield f"without a lease a device is cut off by ARP: {', '.join(sorted(facts.layer2))}"
+    if facts.reconfigure:
+        yield f"devices may be asked to renew: {', '.join(sorted(facts.reconfigure))}"
 
 
 def _of_suspension(facts: EffectFacts, policy: RouterPolicy) -> Iterator[EffectFinding]:
