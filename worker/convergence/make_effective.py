@@ -75,12 +75,18 @@ class MakeEffective:
             return {}
         left = self._cut(addresses, now_ms)
         if left:
+            losers = {
+                address: service_id
+                for service_id, wanted in by_service.items()
+                for address in wanted & left.keys()
+            }
+            self._store.memory.note_left(self._router, losers)
             log.warning(
                 "connections.left",
                 router=self._router,
                 addresses=sorted(left),
                 reason=next(iter(left.values())),
-                advice="their services are watched; established connections go on until they end",
+                advice="they go on until they end; the watch tries again to remove them",
             )
         return {
             service_id: "; ".join(

@@ -24,6 +24,7 @@ _SLOW: Final = "slow-writes"
 _UNNAMED: Final = "unnamed-option:"
 _ACTED: Final = "acted:"
 _SLOW_SEARCH: Final = "slow-search-until"
+_LEFT: Final = "left-connections:"
 SETUP: Final = "setup"
 """Field of a router's hash: its DHCP setup as text; absent: it was not read yet."""
 MISFITS: Final = "misfits"
@@ -64,6 +65,7 @@ class Known:
         effect: what decides there when a change acts; empty before the first full read.
         acted: (kind of change, rung) -> what it did the last times.
         no_search_before_ms: its tracked connections are not searched before.
+        left: address -> service that lost it, while not all of its connections were removed.
     """
 
     missing: Mapping[str, int]
@@ -75,6 +77,7 @@ class Known:
     effect: EffectFacts = field(default_factory=EffectFacts)
     acted: Mapping[tuple[str, str], ActedBefore] = field(default_factory=dict)
     no_search_before_ms: int = 0
+    left: Mapping[str, str] = field(default_factory=dict)
 
 
 def known_of(raw: Mapping[str, str]) -> Known:
@@ -89,6 +92,7 @@ def known_of(raw: Mapping[str, str]) -> Known:
         EffectFacts.from_text(raw.get(EFFECT, "{}")),
         _acted(raw),
         int(raw.get(_SLOW_SEARCH, 0)),
+        {k.removeprefix(_LEFT): v for k, v in raw.items() if k.startswith(_LEFT)},
     )
 
 
@@ -155,6 +159,14 @@ class RouterMemory:
     def known(self, router: str) -> Known:
         """What is remembered of a router."""
         return known_of(self._all(router))
+
+    def note_left(self, router: str, services: Mapping[str, str]) -> None:
+        """Remember addresses with connections that a pass had to leave, each with its service."""
+        self._set(router, {_LEFT + address: service for address, service in services.items()})
+
+    def forget_left(self, router: str, addresses: Collection[str]) -> None:
+        """Their connections are removed, or are another's by now."""
+        self._drop(router, [_LEFT + address for address in addresses])
 
     def note_setup(self, router: str, text: str) -> None:
         """Remember its DHCP setup, for commands that do not ask the router."""

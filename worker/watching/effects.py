@@ -4,9 +4,10 @@ It reads a few rows of each router in sessions of its own, and adds outcomes to 
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from time import monotonic
 from typing import Final, NamedTuple
 
@@ -22,10 +23,11 @@ from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.rows import is_host_address
 from worker.core.service.outcome import EffectReport
 from worker.errors import RouterBlocked, RouterBusy, RouterUnreachable
-from worker.ports import EffectQuery, LeaseQuery, RouterSession, RouterSessions
+from worker.ports import EffectQuery, LeaseQuery, RouterSession, RouterSessions, TrackedConnections
 from worker.store.router_memory import SLOW_SEARCH_RESTS_MS, Known
 from worker.store.store import Store
 from worker.store.watches import AwaitedEffect, ReadEffect
+from worker.watching.left_connections import cut_left
 
 log = structlog.get_logger()
 
@@ -99,6 +101,7 @@ class EffectReader:
             return later
         try:
             known = self.store.memory.known(router)
+            self._cut_left(session, router, known, lambda: now_ms + _ms_since(began))
             found = self._judge(session, router, due, known, lambda: now_ms + _ms_since(began))
             self._remember(router, session.version, known, found)
         except (RouterUnreachable, RouterBlocked):
@@ -127,17 +130,28 @@ class EffectReader:
             reading = replace(reading, flows=self._search(session, router, flows, clock))
         return [_judged(effect, change, reading, known, clock()) for effect, change in due]
 
+    def _cut_left(self, session: RouterSession, router: str, known: Known, clock: _Clock) -> None:
+        policy = self.policies[router]
+        if known.left and policy.mode == "manage" and clock() >= known.no_search_before_ms:
+            find = partial(self._find, session, router, clock)
+            cut_left(self.store, session, router, known.left, find)
+
     def _search(
         self, session: RouterSession, router: str, addresses: frozenset[str], clock: _Clock
     ) -> Sequence[SeenFlow] | None:
-        """Search tracked connections; a router that is too slow for that rests."""
+        found = self._find(session, router, clock, addresses)
+        return None if found.problem else found.flows
+
+    def _find(
+        self, session: RouterSession, router: str, clock: _Clock, addresses: Collection[str]
+    ) -> TrackedConnections:
+        """Find tracked connections; a router that is too slow for that rests."""
         try:
-            found = session.find_connections(addresses, lambda: None)
+            return session.find_connections(addresses, lambda: None)
         except RouterUnreachable as error:
             if isinstance(error.__cause__, TimeoutError):
                 self.store.memory.note_slow_search(router, clock() + SLOW_SEARCH_RESTS_MS)
             raise
-        return None if found.problem else found.flows
 
     def _remember(
         self, router: str, version: str, known: Known, found: Sequence[ReadEffect]

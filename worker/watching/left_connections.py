@@ -1,0 +1,62 @@
+"""Removes tracked connections that a pass had to leave: too many, or it took too long.
+
+An address that somebody has again is left alone: its connections are those of the new holder.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+
+import structlog
+
+from worker.ports import RouterSession, TrackedConnections
+from worker.store.store import Store
+
+log = structlog.get_logger()
+
+
+def cut_left(
+    store: Store,
+    session: RouterSession,
+    router: str,
+    left: Mapping[str, str],
+    find: Callable[[Collection[str]], TrackedConnections],
+) -> None:
+    """Try again to remove what was left on a router.
+
+    Args:
+        store: the store.
+        session: with the router.
+        router: its name.
+        left: address -> service that lost it.
+        find: finds the connections of addresses.
+
+    Raises:
+        RouterUnreachable, RouterBlocked: as the session does.
+    """
+    wanted = _still_lost(store, router, left)
+    done = left.keys() - wanted
+    if wanted:
+        found = find(wanted)
+        why = found.problem
+        if not why and found.ids:
+            why = session.remove_connections(list(found.ids), lambda: None)
+        if not why:
+            done |= wanted
+            log.info(
+                "connections.cut", router=router, addresses=sorted(wanted), removed=len(found.ids)
+            )
+    store.memory.forget_left(router, done)
+
+
+def _still_lost(store: Store, router: str, left: Mapping[str, str]) -> set[str]:
+    """The addresses that nobody has, or that their service has while it is suspended."""
+    claims = store.claims.at(router, [f"address:{address}" for address in left])
+    holders = {
+        claim.key.removeprefix("address:"): claim.holder for claim in claims if claim.is_held
+    }
+    stored = store.records.read(sorted({*holders.values()} & {*left.values()}))
+    suspended = {name for name, found in stored.items() if found.record.status == "suspended"}
+    return {
+        address
+        for address, service_id in left.items()
+        if address not in holders or (holders[address] == service_id and service_id in suspended)
+    }
