@@ -22,6 +22,14 @@ _EVENT: Final[Json] = {
     "effective_by": "at the device's next renewal, at the latest by the end of the lease time "
     "of 30m",
     "effective": {"rung": "lease-time", "lease_time_s": 1800, "by": "2026-11-24T09:45:02.120Z"},
+    "effect": {
+        "state": "acting",
+        "kind": "activated",
+        "rung": "lease-time",
+        "at": "2026-11-24T09:15:03.320Z",
+        "after_s": 1.2,
+        "detail": "the device has 198.51.100.10, read 1.2 s after it was applied",
+    },
     "accepted_at": "2026-11-24T09:15:01.870Z",
     "at": _AT,
 }

@@ -7,7 +7,7 @@ from typing import Any, Final, get_args
 
 from gateway.api.problems import KINDS
 from gateway.api.states import EVENT_STATES, STATUSES, SYNCS, list_of, list_of_events
-from worker.core.effect.rungs import Rung
+from worker.core.effect.rungs import ChangeKind, Rung
 
 Json = dict[str, Any]
 
@@ -74,6 +74,19 @@ SCHEMAS: Final[Json] = {
         acted_within_ms=_described("From applied to acting, the last time", _COUNT),
         times=_described("How often it was seen on this version of RouterOS", _COUNT),
     ),
+    "Effect": _object(
+        "state kind at after_s",
+        "rung reason detail until",
+        about="Whether an applied event acts at the customer, as it was read last on its router",
+        state={"type": "string", "enum": ["acting", "not-acting-yet"]},
+        kind={"type": "string", "enum": list(get_args(ChangeKind)), "description": "Of the change"},
+        rung={"type": "string", "enum": list(get_args(Rung)), "description": "By which means"},
+        at=_described("When it was read", _TIME),
+        after_s={"type": "number", "description": "Seconds since it was applied"},
+        reason=_described("For programs, such as `flows-left`"),
+        detail=_described("For people"),
+        until=_described("Until when it may not act; absent if not known", _TIME),
+    ),
     "RouterState": _object(
         "state",
         "since next_try_at message",
@@ -84,7 +97,7 @@ SCHEMAS: Final[Json] = {
     "Event": _object(
         "event source state",
         "type service reason detail router effective_at effective_by effective accepted_at at "
-        "lane router_state lease",
+        "effect lane router_state lease",
         about="An event and its outcome",
         event=_described("The id that its source set"),
         state=ref("EventState"),
@@ -95,6 +108,7 @@ SCHEMAS: Final[Json] = {
             "When an applied change takes effect, as a sentence; see `effective`"
         ),
         effective=ref("Effective"),
+        effect=ref("Effect"),
         accepted_at=_TIME,
         at=_described("Time of the outcome", _TIME),
         lane=_described("Lane of an event in the journal: `events` or `bulk`"),

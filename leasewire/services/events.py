@@ -33,8 +33,8 @@ def show(
     """Show the state of an event.
 
     journaled (safe, not folded yet), scheduled (takes effect later), accepted (folded; a router is
-    to be written), waiting (with the reason), applied (written and read back), superseded,
-    rejected, failed, expired.
+    to be written), waiting (with the reason), applied (written and read back; then whether
+    it acts at the customer), superseded, rejected, failed, expired.
 
     Example: leasewire events show 0b6f4f0e-5d5e-5f37-9a39-0c1f6a2d1a02
     """
@@ -123,8 +123,12 @@ def _rejected(store: Store, event_id: str, source: str | None) -> list[dict[str,
 
 
 def _text(document: dict[str, Any]) -> list[Part]:
-    hidden = ("router_state", "effective")
+    hidden = ("router_state", "effective", "effect")
     text: list[Part] = [Fields({n: value for n, value in document.items() if n not in hidden})]
+    if effect := document.get("effect"):
+        state, until = effect["state"].replace("-", " "), effect.get("until")
+        ends = f", until {cell(until)} at the latest" if until else ""
+        text.append(f"At the customer: {state}{ends}: {clean(effect['detail'])}.")
     if state := document.get("router_state"):
         text += [
             f"Router {document['router']} is {state['state']} since {cell(state['since'])}:",

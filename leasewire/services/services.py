@@ -94,9 +94,12 @@ def _text(document: dict[str, Any]) -> Iterator[Part]:
     columns = "router, to clean=to_clean, sync, since, reason, detail, lease"
     yield TextTable(routers, columns, "On no router.")
     yield TextTable(document["scheduled"], SCHEDULED)
-    yield TextTable(
-        document["events"], "event, type, state, at, reason, detail", "No recent events."
-    )
+    events = [
+        event | {"effect": event["effect"]["state"] if "effect" in event else None}
+        for event in document["events"]
+    ]
+    columns = "event, type, state, effect, at, reason, detail"
+    yield TextTable(events, columns, "No recent events.")
     yield history_table([_history_row(entry) for entry in document["history"]], "No history.")
 
 

@@ -10,6 +10,7 @@ from leasewire.context import Context, InventoryOption
 from leasewire.tables import TextTable
 from worker.admin.diagnosis import Diagnosis, DiagnosisResult
 from worker.admin.json_fields import utc_time, without_empty
+from worker.admin.service_documents import effect_entries
 from worker.core.diagnosis.facts import AtRouter
 from worker.core.rows.observed import SeenRow
 from worker.core.storage_format import short_type
@@ -112,9 +113,12 @@ def history_table(rows: list[dict[str, Any]], empty: str) -> TextTable:
 def timeline(result: DiagnosisResult) -> Iterator[tuple[int, str, dict[str, Any]]]:
     """What happened, the oldest first: (ms since 1970; 0: to come), what, and its details."""
     if result.view is not None:
-        for line in reversed(result.view.history):
-            more = {name: value for name, value in line.items() if name not in ("at_ms", "what")}
-            yield int(line["at_ms"]), str(line["what"]), more
+        happened = [
+            (int(line["at_ms"]), str(line["what"]), _without(line, "at_ms", "what"))
+            for line in reversed(result.view.history)
+        ]
+        happened += [entry for outcome in result.view.events for entry in effect_entries(outcome)]
+        yield from sorted(happened, key=lambda entry: entry[0])
     facts = result.facts
     if facts is None:
         return
@@ -127,6 +131,10 @@ def timeline(result: DiagnosisResult) -> Iterator[tuple[int, str, dict[str, Any]
     for coming in facts.scheduled:
         more = {"event": coming.event_id, "type": coming.type, "lease": coming.lease}
         yield coming.at_ms, "to take effect", more
+
+
+def _without(line: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in line.items() if name not in names}
 
 
 def details(more: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from worker.core.diagnosis.facts import AtRouter, Facts, Holder, Journaled, Sche
 from worker.core.effect.findings import EffectFinding
 from worker.core.rows.observed import Observation, SeenRow
 from worker.core.service.event_ref import EventRef, Version
-from worker.core.service.outcome import DeadLetter
+from worker.core.service.outcome import DeadLetter, EffectReport
 from worker.core.service.record import PendingEvent, Placement, Register, ServiceRecord
 
 NOW = 1_000_000_000
@@ -203,6 +203,29 @@ SITUATIONS = {
         ),
         "suspended",
         ["may be online all the same: on router R1 IPv6 goes on"],
+    ),
+    "suspended and acting": (
+        replace(
+            at(said(suspension={})),
+            effect=EffectReport("acting", "suspended", NOW, 9, "", "no connection passes"),
+        ),
+        "suspended",
+        ["; acting: no connection passes"],
+    ),
+    "suspended and not acting yet": (
+        replace(
+            at(said(suspension={})),
+            effect=EffectReport("not-acting-yet", "suspended", 7, 9, "x", "flows are left", NOW),
+        ),
+        "suspended",
+        [f"; not acting yet (until <{NOW}> at the latest): flows are left"],
+    ),
+    "suspended, and the effect is of another change": (
+        replace(
+            at(said(suspension={})), effect=EffectReport("acting", "rate", 7, 9, "", "limited")
+        ),
+        "suspended",
+        ["by event suspension-1"],
     ),
     "pending": (
         at(replace(ACTIVE, pending=(OUTSTANDING,)), queued=True),

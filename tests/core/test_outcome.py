@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.core.service.event_ref import EventRef
-from worker.core.service.outcome import Outcome, State
+from worker.core.service.outcome import EffectReport, Outcome, State
 from worker.core.storage_format import UnknownFormatError, full_type, short_type
 
 texts = st.text(max_size=12)
@@ -21,6 +21,12 @@ outcomes = st.builds(
     texts,
     st.sampled_from(get_args(State)),
     *(times, texts, texts, texts, times, texts),
+    st.none()
+    | st.builds(
+        EffectReport,
+        st.sampled_from(["acting", "not-acting-yet"]),
+        *(texts, times, times, texts, texts, times),
+    ),
 )
 
 APPLIED = Outcome(
@@ -54,7 +60,9 @@ def test_an_outcome_is_small_and_can_be_read():
 
 
 def test_what_a_newer_version_adds_is_dropped_and_another_format_refused():
-    outcome = replace(APPLIED, effective_at_ms=7, event=APPLIED.event._replace(bulk=True))
+    effect = EffectReport("acting", "rate", 9, 2)
+    bulk = APPLIED.event._replace(bulk=True)
+    outcome = replace(APPLIED, effective_at_ms=7, event=bulk, effect=effect)
     raw = json.loads(outcome.to_json())
     assert Outcome.from_json(json.dumps([*raw, "new"]), APPLIED.key) == outcome
     with pytest.raises(UnknownFormatError, match="the outcome has format 3"):

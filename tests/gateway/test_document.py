@@ -14,12 +14,13 @@ from tests.gateway.asking import post
 from tests.gateway.test_outcome_feed import say
 from tests.gateway.test_reading import fold
 from worker.admin.service_documents import Sync
-from worker.core.service.outcome import FINAL
+from worker.core.service.outcome import FINAL, EffectReport
 from worker.core.service.outcome import State as OutcomeState
 from worker.core.service.record import Status
 
 pytestmark = pytest.mark.redis
 
+ACTING = EffectReport("acting", "rate", 9_000, 1_000, "", "limited to 10M/50M")
 README = Path(__file__).parents[2] / "gateway" / "api" / "README.md"
 METHODS = {"get", "post", "put", "patch", "delete", "head"}
 
@@ -110,7 +111,14 @@ def test_answers_have_no_field_that_the_document_does_not_name(gateway, document
     asked = {"Receipts": post(client, event), "Valid": post(client, event, "/v1/validate")}
     journaled = client.get("/v1/events/e-1")
     fold(gateway, event, builders.suspended("SVC-1"))
-    say(gateway, 7, "applied", effective_by="lease-time 1800s server dhcp1", router="R1")
+    say(
+        gateway,
+        7,
+        "applied",
+        effective_by="lease-time 1800s server dhcp1",
+        router="R1",
+        effect=ACTING,
+    )
     fold(gateway, {**builders.activated("SVC-9"), "data": {"service_id": "SVC-9"}})
     asked |= {
         "Event": client.get("/v1/events/e-1"),

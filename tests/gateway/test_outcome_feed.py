@@ -15,7 +15,7 @@ from tests import builders
 from tests.gateway.asking import refusal
 from tests.worker.desk import Desk
 from worker.core.service.event_ref import EventRef
-from worker.core.service.outcome import Outcome
+from worker.core.service.outcome import EffectReport, Outcome
 from worker.store.commits import ServiceCommit
 from worker.store.feed import Feed
 
@@ -138,13 +138,31 @@ def test_a_mistyped_source_reads_that_it_is_unknown(gateway):
 
 
 def test_effective_is_data_beside_the_sentence_effective_by(gateway):
-    say(gateway, 1, "applied", effective_by="lease 30m")
+    say(gateway, 1, "applied", effective_by="lease-time 1800s")
     (notified,) = asked(gateway.client())["outcomes"]
     data = notified["data"]
-    assert data["effective_by"].endswith("its lease time of 30m")
+    assert data["effective_by"].endswith("by the end of the lease time of 30m")
     latest = datetime.fromisoformat(data["at"]) + timedelta(minutes=30)
-    assert data["effective"]["kind"] == "lease-time"
-    assert datetime.fromisoformat(data["effective"]["at"]) == latest
+    assert data["effective"]["rung"] == "lease-time"
+    assert datetime.fromisoformat(data["effective"]["by"]) == latest
+
+
+def test_what_does_not_act_yet_has_its_rung_reason_and_until_when(gateway):
+    until_ms = gateway.store.records.now_ms() + 60_000
+    report = EffectReport(
+        "not-acting-yet", "address", until_ms - 59_000, 1_000, "keeps-old-lease", "wait", until_ms
+    )
+    say(gateway, 1, "not-acting-yet", effective_by="reconfigure 1800s", effect=report)
+    (notified,) = asked(gateway.client())["outcomes"]
+    assert notified["type"] == "leasewire.outcome.not-acting-yet.v1"
+    effect = notified["data"]["effect"]
+    assert (effect["rung"], effect["kind"], effect["reason"]) == (
+        "reconfigure",
+        "address",
+        "keeps-old-lease",
+    )
+    assert effect["after_s"] == 1
+    assert datetime.fromisoformat(effect["until"]) > datetime.fromisoformat(effect["at"])
 
 
 def test_a_poll_ends_when_its_key_is_revoked(gateway, monkeypatch):

@@ -109,6 +109,7 @@ class Diagnosis:
                 for each in record.schedule.pending
             ],
             dead_letters=finder.dead_letters_naming(service_id, dead_letters),
+            effect=next((o.effect for o in view.events if o.effect), None) if view else None,
             inventories=self.store.views.inventories(),
             workers=frozenset(name.partition("@")[0] for name in self.store.views.workers()),
         )

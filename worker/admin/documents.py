@@ -32,6 +32,7 @@ def event_document(outcome: Outcome, router_state: RouterState | None = None) ->
         "effective_at": utc_time(outcome.effective_at_ms),
         "effective_by": rungs.describe(outcome.effective_by),
         "effective": _effective(outcome),
+        "effect": _effect(outcome),
         "accepted_at": utc_time(outcome.event.accepted_at_ms),
         "at": utc_time(outcome.at_ms),
     }
@@ -52,6 +53,26 @@ def _effective(outcome: Outcome) -> dict[str, Any] | None:
         return None
     latest = utc_time(data.pop("by_ms", 0))
     return data | ({"by": latest} if latest else {})
+
+
+def _effect(outcome: Outcome) -> dict[str, Any] | None:
+    """Whether an applied event acts, as it was read last; None: it was not read."""
+    report = outcome.effect
+    if report is None:
+        return None
+    by = rungs.EffectiveBy.from_text(outcome.effective_by)
+    return without_empty(
+        {
+            "state": report.state,
+            "kind": report.kind,
+            "rung": by.rung if by else None,
+            "at": utc_time(report.at_ms),
+            "after_s": report.after_ms / 1000,
+            "reason": report.reason,
+            "detail": report.detail,
+            "until": utc_time(report.until_ms),
+        }
+    )
 
 
 def find_events(store: Store, event_id: str, sources: Sequence[str]) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from worker.core.entry.entry import address_field
 from worker.core.entry.short_lease import describe
 from worker.core.policy.circuit import RouterState
 from worker.core.rows.operations import Note
-from worker.core.service.outcome import FINAL
+from worker.core.service.outcome import FINAL, Outcome
 from worker.core.service.record import DEFAULTS, Placement, ServiceRecord
 from worker.store.store import Store
 from worker.store.views import ServiceView
@@ -219,6 +219,16 @@ class HistoryEntry(NamedTuple):
         return without_empty({"at": utc_time(self.at_ms), "what": self.what, **self.more})
 
 
+def effect_entries(outcome: Outcome) -> list[HistoryEntry]:
+    """What was read last of an event's effect, if it was read."""
+    if outcome.effect is None:
+        return []
+    more = {"event": outcome.event.id, "router": outcome.router}
+    more |= {"reason": outcome.effect.reason, "detail": outcome.effect.detail}
+    what = outcome.effect.state.replace("-", " ")
+    return [HistoryEntry(outcome.effect.at_ms, what, without_empty(more))]
+
+
 def history_of(store: Store, service_id: str) -> list[HistoryEntry]:
     """The history of a service with the latest outcome of each of its events, oldest first."""
     view = store.views.service(service_id, ())
@@ -239,4 +249,5 @@ def history_of(store: Store, service_id: str) -> list[HistoryEntry]:
             }
             what = f"event {outcome.state}"
             entries.append(HistoryEntry(outcome.at_ms, what, without_empty(more)))
+        entries += effect_entries(outcome)
     return sorted(entries, key=lambda entry: entry.at_ms)

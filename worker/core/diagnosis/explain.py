@@ -17,6 +17,16 @@ from worker.core.storage_format import short_type
 
 def explain(facts: Facts, when: When) -> Explanation:
     """Return why a service has no address, or that all is well."""
+    found, effect = _explain(facts, when), facts.effect
+    if effect is None or effect.kind != found.code:  # suspended or cancelled
+        return found
+    if effect.state == "acting":
+        return found._replace(sentence=f"{found.sentence}; acting: {effect.detail}")
+    until = f" (until {when(effect.until_ms)} at the latest)" if effect.until_ms else ""
+    return found._replace(sentence=f"{found.sentence}; not acting yet{until}: {effect.detail}")
+
+
+def _explain(facts: Facts, when: When) -> Explanation:
     for judge in _JUDGES:
         found = judge(facts, when)
         if found is not None:

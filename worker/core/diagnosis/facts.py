@@ -11,7 +11,7 @@ from worker.core.effect.findings import EffectFinding
 from worker.core.entry.entry import wanted_router
 from worker.core.rows.observed import Observation
 from worker.core.rows.operations import Note
-from worker.core.service.outcome import DeadLetter
+from worker.core.service.outcome import DeadLetter, EffectReport
 from worker.core.service.record import ServiceRecord
 
 When = Callable[[int], str]
@@ -135,6 +135,7 @@ class Facts:
         scheduled: events of it that take effect later.
         dead_letters: its dead letters, the newest first.
         workers: kinds of worker that gave a sign of life: `events`, `routers`.
+        effect: whether its newest change acts, as it was read last; None: it was not read.
         inventories: when those workers read their inventories (ms), the oldest first.
     """
 
@@ -146,6 +147,7 @@ class Facts:
     scheduled: Sequence[ScheduledEvent] = ()
     dead_letters: Sequence[DeadLetter] = ()
     workers: frozenset[str] = frozenset()
+    effect: EffectReport | None = None
     inventories: Sequence[int] = ()
 
     @property
