@@ -1,103 +1,29 @@
 """Rates as queues of our own, and the moves between them and the rates of leases."""
 
-from contextlib import contextmanager
-
 import pytest
 
-from simulator.connections import Flow
-from simulator.forwarding import queue_of
 from tests import builders
+from tests.converge.queues import (
+    LEASE,
+    LEASES,
+    QUEUE,
+    QUEUES,
+    TAG,
+    active,
+    drain_until,
+    installation,
+    ipv4,
+    limit_watched,
+    own,
+    queues,
+    simulated,
+    switch,
+)
 from tests.refusals import refused
-from tests.small_installation import SERVER, SmallInstallation
-from tests.waiting import eventually
-from worker.convergence.concurrency import BackOff, PassLimits
+from tests.small_installation import SERVER
 from worker.core.rows.queues import MAY_BE_THERE, OwnQueue
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
-
-QUEUE, LEASE = "/queue/simple", "/ip/dhcp-server/lease"
-TAG = "leasewire:acme:SVC-1"
-PLANS = '[plans.HOME]\nrate_limit = "5M/20M"\n[plans.FAST]\nrate_limit = "10M/100M 20M/200M"\n'
-QUEUES = 'rates = "queue"\nthrottle = "1M/1M"\n'
-LEASES = 'throttle = "1M/1M"\n'
-HOME = {"code": "HOME"}
-
-
-def ipv4(number):
-    return f"223.203.225.{number}"
-
-
-def active(service_id="SVC-1", number=10, *, revision=1, **given):
-    given = {"plan": HOME, "ipv4": ipv4(number), "mac": builders.mac(number), **given}
-    return builders.activated(service_id, router="R1", server=SERVER, revision=revision, **given)
-
-
-@contextmanager
-def installation(lines=QUEUES, **options):
-    limits = PassLimits(back_off=BackOff(0.1, 1.0, 1.0))
-    options = {"router_lines": {"R1": lines}, "tables": PLANS, "limits": limits, **options}
-    with SmallInstallation(1, **options) as here:
-        yield here
-
-
-def switch(here, lines):
-    """Let the workers have another policy, and a person apply it."""
-    here.router_lines["R1"] = lines
-    here.write_inventory()
-    here.load()
-    assert here.store.fleet.apply_policy("R1", here.policies["R1"], "tests")
-
-
-def drain_until(here, condition, what):
-    """Pass after pass, as the router is left alone for a moment after a failure."""
-
-    def met():
-        here.drain()
-        return condition()
-
-    eventually(met, what, within_s=10)
-
-
-def queues(here):
-    return [row["name"] for row in here.r["R1"].rows(QUEUE)]
-
-
-def own(here, service_id="SVC-1"):
-    (row,) = (r for r in here.r["R1"].rows(QUEUE) if r["name"] == f"leasewire:acme:{service_id}")
-    return row
-
-
-def simulated(here):
-    """The router itself, in its own thread."""
-    return here.r["R1"]._server.router  # noqa: SLF001 - to see each moment of it
-
-
-@contextmanager
-def limit_watched(here, *numbers):
-    """Check after each command that the router limits what these addresses send.
-
-    Yields:
-        What limited them, as (queue, bits a second), each time that it changed.
-    """
-    router = simulated(here)
-    execute, seen = router.execute, {number: [] for number in numbers}
-
-    def checked(*arguments, **named):
-        try:
-            return execute(*arguments, **named)
-        finally:
-            for number, found in seen.items():
-                now = queue_of(router, Flow("tcp", ipv4(number), "1", "198.51.100.80", "80"))
-                if not found or found[-1] != now:
-                    found.append(now)
-
-    router.execute = checked
-    try:
-        yield seen
-    finally:
-        del router.execute
-    for number, found in seen.items():
-        assert all(limit for _, limit in found), (number, found)
 
 
 def test_a_rate_is_a_queue_that_follows_the_service_and_ends_with_it():
@@ -325,3 +251,36 @@ def test_a_missing_parent_makes_a_service_wait_and_it_goes_on_by_itself():
         here.drain()
         assert own(here)["parent"] == "site"
         assert here.outcome(event) == "applied"
+
+
+def test_a_queue_stays_until_the_router_limits_the_lease():
+    """A rate acts at once where none was (MikroTik's manual); here the device has another's."""
+    with installation(QUEUES) as here:
+        here.say(active())
+        here.drain()
+        here.r["R1"].device(builders.mac(10), server=SERVER)
+        switch(here, LEASES)
+        (row,) = here.rows("R1")
+        router = simulated(here)
+        execute = router.execute
+
+        def without_queues(command, *arguments, **named):
+            answer = execute(command, *arguments, **named)
+            if command == f"{LEASE}/set":
+                table = router.table(QUEUE)
+                for queue in [q for q in table.rows.values() if q.dynamic]:
+                    table.delete(queue)
+            return answer
+
+        router.execute = without_queues
+        here.drain()
+        assert queues(here) == [TAG]
+        waiting = here.store.views.router_waiting("R1")["SVC-1"]
+        assert waiting["reason"] == "lease-has-no-queue"
+        del router.execute
+        here.r["R1"].set_row(LEASE, row[".id"], {"rate-limit": ""})
+        here.r["R1"].set_row(LEASE, row[".id"], {"rate-limit": "5M/20M"})
+        here.store.fleet.recheck("R1", ["SVC-1"], "test", "", "tests")
+        here.drain()
+        assert [name[:4] for name in queues(here)] == ["dhcp"]
+        assert here.record().placements["R1"].queue is None
