@@ -92,21 +92,26 @@ class OwnQueues:
 
     def _change(self, member: Member, own: QueueRow, queue: OwnQueue) -> None:
         needs = [] if member.final is None else [member.final]
+        read = {**own.fields, "comment": own.comment}
         fields = self._differing(member, own, queue)
+        change = move = None
         if fields:
-            read = {**own.fields, "comment": own.comment}
             was = {name: read[name] for name in fields}
-            self._draft.step(Set(0, member.id, own.id, fields, was, menu=QUEUES), *needs)
+            set_ = Set(0, member.id, own.id, fields, was, menu=QUEUES)
+            change = self._draft.step(set_, *needs)
         if own.place >= 0 and self._order.lacks_anchor(queue):
             detail = f"there is no queue to stand {queue.place}: its own stands first instead"
             self._draft.note(member.id, "queue-place", detail)
         if self._order.is_misplaced(own, queue):
             behind = self._order.next_to(queue)
             before = "" if behind is None else behind.id
-            was = {**own.fields, "comment": own.comment}
-            self._draft.step(Move(0, member.id, own.id, before, queue.place, was), *needs)
+            move = self._draft.step(Move(0, member.id, own.id, before, queue.place, read), *needs)
         else:
             self._note_shadows(member, own, queue)
+        if change is not None and move is not None:
+            # While it has its parent, no queue beside that can take its packets.
+            first, then = (change, move) if queue.parent else (move, change)
+            then.needs.append(first)
 
     def _note_shadows(self, member: Member, own: QueueRow, queue: OwnQueue) -> None:
         for row in self._order.shadows(queue, own.place):
