@@ -29,7 +29,7 @@ class Devices:
     def __init__(self, router: Router) -> None:
         self._router = router
         self._devices: dict[str, _Device] = {}
-        router.send_reconfigure = self._told
+        router.send_reconfigure = self._reconfigured
 
     def ask(self, client: Client, *, obeys: bool) -> DhcpReply:
         """Ask for a lease.
@@ -61,7 +61,7 @@ class Devices:
             self._devices[mac] = device  # it keeps what it has
         return answer
 
-    def _told(self, mac: str) -> None:
+    def _reconfigured(self, mac: str) -> None:
         device = self._devices.get(mac)
         if device is not None and device.obeys:
             asyncio.get_running_loop().call_later(_REACTS_S, self.renew, mac)
