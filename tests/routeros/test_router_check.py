@@ -9,6 +9,7 @@ from simulator.testing import running
 from tests.routeros.peers import LEASE, SERVER, config_for, settings
 from worker.core.policy.policy import RouterPolicy
 from worker.core.policy.router_check import clock_of
+from worker.routeros import tracked_connections
 from worker.routeros.check import check_router
 
 pytestmark = pytest.mark.router
@@ -223,3 +224,25 @@ def test_what_is_in_order_is_told(router):
         "no FastTrack; new packets from and to address list suspended are dropped first; "
         f"without a lease a device is cut off by ARP: {SERVER}"
     )
+
+
+def test_whether_connections_can_be_cut_is_told(router, monkeypatch):
+    def told(**changes):
+        policy = replace(SUSPENDING, **changes)
+        lines = [line for line in look(router, policy=policy) if line.what == "connections"]
+        return lines[0] if lines else None
+
+    assert told() is None  # no FastTrack
+    router.add_row(FILTER, {"chain": "forward", "action": "fasttrack-connection"})
+    router.open_connections(["198.51.100.9"], each=2)
+    assert told().level == "ok"
+    assert told(cut_connections="never") is None
+    monkeypatch.setattr(tracked_connections, "MOST_READ", 1)
+    line = told()
+    assert line.level == "warn"
+    assert "cannot be removed: the router tracks 2 connections and cannot search" in line.detail
+    router.set_faults(service_ms_by_command={"/ip/firewall/connection/print": 900})
+    monkeypatch.setattr(tracked_connections, "TIME_LIMIT_S", 0.1)
+    line = told()
+    assert line.level == "warn"
+    assert "no answer in time" in line.detail

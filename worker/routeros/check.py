@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from worker.core.effect.findings import check_lines
+from worker.core.effect.means import cuts_connections
 from worker.core.entry.wanted import KINDS
 from worker.core.policy.router_check import CERTIFICATE_WARNS_MS, CheckLine, RouterSettings, judge
-from worker.core.rows.rows import parse_tag
+from worker.core.rows.rows import NO_ADDRESS, parse_tag
 from worker.errors import RouterBlocked, RouterUnreachable
 from worker.inventory import RouterConfig
 from worker.routeros.connection import Command, Pace, RouterConnection
@@ -96,6 +97,21 @@ def _checks(config: RouterConfig, settings: Settings, now: datetime) -> Iterator
         yield CheckLine(
             "ok", "leases", f"{len(leases)} in all, {len(tags)} of them static, {ours} ours"
         )
+        if cuts_connections(policy, facts) and policy.mode == "manage":
+            yield _connections(session)
+
+
+def _connections(session: Session) -> CheckLine:
+    """Whether the connections of a suspended customer could be found, of an address without any."""
+    try:
+        problem = session.find_connections([NO_ADDRESS], lambda: None).problem
+    except RouterUnreachable as error:  # it took too long
+        problem = error.message
+    if problem:
+        detail = f"open connections of a suspended customer cannot be removed: {problem}"
+        advice = "They go on until they end; cut_connections in the inventory says what is tried"
+        return CheckLine("warn", "connections", detail, advice)
+    return CheckLine("ok", "connections", "those of a suspended customer can be found and removed")
 
 
 def _certificate(connection: RouterConnection, by: str, now: datetime) -> CheckLine:

@@ -14,8 +14,8 @@ from worker.routeros.connection import Command, Pace, Reply, RouterConnection
 from worker.routeros.rows import any_of
 
 TIME_LIMIT_S: Final = 10.0
-"""For a search, and for a removal. A table of 200,000 takes a router a second or two (not
-measured on a real one); one that needs longer is left alone for a while."""
+"""For a search, and for a removal. How long a real router takes with 200,000 is not known (the
+simulator: 6 s). One that needs longer is left alone for a while."""
 MOST_REMOVED: Final = 5_000
 """Connections of one removal. A customer has hundreds."""
 MOST_READ: Final = 50_000
