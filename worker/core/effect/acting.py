@@ -183,7 +183,7 @@ def _suspended_by_lease(case: _Case) -> EffectVerdict:
         held = case.row.active_address
         detail = f"the device keeps its lease of {held} until it renews"
         return _not_yet("keeps-lease", detail, case.until(case.row))
-    return _unreachable(case, case.address or row.get("address", ""))
+    return _lost_its_lease(case, case.address or row.get("address", ""))
 
 
 def _unreachable(case: _Case, address: str) -> EffectVerdict:
@@ -206,16 +206,22 @@ def _gone(case: _Case) -> EffectVerdict:
         if not is_host or row.active_address == address:
             detail = f"the device keeps its lease of {row.active_address} until it renews"
             return _not_yet("keeps-lease", detail, case.until(row))
+    if case.row is None:
+        return _lost_its_lease(case, address)
+    verdict = _unreachable(case, address)
+    detail = f"the device has {case.row.active_address} now, which is no lease of this service"
+    return _acts(detail) if verdict.acting else verdict
+
+
+def _lost_its_lease(case: _Case, address: str) -> EffectVerdict:
+    """Whether a device without a lease is cut off: it may not know yet that it has none."""
     verdict = _unreachable(case, address)
     if not verdict.acting or case.change.server in case.facts.layer2:
         return verdict
-    if case.row is not None:
-        detail = f"the device has {case.row.active_address} now, which is no lease of this service"
-        return _acts(detail)
     lease_s = case.reading.lease_time_s(case.change.server)
     ends_ms = case.change.applied_ms + (lease_s or 0) * 1000
     if lease_s is None or case.now_ms < ends_ms:
-        detail = "the row is gone, but the device may use its address until its lease time is over"
+        detail = "it has no lease, but its device may use the address until the lease time is over"
         return _not_yet("may-keep-address", detail, ends_ms if lease_s else 0)
     return _acts("its lease time is over, and no ARP entry leads to it")
 
