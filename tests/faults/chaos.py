@@ -40,6 +40,7 @@ from tests.faults.newer import be_newer
 from tests.faults.put_back import ROOT
 from tests.installation import LEASES, Installation, Worker, end
 from tests.waiting import eventually
+from worker.core.effect.findings import ENDS
 from worker.core.entry.entry import Entry, claims_of
 from worker.core.rows.rows import is_host_address, scopes_meet
 from worker.core.service.outcome import DeadLetter
@@ -61,8 +62,8 @@ _HELD = re.compile(r"(\S+) is held by (?:service (\S+) \(|a service of another s
 
 _ENDLESS = frozenset({"pool-nearly-full", "rogue-device", "dead-letters"})
 """Alerts of what is there at the end: of the odd router, and of the service that none can plan."""
-_LASTING = frozenset({"clock-went-back", "redis-rolled-back"})
-"""Alerts that say what happened, and stay for a while."""
+_LASTING = frozenset({"clock-went-back", "redis-rolled-back", *ENDS})
+"""Alerts that say what happened, and stay for a while; and of how these routers are set up."""
 
 
 @dataclass(frozen=True)
