@@ -20,6 +20,7 @@ from worker.store.health_figures import HealthReader
 from worker.store.router_figures import RouterFigures
 from worker.store.sources import SourceView
 from worker.store.store import Store, open_store
+from worker.store.watches import ActedTimes
 
 _ANSWER_S: Final = 3.0
 """A Redis that is silent for so long is down: Prometheus waits for 10 s by default."""
@@ -60,6 +61,8 @@ class Figures:
         held: `router:NAME` or `source:URI` -> number of services that the brake holds by its limit.
         sources: sources of the inventory.
         deliveries: one for each target of `outcomes.toml`.
+        acted: (kind of change, rung) -> how fast such changes acted since the installation began.
+        awaited: applied changes that do not act yet, or were not read yet.
         workers_seen: worker of the last day -> time since its last heartbeat (ms).
         read_s: seconds that reading took.
     """
@@ -72,6 +75,8 @@ class Figures:
     held: Mapping[str, int]
     sources: Mapping[str, SourceView]
     deliveries: Sequence[DeliveryFigures]
+    acted: Mapping[tuple[str, str], ActedTimes]
+    awaited: int
     workers_seen: Mapping[str, int]
     read_s: float
 
@@ -124,6 +129,8 @@ class FiguresReader:
             held=store.brake.approvals(),
             sources={name: store.sources.view(name) for name in inventory.sources},
             deliveries=[self._delivery(*target) for target in self._targets],
+            acted=store.watches.acted(),
+            awaited=store.watches.number(),
             workers_seen=store.views.workers_seen(),
             read_s=time.perf_counter() - began,
         )

@@ -5,46 +5,17 @@ Pure. Names follow Prometheus: base units, `_total` for counters, times of day a
 a service's id: labels are names of the inventory, words of this program, and hosts.
 """
 
-from collections.abc import Callable, Iterator
-from typing import Final, NamedTuple
+from collections.abc import Iterator
+from typing import Final
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from leasewire.monitor import metric_values as values
 from leasewire.monitor.figures import Figures
-from leasewire.monitor.metric_values import Values
+from leasewire.monitor.metric_kinds import Family, Histogram
 from worker.core.service.outcome import FINAL
 from worker.store.canaries import QUEUES
-
-
-class Family(NamedTuple):
-    """One metric.
-
-    Attributes:
-        name: without the prefix `leasewire_`, with its labels in braces; a counter ends with
-            `_total`.
-        help: what it means.
-        values: label values -> value; one value for a metric without labels.
-    """
-
-    name: str
-    help: str
-    values: Callable[[Figures], Values | float]
-
-    def metric(self, figures: Figures) -> Metric:
-        """The metric with its values."""
-        name, _, labels = self.name.removesuffix("}").partition("{")
-        kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
-        family = kind(
-            f"leasewire_{name.removesuffix('_total')}",
-            self.help,
-            labels=tuple(labels.split(",")) if labels else (),
-        )
-        found = self.values(figures)
-        for at, value in ({(): found} if isinstance(found, int | float) else found).items():
-            family.add_metric(at, float(value))
-        return family
 
 
 def families(figures: Figures | None) -> Iterator[Metric]:
@@ -63,7 +34,7 @@ def families(figures: Figures | None) -> Iterator[Metric]:
         yield from (family.metric(figures) for family in FAMILIES)
 
 
-FAMILIES: Final = (
+FAMILIES: Final[tuple[Family | Histogram, ...]] = (
     Family(
         "metrics_read_seconds",
         "Time that this scrape took to read Redis. It grows with routers, waiting services and "
@@ -274,6 +245,19 @@ FAMILIES: Final = (
         "messages. notified=no: not open for long enough to be sent. pool-nearly-full is about "
         "DHCP pools, certificate-expiring about certificates of routers.",
         values.alerts,
+    ),
+    Histogram(
+        "change_acting_seconds",
+        ("kind", "rung"),
+        "Time from `applied` until a change was read as acting on its router, by kind and by rung, "
+        "the means by which it acts. The first read comes about a second after `applied`.",
+        lambda f: f.acted,
+    ),
+    Family(
+        "changes_awaited",
+        "Applied changes that were not read as acting yet, such as activations whose device is "
+        "offline; for a week at most.",
+        lambda f: f.awaited,
     ),
     Family(
         "outcome_deliveries_total{target}",

@@ -15,6 +15,7 @@ from worker.core.alerting.health import THRESHOLDS, Finding, assess
 from worker.core.alerting.health_figures import HealthFigures
 from worker.errors import StoreRefused, StoreUnavailable
 from worker.store.health_figures import HealthReader
+from worker.store.watches import ActedTimes
 
 _CODES: Final = {"ok": Health.OK, "warning": Health.WARNING, "critical": Health.CRITICAL}
 _COLOURS: Final = {"warning": "yellow", "critical": "red"}
@@ -37,12 +38,13 @@ def status_command(
         reader = HealthReader(store)
         health_figures = reader.read(context.inventory.routers, store.records.now_ms())
         kinds = reader.memory_by_kind() if memory else {}
+        acted = store.watches.acted_lately(health_figures.now_ms)
     except StoreUnavailable as error:
         finding = _unavailable(error)._asdict()
         unavailable = {"level": "critical", "findings": [finding]}
         return Answer(unavailable, _finding_text(finding), Health.CRITICAL)
     findings = assess(health_figures, context.settings.waiting_alert_s)
-    document = status_document(health_figures, findings, kinds)
+    document = status_document(health_figures, findings, kinds) | {"acting": _acting(acted)}
     return Answer(document, _text(document), _CODES[document["level"]])
 
 
@@ -94,6 +96,20 @@ def status_document(
     }
 
 
+def _acting(acted: Mapping[tuple[str, str], ActedTimes]) -> list[dict[str, Any]]:
+    """How fast changes of the last day acted, by kind and rung."""
+    return [
+        {
+            "kind": kind,
+            "rung": rung,
+            "changes": times.number,
+            "p50_s": round(times.quantile_s(0.5), 1),
+            "p95_s": round(times.quantile_s(0.95), 1),
+        }
+        for (kind, rung), times in acted.items()
+    ]
+
+
 def _reasons(reasons: Mapping[str, Any]) -> dict[str, Any]:
     return {
         reason: without_empty({"count": group.number, "oldest": utc_time(group.oldest_ms)})
@@ -141,6 +157,11 @@ def _text(document: dict[str, Any]) -> Iterator[Part]:
             "counters": _pairs(document["counters"]),
         }
     )
+    if document["acting"]:
+        yield ""
+        columns = "kind of change=kind, rung, changes, p50=p50_s, p95=p95_s"
+        title = "Seconds from applied to acting, last day:"
+        yield TextTable(document["acting"], columns, title=title)
     memory = [{"kind": kind} | sizes for kind, sizes in document["memory"].items()]
     yield TextTable(memory, "kind of key=kind, keys, bytes", title="")
 

@@ -10,6 +10,7 @@ from tests.calls import lose_calls
 from tests.leasewire.conftest import LEASES
 from worker.core.alerting.health_figures import Sample
 from worker.store.maintenance import SAMPLE_MS
+from worker.store.watches import HOUR_MS
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 
@@ -199,6 +200,18 @@ def test_what_takes_the_memory_is_told_by_kind_of_key(world, workers, store, sta
     assert memory["router claims"]["keys"] == 1
     sizes = [each["bytes"] for each in memory.values()]
     assert sizes == sorted(sizes, reverse=True)
+
+
+def test_how_fast_changes_acted_on_the_last_day(world, workers, store, status, leasewire):
+    hour = store.records.now_ms() // HOUR_MS
+    for at in (hour, hour - 23, hour - 24):
+        counts = {"suspended|connection-cut|1": 10, "suspended|connection-cut|sum": 15_000}
+        store.client.hset(store.keys.acted_in(at), mapping=counts)
+    document = status()
+    assert document["acting"] == [
+        {"kind": "suspended", "rung": "connection-cut", "changes": 20, "p50_s": 1.5, "p95_s": 1.9}
+    ]
+    assert "Seconds from applied to acting, last day:" in leasewire("status").out
 
 
 def test_a_redis_that_is_out_of_reach_is_critical(world, leasewire, monkeypatch):

@@ -44,7 +44,8 @@ def given(valkey, tmp_path, exporter):
         families = scrape(url).families.values()
     found = {}
     for family in families:
-        of = found.setdefault(family.name + "_total" * (family.type == "counter"), {})
+        ends = {"counter": "_total", "histogram": "_bucket"}
+        of = found.setdefault(family.name + ends.get(family.type, ""), {})
         for sample in family.samples:
             for label, value in sample.labels.items():
                 of.setdefault(label, set()).add(value)

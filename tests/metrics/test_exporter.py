@@ -106,7 +106,7 @@ def test_both_formats_parse_and_every_family_is_explained(url):
     for family in strict:
         assert family.name.startswith("leasewire_")
         assert len(family.documentation) > 20, family.name
-        assert family.type in ("gauge", "counter"), family.name
+        assert family.type in ("gauge", "counter", "histogram"), family.name
         for sample in family.samples:
             assert sample.name.endswith("_total") == (family.type == "counter")
 

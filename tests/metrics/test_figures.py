@@ -260,6 +260,20 @@ def test_words_that_redis_tells_make_no_series_without_end(world, store, seen):
     assert sum(found.values()) == 200 * 201 / 2
 
 
+def test_the_time_from_applied_to_acting_is_a_histogram_by_kind_and_rung(world, store, seen):
+    counts = {"rate|lease-rate|1": 3, "rate|lease-rate|11": 1, "rate|lease-rate|sum": 90_004_500}
+    store.client.hset(store.keys.acted, mapping=counts)
+    store.client.zadd(store.keys.watches_due, {"SVC-1@R1": 1})
+    found = seen()
+    labels = {"kind": "rate", "rung": "lease-rate"}
+    assert found.value("leasewire_change_acting_seconds_count", **labels) == 4
+    assert found.value("leasewire_change_acting_seconds_sum", **labels) == 90_004.5
+    by_limit = found.by("leasewire_change_acting_seconds_bucket", "le", **labels)
+    assert by_limit["2.0"] == by_limit["86400.0"] == 3
+    assert by_limit["+Inf"] == 4
+    assert found.value("leasewire_changes_awaited") == 1
+
+
 def test_no_label_grows_with_services(world, seen):
     before = len(seen())
     world.say(*services(*range(1, 60)))
