@@ -105,6 +105,13 @@ def test_a_mark_of_the_service_decides_the_rung(kind, trait, rung):
     assert rung_of(kind, ROW, RouterEffect(FACTS, ALL), [trait]) == rung
 
 
+@pytest.mark.parametrize("means", [ALL, Means()])
+def test_no_lease_time_is_promised_for_connections_that_are_open(means):
+    by = RouterEffect(FACTS, means).of("suspended", {**ROW, "lease-time": "5m"}, ["listed"])
+    assert by.by_ms(AT_MS) == 0
+    assert data_of(by.to_text(), AT_MS) == {"rung": by.rung}
+
+
 def test_what_the_router_did_before_is_said():
     acted = {("rate", "lease-rate"): ActedBefore(400, 12, "7.19.2")}
     short = RouterEffect(FACTS, acted=acted).of("rate", ROW).to_text()

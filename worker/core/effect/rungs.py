@@ -43,6 +43,8 @@ its rate is a queue of ours."""
 
 RENEWED: Final[frozenset[ChangeKind]] = frozenset({"address", "pool", "options"})
 """Kinds that the same device learns when it asks again."""
+_WITHOUT_LEASE: Final[frozenset[Rung]] = frozenset({"connection-cut", "own-queue", "address-list"})
+"""Rungs that no renewal helps: what does not act there at once is not over with the lease."""
 _TEXT: Final = re.compile(
     r"(?P<rung>[a-z0-9-]+)(?: (?P<time>\d+)s)?(?: seen (?P<ms>\d+)ms (?P<times>\d+) "
     r"(?P<version>\S+))?(?: server (?P<server>.+))?"
@@ -182,7 +184,7 @@ def effective_by(
     facts: EffectFacts,
     before: ActedBefore | None = None,
 ) -> EffectiveBy:
-    """Return when a change on a rung acts, with the lease time that bounds it.
+    """Return when a change on a rung acts, with the lease time that bounds it, if one does.
 
     Args:
         rung: of the change.
@@ -190,6 +192,8 @@ def effective_by(
         facts: of the router.
         before: what the router did the last times.
     """
+    if rung in _WITHOUT_LEASE:
+        return EffectiveBy(rung, before=before)
     own_s = seconds(fields.get("lease-time", ""))
     if own_s:
         return EffectiveBy(rung, own_s, before=before)
