@@ -54,6 +54,14 @@ def drain_until(here, condition, what):
     eventually(met, what, within_s=10)
 
 
+def report(here):
+    """Let a pass make the hourly report."""
+    here.client.sadd(here.store.keys.reports.asked, "R1")
+    before = here.store.full_reads.last("R1")
+    here.drain()
+    assert here.store.full_reads.last("R1") != before
+
+
 def queues(here):
     return [row["name"] for row in here.r["R1"].rows(QUEUE)]
 

@@ -16,11 +16,13 @@ from tests.converge.queues import (
     limit_watched,
     own,
     queues,
+    report,
     simulated,
     switch,
 )
 from tests.refusals import refused
 from tests.small_installation import SERVER
+from worker.admin.diagnosis import Diagnosis
 from worker.core.rows.queues import MAY_BE_THERE, OwnQueue
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
@@ -111,8 +113,7 @@ def test_leases_alone_cost_no_command_for_queues():
         here.drain()
         here.say(builders.event("plan_changed", revision=2, plan={"code": "FAST"}))
         here.drain()
-        here.store.full_reads.ask(["R1"], 1)
-        here.drain()
+        report(here)
         assert not [name for name in here.r["R1"].counters() if name.startswith(QUEUE)]
 
 
@@ -166,10 +167,9 @@ def test_what_was_changed_by_hand_is_found_and_put_right(change):
             here.r["R1"].remove_row(QUEUE, row[".id"])
         else:
             here.r["R1"].set_row(QUEUE, row[".id"], change)
-        here.store.full_reads.ask(["R1"], 1)
-        here.drain()
-        report = here.store.full_reads.last("R1")
-        assert {found["menu"] for found in report.document["drift"]} == {QUEUE}
+        report(here)
+        found = here.store.full_reads.last("R1").document["drift"]
+        assert {difference["menu"] for difference in found} == {QUEUE}
         here.drain()
         assert {n: v for n, v in own(here).items() if n != ".id"} == {
             n: v for n, v in row.items() if n != ".id"
@@ -284,3 +284,19 @@ def test_a_queue_stays_until_the_router_limits_the_lease():
         here.drain()
         assert [name[:4] for name in queues(here)] == ["dhcp"]
         assert here.record().placements["R1"].queue is None
+
+
+def test_a_queue_that_shadows_ours_is_an_alert_and_why_names_it():
+    with installation(QUEUES + 'queue_place = "last"\n') as here:
+        here.r["R1"].add_row(QUEUE, {"name": "site", "target": "223.203.225.0/24"})
+        here.say(active())
+        here.drain()
+        report(here)
+        (alert,) = (a for a in here.store.alerts.all_open() if a.kind == "queue-shadowed")
+        assert "queue site (target 223.203.225.0/24)" in alert.text
+        (answer,) = Diagnosis(here.store, here.policies, "acme", str).ask("SVC-1")
+        assert answer.facts.at[0].shadow == "queue site (target 223.203.225.0/24)"
+        switch(here, QUEUES)
+        here.drain()
+        report(here)
+        assert not [a for a in here.store.alerts.all_open() if a.kind == "queue-shadowed"]

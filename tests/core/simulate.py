@@ -8,15 +8,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from worker.core.rows.operations import Add, MakeStatic, Operation, Remove, Set
+from worker.core.rows.menus import QUEUE
+from worker.core.rows.operations import Add, MakeStatic, Move, Operation, Remove, Set
 from worker.core.rows.rows import (
     ADDRESS_LISTS,
     NO_MAC,
     OPTIONS,
+    QUEUES,
     Lease,
     ListedAddress,
     MenuPath,
     OptionRow,
+    QueueRow,
     Row,
     is_host_address,
     scopes_meet,
@@ -42,6 +45,7 @@ class Tables:
             ADDRESS_LISTS: _PlainTable(
                 ListedAddress, ("list", "address"), "failure: already have such entry", held
             ),
+            QUEUES: _QueueTable(QueueRow, ("name",), "failure: already have such name", held),
         }
 
     def rows(self) -> list[Row]:
@@ -100,6 +104,31 @@ class _PlainTable:
             ):
                 raise OperationRefusedError(self._message)
         self.rows[row.id] = row
+
+
+class _QueueTable(_PlainTable):
+    """Queues, which stand in order; those that the router makes for leases are left out."""
+
+    def apply(self, operation: Operation) -> None:
+        order = sorted(self.rows.values(), key=lambda row: row.place)  # type: ignore[attr-defined]
+        ids = [row.id for row in order]
+        match operation:
+            case Add(fields=fields):
+                before = fields.get("place-before", "")
+                fields = {name: value for name, value in fields.items() if name != "place-before"}
+                row = QueueRow(f"*{self._next:X}", dict(QUEUE.defaults))
+                self._put(_with(row, fields))
+                self._next += 1
+                ids.insert(ids.index(before) if before else len(ids), row.id)
+            case Move(row_id=row_id, before=before):
+                ids.remove(row_id)
+                ids.insert(ids.index(before) if before else len(ids), row_id)
+            case _:
+                super().apply(operation)
+        self.rows = {
+            row_id: replace(self.rows[row_id], place=place)
+            for place, row_id in enumerate(row_id for row_id in ids if row_id in self.rows)
+        }
 
 
 class LeaseTable:

@@ -12,6 +12,7 @@ from worker.core.effect.facts import EffectFacts
 from worker.core.effect.reading import EffectReading, SeenFlow, SeenQueue, networks_of
 from worker.core.effect.rungs import ChangeKind
 from worker.core.rows.observed import SeenRow
+from worker.core.rows.queues import Shadow
 from worker.core.rows.rows import Lease, ListPlace
 
 MAC, OTHER_MAC = "00:00:5E:00:53:01", "00:00:5E:00:53:02"
@@ -264,3 +265,15 @@ def test_the_texts_of_ranges(text, inside, outside):
     assert any(inside in map(str, network) for network in found)
     assert not any(outside in map(str, network) for network in found)
     assert networks_of("portal.example.net") == []
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"), [("198.51.100.0/24", "queue-shadowed"), ("192.0.2.0/24", "")]
+)
+def test_a_rate_does_not_act_while_a_queue_of_others_takes_its_packets(target, reason):
+    change = AppliedChange(kinds=("rate",), row=ROW, applied_ms=APPLIED_MS)
+    own = SeenQueue("leasewire:acme:SVC-1", ADDRESS, "10M/50M", dynamic=False)
+    reading = EffectReading(leases=[seen()], queues=[own])
+    facts = replace(FIRST, shadows=(Shadow("site", target),))
+    verdict = judge(change, reading, EffectFacts.from_text(facts.to_text()), APPLIED_MS)
+    assert (verdict.acting, verdict.reason) == (not reason, reason)

@@ -211,6 +211,20 @@ def test_what_keeps_a_suspension_from_acting_is_told(router, transport):
     assert 'cut_connections is "never"' in found["fasttrack-defeats-suspension"]
 
 
+@pytest.mark.parametrize("transport", ["api-ssl", "rest"])
+def test_queues_of_others_that_shadow_ours_are_told(router, transport):
+    queue = {"max-limit": "5M/20M", "name": "leasewire:acme:S-1", "target": "198.51.100.0"}
+    router.add_row("/queue/simple", {"name": "site", "target": "198.51.100.0/24"})
+    router.add_row("/queue/simple", queue)
+    router.add_row("/queue/simple", {"name": "behind", "target": "198.51.100.0/24"})
+    policy = RouterPolicy("acme", throttle="64k/64k", rates="queue")
+    found = {line.what: line for line in look(router, transport, policy=policy)}
+    assert found["queue-shadowed"].detail.startswith("queue site (target 198.51.100.0/24) of other")
+    assert found["queue-shadowed"].level == "warn"
+    lease_rates = look(router, transport, policy=replace(policy, rates="lease"))
+    assert "queue-shadowed" not in {line.what for line in lease_rates}
+
+
 def test_what_is_in_order_is_told(router):
     router.add_row(FILTER, {"chain": "forward", "action": "drop", "src-address-list": "suspended"})
     router.add_row(FILTER, {"chain": "forward", "action": "drop", "dst-address-list": "suspended"})

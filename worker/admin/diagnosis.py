@@ -186,6 +186,8 @@ class Diagnosis:
         placement = record.placements.get(name)
         policy, applied = self.policies.get(name), self.store.fleet.policies().get(name)
         waits = why is not None and why["reason"] == "claim-held"
+        facts = self.store.memory.effect(name)
+        shadow = facts.shadow_of(entry.queue.address) if entry and entry.queue else None
         return AtRouter(
             name=name,
             known=name in self.policies,
@@ -207,7 +209,8 @@ class Diagnosis:
             else None,
             seen=seen if isinstance(seen, Observation) else None,
             silence=seen if isinstance(seen, str) else "",
-            findings=findings(self.store.memory.effect(name), policy) if policy else (),
+            findings=findings(facts, policy) if policy else (),
+            shadow=str(shadow or ""),
         )
 
     def _holders(self, router: str, service_id: str, entry: Entry) -> Sequence[Holder]:

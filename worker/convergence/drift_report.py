@@ -68,7 +68,7 @@ def make_report(
         store.alerts.open("drift", router, _describe(router, found))
     else:
         store.alerts.resolve("drift", router, "all rows are as they were written")
-    report_effect(store, session, policy, lock, found.servers)
+    report_effect(store, session, policy, lock, found.servers, shadows=found.shadows)
     _check_certificate(store, session, router)
     _check_pools(store, session, lock)
     if not found.row_owners.many_gone and not found.row_owners.many_of_others:

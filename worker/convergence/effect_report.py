@@ -9,18 +9,22 @@ from worker.convergence.router_lock import RouterLock
 from worker.core.alerting.alerts import AlertKind
 from worker.core.effect.findings import ENDS, findings
 from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.queues import Shadow, shadows_of
+from worker.core.rows.rows import QUEUES
 from worker.ports import RouterSession
 from worker.store.store import Store
 
 log = structlog.get_logger()
 
 
-def report_effect(
+def report_effect(  # noqa: PLR0913 - what a report is made of
     store: Store,
     session: RouterSession,
     policy: RouterPolicy,
     lock: RouterLock,
     servers: Collection[str],
+    *,
+    shadows: tuple[Shadow, ...] | None = None,
 ) -> None:
     """Read the facts of a locked router, remember them, and open or resolve alerts.
 
@@ -30,13 +34,16 @@ def report_effect(
         policy: of it, as held in the session's menu.
         lock: of it.
         servers: DHCP servers that its services name.
+        shadows: queues of others that take packets of ours; None: not read yet.
 
     Raises:
         LockLost, RouterUnreachable, RouterBlocked: as the lock and the session do.
     """
     router, ours = lock.router, {policy.default_server, *servers}
     facts = session.read_effect(policy.suspend_list, ours, lock.progress)
-    facts = replace(facts, read_at_ms=store.records.now_ms())
+    if shadows is None and policy.rates == "queue":
+        shadows = shadows_of(session.read_rows(QUEUES, None, lock.progress), policy.installation)
+    facts = replace(facts, read_at_ms=store.records.now_ms(), shadows=shadows or ())
     store.memory.note_effect(router, facts)
     found: dict[tuple[AlertKind, str], str] = {
         (finding.kind, router): f"router {router}: {finding.detail}"

@@ -19,6 +19,7 @@ from worker.core.full_read.row_owners import RowOwners, Tagged, row_owners, tagg
 from worker.core.plan.planner import Wanted, plan, wanted_at
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Note, Waiting, WritePlan
+from worker.core.rows.queues import Shadow, shadows_of
 from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import (
     ADDRESS_LISTS,
@@ -46,6 +47,7 @@ class FullRead:
         drift: what differs for the other services.
         row_owners: the services that the rows belong to.
         options: our option rows that no lease of this read names.
+        shadows: queues of others that take packets of ours.
         servers: DHCP servers that the services name.
     """
 
@@ -57,6 +59,7 @@ class FullRead:
     row_owners: RowOwners
     options: Sequence[OptionRow]
     servers: frozenset[str]
+    shadows: tuple[Shadow, ...] = ()
 
 
 def read_fully(
@@ -125,6 +128,7 @@ def read_fully(
         counted,
         _unnamed(options, leases, policy.installation),
         servers_of(wanted),
+        shadows_of(rows, policy.installation),
     )
 
 

@@ -10,7 +10,8 @@ from worker.core.effect.findings import check_lines
 from worker.core.effect.means import cuts_connections
 from worker.core.entry.wanted import KINDS
 from worker.core.policy.router_check import CERTIFICATE_WARNS_MS, CheckLine, RouterSettings, judge
-from worker.core.rows.rows import NO_ADDRESS, parse_tag
+from worker.core.rows.queues import shadows_of
+from worker.core.rows.rows import NO_ADDRESS, QUEUES, parse_tag
 from worker.errors import RouterBlocked, RouterUnreachable
 from worker.inventory import RouterConfig
 from worker.routeros.connection import Command, Pace, RouterConnection
@@ -88,6 +89,9 @@ def _checks(config: RouterConfig, settings: Settings, now: datetime) -> Iterator
         session, policy = Session(config.name, connection, who, settings), config.policy
         facts = session.read_effect(policy.suspend_list, {policy.default_server}, lambda: None)
         facts = replace(facts, read_at_ms=int(now.timestamp() * 1000))
+        if policy.rates == "queue":
+            queues = session.read_rows(QUEUES, None, lambda: None)
+            facts = replace(facts, shadows=shadows_of(queues, policy.installation))
         yield from check_lines(facts, policy.held_in(session.entries))
         leases = session.read_leases(None, lambda: None)
         tags = [parse_tag(lease.comment) for lease in leases if not lease.dynamic]

@@ -25,6 +25,7 @@ AlertKind = Literal[
     "suspension-rule",
     "fasttrack-defeats-suspension",
     "fasttrack-defeats-rates",
+    "queue-shadowed",
     "ipv6-not-covered",
     "mac-on-two-routers",
     "rogue-device",
@@ -76,6 +77,7 @@ KINDS: Final[dict[AlertKind, AlertRule]] = {
     "fasttrack-defeats-rates": AlertRule(
         "warning", 0, "fasttrack-defeats-rates.md", of_router=True
     ),
+    "queue-shadowed": AlertRule("warning", 0, "queue-shadowed.md", of_router=True),
     "ipv6-not-covered": AlertRule("warning", 0, "ipv6-not-covered.md", of_router=True),
     # a device that moves is seen on both until its old lease ends
     "mac-on-two-routers": AlertRule("warning", 1800, "mac-on-two-routers.md", of_router=True),

@@ -39,7 +39,9 @@ def _explain(facts: Facts, when: When) -> Explanation:
         return Explanation("on-no-router", sentence)
     found = judge_row(facts, at) or judge_address(at) or judge_device(facts, at, when)
     if found is not None:
-        return found._replace(sentence=f"{service}: {found.sentence}")
+        shadowed = f"; {at.shadow} stands before its own queue and takes its packets"
+        more = shadowed if at.shadow else ""
+        return found._replace(sentence=f"{service}: {found.sentence}{more}")
     return _awaiting_device(service, at)
 
 
@@ -255,10 +257,13 @@ def _suspended(facts: Facts, when: When) -> Explanation | None:
     return Explanation("suspended", sentence, f"see `leasewire runbook {leak.kind}`")
 
 
+_OF_RATES: Final = frozenset({"fasttrack-defeats-rates", "queue-shadowed"})
+
+
 def _leak(at: AtRouter) -> EffectFinding | None:
     """Why a suspended service may still be online."""
     blocked = (at.wants or {}).get("block-access") == "yes"
-    kinds = {"ipv6-not-covered"} if blocked else {*ENDS} - {"fasttrack-defeats-rates"}
+    kinds = {"ipv6-not-covered"} if blocked else {*ENDS} - _OF_RATES
     return next((finding for finding in at.findings if finding.kind in kinds), None)
 
 

@@ -97,6 +97,7 @@ class AtRouter:
         holders: the services that have its claims.
         seen: the rows that were read just now; None: the router was not asked or did not answer.
         misfit: why no device can use its address there; None: one can, or that is not known.
+        shadow: the queue of others that takes the packets of its own queue; empty: none.
         silence: why the router did not answer.
         findings: what keeps changes from acting there.
     """
@@ -118,6 +119,7 @@ class AtRouter:
     holders: Sequence[Holder] = ()
     seen: Observation | None = None
     misfit: Note | None = None
+    shadow: str = ""
     silence: str = ""
     findings: Sequence[EffectFinding] = ()
 

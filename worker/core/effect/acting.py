@@ -298,6 +298,10 @@ def _limited(case: _Case) -> EffectVerdict:
     if first is None and case.row is None:
         return case.holds_old()
     limit = rate_limit(first.limit) if first else ""
+    shadow = case.facts.shadow_of(case.address) if is_host_address(case.address) else None
+    if shadow is not None and wanted and not (first and first.dynamic):
+        detail = f"{shadow} of others stands before its own queue and takes its packets"
+        return _not_yet("queue-shadowed", detail)
     if limit == wanted or {limit, wanted} <= _NO_LIMIT:
         return _acts(f"{case.address} is limited to {wanted}" if first else "no queue limits it")
     until_ms = case.until(case.row)

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Final, Self
 
 from worker.core.rows.filter_rules import Place
+from worker.core.rows.queues import Shadow
 from worker.core.storage_format import known_part, to_json
 
 _SETS: Final = ("layer2", "reconfigure", "ipv6", "unread")
@@ -26,6 +27,7 @@ class EffectFacts:
         reconfigure: DHCP servers with `use-reconfigure=yes`.
         ipv6: interfaces of our DHCP servers that have a DHCPv6 server or router advertisements.
         lease_times_s: DHCP server -> its lease time in seconds.
+        shadows: queues of others that stand before queues of ours and take their packets.
         unread: menus that our login may not read: what they hold is unknown.
     """
 
@@ -39,7 +41,12 @@ class EffectFacts:
     reconfigure: frozenset[str] = frozenset()
     ipv6: frozenset[str] = frozenset()
     lease_times_s: Mapping[str, int] = field(default_factory=dict)
+    shadows: tuple[Shadow, ...] = ()
     unread: frozenset[str] = frozenset()
+
+    def shadow_of(self, address: str) -> Shadow | None:
+        """Return the queue of others that takes the packets of an address before its own queue."""
+        return next((shadow for shadow in self.shadows if shadow.covers(address)), None)
 
     def to_text(self) -> str:
         """Return them as JSON."""
@@ -51,4 +58,5 @@ class EffectFacts:
         """Read what `to_text` wrote; fields of a newer version are dropped."""
         values = json.loads(text)
         values |= {name: frozenset(values.get(name, ())) for name in _SETS}
+        values["shadows"] = tuple(Shadow(*shadow) for shadow in values.get("shadows", ()))
         return known_part(cls, values | {"version": tuple(values.get("version", ()))})

@@ -14,6 +14,7 @@ FindingKind = Literal[
     "suspension-rule",
     "fasttrack-defeats-suspension",
     "fasttrack-defeats-rates",
+    "queue-shadowed",
     "ipv6-not-covered",
 ]
 
@@ -29,6 +30,7 @@ ENDS: Final[dict[FindingKind, str]] = {
     "suspension-rule": "firewall rules stop suspended customers, before others let them past",
     "fasttrack-defeats-suspension": "FastTrack does not keep suspended customers online any more",
     "fasttrack-defeats-rates": "no enabled firewall rule uses FastTrack",
+    "queue-shadowed": "no queue of others takes packets before a queue of ours",
     "ipv6-not-covered": "its DHCP servers give out no IPv6 addresses",
 }
 """Kind -> how it is when it is not found any more."""
@@ -98,6 +100,12 @@ def _of_rates(facts: EffectFacts, policy: RouterPolicy) -> Iterator[EffectFindin
     if facts.fasttrack and policy.manages("rate-limit"):
         detail = "FastTrack is on: connections that it handles meet no queue, so no rate limit"
         yield EffectFinding("fasttrack-defeats-rates", detail)
+    if facts.shadows:
+        detail = (
+            f"{'; '.join(map(str, facts.shadows))} of others stand before queues of ours and take "
+            "packets of their customers: their rates are not in force"
+        )
+        yield EffectFinding("queue-shadowed", detail)
 
 
 def _of_ipv6(facts: EffectFacts) -> Iterator[EffectFinding]:

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Final, Literal, NamedTuple
 
 from worker.core.rows.normal import durations, rates
-from worker.core.rows.rows import QueueRow, parse_tag, tag_text
+from worker.core.rows.rows import QueueRow, Row, is_host_address, parse_tag, tag_text
 
 FIRST: Final = "first"
 LAST: Final = "last"
@@ -167,6 +167,52 @@ class QueueOrder:
                 yield row, "yes"
             elif target.interfaces:
                 yield row, "maybe"
+
+
+class Shadow(NamedTuple):
+    """A queue of others that stands before queues of ours and takes their packets.
+
+    Attributes:
+        name: on the router.
+        target: prefixes, comma separated.
+    """
+
+    name: str
+    target: str
+
+    def covers(self, address: str) -> bool:
+        """Return whether it takes the packets of an IPv4 address."""
+        target = Target.of(self.target)
+        in_network = (IPv4Address(address) in network for network in target.networks)
+        return address in target.addresses or any(in_network)
+
+    def __str__(self) -> str:
+        """The queue as text for a person."""
+        return f"queue {self.name} (target {self.target})"
+
+
+SHADOWS_KEPT: Final = 50
+
+
+def shadows_of(rows: Iterable[Row], installation: str) -> tuple[Shadow, ...]:
+    """Return the queues of others that shadow any of ours, a bounded number.
+
+    Args:
+        rows: the whole menu, maybe beside rows of others.
+        installation: ours.
+    """
+    queues = [row for row in rows if isinstance(row, QueueRow)]
+    order, found = QueueOrder(queues, installation), dict[Shadow, None]()
+    for row in queues:
+        address = row.target.removesuffix("/32")
+        if owner_of(row, installation) is None or not is_host_address(address):
+            continue
+        parent = row.fields["parent"]
+        queue = OwnQueue(address, parent="" if parent == _NO_PARENT else parent)
+        for other in order.shadows(queue, row.place):
+            if not other.dynamic:
+                found[Shadow(other.queue, other.target)] = None
+    return tuple(found)[:SHADOWS_KEPT]
 
 
 def _parent_of(queue: OwnQueue) -> str:
