@@ -8,7 +8,7 @@ CLIENTS := .venv-clients/.ready
 NODE_CLIENTS := tests/clients/node/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test restarts test-fast e2e-all chaos floods attacks bench bench-large bench-plot lint fmt schemas docs lock clean
+.PHONY: help demo lab test restarts test-fast e2e-all chaos floods attacks bench bench-large bench-plot effects lint fmt schemas docs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -64,6 +64,9 @@ bench: $(READY) $(CLIENTS) ## measure, with peers in the same run for comparison
 
 bench-large: $(READY) $(CLIENTS) ## the same in the sizes of the targets (takes long)
 	$(BIN)/python -m benchmarks --large
+
+effects: $(READY) ## play each kind of change on each kind of router: the table of docs/effect.md
+	$(BIN)/python -m benchmarks.effects
 
 bench-plot: $(READY) ## draw docs/benchmarks.svg from the last run
 	$(BIN)/python -m benchmarks.plot

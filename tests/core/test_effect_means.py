@@ -12,7 +12,7 @@ from worker.core.entry.entry import Entry
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.rows import ListPlace
 from worker.core.service.event_ref import EventRef, Version
-from worker.core.service.record import PendingEvent, Placement, Register, ServiceRecord
+from worker.core.service.record import PendingEvent, Placement, Register, ServiceRecord, ShortLease
 
 OLD, NEW = "10.0.0.1", "10.0.0.2"
 POLICY = RouterPolicy("acme", suspend_list="suspended")
@@ -85,6 +85,18 @@ def test_an_address_that_changes_hands_loses_its_connections_whatever_event_wait
 
 def test_the_address_of_a_pool_is_not_known():
     assert not cut(row(address="a-pool"), Entry("SVC-1", None))
+
+
+@pytest.mark.parametrize("last_ms", [1, 0], ids=["shortened", "put back"])
+def test_a_lease_time_that_is_shortened_or_put_back_hurries_no_device(last_ms):
+    before = record(row(**{"lease-time": "1h"}))
+    at = before.placements["R1"]._replace(short=ShortLease("2m", last_ms, 3600, "1h"))
+    short, entry = replace(before, placements={"R1": at}), Entry("SVC-1", row())
+    shorter = replace(entry, fields=row(**{"lease-time": "2m"}))
+    assert needs_reconfigure(before, "R1", shorter, POLICY, FACTS)
+    assert not needs_reconfigure(short, "R1", shorter, POLICY, FACTS)
+    moved = replace(entry, fields=row(address=NEW, **{"lease-time": "2m"}))
+    assert needs_reconfigure(short, "R1", moved, POLICY, FACTS)
 
 
 @given(

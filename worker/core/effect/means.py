@@ -71,9 +71,11 @@ def needs_reconfigure(
         return False
     if before["mac-address"] != fields["mac-address"]:  # a new device asks when it is plugged in
         return False
-    server = fields["server"]
+    server, at = fields["server"], record.placements[router]
+    # A lease time that is shortened, or put back, has time until the device asks by itself.
+    learnt = [name for name in _LEARNT if at.short is None or name != "lease-time"]
     return (server == ANY_SERVER or server in facts.reconfigure) and any(
-        before.get(name, "") != fields.get(name, "") for name in _LEARNT
+        before.get(name, "") != fields.get(name, "") for name in learnt
     )
 
 
