@@ -36,8 +36,8 @@ STAGES: Final[Mapping[str, float]] = {
 }
 """When it is looked: so many lease times after the one before."""
 SHORT_S: Final = 1
-_OBEYS_S: Final = 2.1
-"""In that time a device that is told to asks again, and a read tells: its times are whole seconds."""
+_OBEYS_S: Final = 0.5
+"""In that time a device that is told to asks again."""
 NEVER: Final = "not while it renews"
 DATED: Final = "address, dated"
 KINDS: Final = (*get_args(ChangeKind), DATED)
