@@ -205,7 +205,7 @@ class RouterSession(Protocol):
             progress: see `read_leases`.
         """
 
-    def remove_connections(self, ids: Collection[str], progress: Callable[[], None]) -> str:
+    def remove_connections(self, ids: Sequence[str], progress: Callable[[], None]) -> str:
         """Remove tracked connections, a bounded number; one that is over counts as removed.
 
         Args:

@@ -8,7 +8,6 @@ from tests import builders
 from tests.small_installation import SmallInstallation, activated
 from worker.convergence import make_effective
 from worker.core.effect.facts import EffectFacts
-from worker.routeros import tracked_connections
 from worker.routeros.session import Session
 from worker.store.routers import Routers
 
@@ -23,11 +22,12 @@ class Killed(BaseException):
 
 
 @contextmanager
-def two_flows(connection_ports, policy=""):
+def two_flows(connection_ports, policy="", settings=None):
     """Two services with an established FastTracked flow each; a full read found FastTrack."""
     defaults = f'suspend = "walled_garden"\nsuspend_list = "suspended"\n{policy}'
     switches = {"connection_ports": connection_ports}
-    with SmallInstallation(1, defaults=defaults, simulator={"switches": switches}) as small:
+    simulator = {"switches": switches}
+    with SmallInstallation(1, defaults=defaults, simulator=simulator, settings=settings) as small:
         router = small.r["R1"]
         known = {"chain": "forward", "connection-state": "established,related"}
         router.add_row(FILTER, {**known, "action": "fasttrack-connection"})
@@ -154,13 +154,13 @@ def test_what_cannot_be_removed_in_time_is_said(here, monkeypatch):
     assert "1 of 1 connections were not removed in time" in here.outcome(event)
 
 
-def test_a_router_that_does_not_search_in_time_holds_up_one_pass_only(here, monkeypatch):
-    monkeypatch.setattr(tracked_connections, "TIME_LIMIT_S", 0.2)
-    here.r["R1"].set_faults(service_ms_by_command={f"{CONNECTION}/print": 1_000})
-    event = change(here, builders.suspended(), drain=False)
-    here.converge.run("R1")
-    assert here.store.views.router("R1").state.state == "unreachable"
-    here.client.delete(here.block("R1").state, here.block("R1").notified)
-    here.drain()
-    assert "the router did not search its connections in time" in here.outcome(event)
-    assert here.outcome(event).startswith("applied")
+def test_a_router_that_does_not_search_in_time_holds_up_one_pass_only():
+    with two_flows("apart", settings={"COMMAND_TIMEOUT_S": "1"}) as here:
+        here.r["R1"].set_faults(service_ms_by_command={f"{CONNECTION}/print": 4_000})
+        event = change(here, builders.suspended(), drain=False)
+        here.converge.run("R1")
+        assert here.store.views.router("R1").state.state == "unreachable"
+        here.client.delete(here.block("R1").state, here.block("R1").notified)
+        here.drain()
+        assert "the router did not search its connections in time" in here.outcome(event)
+        assert here.outcome(event).startswith("applied")

@@ -241,9 +241,10 @@ def test_what_is_in_order_is_told(router):
 
 
 def test_whether_connections_can_be_cut_is_told(router, monkeypatch):
-    def told(**changes):
-        policy = replace(SUSPENDING, **changes)
-        lines = [line for line in look(router, policy=policy) if line.what == "connections"]
+    def told(limit_s=10, **changes):
+        config = config_for(router, "api-ssl", policy=replace(SUSPENDING, **changes))
+        lines = check_router(config, settings(command_timeout_s=limit_s), datetime.now(UTC))
+        lines = [line for line in lines if line.what == "connections"]
         return lines[0] if lines else None
 
     assert told() is None  # no FastTrack
@@ -256,7 +257,6 @@ def test_whether_connections_can_be_cut_is_told(router, monkeypatch):
     assert line.level == "warn"
     assert "cannot be removed: the router tracks 2 connections and cannot search" in line.detail
     router.set_faults(service_ms_by_command={"/ip/firewall/connection/print": 900})
-    monkeypatch.setattr(tracked_connections, "TIME_LIMIT_S", 0.1)
-    line = told()
+    line = told(limit_s=0.2)
     assert line.level == "warn"
     assert "no answer in time" in line.detail

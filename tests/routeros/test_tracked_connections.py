@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from simulator.testing import running
 from tests.routeros.peers import nothing
 from worker.errors import RouterUnreachable
-from worker.routeros import tracked_connections
 
 pytestmark = pytest.mark.router
 
@@ -113,11 +112,10 @@ def test_a_router_that_refuses_says_so_and_the_session_goes_on(log_into, router,
     assert not session.closed
 
 
-def test_a_large_table_is_searched_and_never_read(log_into, router, monkeypatch):
-    monkeypatch.setattr(tracked_connections, "TIME_LIMIT_S", 60)  # the simulator is slower
+def test_a_large_table_is_searched_and_never_read(log_into, router):
     customers = [str(IPv4Address("10.64.0.0") + number) for number in range(1_000)]
     assert router.open_connections(customers, each=200, fasttrack=True) == 200_000
-    session = log_into(router, "api")
+    session = log_into(router, "api", command_timeout_s=60, router_lock_s=120)
     router.set_switches(connection_ports="apart")
     assert len(cut(session, "10.64.0.1").ids) == 200
     router.set_switches(connection_ports="joined")
@@ -126,9 +124,8 @@ def test_a_large_table_is_searched_and_never_read(log_into, router, monkeypatch)
     assert found.ids == {}
 
 
-def test_a_slow_search_ends_in_time(log_into, router, monkeypatch):
-    monkeypatch.setattr(tracked_connections, "TIME_LIMIT_S", 0.3)
-    session = log_into(router, "api")
+def test_a_slow_search_ends_in_time(log_into, router):
+    session = log_into(router, "api", command_timeout_s=0.3)
     router.set_faults(hang_in_use=True)
     began = time.monotonic()
     with pytest.raises(RouterUnreachable) as raised:

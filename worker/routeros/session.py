@@ -19,7 +19,6 @@ from worker.core.rows.rows import LEASES, Lease, MenuPath, Row
 from worker.errors import ReadTooLong, RouterUnreachable
 from worker.inventory import RouterConfig
 from worker.ports import EffectQuery, FieldEquals, LeaseQuery, TrackedConnections, Written
-from worker.routeros import tracked_connections
 from worker.routeros.connection import Command, Pace, RouterConnection
 from worker.routeros.effect_reads import effect_prints, effect_reading
 from worker.routeros.failures import refusal
@@ -45,6 +44,7 @@ from worker.routeros.rows import (
     menu_rows,
     reconfigure_prints,
 )
+from worker.routeros.tracked_connections import ConnectionTable
 from worker.settings import Settings
 
 _T = TypeVar("_T")
@@ -169,12 +169,13 @@ class Session:
         self, addresses: Collection[str], progress: Callable[[], None]
     ) -> TrackedConnections:
         """See `worker.ports.RouterSession`."""
-        terms_per_print = self._settings.read_terms_per_print
-        return tracked_connections.find(self._connection, addresses, terms_per_print, progress)
+        table = ConnectionTable(self._connection, self._settings.command_timeout_s, progress)
+        return table.find(addresses, self._settings.read_terms_per_print)
 
-    def remove_connections(self, ids: Collection[str], progress: Callable[[], None]) -> str:
+    def remove_connections(self, ids: Sequence[str], progress: Callable[[], None]) -> str:
         """See `worker.ports.RouterSession`."""
-        return tracked_connections.remove(self._connection, ids, progress)
+        table = ConnectionTable(self._connection, self._settings.command_timeout_s, progress)
+        return table.remove(ids)
 
     def reconfigurable(
         self, macs: Collection[str], progress: Callable[[], None]

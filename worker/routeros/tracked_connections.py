@@ -5,17 +5,14 @@ RouterOS shows an address with its port in a field of its own (seen in the 7.21.
 second form needs a read of the whole table.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Final, TypeVar
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Final
 
 from worker.core.effect.reading import SeenFlow
 from worker.ports import TrackedConnections
 from worker.routeros.connection import Command, Pace, Reply, RouterConnection
 from worker.routeros.rows import any_of
 
-TIME_LIMIT_S: Final = 10.0
-"""For a search, and for a removal. How long a real router takes with 200,000 is not known (the
-simulator: 6 s). One that needs longer is left alone for a while."""
 MOST_REMOVED: Final = 5_000
 """Connections of one removal. A customer has hundreds."""
 MOST_READ: Final = 50_000
@@ -32,96 +29,97 @@ _COUNTS: Final[Sequence[Command]] = (
 )
 _YES: Final = frozenset({"true", "yes"})
 _GONE: Final = "no such item"
-_T = TypeVar("_T")
 
 
-def find(
-    connection: RouterConnection,
-    addresses: Collection[str],
-    terms_per_print: int,
-    progress: Callable[[], None],
-) -> TrackedConnections:
-    """Find all connections from or to these addresses.
+class ConnectionTable:
+    """The connection table of one router.
 
-    Raises:
-        RouterUnreachable: also when the router needs longer than `TIME_LIMIT_S`.
-        RouterBlocked: as the connection does.
+    Args:
+        connection: to the router.
+        limit_s: for each search, count, read and removal. How long a real router takes to search
+            200,000 connections is not known; the simulator takes 6 s.
+        progress: called after each answer.
     """
-    terms = [f"?={end}={address}" for address in sorted(addresses) for end in _ENDS]
-    queries = [
-        (f"{_MENU}/print", _FIELDS, *any_of(part)) for part in _parts(terms, terms_per_print)
-    ]
-    replies = _run(connection, "searching connections", queries, progress)
-    if refused := _refusal(replies):
-        return TrackedConnections({}, refused)
-    rows = [row for reply in replies for row in reply.rows]
-    if not any("src-port" in row for row in rows):
-        counts = _run(connection, "counting connections", _COUNTS, progress)
-        if refused := _refusal(counts):
+
+    def __init__(
+        self, connection: RouterConnection, limit_s: float, progress: Callable[[], None]
+    ) -> None:
+        self._connection = connection
+        self._pace = Pace(_WINDOW, limit_s, limit_s)
+        self._progress = progress
+
+    def find(self, addresses: Collection[str], terms_per_print: int) -> TrackedConnections:
+        """Find all connections from or to these addresses.
+
+        Raises:
+            RouterUnreachable: also when the router takes longer than the limit.
+            RouterBlocked: as the connection does.
+        """
+        terms = [f"?={end}={address}" for address in sorted(addresses) for end in _ENDS]
+        parts = _parts(terms, terms_per_print)
+        queries = [(f"{_MENU}/print", _FIELDS, *any_of(part)) for part in parts]
+        replies = self._run("searching connections", queries)
+        if refused := _refusal(replies):
             return TrackedConnections({}, refused)
-        with_port, total = (int(reply.done.get("ret", 0)) for reply in counts)
-        if total and not with_port:
-            if total > MOST_READ:
+        rows = [row for reply in replies for row in reply.rows]
+        if not any("src-port" in row for row in rows):
+            counts = self._run("counting connections", _COUNTS)
+            if refused := _refusal(counts):
+                return TrackedConnections({}, refused)
+            with_port, total = (int(reply.done.get("ret", 0)) for reply in counts)
+            if total > MOST_READ and not with_port:
                 return TrackedConnections(
                     {},
                     f"the router tracks {total} connections and cannot search them by address; "
                     f"at most {MOST_READ} are read",
                 )
-            whole = _run(connection, "reading connections", [(f"{_MENU}/print", _FIELDS)], progress)
-            if refused := _refusal(whole):
-                return TrackedConnections({}, refused)
-            rows = whole[0].rows
-    found = dict(_of_addresses(rows, addresses))
-    return TrackedConnections(
-        {connection_id: flow.address for connection_id, flow in found.items()},
-        flows=list(found.values()),
-    )
+            if total and not with_port:
+                (whole,) = self._run("reading connections", [(f"{_MENU}/print", _FIELDS)])
+                if refused := _refusal([whole]):
+                    return TrackedConnections({}, refused)
+                rows = whole.rows
+        found = dict(_of_addresses(rows, addresses))
+        return TrackedConnections(
+            {connection_id: flow.address for connection_id, flow in found.items()},
+            flows=list(found.values()),
+        )
 
+    def remove(self, ids: Sequence[str]) -> str:
+        """Remove connections; one that ended meanwhile counts as removed.
 
-def remove(connection: RouterConnection, ids: Collection[str], progress: Callable[[], None]) -> str:
-    """Remove connections; one that ended meanwhile counts as removed.
+        Returns:
+            Why not all were removed; empty: all were.
 
-    Returns:
-        Why not all were removed; empty: all were.
+        Raises:
+            RouterUnreachable, RouterBlocked: see `find`.
+        """
+        within = list(ids[:MOST_REMOVED])
+        parts = list(_parts(within, _IDS_PER_COMMAND))
+        replies = self._run("removing connections", map(_removal, parts))
+        # A list with one that has ended may be refused as a whole.
+        again = [
+            [connection_id]
+            for part, reply in zip(parts, replies, strict=True)
+            if any(_GONE in trap for trap in reply.traps)
+            for connection_id in part
+        ]
+        replies += self._run("removing connections", map(_removal, again))
+        refused = [trap for reply in replies for trap in reply.traps if _GONE not in trap]
+        if refused:
+            return refused[0]
+        left = len(ids) - len(within)
+        return f"{len(within)} of {len(ids)} connections were removed" if left else ""
 
-    Raises:
-        RouterUnreachable, RouterBlocked: see `find`.
-    """
-    within = list(ids)[:MOST_REMOVED]
-    parts = list(_parts(within, _IDS_PER_COMMAND))
-    replies = _run(connection, "removing connections", map(_removal, parts), progress)
-    # A list with one that has ended may be refused as a whole.
-    again = [
-        connection_id
-        for part, reply in zip(parts, replies, strict=True)
-        if any(_GONE in trap for trap in reply.traps)
-        for connection_id in part
-    ]
-    alone = ([connection_id] for connection_id in again)
-    singly = _run(connection, "removing connections", map(_removal, alone), progress)
-    refused = [trap for reply in (*replies, *singly) for trap in reply.traps if _GONE not in trap]
-    if refused:
-        return refused[0]
-    left = len(ids) - len(within)
-    return f"{len(within)} of {len(ids)} connections were removed" if left else ""
+    def _run(self, doing: str, commands: Iterable[Command]) -> list[Reply]:
+        return self._connection.run(doing, list(commands), self._pace, self._progress)
 
 
 def _removal(ids: Sequence[str]) -> Command:
     return (f"{_MENU}/remove", f"=numbers={','.join(ids)}")
 
 
-def _parts(values: list[_T], size: int) -> Iterator[list[_T]]:
+def _parts(values: list[str], size: int) -> Iterator[list[str]]:
     return (values[at : at + size] for at in range(0, len(values), size))
-
-
-def _run(
-    connection: RouterConnection,
-    doing: str,
-    commands: Iterator[Command] | Sequence[Command],
-    progress: Callable[[], None],
-) -> list[Reply]:
-    pace = Pace(_WINDOW, TIME_LIMIT_S, TIME_LIMIT_S)
-    return connection.run(doing, list(commands), pace, progress)
 
 
 def _refusal(replies: Sequence[Reply]) -> str:
