@@ -385,3 +385,25 @@ def test_devices_may_be_asked_to_renew_where_the_router_can(inventory, leasewire
             assert (done.code, "use_reconfigure is left out" in done.out) == (0, not wanted), done
             assert router.rows(SERVER)[0].get("use-reconfigure") == wanted
             assert leasewire("routers", "setup", "R1", *first).code == 0
+
+
+def test_packets_of_a_suspended_customer_pass_before_the_set_up_and_not_after_it(
+    inventory, setup, router
+):
+    customer, world, garden = "223.203.225.100", "203.0.113.9", "198.51.100.80"
+    for action in ("fasttrack-connection", "accept"):
+        known = {"connection-state": "established,related"}
+        router.add_row(FILTER, {"chain": "forward", "action": action, **known})
+    router.add_row(FILTER, {"chain": "forward", "action": "accept"})
+    old = router.flow(customer, world).establish()
+    router.add_row("/ip/firewall/address-list", {"list": "suspended", "address": customer})
+    assert router.flow(customer, world, protocol="udp").send().passed
+    assert setup("--apply").code == 0
+    assert not old.again().send().passed
+    assert not router.flow(world, customer).send().passed
+    assert router.flow(customer, garden).exchange().passed
+    assert old.send().fasttrack  # no rule stops that: its connection must be removed
+    for row in router.rows("/ip/firewall/connection"):
+        router.remove_row("/ip/firewall/connection", row[".id"])
+    assert not old.send().passed
+    assert not old.send(back=True).passed
