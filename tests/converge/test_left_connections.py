@@ -23,7 +23,7 @@ def here():
 def without_time(here, event):
     """A pass that has no time to remove anything."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(make_effective, "REMOVING_S", -1)
+        patched.setattr(make_effective, "CUTTING_S", -1)
         change(here, event)
     assert passes(here) == [True, True]
     assert here.store.memory.known("R1").left == {ADDRESS: "SVC-1"}

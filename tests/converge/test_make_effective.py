@@ -149,9 +149,27 @@ def test_a_refusal_is_said_and_the_event_is_applied(here, monkeypatch):
 
 
 def test_what_cannot_be_removed_in_time_is_said(here, monkeypatch):
-    monkeypatch.setattr(make_effective, "REMOVING_S", -1)
+    monkeypatch.setattr(make_effective, "CUTTING_S", -1)
     event = change(here, builders.suspended())
     assert "1 of 1 connections were not removed in time" in here.outcome(event)
+
+
+def test_many_at_once_are_searched_in_parts_while_there_is_time(here, monkeypatch):
+    monkeypatch.setattr(make_effective, "SEARCHED_AT_ONCE", 1)
+    events = [builders.suspended(), builders.suspended("SVC-2")]
+    here.say(*events)
+    here.drain()
+    assert passes(here) == [False, False]
+    here.say(builders.resumed(revision=10), builders.resumed("SVC-2", revision=10))
+    here.drain()
+    for flow in here.flows:
+        flow.establish()
+    monkeypatch.setattr(make_effective, "CUTTING_S", -1)
+    events = [builders.suspended(revision=11), builders.suspended("SVC-2", revision=11)]
+    here.say(*events)
+    here.drain()
+    assert "1 of 1 connections were not removed in time" in here.outcome(events[0])
+    assert "there was no time to search for them" in here.outcome(events[1])
 
 
 def test_a_router_that_does_not_search_in_time_holds_up_one_pass_only():

@@ -13,18 +13,23 @@ import structlog
 
 from worker.convergence.batch_item import BatchItem
 from worker.convergence.concluder import Concluder
-from worker.core.effect.means import addresses_to_cut, cuts_connections, needs_reconfigure
+from worker.core.effect.means import (
+    SEARCHED_AT_ONCE,
+    addresses_to_cut,
+    cuts_connections,
+    needs_reconfigure,
+)
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.rows import parse_tag
 from worker.errors import RouterUnreachable
-from worker.ports import RouterSession
+from worker.ports import RouterSession, TrackedConnections
 from worker.store.router_memory import SLOW_SEARCH_RESTS_MS
 from worker.store.store import Store
 
 log = structlog.get_logger(__name__)
 
-REMOVING_S: Final = 10.0
-"""After this time no further removal is sent."""
+CUTTING_S: Final = 10.0
+"""After this time no further search or removal is begun; the watch does the rest."""
 REMOVED_AT_ONCE: Final = 1_000
 """Connections of one removal, after which the time is looked at."""
 
@@ -103,31 +108,46 @@ class MakeEffective:
             why = "the router did not search its connections in time, and is not asked for a while"
             return dict.fromkeys(addresses, why)
         began = monotonic()
-        try:
-            found = self._session.find_connections(addresses, self._lock.progress)
-        except RouterUnreachable as error:
-            if isinstance(error.__cause__, TimeoutError):
-                self._store.memory.note_slow_search(self._router, now_ms + SLOW_SEARCH_RESTS_MS)
-            raise
-        if found.problem:
-            return dict.fromkeys(addresses, found.problem)
-        ids, at, why = list(found.ids), 0, ""
-        removing_since = monotonic()
-        while at < len(ids) and not why:
-            if monotonic() - removing_since > REMOVING_S:
-                why = f"{len(ids) - at} of {len(ids)} connections were not removed in time"
+        left: dict[str, str] = {}
+        removed = 0
+        for at in range(0, len(addresses), SEARCHED_AT_ONCE):
+            if at and monotonic() - began > CUTTING_S:
+                left |= dict.fromkeys(addresses[at:], "there was no time to search for them")
                 break
-            part = ids[at : at + REMOVED_AT_ONCE]
-            why = self._session.remove_connections(part, self._lock.progress)
-            at += 0 if why else len(part)
+            found = self._find(addresses[at : at + SEARCHED_AT_ONCE], now_ms)
+            if found.problem:
+                left |= dict.fromkeys(addresses[at:], found.problem)
+                break
+            ids = list(found.ids)
+            done, why = self._remove(ids, began)
+            removed += done
+            left |= {found.ids[connection_id]: why for connection_id in ids[done:]}
         log.info(
             "connections.cut",
             router=self._router,
             addresses=list(addresses),
-            removed=at,
+            removed=removed,
             elapsed_ms=round((monotonic() - began) * 1000),
         )
-        return {found.ids[connection_id]: why for connection_id in ids[at:]}
+        return left
+
+    def _find(self, addresses: Sequence[str], now_ms: int) -> TrackedConnections:
+        try:
+            return self._session.find_connections(addresses, self._lock.progress)
+        except RouterUnreachable as error:
+            if isinstance(error.__cause__, TimeoutError):
+                self._store.memory.note_slow_search(self._router, now_ms + SLOW_SEARCH_RESTS_MS)
+            raise
+
+    def _remove(self, ids: Sequence[str], began: float) -> tuple[int, str]:
+        """Remove connections; returns how many were, and why not all."""
+        for at in range(0, len(ids), REMOVED_AT_ONCE):
+            if monotonic() - began > CUTTING_S:
+                return at, f"{len(ids) - at} of {len(ids)} connections were not removed in time"
+            part = ids[at : at + REMOVED_AT_ONCE]
+            if why := self._session.remove_connections(part, self._lock.progress):
+                return at, why
+        return len(ids), ""
 
     def reconfigure(self, items: Sequence[BatchItem], now_ms: int) -> None:
         """Tell the devices of concluded services to renew their leases, once and never again.

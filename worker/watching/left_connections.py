@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 
 import structlog
 
+from worker.core.effect.means import SEARCHED_AT_ONCE
 from worker.ports import RouterSession, TrackedConnections
 from worker.store.store import Store
 
@@ -20,7 +21,7 @@ def cut_left(
     left: Mapping[str, str],
     find: Callable[[Collection[str]], TrackedConnections],
 ) -> None:
-    """Try again to remove what was left on a router.
+    """Try again to remove what was left on a router, of a bounded number of addresses.
 
     Args:
         store: the store.
@@ -32,18 +33,17 @@ def cut_left(
     Raises:
         RouterUnreachable, RouterBlocked: as the session does.
     """
-    wanted = _still_lost(store, router, left)
-    done = left.keys() - wanted
+    still_lost = _still_lost(store, router, left)
+    done = left.keys() - still_lost
+    wanted = sorted(still_lost)[:SEARCHED_AT_ONCE]
     if wanted:
         found = find(wanted)
         why = found.problem
         if not why and found.ids:
             why = session.remove_connections(list(found.ids), lambda: None)
         if not why:
-            done |= wanted
-            log.info(
-                "connections.cut", router=router, addresses=sorted(wanted), removed=len(found.ids)
-            )
+            done |= {*wanted}
+            log.info("connections.cut", router=router, addresses=wanted, removed=len(found.ids))
     store.memory.forget_left(router, done)
 
 

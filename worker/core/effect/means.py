@@ -14,6 +14,8 @@ from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.rows import ANY_SERVER, is_host_address
 from worker.core.service.record import ServiceRecord, Settled, settle
 
+SEARCHED_AT_ONCE: Final = 25
+"""Addresses of one search for connections: a router compares each with all of its connections."""
 _LEARNT: Final = ("address", "lease-time", "dhcp-option")
 """Fields that a device learns from the answer to its request, and only then."""
 
