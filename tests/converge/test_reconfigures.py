@@ -7,6 +7,7 @@ from tests.small_installation import LEASES, SERVER, SmallInstallation
 from tests.waiting import eventually
 from worker.core.effect.facts import EffectFacts
 from worker.routeros.session import Session
+from worker.watching.effects import EffectReader
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 
@@ -126,6 +127,29 @@ def test_a_refusal_is_noted_and_harms_nothing(here):
     note = here.store.reconfigures.of("R1", ["SVC-1"])["SVC-1"]
     assert note.refused == "failure: server does not use reconfigure"
     assert here.store.views.router("R1").state.state == "up"
+
+
+@pytest.mark.parametrize(
+    ("server_can", "told"),
+    [
+        (True, "it was told to renew, and has not done so"),
+        (False, "the router did not tell it to renew: failure: server does not use reconfigure"),
+    ],
+)
+def test_the_watch_says_what_became_of_the_message(here, server_can, told):
+    connected(here, 1, reconfigure="ignore")
+    if not server_can:
+        here.r["R1"].set_row("/ip/dhcp-server", SERVER, {"use-reconfigure": "no"})
+    moved = {"mode": "static", "ipv4": address(99)}
+    here.say(builders.event("address_changed", "SVC-1", revision=2, address=moved))
+    here.drain()
+    for member in here.client.zrange(here.store.keys.watches_due, 0, -1):
+        here.client.zadd(here.store.keys.watches_due, {member: 1})
+    EffectReader(here.store, here.sessions, here.policies).once()
+    said = here.store.feed.read([builders.SOURCE], "0-0", 100).items[-1].outcome
+    assert (said.state, said.reason) == ("not-acting-yet", "keeps-old-lease")
+    assert said.detail.endswith(told)
+    assert said.effective_by.startswith("reconfigure")
 
 
 @pytest.mark.parametrize("name", ["reconfigurable", "send_reconfigure"])

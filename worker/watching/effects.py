@@ -128,7 +128,26 @@ class EffectReader:
         flows = flows_to_search(changes, reading, known.effect)
         if flows and clock() >= known.no_search_before_ms:
             reading = replace(reading, flows=self._search(session, router, flows, clock))
-        return [_judged(effect, change, reading, known, clock()) for effect, change in due]
+        told = self._told(router, due)
+        return [
+            _judged(effect, change, reading, known, clock(), told.get(effect.service_id, ""))
+            for effect, change in due
+        ]
+
+    def _told(self, router: str, due: Sequence[_Due]) -> dict[str, str]:
+        """Service -> what became of the message that its device should renew."""
+        awaited = {
+            effect.service_id: effect.watch.applied_ms
+            for effect, _ in due
+            if effect.watch.by.startswith("reconfigure")
+        }
+        return {
+            service_id: f"the router did not tell it to renew: {message.refused}"
+            if message.refused
+            else "it was told to renew, and has not done so"
+            for service_id, message in self.store.reconfigures.of(router, list(awaited)).items()
+            if message.at_ms >= awaited[service_id]
+        }
 
     def _cut_left(self, session: RouterSession, router: str, known: Known, clock: _Clock) -> None:
         policy = self.policies[router]
@@ -253,8 +272,13 @@ def _ms_since(began: float) -> int:
     return round((monotonic() - began) * 1000)
 
 
-def _judged(
-    effect: AwaitedEffect, change: AppliedChange, reading: EffectReading, known: Known, read_ms: int
+def _judged(  # noqa: PLR0913, PLR0917 - what is known of a change
+    effect: AwaitedEffect,
+    change: AppliedChange,
+    reading: EffectReading,
+    known: Known,
+    read_ms: int,
+    told: str,
 ) -> ReadEffect:
     """What is new of a change after a read."""
     watch = effect.watch
@@ -265,6 +289,8 @@ def _judged(
         report = EffectReport("acting", kind, read_ms, after_ms, verdict.reason, detail)
         return ReadEffect(effect, report, 0)
     key, detail, until_ms = watch.report_of(verdict, read_ms)
+    if told and verdict.reason == "keeps-old-lease":
+        detail = f"{detail}; {told}"
     next_ms = watch.next_ms(read_ms, until_ms)
     if key == watch.reported:
         return ReadEffect(effect, None, next_ms, key)
