@@ -165,8 +165,8 @@ BUGS: Final[dict[str, Bug]] = {
             ),
             Change(
                 "worker/convergence/gather.py",
-                "self._policy.installation, duplicates, unknown)",
-                "self._policy.installation, duplicates)",
+                "self._policy.installation, duplicates, unknown, held)",
+                "self._policy.installation, duplicates, frozenset(), held)",
             ),
         ],
         "tests/converge/test_edited_comments.py",
@@ -460,5 +460,27 @@ BUGS: Final[dict[str, Bug]] = {
         "tests/files/test_manifests.py",
         "test_a_manifest_of_a_clock_that_is_ahead_a_little_is_taken",
         "seen: a manifest that is sent twice, by a clock that is ahead: dead letters",
+    ),
+    "a shortened lease stays short when its event is withdrawn": Bug(
+        [
+            Change(
+                "worker/core/entry/short_lease.py",
+                "    if short.last_ms > now_ms or short.before is None:\n        return now_ms\n",
+                "",
+            ),
+        ],
+        "tests/worker/test_short_leases.py",
+        "test_an_event_that_is_no_more_puts_the_lease_time_back",
+    ),
+    "nobody remembers which lease time others had set": Bug(
+        [
+            Change(
+                "worker/core/plan/in_flight.py",
+                "None if short.before == before else short._replace(before=before)",
+                "None",
+            ),
+        ],
+        "tests/worker/test_short_leases.py",
+        "test_what_others_set_is_put_back_exactly_and_is_theirs_again",
     ),
 }
