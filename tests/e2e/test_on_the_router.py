@@ -123,7 +123,7 @@ def test_dns_servers_and_options_are_rows_that_services_share(short_directory):
         assert refused(router) == {}
 
         said = publish(here, change("dns_changed", 2, dns_servers=[]))
-        until = f"the end of the lease time of DHCP server {SERVER}"
+        until = f"the end of the lease time of 30m of DHCP server {SERVER}"
         assert describe(said.effective_by).endswith(until)
         assert "opt42" in lease_of(here)["dhcp-option"]
         assert "dns" not in lease_of(here)["dhcp-option"]
