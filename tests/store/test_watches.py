@@ -100,6 +100,13 @@ def test_a_change_whose_events_have_no_outcome_any_more_is_dropped(store, client
     assert not client.exists(store.keys.watches_due, store.keys.watches)
 
 
+def test_a_service_that_is_purged_is_not_read_any_more(store, client, awaited):
+    awaited(applied(1), applied(2))
+    store.watches.forget("SVC-1")
+    assert client.hkeys(store.keys.watches) == ["SVC-2@R1"]
+    assert client.zrange(store.keys.watches_due, 0, -1) == ["SVC-2@R1"]
+
+
 def test_what_is_left_at_the_old_router_is_no_part_of_the_outcome_at_the_new_one(store, awaited):
     (effect,) = awaited(applied(1, "R2"))
     store.watches.report([ReadEffect(effect, LATE, 77, "x")])

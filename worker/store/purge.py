@@ -73,6 +73,7 @@ def purge(store: Store, service_id: str, actor: str) -> dict[str, int]:
             gone["journal"] += int(client.hdel(body, key))
     gone["outcomes"] = _leave_outcomes(store, service_id, events, now_ms)
     gone["feeds"] = _leave_feeds(store, service_id)
+    store.watches.forget(service_id)
     if not Scripts(client, keys.prefix).run("forget", service_id, stored.generation):
         raise NotPurgedError(f"{service_id} changed meanwhile: run it again")
     action = {"at_ms": now_ms, "what": "purged", "by": actor, "service": hashed(service_id)}

@@ -21,6 +21,7 @@ BUCKETS_S: Final = (1, 2, 5, 10, 30, 60, 300, 900, 3_600, 21_600, 86_400)
 """Upper limits of the histogram of the time from applied to acting."""
 HOUR_MS: Final = 3_600_000
 _DAY_HOURS: Final = 24
+_PAGE: Final = 1_000
 
 
 class AwaitedEffect(NamedTuple):
@@ -128,6 +129,14 @@ class Watches(StorePart):
         items = [_document(each) for each in found]
         if items:
             self._scripts.run("report_effects", json.dumps(items))
+
+    def forget(self, service_id: str) -> None:
+        """Read no change of a service any more."""
+        watches = self._client.hscan_iter(self._keys.watches, count=_PAGE)
+        members = [member for member, _ in watches if member.partition("@")[0] == service_id]
+        if members:
+            self._client.zrem(self._keys.watches_due, *members)
+            self._client.hdel(self._keys.watches, *members)
 
     def number(self) -> int:
         """How many changes are awaited."""

@@ -42,7 +42,7 @@ def _explain(facts: Facts, when: When) -> Explanation:
         shadowed = f"; {at.shadow} stands before its own queue and takes its packets"
         more = shadowed if at.shadow else ""
         return found._replace(sentence=f"{service}: {found.sentence}{more}")
-    return _awaiting_device(service, at)
+    return _not_asked(service, at)
 
 
 def _journal(facts: Facts, when: When) -> Explanation | None:
@@ -282,7 +282,7 @@ def _pending(facts: Facts, when: When) -> Explanation | None:
     )
 
 
-def _awaiting_device(service: str, at: AtRouter) -> Explanation:
+def _not_asked(service: str, at: AtRouter) -> Explanation:
     if at.observed:
         return _awaiting_where_observed(service, at)
     row = at.wants or {}
