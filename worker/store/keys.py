@@ -52,8 +52,7 @@ class RouterKeys(NamedTuple):
         lost: service -> when it lost its working entry (ms). Two hours.
         lost_by: service -> source of the event that took its entry, while it may be held for that.
             Two hours.
-        memory: missing prerequisites, suspects of passes, and what decides when changes act. A week
-            from the last change.
+        memory: missing prerequisites, suspects, facts, kept a week from the last change.
         reconfigured: service -> when its device was told to renew, and the router's refusal; how
             many this minute. A day from the last message.
         full_read: time of boot, an approved rebuild, the last report, its pools. 40 days.
