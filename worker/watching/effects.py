@@ -128,13 +128,13 @@ class EffectReader:
         flows = flows_to_search(changes, reading, known.effect)
         if flows and clock() >= known.no_search_before_ms:
             reading = replace(reading, flows=self._search(session, router, flows, clock))
-        told = self._told(router, due)
+        messages = self._messages(router, due)
         return [
-            _judged(effect, change, reading, known, clock(), told.get(effect.service_id, ""))
+            _judged(effect, change, reading, known, clock(), messages.get(effect.service_id, ""))
             for effect, change in due
         ]
 
-    def _told(self, router: str, due: Sequence[_Due]) -> dict[str, str]:
+    def _messages(self, router: str, due: Sequence[_Due]) -> dict[str, str]:
         """Service -> what became of the message that its device should renew."""
         awaited = {
             effect.service_id: effect.watch.applied_ms
@@ -278,7 +278,7 @@ def _judged(  # noqa: PLR0913, PLR0917 - what is known of a change
     reading: EffectReading,
     known: Known,
     read_ms: int,
-    told: str,
+    message: str,
 ) -> ReadEffect:
     """What is new of a change after a read."""
     watch = effect.watch
@@ -289,8 +289,8 @@ def _judged(  # noqa: PLR0913, PLR0917 - what is known of a change
         report = EffectReport("acting", kind, read_ms, after_ms, verdict.reason, detail)
         return ReadEffect(effect, report, 0)
     key, detail, until_ms = watch.report_of(verdict, read_ms)
-    if told and verdict.reason == "keeps-old-lease":
-        detail = f"{detail}; {told}"
+    if message and verdict.reason == "keeps-old-lease":
+        detail = f"{detail}; {message}"
     next_ms = watch.next_ms(read_ms, until_ms)
     if key == watch.reported:
         return ReadEffect(effect, None, next_ms, key)
