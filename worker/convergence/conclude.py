@@ -146,7 +146,7 @@ def placements_after(
             _kept_fields(item.entry),
             listed,
             now_ms,
-            confirmed_short(item.short, now_ms),
+            None if item.short is None else confirmed_short(item.short, now_ms),
             item.entry.queue,
         )
     return placements

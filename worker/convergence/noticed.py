@@ -42,11 +42,13 @@ def noticed_at(
     if not kinds:
         return Noticed()
     fields = item.entry.fields or item.entry.reserved or before or {}
-    renews_s = renews_within_s(item.short, now_ms)
-    fields = {**fields, "lease-time": f"{renews_s}s"} if renews_s else fields
+    everywhere = False
+    if item.short is not None and (renews_s := renews_within_s(item.short, now_ms)):
+        fields = {**fields, "lease-time": f"{renews_s}s"}
+        everywhere = is_everywhere(item.short, now_ms)
     traits: dict[Trait, bool] = {
         "listed": bool(item.entry.listed or item.listed),
-        "shortened": is_everywhere(item.short, now_ms),
+        "shortened": everywhere,
         "own-queue": item.entry.queue is not None,
     }
     by = effect.of(kinds[0], fields, [trait for trait, is_so in traits.items() if is_so])

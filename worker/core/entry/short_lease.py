@@ -112,9 +112,9 @@ def shortened(record: ServiceRecord) -> str:
     return describe(at and at.short)
 
 
-def confirmed_short(short: ShortLease | None, now_ms: int) -> ShortLease | None:
+def confirmed_short(short: ShortLease, now_ms: int) -> ShortLease | None:
     """Return what is left of it when a row was confirmed: nothing once it was put back."""
-    if short is None or not short.last_ms:
+    if not short.last_ms:
         return None
     return short if short.since_ms else short._replace(since_ms=now_ms)
 
@@ -139,22 +139,20 @@ def with_explicit_time(
     return replace(entry, fields={**entry.fields, FIELD: explicit})
 
 
-def renews_within_s(short: ShortLease | None, now_ms: int) -> int:
+def renews_within_s(short: ShortLease, now_ms: int) -> int:
     """Return within which time a bound device asks again; 0: its lease time is not shortened.
 
     A device that got its lease before has the long one until it asks.
     """
-    if short is None or not short.last_ms:
+    if not short.last_ms:
         return 0
     passed_s = (now_ms - short.since_ms) // 1000 if short.since_ms else 0
     return max(seconds(short.lease_time) or 0, short.lease_s - passed_s)
 
 
-def is_everywhere(short: ShortLease | None, now_ms: int) -> bool:
+def is_everywhere(short: ShortLease, now_ms: int) -> bool:
     """Return whether every bound device has the short lease time by now."""
-    return short is not None and 0 < renews_within_s(short, now_ms) <= (
-        seconds(short.lease_time) or 0
-    )
+    return 0 < renews_within_s(short, now_ms) <= (seconds(short.lease_time) or 0)
 
 
 def _lease_time_s(
