@@ -236,19 +236,17 @@ class Keys:
     sweep = Key("string", "sweep")
     """Time of the last sweep (ms): one sweep at a time, and a check that the clock goes on."""
     schedule = Key("zset", "schedule")
-    """Service -> when its next scheduled event takes effect, or its lease time changes (ms).
-
-    The records have the events.
-    """
+    """Service -> when a scheduled event takes effect, or its lease time changes (ms)."""
 
     @property
     def reports(self) -> ReportKeys:
         """Whose reports are to be made."""
-        base = f"{self.prefix}routers:reports"
-        return ReportKeys(check=base + ":check", due=base, asked=base + ":asked")
+        return ReportKeys(
+            *(f"{self.prefix}routers:reports{end}" for end in (":check", "", ":asked"))
+        )
 
     maintenance = Key("string", "maintenance")
-    """A minute: one round of maintenance a minute."""
+    """One round of maintenance a minute."""
     samples = Key("list", "samples")
     """The memory used in the last six hours, newest first, 72 samples as JSON."""
     tombstones = Key("zset", "tombstones")
@@ -320,10 +318,9 @@ class Keys:
     # One a service.
 
     record = KeyByName("string", "record:")
-    """A service: `generation|JSON` (a random number), then lines of an event's key and outcome.
+    """A service: `generation|JSON`, then an event's key and outcome a line (`lua/_services.lua`).
 
-    The newest 20 events and all that are open (`lua/_services.lua`). A cancelled service goes 400
-    days after its last change, and its history with it.
+    A cancelled service goes 400 days after its last change, and its history with it.
     """
     history = KeyByName("list", "history:")
     """The last 50 lines of a service's history, newest first, as JSON."""
@@ -331,14 +328,11 @@ class Keys:
     # The outcome feeds.
 
     feed_last = Key("string", "feed:last")
-    """The last id in any feed, `ms-sequence`. No time limit: ids go up for ever."""
+    """The last id in any feed, `ms-sequence`. No time limit."""
     feed_gone = Key("hash", "feed:gone")
     """Key of a feed -> the last id that was dropped; `0-0`: none yet. Readers learn of gaps."""
     feed = KeyByName("stream", "feed:")
-    """Outcomes as JSON of `live:SOURCE`, `bulk:SOURCE` or `unknown_sources`: 50,000 of 30 days.
-
-    Events that changed nothing are in the bulk feed: an import pushes out no live event.
-    """
+    """Outcomes as JSON of `live:SOURCE`, `bulk:SOURCE` or `unknown_sources`: 50,000 of 30 days."""
 
     # Changes whose effect is awaited.
 
