@@ -21,10 +21,7 @@ Stream = Annotated[str, "stream"]
 _T = TypeVar("_T")
 
 SEEN_PERIOD_S = 8 * 86_400
-"""Event ids are remembered by periods of eight days (as in `lua/_services.lua`).
-
-Five periods cover more than 31 days.
-"""
+"""Event ids are remembered by periods of eight days (`lua/_services.lua`): five are over 31."""
 SEEN_PERIODS = 5
 UNKNOWN_SOURCES = "unknown_sources"
 """The feed of all unknown sources."""
