@@ -99,7 +99,7 @@ class OwnQueues:
             was = {name: read[name] for name in fields}
             set_ = Set(0, member.id, own.id, fields, was, menu=QUEUES)
             change = self._draft.step(set_, *needs)
-        if own.place >= 0 and self._order.lacks_anchor(queue):
+        if own.place >= 0 and self._order.has_no_anchor(queue):
             detail = f"there is no queue to stand {queue.place}: its own stands first instead"
             self._draft.note(member.id, "queue-place", detail)
         if self._order.is_misplaced(own, queue):

@@ -85,9 +85,9 @@ class QueueOrder:
         foreign = [row for row in self._rows if owner_of(row, installation) is None]
         self._static = [row for row in foreign if not row.dynamic]
         self._at: dict[str, list[QueueRow]] = defaultdict(list)
-        self._wide: list[tuple[QueueRow, Target]] = []
+        self._wide: list[tuple[QueueRow, QueueTarget]] = []
         for row in foreign:
-            target = Target.of(row.target)
+            target = QueueTarget.of(row.target)
             for address in target.addresses:
                 self._at[address].append(row)
             if target.networks or target.interfaces:
@@ -125,7 +125,7 @@ class QueueOrder:
             return any(place > row.place for place in meeting)
         return any(place < row.place for place in meeting)
 
-    def lacks_anchor(self, queue: OwnQueue) -> bool:
+    def has_no_anchor(self, queue: OwnQueue) -> bool:
         """Return whether the policy names a queue to stand before, and there is none."""
         return queue.place.startswith(BEFORE) and self._anchor(queue) is None
 
@@ -182,7 +182,7 @@ class Shadow(NamedTuple):
 
     def covers(self, address: str) -> bool:
         """Return whether it takes the packets of an IPv4 address."""
-        target = Target.of(self.target)
+        target = QueueTarget.of(self.target)
         in_network = (IPv4Address(address) in network for network in target.networks)
         return address in target.addresses or any(in_network)
 
@@ -219,7 +219,7 @@ def _parent_of(queue: OwnQueue) -> str:
     return queue.parent or _NO_PARENT
 
 
-class Target(NamedTuple):
+class QueueTarget(NamedTuple):
     """What a queue limits: single IPv4 addresses, IPv4 networks, and whether interfaces."""
 
     addresses: frozenset[str]
@@ -227,7 +227,7 @@ class Target(NamedTuple):
     interfaces: bool
 
     @classmethod
-    def of(cls, text: str) -> "Target":
+    def of(cls, text: str) -> "QueueTarget":
         """Read the field; nothing in it is everything."""
         addresses, networks, interfaces = set(), [], False
         for part in text.split(",") if text else ["0.0.0.0/0"]:
