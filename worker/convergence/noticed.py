@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from contracts import event_key
 from worker.convergence.batch_item import BatchItem
-from worker.core.effect.kinds import kinds_of, with_rate
+from worker.core.effect.means import kinds_of, with_rate
 from worker.core.effect.rungs import ChangeKind, RouterEffect, Trait
 from worker.core.effect.watch import OF_GONE_ROW, EffectWatch
 from worker.core.entry.short_lease import is_everywhere, renews_within_s

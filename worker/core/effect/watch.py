@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 from worker.core.effect.acting import AppliedChange, EffectVerdict
-from worker.core.effect.kinds import with_rate
+from worker.core.effect.means import with_rate
 from worker.core.effect.rungs import ChangeKind, EffectiveBy
 from worker.core.rows.rows import ListPlace
 from worker.core.service.record import ServiceRecord
