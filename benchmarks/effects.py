@@ -26,11 +26,12 @@ ROUTERS: Final[Mapping[str, RouterKind]] = {
 def cell(seen: Sequence[Seen]) -> str:
     """What is shown of one kind of change on one kind of router, for all values of the switches."""
     rungs = " / ".join(dict.fromkeys(one.rung for one in seen))
-    stages = [_stage(one) for one in seen]
+    stages = [stage_of(one) for one in seen]
     return f"`{rungs}`: {' / '.join(stages[:1] if len(set(stages)) == 1 else stages)}"
 
 
-def _stage(seen: Seen) -> str:
+def stage_of(seen: Seen) -> str:
+    """When a change was so; in parentheses when it was said, where that was later."""
     if seen.too_early:
         return f"**{seen.acted}, said {seen.said}**"
     later = f" ({seen.said or 'never'})" if seen.said != seen.acted else ""
