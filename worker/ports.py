@@ -47,7 +47,7 @@ class EffectQuery:
         queues: addresses that are the target of a simple queue.
         listed: addresses in address lists.
         gardens: names of address lists that suspended customers may reach.
-        arp: addresses of ARP entries.
+        arp: MAC addresses of ARP entries.
         pools: names.
     """
 

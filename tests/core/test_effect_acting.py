@@ -83,6 +83,7 @@ def contradictions(change, reading, known, now_ms):
     address = ADDRESS
     if change.is_pool:
         address = bound[0].active_address if bound else ""
+    named = {entry for entry, mac in (reading.arp or {}).items() if mac == MAC}
     for kind in change.kinds:
         match kind:
             case "suspended" if change.listed:
@@ -95,12 +96,13 @@ def contradictions(change, reading, known, now_ms):
                 yield bool(away) and known.suspension != "first"
                 yield reading.flows is None and known.fasttrack
             case "suspended" if change.row["block-access"] == "yes":
-                yield bool(bound) or (reading.arp or {}).get(address) == MAC
+                yield bool(bound)
+                yield bool(named) if change.is_pool else ADDRESS in named
             case "resumed" if change.listed:
                 yield reading.listed is None or PLACE in reading.listed
             case "cancelled" | "moved-away":
                 yield any(r.active_address == ADDRESS or change.is_pool for r in bound)
-                yield (reading.arp or {}).get(ADDRESS) == MAC
+                yield bool(named) if change.is_pool else ADDRESS in named
                 over = now_ms >= APPLIED_MS + 600_000 and bool(reading.lease_times_s)
                 yield not (over or bound or "dhcp1" in known.layer2)
             case "activated" | "mac" | "address":

@@ -25,7 +25,7 @@ def effect_prints(query: EffectQuery) -> dict[str, Command]:
         "queues": _print("/queue/simple", "name,target,max-limit,dynamic,disabled", queues),
         "listed": _print(_LISTS, "list,address,disabled", _terms("address", query.listed)),
         "garden": _print(_LISTS, "list,address,disabled", _terms("list", query.gardens)),
-        "arp": _print("/ip/arp", _ARP, _terms("address", query.arp)),
+        "arp": _print("/ip/arp", _ARP, _terms("mac-address", query.arp)),
         "pools": _print("/ip/pool", "name,ranges", _terms("name", query.pools)),
     }
     return {name: command for name, command in prints.items() if command}

@@ -257,7 +257,7 @@ def _needs(change: AppliedChange, kind: str, address: str) -> Iterator[tuple[str
             for place in change.listed:
                 yield "listed", place.address
         case "suspended" | "cancelled" | "moved-away":
-            yield "arp", address or change.row.get("address", "")
+            yield "arp", change.mac
         case "pool":
             yield "pools", change.row.get("address", "")
         case _:

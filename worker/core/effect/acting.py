@@ -187,12 +187,18 @@ def _suspended_by_lease(case: _Case) -> EffectVerdict:
 
 
 def _unreachable(case: _Case, address: str) -> EffectVerdict:
-    """Whether the router has no ARP entry that leads to the device any more."""
+    """Whether no ARP entry leads to the device by its address, or by any where it has a pool."""
     arp = case.reading.arp
     if arp is None:
         return _not_yet("arp-not-read", "our login may not read the ARP table")
-    if arp.get(address) == case.change.mac:
-        return _not_yet("arp-entry-left", f"the ARP entry of {address} still names its device")
+    left = {
+        entry
+        for entry, mac in arp.items()
+        if mac == case.change.mac and (entry == address or not is_host_address(address))
+    }
+    if left:
+        detail = f"the ARP entry of {min(left)} still names its device"
+        return _not_yet("arp-entry-left", detail)
     return _acts("the device holds no lease, and no ARP entry leads to it")
 
 
