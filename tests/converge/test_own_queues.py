@@ -1,5 +1,7 @@
 """Rates as queues of our own, and the moves between them and the rates of leases."""
 
+from time import monotonic
+
 import pytest
 
 from tests import builders
@@ -23,6 +25,9 @@ from tests.converge.queues import (
 from tests.refusals import refused
 from tests.small_installation import SERVER
 from worker.admin.diagnosis import Diagnosis
+from worker.admin.orphans import remove_orphans
+from worker.convergence.full_read import read_fully
+from worker.convergence.router_lock import RouterLock
 from worker.core.rows.queues import MAY_BE_THERE, OwnQueue
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
@@ -300,3 +305,21 @@ def test_a_queue_that_shadows_ours_is_an_alert_and_why_names_it():
         here.drain()
         report(here)
         assert not [a for a in here.store.alerts.all_open() if a.kind == "queue-shadowed"]
+
+
+def test_queues_of_services_that_do_not_exist_are_orphans():
+    with installation(QUEUES) as here:
+        here.say(active())
+        here.drain()
+        tag = "leasewire:acme:SVC-99"
+        lost = {"name": tag, "comment": tag, "target": ipv4(99), "max-limit": "1M/1M"}
+        here.r["R1"].add_row(QUEUE, lost)
+        report(here)
+        assert here.store.full_reads.last("R1").document["orphans"] == 1
+        session = here.sessions.open("R1")
+        lock = RouterLock(here.store.routers, "R1", "by-hand", monotonic)
+        assert here.store.routers.acquire("R1", "by-hand", 1) is not None
+        found = read_fully(here.store, session, "R1", here.policies["R1"])
+        removed = remove_orphans(here.store, session, lock, found.row_owners.orphans, "tests")
+        assert [row.service_id for row in removed.gone] == ["SVC-99"]
+        assert queues(here) == [TAG]

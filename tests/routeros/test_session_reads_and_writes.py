@@ -4,9 +4,11 @@ import pytest
 
 from simulator.testing import running
 from tests.routeros.peers import LEASE, SERVER, Client, add, nothing, peer
-from worker.core.rows.operations import MakeStatic, Remove, Set
+from worker.core.rows.operations import Add, MakeStatic, Move, Remove, Set
+from worker.core.rows.queues import OwnQueue, queue_fields
+from worker.core.rows.rows import QUEUES
 from worker.errors import LockLost, RouterUnreachable
-from worker.ports import LeaseQuery, Refusal
+from worker.ports import FieldEquals, LeaseQuery, Refusal
 
 pytestmark = pytest.mark.router
 
@@ -40,6 +42,25 @@ def test_operations_change_the_rows(session, router):
     assert rows["198.51.100.1"].comment == "leasewire:acme:S-1"
     (made,) = (lease for lease in rows.values() if lease.mac == "00:00:5E:00:53:99")
     assert (made.id, made.dynamic) == (by_hand, False)
+
+
+def test_queues_are_added_in_place_moved_and_read_in_order(session, router):
+    site = router.add_row(QUEUES, {"name": "site", "target": "198.51.100.0/24"})
+    rate = "10M/50M 20M/80M 5M/40M 10s/10s 3 1M/1M"
+    wanted = queue_fields(OwnQueue("198.51.100.10", rate), "leasewire:acme:S-1")
+    adding = Add(1, "S-1", {**wanted, "comment": "ours", "place-before": site}, menu=QUEUES)
+    assert [each.refusal for each in session.write([adding], nothing)] == [None]
+    own, other = session.read_rows(QUEUES, None, nothing)
+    assert (own.place, other.place, other.queue, own.comment) == (0, 1, "site", "ours")
+    assert wanted.items() <= own.fields.items()
+    session.write([Move(2, "S-1", own.id, "", "last", {})], nothing)
+    assert [row.queue for row in session.read_rows(QUEUES, None, nothing)] == ["site", own.queue]
+    session.write([Move(3, "S-1", own.id, site, "first", {})], nothing)
+    assert [row.queue for row in session.read_rows(QUEUES, None, nothing)] == [own.queue, "site"]
+    (found,) = session.read_rows(QUEUES, [FieldEquals("name", own.queue)], nothing)
+    assert (found.id, found.place) == (own.id, -1)
+    (again,) = session.write([adding], nothing)
+    assert again.refusal == Refusal("stale", "failure: already have such name")
 
 
 def test_each_refusal_is_with_its_operation_whatever_the_order(log_into, transport):
