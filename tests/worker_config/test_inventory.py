@@ -302,6 +302,9 @@ def test_a_policy_says_what_is_managed_and_how_in_normal_form(tmp_path):
         lease_time = "00:30:00"
         address_lists = ["vip", "customers"]
         plan_rates = "events"
+        rates = "queue"
+        queue_place = "before the site"
+        queue_parent = "up link"
         force_options = true
         entries = "mac-server"
         manage = ["rate-limit", "dhcp-option"]
@@ -317,6 +320,9 @@ def test_a_policy_says_what_is_managed_and_how_in_normal_form(tmp_path):
         lease_time="30m",
         address_lists="customers,vip",
         plan_rates="events",
+        rates="queue",
+        queue_place="before the site",
+        queue_parent="up link",
         force_options=True,
         entries="mac-server",
         manage=frozenset({"rate-limit", "dhcp-option"}),
@@ -330,6 +336,10 @@ def test_a_policy_says_what_is_managed_and_how_in_normal_form(tmp_path):
         ('suspend = "walled_garden"', "suspend: walled_garden needs the key suspend_list"),
         ('suspend = "throttle"', "suspend: throttle needs the key throttle"),
         ('throttle = "slow"', "throttle: must be a rate such as 10M/50M, upload first"),
+        ('throttle = "1M 1M 1M 1s 8 1M 1M"', "throttle: must be a rate such as 10M/50M"),
+        ('queue_place = "behind a"', "queue_place: must be first, last, or before NAME, the name"),
+        ('queue_place = "before "', "queue_place: must be first, last, or before NAME, the name"),
+        ('rates = "queues"', "rates: Input should be 'lease' or 'queue'"),
         ('lease_time = "0s"', "lease_time: must be a time of more than 0s, such as 30m"),
         ('manage = ["lease-time"]', "manage: names lease-time, but lease_time is not set"),
         ('throttle = "64k"\nmanage = []', "manage: leaves out rate-limit, by which throttle"),

@@ -9,14 +9,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from worker.core.entry.wanted import KINDS
 from worker.core.policy.policy import ManagedField, RouterPolicy, SuspendMode
 from worker.core.rows.normal import comma_list, duration, rate_limit, seconds
-from worker.core.rows.queues import BEFORE, FIRST, LAST
+from worker.core.rows.queues import BEFORE, FIRST, LAST, RATE_WORDS
 
 _BEFORE_NAME: Final = re.compile(rf"{BEFORE}[^\x00-\x1f\x7f]{{1,255}}")
 _RATE: Final = re.compile(r"\d+[kKmMgG]?(/\d+[kKmMgG]?)?( +\d\S*)*")
 
 
 def _rate(value: str) -> str:
-    if not _RATE.fullmatch(value):
+    if not _RATE.fullmatch(value) or len(value.split()) > RATE_WORDS:
         raise ValueError("must be a rate such as 10M/50M, upload first")
     return rate_limit(value)
 
@@ -134,10 +134,6 @@ def problems_of_policy(merged: Mapping[str, Any]) -> Iterator[str]:
             yield ".manage: names lease-time, but lease_time is not set"
         if "throttle" in merged and "rate-limit" not in manage:
             yield ".manage: leaves out rate-limit, by which throttle suspends"
-    if merged.get("rates") != "queue":
-        for name in ("queue_place", "queue_parent"):
-            if name in merged:
-                yield f'.{name}: needs rates = "queue"'
     lists = merged.get("address_lists")
     if isinstance(lists, list) and merged.get("suspend_list") in lists:
         yield ".address_lists: must not name the suspend_list"

@@ -12,7 +12,8 @@ FIRST: Final = "first"
 LAST: Final = "last"
 BEFORE: Final = "before "
 _NO_PARENT: Final = "none"
-_WORDS: Final = 6
+RATE_WORDS: Final = 6
+"""A rate limit has at most so many: rate, burst rate, threshold and time, priority, least rate."""
 
 
 class OwnQueue(NamedTuple):
@@ -42,7 +43,7 @@ def queue_fields(queue: OwnQueue, name: str) -> dict[str, str]:
     and least rate, `rx/tx` each, and rx is what the device sends: the upload of a queue.
     """
     words = queue.rate.split()
-    rate, burst, threshold, time, priority, least = words + [""] * (_WORDS - len(words))
+    rate, burst, threshold, time, priority, least = words + [""] * (RATE_WORDS - len(words))
     zero = "0/0"
     return {
         "name": name,
