@@ -15,7 +15,6 @@ pytestmark = [pytest.mark.redis, pytest.mark.router]
 
 MAC, ADDRESS, SECOND = builders.mac(1), "223.203.225.10", "223.203.225.11"
 LISTS, DHCP_SERVER = "/ip/firewall/address-list", "/ip/dhcp-server"
-CONNECTIONS = "/ip/firewall/connection"
 FACTS = EffectFacts(read_at_ms=1, suspension="first", lease_times_s={SERVER: 1800})
 KEPT, RENEWAL, AT_ONCE = "kept-until-expiry", "at-renewal", "at-once"
 POLICY = 'plan_rates = "events"\nsuspend_list = "suspended"\nthrottle = "64k/64k"'
@@ -182,50 +181,6 @@ def test_a_suspension_by_list_is_not_promised_before_the_rule_is_known(bound):
     bound.know(replace(FACTS, ipv6=frozenset({"vlan-32"})))
     assert bound.read() == ["acting: ipv4-only"]
     assert "Over IPv6 (vlan-32) nothing is suspended" in bound.said[0].detail
-
-
-@pytest.mark.parametrize("ports", ["joined", "apart"])
-def test_a_suspension_is_not_acting_while_a_fasttracked_flow_is_left(ports):
-    never = f'{POLICY}\ncut_connections = "never"'
-    with Watched(routers=1, defaults=never) as here:
-        here.r["R1"].set_switches(connection_ports=ports)
-        here.apply(builders.activated(mac=MAC, ipv4=ADDRESS, server=SERVER))
-        here.device()
-        here.know(replace(FACTS, fasttrack=True))
-        here.read()
-        here.r["R1"].open_connections([ADDRESS], fasttrack=True)
-        here.apply(builders.suspended(revision=2))
-        assert here.read() == ["not-acting-yet: flows-left"]
-        assert "1 tracked connections of 223.203.225.10 pass by FastTrack" in here.said[0].detail
-        (row,) = here.r["R1"].rows(CONNECTIONS)
-        here.r["R1"].remove_row(CONNECTIONS, row[".id"])
-        assert here.read() == ["acting"]
-
-
-def test_a_suspension_whose_flows_were_cut_acts_at_once(bound):
-    bound.know(replace(FACTS, fasttrack=True))
-    bound.r["R1"].open_connections([ADDRESS], each=3, fasttrack=True)
-    bound.apply(builders.suspended(revision=2))
-    assert bound.read() == ["acting"]
-    assert bound.said[0].effective_by.startswith("connection-cut")
-
-
-def test_a_rate_is_not_acting_while_a_fasttracked_flow_passes_by_the_queues(bound):
-    bound.know(replace(FACTS, fasttrack=True))
-    bound.r["R1"].open_connections([ADDRESS], fasttrack=True)
-    bound.apply(change("plan_changed", 2, plan=plan(5_000, 20_000)))
-    assert bound.read() == ["not-acting-yet: flows-left"]
-
-
-def test_a_rate_of_an_own_queue_acts_when_the_queue_stands():
-    with Watched(routers=1, defaults=f'{POLICY}\nrates = "queue"') as here:
-        here.apply(builders.activated(mac=MAC, ipv4=ADDRESS, server=SERVER, plan=plan(1, 2)))
-        here.device()
-        here.read()
-        here.apply(change("plan_changed", 2, plan=plan(5_000, 20_000)))
-        assert here.read() == ["acting"]
-        assert here.said[0].effective_by.startswith("own-queue")
-        assert here.said[0].detail.startswith(f"{ADDRESS} is limited to 5M/20M")
 
 
 def test_a_list_row_that_somebody_removed_does_not_act(bound):
