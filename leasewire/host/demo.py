@@ -24,6 +24,7 @@ from simulator.control import ControlError
 from worker.errors import LeasewireError
 
 _LEASES: Final = "/ip/dhcp-server/lease"
+_FILTER: Final = "/ip/firewall/filter"
 _POLL_S: Final = 0.02
 
 _DEVICE_A: Final = "00:11:22:33:44:55"
@@ -31,6 +32,12 @@ _DEVICE_A_NEW: Final = "00:11:22:33:44:77"
 _DEVICE_B: Final = "AA:BB:CC:DD:EE:FF"
 _DEVICE_B_NEW: Final = "00:11:22:33:44:88"
 _DEVICE_C: Final = "00:11:22:33:44:66"
+_SUSPENDED: Final = "suspended"
+_FASTTRACK: Final = {
+    "chain": "forward",
+    "action": "fasttrack-connection",
+    "connection-state": "established,related",
+}
 _PRINTER: Final = {"address": "223.203.225.5", "mac-address": "00:00:5E:00:53:05"}
 
 
@@ -45,8 +52,9 @@ def demo_command() -> None:
     """Show what Leasewire does with real parts on this host, and check each step.
 
     Runs a simulated router (API over TLS, pinned certificate), an embedded Valkey and real worker
-    processes in a temporary directory: activations, a MAC change, a router outage, a duplicate, a
-    suspension, a cancellation. Takes a few seconds; exit 0 only if every check passes.
+    processes in a temporary directory: activations, a MAC change, a router outage, a duplicate,
+    suspensions, a cancellation, and whether they act at the customer. Takes a few seconds; exit 0
+    only if every check passes.
 
     Example: leasewire demo
     """
@@ -89,12 +97,17 @@ class Story:
         self._outage()
         self._duplicate()
         self._suspension()
+        self._open_connection()
         self._cancellation()
         self._nothing_left()
 
     def _before(self) -> None:
         self._print(f"A router: {ROUTER}, RouterOS {self._router.version} (simulated)")
         self._router.add_row(_LEASES, {**_PRINTER, "comment": "printer in the office"})
+        for end in ("src", "dst"):  # as `leasewire routers setup` writes them
+            rule = {"chain": "forward", "action": "drop", f"{end}-address-list": _SUSPENDED}
+            self._router.add_row(_FILTER, rule)
+        self._router.add_row(_FILTER, _FASTTRACK)
         self._table("Its leases before; the one row was made by hand and is not ours:")
         self._printer = self._row(_PRINTER["mac-address"])
 
@@ -114,10 +127,13 @@ class Story:
     def _mac_change(self) -> None:
         self._print("Device A is replaced by another one")
         row = self._row(_DEVICE_A)[".id"]
-        self._outcomes({self._mac_changed("SVC-A", _DEVICE_A_NEW): "applied"})
+        changed = self._mac_changed("SVC-A", _DEVICE_A_NEW)
+        self._outcomes({changed: "applied"})
         self._holds(
             "SVC-A", {".id": row, "mac-address": _DEVICE_A_NEW, "address": "223.203.225.10"}
         )
+        self._router.device(_DEVICE_A_NEW)
+        self._acts(changed, "its new device has the address")
 
     def _outage(self) -> None:
         self._print("The router is switched off; three events arrive meanwhile")
@@ -166,6 +182,20 @@ class Story:
         self._holds("SVC-B", {"block-access": "true", "address": "223.203.225.20"})
         answer = self._router.device(_DEVICE_B_NEW)
         self._check("its device is refused at its next request", answer["address"], "")
+
+    def _open_connection(self) -> None:
+        self._print(
+            "Customer C is suspended by an address list while a FastTracked connection is open"
+        )
+        address = self._router.device(_DEVICE_C)["address"]
+        connection = self._router.flow(address).establish()
+        way = "FastTrack" if connection.send(back=True).fasttrack else "the firewall"
+        self._check("FastTrack carries the connection", way, "FastTrack")
+        suspended = self._publish("suspended", "SVC-C", suspension={"mode": "walled_garden"})
+        self._outcomes({suspended: "applied"})
+        passed = [connection.send().passed, connection.send(back=True).passed]
+        self._check("the open connection is silent in both directions", passed, [False, False])
+        self._acts(suspended, "no connection passes the rule")
 
     def _cancellation(self) -> None:
         self._print("Customer A cancels")
@@ -247,6 +277,17 @@ class Story:
 
         message = (f"{self._published[event_id]} {state}" for event_id, state in expected.items())
         self._wait(f"outcome: {', '.join(message)}", states, expected.__eq__)
+
+    def _acts(self, event_id: str, what: str) -> None:
+        """Wait until it was read on the router that a change acts."""
+        key = event_key(SOURCE, event_id)
+
+        def state() -> str:
+            reports = [outcome.effect for outcome in self._stage.store.views.outcomes([key])]
+            return next((report.state for report in reports if report), "not read yet")
+
+        expectation = f"outcome: {self._published[event_id]} acting ({what})"
+        self._wait(expectation, state, "acting".__eq__)
 
     def _wait(
         self, expectation: str, read: Callable[[], Any], holds: Callable[[Any], bool]

@@ -32,6 +32,7 @@ password_file = "password"
 fingerprint = "{fingerprint}"
 expect_identity = "{router}"
 dhcp_server = "dhcp-vlan-32"
+suspend_list = "suspended"
 
 [sources."{source}"]
 order = "revisions"
