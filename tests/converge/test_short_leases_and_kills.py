@@ -62,8 +62,12 @@ def test_a_killed_pass_forgets_no_lease_time(monkeypatch, moment, theirs):
 
         eventually(lambda: has("1s"), "it moved", within_s=20)
         assert small.outcome(change).startswith("applied")
-        eventually(lambda: small.store.schedule.take(10), "the time is over", within_s=20)
-        small.accept.release(["SVC-1"])
+
+        def is_over():
+            small.accept.release(small.store.schedule.take(10))
+            return small.due("R1")
+
+        eventually(is_over, "the time is over", within_s=20)
         killed(small, monkeypatch, moment)
         eventually(lambda: has(theirs), "it is put back", within_s=20)
         at = small.record().placements["R1"]
