@@ -1,11 +1,13 @@
 """Fixtures that every part shares: a real Valkey, one a run; a key prefix of its own a test."""
 
 import logging
+import os
 import secrets
 import shutil
 import sys
 import tempfile
 import threading
+from itertools import groupby
 from pathlib import Path
 
 import hypothesis
@@ -19,6 +21,27 @@ from worker.store.store import open_store
 # How long an example takes says how busy the machine is, and nothing of what is tested.
 hypothesis.settings.register_profile("leasewire", deadline=None)
 hypothesis.settings.load_profile("leasewire")
+
+
+def pytest_collection_modifyitems(items):
+    """Spread the modules of end-to-end tests among and within the parts that xdist's workers get.
+
+    Else one worker has many of them at the end, and the others nothing to do.
+    """
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0"))
+    if workers < 2:
+        return
+    modules = [list(group) for _, group in groupby(items, key=lambda item: item.path)]
+    long = [group for group in modules if any(item.get_closest_marker("e2e") for item in group)]
+    short = [item for group in modules if group not in long for item in group]
+    items.clear()
+    for number in range(workers):
+        ours = long[number::workers]
+        others = short[len(short) * number // workers : len(short) * (number + 1) // workers]
+        between = len(others) * 3 // (4 * max(len(ours), 1))  # the last quarter has none
+        for place, group in enumerate(ours):
+            items += group + others[place * between : (place + 1) * between]
+        items += others[len(ours) * between :]
 
 
 @pytest.fixture(scope="session")

@@ -24,8 +24,8 @@ MAC, ADDRESS, OTHER = "00:00:5E:00:53:0A", "223.203.225.10", "223.203.225.11"
 
 pytestmark = [
     *(pytest.mark.e2e, pytest.mark.redis, pytest.mark.router, in_leases),
-    pytest.mark.parametrize("kind", ["udhcpc", "dhclient"]),
 ]
+# Each client in each case: tests/simulator/test_traffic_for_real.py, without Leasewire.
 
 
 @pytest.fixture(autouse=True)
@@ -89,6 +89,7 @@ def publish(here, event):
     return time.monotonic()
 
 
+@pytest.mark.parametrize("kind", ["dhclient"])
 def test_suspension_is_felt_within_a_second_and_resume_too(lab, here, kind):
     talk = online(lab, here, kind, "tcp")
     tracked = [r for r in here.control["R1"].rows(CONNECTION) if r["protocol"] == "tcp"]
@@ -100,6 +101,7 @@ def test_suspension_is_felt_within_a_second_and_resume_too(lab, here, kind):
     eventually(talk.answered, "the same connection goes on", within_s=20)
 
 
+@pytest.mark.parametrize("kind", ["udhcpc", "dhclient"])
 def test_a_new_address_is_used_when_the_device_asks(lab, here, kind):
     talk = online(lab, here, kind, "udp")
     address = {"mode": "static", "ipv4": OTHER}
@@ -116,6 +118,7 @@ def test_a_new_address_is_used_when_the_device_asks(lab, here, kind):
     assert OTHER in sources
 
 
+@pytest.mark.parametrize("kind", ["udhcpc"])
 def test_cancellation_on_a_reply_only_interface_is_felt_at_once(lab, here, kind):
     router = here.control["R1"]
     router.set_row(POOL, SERVER, {"lease-time": "10m", "add-arp": "yes"})
