@@ -134,6 +134,7 @@ MOMENTS = [
 def run(directory, build, moment):
     """What does not hold after a moment."""
     conflicting = moment is two_that_want_the_same_at_once
+    directory.mkdir(exist_ok=True)
     with installation(directory, build) as here:
         here.start_workers("events", "routers")
         said = moment(here)
@@ -163,4 +164,5 @@ def test_the_real_build_survives(short_directory, build, moment):
 
 @pytest.mark.parametrize(("build", "moment"), MOMENTS)
 def test_a_build_without_its_safeguard_does_not(short_directory, build, moment):
-    assert run(short_directory, build, moment) != []
+    """The moment is one of timing: on a busy machine a later read may repair what was lost."""
+    assert any(run(short_directory / str(attempt), build, moment) for attempt in range(3))
