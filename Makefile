@@ -34,7 +34,7 @@ lab: $(READY) ## Leasewire, its gateway and a simulated router, in the folder la
 	mkdir -p lab && cd lab && ../$(BIN)/leasewire up --lab
 
 test: lint $(CLIENTS) $(NODE_CLIENTS) ## all that CI runs: lint, types, imports, tests
-	$(BIN)/python -m pytest -n 5 --dist worksteal
+	$(BIN)/python -m pytest -n 4 --dist worksteal
 
 restarts: $(READY) ## kill Redis 20 times under load; the workers must be back within 15 s
 	LEASEWIRE_REDIS_KILLS=20 $(BIN)/python -m pytest -s tests/e2e/test_redis_restarts.py
