@@ -103,7 +103,7 @@ class Phone:
     asked: bool = False
 
     def ask(self) -> None:
-        """Ask, or renew; refused, ask anew."""
+        """Ask, or renew; refused, ask again."""
         for requested in (self.address, "") if self.address else ("",):
             answer = self.router.device(
                 self.mac, server=SERVER, requested=requested, reconfigure=self.reconfigure
@@ -117,7 +117,7 @@ class Phone:
         self.address = ""
 
     def wait(self, by_s: float) -> None:
-        """Let time pass: it renews at half of its lease, and asks anew after its end."""
+        """Let time pass: it renews at half of its lease, and asks again after its end."""
         self.left_s -= by_s
         if self.left_s <= 0:
             self.address = ""

@@ -25,8 +25,8 @@ ROUTERS: Final[Mapping[str, RouterKind]] = {
 
 def cell(seen: Sequence[Seen]) -> str:
     """What is shown of one kind of change on one kind of router, for all values of the switches."""
-    rungs = " / ".join(dict.fromkeys(one.rung for one in seen))
-    stages = [stage_of(one) for one in seen]
+    rungs = " / ".join(dict.fromkeys(effect.rung for effect in seen))
+    stages = [stage_of(effect) for effect in seen]
     return f"`{rungs}`: {' / '.join(stages[:1] if len(set(stages)) == 1 else stages)}"
 
 

@@ -248,7 +248,7 @@ class RouterControl:
         return answer
 
     def device_renews(self, mac: str) -> dict[str, Any]:
-        """Let a device that asked once renew, as at T1; refused, it asks anew at once.
+        """Let a device that asked once renew, as at T1; refused, it asks again at once.
 
         Raises:
             ControlError: it never asked.

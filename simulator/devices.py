@@ -44,7 +44,7 @@ class Devices:
         return answer
 
     def renew(self, mac: str) -> DhcpReply:
-        """Renew as at T1; a device that is refused asks anew, as one without an address.
+        """Renew as at T1; a device that is refused asks again, as one without an address.
 
         Raises:
             ValueError: it never asked.

@@ -1,5 +1,6 @@
 """Real traffic of a customer through a simulated router, in three network namespaces."""
 
+import shutil
 import subprocess
 import sys
 import threading
@@ -8,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.namespaces import SCRIPT, Lab
+from tests.namespaces import SCRIPT, Lab, need_namespaces
+from tests.needs import missing
 
 PROGRAM = (sys.executable, Path(__file__).with_name("customer.py"))
 PLUGS = ("--dhcp", "vr0=vlan-32", "--forward", "vr0=vlan-32,vu0=ether1")
@@ -26,6 +28,24 @@ BOUND|RENEW|REBIND|REBOOT)
 esac
 """
 WORLD = "198.51.100.80"
+FILTER = "/ip/firewall/filter"
+
+
+def with_fasttrack(router):
+    """FastTrack first, as RouterOS's own default has it; then the rules for suspended services."""
+    known = {"chain": "forward", "connection-state": "established,related"}
+    for action in ("fasttrack-connection", "accept"):
+        router.add_row(FILTER, {**known, "action": action})
+    for end in ("src", "dst"):
+        drop = {"chain": "forward", "action": "drop", f"{end}-address-list": "suspended"}
+        router.add_row(FILTER, drop)
+
+
+def need_client(kind):
+    """Skip the test where a real DHCP client, or a namespace for it, cannot be had."""
+    need_namespaces()
+    if shutil.which(kind) is None:
+        missing(f"{kind} is not installed")
 
 
 class TrafficLab(Lab):

@@ -6,23 +6,14 @@ import pytest
 
 from tests import builders
 from tests.installation import LEASES, SERVER, Installation, in_leases
+from tests.traffic import with_fasttrack
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router, in_leases]
 
-FILTER, LISTS = "/ip/firewall/filter", "/ip/firewall/address-list"
+LISTS = "/ip/firewall/address-list"
 ADDRESS, NEW = "223.203.225.10", "223.203.225.20"
 MAC = builders.mac(1)
-
-
-def with_fasttrack(router):
-    """FastTrack first, as RouterOS's own default has it; then the rules for suspended services."""
-    known = {"chain": "forward", "connection-state": "established,related"}
-    for action in ("fasttrack-connection", "accept"):
-        router.add_row(FILTER, {**known, "action": action})
-    for end in ("src", "dst"):
-        drop = {"chain": "forward", "action": "drop", f"{end}-address-list": "suspended"}
-        router.add_row(FILTER, drop)
 
 
 def publish(here, event):

@@ -5,7 +5,6 @@ customer's device. See `tests/traffic.py`.
 """
 
 import contextlib
-import shutil
 import sys
 import time
 
@@ -13,9 +12,7 @@ import pytest
 
 from tests import builders
 from tests.installation import LEASES, SERVER, Installation, in_leases
-from tests.namespaces import need_namespaces
-from tests.needs import missing
-from tests.traffic import PLUGS, Talk, TrafficLab
+from tests.traffic import PLUGS, Talk, TrafficLab, need_client
 from tests.waiting import eventually
 
 FILTER, CONNECTION = "/ip/firewall/filter", "/ip/firewall/connection"
@@ -30,9 +27,7 @@ pytestmark = [
 
 @pytest.fixture(autouse=True)
 def programs(kind):
-    need_namespaces()
-    if shutil.which(kind) is None:
-        missing(f"{kind} is not installed")
+    need_client(kind)
 
 
 @pytest.fixture

@@ -69,12 +69,28 @@ def switch(here, keys):
     assert applied.returncode == 0, applied.stderr
 
 
-class Load(Thread):
+class InBackground(Thread):
+    """Runs while the block does."""
+
+    def __init__(self):
+        super().__init__()
+        self.ends = Event()
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ends.set()
+        self.join()
+
+
+class Load(InBackground):
     """Publishes changes of plan without a pause."""
 
     def __init__(self, here, numbers):
         super().__init__()
-        self.here, self.numbers, self.ends, self.revision = here, numbers, Event(), 1
+        self.here, self.numbers, self.revision = here, numbers, 1
 
     def run(self):
         while not self.ends.wait(0.1):
@@ -86,23 +102,15 @@ class Load(Thread):
             ]
             self.here.publisher.publish(events)
 
-    def __enter__(self):
-        self.start()
-        return self
 
-    def __exit__(self, *_):
-        self.ends.set()
-        self.join()
-
-
-class Watch(Thread):
+class Watch(InBackground):
     """Sends packets of customers all the time, and notes what limited each."""
 
     def __init__(self, here, numbers):
         super().__init__()
         self.control = ControlClient(str(here.directory / "control.sock"), router="R1")
         self.flows = {n: self.control.flow(ipv4(n), protocol="icmp") for n in numbers}
-        self.seen, self.ends = {n: set() for n in numbers}, Event()
+        self.seen = {n: set() for n in numbers}
 
     def run(self):
         with self.control:
@@ -110,14 +118,6 @@ class Watch(Thread):
                 for number, flow in self.flows.items():
                     sent = flow.send()
                     self.seen[number].add((sent.queue[:4], sent.limit))
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self.ends.set()
-        self.join()
 
 
 @pytest.mark.parametrize(("transport", "version"), RAN)

@@ -6,11 +6,11 @@ import pytest
 
 from tests import builders
 from tests.installation import SERVER, Installation
+from tests.traffic import with_fasttrack
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
 
-FILTER = "/ip/firewall/filter"
 ADDRESS = "100.64.0.1"
 
 
@@ -25,12 +25,7 @@ def still_online(directory, build):
     )
     with here:
         router = here.control["R1"]
-        known = {"chain": "forward", "connection-state": "established,related"}
-        for action in ("fasttrack-connection", "accept"):
-            router.add_row(FILTER, {**known, "action": action})
-        for end in ("src", "dst"):
-            drop = {"chain": "forward", "action": "drop", f"{end}-address-list": "suspended"}
-            router.add_row(FILTER, drop)
+        with_fasttrack(router)
         here.start_workers("events", "routers", "routers", "routers")
 
         def publish(event):

@@ -6,16 +6,13 @@ way to the one who answers. See `tests/traffic.py`.
 
 import contextlib
 import json
-import shutil
 import subprocess
 import sys
 
 import pytest
 
 from simulator.control import ControlClient
-from tests.namespaces import need_namespaces
-from tests.needs import missing
-from tests.traffic import PLUGS, Talk, TrafficLab
+from tests.traffic import PLUGS, Talk, TrafficLab, need_client
 from tests.waiting import eventually
 
 LEASE, SERVER, FILTER = "/ip/dhcp-server/lease", "/ip/dhcp-server", "/ip/firewall/filter"
@@ -27,9 +24,7 @@ pytestmark = [pytest.mark.router, pytest.mark.parametrize("kind", ["udhcpc", "dh
 
 @pytest.fixture(autouse=True)
 def programs(kind):
-    need_namespaces()
-    if shutil.which(kind) is None:
-        missing(f"{kind} is not installed")
+    need_client(kind)
 
 
 @pytest.fixture

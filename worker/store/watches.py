@@ -126,7 +126,7 @@ class Watches(StorePart):
 
         The outcome of an event stays `applied`, with the report beside it.
         """
-        items = [_document(each) for each in found]
+        items = [_document(effect) for effect in found]
         if items:
             self._scripts.run("report_effects", json.dumps(items))
 
@@ -174,7 +174,9 @@ def _document(found: ReadEffect) -> dict[str, object]:
     kept = replace(watch, reported=reported).to_text() if next_ms else ""
     outcomes, counts = [], {}
     if report is not None:
-        outcomes = [_outcome_document(each, report, awaited, watch) for each in awaited.outcomes]
+        outcomes = [
+            _outcome_document(outcome, report, awaited, watch) for outcome in awaited.outcomes
+        ]
         by = EffectiveBy.from_text(watch.by)
         if report.state == "acting" and by is not None:
             bucket = bisect_left(BUCKETS_S, report.after_ms / 1000)
