@@ -90,7 +90,7 @@ docs: $(READY) ## write docs/reference/ from the code, build the site in build/d
 	@echo "See build/docs/docs/index.html"
 
 lock: $(READY) ## pin every dependency with hashes (no index is named in the result)
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade --extra gateway --extra alerts --extra metrics --extra outbox pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade --extra console --extra alerts --extra metrics --extra outbox pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade --all-extras pyproject.toml -o requirements-dev.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade tests/clients/requirements.in -o requirements-clients.lock
 	cd tests/clients/node && npm update --package-lock-only
