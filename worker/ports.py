@@ -93,6 +93,25 @@ class TrackedConnections(NamedTuple):
     flows: Sequence[SeenFlow] = ()
 
 
+class AnswerTimes(NamedTuple):
+    """How long a router took to answer.
+
+    Attributes:
+        number: how many answers.
+        sum_ms: their times together, each from the question to the first bytes of the answer.
+        most_ms: the longest.
+    """
+
+    number: int
+    sum_ms: int
+    most_ms: int
+
+    def plus(self, other: "AnswerTimes") -> "AnswerTimes":
+        """Both together."""
+        most_ms = max(self.most_ms, other.most_ms)
+        return AnswerTimes(self.number + other.number, self.sum_ms + other.sum_ms, most_ms)
+
+
 class RouterSession(Protocol):
     """One logged-in connection to one router. Not for two threads at once.
 

@@ -13,6 +13,7 @@ import pytest
 from producers.connection import open_publisher
 from tests import builders
 from tests.small_installation import LEASES, SERVER, SmallInstallation, activated
+from worker.ports import AnswerTimes
 from worker.runtime.sweep import Sweep
 from worker.store.batches import Busy
 from worker.watching.maintenance import Maintenance
@@ -40,6 +41,7 @@ LIMITS = {
     "brief:*": 3 * HOUR,
     "refused": DAY,
     "refused:*": DAY,
+    "router:*:answers": 12 * HOUR,
     "router:*:full-read": 40 * DAY,
     "router:*:lock": MINUTE,
     "router:*:lost": 2 * HOUR,
@@ -96,6 +98,7 @@ SIZES = {
     "journal:*": 100_000,
     "journal:*:due": 100_000,
     "manifests": SOURCES,
+    "minutes": 720,
     "purged": SERVICES,
     "record:*": 1,
     "router:*:claims": 2 * SERVICES,
@@ -222,6 +225,7 @@ def work(here):
         here.client.delete(here.store.keys.alert_check, here.store.keys.canary_claim)
         here.client.decrby(here.store.keys.sweep, 2000)
         sweep.once()
+    here.store.samples.note_answers({"R1": AnswerTimes(1, 5, 5)})
     here.store.notifications.claim("somebody")
     here.store.notifications.claim_watch(["R1"], 1, 20_000)
     here.store.fleet.pause("R2", "new firmware", "bob")
@@ -255,6 +259,7 @@ def test_no_key_grows_without_end():
                 "routers",
             ),
             *("router:*:lost", "brake:held", "tombstones", "router:*:full-read", "samples"),
+            *("minutes", "router:*:answers"),
         }
 
 

@@ -10,8 +10,9 @@ from librouteros.exceptions import ProtocolError
 
 from worker.core.policy.circuit import RECOVERY_S
 from worker.errors import RouterUnreachable
+from worker.ports import AnswerTimes
 from worker.routeros.failures import FOREIGN, refused_read, verdict
-from worker.routeros.transport import RouterSocket
+from worker.routeros.transport import NO_ANSWERS, RouterSocket
 
 MOST_SHOWN: Final = 500
 """Characters of a router's text that an error keeps."""
@@ -108,6 +109,7 @@ class RouterConnection(ABC):
         if self.closed:
             raise RouterUnreachable(self._router, f"{doing}: the session is closed")
         replies = [Reply() for _ in commands]
+        self._transport.asked_s = monotonic()
         steps = self._answered(commands, replies, pace)
         try:
             while True:
@@ -145,6 +147,11 @@ class RouterConnection(ABC):
             self.close()
             raise refused_read(self._router, doing, reply.traps)
         return reply.rows
+
+    def take_answered(self) -> AnswerTimes:
+        """Return how long the router took to answer since the last call."""
+        answered, self._transport.answered = self._transport.answered, NO_ANSWERS
+        return answered
 
     @property
     def fingerprint(self) -> str:

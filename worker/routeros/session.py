@@ -18,7 +18,14 @@ from worker.core.rows.pools import Pools
 from worker.core.rows.rows import LEASES, Lease, MenuPath, Row
 from worker.errors import ReadTooLong, RouterUnreachable
 from worker.inventory import RouterConfig
-from worker.ports import EffectQuery, FieldEquals, LeaseQuery, TrackedConnections, Written
+from worker.ports import (
+    AnswerTimes,
+    EffectQuery,
+    FieldEquals,
+    LeaseQuery,
+    TrackedConnections,
+    Written,
+)
 from worker.routeros.connection import Command, Pace, RouterConnection
 from worker.routeros.effect_reads import effect_prints, effect_reading
 from worker.routeros.failures import refusal
@@ -234,6 +241,10 @@ class Session:
         """
         pace = self._read_pace(2)
         return probed(self._connection.run("verifying", probe_commands(address), pace), mac)
+
+    def take_answered(self) -> AnswerTimes:
+        """Return how long the router took to answer since the last call."""
+        return self._connection.take_answered()
 
     def close(self) -> None:
         """See `worker.ports.RouterSession`."""

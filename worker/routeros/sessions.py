@@ -8,6 +8,7 @@ from worker.compute_gate import GateSlot, Turn
 from worker.errors import RouterBusy, RouterUnreachable
 from worker.inventory import Inventory
 from worker.ports import RouterSession
+from worker.routeros.answer_times import AnswerCollector
 from worker.routeros.session import Session, open_session
 from worker.settings import Settings
 
@@ -22,9 +23,18 @@ class _Idle(NamedTuple):
 
 
 class Sessions:
-    """At most one session per router in a process; safe for many threads."""
+    """At most one session per router in a process; safe for many threads.
 
-    def __init__(self, inventory: Inventory, settings: Settings) -> None:
+    Args:
+        inventory: has the routers.
+        settings: of the process.
+        answers: collects how long routers take to answer.
+    """
+
+    def __init__(
+        self, inventory: Inventory, settings: Settings, answers: AnswerCollector | None = None
+    ) -> None:
+        self._answers = answers or AnswerCollector()
         self._routers = inventory.routers
         self._settings = settings
         self._lock = threading.Lock()
@@ -72,6 +82,7 @@ class Sessions:
                 session.close()
                 return
             del self._in_use[router]
+            self._answers.add(router, used.take_answered())
             used.gate.turn = None
             until = min(monotonic() + self._settings.idle_session_s, used.opened_s + MOST_S)
             self._idle[router] = _Idle(used, until)

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from worker.compute_gate import GateSlot
 from worker.inventory import RouterConfig
+from worker.ports import AnswerTimes
 from worker.routeros.failures import FOREIGN, bad_ca_file, other_certificate, verdict
 
 _AddressInfo = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
@@ -22,6 +23,7 @@ _AddressInfo = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 _CHUNK: Final = 1 << 16
 _RECORDS: Final = 64
 """TLS records read at once at most: steady answers must not keep us from sending."""
+NO_ANSWERS: Final = AnswerTimes(0, 0, 0)
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
@@ -37,6 +39,9 @@ class RouterSocket:
     Attributes:
         fingerprint: SHA-256 of the certificate that the router showed, hex; empty without TLS.
         certificate_ends_ms: until when that is valid (ms since 1970); 0: not known.
+        asked_s: when the question was sent whose answer has not begun, by `time.monotonic`; 0: no
+            question is open.
+        answered: how long the router took to answer, since this was last taken.
     """
 
     def __init__(
@@ -51,6 +56,8 @@ class RouterSocket:
         self._sock = sock
         self._gate = gate or GateSlot()
         self._end: Exception | None = None
+        self.asked_s = 0.0
+        self.answered = NO_ANSWERS
         sock.settimeout(0)
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
@@ -69,10 +76,13 @@ class RouterSocket:
             EOFError: the router closed the connection.
             OSError: the connection broke.
         """
+        came_s = 0.0
         while True:
             events = select.POLLIN | self._send(out)
             data, more = self._receive()
             if data:
+                if self.asked_s:
+                    self._answer_began(came_s or monotonic())
                 return data
             events |= more
             remaining_s = deadline - monotonic()
@@ -81,6 +91,12 @@ class RouterSocket:
             self._poll.modify(self._sock, events)
             with self._gate.outside():
                 self._poll.poll(remaining_s * 1000)
+                came_s = monotonic()  # before this thread waits for its turn
+
+    def _answer_began(self, came_s: float) -> None:
+        took_ms = round((came_s - self.asked_s) * 1000)
+        self.answered = self.answered.plus(AnswerTimes(1, took_ms, took_ms))
+        self.asked_s = 0.0
 
     def _receive(self) -> tuple[bytes, int]:
         """Return all that came by now, and what else to wait for when nothing did.

@@ -5,6 +5,7 @@ import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Final
 
 import structlog
 from celery import Celery
@@ -16,6 +17,7 @@ from worker.convergence.router_pass import Converge
 from worker.core.policy.circuit import BackOff
 from worker.intake.accept import Accept
 from worker.inventory import Inventory
+from worker.routeros.answer_times import AnswerCollector
 from worker.routeros.sessions import Sessions
 from worker.runtime.sweep import Sweep
 from worker.runtime.tasks import canary_sender, guarded, register, release_due
@@ -30,6 +32,9 @@ from worker.watching.periodic_thread import PeriodicThread
 from worker.watching.unknown_devices import ROUND_S, Watch
 
 log = structlog.get_logger()
+
+ANSWERS_EVERY_S: Final = 30.0
+"""How often it is stored how long routers took to answer."""
 
 
 def queues_and_slots(kind: str, settings: Settings) -> tuple[list[str], int]:
@@ -57,11 +62,12 @@ class WorkerParts:
         self._store = store
         self._policies = {name: router.policy for name, router in inventory.routers.items()}
         self._report_every_ms = round(settings.report_every_s * 1000)
-        self._sessions = Sessions(inventory, settings)
+        self._answers = AnswerCollector()
+        self._sessions = Sessions(inventory, settings, self._answers)
         # Sessions of the watch alone; each is kept until the watch reads its router again.
         kept_s = max(settings.idle_session_s, 2 * settings.watch_every_s)
         self._watch_sessions = Sessions(
-            inventory, settings.model_copy(update={"idle_session_s": kept_s})
+            inventory, settings.model_copy(update={"idle_session_s": kept_s}), self._answers
         )
         self._bulk_threads = ThreadPoolExecutor(settings.router_threads, "bulk")
         self._bulk = Bulk(
@@ -163,8 +169,10 @@ class WorkerParts:
             settings.watch_every_s,
             ignoring=inventory.ignoring,
         )
+        note = store.samples.note_answers
         return [
             PeriodicThread("effects", effects.once, settings.effects_every_s),
             PeriodicThread("notifications", notifier.once, settings.alerts_every_s),
             PeriodicThread("watch", watch.once, ROUND_S),
+            PeriodicThread("answers", partial(self._answers.store, note), ANSWERS_EVERY_S),
         ]

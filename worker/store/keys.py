@@ -1,7 +1,7 @@
 """The key table: every key that workers keep in Redis, its kind and its lifetime.
 
 The journal's keys, which publishers write too, are in `contracts/names.py`. Nothing else may
-spell a key: scripts get theirs from here by the same names (`lua_keys.py`).
+spell a key: scripts get theirs from here by the same names (`scripts.py`).
 """
 
 from collections.abc import Callable
@@ -53,6 +53,7 @@ class RouterKeys(NamedTuple):
         reconfigured: service -> when its device was told to renew, and the router's refusal; how
             many this minute. A day from the last message.
         full_read: time of boot, an approved rebuild, the last report, its pools. 40 days.
+        answers: five minutes -> `answers sum longest` (ms): how long they took. Twelve hours.
     """
 
     due: SortedSet
@@ -71,6 +72,7 @@ class RouterKeys(NamedTuple):
     memory: Hash
     reconfigured: Hash
     full_read: Hash
+    answers: Hash
 
 
 class FleetKeys(NamedTuple):
@@ -246,6 +248,8 @@ class Keys:
     """One round of maintenance a minute."""
     samples = Key("list", "samples")
     """The memory used in the last six hours, newest first, 72 samples as JSON."""
+    minutes = Key("list", "minutes")
+    """Backlog and counters of the last twelve hours, newest first, 720 rows as JSON."""
     tombstones = Key("zset", "tombstones")
     """Cancelled service -> its last change (ms); 400 days later both go."""
     purged = Key("zset", "purged")
@@ -297,8 +301,6 @@ class Keys:
     imported = KeyByName("string", "import:")
     """An imported file as JSON, by the SHA-256 of its content. 40 days."""
 
-    # One a source.
-
     sources_known = Key("zset", "sources:known")
     """Source -> when a living worker last had it in its inventory (ms); 15 s later it goes."""
     conflict_sources = Key("set", "conflicts")
@@ -341,8 +343,6 @@ class Keys:
     """`kind|rung|bucket` -> changes that acted within that time; `…|sum` (ms). Never reset."""
     acted_in = KeyByName("hash", "acted:")
     """The same of one hour since 1970. 26 hours."""
-
-    # Of one router.
 
     def router(self, name: str) -> RouterKeys:
         """The keys of a router."""

@@ -15,6 +15,7 @@ from worker.core.storage_format import known_part
 from worker.store.feed import Feed
 from worker.store.keys import Keys
 from worker.store.records import Records
+from worker.store.samples import Samples
 from worker.store.scripts import Scripts
 
 DAY_MS: Final = 86_400_000
@@ -39,6 +40,7 @@ class StoreMaintenance:
         self._keys = keys
         self._records = records
         self._feed = feed
+        self._samples = Samples(client, scripts, keys)
 
     def run(self) -> bool:
         """Run a round; False when a worker did one within the last minute."""
@@ -46,6 +48,7 @@ class StoreMaintenance:
             return False
         now_ms = self._records.now_ms()
         self.sample(now_ms)
+        self._samples.note_minute(now_ms)
         self.forget_cancelled(now_ms)
         self.forget_attempts(now_ms)
         self._feed.trim(now_ms)

@@ -28,6 +28,7 @@ from worker.store.records import Records
 from worker.store.router_admin import RouterAdmin
 from worker.store.router_memory import RouterMemory
 from worker.store.routers import Routers
+from worker.store.samples import Samples
 from worker.store.schedule import ScheduleIndex
 from worker.store.scripts import Scripts, kinds_of_keys
 from worker.store.sources import Sources
@@ -51,6 +52,7 @@ class Store:
     fleet: RouterAdmin
     views: Views
     maintenance: StoreMaintenance
+    samples: Samples
     memory: RouterMemory
     reconfigures: Reconfigures
     full_reads: FullReads
@@ -159,6 +161,7 @@ def open_store(plain: redis.Redis, prefix: str, lock_ms: int = 30_000) -> Store:
         fleet=RouterAdmin(client, scripts, keys),
         views=Views(client, keys),
         maintenance=StoreMaintenance(client, scripts, keys, records, feed),
+        samples=Samples(client, scripts, keys),
         memory=RouterMemory(client, keys),
         reconfigures=Reconfigures(client, scripts, keys),
         full_reads=FullReads(client, scripts, keys),
