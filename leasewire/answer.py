@@ -22,6 +22,8 @@ import typer
 from typer.core import TyperGroup
 
 from leasewire.tables import TextTable
+from worker.admin.json_fields import clean as clean  # noqa: PLC0414 - commands import it from here
+from worker.admin.json_fields import counted as counted  # noqa: PLC0414 - as above
 
 
 class Exit(IntEnum):
@@ -150,14 +152,6 @@ def fail(*lines: object, code: Exit = Exit.FAILED) -> NoReturn:
 bad_input: Final = partial(fail, code=Exit.BAD_INPUT)
 
 
-def clean(value: object) -> str:
-    """A value as one line of printable text."""
-    text = "" if value is None else str(value)
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
-    )
-
-
 def clean_lines(text: str) -> str:
     """Printable text that keeps its line breaks; for sentences of ours."""
     return "\n".join(map(clean, text.split("\n")))
@@ -181,11 +175,6 @@ def cell(value: object) -> str:
             return local_time(value)
         case _:
             return clean(value)
-
-
-def counted(number: int, noun: str) -> str:
-    """A number with its noun: `1 service`, `3,000 services`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def local_time(moment: str | None) -> str:

@@ -6,17 +6,14 @@ from typing import Annotated, Any
 import typer
 
 from leasewire.actor import ActorOption, actor_of
-from leasewire.answer import Answer, ApplyOption, Exit, Line, Part, clean, counted
+from leasewire.answer import Answer, ApplyOption, Exit, Line, Part, counted
 from leasewire.context import AnyRouterArgument, Context, InventoryOption
-from leasewire.routers.plan import (
-    ReadResult,
-    error_document,
-    errors_of,
-    failure_of,
-    read_routers,
-)
+from leasewire.routers.plan import failure_of, read
 from leasewire.tables import TextTable
+from worker.admin.drift_documents import drift_document
 from worker.admin.json_fields import utc_time
+from worker.admin.router_actions import reconcile, to_reconcile
+from worker.admin.router_reads import ReadResult, errors_of
 from worker.convergence.full_read import FullRead
 from worker.core.full_read.drift import Difference
 
@@ -44,7 +41,7 @@ def drift_command(
     names = context.router_names(name)
     if last:
         return _last_reports(context, names)
-    results = read_routers(context, names)
+    results = read(context, names)
     text: list[Part] = []
     differences: list[dict[str, Any]] = []
     for router, result in results.items():
@@ -52,7 +49,7 @@ def drift_command(
             text.append(Line(_summary(router, result), bold=True))
             differences += _rows(router, result.drift)
     return Answer(
-        {"routers": [_document(router, result) for router, result in results.items()]},
+        {"routers": [drift_document(router, result) for router, result in results.items()]},
         [*text, _table(differences)],
         _exit_code(results.values()),
         errors_of(results.values()),
@@ -76,23 +73,21 @@ def reconcile_command(
     Examples: leasewire reconcile tower-7; leasewire reconcile tower-7 --apply
     """
     context = Context(inventory)
-    results = read_routers(context, context.router_names(name))
+    results = read(context, context.router_names(name))
     documents: list[dict[str, Any]] = []
     text: list[Part] = []
     all_left: list[Difference] = []
     for router, result in results.items():
-        document = _document(router, result)
+        document = drift_document(router, result)
         documents.append(document)
         if not isinstance(result, FullRead):
             continue
         mendable = [difference for difference in result.drift if difference.mendable]
         left = [difference for difference in result.drift if not difference.mendable]
         all_left += left
-        services = sorted({difference.service_id for difference in mendable})
+        services = to_reconcile(result)
         if apply and services:
-            detail = f"{len(services)} services differ"
-            fleet = context.store.fleet
-            fleet.recheck(router, services, "reconcile", detail, actor_of(actor))
+            reconcile(context.store, router, services, actor_of(actor))
         document |= {"applied": apply, "reconcile": services}
         done = "queued to be reconciled" if apply else "would be reconciled"
         text.append(Line(f"{router}: {counted(len(services), 'service')} {done}", bold=True))
@@ -126,30 +121,6 @@ def _last_reports(context: Context, names: list[str]) -> Answer:
         [TextTable(documents, columns, "No router was read fully yet."), _table(differences)],
         Exit.CHANGES if any_differs else Exit.OK,
     )
-
-
-def _document(router: str, result: ReadResult) -> dict[str, Any]:
-    if not isinstance(result, FullRead):
-        return error_document(router, result)
-    return {
-        "router": router,
-        "services": result.services,
-        "rows": result.rows,
-        "pending": len(result.pending),
-        "orphans": len(result.row_owners.orphans),
-        "drift": [
-            {
-                "service": difference.service_id,
-                "kind": difference.kind,
-                "menu": difference.menu,
-                "field": difference.field,
-                "wanted": clean(difference.wanted),
-                "found": clean(difference.found),
-                "mendable": difference.mendable,
-            }
-            for difference in result.drift
-        ],
-    }
 
 
 def _exit_code(results: Iterable[ReadResult]) -> Exit:

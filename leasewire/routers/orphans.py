@@ -9,9 +9,10 @@ from leasewire.actor import ActorOption, actor_of
 from leasewire.answer import Answer, App, ApplyOption, Exit, bad_input, clean, counted
 from leasewire.context import AnyRouterArgument, Context, InventoryOption, RouterArgument
 from leasewire.routers.at_router import at_router
-from leasewire.routers.plan import errors_of, failure_of, read_routers
+from leasewire.routers.plan import failure_of, read
 from leasewire.tables import TextTable
 from worker.admin.orphans import Removed, remove_orphans
+from worker.admin.router_reads import errors_of
 from worker.convergence.full_read import FullRead, read_fully
 from worker.core.full_read.drift import describe
 from worker.core.full_read.row_owners import Tagged
@@ -31,7 +32,7 @@ def list_command(name: AnyRouterArgument = None, *, inventory: InventoryOption =
     Example: leasewire orphans list tower-7
     """
     context = Context(inventory)
-    results = read_routers(context, context.router_names(name))
+    results = read(context, context.router_names(name))
     found = [
         (router, orphan)
         for router, result in results.items()
@@ -64,12 +65,12 @@ def remove_command(
     context = Context(inventory)
     policy = context.router(name).policy
     with at_router(context, name) as (session, lock):
-        read = read_fully(
+        found = read_fully(
             context.store, session, name, policy.held_in(session.entries), lock.progress
         )
         chosen = [
             orphan
-            for orphan in read.row_owners.orphans
+            for orphan in found.row_owners.orphans
             if services is None or orphan.service_id in services
         ]
         missing = sorted(set(services or ()) - {orphan.service_id for orphan in chosen})

@@ -8,15 +8,11 @@ import typer
 from leasewire.actor import ActorOption, actor_of
 from leasewire.answer import Answer, ApplyOption, Exit, Part, bad_input, clean, fail
 from leasewire.context import Context, InventoryOption, RouterArgument
-from leasewire.routers.plan import (
-    errors_of,
-    failure_of,
-    plan_document,
-    plan_text,
-    read_routers,
-)
+from leasewire.routers.plan import failure_of, plan_text, read
 from leasewire.tables import TextTable
 from worker.admin.json_fields import utc_time, without_empty
+from worker.admin.plan_documents import plan_document
+from worker.admin.router_reads import errors_of
 from worker.core.policy.policy import AppliedPolicy, Change
 from worker.routeros.sessions import Sessions
 
@@ -51,15 +47,16 @@ def apply_command(
         return Answer({"routers": []}, [_SAME])
     if apply:
         return _apply(context, changes, actor_of(actor))
-    results = read_routers(context, list(changes))
+    results = read(context, list(changes))
     text: list[Part] = []
+    plans = {name: plan_document(name, result) for name, result in results.items()}
     for name, changed in changes.items():
         if name not in stored:
             text.append(f"{name}: no policy applied yet; the first worker to connect applies this")
         text += [f"{name}: {change.field}: {change.was} -> {change.now}" for change in changed]
-        text += plan_text(name, results[name])
+        text += plan_text(plans[name])
     return Answer(
-        {"routers": [_document(n, changes[n]) | plan_document(n, r) for n, r in results.items()]},
+        {"routers": [_document(name, changes[name]) | plan for name, plan in plans.items()]},
         text,
         failure_of(results.values()) or Exit.CHANGES,
         errors_of(results.values()),

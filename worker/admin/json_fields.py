@@ -1,4 +1,4 @@
-"""Fields of JSON documents: times, and fields that are left out because they are empty."""
+"""Fields of JSON documents: times, printable text, and fields that are left out."""
 
 from typing import Any
 
@@ -13,3 +13,16 @@ def utc_time(ms: int) -> str | None:
 def without_empty(document: dict[str, Any]) -> dict[str, Any]:
     """The document without empty fields: an absent field means "none"."""
     return {name: value for name, value in document.items() if value not in (None, "", [], {})}
+
+
+def clean(value: object) -> str:
+    """A value as one line of printable text."""
+    text = "" if value is None else str(value)
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
+    )
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: `1 service`, `3,000 services`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -42,7 +42,7 @@ class FullRead:
     Attributes:
         plan: of all services of which a row may exist on the router.
         services: how many those are.
-        rows: how many leases the router has.
+        leases: all leases of the router.
         pending: services that have a work item, or are known not to be in sync.
         drift: what differs for the other services.
         row_owners: the services that the rows belong to.
@@ -53,13 +53,18 @@ class FullRead:
 
     plan: WritePlan
     services: int
-    rows: int
+    leases: Sequence[Lease]
     pending: frozenset[str]
     drift: Sequence[Difference]
     row_owners: RowOwners
     options: Sequence[OptionRow]
     servers: frozenset[str]
     shadows: tuple[Shadow, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """How many leases the router has."""
+        return len(self.leases)
 
 
 def read_fully(
@@ -122,7 +127,7 @@ def read_fully(
     return FullRead(
         made,
         len(stored),
-        len(leases),
+        leases,
         pending,
         [difference for difference in drift if difference.service_id in settled],
         counted,
