@@ -1,0 +1,1 @@
+"""The console: web pages for the NOC, below `/console/` of the gateway."""
