@@ -1,6 +1,5 @@
 """`leasewire status`: the health of the installation, and an exit code for monitoring."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from inspect import cleandoc
 from typing import Annotated, Any, Final
@@ -10,12 +9,9 @@ import typer
 from leasewire.answer import Answer, Fields, Health, Line, Part, cell, clean
 from leasewire.context import Context, InventoryOption, refusal
 from leasewire.tables import TextTable
-from worker.admin.json_fields import utc_time, without_empty
-from worker.core.alerting.health import THRESHOLDS, Finding, assess
-from worker.core.alerting.health_figures import HealthFigures
+from worker.admin.health import read_health
+from worker.core.alerting.health import THRESHOLDS, Finding
 from worker.errors import StoreRefused, StoreUnavailable
-from worker.store.health_figures import HealthReader
-from worker.store.watches import ActedTimes
 
 _CODES: Final = {"ok": Health.OK, "warning": Health.WARNING, "critical": Health.CRITICAL}
 _COLOURS: Final = {"warning": "yellow", "critical": "red"}
@@ -34,17 +30,16 @@ def status_command(
     """
     context = Context(inventory)
     try:
-        store = context.store
-        reader = HealthReader(store)
-        health_figures = reader.read(context.inventory.routers, store.records.now_ms())
-        kinds = reader.memory_by_kind() if memory else {}
-        acted = store.watches.acted_lately(health_figures.now_ms)
+        document = read_health(
+            context.store,
+            context.inventory.routers,
+            context.settings.waiting_alert_s,
+            memory=memory,
+        )
     except StoreUnavailable as error:
         finding = _unavailable(error)._asdict()
         unavailable = {"level": "critical", "findings": [finding]}
         return Answer(unavailable, _finding_text(finding), Health.CRITICAL)
-    findings = assess(health_figures, context.settings.waiting_alert_s)
-    document = status_document(health_figures, findings, kinds) | {"acting": _acting(acted)}
     return Answer(document, _text(document), _CODES[document["level"]])
 
 
@@ -52,69 +47,6 @@ def status_command(
 status_command.__doc__ = f"{cleandoc(status_command.__doc__ or '')}\n\n" + "\n\n".join(
     f"\b\n{part}" for part in THRESHOLDS.strip().split("\n\n")
 )
-
-
-def status_document(
-    health_figures: HealthFigures, findings: list[Finding], kinds: Mapping[str, Mapping[str, int]]
-) -> dict[str, Any]:
-    """The health, for programs; `level` is `ok`, `warning` or `critical`."""
-    redis = health_figures.redis
-    states = Counter(router.state for router in health_figures.routers)
-    late = [router for router in health_figures.routers if router.oldest_ms]
-    oldest = min(late, key=lambda router: router.oldest_ms, default=None)
-    return {
-        "level": findings[0].level if findings else "ok",
-        "findings": [finding._asdict() for finding in findings],
-        "redis": without_empty(
-            {
-                "server": redis.server,
-                "appendonly": redis.appendonly,
-                "used_bytes": redis.used,
-                "maxmemory_bytes": redis.limit,
-                "used_share": None if redis.share is None else round(redis.share, 3),
-                "days_left": None if redis.days_left is None else round(redis.days_left, 1),
-            }
-        ),
-        "workers": list(health_figures.workers),
-        "queues": dict(health_figures.queues),
-        "journal": {
-            lane: without_empty({"depth": journal.depth, "oldest_due": utc_time(journal.oldest_ms)})
-            for lane, journal in health_figures.journal.items()
-        },
-        "work_items": without_empty(
-            {
-                "services": sum(router.queued for router in health_figures.routers),
-                "oldest_due": utc_time(oldest.oldest_ms) if oldest else None,
-                "oldest_router": oldest.name if oldest else None,
-            }
-        ),
-        "routers": dict(sorted(states.items())),
-        "dead_letters": _reasons(health_figures.dead_letters),
-        "waiting": _reasons(health_figures.waiting),
-        "counters": dict(sorted(health_figures.counters.items())),
-        "memory": {kind: dict(sizes) for kind, sizes in kinds.items()},
-    }
-
-
-def _acting(acted: Mapping[tuple[str, str], ActedTimes]) -> list[dict[str, Any]]:
-    """How fast changes of the last day acted, by kind and rung."""
-    return [
-        {
-            "kind": kind,
-            "rung": rung,
-            "changes": times.number,
-            "p50_s": round(times.quantile_s(0.5), 1),
-            "p95_s": round(times.quantile_s(0.95), 1),
-        }
-        for (kind, rung), times in acted.items()
-    ]
-
-
-def _reasons(reasons: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        reason: without_empty({"count": group.number, "oldest": utc_time(group.oldest_ms)})
-        for reason, group in sorted(reasons.items(), key=lambda item: -item[1].number)
-    }
 
 
 def _unavailable(error: StoreUnavailable) -> Finding:
