@@ -64,12 +64,18 @@ class GatewayKeys(Keys):
     """Key id -> API key as JSON; until it is revoked."""
     api_keys_used = Key("hash", "gateway:keys:used")
     """Key id -> the hour when it was last used; as long as the key."""
+    people = Key("hash", "gateway:people")
+    """Name -> person as JSON, with the hash of a password; until the person is removed."""
     hash_secret = Key("string", "gateway:hash-secret")
     """64 hex characters, the secret under which API keys are hashed. No lifetime."""
     probe = Key("string", "gateway:probe")
     """Written to find out whether Redis takes writes. Lives a second."""
     webhook_actions = Key("list", "webhook:actions")
     """The last 500 actions of people on deliveries, newest first, as JSON."""
+
+    def session(self, token_hash: str) -> Hash:
+        """A console session: name, login_version, csrf, ends_ms, message. Two hours from use."""
+        return f"{self.prefix}gateway:session:{token_hash}"
 
     @property
     def hooks(self) -> HookKeys:

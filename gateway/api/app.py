@@ -53,6 +53,7 @@ def make_app(  # noqa: PLR0913 - what the gateway stands on
     depth_limit: int = INTAKE_DEPTH,
     bulk_limit: int = BULK_DEPTH,
     hooks: Mapping[str, Hook] | None = None,
+    console: FastAPI | None = None,
 ) -> FastAPI:
     """Make the application.
 
@@ -64,6 +65,7 @@ def make_app(  # noqa: PLR0913 - what the gateway stands on
         depth_limit: live events in the journal at which intake closes.
         bulk_limit: the same for bulk events.
         hooks: webhooks by name.
+        console: the pages for the NOC.
     """
     client, prefix = store.client, store.keys.prefix
     limits: dict[Lane, int] = {QUEUE_EVENTS: depth_limit, QUEUE_BULK: bulk_limit}
@@ -119,4 +121,6 @@ def make_app(  # noqa: PLR0913 - what the gateway stands on
         return tagged(request, document, "application/json")
 
     app.add_route("/openapi.json", describe, include_in_schema=False)
+    if console is not None:
+        app.mount("/console", console)
     return app

@@ -27,6 +27,9 @@ _LARGER: Final[Mapping[str, int]] = {
     "/v1/events": MAX_BATCH_BYTES,
     "/v1/validate": MAX_BATCH_BYTES,
 }
+_CONSOLE: Final = "/console/"
+CONSOLE_BYTES: Final = 256 * 1024
+"""A corrected event as a form; the console checks the session before it reads, and less is read."""
 _KEYED: Final = "/v1/"
 _HOOKS: Final = "/v1/hooks/"
 _OPEN: Final = (_HOOKS, "/v1/schemas")
@@ -54,7 +57,7 @@ class Gate:
         try:
             if path.startswith(_KEYED) and not path.startswith(_OPEN):
                 request.state.key = await self._access.identify(request)
-            most = HOOK_BYTES if path.startswith(_HOOKS) else _LARGER.get(path, SMALL_BYTES)
+            most = _most_bytes(path)
             # The server has checked that it is a number.
             if int(request.headers.get("content-length", 0)) > most:
                 raise _too_large(most)
@@ -80,6 +83,12 @@ async def read_body(request: Request, most: int) -> bytes:
         if len(body) > most:
             raise _too_large(most)
     return bytes(body)
+
+
+def _most_bytes(path: str) -> int:
+    if path.startswith(_HOOKS):
+        return HOOK_BYTES
+    return CONSOLE_BYTES if path.startswith(_CONSOLE) else _LARGER.get(path, SMALL_BYTES)
 
 
 def _counted(receive: Receive, most: int) -> Receive:

@@ -22,6 +22,9 @@ Kind = Literal[
     "bad-timestamp",
     "source-not-allowed",
     "scope-missing",
+    "no-session",
+    "role-missing",
+    "stale-form",
     "not-found",
     "method-not-allowed",
     "conflict",
@@ -78,6 +81,13 @@ KINDS: Final[Mapping[Kind, KindInfo]] = {
     ),
     "scope-missing": KindInfo(
         403, "Missing scope", "Use a key with the scope that `detail` names."
+    ),
+    "no-session": KindInfo(401, "No session", "Log in to the console."),
+    "role-missing": KindInfo(
+        403, "Missing role", "Ask an admin of the console: `leasewire people role`."
+    ),
+    "stale-form": KindInfo(
+        403, "The form is not of this session", "Open the page of the console again."
     ),
     "not-found": KindInfo(
         404, "Not found", "Check the URL and the id; services of other sources are not shown."

@@ -6,19 +6,24 @@ from datetime import UTC, datetime
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Final
 
+import structlog
 import typer
 
 from contracts.names import BULK_DEPTH, INTAKE_DEPTH
 from leasewire.context import Context, InventoryOption
 from leasewire.host.stopping import asked_to_stop, run_until_stopped
 from leasewire.sources.hooks import hooks_of
+from producers.publisher import Publisher
 from worker.errors import ConfigurationError
 from worker.log_setup import configure_logging
 from worker.store.connection import connect
-from worker.store.store import open_store
+from worker.store.store import Store, open_store
 
 if TYPE_CHECKING:
     from gateway.api.server import GatewayServer
+    from gateway.console.app import ConsoleApp
+
+log = structlog.get_logger()
 
 _TIME_LIMIT_S: Final = 5.0
 """How long Redis may take to answer: callers wait for it, and are told to retry."""
@@ -26,10 +31,17 @@ _TIME_LIMIT_S: Final = 5.0
 ListenOption = Annotated[
     str, typer.Option(help="Address to listen on. Beyond this host only behind a TLS proxy.")
 ]
+ConsoleOption = Annotated[
+    bool,
+    typer.Option(
+        "--console",
+        help="Also serve the console for the NOC at /console/; `leasewire people add` adds people.",
+    ),
+]
 PortOption = Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65_535)]
 
 
-def gateway_command(
+def gateway_command(  # noqa: PLR0913 - as many options
     *,
     listen: ListenOption = "127.0.0.1",
     port: PortOption = 8080,
@@ -42,39 +54,44 @@ def gateway_command(
     bulk_depth: Annotated[
         int, typer.Option(help="The same for the bulk lane.", min=1)
     ] = BULK_DEPTH,
+    console: ConsoleOption = False,
     inventory: InventoryOption = None,
 ) -> None:
     """Run the HTTP gateway until SIGTERM or Ctrl-C: it accepts events and answers for their state.
 
     Callers need a key from `leasewire keys create`. Several gateways may run, on any hosts.
 
-    Example: leasewire gateway --port 8080
+    Examples: leasewire gateway --port 8080; leasewire gateway --console
     """
     context = Context(inventory)
     configure_logging(context.settings)
     context.report_failed_checks()
     with (
         asked_to_stop() as stopping,
-        running_gateway(context, listen, port, depth, bulk_depth) as server,
+        running_gateway(context, listen, port, depth, bulk_depth, console=console) as server,
     ):
         typer.echo(f"The gateway listens on {server.url}; it describes itself at /openapi.json.")
+        if console:
+            typer.echo(f"The console is at {server.url}/console/")
         run_until_stopped(server, stopping)
     typer.echo("The gateway has stopped.")
 
 
 @contextmanager
-def running_gateway(
+def running_gateway(  # noqa: PLR0913 - as the command
     context: Context,
     host: str,
     port: int,
     depth_limit: int = INTAKE_DEPTH,
     bulk_limit: int = BULK_DEPTH,
+    *,
+    console: bool = False,
 ) -> Iterator["GatewayServer"]:
     """Run a gateway while the block runs.
 
     Raises:
-        ConfigurationError: the extra `gateway` is not installed, the address cannot be listened
-            on, or Redis does not keep its data.
+        ConfigurationError: the extra `gateway` or `console` is not installed, the address cannot be
+            listened on, or Redis does not keep its data.
         StoreUnavailable: Redis cannot be reached, or refuses us.
     """
     if find_spec("fastapi") is None or find_spec("uvicorn") is None:
@@ -99,19 +116,50 @@ def running_gateway(
         store.check_kinds(context.inventory.routers, context.inventory.sources)
         Depth(store.client, settings.key_prefix).check_writes()
         hooks = hooks_of(context)
+        publisher = stack.enter_context(context.publisher())
+        pages = _console(context, store, publisher) if console else None
         app = make_app(
             store=store,
             inventory=lambda: context.inventory,
-            publisher=stack.enter_context(context.publisher()),
+            publisher=publisher,
             clock=clock,
             depth_limit=depth_limit,
             bulk_limit=bulk_limit,
             hooks=hooks,
+            console=pages and pages.app,
         )
         try:
             server = GatewayServer(app, host, port)
         except OSError as error:
             raise ConfigurationError([f"{host} port {port}: {error.strerror}"]) from error
         hook_publisher = stack.enter_context(context.publisher())
+        for thread in pages.threads if pages else ():
+            stack.enter_context(thread)
         with server, processing_hooks(hooks, store, hook_publisher, clock):
             yield server
+
+
+def _console(context: Context, store: Store, publisher: Publisher) -> "ConsoleApp":
+    if find_spec("htpy") is None or find_spec("argon2") is None:
+        problem = "the console needs htpy and argon2-cffi: install `leasewire[console]`"
+        raise ConfigurationError([problem])
+    # Imported here, as the gateway is.
+    from gateway.api.api_keys import ApiKeys  # noqa: PLC0415 - see above
+    from gateway.console.app import make_console  # noqa: PLC0415 - see above
+    from gateway.console.console import Console  # noqa: PLC0415 - see above
+    from gateway.console.people import People  # noqa: PLC0415 - see above
+
+    prefix = context.settings.key_prefix
+    people = People(store.client, prefix)
+    if not people.all():
+        log.warning("console.without_people", advice="leasewire people add NAME --role admin")
+    return make_console(
+        Console(
+            store=store,
+            inventory=lambda: context.inventory,
+            publisher=publisher,
+            settings=context.settings,
+            api_keys=ApiKeys(store.client, prefix),
+            people=people,
+        )
+    )

@@ -18,7 +18,7 @@ from leasewire.answer import Exit, counted
 from leasewire.context import DATA, Context, InventoryOption, environment_for
 from leasewire.host.embedded import EmbeddedServer
 from leasewire.host.first_inventory import write_first
-from leasewire.host.gateway import ListenOption, PortOption, running_gateway
+from leasewire.host.gateway import ConsoleOption, ListenOption, PortOption, running_gateway
 from leasewire.host.stopping import RunningPart, asked_to_stop
 from leasewire.host.worker import EventsOption, RoutersOption
 from leasewire.sources.outcomes import delivering, targets_of
@@ -84,6 +84,7 @@ def up_command(  # noqa: PLR0913 - as many options
     with_gateway: Annotated[
         bool, typer.Option("--gateway", help="Also run the HTTP gateway.")
     ] = False,
+    console: ConsoleOption = False,
     lab: Annotated[
         bool,
         typer.Option(
@@ -124,7 +125,11 @@ def up_command(  # noqa: PLR0913 - as many options
         only_one(data),
         simulated_router(data) if lab else nullcontext(),
         running(server),
-        running_gateway(context, listen, port) if with_gateway or lab else nullcontext() as http,
+        (
+            running_gateway(context, listen, port, console=console)
+            if with_gateway or console or lab
+            else nullcontext()
+        ) as http,
         delivering(context, targets) if targets else nullcontext() as outcomes,
     ):
         environ = environment_for(settings)
@@ -134,6 +139,7 @@ def up_command(  # noqa: PLR0913 - as many options
             f"Leasewire is up: {counted(len(known.routers), 'router')} in {settings.inventory}.",
             f"LEASEWIRE_REDIS_URL={server.url}",
             f"The gateway listens on {http.url}" if http else "",
+            f"The console is at {http.url}/console/" if http and console else "",
             f"Outcomes go to: {names}" if outcomes else "",
             "Ctrl-C stops it.",
         ]

@@ -30,7 +30,7 @@ _CHECK_EVERY_S: Final = 0.05
 
 
 @dataclass(slots=True)
-class Done:
+class ImportResult:
     """What became of the imported rows, by the effects of the preview."""
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -41,12 +41,12 @@ class Done:
 
 def apply_events(
     context: Context, file: ServiceFile, events: Iterable[CompleteEvent], actor: str, *, total: int
-) -> Done:
+) -> ImportResult:
     """Publish events on the lane for imports and follow their outcomes."""
     store = context.store
     imports = Imports(store.client, store.keys)
     imports.remember(file.digest, Import(file.as_of_ms, actor, file.source))
-    done, following, preview = Done(), _Following(store), file_preview(context)
+    done, following, preview = ImportResult(), _Following(store), file_preview(context)
     with progress_bar("importing", total) as advance:
         try:
             for batch in batches(events):
@@ -80,7 +80,7 @@ class _Following:
         self._batches.append(expected)
         self.rows += len(expected)
 
-    def wait_until(self, holds: Callable[[], bool], done: Done, advance: Advance) -> bool:
+    def wait_until(self, holds: Callable[[], bool], done: ImportResult, advance: Advance) -> bool:
         """Collect outcomes until the condition holds; False: no more rows are folded."""
         self._moved_at = time.monotonic()
         self._collect(done, advance)
@@ -91,7 +91,7 @@ class _Following:
             self._collect(done, advance)
         return True
 
-    def _collect(self, done: Done, advance: Advance) -> None:
+    def _collect(self, done: ImportResult, advance: Advance) -> None:
         while self._batches and not self._store.journal.holds(
             names.QUEUE_BULK, list(self._batches[0])
         ):

@@ -11,7 +11,7 @@ from leasewire.actor import ActorOption, actor_of
 from leasewire.answer import Answer, ApplyOption, Exit, Line, Part, bad_input, counted
 from leasewire.context import Context, InventoryOption
 from leasewire.progress import progress_bar
-from leasewire.sources.import_apply import Done, apply_events, batches, file_preview
+from leasewire.sources.import_apply import ImportResult, apply_events, batches, file_preview
 from leasewire.sources.service_file import (
     AsOfOption,
     FormatOption,
@@ -142,7 +142,7 @@ def preview_answer(file: ServiceFile, found: Preview) -> Answer:
     return Answer(document, text, Exit.CHANGES if found.changing else Exit.OK)
 
 
-def done_answer(file: ServiceFile, done: Done) -> Answer:
+def done_answer(file: ServiceFile, done: ImportResult) -> Answer:
     """Show what became of the rows."""
     again = "Run the same command again to continue: imported rows stay as they are."
     text, errors, code = [_summary(file, done.counts)], [], Exit.OK

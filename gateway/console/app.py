@@ -1,0 +1,42 @@
+"""Puts the pages together into one ASGI application below `/console`."""
+
+from importlib.resources import files
+from typing import NamedTuple
+
+from fastapi import FastAPI
+from starlette.staticfiles import StaticFiles
+
+from gateway.api.limits import Rates
+from gateway.api.responses import FAILURES
+from gateway.console.console import Console
+from gateway.console.gate import SessionGate, answer_error
+from gateway.console.login import LoginRoutes
+from gateway.console.pages import Pages
+from gateway.console.sessions import LoginSessions
+from worker.background_thread import BackgroundThread
+
+
+class ConsoleApp(NamedTuple):
+    """The application, and threads that must run while it answers."""
+
+    app: FastAPI
+    threads: tuple[BackgroundThread, ...]
+
+
+def make_console(console: Console) -> ConsoleApp:
+    """Make the application, which is mounted at `/console`."""
+    sessions = LoginSessions(console.store.client, console.settings.key_prefix)
+    pages = Pages(sessions)
+    threads: tuple[BackgroundThread, ...] = ()
+    app = FastAPI(
+        title="Leasewire console",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        exception_handlers=dict.fromkeys(FAILURES, answer_error),
+    )
+    app.add_middleware(SessionGate, sessions=sessions)
+    app.include_router(LoginRoutes(console.people, sessions, Rates()).router())
+    app.include_router(pages)
+    app.mount("/static", StaticFiles(directory=str(files("gateway.console") / "static")))
+    return ConsoleApp(app, threads)

@@ -1,0 +1,142 @@
+"""Checks the session before every route of the console, and adds the headers of every answer."""
+
+import asyncio
+from typing import Final
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.api.problems import KINDS, MEDIA_TYPE, Refused
+from gateway.api.responses import PrintableJson, answer_failure
+from gateway.console import layout, zones
+from gateway.console.console import Viewer
+from gateway.console.sessions import LoginSession, LoginSessions
+from gateway.store_failures import STORE_FAILURES
+
+COOKIE: Final = "leasewire_session"
+LIVE: Final = "/live"
+"""End of the paths that a page reads by itself: nobody need be at the screen."""
+_OPEN: Final = (f"{layout.ROOT}/login", f"{layout.ROOT}/static/")
+_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+class SessionGate:
+    """ASGI middleware.
+
+    Args:
+        app: the console.
+        sessions: finds sessions; routes have `request.state.session` and `request.state.viewer`.
+    """
+
+    def __init__(self, app: ASGIApp, sessions: LoginSessions) -> None:
+        self._app = app
+        self._sessions = sessions
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer that it needs a session."""
+        if scope["type"] != "http":
+            return  # the server opens no websockets
+        request = Request(scope)
+        send = _with_headers(send, is_static=request.url.path.startswith(_OPEN[1]))
+        try:
+            _check_origin(request)
+            if not request.url.path.startswith(_OPEN):
+                session = await asyncio.to_thread(self._find, request)
+                if session is None:
+                    await _log_in_first(request)(scope, receive, send)
+                    return
+                request.state.session = session
+                request.state.viewer = Viewer(
+                    session.person.name,
+                    session.person.role,
+                    zones.zone_of(request.cookies.get(zones.COOKIE)),
+                    session.csrf,
+                )
+        except (Refused, *STORE_FAILURES) as error:
+            answer = await answer_error(request, error)
+            await answer(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _find(self, request: Request) -> LoginSession | None:
+        token = request.cookies.get(COOKIE)
+        in_use = not request.url.path.endswith(LIVE)
+        return self._sessions.find(token, in_use=in_use) if token else None
+
+
+async def answer_error(request: Request, error: Exception) -> Response:
+    """An exception as a page, or as a problem document where a program asked."""
+    problem = await answer_failure(request, error)
+    viewer: Viewer | None = getattr(request.state, "viewer", None)
+    if request.url.path.endswith(".json"):
+        return problem
+    refused = error if isinstance(error, Refused) else None
+    title, advice = "Something is wrong", ""
+    if refused is not None:
+        _, title, advice = KINDS[refused.kind]
+    elif problem.status_code == KINDS["not-found"].status:
+        title = KINDS["not-found"].title
+    detail = refused.detail if refused else "see the log of the gateway, or try again"
+    body = [layout.note("error", f"{detail}."), layout.paragraph(advice)]
+    page = (
+        layout.whole_page(viewer, "", title, None, body)
+        if viewer
+        else layout.frame(title, None, *body)
+    )
+    headers = {
+        name: value for name, value in problem.headers.items() if name in ("retry-after", "allow")
+    }
+    return HTMLResponse(str(page), problem.status_code, headers)
+
+
+def _log_in_first(request: Request) -> Response:
+    """The login page for who reads; a refusal for who writes and for programs."""
+    path, query = request.url.path, request.url.query
+    target = layout.address("/login", next=f"{path}?{query}" if query else path)
+    is_part = "hx-request" in request.headers or path.endswith(LIVE)
+    if is_part or path.endswith(".json"):
+        refused = Refused("no-session", "log in at /console/login")
+        document = refused.document(path)
+        return PrintableJson(document, refused.status, {"HX-Redirect": target}, MEDIA_TYPE)
+    if request.method in ("GET", "HEAD"):
+        return RedirectResponse(target, status_code=303)
+    page = layout.frame(
+        "Your session has ended",
+        None,
+        layout.note("error", "Nothing was changed."),
+        layout.paragraph(layout.link("/login", "Log in"), " and repeat what you did."),
+    )
+    return HTMLResponse(str(page), KINDS["no-session"].status)
+
+
+def _check_origin(request: Request) -> None:
+    """Refuse what another site makes a browser send, beside the token of each form.
+
+    Raises:
+        Refused: `stale-form`.
+    """
+    site = request.headers.get("sec-fetch-site", "none")
+    if request.method == "POST" and site not in ("same-origin", "none"):
+        raise Refused("stale-form", "another site sent this: open the console and repeat it there")
+
+
+def _with_headers(send: Send, *, is_static: bool) -> Send:
+    caching = "no-cache" if is_static else "no-store"
+
+    async def with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            headers.update({**_HEADERS, "Cache-Control": caching})
+        await send(message)
+
+    return with_headers

@@ -1,0 +1,188 @@
+"""What the pages of the console are made of: the frame, and parts that several pages have."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import htpy as h
+from htpy import Node
+
+from gateway.console.console import Viewer
+
+ROOT: Final = "/console"
+_PAGES: Final = (
+    ("/now", "Now", "viewer"),
+    ("/services", "Services", "viewer"),
+    ("/routers", "Routers", "viewer"),
+    ("/approvals", "Approvals", "viewer"),
+    ("/failed", "Failed", "viewer"),
+    ("/calendar", "Calendar", "viewer"),
+    ("/sources", "Sources", "viewer"),
+    ("/audit", "Audit", "viewer"),
+    ("/people", "People", "admin"),
+)
+_COLOURS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("up", "ok", "in_sync", "applied", "acting", "active", "closed"), "good"),
+    **dict.fromkeys(("critical", "failed", "blocked", "unreachable", "rejected"), "bad"),
+    **dict.fromkeys(("warning", "circuit_open", "open", "paused", "suspended", "expired"), "warn"),
+    **dict.fromkeys(("pending", "waiting", "half-open", "scheduled", "accepted"), "busy"),
+}
+
+
+def whole_page(
+    viewer: Viewer, path: str, title: str, message: tuple[str, str] | None, body: Node
+) -> h.Element:
+    """A page with its frame.
+
+    Args:
+        viewer: who reads it.
+        path: of the page, to mark it in the navigation.
+        title: its heading.
+        message: kind and text of what a write before it did.
+        body: below the heading.
+    """
+    links = [
+        h.li[h.a(href=ROOT + address, aria_current="page" if address == path else None)[name]]
+        for address, name, role in _PAGES
+        if viewer.may(role)
+    ]
+    header = h.header[
+        h.nav(aria_label="Pages")[h.ul[links]],
+        h.form(".search", action=f"{ROOT}/services", role="search")[
+            h.label(".hidden", for_="search")["Find a service"],
+            h.input(
+                id="search", name="q", type="search", maxlength="100", placeholder="MAC, IP, id, …"
+            ),
+            h.button["Find"],
+        ],
+        h.form(".logout", method="post", action=f"{ROOT}/logout")[
+            _token(viewer), h.span[f"{viewer.name}, {viewer.role}"], h.button["Log out"]
+        ],
+    ]
+    return frame(title, header, message and note(*message), body)
+
+
+def frame(title: str, header: Node, *body: Node) -> h.Element:
+    """A page without navigation, such as the login page."""
+    return h.html(lang="en")[
+        h.head[
+            h.meta(charset="utf-8"),
+            h.meta(name="viewport", content="width=device-width, initial-scale=1"),
+            h.meta(name="color-scheme", content="light dark"),
+            # It would write a style element, and read code out of attributes: both are refused.
+            h.meta(
+                name="htmx-config",
+                content='{"includeIndicatorStyles":false,"allowEval":false,"selfRequestsOnly":true}',
+            ),
+            h.title[f"{title} · Leasewire"],
+            h.link(rel="stylesheet", href=f"{ROOT}/static/console.css"),
+            h.link(rel="icon", href=f"{ROOT}/static/icon.svg"),
+            h.script(src=f"{ROOT}/static/htmx.min.js", defer=True),
+            h.script(src=f"{ROOT}/static/console.js", defer=True),
+        ],
+        h.body[
+            h.a(".skip", href="#content")["Skip to the content"],
+            header,
+            h.main(id="content")[h.h1[title], body],
+        ],
+    ]
+
+
+def moment(text: str | None, viewer: Viewer) -> Node:
+    """A time in RFC 3339 as the reader's clock shows it, with its offset."""
+    if not text:
+        return None
+    local = datetime.fromisoformat(text).astimezone(viewer.zone)
+    return h.time(datetime=text)[local.isoformat(sep=" ", timespec="seconds")]
+
+
+def table(
+    caption: str, columns: Sequence[str], rows: Iterable[Sequence[Node]], empty: str = "None."
+) -> Node:
+    """A table; the first cell of a row is its heading. `empty` is said where there are no rows."""
+    body = [h.tr[h.th(scope="row")[cells[0]], [h.td[cell] for cell in cells[1:]]] for cells in rows]
+    if not body:
+        return h.p(".empty")[f"{caption}: {empty}"]
+    # A region that scrolls must be reached by keyboard.
+    return h.div(".scroll", tabindex="0", role="region", aria_label=caption)[
+        h.table[
+            h.caption[caption],
+            h.thead[h.tr[[h.th(scope="col")[name] for name in columns]]],
+            h.tbody[body],
+        ]
+    ]
+
+
+def fields(pairs: Iterable[tuple[str, Node]]) -> Node:
+    """Names with their values; those without a value are left out."""
+    return h.dl[
+        [(h.dt[name], h.dd[value]) for name, value in pairs if value not in (None, "", [], ())]
+    ]
+
+
+def badge(state: str, text: str | None = None) -> h.Element:
+    """A state as a word with a colour."""
+    return h.span(f".badge.{_COLOURS.get(state, 'plain')}")[text or state]
+
+
+def note(kind: str, *text: Node) -> h.Element:
+    """A message: `ok`, `warning` or `error`."""
+    return h.p(f".note.{kind}", role="alert" if kind == "error" else "status")[text]
+
+
+def paragraph(*text: Node) -> h.Element:
+    """A paragraph."""
+    return h.p[text]
+
+
+def address(path: str, **query: object) -> str:
+    """The address of a page, with those of the query that have a value."""
+    given = {name: str(value) for name, value in query.items() if value not in (None, "", False)}
+    return f"{ROOT}{path}" + (f"?{urlencode(given)}" if given else "")
+
+
+def link(path: str, text: Node, **query: object) -> h.Element:
+    """A link to another page."""
+    return h.a(href=address(path, **query))[text]
+
+
+def pager(path: str, page: int, *, more: bool, **query: object) -> Node:
+    """Links to the page before and after this one, if there are any."""
+    before = link(path, "Back", **query, page=page - 1) if page > 1 else None
+    after = link(path, "More", **query, page=page + 1) if more else None
+    if before is None and after is None:
+        return None
+    return h.nav(".pager", aria_label="Further rows")[before, h.span[f"Page {page}"], after]
+
+
+def confirm_form(  # noqa: PLR0913 - a form has as many parts
+    viewer: Viewer,
+    path: str,
+    hidden: Mapping[str, Any],
+    button: str,
+    *,
+    reason: bool = True,
+    danger: bool = False,
+) -> h.Element:
+    """A form that makes one change.
+
+    Args:
+        viewer: who may send it.
+        path: where it is posted to, below `/console`.
+        hidden: further fields, as the page shows them.
+        button: what the button says.
+        reason: ask why; it goes into history and audit.
+        danger: customers lose something.
+    """
+    asked = h.label["Reason", h.input(name="reason", maxlength="200", required=True)]
+    return h.form(".confirm", method="post", action=ROOT + path)[
+        _token(viewer),
+        [h.input(type="hidden", name=name, value=str(value)) for name, value in hidden.items()],
+        asked if reason else None,
+        h.button(".danger" if danger else ".primary")[button],
+    ]
+
+
+def _token(viewer: Viewer) -> h.VoidElement:
+    return h.input(type="hidden", name="csrf", value=viewer.csrf)

@@ -1,0 +1,153 @@
+"""The login page, login and logout."""
+
+import asyncio
+import hmac
+from typing import Final, NamedTuple
+
+import htpy as h
+import structlog
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from gateway.api.gate import SMALL_BYTES, read_body
+from gateway.api.limits import Rates
+from gateway.api.problems import Refused
+from gateway.console.gate import COOKIE
+from gateway.console.layout import ROOT, frame, note, paragraph
+from gateway.console.pages import form_of
+from gateway.console.people import LONGEST_PASSWORD, People
+from gateway.console.sessions import LONGEST_S, LoginSession, LoginSessions
+
+log = structlog.get_logger("console")
+
+_FIRST_PAGE: Final = f"{ROOT}/now"
+_LONGEST_NAME: Final = 64
+_WRONG: Final = "There is no person with this name and password."
+
+
+class _Attempts(NamedTuple):
+    """Who tries to log in, and how many times a second they may.
+
+    Attributes:
+        id: of the bucket.
+        rate: attempts a second.
+    """
+
+    id: str
+    rate: float
+
+
+class LoginRoutes:
+    """The routes that need no session, and logout.
+
+    Args:
+        people: who may log in.
+        sessions: begins and ends sessions.
+        rates: limits attempts, in each gateway process.
+    """
+
+    def __init__(self, people: People, sessions: LoginSessions, rates: Rates) -> None:
+        self._people = people
+        self._sessions = sessions
+        self._rates = rates
+
+    def router(self) -> APIRouter:
+        """The routes."""
+        router = APIRouter(include_in_schema=False)
+        router.get("/")(self.front)
+        router.get("/login")(self.show)
+        router.post("/login")(self.log_in)
+        router.post("/logout")(self.log_out)
+        return router
+
+    async def front(self) -> Response:
+        """The first page."""
+        return RedirectResponse(_FIRST_PAGE, status_code=303)
+
+    async def show(self, next: str = _FIRST_PAGE) -> HTMLResponse:  # noqa: A002 - the query says so
+        """The login page; `next` is the address that is shown after login."""
+        return HTMLResponse(str(_page(_onward(next))))
+
+    async def log_in(self, request: Request) -> Response:
+        """Begin a session."""
+        form = form_of(await read_body(request, SMALL_BYTES))
+        name, password = form.get("name", "").strip().lower(), form.get("password", "")
+        onward = _onward(form.get("next", ""))
+        peer = request.client.host if request.client else ""
+        known = name[:_LONGEST_NAME]
+        # One who guesses waits soon; who is locked out by others' guesses may go on elsewhere.
+        for attempts in (
+            _Attempts(f"login {peer} {known}", 0.2),
+            _Attempts(f"login-from {peer}", 3.0),
+            _Attempts(f"login-as {known}", 1.0),
+        ):
+            self._rates.spend(attempts)
+        token = await asyncio.to_thread(self._begin, known, password)
+        if token is None:
+            log.warning("login.refused", person=known, peer=peer)
+            return HTMLResponse(str(_page(onward, _WRONG)), status_code=401)
+        log.info("login.accepted", person=known, peer=peer)
+        answer = RedirectResponse(onward, status_code=303)
+        answer.set_cookie(
+            COOKIE,
+            token,
+            max_age=LONGEST_S,
+            path=ROOT,
+            secure=request.url.scheme == "https",
+            httponly=True,
+            samesite="lax",
+        )
+        return answer
+
+    def _begin(self, name: str, password: str) -> str | None:
+        person = self._people.check(name, password)
+        return self._sessions.begin(person) if person is not None else None
+
+    async def log_out(self, request: Request) -> Response:
+        """End the session."""
+        session: LoginSession = request.state.session
+        form = form_of(await read_body(request, SMALL_BYTES))
+        if not hmac.compare_digest(form.get("csrf", "").encode(), session.csrf.encode()):
+            raise Refused("stale-form", "open a page and log out there")
+        await asyncio.to_thread(self._sessions.end, session)
+        answer = RedirectResponse(f"{ROOT}/login", status_code=303)
+        answer.delete_cookie(COOKIE, path=ROOT)
+        return answer
+
+
+def _onward(address: str) -> str:
+    """Where to go after login: an address of the console, whatever was asked for."""
+    is_ours = address.startswith(f"{ROOT}/") and address.isprintable() and "\\" not in address
+    return address if is_ours else _FIRST_PAGE
+
+
+def _page(onward: str, wrong: str = "") -> h.Element:
+    return frame(
+        "Log in",
+        None,
+        note("error", wrong) if wrong else None,
+        h.form(".confirm", method="post", action=f"{ROOT}/login")[
+            h.input(type="hidden", name="next", value=onward),
+            h.label[
+                "Name",
+                h.input(
+                    name="name",
+                    autocomplete="username",
+                    required=True,
+                    maxlength=str(_LONGEST_NAME),
+                ),
+            ],
+            h.label[
+                "Password",
+                h.input(
+                    type="password",
+                    name="password",
+                    autocomplete="current-password",
+                    required=True,
+                    maxlength=str(LONGEST_PASSWORD),
+                ),
+            ],
+            h.button(".primary")["Log in"],
+        ],
+        paragraph("An admin adds people with ", h.code["leasewire people add"], "."),
+    )

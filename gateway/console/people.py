@@ -1,0 +1,152 @@
+"""People who may log in to the console: name, role and the hash of a password, in Redis."""
+
+import hashlib
+import json
+import re
+import threading
+from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
+from functools import cached_property
+from typing import Any, Final, cast
+
+from argon2 import PasswordHasher
+from argon2.exceptions import VerificationError
+from redis import Redis
+
+from gateway.keys import GatewayKeys
+from worker.errors import ConfigurationError
+
+SHORTEST_PASSWORD: Final = 12
+LONGEST_PASSWORD: Final = 200
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+class Role(StrEnum):
+    """What a person may do. Each role may do all that those before it may."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+    def may(self, role: "Role") -> bool:
+        """Whether this role includes another."""
+        order = list(Role)
+        return order.index(self) >= order.index(role)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Someone who may log in.
+
+    Attributes:
+        name: lower case, for login, history and audit.
+        role: what the person may do.
+        password_hash: argon2id with its parameters.
+        created_at: RFC 3339.
+    """
+
+    name: str
+    role: Role
+    password_hash: str = field(repr=False)
+    created_at: str
+
+    @property
+    def login_version(self) -> str:
+        """Changes with the password: sessions of another version have ended."""
+        return hashlib.sha256(self.password_hash.encode()).hexdigest()[:16]
+
+    @classmethod
+    def from_json(cls, text: str) -> "Person":
+        """A person as stored; unknown fields of a newer version are dropped."""
+        known: dict[str, Any] = {
+            name: value
+            for name, value in json.loads(text).items()
+            if name in cls.__dataclass_fields__
+        }
+        return cls(**known | {"role": Role(known["role"])})
+
+
+class People:
+    """The people in Redis.
+
+    Args:
+        redis: decodes replies.
+        prefix: before every key in Redis.
+    """
+
+    def __init__(self, redis: Redis, prefix: str) -> None:
+        self._redis = redis
+        self._key = GatewayKeys(prefix).people
+        self._hasher = PasswordHasher()
+        # One hash at a time: each takes 64 MiB, and anybody may try to log in.
+        self._hashing = threading.Lock()
+
+    def all(self) -> list[Person]:
+        """All people by name."""
+        raw = cast("dict[str, str]", self._redis.hgetall(self._key))
+        return [Person.from_json(text) for _, text in sorted(raw.items())]
+
+    def find(self, name: str) -> Person | None:
+        """A person by name."""
+        text = cast("str | None", self._redis.hget(self._key, name))
+        return Person.from_json(text) if text else None
+
+    def add(self, name: str, role: Role, password: str, created_at: str) -> Person:
+        """Add a person.
+
+        Raises:
+            ConfigurationError: the name is taken or malformed, or the password is too short.
+        """
+        if not _NAME.fullmatch(name):
+            problem = "a name has 1 to 64 of a-z, 0-9, dot, dash and underscore, such as anna.k"
+            raise ConfigurationError([problem])
+        person = Person(name, role, self._hash(password), created_at)
+        if not self._redis.hsetnx(self._key, name, json.dumps(asdict(person))):
+            raise ConfigurationError([f"there is a person {name} already"])
+        return person
+
+    def set_role(self, name: str, role: Role) -> bool:
+        """Change the role, at once for open sessions too; False: there is no such person."""
+        return self._change(name, role=role)
+
+    def set_password(self, name: str, password: str) -> bool:
+        """Change the password and end the person's sessions; False: there is no such person.
+
+        Raises:
+            ConfigurationError: the password is too short.
+        """
+        return self._change(name, password_hash=self._hash(password))
+
+    def remove(self, name: str) -> bool:
+        """Remove a person and end their sessions; False: there is no such person."""
+        return bool(self._redis.hdel(self._key, name))
+
+    def check(self, name: str, password: str) -> Person | None:
+        """The person with this name and password; takes as long when there is no such person."""
+        person = self.find(name)
+        known = person.password_hash if person else self._of_nobody
+        with self._hashing:
+            try:
+                self._hasher.verify(known, password[: LONGEST_PASSWORD + 1])
+            except VerificationError:
+                return None
+        return person
+
+    @cached_property
+    def _of_nobody(self) -> str:
+        return self._hasher.hash("")
+
+    def _hash(self, password: str) -> str:
+        if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
+            problem = f"a password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters"
+            raise ConfigurationError([problem])
+        with self._hashing:
+            return self._hasher.hash(password)
+
+    def _change(self, name: str, **changes: Any) -> bool:  # noqa: ANN401 - fields of Person
+        person = self.find(name)
+        if person is None:
+            return False
+        changed = json.dumps(asdict(replace(person, **changes)))
+        self._redis.hset(self._key, name, changed)
+        return True
