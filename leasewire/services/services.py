@@ -9,9 +9,10 @@ from leasewire.answer import Answer, App, Fields, Part, cell, fail
 from leasewire.context import Context, InventoryOption
 from leasewire.services import follow, purge, restore, verify
 from leasewire.services.schedule import COLUMNS as SCHEDULED
-from leasewire.services.why import diagnosis, diagnosis_document, history_table
+from leasewire.services.why import diagnosis, history_table
 from leasewire.tables import TextTable
-from worker.admin.service_documents import ServiceList, service_document
+from worker.admin.diagnosis_documents import explained_service
+from worker.admin.service_documents import ServiceList
 from worker.core.service.record import Status
 from worker.errors import ConfigurationError
 
@@ -64,17 +65,12 @@ def show(
     view = store.views.service(service_id, record.placements)
     if view is None:
         fail(f"There is no service {service_id}; see `leasewire services list`.")
-    errors = []
+    errors, result = [], None
     try:
-        result = diagnosis_document(diagnosis(context, offline=not live).service(service_id))
+        result = diagnosis(context, offline=not live).service(service_id)
     except ConfigurationError as error:
-        result = {}
         errors = [f"No diagnosis without the inventory: {error}"]
-    document = service_document(view, store) | {
-        "why": {name: result.get(name, "") for name in ("code", "sentence", "advice")},
-        "waits_for": result.get("waits_for", []),
-        "rows": result.get("rows", []),
-    }
+    document = explained_service(view, store, result)
     return Answer(document, _text(document), errors=errors)
 
 

@@ -1,0 +1,108 @@
+"""JSON documents of diagnoses: the same for commands and console."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from worker.admin.diagnosis import DiagnosisResult
+from worker.admin.json_fields import utc_time, without_empty
+from worker.admin.service_documents import effect_entries, service_document
+from worker.core.diagnosis.facts import AtRouter
+from worker.core.rows.observed import SeenRow
+from worker.store.store import Store
+from worker.store.views import ServiceView
+
+
+def diagnosis_document(result: DiagnosisResult) -> dict[str, Any]:
+    """A diagnosis, for programs."""
+    facts = result.facts
+    document = result.explanation._asdict()
+    if facts is None:
+        return without_empty(document)
+    holders = [claim._asdict() for at in facts.at for claim in at.holders]
+    return without_empty(
+        {
+            "service": facts.record.service_id,
+            "status": facts.record.status,
+            **document,
+            "waits_for": [without_empty(holder) for holder in holders],
+            "to_clean": facts.to_clean,
+            "rows": row_documents(result),
+            "timeline": [
+                without_empty({"at": utc_time(at_ms), "what": what, **more})
+                for at_ms, what, more in timeline(result)
+            ],
+        }
+    )
+
+
+def explained_service(
+    view: ServiceView, store: Store, result: DiagnosisResult | None
+) -> dict[str, Any]:
+    """All that is known of a service, with its diagnosis, if there is one."""
+    found = {} if result is None else diagnosis_document(result)
+    return service_document(view, store) | {
+        "why": {name: found.get(name, "") for name in ("code", "sentence", "advice")},
+        "waits_for": found.get("waits_for", []),
+        "rows": found.get("rows", []),
+    }
+
+
+def row_documents(result: DiagnosisResult) -> list[dict[str, Any]]:
+    """The rows that were read from the routers of the service."""
+    facts = result.facts
+    return [row for at in facts.at for row in _rows(at)] if facts is not None else []
+
+
+def timeline(result: DiagnosisResult) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    """What happened, the oldest first: (ms since 1970; 0: to come), what, and its details."""
+    if result.view is not None:
+        happened = [
+            (int(line["at_ms"]), str(line["what"]), _without(line, "at_ms", "what"))
+            for line in reversed(result.view.history)
+        ]
+        happened += [entry for outcome in result.view.events for entry in effect_entries(outcome)]
+        yield from sorted(happened, key=lambda entry: entry[0])
+    facts = result.facts
+    if facts is None:
+        return
+    for entry in sorted(facts.journaled, key=lambda event: event.since_ms):
+        yield entry.since_ms, "in the journal", {"event": entry.event_id, "type": entry.type}
+    for at in facts.at:
+        for row in at.seen.rows if at.seen is not None else ():
+            if row.active_address:
+                yield facts.now_ms, f"device {row.status}", _bound(at, row)
+    for coming in facts.scheduled:
+        more = {"event": coming.event_id, "type": coming.type, "lease": coming.lease}
+        yield coming.at_ms, "to take effect", more
+
+
+def _without(line: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in line.items() if name not in names}
+
+
+def _bound(at: AtRouter, row: SeenRow) -> dict[str, Any]:
+    ends = f"{row.expires_in_s} s" if row.expires_in_s is not None else ""
+    return {
+        "router": at.name,
+        "mac": row.active_mac,
+        "address": row.active_address,
+        "expires_in": ends,
+    }
+
+
+def _rows(at: AtRouter) -> Iterator[dict[str, Any]]:
+    for row in at.seen.rows if at.seen is not None else ():
+        lease = row.lease
+        yield without_empty(
+            {
+                "router": at.name,
+                "row": f"{lease.address} {lease.mac} {lease.server}",
+                "comment": lease.comment,
+                "dynamic": lease.dynamic or None,
+                "status": row.status,
+                "active_mac": row.active_mac,
+                "active_address": row.active_address,
+                "expires_in_s": row.expires_in_s,
+                "whose": "dynamic" if lease.dynamic else lease.comment or "not ours",
+            }
+        )

@@ -1,0 +1,64 @@
+"""Restores a cancelled service as it was."""
+
+from collections.abc import Mapping
+
+from worker.core.entry.entry import address_field
+from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.rows import is_host_address, scopes_meet
+from worker.core.service.record import ServiceRecord
+from worker.core.service.restoring import restoring_event
+from worker.errors import LeasewireError
+from worker.inventory import CLI_SOURCE
+from worker.store.claims import HeldClaim
+from worker.store.store import Store
+
+
+class NotRestorableError(LeasewireError):
+    """The service cannot be restored; the message says why."""
+
+
+def restored(
+    store: Store, policies: Mapping[str, RouterPolicy], service_id: str, actor: str
+) -> dict[str, object]:
+    """Return the event that restores a service; without id and time.
+
+    Raises:
+        NotRestorableError: it is not cancelled, its router is unknown, or another service has its
+            MAC or its address now.
+    """
+    record = store.records.read([service_id])[service_id].record
+    router = record.router
+    if record.status == "incomplete" or router is None:
+        raise NotRestorableError(f"No service {service_id} was ever active.")
+    if record.status != "cancelled":
+        raise NotRestorableError(f"Service {service_id} is not cancelled, but {record.status}.")
+    policy = policies.get(router)
+    if policy is None:
+        raise NotRestorableError(f"Its router {router} is not in the inventory.")
+    taken = holders(store, record, router, policy)
+    if taken:
+        others = store.records.read([claim.holder for claim in taken])
+        message = "; ".join(
+            f"{claim.key} is held by service {claim.holder} ({others[claim.holder].record.status})"
+            for claim in taken
+        )
+        raise NotRestorableError(f"Nothing was done: on router {router} {message}.")
+    return restoring_event(record, source=CLI_SOURCE, actor=actor, reason="restored")
+
+
+def holders(
+    store: Store, record: ServiceRecord, router: str, policy: RouterPolicy
+) -> list[HeldClaim]:
+    """The claims of other services for the MAC or the address of a service on its router."""
+    scope = str(record.value("dhcp_server") or policy.default_server)
+    keys = [f"mac:{record.value('mac')}"]
+    address = address_field(record.value("address")) or ""
+    if is_host_address(address):
+        keys.append(f"address:{address}")
+    return [
+        claim
+        for claim in store.claims.at(router, keys)
+        if claim.is_held
+        and claim.holder != record.service_id
+        and (claim.key.startswith("address:") or scopes_meet(claim.scope, scope))
+    ]
