@@ -208,8 +208,8 @@ def test_lease_table_says_whose_each_row_is(world, leasewire):
     assert shown.code == 0
     rows = {row["mac"]: row for row in shown.document["leases"]}
     assert (rows[mac(1)]["whose"], rows[mac(1)]["service"]) == ("ours", "SVC-A")
-    assert (rows[mac(5)]["whose"], rows[mac(5)]["comment"]) == ("static", "priñter")
-    assert rows[mac(6)]["whose"] == "dynamic"
+    assert (rows[mac(5)]["whose"], rows[mac(5)]["comment"]) == ("foreign", "priñter")
+    assert rows[mac(6)]["whose"] == "unknown-device"
     assert "service" not in rows[mac(5)]
     table = leasewire("routers", "leases", "R1").out.splitlines()
     assert [line.split()[0] for line in table[1:3]] == [ipv4(5), ipv4(10)]

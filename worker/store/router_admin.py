@@ -70,6 +70,14 @@ class RouterAdmin:
             for name, text in self._hash(self._fleet.policies).items()
         }
 
+    def policies_of(self, routers: Sequence[str]) -> dict[str, AppliedPolicy]:
+        """The applied policy of those of the routers that have one."""
+        if not routers:
+            return {}
+        texts = cast("list[str | None]", self._client.hmget(self._fleet.policies, list(routers)))
+        found = zip(routers, texts, strict=True)
+        return {name: AppliedPolicy.from_text(text) for name, text in found if text}
+
     def paused(self) -> dict[str, Pause]:
         """The routers that people hold."""
         return {

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, Final, NamedTuple, cast
 
 import redis
@@ -152,21 +153,35 @@ class Views:
 
     def router(self, name: str) -> RouterView:
         """One router's line."""
-        block = self._keys.router(name)
-        pipe = self._client.pipeline(transaction=False)
-        pipe.get(block.state)
-        pipe.scard(block.services)
-        pipe.zcard(block.due)
-        pipe.hlen(block.waiting)
-        pipe.exists(block.lock)
-        pipe.hget(self._keys.fleet.paused, name)
-        pipe.time()
-        ask_first_work_items(pipe, block.due)
-        state, services, queued, waiting, held, by_person, now, *firsts = pipe.execute()
-        hold = known_part(Pause, json.loads(by_person)) if by_person else None
-        known = paused_state(hold) if hold else RouterState.from_json(state)
-        oldest_ms = oldest_due(firsts, now[0] * 1000 + now[1] // 1000)
-        return RouterView(name, known, services, queued, waiting, bool(held), oldest_ms)
+        return self.routers([name])[0]
+
+    def routers(self, names: Sequence[str]) -> list[RouterView]:
+        """The lines of routers, with a bounded number of round trips."""
+        found: list[RouterView] = []
+        for start in range(0, len(names), _PAGE):
+            page = names[start : start + _PAGE]
+            pipe = self._client.pipeline(transaction=False)
+            pipe.time()
+            pipe.hmget(self._keys.fleet.paused, page)
+            for name in page:
+                block = self._keys.router(name)
+                pipe.get(block.state)
+                pipe.scard(block.services)
+                pipe.zcard(block.due)
+                pipe.hlen(block.waiting)
+                pipe.exists(block.lock)
+                ask_first_work_items(pipe, block.due)
+            now, paused, *rest = pipe.execute()
+            now_ms, answers = now[0] * 1000 + now[1] // 1000, iter(rest)
+            for name, by_person in zip(page, paused, strict=True):
+                state, services, queued, waiting, held = islice(answers, 5)
+                hold = known_part(Pause, json.loads(by_person)) if by_person else None
+                known = paused_state(hold) if hold else RouterState.from_json(state)
+                oldest_ms = oldest_due(list(islice(answers, len(PRIORITIES))), now_ms)
+                found.append(
+                    RouterView(name, known, services, queued, waiting, bool(held), oldest_ms)
+                )
+        return found
 
     def router_services(self, name: str, *, readable: bool = False) -> list[Stored]:
         """The records of all services of which a row may exist on a router.

@@ -1,0 +1,202 @@
+"""Routers in short, as documents: the same for `routers list` and the console."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from worker.admin.json_fields import utc_time, without_empty
+from worker.core.policy.circuit import NEW, RouterState
+from worker.core.policy.policy import AppliedPolicy
+from worker.inventory import RouterConfig
+from worker.store.router_memory import SETUP
+from worker.store.store import Store
+from worker.store.views import RouterView, paused_state
+
+PAGE: Final = 50
+STATES: Final = (
+    "blocked",
+    "unreachable",
+    "probing",
+    "policy-changed",
+    "paused",
+    "draining",
+    "new",
+    "observed",
+    "up",
+)
+"""The states as people see them, the worst first."""
+
+
+class Standing(NamedTuple):
+    """What a router is sorted and found by.
+
+    Attributes:
+        name: of the router.
+        state: of `STATES`.
+        since_ms: when this state began; 0: not known.
+        backlog: services to be checked.
+    """
+
+    name: str
+    state: str
+    since_ms: int
+    backlog: int
+
+    @property
+    def rank(self) -> tuple[int, int, int, str]:
+        """Sorts the worst first: by state, then the longest in it or the largest backlog."""
+        worst_first = STATES.index(self.state) if self.state in STATES else 0
+        return worst_first, self.since_ms, -self.backlog, self.name
+
+
+def router_documents(store: Store, configs: Sequence[RouterConfig]) -> list[dict[str, Any]]:
+    """Routers in short, in this order; some round trips for all of them."""
+    names = [config.name for config in configs]
+    fleet = store.fleet
+    paused, applied = fleet.paused(), fleet.policies_of(names)
+    reached = _reached(store, names)
+    return [
+        router_document(
+            config,
+            view if view.name in reached or view.state != RouterState() else _as_new(view),
+            paused_by=paused[config.name].by if config.name in paused else None,
+            applied=applied.get(config.name),
+        )
+        for config, view in zip(configs, store.views.routers(names), strict=True)
+    ]
+
+
+def _as_new(view: RouterView) -> RouterView:
+    """The view of a router that was never reached: neither new nor up has a stored state."""
+    return view._replace(state=NEW)
+
+
+def _reached(store: Store, names: Sequence[str]) -> frozenset[str]:
+    """The routers of which a serial, a table or a DHCP setup was ever seen."""
+    contacted = store.fleet.contacted()
+    rest = [name for name in names if name not in contacted]
+    pipe = store.client.pipeline(transaction=False)
+    for name in rest:
+        pipe.hexists(store.keys.router(name).memory, SETUP)
+    known = pipe.execute() if rest else []
+    return contacted | {name for name, is_known in zip(rest, known, strict=True) if is_known}
+
+
+def router_document(
+    config: RouterConfig, view: RouterView, *, paused_by: str | None, applied: AppliedPolicy | None
+) -> dict[str, Any]:
+    """One router in short.
+
+    Args:
+        config: of the router.
+        view: of the store.
+        paused_by: the person who paused it.
+        applied: the applied policy.
+    """
+    differs = applied is not None and applied.digest != AppliedPolicy.of(config.policy).digest
+    state = view.state
+    drains = state.state == "up" and bool(state.away_since_ms)
+    return without_empty(
+        {
+            "router": config.name,
+            "host": f"{config.host}:{config.port}",
+            "transport": config.transport,
+            "state": state.state,
+            "mode": config.policy.mode if config.policy.mode == "observe" else None,
+            "circuit": state.circuit(busy=view.held),
+            "cause": state.cause,
+            "paused_by": paused_by,
+            "policy": "differs from the applied one" if differs else None,
+            "since": utc_time(state.since_ms),
+            "next_try_at": utc_time(state.next_at_ms),
+            "attempts": state.attempts or None,
+            "away_since": utc_time(state.away_since_ms),
+            "drained": state.drained if drains else None,
+            "services": view.services,
+            "backlog": view.queued,
+            "oldest_due": utc_time(view.oldest_ms),
+            "waiting": view.waiting,
+            "message": state.message,
+        }
+    )
+
+
+def shown_state(router: Mapping[str, Any]) -> str:
+    """The state of a router's document as people see it: one of `STATES`."""
+    if router["circuit"] == "half-open":
+        return "probing"
+    if router["state"] == "up" and "mode" in router:
+        return "observed"
+    return "draining" if "drained" in router else str(router["state"])
+
+
+def standings(store: Store, configs: Iterable[RouterConfig]) -> list[Standing]:
+    """All routers, the worst first, by what two pipelines tell of each."""
+    routers = {config.name: config for config in configs}
+    names, keys = list(routers), store.keys
+    pipe = store.client.pipeline(transaction=False)
+    pipe.mget([keys.router(name).state for name in names])
+    for name in names:
+        pipe.zcard(keys.router(name).due)
+    texts, *backlogs = pipe.execute() if names else [[]]
+    paused = store.fleet.paused()
+    states = {
+        name: paused_state(paused[name]) if name in paused else RouterState.from_json(text)
+        for name, text in zip(names, texts, strict=True)
+    }
+    reached = _reached(store, [name for name, state in states.items() if state == RouterState()])
+    busy = _busy(store, [name for name, state in states.items() if state.open])
+    found = []
+    for (name, state), backlog in zip(states.items(), backlogs, strict=True):
+        shown: str = state.state
+        if name in busy:
+            shown = "probing"
+        elif state == RouterState() and name not in reached:
+            shown = "new"
+        elif state.state == "up":
+            drains = "draining" if state.away_since_ms else "up"
+            shown = "observed" if routers[name].policy.mode == "observe" else drains
+        found.append(Standing(name, shown, state.since_ms, backlog))
+    return sorted(found, key=lambda standing: standing.rank)
+
+
+def _busy(store: Store, names: Sequence[str]) -> frozenset[str]:
+    """The routers with an open circuit at which a worker is: it is the probe."""
+    pipe = store.client.pipeline(transaction=False)
+    for name in names:
+        pipe.exists(store.keys.router(name).lock)
+    held = pipe.execute() if names else []
+    return frozenset(name for name, is_held in zip(names, held, strict=True) if is_held)
+
+
+def list_document(
+    store: Store, configs: Mapping[str, RouterConfig], find: str, state: str, page: int
+) -> dict[str, Any]:
+    """A page of routers, the worst first.
+
+    Args:
+        store: the store.
+        configs: all routers of the inventory.
+        find: part of a name; empty: all.
+        state: of `STATES`; empty: all.
+        page: the first is 1.
+    """
+    named = [
+        standing
+        for standing in standings(store, configs.values())
+        if find.casefold() in standing.name.casefold()
+    ]
+    found = [standing for standing in named if state in ("", standing.state)]
+    shown = found[(page - 1) * PAGE : page * PAGE]
+    counts = Counter(standing.state for standing in named)
+    documents = router_documents(store, [configs[standing.name] for standing in shown])
+    return {
+        "routers": [document | {"shown": shown_state(document)} for document in documents],
+        "find": find,
+        "state": state,
+        "page": page,
+        "more": len(found) > page * PAGE,
+        "found": len(found),
+        "states": {name: counts[name] for name in STATES if counts[name]},
+        "total": len(configs),
+    }
