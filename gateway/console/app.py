@@ -28,6 +28,7 @@ def make_console(console: Console) -> ConsoleApp:
     sessions = LoginSessions(console.store.client, console.settings.key_prefix)
     pages = Pages(sessions)
     threads: tuple[BackgroundThread, ...] = ()
+    # Each group of pages adds its own: XPages(console).add_to(pages).
     app = FastAPI(
         title="Leasewire console",
         openapi_url=None,

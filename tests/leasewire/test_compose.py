@@ -9,6 +9,7 @@ import yaml
 from gateway.outcomes.targets import load_targets
 from leasewire.cli import app
 from tests.leasewire.test_documents import ROOT
+from tests.leasewire.test_wheel import PACKAGES
 from worker.inventory import load_inventory
 from worker.settings import Settings
 
@@ -41,7 +42,7 @@ def test_as_it_is_cloned_it_is_a_lab_in_a_project_of_its_own():
 def test_the_lab_is_never_taken_in_the_place_of_what_is_not_said():
     demanded = r"\$\{LEASEWIRE_CONFIG:\?[^}]*deploy/compose\.env\.example\}"
     said = re.findall(r"\$\{LEASEWIRE_CONFIG[^}]*\}", TEXT)
-    assert len(said) == 4
+    assert len(said) == 6
     assert all(re.fullmatch(demanded, each) for each in said)
 
 
@@ -49,7 +50,12 @@ def test_the_example_says_what_the_file_asks_for():
     asked = set(re.findall(r"\$\{(\w+)", TEXT))
     given = variables("deploy/compose.env.example")
     assert given.keys() == asked | {"COMPOSE_PROFILES"}
-    assert set(given["COMPOSE_PROFILES"].split(",")) <= {"gateway", "outcomes", "metrics"}
+    assert set(given["COMPOSE_PROFILES"].split(",")) <= {
+        "gateway",
+        "console",
+        "outcomes",
+        "metrics",
+    }
     for name, default in re.findall(r"\$\{(\w+):-([^}]+)\}", TEXT):
         assert given[name] == default
 
@@ -77,6 +83,7 @@ SEES = {
         "login-server": "/var/lib/redis-logins/server",
         "login-worker": "/var/lib/redis-logins/leasewire",
         "login-gateway": "/var/lib/redis-logins/leasewire-gateway",
+        "login-console": "/var/lib/redis-logins/leasewire-console",
         "login-outcomes": "/var/lib/redis-logins/leasewire-outcomes",
         "login-metrics": "/var/lib/redis-logins/leasewire-metrics",
     },
@@ -90,6 +97,12 @@ SEES = {
         "config": "/etc/leasewire/config",
         "secrets/gateway": "/etc/leasewire/secrets/gateway",
         "login-gateway": "/run/leasewire/redis",
+    },
+    "console": {
+        "config": "/etc/leasewire/config",
+        "secrets/worker": "/etc/leasewire/secrets/worker",
+        "secrets/gateway": "/etc/leasewire/secrets/gateway",
+        "login-console": "/run/leasewire/redis",
     },
     "outcomes": {
         "config": "/etc/leasewire/config",
@@ -111,6 +124,7 @@ WRITTEN = {
 LOGINS = {
     "worker": "leasewire",
     "gateway": "leasewire-gateway",
+    "console": "leasewire-console",
     "outcomes": "leasewire-outcomes",
     "metrics": "leasewire-metrics",
 }
@@ -177,11 +191,11 @@ def test_nothing_is_heard_beyond_this_host():
             assert port.startswith("127.0.0.1:"), name
         assert service.get("network_mode", "none") == "none", name
     published = {name for name, service in SERVICES.items() if "ports" in service}
-    assert published == {"gateway", "metrics"}
+    assert published == {"gateway", "console", "metrics"}
     assert SERVICES["valkey"]["networks"] == ["store"]
     assert COMPOSE["networks"]["store"] == {"internal": True}
     on_routers = {n for n, each in SERVICES.items() if "routers" in each.get("networks", ())}
-    assert on_routers == {"worker", "simulator"}
+    assert on_routers == {"worker", "console", "simulator"}
 
 
 def test_the_lab_keeps_each_secret_in_the_folder_of_whom_it_is_for():
@@ -207,3 +221,9 @@ def test_what_it_runs_and_sets_is_there():
             assert service["command"][0] in commands
             for variable in service.get("environment", ()):
                 assert variable.removeprefix("LEASEWIRE_").lower() in Settings.model_fields
+
+
+def test_the_image_has_every_package():
+    dockerfile = (ROOT / "deploy" / "Dockerfile").read_text("utf-8")
+    copied = set(re.findall(r"^COPY (\w+) /opt/leasewire/\1$", dockerfile, re.MULTILINE))
+    assert copied >= set(PACKAGES)
