@@ -72,12 +72,13 @@ class People:
     Args:
         redis: decodes replies.
         prefix: before every key in Redis.
+        hasher: of passwords; by default as RFC 9106 advises for little memory.
     """
 
-    def __init__(self, redis: Redis, prefix: str) -> None:
+    def __init__(self, redis: Redis, prefix: str, hasher: PasswordHasher | None = None) -> None:
         self._redis = redis
         self._key = GatewayKeys(prefix).people
-        self._hasher = PasswordHasher()
+        self._hasher = hasher or PasswordHasher()
         # One hash at a time: each takes 64 MiB, and anybody may try to log in.
         self._hashing = threading.Lock()
 

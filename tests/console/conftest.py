@@ -5,6 +5,7 @@ from functools import cached_property
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 
 from gateway.console.people import People, Role
 from leasewire.context import Context
@@ -32,7 +33,8 @@ class ConsoleUnderTest:
         self.url = url
         self.context = context
         self.store = context.store
-        self.people = People(context.store.client, context.settings.key_prefix)
+        quick = PasswordHasher(time_cost=1, memory_cost=64)  # a real one takes as long as a test
+        self.people = People(context.store.client, context.settings.key_prefix, quick)
         self._clients = []
 
     def person(self, name, role):

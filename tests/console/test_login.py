@@ -5,7 +5,7 @@ import re
 import httpx
 import pytest
 
-from gateway.console.people import Role
+from gateway.console.people import People, Role
 from gateway.keys import GatewayKeys
 from tests.console.conftest import PASSWORD, csrf_of
 from worker.errors import ConfigurationError
@@ -160,9 +160,11 @@ def test_names_and_passwords_are_checked(console):
     console.person("anna", "viewer")
     with pytest.raises(ConfigurationError, match="already"):
         console.person("anna", "admin")
-    stored = console.store.client.hget(GatewayKeys(console.store.keys.prefix).people, "anna")
+    people = People(console.store.client, console.store.keys.prefix)
+    people.add("bert", Role.VIEWER, PASSWORD, "2026-11-30T00:00:00Z")
+    stored = console.store.client.hget(GatewayKeys(console.store.keys.prefix).people, "bert")
     assert PASSWORD not in stored
-    assert "$argon2id$" in stored
+    assert "$argon2id$v=19$m=65536,t=3,p=4$" in stored
 
 
 def test_without_console_there_is_none(console_at, valkey):
