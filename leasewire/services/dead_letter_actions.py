@@ -4,19 +4,15 @@ One dead letter that fails leaves the others alone. An event is in the journal b
 letter is removed: after a crash in between a retry makes a duplicate, and no event is lost.
 """
 
-import difflib
 import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
-from uuid import uuid5
 
 import typer
 
-from contracts import content_hash
-from contracts.identity import NAMESPACE
 from gateway import dead_letters
 from leasewire.actor import ActorOption, actor_of
 from leasewire.answer import Answer, ApplyOption, Exit, bad_input, fail
@@ -100,30 +96,22 @@ def edit(
         )
     if (file is None) == (not set_):
         bad_input("Give --set POINTER=VALUE, or --file.")
-    old = _event_of(dead_letter.body)
-    text = dead_letter.body
+    document: str | dict[str, Any]
     if file is not None:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text()
-    document = _event_of(text)
-    for change in set_ or ():
-        _set(document, change)
-    if isinstance(old.get("id"), str):
-        document["causationid"] = old["id"]
-    document.pop("id", None)
-    # The same correction twice is the same event, should this be repeated after a failure.
-    document["id"] = str(uuid5(NAMESPACE, f"{dead_letter.id}|{content_hash(document)}"))
+        document = sys.stdin.read() if str(file) == "-" else file.read_text()
+    else:
+        document = _event_of(dead_letter.body)
+        for change in set_ or ():
+            _set(document, change)
     with context.publisher() as publisher:
-        completed = dead_letters.checked(publisher, document)
-        if isinstance(completed, str):
-            bad_input(f"The event is still invalid: {completed}")
+        completed, problems = dead_letters.correct(publisher, dead_letter, document)
+        if completed is None:
+            bad_input(f"The event is still invalid: {dead_letters.joined(problems)}")
         if apply:
-            publisher.write([completed])
-            now_ms = context.store.records.now_ms()
-            context.store.dead_letters.settle(
-                dead_letter, "edited", actor_of(actor), now_ms, event=completed.id
+            dead_letters.publish_correction(
+                context.store, publisher, dead_letter, completed, actor_of(actor)
             )
-    before, after = (json.dumps(event, indent=2).splitlines() for event in (old, completed.event))
-    difference = difflib.unified_diff(before, after, "as received", "corrected", lineterm="", n=2)
+    difference = dead_letters.difference(dead_letter, completed)
     done = f"Published as {completed.id}."
     return Answer(
         {"id": dead_letter.id, "event": completed.event, "published": apply},

@@ -1,8 +1,7 @@
 """`leasewire dead-letters`: events and services that failed permanently."""
 
 import json
-from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -10,9 +9,8 @@ from leasewire.answer import Answer, App, Fields, Part, fail
 from leasewire.context import Context
 from leasewire.services import dead_letter_actions
 from leasewire.tables import TextTable
+from worker.admin.dead_letters import cause_document, causes, listed
 from worker.admin.documents import dead_letter_document
-from worker.admin.json_fields import utc_time
-from worker.core.service.outcome import DeadLetter
 
 app = App("Events and services that failed permanently.")
 
@@ -41,7 +39,7 @@ def list_(
         if reason is None or cause == reason
     ]
     dead_letters = [dead_letter_document(dead_letter) for dead_letter in reversed(found[-most:])]
-    groups = _groups(found)
+    groups = [cause_document(cause) for cause in causes(map(listed, found))]
     if single:
         columns, rows = "id, kind, service, router, reason, detail, at", dead_letters
     else:
@@ -54,24 +52,6 @@ def list_(
             "of a source and reason are kept."
         )
     return Answer({"groups": groups, "dead_letters": dead_letters, "gone": dropped}, text)
-
-
-def _groups(dead_letters: Sequence[DeadLetter]) -> list[dict[str, Any]]:
-    """One document for each reason and message, the most frequent first."""
-    by_cause: dict[tuple[str, str], list[DeadLetter]] = {}
-    for dead_letter in dead_letters:
-        by_cause.setdefault((dead_letter.reason, dead_letter.detail), []).append(dead_letter)
-    return [
-        {
-            "reason": reason,
-            "detail": detail,
-            "count": len(group),
-            "oldest": utc_time(min(dead_letter.at_ms for dead_letter in group)),
-            "newest": utc_time(max(dead_letter.at_ms for dead_letter in group)),
-            "example": group[-1].id,
-        }
-        for (reason, detail), group in sorted(by_cause.items(), key=lambda pair: -len(pair[1]))
-    ]
 
 
 @app.command()

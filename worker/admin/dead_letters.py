@@ -1,0 +1,110 @@
+"""Dead letters by cause: the same reason with the same message."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from worker.admin.json_fields import utc_time
+from worker.core.service.outcome import DeadLetter
+
+_DIGITS: Final = 12
+
+
+class ListedDeadLetter(NamedTuple):
+    """A dead letter without its body.
+
+    Attributes:
+        id: of the dead letter.
+        kind: `event`, `service` or `hook`.
+        reason: one word.
+        detail: every problem, or the router's message.
+        service_id: the service, where it is known.
+        router: the router that refused, if one did.
+        source: who published the event; empty where the inventory does not list it.
+        attempts: how often it was tried.
+        at_ms: when it failed, in milliseconds since 1970.
+        cause: id of its cause.
+    """
+
+    id: str
+    kind: str
+    reason: str
+    detail: str
+    service_id: str
+    router: str
+    source: str
+    attempts: int
+    at_ms: int
+    cause: str
+
+
+def listed(dead_letter: DeadLetter) -> ListedDeadLetter:
+    """The dead letter without its body."""
+    return ListedDeadLetter(
+        *(dead_letter.id, dead_letter.kind, dead_letter.reason, dead_letter.detail),
+        *(dead_letter.service_id, dead_letter.router, dead_letter.source, dead_letter.attempts),
+        *(dead_letter.at_ms, cause_of(dead_letter.reason, dead_letter.detail)),
+    )
+
+
+def cause_of(reason: str, detail: str) -> str:
+    """A short id of a cause."""
+    text = f"{reason}|{detail}".encode("utf-8", "surrogatepass")
+    return hashlib.sha256(text).hexdigest()[:_DIGITS]
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """All dead letters with one reason and message.
+
+    Attributes:
+        dead_letters: the oldest first; not empty.
+    """
+
+    dead_letters: tuple[ListedDeadLetter, ...]
+
+    @property
+    def id(self) -> str:
+        """A short id; it does not change with the dead letters."""
+        return self.dead_letters[0].cause
+
+    @property
+    def reason(self) -> str:
+        """One word."""
+        return self.dead_letters[0].reason
+
+    @property
+    def detail(self) -> str:
+        """The message."""
+        return self.dead_letters[0].detail
+
+    @property
+    def newest_ms(self) -> int:
+        """When the last of them failed, in milliseconds since 1970."""
+        return self.dead_letters[-1].at_ms
+
+
+def causes(dead_letters: Iterable[ListedDeadLetter]) -> list[Cause]:
+    """Group dead letters by cause, the most frequent first."""
+    by_cause: dict[str, list[ListedDeadLetter]] = {}
+    for dead_letter in dead_letters:
+        by_cause.setdefault(dead_letter.cause, []).append(dead_letter)
+    found = [
+        Cause(tuple(sorted(group, key=lambda dead_letter: dead_letter.at_ms)))
+        for group in by_cause.values()
+    ]
+    return sorted(found, key=lambda cause: (-len(cause.dead_letters), -cause.newest_ms))
+
+
+def cause_document(cause: Cause) -> dict[str, Any]:
+    """A cause: how many dead letters it has, since when, and the id of the newest."""
+    return {
+        "id": cause.id,
+        "reason": cause.reason,
+        "detail": cause.detail,
+        "count": len(cause.dead_letters),
+        "oldest": utc_time(cause.dead_letters[0].at_ms),
+        "newest": utc_time(cause.newest_ms),
+        "example": cause.dead_letters[-1].id,
+    }
