@@ -1,6 +1,6 @@
 """Our profile of the CloudEvents 1.0 envelope, and the common part of `data`."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -21,11 +21,15 @@ Source = Annotated[
 Reference = Annotated[str, Field(min_length=1, max_length=256)]
 
 
+MOST_NOTE: Final = 200
+"""Characters of the note of a reason."""
+
+
 class Reason(Part):
     """Why the BSS sent the event: a code from an open list, and a note without personal data."""
 
     code: Code
-    note: Annotated[str, Field(max_length=200)] | None = None
+    note: Annotated[str, Field(max_length=MOST_NOTE)] | None = None
 
 
 class Data(Part):

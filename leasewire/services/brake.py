@@ -1,19 +1,22 @@
 """`leasewire brake`: losses held for approval, as they are unusually many."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
-from contracts.values import parse_time
 from leasewire.actor import ActorOption, actor_of
 from leasewire.answer import Answer, App, Fields, Part, bad_input, cell, fail
 from leasewire.context import Context, InventoryOption
 from leasewire.tables import TextTable
 from worker.admin import approvals
+from worker.admin.announcements import (
+    WrongAnnouncement,
+    announcement_document,
+    check_scope,
+    end_ms,
+)
 from worker.admin.approvals import Approval, Decision
-from worker.admin.documents import approval_document
-from worker.admin.json_fields import utc_time, without_empty
-from worker.core.rows.normal import seconds
+from worker.admin.documents import approval_document, approval_heading
 from worker.store.brake import Announcement
 
 _SHOWN: Final = 10
@@ -22,6 +25,7 @@ IdArgument = Annotated[str, typer.Argument(metavar="ID", help="As in `brake list
 DigestOption = Annotated[
     str, typer.Option(help="Digest from `brake list`: nothing happens if the list has changed.")
 ]
+ReasonOption = Annotated[str, typer.Option(help="Why, for colleagues.")]
 
 app = App("Losses held for approval because unusually many services would lose their entries.")
 
@@ -49,7 +53,7 @@ def list_(
     if approval_id is not None and not found:
         fail(f"Nothing is held under {approval_id}; see `leasewire brake list`.")
     now_ms = context.store.records.now_ms()
-    announced = [_announced(entry) for entry in context.store.brake.announced(now_ms)]
+    announced = [announcement_document(entry) for entry in context.store.brake.announced(now_ms)]
     text: list[Part] = [] if found else ["Nothing is held."]
     for approval in found:
         text += _text(approval, show_all=approval_id is not None)
@@ -65,6 +69,7 @@ def approve(
     approval_id: IdArgument,
     *,
     digest: DigestOption,
+    reason: ReasonOption = "",
     actor: ActorOption = None,
     inventory: InventoryOption = None,
 ) -> Answer:
@@ -76,11 +81,11 @@ def approve(
     """
     context = Context(inventory)
     decision = approvals.approve(
-        context.store, context.policies(), approval_id, digest, actor_of(actor)
+        context.store, context.policies(), approval_id, digest, actor_of(actor), reason
     )
     approval = _decided(decision, approval_id)
-    text = f"{len(approval.services)} services approved: {_kinds(approval)}."
-    return Answer(approval_document(approval), [text])
+    text = f"{len(approval.work_items)} services approved."
+    return Answer(approval_heading(approval), [text])
 
 
 @app.command()
@@ -88,6 +93,7 @@ def reject(
     approval_id: IdArgument,
     *,
     digest: DigestOption,
+    reason: ReasonOption = "",
     actor: ActorOption = None,
     inventory: InventoryOption = None,
 ) -> Answer:
@@ -107,6 +113,7 @@ def reject(
             digest,
             actor_of(actor),
             publisher.publish,
+            reason,
         )
     approval = _decided(decision, approval_id)
     restored = sum(held.kind is not None for held in approval.services)
@@ -130,7 +137,7 @@ def announce(  # noqa: PLR0913 - as many options
     for_: Annotated[
         str | None, typer.Option("--for", help="For this long: 2h.", show_default=False)
     ] = None,
-    reason: Annotated[str, typer.Option(help="Why, for colleagues.")] = "",
+    reason: ReasonOption = "",
     actor: ActorOption = None,
     inventory: InventoryOption = None,
 ) -> Answer:
@@ -145,22 +152,26 @@ def announce(  # noqa: PLR0913 - as many options
     context = Context(inventory)
     if (source is None) == (router is None):
         bad_input("Give --source or --router.")
-    if source is not None and source not in context.inventory.sources:
-        bad_input(f"There is no source {source} in the inventory.")
-    if router is not None:
-        context.router(router)
+    if services and (until is None) == (for_ is None):
+        bad_input("Give --until or --for.")
+    scope = f"source:{source}" if source is not None else f"router:{router}"
     now_ms = context.store.records.now_ms()
+    try:
+        check_scope(scope, context.inventory)
+        until_ms = end_ms(now_ms, until, for_) if services else now_ms
+    except WrongAnnouncement as error:
+        bad_input(str(error))
     announced = Announcement(
-        scope=f"source:{source}" if source is not None else f"router:{router}",
+        scope=scope,
         services=services,
         used=0,
         from_ms=now_ms,
-        until_ms=_end_ms(now_ms, until, for_) if services else now_ms,
+        until_ms=until_ms,
         by=actor_of(actor),
         reason=reason,
     )
     context.store.brake.announce(announced, now_ms)
-    document = _announced(announced)
+    document = announcement_document(announced)
     if not services:
         return Answer(document, ["The announcement is withdrawn."])
     return Answer(
@@ -178,36 +189,6 @@ def _decided(decision: Decision, approval_id: str) -> Approval:
             f"see `leasewire brake list {approval_id}`."
         )
     return approval
-
-
-def _end_ms(now_ms: int, until: str | None, for_: str | None) -> int:
-    if (until is None) == (for_ is None):
-        bad_input("Give --until or --for.")
-    end_ms = now_ms + 1000 * (seconds(for_ or "") or 0)
-    if until is not None:
-        try:
-            end_ms = round(parse_time(until).timestamp() * 1000)
-        except ValueError as error:
-            bad_input(f"--until {until}: {error}")
-    elif end_ms == now_ms:
-        bad_input(f"--for {for_}: must be a duration such as 2h or 90m.")
-    if end_ms <= now_ms:
-        bad_input(f"--until {until}: is in the past.")
-    return end_ms
-
-
-def _announced(announcement: Announcement) -> dict[str, Any]:
-    scope, _, name = announcement.scope.partition(":")
-    return without_empty(
-        {
-            "scope": scope,
-            "name": name,
-            "services": announcement.services,
-            "until": utc_time(announcement.until_ms),
-            "by": announcement.by,
-            "reason": announcement.reason,
-        }
-    ) | {"used": announcement.used}
 
 
 def _text(approval: Approval, *, show_all: bool) -> list[Part]:

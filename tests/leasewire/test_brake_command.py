@@ -136,14 +136,16 @@ def test_approval_is_for_the_list_that_was_shown(braked, leasewire):
 
     now = the_hold(leasewire)
     assert now["count"] == NUMBER - 1
-    done = leasewire("brake", "approve", now["id"], "--digest", now["digest"], "--actor", "anna")
+    named = ("--digest", now["digest"], "--actor", "anna", "--reason", "they moved away")
+    done = leasewire("brake", "approve", now["id"], *named)
     assert (done.code, done.err) == (0, "")
     passes(braked)
     assert sorted(rows(braked)) == ["SVC-2"]
     assert leasewire("brake", "list", "--json").document["approvals"] == []
     assert braked.context.store.alerts.all_open() == []
     history = leasewire("services", "events", "SVC-4", "--json").document["history"]
-    assert [each["actor"] for each in history if each["what"] == "brake-approved"] == ["anna"]
+    (line,) = [line for line in history if line["what"] == "brake-approved"]
+    assert (line["actor"], line["reason"]) == ("anna", "they moved away")
 
 
 def test_after_an_approval_the_hour_begins_anew(braked, leasewire):
@@ -158,7 +160,8 @@ def test_after_an_approval_the_hour_begins_anew(braked, leasewire):
 def test_a_rejection_leaves_each_device_its_row(braked, leasewire):
     before = rows(braked)
     scope = the_hold(leasewire)
-    done = leasewire("brake", "reject", scope["id"], "--digest", scope["digest"], "--actor", "anna")
+    named = ("--digest", scope["digest"], "--actor", "anna", "--reason", "a wrong run")
+    done = leasewire("brake", "reject", scope["id"], *named)
     assert (done.code, done.err) == (0, "")
     braked.accept.run([], "events")
     store = braked.context.store
@@ -169,7 +172,7 @@ def test_a_rejection_leaves_each_device_its_row(braked, leasewire):
     passes(braked)
     assert rows(braked) == before
     history = leasewire("services", "events", "SVC-5", "--json").document["history"]
-    assert "anna" in [each.get("actor") for each in history]
+    assert ("anna", "a wrong run") in [(line.get("actor"), line.get("note")) for line in history]
 
 
 def test_what_is_announced_is_neither_counted_nor_held(braked, leasewire):

@@ -6,8 +6,10 @@ list another digest.
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
+from operator import attrgetter
 from typing import Final, Literal, NamedTuple
 
 from worker.core.entry.brake import LossKind, loss_of
@@ -21,6 +23,8 @@ from worker.store.store import Store
 
 _PAGE: Final = 500
 _DIGITS: Final = 12
+UNDONE: Final = "undone"
+"""Kind of a service that would lose nothing any more."""
 
 Publish = Callable[[Sequence[Mapping[str, object]]], object]
 """Publishes events. It returns when they are in the journal, else it raises."""
@@ -66,17 +70,19 @@ class HeldService(NamedTuple):
         return f"{self.record.value('mac')} {address}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Approval:
-    """All services that one limit holds.
+    """All work items that one limit holds.
 
     Attributes:
         scope: `router:NAME` or `source:URI`.
-        services: sorted by router and service.
+        work_items: sorted by router and service.
+        read: reads the services of work items, in this order.
     """
 
     scope: str
-    services: tuple[HeldService, ...]
+    work_items: tuple[HeldWorkItem, ...]
+    read: Callable[[Sequence[HeldWorkItem]], list[HeldService]]
 
     @property
     def id(self) -> str:
@@ -96,27 +102,49 @@ class Approval:
     @property
     def since_ms(self) -> int:
         """When the first service was held, in milliseconds since 1970."""
-        return min(held.work_item.at_ms for held in self.services)
+        return min(work_item.at_ms for work_item in self.work_items)
+
+    @cached_property
+    def services(self) -> list[HeldService]:
+        """Its services; they are read when they are first used."""
+        return self.read(self.work_items)
 
     @property
     def kinds(self) -> dict[str, int]:
         """Number of services that would be cancelled, suspended and replaced."""
-        return dict(sorted(Counter(held.kind or "undone" for held in self.services).items()))
+        return dict(sorted(Counter(held.kind or UNDONE for held in self.services).items()))
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Names this list and no other."""
-        items = [
-            (held.work_item.service_id, held.work_item.router, held.work_item.text)
-            for held in self.services
-        ]
-        return hashlib.sha256(repr(sorted(items)).encode()).hexdigest()[:_DIGITS]
+        texts = (f"{work_item.field} {work_item.text}" for work_item in self.work_items)
+        return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:_DIGITS]
 
 
 def approvals(store: Store, policies: Mapping[str, RouterPolicy]) -> list[Approval]:
     """All that is held for approval now."""
-    by_scope: dict[str, list[HeldService]] = {}
-    work_items = store.brake.held()
+    return approvals_of(store, policies, store.brake.held())
+
+
+def approvals_of(
+    store: Store, policies: Mapping[str, RouterPolicy], work_items: Iterable[HeldWorkItem]
+) -> list[Approval]:
+    """The work items by the limit that holds them."""
+    by_scope: dict[str, list[HeldWorkItem]] = {}
+    for work_item in work_items:
+        by_scope.setdefault(work_item.scope, []).append(work_item)
+    read = partial(held_services, store, policies)
+    return [
+        Approval(scope, tuple(sorted(held, key=attrgetter("router", "service_id"))), read)
+        for scope, held in sorted(by_scope.items())
+    ]
+
+
+def held_services(
+    store: Store, policies: Mapping[str, RouterPolicy], work_items: Sequence[HeldWorkItem]
+) -> list[HeldService]:
+    """The services of held work items, in the same order."""
+    found = []
     for start in range(0, len(work_items), _PAGE):
         page = work_items[start : start + _PAGE]
         records = store.records.read([work_item.service_id for work_item in page])
@@ -124,14 +152,8 @@ def approvals(store: Store, policies: Mapping[str, RouterPolicy]) -> list[Approv
             record = records[work_item.service_id].record
             loss = loss_of(record, policies)
             kind = loss.kind if loss and loss.router == work_item.router else None
-            by_scope.setdefault(work_item.scope, []).append(HeldService(work_item, record, kind))
-    return [
-        Approval(
-            scope,
-            tuple(sorted(held, key=lambda one: (one.work_item.router, one.work_item.service_id))),
-        )
-        for scope, held in sorted(by_scope.items())
-    ]
+            found.append(HeldService(work_item, record, kind))
+    return found
 
 
 class Decision(NamedTuple):
@@ -156,16 +178,21 @@ def _find(
     return Decision("unknown")
 
 
-def approve(
-    store: Store, policies: Mapping[str, RouterPolicy], approval_id: str, digest: str, actor: str
+def approve(  # noqa: PLR0913, PLR0917 - the list as shown, and who says why
+    store: Store,
+    policies: Mapping[str, RouterPolicy],
+    approval_id: str,
+    digest: str,
+    actor: str,
+    reason: str = "",
 ) -> Decision:
     """Let all services of an approval go, if it is still the one that was shown."""
     decision = _find(store, policies, approval_id, digest)
     approval = decision.approval
     if decision.result != "done" or approval is None:
         return decision
-    work_items = [held.work_item for held in approval.services]
-    if not store.brake.approve(approval.scope, work_items, actor, store.records.now_ms()):
+    now_ms = store.records.now_ms()
+    if not store.brake.approve(approval.scope, approval.work_items, actor, now_ms, reason):
         return Decision("changed", approval)
     store.alerts.resolve("brake", approval.scope, f"approved by {actor}")
     return decision
@@ -178,6 +205,7 @@ def reject(  # noqa: PLR0913, PLR0917 - as `approve`, and the way to publish
     digest: str,
     actor: str,
     publish: Publish,
+    reason: str = "",
 ) -> Decision:
     """Restore all services of an approval to what their routers have, if it is unchanged.
 
@@ -194,11 +222,13 @@ def reject(  # noqa: PLR0913, PLR0917 - as `approve`, and the way to publish
             source=CLI_SOURCE,
             actor=actor,
             reason="brake-rejected",
+            note=reason,
             written=held.written,
         )
         for held in approval.services
         if held.kind is not None
     ]
     publish(events)
-    store.brake.note_rejected(approval.scope, len(events), actor, store.records.now_ms())
+    now_ms = store.records.now_ms()
+    store.brake.note_rejected(approval.scope, len(events), actor, now_ms, reason)
     return decision

@@ -1,12 +1,15 @@
 """Dead letters by cause: the same reason with the same message."""
 
 import hashlib
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from worker.admin.json_fields import utc_time
+from worker.admin.summaries import Summaries, Summarized
 from worker.core.service.outcome import DeadLetter
+from worker.store.store import Store
 
 _DIGITS: Final = 12
 
@@ -108,3 +111,49 @@ def cause_document(cause: Cause) -> dict[str, Any]:
         "newest": utc_time(cause.newest_ms),
         "example": cause.dead_letters[-1].id,
     }
+
+
+class ReadCauses(NamedTuple):
+    """All causes, as far as dead letters were read.
+
+    Attributes:
+        causes: the most frequent first.
+        read: how many dead letters were read so far.
+        total: how many there are.
+    """
+
+    causes: Sequence[Cause]
+    read: int
+    total: int
+
+
+class DeadLetterCauses:
+    """Groups dead letters in steps; keeps what it read. Several threads may use it.
+
+    Args:
+        store: the store.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._summaries = Summaries(store.dead_letters.times, self._listed)
+        self._lock = threading.Lock()
+        self._of: Summarized[int, ListedDeadLetter] | None = None
+        self._found = ReadCauses([], 0, 0)
+
+    def read(self) -> ReadCauses:
+        """The causes as far as they are known; reads on for a moment."""
+        found = self._summaries.read()
+        with self._lock:
+            if found is not self._of:
+                known = found.summaries
+                self._found = ReadCauses(causes(known.values()), len(known), len(found.versions))
+                self._of = found
+            return self._found
+
+    def find(self, cause_id: str) -> Cause | None:
+        """One cause, as far as it is known."""
+        return next((cause for cause in self.read().causes if cause.id == cause_id), None)
+
+    def _listed(self, ids: Sequence[str]) -> dict[str, ListedDeadLetter]:
+        return {letter.id: listed(letter) for letter in self._store.dead_letters.read(ids)}

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from contracts import event_key
-from worker.admin.approvals import Approval
+from worker.admin.approvals import UNDONE, Approval, HeldService
 from worker.admin.json_fields import utc_time, without_empty
 from worker.core.effect import rungs
 from worker.core.entry.short_lease import shortened
@@ -164,32 +164,40 @@ def dead_letter_document(dead_letter: DeadLetter) -> dict[str, Any]:
     )
 
 
-def approval_document(approval: Approval) -> dict[str, Any]:
-    """The services that the brake holds for one source or router."""
+def approval_heading(approval: Approval) -> dict[str, Any]:
+    """What one limit of the brake holds, without its services."""
     return {
         "id": approval.id,
         "digest": approval.digest,
         "scope": approval.kind,
         "name": approval.name,
         "since": utc_time(approval.since_ms),
-        "count": len(approval.services),
-        "kinds": approval.kinds,
-        "services": [
-            without_empty(
-                {
-                    "service": held.work_item.service_id,
-                    "router": held.work_item.router,
-                    "kind": held.kind or "undone",
-                    "event": held.event,
-                    "source": held.work_item.source,
-                    "mac": held.written.get("mac-address"),
-                    "address": held.written.get("address"),
-                    "becomes": held.becomes,
-                }
-            )
-            for held in approval.services
-        ],
+        "count": len(approval.work_items),
     }
+
+
+def approval_document(approval: Approval) -> dict[str, Any]:
+    """The services that the brake holds for one source or router."""
+    return approval_heading(approval) | {
+        "kinds": approval.kinds,
+        "services": [held_service_document(held) for held in approval.services],
+    }
+
+
+def held_service_document(held: HeldService) -> dict[str, Any]:
+    """A service that the brake holds: what its router has, and what the service would become."""
+    return without_empty(
+        {
+            "service": held.work_item.service_id,
+            "router": held.work_item.router,
+            "kind": held.kind or UNDONE,
+            "event": held.event,
+            "source": held.work_item.source,
+            "mac": held.written.get("mac-address"),
+            "address": held.written.get("address"),
+            "becomes": held.becomes,
+        }
+    )
 
 
 def scheduled_documents(record: ServiceRecord, now_ms: int) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
 
@@ -58,7 +58,8 @@ class CheckedEvent:
         raw: the event as it came.
         effective_at_ms: when it takes effect, rounded up; 0: at once.
         as_of_ms: of a row of a file, when the file was true; 0: it is none.
-        actor: the person in whose name an operator's event was sent; empty for others.
+        by: of an operator's event: the person in whose name it was sent, and the note of its
+            reason, as `actor` and `note`.
     """
 
     event: Event
@@ -71,7 +72,7 @@ class CheckedEvent:
     raw: Mapping[str, object]
     effective_at_ms: int = 0
     as_of_ms: int = 0
-    actor: str = ""
+    by: Mapping[str, str] = field(default_factory=dict)
 
 
 class ManifestPart(NamedTuple):
@@ -150,8 +151,14 @@ def check(
         raw=document,
         effective_at_ms=-(-microseconds(effective_at) // 1000) if effective_at else 0,
         as_of_ms=microseconds(event.asof) // 1000 if event.asof else 0,
-        actor=_text(document.get("actor"), 64) if "override" in source.scopes else "",
+        by=_sent_by(event, document) if "override" in source.scopes else {},
     )
+
+
+def _sent_by(event: Event, document: Mapping[str, object]) -> dict[str, str]:
+    reason = event.data.reason
+    found = {"actor": _text(document.get("actor"), 64), "note": (reason and reason.note) or ""}
+    return {name: text for name, text in found.items() if text}
 
 
 def _check_rights(

@@ -63,7 +63,7 @@ class Folding:
         """
         for event in events:
             self._report.lane = event.lane
-            self._report.actors[event.ref.key] = event.actor
+            self._report.by[event.ref.key] = event.by
             earlier = self._contents.get(event.ref.key) or seen.get(event.ref.key)
             content = short_hash(event.content)
             if earlier is not None and earlier != content:

@@ -34,7 +34,7 @@ class CommitReport:
         service_id: the service.
         now_ms: Redis's time.
         lane: the lane by which the events came; None: they were scheduled.
-        actors: event key -> the person in whose name an operator's event was sent.
+        by: event key -> `actor` and `note` of an operator's event.
         counts: counters to raise, besides those of the events.
         dead_letters: dead letters.
         lines: history, oldest first, as text.
@@ -44,7 +44,7 @@ class CommitReport:
     service_id: str
     now_ms: int
     lane: names.Lane | None = None
-    actors: dict[str, str] = field(default_factory=dict)
+    by: dict[str, Mapping[str, str]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
@@ -154,8 +154,7 @@ class CommitReport:
     def add_line(self, event: EventRef, what: str, **more: object) -> None:
         """Add a line to the service's history."""
         line: dict[str, object] = {"event": event.id, "type": event.type}
-        if actor := self.actors.get(event.key):
-            line["actor"] = actor
+        line |= self.by.get(event.key, {})
         self.lines.append(line_to_json(self.now_ms, what, line | more))
 
     def add_log(self, name: str, event: EventRef, **more: object) -> None:
@@ -167,7 +166,7 @@ class CommitReport:
         for name, event, more in self._log:
             level = logging.WARNING if name in _WARNINGS else logging.INFO
             if _levels.isEnabledFor(level):  # an installation may want warnings only
-                actor = self.actors.get(event.key)
+                actor = self.by.get(event.key, {}).get("actor")
                 fields = {"event_id": event.id, "event_type": event.type, "actor": actor} | more
                 present = {key: value for key, value in fields.items() if value}
                 log.log(level, name, service_id=self.service_id, **present)

@@ -33,6 +33,11 @@ class HeldWorkItem(NamedTuple):
     at_ms: int
     text: str
 
+    @property
+    def field(self) -> str:
+        """Its field in Redis."""
+        return f"{self.service_id}@{self.router}"
+
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
@@ -60,10 +65,13 @@ class Announcement:
 class Brake(StorePart):
     """The store's side of `leasewire brake`."""
 
+    def texts(self) -> dict[str, str]:
+        """All held work items as they are stored, for `held_work_item`."""
+        return cast("dict[str, str]", self._client.hgetall(self._keys.braked))
+
     def held(self) -> list[HeldWorkItem]:
         """All held work items, by scope, router and service."""
-        raw = cast("dict[str, str]", self._client.hgetall(self._keys.braked))
-        return sorted(_work_item(field, text) for field, text in raw.items())
+        return sorted(held_work_item(field, text) for field, text in self.texts().items())
 
     def approvals(self) -> dict[str, int]:
         """Scope -> how many work items it holds."""
@@ -79,11 +87,18 @@ class Brake(StorePart):
         fields = [f"{service}@{router}" for service in service_ids]
         texts = cast("list[str | None]", self._client.hmget(self._keys.braked, fields))
         work_items = (
-            _work_item(field, text) for field, text in zip(fields, texts, strict=True) if text
+            held_work_item(field, text) for field, text in zip(fields, texts, strict=True) if text
         )
         return {work_item.service_id: work_item for work_item in work_items}
 
-    def approve(self, scope: str, work_items: Sequence[HeldWorkItem], by: str, now_ms: int) -> bool:
+    def approve(
+        self,
+        scope: str,
+        work_items: Sequence[HeldWorkItem],
+        by: str,
+        now_ms: int,
+        reason: str = "",
+    ) -> bool:
         """Approve all work items of a scope.
 
         Args:
@@ -91,14 +106,16 @@ class Brake(StorePart):
             work_items: all that it holds, as they were shown.
             by: the person who approves.
             now_ms: Redis's time.
+            reason: why, for colleagues.
 
         Returns:
             False when the list has changed meanwhile: nothing is approved.
         """
         kind, _, name = scope.partition(":")
         sources = {name} if kind == "source" else {work_item.source for work_item in work_items}
-        line = {"actor": by, "scope": scope}
-        action = {"at_ms": now_ms, "what": "brake approved", "by": by, "scope": scope}
+        why = {"reason": reason} if reason else {}
+        line = {"actor": by, "scope": scope} | why
+        action = {"at_ms": now_ms, "what": "brake approved", "by": by, "scope": scope} | why
         order: dict[str, Any] = {
             "scope": scope,
             "action": json.dumps(action | {"services": len(work_items)}),
@@ -106,7 +123,7 @@ class Brake(StorePart):
             "sources": sorted(sources),
             "work_items": [
                 {
-                    "field": f"{work_item.service_id}@{work_item.router}",
+                    "field": work_item.field,
                     "text": work_item.text,
                     "service": work_item.service_id,
                     "router": work_item.router,
@@ -119,10 +136,12 @@ class Brake(StorePart):
         }
         return bool(self._scripts.run("approve_brake", json.dumps(order)))
 
-    def note_rejected(self, scope: str, services: int, by: str, now_ms: int) -> None:
+    def note_rejected(
+        self, scope: str, services: int, by: str, now_ms: int, reason: str = ""
+    ) -> None:
         """Record that a person rejected the work items of a scope."""
         action = {"at_ms": now_ms, "what": "brake rejected", "by": by, "scope": scope}
-        self._note(action | {"services": services})
+        self._note(action | {"services": services} | ({"reason": reason} if reason else {}))
 
     def announce(self, announced: Announcement, now_ms: int) -> None:
         """Announce losses; replaces an earlier announcement of the same scope."""
@@ -152,7 +171,8 @@ def _by_scope(announced: Announcement) -> str:
     return announced.scope
 
 
-def _work_item(field: str, text: str) -> HeldWorkItem:
+def held_work_item(field: str, text: str) -> HeldWorkItem:
+    """Read a work item as it is stored."""
     service_id, _, router = field.partition("@")
     entry = json.loads(text)
     return HeldWorkItem(

@@ -1,7 +1,7 @@
 """Dead letters, and what people did with them."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, cast
 
 from worker.core.service.history import line_to_json
@@ -18,10 +18,20 @@ class Letters(StorePart):
         """Every dead letter, the oldest first, without those that are settled meanwhile."""
         ids = cast("list[str]", self._client.zrange(self._keys.dead_letters_by_time, 0, -1))
         for start in range(0, len(ids), _PAGE):
-            page = ids[start : start + _PAGE]
-            for text in self._client.hmget(self._keys.dead_letters, page):
-                if text:
-                    yield DeadLetter.from_json(text)
+            yield from self.read(ids[start : start + _PAGE])
+
+    def times(self) -> dict[str, int]:
+        """Id -> when it failed (ms), the oldest first."""
+        by_time = self._keys.dead_letters_by_time
+        found = cast(
+            "list[tuple[str, float]]", self._client.zrange(by_time, 0, -1, withscores=True)
+        )
+        return {name: int(at_ms) for name, at_ms in found}
+
+    def read(self, ids: Sequence[str]) -> list[DeadLetter]:
+        """Those of the dead letters that are still there."""
+        texts = cast("list[str | None]", self._client.hmget(self._keys.dead_letters, ids))
+        return [DeadLetter.from_json(text) for text in texts if text]
 
     def settle(
         self, dead_letter: DeadLetter, what: str, by: str, at_ms: int, **more: object

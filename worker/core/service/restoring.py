@@ -3,16 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
+from contracts.envelope import MOST_NOTE
 from worker.core.rows.rows import is_host_address
 from worker.core.service.record import ServiceRecord
 
 
-def restoring_event(
+def restoring_event(  # noqa: PLR0913 - what an event of a person has
     record: ServiceRecord,
     *,
     source: str,
     actor: str,
     reason: str,
+    note: str = "",
     written: Mapping[str, str] | None = None,
 ) -> dict[str, object]:
     """Return a snapshot of the service as it was; without id and time.
@@ -24,6 +26,7 @@ def restoring_event(
         source: of operators.
         actor: the person who restores it.
         reason: one word.
+        note: why, for colleagues; empty: none.
         written: the row that still works on its router: the service becomes active with its MAC
             and address. None: those of the record, suspended if it was suspended.
     """
@@ -53,7 +56,7 @@ def restoring_event(
     data = {
         "service_id": record.service_id,
         "customer_id": record.value("customer_id"),
-        "reason": {"code": reason},
+        "reason": _without_none({"code": reason, "note": note[:MOST_NOTE] or None}),
         "service": _without_none(service),
     }
     return {
