@@ -112,36 +112,12 @@ class AnswerTimes(NamedTuple):
         return AnswerTimes(self.number + other.number, self.sum_ms + other.sum_ms, most_ms)
 
 
-class RouterSession(Protocol):
-    """One logged-in connection to one router. Not for two threads at once.
+class RowReader(Protocol):
+    """Gives the rows of one router for a plan.
 
-    Every method raises `RouterUnreachable` or `RouterBlocked`; a write whose answer was lost raises
-    `OutcomeUnknown`. After any of these the session is closed (by reset) and cannot be used.
+    Raises:
+        RouterUnreachable, RouterBlocked: by each method of a session with the router.
     """
-
-    @property
-    def identity(self) -> str:
-        """The router's `/system/identity` name, read at login."""
-
-    @property
-    def version(self) -> str:
-        """The RouterOS version without its channel, such as `7.18.2`."""
-
-    @property
-    def serial(self) -> str:
-        """Serial number, or system id of a CHR; empty if the router has neither."""
-
-    @property
-    def uptime_s(self) -> int | None:
-        """How long the router has been up; None: unknown."""
-
-    @property
-    def certificate_ends_ms(self) -> int:
-        """When its certificate ends (ms since 1970); 0: unknown."""
-
-    @property
-    def entries(self) -> str:
-        """Name of the kind of entry that the router holds; all kinds are read as leases."""
 
     def lacking(self, menu: MenuPath, names: Collection[str]) -> Sequence[str]:
         """Those of a menu's fields that the router's version does not have, in words."""
@@ -171,6 +147,38 @@ class RouterSession(Protocol):
             terms: None reads the whole table; an empty sequence sends nothing.
             progress: see `read_leases`.
         """
+
+
+class RouterSession(RowReader, Protocol):
+    """One logged-in connection to one router. Not for two threads at once.
+
+    Every method raises `RouterUnreachable` or `RouterBlocked`; a write whose answer was lost raises
+    `OutcomeUnknown`. After any of these the session is closed (by reset) and cannot be used.
+    """
+
+    @property
+    def identity(self) -> str:
+        """The router's `/system/identity` name, read at login."""
+
+    @property
+    def version(self) -> str:
+        """The RouterOS version without its channel, such as `7.18.2`."""
+
+    @property
+    def serial(self) -> str:
+        """Serial number, or system id of a CHR; empty if the router has neither."""
+
+    @property
+    def uptime_s(self) -> int | None:
+        """How long the router has been up; None: unknown."""
+
+    @property
+    def certificate_ends_ms(self) -> int:
+        """When its certificate ends (ms since 1970); 0: unknown."""
+
+    @property
+    def entries(self) -> str:
+        """Name of the kind of entry that the router holds; all kinds are read as leases."""
 
     def read_watched(self) -> Observation:
         """Dynamic leases, and blocked ones that are bound, in whichever menu our entries are."""

@@ -12,7 +12,10 @@ from gateway.console.console import Console
 from gateway.console.gate import SessionGate, answer_error
 from gateway.console.login import LoginRoutes
 from gateway.console.pages import Pages
+from gateway.console.router_actions import RouterActions
+from gateway.console.router_pages import RouterPages
 from gateway.console.sessions import LoginSessions
+from worker.admin.router_reader import RouterReader
 from worker.background_thread import BackgroundThread
 
 
@@ -27,8 +30,12 @@ def make_console(console: Console) -> ConsoleApp:
     """Make the application, which is mounted at `/console`."""
     sessions = LoginSessions(console.store.client, console.settings.key_prefix)
     pages = Pages(sessions)
-    threads: tuple[BackgroundThread, ...] = ()
+    reader = RouterReader(console.store, console.inventory, console.settings)
+    threads: tuple[BackgroundThread, ...] = (reader,)
     # Each group of pages adds its own: XPages(console).add_to(pages).
+    router_pages = RouterPages(console, reader)
+    router_pages.add_to(pages)
+    RouterActions(console, reader, router_pages).add_to(pages)
     app = FastAPI(
         title="Leasewire console",
         openapi_url=None,

@@ -95,9 +95,9 @@ def plan_lines(document: Mapping[str, Any]) -> Iterator[PlanLine]:
             where = "" if operation["menu"] == LEASES else f"{operation['menu']}: "
             yield PlanLine(sign, service, f"{where}{text}")
     for why in document["waiting"]:
-        yield PlanLine("?", why["service"], f"waits ({why['reason']}): {why['detail']}")
+        yield PlanLine("?", why["service"], f"waits ({why['reason']}): {clean(why['detail'])}")
     for note in document["notes"]:
-        yield PlanLine("!", note["service"], f"{note['kind']}: {note['detail']}")
+        yield PlanLine("!", note["service"], f"{note['kind']}: {clean(note['detail'])}")
     if orphans := document["orphans"]:
         rows = f"{counted(orphans, 'row')} with our tag, but of unknown services"
         yield PlanLine("!", "", f"{rows}: `leasewire orphans list {document['router']}`")

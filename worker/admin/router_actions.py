@@ -23,9 +23,11 @@ def to_reconcile(read: FullRead) -> list[str]:
     return sorted({drift.service_id for drift in read.drift if drift.mendable})
 
 
-def reconcile(store: Store, router: str, services: Sequence[str], actor: str) -> None:
+def reconcile(
+    store: Store, router: str, services: Sequence[str], actor: str, reason: str = ""
+) -> None:
     """Queue services whose rows were changed by hand; a worker puts them right."""
-    detail = f"{len(services)} services differ"
+    detail = f"{len(services)} services differ" + (f": {reason}" if reason else "")
     store.fleet.recheck(router, services, "reconcile", detail, actor)
 
 

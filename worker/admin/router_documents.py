@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from worker.admin.json_fields import utc_time, without_empty
+from worker.admin.json_fields import clean, utc_time, without_empty
 from worker.core.policy.circuit import NEW, RouterState
 from worker.core.policy.policy import AppliedPolicy
 from worker.inventory import RouterConfig
@@ -116,7 +116,7 @@ def router_document(
             "backlog": view.queued,
             "oldest_due": utc_time(view.oldest_ms),
             "waiting": view.waiting,
-            "message": state.message,
+            "message": clean(state.message),
         }
     )
 

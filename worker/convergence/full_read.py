@@ -30,7 +30,7 @@ from worker.core.rows.rows import (
     Row,
     scopes_meet,
 )
-from worker.ports import FieldEquals, RouterSession
+from worker.ports import FieldEquals, RowReader
 from worker.store.records import Stored
 from worker.store.store import Store
 
@@ -69,7 +69,7 @@ class FullRead:
 
 def read_fully(
     store: Store,
-    session: RouterSession,
+    session: RowReader,
     router: str,
     policy: RouterPolicy,
     progress: Callable[[], None] = lambda: None,
@@ -78,7 +78,7 @@ def read_fully(
 
     Args:
         store: the store.
-        session: to the router.
+        session: to the router, or what it probably has.
         router: its name.
         policy: of the router, as held in the session's menu.
         progress: called between answers, so that the caller can renew its lock.
@@ -159,7 +159,7 @@ def _may_have_queue(known: Stored, router: str) -> bool:
 
 
 def _listed(
-    session: RouterSession,
+    session: RowReader,
     policy: RouterPolicy,
     wanted: Sequence[Wanted],
     progress: Callable[[], None],

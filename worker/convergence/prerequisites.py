@@ -8,7 +8,7 @@ from worker.convergence.batch_item import BatchItem
 from worker.core.entry.dhcp_setup import DhcpSetup
 from worker.core.entry.entry import Entry
 from worker.core.rows.operations import Note, Waiting
-from worker.ports import RouterSession
+from worker.ports import RouterSession, RowReader
 from worker.store.router_memory import Known, RouterMemory
 
 log = structlog.get_logger()
@@ -36,7 +36,7 @@ class Check(NamedTuple):
     misfit: Note | None = None
 
 
-def missing_for(entry: Entry, setup: DhcpSetup, session: RouterSession) -> Waiting | None:
+def missing_for(entry: Entry, setup: DhcpSetup, session: RowReader) -> Waiting | None:
     """What an entry needs and a router does not have, or uses itself."""
     if entry.fields is None:
         return None

@@ -1,0 +1,291 @@
+"""What a read of a router showed, as HTML: plan, lease table, drift, check."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import htpy as h
+from htpy import Node
+
+from gateway.console.console import Viewer
+from gateway.console.layout import (
+    ROOT,
+    address,
+    badge,
+    confirm_form,
+    fields,
+    link,
+    moment,
+    note,
+    pager,
+    table,
+)
+from worker.admin.json_fields import counted
+from worker.admin.lease_documents import WHOSE
+from worker.admin.plan_documents import SIGNS
+
+Document = Mapping[str, Any]
+
+_SIGN_CLASSES: Final = {"+": ".add", "~": ".change", "-": ".remove", "?": ".wait", "!": ".wait"}
+_LEVELS: Final = {"ok": "ok", "warn": "warning", "fail": "failed"}
+_FROM_STORE: Final = (
+    "The plan is made from what was last written to the router. Changes by hand, and leases of "
+    "others, are not known until it is read."
+)
+
+
+def reading(document: Document, viewer: Viewer) -> h.Element:
+    """The part of a router's page that needs a read of it."""
+    name = document["router"]
+    return live_part(
+        "/router",
+        document,
+        viewer,
+        [
+            h.h2["What would be written now"],
+            h.p[f"{document.get('summary', '')}."],
+            signs(document),
+            lines(document["lines"]) if document.get("lines") else None,
+            _all("/router/plan", name, document["lines_in_all"], "line"),
+            None if document["error"] else _whole_table(document),
+        ]
+        if "lines_in_all" in document
+        else None,
+    )
+
+
+def _whole_table(document: Document) -> Node:
+    name = document["router"]
+    counts = [
+        (WHOSE[whose], link("/router/leases", str(number), id=name, whose=whose))
+        for whose, number in document["leases"].items()
+    ]
+    return [
+        h.h2["Lease table"],
+        fields(counts) if counts else h.p(".empty")["The router has no leases."],
+        h.p[link("/router/leases", "See the lease table", id=name)],
+        h.h2["Changed by hand"],
+        drift_table(document["drift"]),
+        _all("/router/drift", name, document["drift_in_all"], "difference"),
+    ]
+
+
+def _all(path: str, name: str, number: int, noun: str) -> Node:
+    return h.p[link(path, f"See {counted(number, noun)}", id=name)] if number else None
+
+
+def live_part(path: str, document: Document, viewer: Viewer, body: Node) -> h.Element:
+    """A part that is read in the background: it says when, and is replaced when a read ends.
+
+    Args:
+        path: of the page that has it.
+        document: with `router`, `running`, and `read_at` and `error` of the last read.
+        viewer: who reads it.
+        body: what was read; None: nothing yet.
+    """
+    name, running, error = document["router"], document["running"], document.get("error")
+    whole = address(path, id=name, page=document.get("page"))
+    # The page is asked again until the read has ended; only this part of it is taken.
+    again = {
+        "hx-get": whole,
+        "hx-trigger": "load delay:1s",
+        "hx-select": "#reading",
+        "hx-swap": "outerHTML",
+    }
+    asking: Node = None
+    if running:
+        asking = h.p(".dim", role="status")[
+            "The router is being read. ", h.a(href=whole)["Show what was read"]
+        ]
+    return h.section(again if running else {}, id="reading", aria_label="Read from the router")[
+        asking,
+        note("warning", "The router could not be read: ", why_not(error)) if error else None,
+        h.p[_FROM_STORE] if error and body is not None and path != "/router/check" else None,
+        _read_at(document, viewer),
+        body,
+    ]
+
+
+def why_not(error: Mapping[str, str]) -> str:
+    """Why a router could not be read, and what to do."""
+    advice = f" {error['advice']}." if error.get("advice") else ""
+    return f"{error['message']} ({error['cause']}).{advice}"
+
+
+def _read_at(document: Document, viewer: Viewer) -> Node:
+    if not document.get("read_at"):
+        return None
+    path = "/router/check" if "checks" in document else "/router/read"
+    button = "Check again" if "checks" in document else "Read again"
+    return h.div(".actions")[
+        h.span(".dim")["Read at ", moment(document["read_at"], viewer)],
+        None
+        if document["running"]
+        else confirm_form(viewer, path, {"id": document["router"]}, button, reason=False),
+    ]
+
+
+def signs(document: Document) -> Node:
+    """How many lines of each sign a plan has, each with what the sign means."""
+    name = document["router"]
+    found = document.get("signs", {})
+    return h.ul(".counts", aria_label="Lines by sign")[
+        [
+            h.li[link("/router/plan", sign_text(sign), id=name, sign=sign), f" {found[sign]}"]
+            for sign in SIGNS
+            if found.get(sign)
+        ]
+    ]
+
+
+def sign_text(sign: str) -> h.Element:
+    """A sign with its word, in its colour."""
+    return h.span(_SIGN_CLASSES[sign])[f"{sign} {SIGNS[sign]}"]
+
+
+def lines(found: Iterable[Document]) -> Node:
+    """Lines of a plan as a diff."""
+    return table(
+        "Plan",
+        ("Write", "Service", "What"),
+        [(sign_text(line["sign"]), service(line["service"]), line["text"]) for line in found],
+        "nothing is to be written.",
+    )
+
+
+def service(service_id: str | None) -> Node:
+    """A link to a service; none where there is none."""
+    return link("/service", service_id, id=service_id) if service_id else None
+
+
+def drift_table(found: Iterable[Document]) -> Node:
+    """What was changed by hand."""
+    return table(
+        "Drift",
+        ("Service", "What", "Row of", "Field", "As written", "Found", "Reconcile"),
+        [
+            (
+                service(row["service"]),
+                row["kind"],
+                row["menu"],
+                row["field"],
+                row["wanted"],
+                row["found"],
+                "puts it right" if row["mendable"] else "leaves it to a person",
+            )
+            for row in found
+        ],
+        "nothing was changed by hand.",
+    )
+
+
+def plan(document: Document, viewer: Viewer) -> Node:
+    """A page of a plan."""
+    name, sign = document["router"], document["sign"]
+    return [
+        back(name),
+        live_part(
+            "/router/plan",
+            document,
+            viewer,
+            [
+                h.p[f"{document.get('summary', '')}."],
+                signs(document),
+                lines(document["lines"]),
+                pager("/router/plan", document["page"], more=document["more"], id=name, sign=sign),
+            ]
+            if document.get("read_at")
+            else None,
+        ),
+    ]
+
+
+def leases(document: Document, viewer: Viewer) -> Node:
+    """A page of a lease table, with a form that searches it."""
+    name, whose, find = document["router"], document["whose"], document["find"]
+    chosen = [
+        h.option(value=key, selected=key == whose)[f"{key}: {text}"] for key, text in WHOSE.items()
+    ]
+    return [
+        back(name),
+        h.form(".filter", action=f"{ROOT}/router/leases")[
+            h.input(type="hidden", name="id", value=name),
+            h.label[
+                "Part of address, MAC, service or comment",
+                h.input(name="find", value=find, maxlength="64"),
+            ],
+            h.label["Whose", h.select(name="whose")[h.option(value="")["all"], chosen]],
+            h.button["Find"],
+        ],
+        live_part(
+            "/router/leases",
+            document,
+            viewer,
+            None if document.get("error") or not document.get("read_at") else _lease_rows(document),
+        ),
+    ]
+
+
+def _lease_rows(document: Document) -> Node:
+    query = {"id": document["router"], "whose": document["whose"], "find": document["find"]}
+    columns = ("Address", "MAC", "Whose", "Service", "Server", "Kind", "Comment")
+    return [
+        table(
+            counted(document["found"], "lease"),
+            columns,
+            [_lease_row(row) for row in document["rows"]],
+            "no lease is found so.",
+        ),
+        pager("/router/leases", document["page"], more=document["more"], **query),
+    ]
+
+
+def _lease_row(row: Document) -> Sequence[Node]:
+    off = ", disabled" if row.get("disabled") else ""
+    off += ", blocked" if row.get("block") == "yes" else ""
+    mac = row["mac"]
+    return (
+        row["address"],
+        link("/services", mac, q=mac),
+        row["whose"],
+        service(row.get("service")),
+        row.get("server"),
+        f"{row['kind']}{off}",
+        row.get("comment"),
+    )
+
+
+def drift(document: Document, viewer: Viewer) -> Node:
+    """A page of what was changed by hand."""
+    name, reported_at = document["router"], document.get("reported_at")
+    shown = [
+        h.p["From the report of ", moment(reported_at, viewer), ":"] if reported_at else None,
+        drift_table(document["drift"]),
+        pager("/router/drift", document["page"], more=document["more"], id=name),
+    ]
+    is_known = reported_at or (document.get("read_at") and not document.get("error"))
+    return [back(name), live_part("/router/drift", document, viewer, shown if is_known else None)]
+
+
+def check(document: Document, viewer: Viewer) -> Node:
+    """The result of a check."""
+    name = document["router"]
+    rows = [
+        (badge(_LEVELS[line["level"]]), line["what"], line["detail"], line.get("advice"))
+        for line in [*document["checks"], *document["workers"]]
+    ]
+    failed = document.get("error")
+    shown = dict(document) | {"error": {"cause": "failed", "message": failed} if failed else None}
+    return [
+        back(name),
+        live_part(
+            "/router/check",
+            shown,
+            viewer,
+            table("Checks", ("Result", "What", "Found", "What to do"), rows),
+        ),
+    ]
+
+
+def back(name: str) -> h.Element:
+    """A link to the page of the router."""
+    return h.p[link("/router", f"Router {name}", id=name)]

@@ -1,0 +1,112 @@
+"""The pages that show what an action on a router does, each with the form that does it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import htpy as h
+from htpy import Node
+
+from gateway.console.console import Viewer
+from gateway.console.layout import confirm_form, fields, note, pager
+from gateway.console.reading_views import back, drift_table, lines, live_part, signs
+from gateway.console.router_views import state_fields
+from worker.admin.json_fields import counted
+
+Document = Mapping[str, Any]
+
+
+def pause(document: Document, viewer: Viewer) -> Node:
+    """What a pause does."""
+    name = document["router"]
+    if document["state"] == "paused":
+        return [back(name), note("warning", f"It is paused already {document['message']}.")]
+    return [
+        back(name),
+        h.p[
+            f"No worker writes to {name} until it is resumed: events for its "
+            f"{counted(document['services'], 'service')} are accepted and wait. "
+            "What is being written now ends first."
+        ],
+        fields(state_fields(document, viewer)),
+        confirm_form(viewer, "/router/pause", {"id": name}, f"Pause {name}", danger=True),
+    ]
+
+
+def resume(document: Document, viewer: Viewer) -> Node:
+    """What the end of a pause does."""
+    name = document["router"]
+    if document["state"] != "paused":
+        return [back(name), note("warning", "It is not paused.")]
+    return [
+        back(name),
+        h.p[
+            f"Workers write to {name} again: {counted(document['backlog'], 'service')} of its "
+            "backlog at once."
+        ],
+        fields(state_fields(document, viewer)),
+        confirm_form(viewer, "/router/resume", {"id": name}, f"Resume {name}", reason=False),
+    ]
+
+
+def reconcile(document: Document, viewer: Viewer) -> Node:
+    """What is put right."""
+    name = document["router"]
+    return [
+        back(name),
+        live_part("/router/reconcile", document, viewer, _to_reconcile(document, viewer)),
+    ]
+
+
+def _to_reconcile(document: Document, viewer: Viewer) -> Node:
+    if document.get("error") or not document.get("digest"):
+        return None
+    name, left = document["router"], document["left"]
+    hidden = {"id": name, "digest": document["digest"]}
+    services = counted(document["services"], "service")
+    return [
+        h.p[f"Workers put right what was changed by hand for {services}."],
+        h.p[f"{counted(left, 'difference')} are left to a person."] if left else None,
+        _obstacle(document),
+        drift_table(document["drift"]),
+        pager("/router/reconcile", document["page"], more=document["more"], id=name),
+        confirm_form(viewer, "/router/reconcile", hidden, f"Reconcile {services}")
+        if document["services"]
+        else None,
+    ]
+
+
+def rebuild(document: Document, viewer: Viewer) -> Node:
+    """What an approval lets workers write."""
+    name = document["router"]
+    return [
+        back(name),
+        live_part("/router/rebuild", document, viewer, _to_rebuild(document, viewer)),
+    ]
+
+
+def _to_rebuild(document: Document, viewer: Viewer) -> Node:
+    if document.get("error") or not document.get("digest"):
+        return None
+    name, services = document["router"], counted(document["services"], "service")
+    hidden = {"id": name, "digest": document["digest"]}
+    return [
+        h.p[
+            f"{document['missing']} of {document['expected']} rows that were written to {name} are "
+            "missing. An approval lets workers write them again, for six hours or until they are "
+            "there. Make sure first that this is the right router."
+        ],
+        _obstacle(document),
+        signs(document),
+        lines(document["lines"]),
+        pager("/router/rebuild", document["page"], more=document["more"], id=name),
+        confirm_form(
+            viewer, "/router/rebuild", hidden, f"Approve, for {services}", reason=False, danger=True
+        )
+        if document["services"]
+        else None,
+    ]
+
+
+def _obstacle(document: Document) -> Node:
+    why = document["obstacle"]
+    return note("warning", f"Nothing is written yet: {why}.") if why else None

@@ -1,0 +1,219 @@
+"""Pages `routers` and `router`, with the plan, the lease table, drift and a check of a router.
+
+What needs a read of the router is read in the background, once for all viewers.
+"""
+
+from typing import Annotated, Any, Final
+
+from fastapi import Query, Request
+
+from gateway.api.problems import Refused, overloaded
+from gateway.api.responses import Document
+from gateway.console import reading_views, router_forms, router_views
+from gateway.console.console import Console
+from gateway.console.pages import PageNumber, Pages
+from worker.admin.json_fields import clean, utc_time, without_empty
+from worker.admin.lease_documents import WHOSE
+from worker.admin.plan_documents import SIGNS
+from worker.admin.router_actions import obstacle
+from worker.admin.router_checks import state_checks
+from worker.admin.router_details import (
+    check_document,
+    details_document,
+    line_documents,
+    part_document,
+    reading_document,
+)
+from worker.admin.router_documents import STATES, list_document
+from worker.admin.router_reader import Found, RouterReader, TooMany, What
+from worker.admin.router_reading import RouterReading
+from worker.core.full_read.drift import Difference
+from worker.inventory import RouterConfig
+
+_LONGEST: Final = 64
+
+Name = Annotated[str, Query(alias="id", max_length=_LONGEST, description="Name of the router")]
+Part = Annotated[str, Query(max_length=_LONGEST, description="Part of what is searched")]
+
+
+class RouterPages:
+    """Reads the documents of the pages.
+
+    Args:
+        console: the store and the inventory.
+        reader: reads routers in the background.
+    """
+
+    def __init__(self, console: Console, reader: RouterReader) -> None:
+        self._console = console
+        self._reader = reader
+
+    def add_to(self, pages: Pages) -> None:
+        """Add the pages."""
+        pages.page("/routers", self.routers, router_views.routers, title="Routers")
+        pages.page("/router", self.router, router_views.router, title="Router {router}")
+        for path, read, view, title in (
+            ("plan", self.plan, reading_views.plan, "Plan of router {router}"),
+            ("leases", self.leases, reading_views.leases, "Lease table of router {router}"),
+            ("drift", self.drift, reading_views.drift, "Drift of router {router}"),
+            ("check", self.check, reading_views.check, "Check of router {router}"),
+        ):
+            pages.page(f"/router/{path}", read, view, title=title)
+        for path, read, view, title in (
+            ("pause", self.decision, router_forms.pause, "Pause router {router}"),
+            ("resume", self.decision, router_forms.resume, "Resume router {router}"),
+            ("reconcile", self.reconcile, router_forms.reconcile, "Reconcile router {router}"),
+            ("rebuild", self.rebuild, router_forms.rebuild, "Rebuild router {router}"),
+        ):
+            pages.page(f"/router/{path}", read, view, title=title, role="operator")
+
+    def routers(
+        self,
+        request: Request,
+        find: Part = "",
+        state: Annotated[str, Query(max_length=_LONGEST)] = "",
+        page: PageNumber = 1,
+    ) -> Document:
+        """A page of routers, the worst first."""
+        del request
+        if state and state not in STATES:
+            raise Refused("malformed", f"state is none of {', '.join(STATES)}")
+        return list_document(
+            self._console.store, self._console.inventory().routers, clean(find), state, page
+        )
+
+    def router(self, request: Request, name: Name) -> Document:
+        """A router: what the store knows of it, and what the last read showed."""
+        del request
+        details = details_document(self._console.store, self.config(name))
+        return details | {"reading": reading_document(name, self._look("read", name))}
+
+    def plan(
+        self,
+        request: Request,
+        name: Name,
+        sign: Annotated[str, Query(max_length=1)] = "",
+        page: PageNumber = 1,
+    ) -> Document:
+        """What would be written to a router now, in lines."""
+        del request
+        if sign and sign not in SIGNS:
+            raise Refused("malformed", f"sign is none of {' '.join(SIGNS)}")
+        found, reading = self._reading(name)
+        lines = reading.lines if reading else ()
+        wanted = line_documents([line for line in lines if sign in ("", line.sign)])
+        return part_document(name, found, "lines", wanted, page) | {"sign": sign}
+
+    def leases(
+        self,
+        request: Request,
+        name: Name,
+        whose: Annotated[str, Query(max_length=_LONGEST)] = "",
+        find: Part = "",
+        page: PageNumber = 1,
+    ) -> Document:
+        """The lease table of a router, and whose each row is."""
+        del request
+        if whose and whose not in WHOSE:
+            raise Refused("malformed", f"whose is none of {', '.join(WHOSE)}")
+        found, reading = self._reading(name)
+        rows = reading.leases if reading else ()
+        part = find.strip().casefold()
+        wanted = [
+            row for row in rows if whose in ("", row["whose"]) and (not part or _holds(row, part))
+        ]
+        document = part_document(name, found, "rows", wanted, page)
+        return document | {"whose": whose, "find": clean(find)}
+
+    def drift(self, request: Request, name: Name, page: PageNumber = 1) -> Document:
+        """What was changed on a router by hand; of one that was not read, the last report."""
+        del request
+        found, reading = self._reading(name)
+        if reading and not reading.error:
+            return part_document(name, found, "drift", reading.drift, page)
+        report = self._console.store.full_reads.last(name)
+        drift = [_reported(row) for row in report.document["drift"]] if report else []
+        document = part_document(name, found, "drift", drift, page)
+        return document | {"reported_at": utc_time(report.at_ms) if report else None}
+
+    def check(self, request: Request, name: Name) -> Document:
+        """Whether workers can work with a router, and what to do if not."""
+        del request
+        document = check_document(name, self._look("check", name))
+        store = self._console.store
+        lines = state_checks(lambda: store, name, lambda at_ms: utc_time(at_ms) or "")
+        document["workers"] = [
+            without_empty({field: clean(text) for field, text in line._asdict().items()})
+            for line in lines
+        ]
+        return document
+
+    def decision(self, request: Request, name: Name) -> Document:
+        """What a pause or its end means now."""
+        del request
+        return details_document(self._console.store, self.config(name))
+
+    def reconcile(self, request: Request, name: Name, page: PageNumber = 1) -> Document:
+        """What `reconcile` would put right, with a digest of it."""
+        del request
+        found, reading = self._reading(name)
+        drift = [row for row in reading.drift if row["mendable"]] if reading else []
+        document = part_document(name, found, "drift", drift, page)
+        if reading:
+            document |= {
+                "services": len(reading.to_reconcile),
+                "left": len(reading.drift) - len(drift),
+                "digest": reading.drift_digest,
+                "obstacle": obstacle(self._console.store, self.config(name)),
+            }
+        return document
+
+    def rebuild(self, request: Request, name: Name, page: PageNumber = 1) -> Document:
+        """What an approval to rebuild a router lets workers write, with a digest of it."""
+        del request
+        found, reading = self._reading(name)
+        lines = line_documents(reading.lines) if reading else []
+        document = part_document(name, found, "lines", lines, page)
+        if reading:
+            document |= {
+                "services": len(reading.to_rebuild),
+                "missing": reading.missing[0],
+                "expected": reading.missing[1],
+                "digest": reading.plan_digest,
+                "obstacle": obstacle(self._console.store, self.config(name)),
+            }
+        return document
+
+    def config(self, name: str) -> RouterConfig:
+        """A router of the inventory.
+
+        Raises:
+            Refused: `not-found`.
+        """
+        found = self._console.inventory().routers.get(name)
+        if found is None:
+            raise Refused("not-found", "the inventory has no router of this name: see Routers")
+        return found
+
+    def _reading(self, name: str) -> tuple[Found, RouterReading | None]:
+        found = self._look("read", name)
+        return found, found.result if isinstance(found.result, RouterReading) else None
+
+    def _look(self, what: What, name: str) -> Found:
+        self.config(name)
+        try:
+            return self._reader.look(what, name)
+        except TooMany as error:
+            raise overloaded(str(error)) from error
+
+
+def _holds(row: Document, part: str) -> bool:
+    fields = ("address", "mac", "service", "comment")
+    return any(part in str(row.get(field, "")).casefold() for field in fields)
+
+
+def _reported(row: dict[str, Any]) -> dict[str, Any]:
+    """A difference of an hourly report, as `leasewire drift --json` has it."""
+    difference = Difference(**row)
+    fields = {name: clean(value) for name, value in row.items() if name != "service_id"}
+    return {"service": difference.service_id, "mendable": difference.mendable} | fields

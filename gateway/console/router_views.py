@@ -1,0 +1,211 @@
+"""The list of routers and the page of one router as HTML, made from their documents alone."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import htpy as h
+from htpy import Node
+
+from gateway.console.console import Viewer
+from gateway.console.layout import (
+    ROOT,
+    address,
+    badge,
+    fields,
+    link,
+    moment,
+    note,
+    pager,
+    table,
+)
+from gateway.console.pictures import Bar, Line, Point, bar_picture, line_picture
+from gateway.console.reading_views import reading
+from worker.admin.json_fields import counted
+from worker.admin.router_documents import STATES
+
+Document = Mapping[str, Any]
+
+_COLUMNS: Final = (
+    *("Router", "State", "Since", "Services", "Backlog", "Oldest due", "Waiting", "Next try"),
+    "Message",
+)
+_ACTIONS: Final = (
+    ("/router/check", "Check", "viewer"),
+    ("/router/reconcile", "Reconcile", "operator"),
+    ("/router/rebuild", "Rebuild", "operator"),
+)
+_GAP_MS: Final = 900_000
+"""A router without changes answers little: the line goes on over a quarter of an hour."""
+
+
+def routers(document: Document, viewer: Viewer) -> Node:
+    """A page of the list, with a form that searches it."""
+    find, state = document["find"], document["state"]
+    states = [
+        h.li[link("/routers", f"{name} {number}", find=find, state=name)]
+        for name, number in document["states"].items()
+    ]
+    chosen = [h.option(value=name, selected=name == state)[name] for name in STATES]
+    return [
+        h.form(".filter", action=f"{ROOT}/routers")[
+            h.label["Part of the name", h.input(name="find", value=find, maxlength="64")],
+            h.label["State", h.select(name="state")[h.option(value="")["all"], chosen]],
+            h.button["Find"],
+        ],
+        h.ul(".counts", aria_label="Routers by state")[states] if states else None,
+        table(
+            f"{document['found']} of {counted(document['total'], 'router')}, the worst first",
+            _COLUMNS,
+            [_row(router, viewer) for router in document["routers"]],
+            "no router is found so.",
+        ),
+        pager("/routers", document["page"], more=document["more"], find=find, state=state),
+    ]
+
+
+def _row(router: Document, viewer: Viewer) -> Sequence[Node]:
+    return (
+        link("/router", router["router"], id=router["router"]),
+        badge(router["shown"]),
+        moment(router.get("since"), viewer),
+        str(router["services"]),
+        str(router["backlog"]),
+        moment(router.get("oldest_due"), viewer),
+        str(router["waiting"]),
+        moment(router.get("next_try_at"), viewer),
+        router.get("message"),
+    )
+
+
+def router(document: Document, viewer: Viewer) -> Node:
+    """One router."""
+    return [
+        fields(state_fields(document, viewer)),
+        _actions(document, viewer),
+        [_alert(alert) for alert in document.get("alerts", [])],
+        reading(document["reading"], viewer),
+        _findings(document, viewer),
+        _report(document.get("report"), viewer),
+        _pools(document, viewer),
+        _latency(document, viewer),
+    ]
+
+
+def state_fields(document: Document, viewer: Viewer) -> list[tuple[str, Node]]:
+    """State, circuit and backlog of a router."""
+    work = document["work"]
+    reasons = work.get("reasons", {})
+    return [
+        ("State", [badge(document["shown"]), _cause(document)]),
+        ("Circuit", document["circuit"]),
+        ("Why", document.get("message")),
+        ("Since", moment(document.get("since"), viewer)),
+        ("Next try", moment(document.get("next_try_at"), viewer)),
+        ("Failed tries", _number(document.get("attempts"))),
+        ("Away since", moment(document.get("away_since"), viewer)),
+        ("Written since it is back", _number(document.get("drained"))),
+        ("Address", f"{document['host']}, {document['transport']}"),
+        ("Mode", "observed: nothing is written to it" if document.get("mode") else None),
+        ("Policy", document.get("policy")),
+        ("Services", _number(document["services"])),
+        ("Backlog", counted(document["backlog"], "service")),
+        ("Due, live", _due(work["live_due"], work.get("live_oldest"), viewer)),
+        ("Due, bulk", _due(work["bulk_due"], work.get("bulk_oldest"), viewer)),
+        ("Held for approval", _number(work.get("held"))),
+        ("Waiting", ", ".join(f"{reason} {number}" for reason, number in reasons.items())),
+        ("Failed", _number(work.get("failed"))),
+        ("No device can use the address of", ", ".join(document.get("misfits", []))),
+    ]
+
+
+def _cause(document: Document) -> str | None:
+    return f" ({document['cause']})" if document.get("cause") else None
+
+
+def _number(value: int | None) -> str | None:
+    return str(value) if value else None
+
+
+def _due(number: int, oldest: str | None, viewer: Viewer) -> Node:
+    return [f"{counted(number, 'service')}, since ", moment(oldest, viewer)] if number else None
+
+
+def _actions(document: Document, viewer: Viewer) -> Node:
+    pauses = document["state"] == "paused"
+    first = ("/router/resume", "Resume") if pauses else ("/router/pause", "Pause")
+    shown = [(*first, "operator"), *_ACTIONS]
+    return h.nav(".actions", aria_label="Actions on this router")[
+        [
+            h.a(".button", href=link_to(path, document["router"]))[text]
+            for path, text, role in shown
+            if viewer.may(role)
+        ]
+    ]
+
+
+def link_to(path: str, name: str) -> str:
+    """The address of a page of a router."""
+    return address(path, id=name)
+
+
+def _alert(alert: Document) -> Node:
+    kind = "error" if alert["severity"] == "critical" else "warning"
+    return note(kind, f"{alert['kind']}: {alert['text']} ", _runbook(alert["runbook"]))
+
+
+def _runbook(name: str) -> Node:
+    return ["What to do: ", h.code[f"leasewire runbook {name}"]]
+
+
+def _findings(document: Document, viewer: Viewer) -> Node:
+    read_at = document.get("findings_read_at")
+    found = [
+        (finding["kind"], finding["detail"], _runbook(finding["kind"]))
+        for finding in document.get("findings", [])
+    ]
+    empty = "none." if read_at else "not known: the router was not read fully yet."
+    return [
+        h.h2["What keeps changes from acting"],
+        table("Effect findings", ("Finding", "What was found", "Runbook"), found, empty),
+        _read_at(read_at, viewer),
+    ]
+
+
+def _report(report: Document | None, viewer: Viewer) -> Node:
+    heading = h.h2["Last hourly report"]
+    if report is None:
+        return [heading, h.p(".empty")["The router was not read fully yet."]]
+    return [
+        heading,
+        fields(
+            (
+                ("Read at", moment(report["at"], viewer)),
+                ("Services", str(report["services"])),
+                ("Leases", str(report["rows"])),
+                ("Pending", str(report["pending"])),
+                ("Changed by hand", str(report["differences"])),
+            )
+        ),
+    ]
+
+
+def _pools(document: Document, viewer: Viewer) -> Node:
+    live = document["reading"].get("pools")
+    pools = document.get("pools", []) if live is None else live
+    read_at = document.get("pools_read_at") if live is None else document["reading"]["read_at"]
+    bars = [Bar(pool["pool"], pool["used"], pool["size"]) for pool in pools]
+    return [h.h2["Pools"], bar_picture("Addresses in use", bars), _read_at(read_at, viewer)]
+
+
+def _latency(document: Document, viewer: Viewer) -> Node:
+    samples = document.get("latency", [])
+    lines = [
+        Line(name, [Point(sample["at_ms"], sample[field]) for sample in samples])
+        for name, field in (("mean", "mean_ms"), ("longest", "most_ms"))
+    ]
+    picture = line_picture("Time to answer", lines, viewer.zone, unit="ms", gap_ms=_GAP_MS)
+    return [h.h2["Latency"], picture]
+
+
+def _read_at(text: str | None, viewer: Viewer) -> Node:
+    return h.p(".dim")["Read at ", moment(text, viewer)] if text else None

@@ -1,0 +1,98 @@
+"""What a router probably has: the rows that were last written to it and read back.
+
+It stands for a router that does not answer, so that what waits for it can be shown.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+
+from worker.core.entry.dhcp_setup import DhcpSetup
+from worker.core.plan.planner import wanted_at
+from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.menus import MENUS
+from worker.core.rows.queues import MAY_BE_THERE, queue_fields, queue_name
+from worker.core.rows.rows import (
+    LEASES,
+    OPTIONS,
+    QUEUES,
+    Lease,
+    ListedAddress,
+    MenuPath,
+    OptionRow,
+    QueueRow,
+    Row,
+    comment_for,
+)
+from worker.core.service.record import Placement, ServiceRecord
+from worker.ports import FieldEquals, LeaseQuery
+from worker.store.store import Store
+
+
+class LastWritten:
+    """Gives the rows of one router as they were last written: a `worker.ports.RowReader`.
+
+    Rows of others, and what a write did whose answer was lost, are not known.
+
+    Args:
+        store: the store.
+        router: its name.
+        policy: of the router.
+    """
+
+    def __init__(self, store: Store, router: str, policy: RouterPolicy) -> None:
+        self._store = store
+        self._router = router
+        self._policy = policy
+        self._rows = list(self._read())
+
+    def lacking(self, menu: MenuPath, names: Collection[str]) -> Sequence[str]:
+        """Nothing: the router's version is not known."""
+        del menu, names
+        return ()
+
+    def read_setup(self, *, fresh: bool) -> DhcpSetup:
+        """The DHCP setup as it was last remembered."""
+        del fresh
+        return self._store.memory.setup(self._router)
+
+    def read_leases(self, query: LeaseQuery | None, progress: Callable[[], None]) -> list[Lease]:
+        """All leases of ours."""
+        del query, progress
+        return [row for row in self._rows if isinstance(row, Lease)]
+
+    def read_rows(
+        self, menu: MenuPath, terms: Sequence[FieldEquals] | None, progress: Callable[[], None]
+    ) -> list[Row]:
+        """All rows of ours in a menu."""
+        del terms, progress
+        return [row for row in self._rows if row.menu == menu]
+
+    def _read(self) -> Iterator[Row]:
+        options: dict[str, Row] = {}
+        number = 0
+        for stored in self._store.views.router_services(self._router, readable=True):
+            for row in self._rows_of(stored.record, options):
+                number += 1
+                yield _numbered(row, number)
+        yield from options.values()
+
+    def _rows_of(self, record: ServiceRecord, options: dict[str, Row]) -> Iterator[Row]:
+        placement = record.placements.get(self._router, Placement(None))
+        entry = wanted_at(self._router, record, self._policy).entry
+        comment = comment_for(self._policy.installation, record.service_id, entry.label)
+        if placement.written is not None:
+            fields = {**MENUS[LEASES].defaults, **placement.written}
+            yield Lease("", fields, comment)
+            for name in fields["dhcp-option"].split(","):
+                if name in entry.options:  # its name stands for its value
+                    known = {**MENUS[OPTIONS].defaults, **entry.options[name]}
+                    options[name] = OptionRow(f"*option-{name}", known)
+        for place in placement.listed:
+            yield ListedAddress("", place._asdict(), comment)
+        if placement.queue is not None and placement.queue != MAY_BE_THERE:
+            name = queue_name(self._policy.installation, record.service_id)
+            fields = {**MENUS[QUEUES].defaults, **queue_fields(placement.queue, name)}
+            yield QueueRow("", fields, comment)
+
+
+def _numbered(row: Row, number: int) -> Row:
+    return type(row)(f"*{number:X}", row.fields, row.comment)

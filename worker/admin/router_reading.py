@@ -1,0 +1,124 @@
+"""All that a read of one router shows people: its plan, drift, leases and pools."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
+
+from worker.admin.drift_documents import drift_document
+from worker.admin.json_fields import clean
+from worker.admin.last_written import LastWritten
+from worker.admin.lease_documents import lease_documents
+from worker.admin.plan_documents import PlanLine, plan_document, plan_lines, plan_summary
+from worker.admin.router_actions import drift_digest, plan_digest, to_rebuild, to_reconcile
+from worker.admin.router_reads import ReadFailure, error_document, read_router
+from worker.convergence.full_read import FullRead, read_fully
+from worker.core.rows.pools import PoolUse, pools_in_use
+from worker.errors import RouterBlocked, RouterUnreachable
+from worker.inventory import Inventory
+from worker.ports import RouterSessions
+from worker.store.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouterReading:
+    """What was found, or what is probable because the router could not be read.
+
+    Attributes:
+        at_ms: when, by Redis's clock.
+        error: why the router was not read: cause, message and maybe advice; empty: it was read.
+        identity: the router's name of itself, its version and serial number.
+        summary: how much there is, in one line.
+        lines: of the plan.
+        drift: what was changed by hand, as in `leasewire drift --json`.
+        leases: the lease table, as in `leasewire routers leases --json`.
+        pools: how much of each pool is used; None: not known.
+        missing: how many of our rows are not there, and of how many.
+        to_reconcile: services of which something is put right by `reconcile`.
+        to_rebuild: services for which something would be written.
+        drift_digest: of what `reconcile` would put right.
+        plan_digest: of what `rebuild` would write.
+    """
+
+    at_ms: int
+    error: Mapping[str, str] = field(default_factory=dict)
+    identity: Mapping[str, str] = field(default_factory=dict)
+    summary: str = ""
+    lines: Sequence[PlanLine] = ()
+    drift: Sequence[Mapping[str, Any]] = ()
+    leases: Sequence[Mapping[str, Any]] = ()
+    pools: Sequence[PoolUse] | None = None
+    missing: tuple[int, int] = (0, 0)
+    to_reconcile: Sequence[str] = ()
+    to_rebuild: Sequence[str] = ()
+    drift_digest: str = ""
+    plan_digest: str = ""
+
+    @property
+    def size(self) -> int:
+        """How many lines and rows it holds."""
+        return len(self.lines) + len(self.drift) + len(self.leases)
+
+
+def read_now(
+    store: Store, inventory: Inventory, sessions: RouterSessions, router: str, *, even_if_away: bool
+) -> RouterReading:
+    """Read a router; of one that does not answer, plan by what was last written to it.
+
+    Args:
+        store: the store.
+        inventory: has the router.
+        sessions: over which it is read.
+        router: its name.
+        even_if_away: try also if workers could not reach it, or it refuses them.
+    """
+    state = store.views.router(router).state
+    if state.open and not even_if_away:
+        cause = state.cause or state.state
+        return _from_store(
+            store, inventory, router, {"cause": cause, "message": clean(state.message)}
+        )
+    try:
+        with closing(sessions.open(router)) as session:
+            read = read_router(store, inventory, session, router)
+            pools = session.read_pools(lambda: None)
+            identity = {
+                "identity": clean(session.identity),
+                "version": clean(session.version),
+                "serial": clean(session.serial),
+            }
+    except (RouterUnreachable, RouterBlocked) as error:
+        return _from_store(store, inventory, router, _why(router, error))
+    orphans = {orphan.row.key for orphan in read.row_owners.orphans}
+    installation = inventory.routers[router].policy.installation
+    return RouterReading(
+        at_ms=store.records.now_ms(),
+        identity=identity,
+        drift=drift_document(router, read)["drift"],
+        leases=lease_documents(store, router, read.leases, installation, orphans),
+        pools=None if pools is None else list(pools_in_use(pools)),
+        missing=(len(read.row_owners.gone), read.row_owners.expected),
+        to_reconcile=to_reconcile(read),
+        to_rebuild=to_rebuild(read),
+        drift_digest=drift_digest(read, identity["serial"]),
+        plan_digest=plan_digest(read, identity["serial"]),
+        **_plan(router, read),
+    )
+
+
+def _from_store(
+    store: Store, inventory: Inventory, router: str, error: Mapping[str, str]
+) -> RouterReading:
+    policy = inventory.routers[router].policy
+    read = read_fully(store, LastWritten(store, router, policy), router, policy)
+    return RouterReading(at_ms=store.records.now_ms(), error=error, **_plan(router, read))
+
+
+def _why(router: str, error: ReadFailure) -> Mapping[str, str]:
+    why: Mapping[str, str] = error_document(router, error)["error"]
+    return {name: clean(text) for name, text in why.items()}
+
+
+def _plan(router: str, read: FullRead) -> dict[str, Any]:
+    document = plan_document(router, read)
+    return {"summary": plan_summary(document), "lines": list(plan_lines(document))}
