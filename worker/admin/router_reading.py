@@ -13,6 +13,7 @@ from worker.admin.plan_documents import PlanLine, plan_document, plan_lines, pla
 from worker.admin.router_actions import drift_digest, plan_digest, to_rebuild, to_reconcile
 from worker.admin.router_reads import ReadFailure, error_document, read_router
 from worker.convergence.full_read import FullRead, read_fully
+from worker.core.policy.circuit import LOGIN_REFUSED, TAKES_NO_WRITES, RouterState
 from worker.core.rows.pools import PoolUse, pools_in_use
 from worker.errors import RouterBlocked, RouterUnreachable
 from worker.inventory import Inventory
@@ -70,10 +71,10 @@ def read_now(
         inventory: has the router.
         sessions: over which it is read.
         router: its name.
-        even_if_away: try also if workers could not reach it, or it refuses them.
+        even_if_away: try also if workers cannot reach it, or it refuses their login.
     """
     state = store.views.router(router).state
-    if state.open and not even_if_away:
+    if _is_away(state) and not even_if_away:
         cause = state.cause or state.state
         return _from_store(
             store, inventory, router, {"cause": cause, "message": clean(state.message)}
@@ -104,6 +105,12 @@ def read_now(
         plan_digest=plan_digest(read, identity["serial"]),
         **_plan(router, read),
     )
+
+
+def _is_away(state: RouterState) -> bool:
+    """Whether a read would probably fail, or be another login that the router counts."""
+    unreachable = state.state == "unreachable" and state.cause != TAKES_NO_WRITES
+    return unreachable or state.cause == LOGIN_REFUSED
 
 
 def _from_store(
