@@ -6,6 +6,8 @@ READY := $(VENV)/.ready
 # Public clients that the tests try: those for Python in their own environment, those for node beside it
 CLIENTS := .venv-clients/.ready
 NODE_CLIENTS := tests/clients/node/node_modules/.package-lock.json
+# What looks for barriers in the console's pages, by the same way
+AXE := tests/browser/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
 .PHONY: help demo lab test restarts test-fast e2e-all chaos floods attacks bench bench-large bench-plot effects lint fmt schemas docs lock clean
@@ -25,7 +27,10 @@ $(CLIENTS): requirements-clients.lock tests/clients/install.py
 	-$(PYTHON) tests/clients/install.py $(@D) requirements-clients.lock
 
 $(NODE_CLIENTS): tests/clients/node/package-lock.json
-	-cd tests/clients/node && npm ci --silent && touch node_modules/.package-lock.json
+	-cd $(<D) && npm ci --silent && touch node_modules/.package-lock.json
+
+$(AXE): tests/browser/package-lock.json
+	-cd $(<D) && npm ci --silent && touch node_modules/.package-lock.json
 
 demo: $(READY) ## the whole story on this machine, every step checked
 	$(BIN)/leasewire demo
@@ -33,7 +38,7 @@ demo: $(READY) ## the whole story on this machine, every step checked
 lab: $(READY) ## Leasewire, its gateway and a simulated router, in the folder lab
 	mkdir -p lab && cd lab && ../$(BIN)/leasewire up --lab
 
-test: lint $(CLIENTS) $(NODE_CLIENTS) ## all that CI runs: lint, types, imports, tests
+test: lint $(CLIENTS) $(NODE_CLIENTS) $(AXE) ## all that CI runs: lint, types, imports, tests
 	$(BIN)/python -m pytest -n 4 --dist worksteal
 
 restarts: $(READY) ## kill Redis 20 times under load; the workers must be back within 15 s
@@ -94,6 +99,7 @@ lock: $(READY) ## pin every dependency with hashes (no index is named in the res
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade --all-extras pyproject.toml -o requirements-dev.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade tests/clients/requirements.in -o requirements-clients.lock
 	cd tests/clients/node && npm update --package-lock-only
+	cd tests/browser && npm update --package-lock-only
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) lab .venv-clients tests/clients/node/node_modules build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) lab .venv-clients tests/clients/node/node_modules tests/browser/node_modules build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

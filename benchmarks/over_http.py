@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from benchmarks.stage import Stage, a_piece, installation, print_result
 from gateway.api.api_keys import ApiKeys, KeyScope
 from tests import builders
-from tests.installation import LEASES, PREFIX, SERVER, end
+from tests.installation import LEASES, PREFIX, SERVER, Installation, end
 
 CLIENTS = 32
 THREADS = 2
@@ -58,9 +58,9 @@ end
 
 
 @contextmanager
-def gateway(here: Stage) -> Iterator[tuple[str, int]]:
+def gateway(here: Installation, *options: str) -> Iterator[tuple[str, int]]:
     """A gateway in a process of its own: its URL, its process id."""
-    command = [sys.executable, "-m", "leasewire", "gateway", "--port", "0"]
+    command = [sys.executable, "-m", "leasewire", "gateway", "--port", "0", *options]
     process = subprocess.Popen(  # noqa: S603 - our own command
         command, env=here.environ, cwd=here.directory, stdout=subprocess.PIPE, text=True
     )

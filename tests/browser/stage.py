@@ -1,0 +1,118 @@
+"""What the browser sees: an installation with console, and something on each of its pages."""
+
+import shutil
+import tempfile
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from benchmarks.over_http import gateway
+from benchmarks.stage import give_network
+from gateway.console.people import People, Role
+from gateway.console.sessions import LoginSessions
+from tests import builders
+from tests.installation import LEASES, PREFIX, SERVER, Installation
+from tests.waiting import eventually
+
+PASSWORD = "a-long-enough-password"
+PEOPLE = {"vera": Role.VIEWER, "omar": Role.OPERATOR, "anna": Role.ADMIN}
+BRAKE = "router_services = 8\nrouter_percent = 0"
+"""R2 and R3 lose more at once: that is held for approval."""
+SERVICES = 12
+"""Of each of R1, R2 and R3."""
+KEPT = 2
+"""Of R2 and R3: all others are cancelled."""
+UNKNOWN = "urn:isp:bss:new"
+"""A source that the inventory does not list."""
+
+
+class Stage(Installation):
+    """The installation; `url` is where its gateway listens.
+
+    R1 is well. R2 and R3 have services that are held for approval. R4 refuses the login.
+    """
+
+    url = ""
+
+    def session(self, name):
+        """A session of a person, as after a login."""
+        return LoginSessions(self.client, PREFIX).begin(self.people.find(name))
+
+    def services(self, router):
+        """The services of a router: SVC-1-1 is the first one of R1."""
+        return [f"SVC-{router[1:]}-{n}" for n in range(1, SERVICES + 1)]
+
+    def activated(self, service_id, **more):
+        """The first event of one of them."""
+        _, router, number = service_id.split("-")
+        number = int(number)
+        return builders.activated(
+            service_id,
+            **{
+                "router": f"R{router}",
+                "server": SERVER,
+                "mac": builders.mac(16 * int(router) + number),
+                "ipv4": f"100.64.{router}.{number}",
+                "customer_id": f"C-{router}{number:02}",
+                "label": f"Elm Street {number}",
+            }
+            | more,
+        )
+
+    def row(self, service_id):
+        """Its lease on its router; None: there is none."""
+        rows = self.rows(f"R{service_id.split('-')[1]}").get(service_id, [])
+        return rows[0] if rows else None
+
+    def fill(self):
+        """Put something on each page."""
+        give_network(self)
+        self.people = People(self.client, PREFIX)
+        for name, role in PEOPLE.items():
+            self.people.add(name, role, PASSWORD, datetime.now(UTC).isoformat())
+        self.control["R4"].set_faults(refuse_login=True)
+        self.control["R1"].set_faults(
+            refuse_values=[
+                {
+                    "menu": LEASES,
+                    "field": "mac-address",
+                    "value": builders.mac(31),
+                    "text": "invalid value for argument mac-address",
+                }
+            ]
+        )
+        self.publisher.publish(
+            [self.activated(s) for router in ("R1", "R2", "R3") for s in self.services(router)]
+            + [self.activated("SVC-1-15"), self.activated("SVC-4-1")]
+            + [self.activated(f"SVC-1-{n}", source=UNKNOWN) for n in (21, 22, 23)]
+        )
+        ready = ["R1", "R2", "R3"]
+        eventually(lambda: self.settled(ready), "services are there", within_s=40)
+        tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat(timespec="seconds")
+        self.publisher.publish(
+            [
+                builders.cancelled(service_id, revision=9)
+                for router in ("R2", "R3")
+                for service_id in self.services(router)[KEPT:]
+            ]
+            + [builders.suspended("SVC-1-12", effective_at=tomorrow, revision=9)]
+        )
+        eventually(lambda: len(self.store.brake.approvals()) == 2, "both are held", within_s=40)
+
+    def held(self):
+        """The services that the brake holds."""
+        return {work_item.service_id for work_item in self.store.brake.held()}
+
+
+@contextmanager
+def running_stage(tables=""):
+    """A stage that is filled, with workers and a gateway."""
+    directory = Path(tempfile.mkdtemp(prefix="lw-"))
+    try:
+        with Stage(directory, 4, brake=BRAKE, tables=tables) as here:
+            here.start_workers("events", "routers")
+            here.fill()
+            with gateway(here, "--console") as (here.url, _):
+                yield here
+    finally:
+        shutil.rmtree(directory)
