@@ -86,7 +86,9 @@ def script(here: Stage) -> str:
     )
     now = datetime.now(UTC).isoformat()  # noqa: TID251 - a benchmark is a composition root
     keys = ApiKeys(here.client, PREFIX)
-    key = keys.create("wrk", [builders.SOURCE], [KeyScope.PUBLISH], rate=10**6, created_at=now)
+    key = keys.create(
+        "wrk", [builders.SOURCE], [KeyScope.PUBLISH], rate=10**6, created_at=now, actor="benchmark"
+    )
     return SCRIPT % {
         "first": here.used,
         "each_thread": EACH_THREAD,

@@ -70,8 +70,6 @@ class GatewayKeys(Keys):
     """64 hex characters, the secret under which API keys are hashed. No lifetime."""
     probe = Key("string", "gateway:probe")
     """Written to find out whether Redis takes writes. Lives a second."""
-    webhook_actions = Key("list", "webhook:actions")
-    """The last 500 actions of people on deliveries, newest first, as JSON."""
 
     def session(self, token_hash: str) -> Hash:
         """A console session: name, login_version, csrf, ends_ms, message. Two hours from use."""

@@ -62,6 +62,7 @@ SECTIONS: Final = {
     "Monitoring": {
         "status": ("monitor.status:status_command", "Show the health of the installation."),
         "alerts": ("monitor.alerts:app", "List, mute, test and deliver alerts."),
+        "audit": ("monitor.audit:app", "List or export who did what."),
         "runbook": ("host.packaged:runbook_command", "Print what to do about an alert."),
         "metrics": ("monitor.metrics:metrics_command", "Serve metrics for Prometheus."),
         "health": ("host.worker:health_command", "Check this host's workers."),

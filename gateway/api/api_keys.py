@@ -19,6 +19,8 @@ from redis import Redis
 
 from contracts.webhook_signature import new_secret
 from gateway.keys import GatewayKeys
+from worker.store.audit import AuditEntry, add_entry
+from worker.store.connection import redis_now_ms
 
 
 class KeyScope(StrEnum):
@@ -128,10 +130,11 @@ class ApiKeys:
         scopes: Iterable[KeyScope],
         *,
         created_at: str,
+        actor: str,
         rate: float = DEFAULT_RATE,
         signature_required: bool = False,
     ) -> NewKey:
-        """Make a key from the fields of `ApiKey`.
+        """Make a key from the fields of `ApiKey`; `actor`: the person.
 
         Raises:
             StoreUnavailable: it was not stored.
@@ -149,7 +152,12 @@ class ApiKeys:
             signing_secret=new_secret(),
             created_at=created_at,
         )
-        self._redis.hset(self._keys.api_keys, id_, key.to_json())
+        detail = f"{name}: {', '.join([*sorted(key.scopes), *sorted(key.sources)])}"
+        entry = AuditEntry(redis_now_ms(self._redis), actor, "key.created", id_, detail)
+        with self._redis.pipeline() as pipe:
+            pipe.hset(self._keys.api_keys, id_, key.to_json())
+            add_entry(pipe, self._keys.audit, entry)
+            pipe.execute()
         return NewKey(key, f"{_SCHEME}_{id_}_{secret}")
 
     def all(self) -> list[ApiKey]:
@@ -157,12 +165,18 @@ class ApiKeys:
         raw = cast("dict[str, str]", self._redis.hgetall(self._keys.api_keys))
         return sorted(map(ApiKey.from_json, raw.values()), key=lambda key: key.created_at)
 
-    def revoke(self, id_: str) -> bool:
-        """Delete a key; False: there is none with this id."""
+    def revoke(self, id_: str, actor: str) -> bool:
+        """Delete a key; False: there is none with this id. `actor`: the person."""
+        text = cast("str | None", self._redis.hget(self._keys.api_keys, id_))
+        if text is None or not self._redis.hdel(self._keys.api_keys, id_):
+            return False
+        name = ApiKey.from_json(text).name
+        entry = AuditEntry(redis_now_ms(self._redis), actor, "key.revoked", id_, name)
         with self._redis.pipeline() as pipe:
-            pipe.hdel(self._keys.api_keys, id_)
             pipe.hdel(self._keys.api_keys_used, id_)
-            return bool(pipe.execute()[0])
+            add_entry(pipe, self._keys.audit, entry)
+            pipe.execute()
+        return True
 
     def used(self) -> dict[str, str]:
         """Key id -> the hour when it was last used, in UTC; without keys that never were."""

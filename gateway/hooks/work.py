@@ -34,6 +34,7 @@ from producers.fields import NotAnEvent, event_of, field_at
 from producers.publisher import Publisher
 from worker.core.service.outcome import DeadLetter
 from worker.store.commits import ServiceCommit
+from worker.store.dead_letters import MENDED
 from worker.store.store import Store
 
 log = structlog.get_logger("hooks")
@@ -256,7 +257,7 @@ class Work:
         dead_letter = self._store.views.dead_letter(dead_letter_id)
         if dead_letter is not None:
             now_ms = self._store.records.now_ms()
-            self._store.dead_letters.settle(dead_letter, "mended", "leasewire", now_ms)
+            self._store.dead_letters.settle(dead_letter, MENDED, "leasewire", now_ms)
 
     def _later_of(self, reading: Reading, error: VendorFailed | PublishFailed) -> None:
         if isinstance(error, VendorFailed) and error.refused:

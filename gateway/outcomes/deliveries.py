@@ -12,12 +12,12 @@ from typing import Any, Final, cast
 from redis import Redis
 
 from gateway.keys import GatewayKeys
+from worker.store.audit import AuditEntry, add_entry
 
 DEAD_MOST: Final = 10_000
 """Failed outcomes that are kept for a target; the oldest are dropped."""
 ASIDE_MOST: Final = 1_000
 """Refused outcomes of a target that are retried; with more of them its delivery stops."""
-_ACTIONS_MOST: Final = 500
 HOLD_MS: Final = 30_000
 """How long a target waits after the process that delivered to it was killed."""
 
@@ -66,7 +66,8 @@ class Deliveries:
     def __init__(self, redis: Redis, prefix: str, target: str) -> None:
         self._redis = redis
         keys = GatewayKeys(prefix)
-        self._actions = keys.webhook_actions
+        self._target = target
+        self._audit = keys.audit
         self._keys = keys.target(target)
 
     def hold(self, token: str) -> bool:
@@ -147,13 +148,13 @@ class Deliveries:
         texts = cast("list[str | None]", self._redis.hmget(self._keys.dead, ids)) if ids else []
         return [Undelivered.from_json(text) for text in texts if text]
 
-    def retry(self, ids: Sequence[str], now_ms: int, action: str) -> int:
+    def retry(self, ids: Sequence[str], now_ms: int, actor: str) -> int:
         """Retry failed outcomes at once, and as long as new ones; returns how many.
 
         Args:
             ids: of the outcomes.
             now_ms: the time.
-            action: what was done by whom, as JSON.
+            actor: the person.
         """
         texts = (
             cast("list[str | None]", self._redis.hmget(self._keys.dead, list(ids))) if ids else []
@@ -167,8 +168,9 @@ class Deliveries:
                 pipe.hdel(self._keys.dead, failed.id)
                 pipe.zrem(self._keys.dead_by_time, failed.id)
             if found:
-                pipe.lpush(self._actions, action)
-                pipe.ltrim(self._actions, 0, _ACTIONS_MOST - 1)
+                detail = f"{len(found)} outcomes"
+                entry = AuditEntry(now_ms, actor, "delivery.retried", self._target, detail)
+                add_entry(pipe, self._audit, entry)
             pipe.execute()
         return len(found)
 

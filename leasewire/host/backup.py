@@ -123,6 +123,7 @@ def _restore(context: Context, file: Path, head: Head, *, replace: bool, actor: 
         for router in routers:
             stored = store.views.router_services(router)
             services = [entry.record.service_id for entry in stored]
-            store.fleet.recheck(router, services, "restore", reason, actor)
-            store.fleet.pause(router, reason, actor)
+            store.fleet.recheck(router, services, "", "", actor)
+            store.fleet.pause(router, reason, actor, audited=False)
+        store.audit.record(actor, "backup.restored", installation, reason)
     return routers

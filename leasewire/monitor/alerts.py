@@ -180,7 +180,7 @@ def dismiss(
     known = store.conflicts.dismiss(subject)
     if not store.alerts.resolve(_DISMISSED, subject, f"dismissed by {who}") and not known:
         fail(f"There is no such alert: {kind} {subject}")
-    store.notifications.note_dismissed(_DISMISSED, subject, who, store.records.now_ms())
+    store.audit.record(who, "alert.dismissed", f"{_DISMISSED} {subject}")
     text = "Dismissed. The next conflict of this source reopens it."
     return Answer({"kind": kind, "subject": subject}, [text])
 

@@ -94,7 +94,7 @@ def adopt_command(  # noqa: PLR0913 - each is an option
             *(f"{row.service_id}: {clean(row.row.name)} is disabled" for row in undecided),
             "Choose --disabled adopt, or --disabled skip to leave them alone.",
         )
-    _publish(context, name, events)
+    published = _publish(context, name, events)
     with at_router(context, name) as (session, lock):
         found = adoption.sort(session)
         chosen = [
@@ -103,19 +103,25 @@ def adopt_command(  # noqa: PLR0913 - each is an option
             if row.sort == "adopt" and (disabled == "adopt" or not row.row.disabled)
         ]
         done = adoption.apply(session, lock, chosen, who)
+        if published and not done.tagged:
+            context.store.audit.record(who, "router.rows_adopted", name, f"{published} events")
         found = adoption.sort(session)
     code = Exit.FAILED if done.refused else Exit.OK
     return _answer(name, found, done, code, (), show_all=show_all)
 
 
-def _publish(context: Context, router: str, events: list[CompleteEvent]) -> None:
-    """Publish the events of this router's services, and wait until they are folded."""
+def _publish(context: Context, router: str, events: list[CompleteEvent]) -> int:
+    """Publish the events of this router's services, and wait until all are folded.
+
+    Returns:
+        How many.
+    """
     here = {
         record.service_id for record in folded(context.store, events) if record.router == router
     }
     ours = [event for event in events if _service(event) in here]
     if not ours:
-        return
+        return 0
     with context.publisher() as publisher:
         publisher.write(ours, lane=QUEUE_BULK)
     keys = [event.key for event in ours]
@@ -133,6 +139,7 @@ def _publish(context: Context, router: str, events: list[CompleteEvent]) -> None
             f"{left} of {len(keys)} events still wait for a worker: no row was tagged. Start one "
             "(`leasewire up`, `leasewire worker`), and run this again."
         )
+    return len(keys)
 
 
 def _service(completed: CompleteEvent) -> str:

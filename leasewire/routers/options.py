@@ -40,6 +40,9 @@ def collect(
         return _answer(Collected(removable, (), unused), "would_remove", code)
     with at_router(context, router) as (session, lock):
         done = collect_options(context.store, session, lock, installation, actor_of(actor))
+    if done.removed:
+        detail = ", ".join(done.removed)
+        context.store.audit.record(actor_of(actor), "router.options_removed", router, detail)
     return _answer(done, "removed", Exit.FAILED if done.refused else Exit.OK)
 
 

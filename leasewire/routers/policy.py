@@ -1,4 +1,4 @@
-"""`leasewire routers apply|replace|pause|resume|actions`: what people decide about routers."""
+"""`leasewire routers apply|replace|pause|resume`: what people decide about routers."""
 
 from contextlib import closing
 from typing import Annotated, Any
@@ -9,8 +9,6 @@ from leasewire.actor import ActorOption, actor_of
 from leasewire.answer import Answer, ApplyOption, Exit, Part, bad_input, clean, fail
 from leasewire.context import Context, InventoryOption, RouterArgument
 from leasewire.routers.plan import failure_of, plan_text, read
-from leasewire.tables import TextTable
-from worker.admin.json_fields import utc_time, without_empty
 from worker.admin.plan_documents import plan_document
 from worker.admin.router_reads import errors_of
 from worker.core.policy.policy import AppliedPolicy, Change
@@ -125,7 +123,7 @@ def replace_command(
         hint = f"Run with --apply to bind it; {services} services will be queued."
         return Answer(document, [text, hint], Exit.CHANGES)
     # The rows of a replaced router are missing: approve that they are written again.
-    store.full_reads.approve(name, actor_of(actor), store.records.now_ms())
+    store.full_reads.approve(name, None, store.records.now_ms())
     queued = store.fleet.replace(name, serial, actor_of(actor))
     if isinstance(queued, tuple):
         fail(f"This is router {', '.join(queued)}: its serial number is bound to that name.")
@@ -162,16 +160,3 @@ def resume_command(
     if not Context().store.fleet.resume(name, actor_of(actor)):
         fail(f"Router {name} is not paused.")
     return Answer({"router": name, "paused": False}, [f"{name}: resumed"])
-
-
-def actions_command() -> Answer:
-    """List the last 500 actions of people on routers, the newest first.
-
-    Example: leasewire routers actions
-    """
-    actions = [
-        without_empty(action._asdict() | {"at": utc_time(action.at_ms), "at_ms": None})
-        for action in Context().store.fleet.actions()
-    ]
-    columns = "at, actor, action=what, router, detail"
-    return Answer({"actions": actions}, [TextTable(actions, columns, "No actions yet.")])

@@ -151,10 +151,10 @@ def _note_done(context: Context, name: str, done: int, planned: int, actor: str)
         detail = f"{done} of {counted(planned, 'change')}; then it stopped"
         typer.echo(f"{name}: {detail}. Run it again to continue.", err=True)
     try:
-        context.store.fleet.note(name, "setup", detail, actor)
+        context.store.audit.record(actor, "router.set_up", name, detail)
     except StoreUnavailable:
         # The first router is set up before Redis exists: `leasewire up` needs its fingerprint.
-        typer.echo("! Redis is not available: `routers actions` will not show this.", err=True)
+        typer.echo("! Redis is not available: the audit trail will not show this.", err=True)
 
 
 class _Run:

@@ -29,12 +29,14 @@ def restore_command(
     """
     context = Context(inventory)
     store = context.store
+    who = actor_of(actor)
     try:
-        event = restored(store, context.policies(), service_id, actor_of(actor))
+        event = restored(store, context.policies(), service_id, who)
     except NotRestorableError as error:
         fail(error)
     with context.publisher() as publisher:
         receipt = publisher.publish([event])[0]
+    store.audit.record(who, "service.restored", service_id, f"by event {receipt.event_id}")
     deadline = time.monotonic() + wait
     while not (found := store.views.outcomes([receipt.event_key])) and time.monotonic() < deadline:
         time.sleep(_CHECK_EVERY_S)

@@ -18,6 +18,7 @@ from leasewire.sources.service_file import ServiceFile
 from producers.complete import CompleteEvent
 from producers.errors import PublishFailed
 from worker.admin.file_preview import Effect, FilePreview
+from worker.admin.json_fields import utc_time
 from worker.core.service.outcome import UNCHANGED, Outcome
 from worker.store.imports import Import, Imports
 from worker.store.store import Store
@@ -39,13 +40,24 @@ class ImportResult:
     published: int = 0
 
 
-def apply_events(
-    context: Context, file: ServiceFile, events: Iterable[CompleteEvent], actor: str, *, total: int
+def apply_file(
+    context: Context, file: ServiceFile, actor: str, what: str, more: str = ""
 ) -> ImportResult:
-    """Publish events on the lane for imports and follow their outcomes."""
+    """Publish the rows of a file on the lane for imports and follow their outcomes.
+
+    Args:
+        context: of the command.
+        file: the file.
+        actor: the person.
+        what: of the audit entry: `source.imported` or `source.resynced`.
+        more: of the same.
+    """
+    events, total = file.events(), file.rows
     store = context.store
     imports = Imports(store.client, store.keys)
     imports.remember(file.digest, Import(file.as_of_ms, actor, file.source))
+    detail = f"{total} rows of {file.path.name} as of {utc_time(file.as_of_ms)}"
+    store.audit.record(actor, what, file.source, f"{detail}; {more}" if more else detail)
     done, following, preview = ImportResult(), _Following(store), file_preview(context)
     with progress_bar("importing", total) as advance:
         try:

@@ -11,7 +11,7 @@ from leasewire.actor import ActorOption, actor_of
 from leasewire.answer import Answer, ApplyOption, Exit, Line, Part, bad_input, counted
 from leasewire.context import Context, InventoryOption
 from leasewire.progress import progress_bar
-from leasewire.sources.import_apply import ImportResult, apply_events, batches, file_preview
+from leasewire.sources.import_apply import ImportResult, apply_file, batches, file_preview
 from leasewire.sources.service_file import (
     AsOfOption,
     FormatOption,
@@ -68,7 +68,7 @@ def import_command(  # noqa: PLR0913 - as many options
         with file.publisher:
             if not apply:
                 return preview_answer(file, preview(context, file))
-            done = apply_events(context, file, file.events(), actor_of(actor), total=file.rows)
+            done = apply_file(context, file, actor_of(actor), "source.imported")
         return done_answer(file, done)
 
 

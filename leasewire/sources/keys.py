@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from contracts.envelope import Source
 from gateway.api.api_keys import DEFAULT_RATE, ApiKey, ApiKeys, KeyScope
+from leasewire.actor import ActorOption, actor_of
 from leasewire.answer import Answer, App, Fields, Part, bad_input, cell, fail
 from leasewire.context import Context, InventoryOption
 from leasewire.tables import TextTable
@@ -39,6 +40,7 @@ def create(  # noqa: PLR0913 - a key has as many sides
     only_key: Annotated[
         bool, typer.Option("--only-key", help="Print only the key, for scripts.")
     ] = False,
+    actor: ActorOption = None,
     inventory: InventoryOption = None,
 ) -> Answer:
     """Create a key. It is shown once: Redis stores only a hash.
@@ -64,6 +66,7 @@ def create(  # noqa: PLR0913 - a key has as many sides
         scopes,
         rate=rate,
         signature_required=signed,
+        actor=actor_of(actor),
         created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),  # noqa: TID251 - a command reads the clock
     )
     document = _document(made.key) | {
@@ -94,12 +97,14 @@ def list_() -> Answer:
 @app.command()
 def revoke(
     key_id: Annotated[str, typer.Argument(metavar="ID", help="As in `keys list`.")],
+    *,
+    actor: ActorOption = None,
 ) -> Answer:
     """Revoke a key; it stops working within a second.
 
     Example: leasewire keys revoke 3f9c02ab77d1
     """
-    if not _keys().revoke(key_id):
+    if not _keys().revoke(key_id, actor_of(actor)):
         fail(f"There is no key {key_id}; see `leasewire keys list`.")
     return Answer({"id": key_id, "revoked": True}, [f"Key {key_id} is revoked."])
 

@@ -1,7 +1,6 @@
 """`leasewire outcomes`: sends the outcomes of its events to a BSS by webhook."""
 
 import asyncio
-import json
 import secrets
 import time
 from collections.abc import Iterator, Sequence
@@ -116,8 +115,7 @@ def retry(
     if everything:
         wanted = [undelivered.id for undelivered in deliveries.dead()]
     now_ms = context.store.records.now_ms()
-    action = {"at_ms": now_ms, "by": actor_of(actor), "what": "retried", "target": target}
-    done = deliveries.retry(wanted, now_ms, json.dumps(action | {"ids": wanted[:100]}))
+    done = deliveries.retry(wanted, now_ms, actor_of(actor))
     return Answer(
         {"target": target, "retried": done},
         [f"{done} of {len(wanted)} are retried."],

@@ -16,6 +16,7 @@ import typer
 
 from contracts import Problem
 from contracts.names import QUEUE_BULK, QUEUE_EVENTS, Lane
+from leasewire.actor import actor_of
 from leasewire.answer import Answer, App, Exit, Group, Part, bad_input, fail
 from leasewire.context import Context, InventoryOption
 from leasewire.progress import Advance, progress_bar
@@ -27,6 +28,7 @@ from producers.errors import BatchViolation, KeyRefused, PublishFailed, Receipt
 from producers.event_input import BrokenText, find_events
 from worker.admin.documents import event_document
 from worker.core.service.outcome import FINAL, Outcome
+from worker.errors import StoreRefused
 
 _SHOWN: Final = 20
 _CHECK_EVERY_S: Final = 0.1
@@ -149,6 +151,7 @@ def send(
             raise  # explained as for any other command
         except PublishFailed as error:
             fail(error, code=Exit.UNREACHABLE)
+    _record(context, completed)
     outcomes = _wait(context, receipts, wait_s) if wait_s else {}
     code, errors = _result(events, receipts, outcomes, wait_s)
     documents = [_document(*pair) for pair in zip(completed, receipts, strict=True)]
@@ -159,6 +162,20 @@ def send(
     states = [_state(receipt, outcomes) for receipt in receipts]
     hint = f"\nOutcome: leasewire events show {receipts[0].event_id}"
     return Answer({"receipts": documents}, [*_table(completed, states), hint], code, errors)
+
+
+def _record(context: Context, completed: Sequence[CompleteEvent]) -> None:
+    """Record a run by a person in the audit trail."""
+    if not completed:
+        return
+    first = completed[0]
+    subject, detail = _service(first), f"{first.event['type']} of {first.source}, id {first.id}"
+    if len(completed) > 1:
+        subject, detail = first.source, f"{len(completed)} events"
+    # The login of publishers, which a BSS's own programs use, may not write the trail.
+    with suppress(StoreRefused):
+        by = str(first.event.get("actor") or actor_of(None))
+        context.store.audit.record(by, "event.published", subject, detail)
 
 
 def _result(

@@ -17,7 +17,7 @@ from contracts.manifest import MOST_SERVICES
 from leasewire.actor import ActorOption, actor_of
 from leasewire.answer import Answer, ApplyOption, Exit, Line, Part, counted, fail
 from leasewire.context import Context, InventoryOption
-from leasewire.sources.import_apply import apply_events
+from leasewire.sources.import_apply import apply_file
 from leasewire.sources.import_services import done_answer, preview, preview_answer
 from leasewire.sources.service_file import (
     AsOfOption,
@@ -93,7 +93,8 @@ def resync_command(  # noqa: PLR0913 - as many options
                     Exit.CHANGES if ends else answer.code,
                 )
             who = actor_of(actor)
-            done = apply_events(context, file, file.events(), who, total=file.rows)
+            more = f"missing services: {missing.value}"
+            done = apply_file(context, file, who, "source.resynced", more)
             answer = done_answer(file, done)
             if done.interrupted or done.stalled:
                 return answer

@@ -90,8 +90,11 @@ def test_mute_names_who_and_ends(world, leasewire):
     assert [mute["by"] for mute in document["mutes"]] == ["ann"]
     assert leasewire("alerts", "unmute", "drift", "R1", "--actor", "bob").code == 0
     assert leasewire("alerts", "unmute", "drift", "R1").code == 1
-    actions = world.context.store.client.lrange(world.context.store.keys.actions, 0, -1)
-    assert ["ann" in actions[1], "bob" in actions[0]] == [True, True]
+    entries = world.context.store.audit.entries()
+    assert [(entry.by, entry.what, entry.subject) for entry in entries] == [
+        ("bob", "alert.unmuted", "drift R1"),
+        ("ann", "alert.muted", "drift R1"),
+    ]
 
 
 def test_a_conflict_of_events_is_dismissed_by_a_person(world, leasewire):
@@ -109,9 +112,8 @@ def test_a_conflict_of_events_is_dismissed_by_a_person(world, leasewire):
     store.client.delete(store.keys.alert_check)
     backlogs.check()
     assert leasewire("alerts", "list").code == 0
-    (action,) = store.client.lrange(store.keys.actions, 0, -1)
-    assert "alert dismissed" in action
-    assert "ann" in action
+    (entry,) = store.audit.entries()
+    assert (entry.by, entry.what) == ("ann", "alert.dismissed")
     world.say(mac_changed("SVC-1", mac(4), revision=2))
     store.client.delete(store.keys.alert_check)
     backlogs.check()

@@ -234,8 +234,8 @@ def test_drift_is_reconciled_as_shown_and_not_if_it_changed_meanwhile(noc):
     assert "R1: 2 services queued, but nothing is written yet: no worker" in done.text
     noc.run()
     assert {row["address"] for row in noc.r1.rows(LEASES)} == {ipv4(101), ipv4(102)}
-    newest = noc.console.store.fleet.actions()[0]
-    assert (newest.what, newest.actor) == ("reconcile", "the-operator (console)")
+    newest = next(noc.console.store.audit.entries())
+    assert (newest.what, newest.by) == ("router.reconciled", "the-operator (console)")
     assert newest.detail == "2 services differ: cable moved"
 
 

@@ -74,8 +74,8 @@ def test_thirty_changes_by_hand_are_shown_and_put_right(world, leasewire):
         return sorted(sorted((k, v) for k, v in row.items() if k not in kept) for row in rows)
 
     assert as_written(world.r1.rows(LEASES)) == as_written(wanted)
-    (action,) = leasewire("routers", "actions", "--json").document["actions"]
-    assert (action["actor"], action["what"]) == ("ann", "reconcile")
+    (entry,) = leasewire("audit", "list", "--json").document["entries"]
+    assert (entry["by"], entry["what"]) == ("ann", "router.reconciled")
 
 
 def test_swapped_rows_are_shown_with_what_they_hold_and_not_with_a_placeholder(world, leasewire):
@@ -128,7 +128,7 @@ def test_reconcile_shows_what_it_would_put_right_and_writes_only_with_apply(worl
     assert (document["applied"], document["reconcile"]) == (False, ["SVC-1"])
     world.drain()
     assert writes(world.r1) == before
-    assert leasewire("routers", "actions", "--json").document["actions"] == []
+    assert leasewire("audit", "list", "--json").document["entries"] == []
     shown = leasewire("reconcile", "R1", "--apply")
     assert shown.code == 4  # the disabled row is left
     assert "R1: 1 service queued to be reconciled" in shown.out

@@ -52,5 +52,5 @@ def test_removing_orphans_lets_a_blocked_router_go_on(world, leasewire):
     assert state(world).state == "up"
     comments = sorted(row["comment"] for row in world.r1.rows(LEASES))
     assert comments == ["leasewire:acme:SVC-1", "mine"]
-    actions = leasewire("routers", "actions", "--json").document["actions"]
-    assert (actions[0]["actor"], actions[0]["what"]) == ("ann", "remove-orphans")
+    entries = leasewire("audit", "list", "--json").document["entries"]
+    assert (entries[0]["by"], entries[0]["what"]) == ("ann", "router.orphans_removed")

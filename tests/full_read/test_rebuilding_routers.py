@@ -83,7 +83,8 @@ def test_many_rows_that_are_gone_wait_for_a_person(world, leasewire):
     world.drain()
     assert len(world.r1.rows(LEASES)) == 20
     assert state(world).state == "up"
-    assert leasewire("routers", "actions", "--json").document["actions"][0]["what"] == "rebuild"
+    entry = leasewire("audit", "list", "--json").document["entries"][0]
+    assert entry["what"] == "router.rebuild_approved"
     # the approval was for this time
     remove_all(world, 20)
     restart(world)

@@ -40,7 +40,7 @@ def asking(context, *scopes, sources):
     """A client with a key of these scopes and sources, of a gateway that runs meanwhile."""
     keys = ApiKeys(context.store.client, context.settings.key_prefix)
     now = datetime.now(UTC).isoformat()
-    token = keys.create("a key", sources, scopes, rate=1e6, created_at=now).token
+    token = keys.create("a key", sources, scopes, rate=1e6, created_at=now, actor="ann").token
     headers = {"Authorization": f"Bearer {token}"}
     with (
         running_gateway(context, "127.0.0.1", 0, 1000) as server,

@@ -40,7 +40,9 @@ class Gateway:
 
     def key(self, *scopes, sources=(builders.SOURCE,), **more):
         now = datetime.now(UTC).isoformat()
-        return self.keys.create("test", sources, scopes or PUBLISHER, created_at=now, **more)
+        return self.keys.create(
+            "test", sources, scopes or PUBLISHER, created_at=now, actor="ann", **more
+        )
 
     def client(self, *scopes, **more):
         """A client with a key of its own."""

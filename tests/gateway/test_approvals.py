@@ -34,8 +34,8 @@ def test_approval_names_the_digest_of_the_list(gateway, floor):
     answer = client.post(path, json={"digest": hold["digest"]})
     assert (answer.status_code, answer.json()["status"]) == (202, "approved")
     assert floor.due() == set(IDS)
-    (action, *_) = gateway.store.dead_letters.actions()
-    assert "key" in action["by"]
+    (entry, _) = gateway.store.audit.entries()
+    assert (entry.by[:4], entry.what, entry.detail) == ("key ", "brake.approved", "8 services")
 
 
 def test_a_rejection_restores_each_service(gateway, floor):

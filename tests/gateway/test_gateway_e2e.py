@@ -18,6 +18,7 @@ from tests import builders
 from tests.gateway.asking import BATCH
 from tests.installation import PREFIX, SERVER, Installation, end
 from tests.waiting import eventually
+from worker.store.audit import AuditFilter
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
 
@@ -55,6 +56,7 @@ def key_of(here):
         [KeyScope.PUBLISH, KeyScope.READ, KeyScope.OPS],
         rate=100_000,
         created_at=datetime.now(UTC).isoformat(),
+        actor="ann",
     )
     return {"Authorization": f"Bearer {made.token}"}
 
@@ -136,7 +138,9 @@ def test_dead_letters_are_retried_and_discarded_over_http(short_directory):
             for each in dead_letters().values():
                 assert client.post(f"/v1/dead-letters/{each['id']}/discard").status_code == 200
             assert dead_letters() == {}
-            assert {each["by"][:4] for each in here.store.dead_letters.actions()} == {"key "}
+            assert {
+                entry.by[:4] for entry in here.store.audit.entries(AuditFilter(kind="dead_letter"))
+            } == {"key "}
 
 
 def test_what_was_answered_before_a_kill_is_applied(short_directory):

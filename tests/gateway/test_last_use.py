@@ -42,7 +42,7 @@ def test_the_last_use_of_a_key_is_the_hour_of_its_last_request(
     shown = run_command(monkeypatch, capsys, ("keys", "list")).out
     assert "LAST USED" in shown
     assert "never" in shown
-    assert gateway.keys.revoke(used.key.id)
+    assert gateway.keys.revoke(used.key.id, "ann")
     assert gateway.store.client.exists(GatewayKeys(gateway.store.keys.prefix).api_keys_used) == 0
 
 

@@ -178,7 +178,7 @@ def test_a_poll_ends_when_its_key_is_revoked(gateway, monkeypatch):
         poll = pool.submit(client.get, "/v1/outcomes", params={"wait": 20})
         assert looked.wait(10)
         before = time.monotonic()
-        gateway.keys.revoke(made.key.id)
+        gateway.keys.revoke(made.key.id, "ann")
         refusal(poll.result(25), 401, "unauthorized")
     assert time.monotonic() - before < 10
 

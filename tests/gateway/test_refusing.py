@@ -92,7 +92,7 @@ def test_a_revoked_key_is_refused_a_second_later(gateway):
     made = gateway.key()
     client = gateway.client_of(made.token)
     assert post(client, builders.mac_changed()).status_code == 202
-    gateway.keys.revoke(made.key.id)
+    gateway.keys.revoke(made.key.id, "ann")
     deadline = time.monotonic() + 5
     while (answer := post(client, builders.mac_changed())).status_code != 401:
         assert time.monotonic() < deadline

@@ -57,9 +57,9 @@ def test_a_replayed_event_has_its_old_id_and_its_letter_goes(world, leasewire):
     world.accept = replace(world.accept, sources=world.context.inventory.sources)
     drain(world)
     assert outcome(world, event).state == "accepted"
-    (action,) = world.context.store.dead_letters.actions()
-    assert (action["what"], action["dead_letter"]) == ("retried", dead_letter["id"])
-    assert action["by"]
+    (entry,) = world.context.store.audit.entries()
+    assert (entry.what, entry.subject) == ("dead_letter.retried", dead_letter["id"])
+    assert entry.by
 
 
 def test_what_fails_anew_while_it_is_replayed_stays(world, leasewire):
@@ -128,6 +128,6 @@ def test_discard_asks_and_names_the_actor(world, leasewire):
     )
     assert gone.code == 0
     assert dead_letters(leasewire) == []
-    assert [a["by"] for a in world.context.store.dead_letters.actions()] == ["noc-7", "noc-7"]
+    assert [entry.by for entry in world.context.store.audit.entries()] == ["noc-7", "noc-7"]
     history = world.context.store.views.service("SVC-1", ["R1"]).history
     assert [line["what"] for line in history if line.get("by") == "noc-7"] == ["discarded"]

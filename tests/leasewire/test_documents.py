@@ -135,6 +135,8 @@ ACTS = {
     "alerts mute",
     "alerts unmute",
     "dead-letters retry",
+    "keys create",
+    "keys revoke",
     "outcomes retry",
     "restore",
     "services restore",

@@ -22,8 +22,6 @@ def keys_that_name(world, router):
     store = world.context.store
     found = [key for key in store.client.scan_iter() if f"router:{router}:" in key]
     for key in store.keys.fleet:
-        if key == store.keys.fleet.actions:  # actions remember it
-            continue
         found += [key for field in store.client.hkeys(key) if field == router]
     return found
 
@@ -65,7 +63,7 @@ def test_retire_forgets_a_router_that_is_down_and_ends_what_waited_for_it(world,
     key = event_key(end["source"], end["id"])
     (outcome,) = world.context.store.views.outcomes([key])
     assert (outcome.state, outcome.reason) == ("applied", "router-retired")
-    assert leasewire("routers", "actions", "--json").document["actions"][0]["actor"] == "ada"
+    assert leasewire("audit", "list", "--json").document["entries"][0]["by"] == "ada"
 
 
 def test_rename_moves_everything_and_writes_nothing(world, edited, leasewire):
@@ -104,8 +102,8 @@ def test_rename_moves_everything_and_writes_nothing(world, edited, leasewire):
     assert "SVC-1" in world.context.store.views.router_waiting("TOWER")["SVC-3"]["detail"]
     # Again: nothing to do.
     assert leasewire("routers", "rename", "R1", "TOWER", "--apply").code == 0
-    actions = leasewire("routers", "actions", "--json").document["actions"]
-    assert [each["what"] for each in actions] == ["rename"]
+    entries = leasewire("audit", "list", "--json").document["entries"]
+    assert [entry["what"] for entry in entries] == ["router.renamed"]
 
 
 def test_events_that_say_the_former_name_go_to_the_router(world, edited, leasewire):
@@ -150,8 +148,8 @@ def test_a_former_name_that_another_router_has_by_now_is_that_router(world, edit
     store.client.delete(store.keys.alert_check)
     backlogs.check()
     assert store.alerts.all_open() == []
-    (action, _) = leasewire("routers", "actions", "--json").document["actions"]
-    assert (action["what"], action["actor"]) == ("forget-name", "ada")
+    (entry, _) = leasewire("audit", "list", "--json").document["entries"]
+    assert (entry["what"], entry["by"]) == ("router.name_forgotten", "ada")
     assert leasewire("routers", "rename", "--forget", "R1", "--apply").code == 1
     assert leasewire("routers", "rename", "R1").code == 2
 

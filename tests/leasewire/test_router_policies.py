@@ -72,8 +72,8 @@ def test_changed_policy_writes_nothing_until_it_is_applied(world, edited, leasew
     assert servers(world.r1) == ["all", "all"]
     assert state(world).state == "up"
     assert leasewire("routers", "apply").code == 0
-    (action,) = leasewire("routers", "actions", "--json").document["actions"]
-    assert (action["actor"], action["what"], action["router"]) == ("ada", "apply", "R1")
+    (entry,) = leasewire("audit", "list", "--json").document["entries"]
+    assert (entry["by"], entry["what"], entry["subject"]) == ("ada", "router.policy_applied", "R1")
     # And who still has the former one stops in turn.
     world.say(service(4))
     before = world.r1.journal()
@@ -119,10 +119,10 @@ def test_hold_during_a_backlog_stops_writes_and_release_goes_on(world, leasewire
     world.converge.run("R1")
     assert len(ours(world.r1)) == 6
     assert leasewire("routers", "resume", "R1").code == 1
-    actions = leasewire("routers", "actions", "--json").document["actions"]
-    assert [(each["what"], each["actor"]) for each in actions] == [
-        ("resume", "bob"),
-        ("pause", "bob"),
+    entries = leasewire("audit", "list", "--json").document["entries"]
+    assert [(entry["what"], entry["by"]) for entry in entries] == [
+        ("router.resumed", "bob"),
+        ("router.paused", "bob"),
     ]
 
 

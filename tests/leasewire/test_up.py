@@ -152,7 +152,9 @@ NOC = "urn:isp:bss:noc"
 def poster(context, url):
     """What posts an event to the gateway with a key of that source."""
     keys = ApiKeys(context.store.client, context.settings.key_prefix)
-    made = keys.create("noc", [NOC], [KeyScope.PUBLISH], created_at="2026-11-24T09:15:00Z")
+    made = keys.create(
+        "noc", [NOC], [KeyScope.PUBLISH], created_at="2026-11-24T09:15:00Z", actor="ann"
+    )
     headers = {
         "Authorization": f"Bearer {made.token}",
         "Content-Type": "application/cloudevents+json",

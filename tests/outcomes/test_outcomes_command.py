@@ -61,8 +61,9 @@ def test_failed_outcomes_are_listed_and_retried_in_a_persons_name(run, deliverie
     assert run("retry", "billing", "outcome-2-0", "--actor", "ada").exit_code == 0
     assert [each.id for each in deliveries.dead()] == ["outcome-1-0", "outcome-3-0"]
     assert deliveries.due(10**15).tries == 0
-    action = json.loads(client.lindex(f"{prefix}webhook:actions", 0))
-    assert (action["by"], action["ids"]) == ("ada", ["outcome-2-0"])
+    ((_, fields),) = client.xrange(f"{prefix}audit")
+    entry = ["ada", "delivery.retried", "billing", "1 outcomes"]
+    assert json.loads(fields["entry"])[1:] == entry
 
     answer = run("retry", "billing", "outcome-9-0")
     assert answer.exit_code == 1

@@ -83,9 +83,9 @@ def test_a_set_up_router_lets_us_in_over_tls_and_a_second_plan_is_empty(
     again = leasewire("routers", "setup", "R1", "--apply")
     assert (again.code, "R1: nothing to do" in again.out) == (0, True)
     assert router.journal() == after
-    # The run that found nothing to do is no action.
-    (first,) = json.loads(leasewire("routers", "actions", "--json").out)["actions"]
-    assert (first["actor"], first["what"], first["detail"]) == ("ada", "setup", "14 changes")
+    # The run that found nothing to do is not recorded.
+    (first,) = json.loads(leasewire("audit", "list", "--json").out)["entries"]
+    assert (first["by"], first["what"], first["detail"]) == ("ada", "router.set_up", "14 changes")
 
 
 def service(router, name="api-ssl"):
@@ -272,8 +272,8 @@ def test_what_the_router_refuses_is_said_and_a_later_run_goes_on(
     assert "refused /ip/dhcp-server/option add dhcp-customers-43" in refused.err
     made = "4 of 14 changes; then it stopped"
     assert f"R1: {made}. Run it again to continue." in refused.err
-    (action,) = json.loads(leasewire("routers", "actions", "--json").out)["actions"]
-    assert action["detail"] == made
+    (entry,) = json.loads(leasewire("audit", "list", "--json").out)["entries"]
+    assert entry["detail"] == made
     inventory()
     assert setup("--apply").code == 0
 

@@ -8,10 +8,11 @@ from worker.core.alerting.health_figures import Sample
 from worker.core.alerting.notifications import Notice
 from worker.core.service.conflicts import Conflict
 from worker.core.storage_format import known_part
+from worker.store.audit import AuditEntry
 from worker.store.brake import Announcement
 from worker.store.full_reads import FullReadReport
 from worker.store.manifests import StoredPart
-from worker.store.router_admin import Action, Pause
+from worker.store.router_admin import Pause
 from worker.store.router_memory import Suspect, known_of
 
 OF_TEXT = "more"
@@ -22,7 +23,7 @@ OF_TEXT = "more"
     [
         Sample(1, 2),
         StoredPart("key", "event", ["SVC-1"]),
-        Action(1, "actor", "what", "R1", "detail"),
+        AuditEntry(1, "by", "router.paused", "R1", "detail"),
         FullReadReport(1, {"rows": 2}),
         Suspect(3, 1),
     ],

@@ -229,6 +229,7 @@ def test_a_gateway_may_do_what_its_callers_may_ask_and_no_more(
             [builders.SOURCE],
             [KeyScope.PUBLISH, KeyScope.READ, KeyScope.OPS],
             created_at=datetime.now(UTC).isoformat(),
+            actor="ann",
         )
         admin.execute_command("ACL", "LOG", "RESET")
         with (

@@ -58,7 +58,7 @@ LIMITS = {
 """Kind of key -> how long it lives at the most, in seconds."""
 
 SIZES = {
-    "actions": 500,
+    "audit": 10_000,
     "alerts": 100,
     "alerts:changes": 10_100,
     "alerts:mutes": 100,
@@ -112,7 +112,6 @@ SIZES = {
     "router:*:waiters": 4 * SERVICES,
     "router:*:waiting": SERVICES,
     "routers": ROUTERS + 2,
-    "routers:actions": 500,
     "routers:aliases": ROUTERS,
     "routers:due": ROUTERS,
     "routers:paused": ROUTERS,
@@ -141,7 +140,6 @@ SIZES = {
     "webhook:*:dead": 10_000,
     "webhook:*:dead:by-time": 10_000,
     "webhook:*:state": 10,
-    "webhook:actions": 500,
     "workers": 10,
     "_kombu.binding.*": 10,
 }

@@ -105,7 +105,7 @@ class Adoption:
                     refused.append((row.service_id, result.refusal.message))
         if tagged:
             detail = f"{len(tagged)} rows"
-            self.store.fleet.recheck(self.router, tagged, "adopt", detail, actor)
+            self.store.fleet.recheck(self.router, tagged, "rows_adopted", detail, actor)
         return Adopted(tagged, refused)
 
     def _tagging(self, number: int, found: SortedRow) -> Set:

@@ -47,5 +47,5 @@ def remove_orphans(
     if gone:
         names = sorted({orphan.service_id for orphan in gone})
         detail = f"{len(gone)} rows: {', '.join(names)[:500]}"
-        store.fleet.recheck(lock.router, (), "remove-orphans", detail, actor)
+        store.fleet.recheck(lock.router, (), "orphans_removed", detail, actor)
     return Removed(gone, refused)

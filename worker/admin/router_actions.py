@@ -28,7 +28,7 @@ def reconcile(
 ) -> None:
     """Queue services whose rows were changed by hand; a worker puts them right."""
     detail = f"{len(services)} services differ" + (f": {reason}" if reason else "")
-    store.fleet.recheck(router, services, "reconcile", detail, actor)
+    store.fleet.recheck(router, services, "reconciled", detail, actor)
 
 
 def to_rebuild(read: FullRead) -> list[str]:

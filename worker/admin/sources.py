@@ -51,6 +51,8 @@ class SourceChanges:
         A second call before a new event changes nothing.
         """
         done = self._change(source, None, rebased, "source-rebased", {"source": source})
+        if done:
+            self.store.audit.record(self.actor, "source.rebased", source, f"{done} services")
         log.warning("source.rebased", source=source, services=done, actor=self.actor)
         return done
 
@@ -69,6 +71,9 @@ class SourceChanges:
             "source-transferred",
             {"source": source, "to": to},
         )
+        if done:
+            detail = f"{done} services to {to}"
+            self.store.audit.record(self.actor, "source.transferred", source, detail)
         log.warning("source.transferred", source=source, to=to, services=done, actor=self.actor)
         return done
 

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple, cast
 
 from worker.core.service.history import line_to_json
-from worker.core.storage_format import known_part
+from worker.core.storage_format import known_part, rfc3339
+from worker.store.audit import AuditEntry, add_entry
 from worker.store.records import new_work_version
 from worker.store.scripts import StorePart
 
@@ -113,12 +114,12 @@ class Brake(StorePart):
         """
         kind, _, name = scope.partition(":")
         sources = {name} if kind == "source" else {work_item.source for work_item in work_items}
-        why = {"reason": reason} if reason else {}
-        line = {"actor": by, "scope": scope} | why
-        action = {"at_ms": now_ms, "what": "brake approved", "by": by, "scope": scope} | why
+        line = {"actor": by, "scope": scope} | ({"reason": reason} if reason else {})
+        detail = _services(len(work_items), reason)
+        entry = AuditEntry(now_ms, by, "brake.approved", scope, detail)
         order: dict[str, Any] = {
             "scope": scope,
-            "action": json.dumps(action | {"services": len(work_items)}),
+            "action": entry.to_text(),
             "work_version": new_work_version(),
             "sources": sorted(sources),
             "work_items": [
@@ -140,14 +141,19 @@ class Brake(StorePart):
         self, scope: str, services: int, by: str, now_ms: int, reason: str = ""
     ) -> None:
         """Record that a person rejected the work items of a scope."""
-        action = {"at_ms": now_ms, "what": "brake rejected", "by": by, "scope": scope}
-        self._note(action | {"services": services} | ({"reason": reason} if reason else {}))
+        entry = AuditEntry(now_ms, by, "brake.rejected", scope, _services(services, reason))
+        add_entry(self._client, self._keys.audit, entry)
 
     def announce(self, announced: Announcement, now_ms: int) -> None:
         """Announce losses; replaces an earlier announcement of the same scope."""
-        self._client.hset(self._keys.announced, announced.scope, json.dumps(asdict(announced)))
-        action = {"at_ms": now_ms, "what": "brake announces", "by": announced.by}
-        self._note(action | {"scope": announced.scope, "services": announced.services})
+        detail = f"{announced.services} services until {rfc3339(announced.until_ms)}"
+        if announced.reason:
+            detail = f"{detail}: {announced.reason}"
+        entry = AuditEntry(now_ms, announced.by, "brake.announced", announced.scope, detail)
+        with self._client.pipeline() as pipe:
+            pipe.hset(self._keys.announced, announced.scope, json.dumps(asdict(announced)))
+            add_entry(pipe, self._keys.audit, entry)
+            pipe.execute()
 
     def announced(self, now_ms: int) -> list[Announcement]:
         """The announcements that are not over."""
@@ -160,11 +166,9 @@ class Brake(StorePart):
             self._client.hdel(self._keys.announced, *over)
         return [announced for announced in found if announced.until_ms > now_ms]
 
-    def _note(self, action: dict[str, object]) -> None:
-        pipe = self._client.pipeline()
-        pipe.lpush(self._keys.actions, json.dumps(action))
-        pipe.ltrim(self._keys.actions, 0, 499)
-        pipe.execute()
+
+def _services(number: int, reason: str) -> str:
+    return f"{number} services: {reason}" if reason else f"{number} services"
 
 
 def _by_scope(announced: Announcement) -> str:

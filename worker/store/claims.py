@@ -8,6 +8,7 @@ import redis
 
 from worker.core.entry.entry import Claim
 from worker.core.service.history import line_to_json
+from worker.store.audit import AuditEntry
 from worker.store.records import Stored, new_work_version
 from worker.store.scripts import StorePart
 
@@ -78,11 +79,12 @@ class Claims(StorePart):
         service = to.record.service_id
         moved = {"by": by, "router": claim.router, "claim": claim.key}
         moved |= {"from": claim.holder, "to": service}
-        action = {"at_ms": at_ms, "what": "claim moved", **moved}
+        detail = f"from {claim.holder} to {service} on {claim.router}"
+        entry = AuditEntry(at_ms, by, "claim.moved", claim.key, detail)
         answer = self._scripts.run(
             "move_claim",
             *(claim.router, new_work_version(), claim.key, claim.scope, claim.holder, service),
-            *(to.generation, json.dumps(sorted(wants)), json.dumps(action)),
+            *(to.generation, json.dumps(sorted(wants)), entry.to_text()),
             line_to_json(at_ms, "claim moved", moved),
         )
         said = json.loads(answer)

@@ -1,14 +1,16 @@
 """Dead letters, and what people did with them."""
 
-import json
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from worker.core.service.history import line_to_json
 from worker.core.service.outcome import DeadLetter
+from worker.store.audit import AuditEntry
 from worker.store.scripts import StorePart
 
 _PAGE: Final = 200
+MENDED: Final = "mended"
+"""What came after it settled a dead letter, and no person."""
 
 
 class Letters(StorePart):
@@ -40,21 +42,24 @@ class Letters(StorePart):
 
         Args:
             dead_letter: as it was read.
-            what: `retried`, `edited`, `discarded`, or `mended` by what came after it.
+            what: `retried`, `edited`, `discarded`, or `MENDED` by what came after it.
             by: who.
             at_ms: Redis's time.
-            more: further fields of the service's history line.
+            more: further fields of the service's history line; `why`, a person's words, is for
+                the audit trail too.
 
         Returns:
             False when it is gone or was replaced by a later failure, which stays.
         """
         line = {"by": by, "dead_letter": dead_letter.id, "reason": dead_letter.reason} | more
-        action = {"at_ms": at_ms, "what": what} | line | {"service": dead_letter.service_id}
+        entry = (
+            "" if what == MENDED else _audit_entry(dead_letter, what, by, at_ms, more.get("why"))
+        )
         notified = line_to_json(at_ms, what, line)
         return bool(
             self._scripts.run(
                 "settle_dead_letter",
-                *(dead_letter.id, dead_letter.to_json(), json.dumps(action)),
+                *(dead_letter.id, dead_letter.to_json(), entry),
                 *(dead_letter.service_id, notified, dead_letter.group),
             )
         )
@@ -64,7 +69,7 @@ class Letters(StorePart):
         raw = cast("dict[str, str]", self._client.hgetall(self._keys.dead_letters_gone))
         return {group: int(count) for group, count in raw.items()}
 
-    def actions(self) -> list[dict[str, Any]]:
-        """The last 500 actions of people on dead letters and claims, the newest first."""
-        texts = cast("list[str]", self._client.lrange(self._keys.actions, 0, -1))
-        return [json.loads(text) for text in texts]
+
+def _audit_entry(dead_letter: DeadLetter, what: str, by: str, at_ms: int, why: object) -> str:
+    detail = f"{dead_letter.reason}: {why}" if why else dead_letter.reason
+    return AuditEntry(at_ms, by, f"dead_letter.{what}", dead_letter.id, detail).to_text()

@@ -10,7 +10,7 @@ from zlib import crc32
 
 from worker.core.rows.pools import PoolUse
 from worker.core.storage_format import known_part
-from worker.store.router_admin import Action
+from worker.store.audit import AuditEntry
 from worker.store.scripts import StorePart
 
 KEPT_S: Final = 40 * 86_400
@@ -57,10 +57,17 @@ class FullReads(StorePart):
         )
         return max(int(at or 0) for at in found)
 
-    def approve(self, router: str, actor: str, now_ms: int) -> None:
-        """Approve that many lost rows are written again; the router is checked at once."""
-        action = json.dumps(Action(now_ms, actor, "rebuild", router, "approved"))
-        self._scripts.run("approve_rebuild", router, now_ms + APPROVED_MS, KEPT_S, action)
+    def approve(self, router: str, actor: str | None, now_ms: int) -> None:
+        """Approve that many lost rows are written again; the router is checked at once.
+
+        Args:
+            router: its name.
+            actor: the person; None: it is part of a larger write, which has an audit entry of its
+                own.
+            now_ms: Redis's time.
+        """
+        entry = actor and AuditEntry(now_ms, actor, "router.rebuild_approved", router).to_text()
+        self._scripts.run("approve_rebuild", router, now_ms + APPROVED_MS, KEPT_S, entry or "")
 
     def approved(self, router: str, now_ms: int) -> bool:
         """Whether a rebuild was approved and is not over."""

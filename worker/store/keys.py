@@ -86,7 +86,6 @@ class FleetKeys(NamedTuple):
         serials_seen: router -> the serial that was seen last.
         serial_names: serial -> [router, …] as JSON: where it is bound or was seen last.
         full_reads: router -> when its last full read was made (ms).
-        actions: the last 500 actions of people on routers, newest first, as JSON.
     """
 
     policies: Hash
@@ -96,7 +95,6 @@ class FleetKeys(NamedTuple):
     serials_seen: Hash
     serial_names: Hash
     full_reads: Hash
-    actions: List
 
 
 class ReportKeys(NamedTuple):
@@ -204,8 +202,8 @@ class Keys:
     """Event key -> outcome of a refused event of a source (empty: unknown). A day, the newest."""
     refused_sources = Key("set", "refused")
     """Sources of which events were refused. A day from the last one."""
-    actions = Key("list", "actions")
-    """The last 500 actions of people on dead letters and claims, newest first."""
+    audit = Key("stream", "audit")
+    """What people did: the newest 10,000 entries as JSON (`worker/store/audit.py`)."""
     braked = Key("hash", "brake:held")
     """`service@router` -> {scope, source, at_ms, work_version, priority} as JSON: held work."""
     announced = Key("hash", "brake:announced")

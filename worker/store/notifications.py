@@ -7,12 +7,12 @@ from typing import Any, Final, cast
 import redis
 
 from worker.core.alerting.notifications import Mute, Notice
-from worker.core.storage_format import known_part
+from worker.core.storage_format import known_part, rfc3339
+from worker.store.audit import AuditEntry, add_entry
 from worker.store.keys import Keys
 
 CLAIM_MS: Final = 60_000
 """Longer than a round takes, all targets together; a dead one is replaced after it."""
-_ACTIONS_KEPT: Final = 500
 
 
 class Notifications:
@@ -78,34 +78,26 @@ class Notifications:
 
     def mute(self, mute: Mute, now_ms: int) -> None:
         """Begin a mute, in place of one of the same kind and subject."""
-        action = {"what": "alerts muted", **mute._asdict()}
+        detail = f"until {rfc3339(mute.until_ms)}: {mute.reason}".removesuffix(": ")
+        entry = AuditEntry(now_ms, mute.by, "alert.muted", _shown(mute.kind, mute.subject), detail)
         pipe = self._client.pipeline()
         pipe.hset(self._keys.alert_mutes, _name(mute), json.dumps(mute))
-        self._note(pipe, action, now_ms)
+        add_entry(pipe, self._keys.audit, entry)
         pipe.execute()
 
     def unmute(self, kind: str, subject: str, by: str, now_ms: int) -> bool:
         """End a mute; False when there is none."""
-        action = {"what": "alerts unmuted", "kind": kind, "subject": subject, "by": by}
         name = f"{kind}|{subject}"
         if not self._client.hdel(self._keys.alert_mutes, name):
             return False
-        pipe = self._client.pipeline()
-        self._note(pipe, action, now_ms)
-        pipe.execute()
+        entry = AuditEntry(now_ms, by, "alert.unmuted", _shown(kind, subject))
+        add_entry(self._client, self._keys.audit, entry)
         return True
-
-    def note_dismissed(self, kind: str, subject: str, by: str, now_ms: int) -> None:
-        """Keep among the actions that a person ended an alert."""
-        action = {"what": "alert dismissed", "kind": kind, "subject": subject, "by": by}
-        pipe = self._client.pipeline()
-        self._note(pipe, action, now_ms)
-        pipe.execute()
-
-    def _note(self, pipe: "redis.client.Pipeline", action: Mapping[str, Any], now_ms: int) -> None:
-        pipe.lpush(self._keys.actions, json.dumps({"at_ms": now_ms, **action}))
-        pipe.ltrim(self._keys.actions, 0, _ACTIONS_KEPT - 1)
 
 
 def _name(mute: Mute) -> str:
     return f"{mute.kind}|{mute.subject}"
+
+
+def _shown(kind: str, subject: str) -> str:
+    return f"{kind} {subject}".strip()

@@ -76,9 +76,7 @@ def purge(store: Store, service_id: str, actor: str) -> dict[str, int]:
     store.watches.forget(service_id)
     if not Scripts(client, keys.prefix).run("forget", service_id, stored.generation):
         raise NotPurgedError(f"{service_id} changed meanwhile: run it again")
-    action = {"at_ms": now_ms, "what": "purged", "by": actor, "service": hashed(service_id)}
-    client.lpush(keys.actions, json.dumps(action))
-    client.ltrim(keys.actions, 0, 499)
+    store.audit.record(actor, "service.purged", hashed(service_id))
     return gone
 
 

@@ -1,4 +1,4 @@
-"""What people set for routers: applied policies, pauses, serials, former names; and who did it."""
+"""What people set for routers: applied policies, pauses, serials, former names."""
 
 import json
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ import redis
 
 from worker.core.policy.policy import AppliedPolicy, RouterPolicy
 from worker.core.storage_format import known_part
+from worker.store.audit import AuditEntry, add_entry
 from worker.store.connection import redis_now_ms
 from worker.store.keys import Keys
 from worker.store.records import new_work_version
@@ -17,7 +18,6 @@ BULK: Final = 2
 """Priority of work that a person adds for all services of a router."""
 _SPAN: Final = 10**13
 """The score of a work item is priority * this + when it is due (`lua/_work_items.lua`)."""
-_ACTIONS_KEPT: Final = 500
 FULL_READ_GOOD_MS: Final = 86_400_000
 """A full read of a router is made once a day: cheap beside its other reads."""
 
@@ -28,16 +28,6 @@ class Pause(NamedTuple):
     by: str
     reason: str
     at_ms: int
-
-
-class Action(NamedTuple):
-    """What a person did to a router."""
-
-    at_ms: int
-    actor: str
-    what: str
-    router: str
-    detail: str
 
 
 class EventChecks(NamedTuple):
@@ -55,7 +45,7 @@ class EventChecks(NamedTuple):
 
 
 class RouterAdmin:
-    """The store's side of `leasewire routers`. Every change is one script, its action in it."""
+    """The store's side of `leasewire routers`. Each change is one script, its audit entry in it."""
 
     def __init__(self, client: redis.Redis, scripts: Scripts, keys: Keys) -> None:
         self._client = client
@@ -95,14 +85,12 @@ class RouterAdmin:
         Returns:
             None when it is no former name.
         """
-        now = self.aliases().get(old)
+        now, now_ms = self.aliases().get(old), self._now_ms()
         if now is not None:
             with self._client.pipeline() as pipe:
                 pipe.hdel(self._fleet.aliases, old)
-                pipe.lpush(
-                    self._fleet.actions, self._action(actor, "forget-name", old, f"was {now}")
-                )
-                pipe.ltrim(self._fleet.actions, 0, _ACTIONS_KEPT - 1)
+                entry = AuditEntry(now_ms, actor, "router.name_forgotten", old, f"was {now}")
+                add_entry(pipe, self._keys.audit, entry)
                 pipe.execute()
         return now
 
@@ -121,11 +109,6 @@ class RouterAdmin:
         pipe.hexists(self._fleet.serials, router)
         return any(pipe.execute())
 
-    def actions(self, most: int = 500) -> list[Action]:
-        """What people did to routers, newest first."""
-        lines = cast("list[str]", self._client.lrange(self._fleet.actions, 0, most - 1))
-        return [known_part(Action, json.loads(line)) for line in lines]
-
     def admit(self, router: str, serial: str) -> EventChecks:
         """Look whether a serial belongs to a name; the first one seen is bound to it.
 
@@ -141,7 +124,7 @@ class RouterAdmin:
     def apply_policy(self, router: str, policy: RouterPolicy, actor: str) -> int:
         """Store a policy as the applied one, and add work for all services; returns how many."""
         applied = AppliedPolicy.of(policy, actor, self._now_ms())
-        action = self._action(actor, "apply", router, f"policy {applied.digest}", applied.at_ms)
+        action = self._entry(actor, "policy_applied", router, applied.digest, applied.at_ms)
         return int(
             self._scripts.run(
                 "apply_policy", router, applied.to_text(), new_work_version(), BULK, action
@@ -156,11 +139,12 @@ class RouterAdmin:
         Args:
             router: its name.
             services: their ids.
-            what: the action, in one word.
+            what: what the person did, such as `reconciled`; empty: it is part of a larger write,
+                which has an audit entry of its own.
             detail: more of it.
             actor: the person.
         """
-        action = self._action(actor, what, router, detail)
+        action = self._entry(actor, what, router, detail) if what else ""
         return int(
             self._scripts.run("recheck", router, new_work_version(), BULK, action, *services)
         )
@@ -171,29 +155,28 @@ class RouterAdmin:
         Returns:
             How many services; or the other names that this serial has: nothing is changed then.
         """
-        action = self._action(actor, "replace", router, f"serial {serial}")
+        action = self._entry(actor, "replaced", router, f"serial {serial}")
         queued, *others = self._scripts.run(
             "replace", router, serial, new_work_version(), BULK, action
         )
         return tuple(others) if int(queued) < 0 else int(queued)
 
-    def note(self, router: str, what: str, detail: str, actor: str) -> None:
-        """Keep among the actions what a person did on the router itself."""
-        action = self._action(actor, what, router, detail)
-        with self._client.pipeline() as pipe:
-            pipe.lpush(self._fleet.actions, action)
-            pipe.ltrim(self._fleet.actions, 0, _ACTIONS_KEPT - 1)
-            pipe.execute()
+    def pause(self, router: str, reason: str, actor: str, *, audited: bool = True) -> int:
+        """Let no worker write to a router; returns in how many ms none can be at it any more.
 
-    def pause(self, router: str, reason: str, actor: str) -> int:
-        """Let no worker write to a router; returns in how many ms none can be at it any more."""
+        Args:
+            router: its name.
+            reason: why.
+            actor: the person.
+            audited: False: it is part of a larger write, which has an audit entry of its own.
+        """
         pause = Pause(actor, reason, self._now_ms())
-        action = self._action(actor, "pause", router, reason, pause.at_ms)
+        action = self._entry(actor, "paused", router, reason, pause.at_ms) if audited else ""
         return int(self._scripts.run("pause", router, json.dumps(pause._asdict()), action))
 
     def resume(self, router: str, actor: str) -> bool:
         """Resume a router; False when it was not paused."""
-        action = self._action(actor, "resume", router, "")
+        action = self._entry(actor, "resumed", router, "")
         return bool(self._scripts.run("resume", router, action))
 
     def seize(self, router: str, lock_id: str, lock_ms: int) -> int:
@@ -228,7 +211,7 @@ class RouterAdmin:
             actor: the person who renames it.
         """
         answer = self._scripts.run(
-            "begin_rename", old, new, lock_id, self._action(actor, "rename", old, f"to {new}")
+            "begin_rename", old, new, lock_id, self._entry(actor, "renamed", old, f"to {new}")
         )
         if int(answer) < 0:
             return "other-serial"
@@ -246,7 +229,7 @@ class RouterAdmin:
             retired_by: the router is gone for good, and its former names with it; None: it has
                 another name now.
         """
-        action = "" if retired_by is None else self._action(retired_by, "retire", router, "")
+        action = "" if retired_by is None else self._entry(retired_by, "retired", router, "")
         gone = "0" if retired_by is None else "1"
         return bool(
             self._scripts.run("forget_router", router, lock_id, gone, action, *dead_letters)
@@ -258,8 +241,8 @@ class RouterAdmin:
     def _now_ms(self) -> int:
         return redis_now_ms(self._client)
 
-    def _action(
+    def _entry(
         self, actor: str, what: str, router: str, detail: str, at_ms: int | None = None
     ) -> str:
         when = self._now_ms() if at_ms is None else at_ms
-        return json.dumps(Action(when, actor, what, router, detail))
+        return AuditEntry(when, actor, f"router.{what}", router, detail).to_text()

@@ -8,6 +8,7 @@ import redis
 
 from worker.errors import ConfigurationError
 from worker.store.alerts import Alerts
+from worker.store.audit import Audit
 from worker.store.brake import Brake
 from worker.store.canaries import QUEUES, Canaries
 from worker.store.claims import Claims
@@ -68,6 +69,7 @@ class Store:
     watches: Watches
     clock: Clock
     signs: Signs
+    audit: Audit
 
     def bind_installation(self, installation: str) -> None:
         """Make sure that Redis and the inventory speak of one installation.
@@ -177,4 +179,5 @@ def open_store(plain: redis.Redis, prefix: str, lock_ms: int = 30_000) -> Store:
         watches=Watches(client, scripts, keys),
         clock=Clock(scripts, lock_ms),
         signs=Signs(client, keys),
+        audit=Audit(client, keys),
     )

@@ -1,11 +1,5 @@
--- Actions of people on routers, and the serial numbers of routers. Needs `_work_items` for some.
-local ACTIONS = 500
+-- What people set for routers, and the serial numbers of routers. Needs `_work_items` for some.
 local fleet = key.fleet
-
-local function log_action(text)
-  redis.call('LPUSH', fleet.actions, text)
-  redis.call('LTRIM', fleet.actions, 0, ACTIONS - 1)
-end
 
 -- The names that `serial` is bound to or was last seen at, except `name`.
 local function others_of(serial, name)

@@ -1,7 +1,7 @@
--- include: _time _many _writes _router _work_items _fleet
+-- include: _time _many _writes _router _work_items _fleet _audit
 -- Applies a policy to a router, and adds work for all its services in the same step: a pass under the
 -- former policy can confirm none of them.
--- ARGV: 1 router, 2 the policy as it is stored, 3 work version, 4 priority, 5 the action as JSON
+-- ARGV: 1 router, 2 the policy as it is stored, 3 work version, 4 priority, 5 the audit entry
 -- Returns the number of services.
 local router = router_named(ARGV[1])
 redis.call('HSET', fleet.policies, router.name, ARGV[2])
@@ -13,5 +13,5 @@ end
 local queued = add_work_for_all(router, tonumber(ARGV[4]), now_ms(), ARGV[3])
 list_queued()
 close_circuit(router, now_ms() + left)
-log_action(ARGV[5])
+record_action(ARGV[5])
 return queued

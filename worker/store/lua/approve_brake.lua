@@ -1,9 +1,8 @@
--- include: _time _many _writes _router _work_items _notified _notify _services
+-- include: _time _many _writes _router _work_items _notified _notify _services _audit
 -- Approves all work items that one limit of the brake holds, if they are what the person was shown.
--- ARGV: 1 JSON {scope, action as text, work_version, sources: whose losses are counted,
+-- ARGV: 1 JSON {scope, audit entry as `action`, work_version, sources: whose losses are counted,
 --         work_items: [{field, text, service, router, line}, …]}
 -- Returns 1; 0 when the list has changed (nothing is changed then).
-local ACTIONS = 500
 local order = cjson.decode(ARGV[1])
 local braked = redis.call('HGETALL', key.braked)
 local number = 0
@@ -50,7 +49,6 @@ for _, item in ipairs(order.work_items) do
   end
   add_lines(item.service, { item.line })
 end
-redis.call('LPUSH', key.actions, order.action)
-redis.call('LTRIM', key.actions, 0, ACTIONS - 1)
+record_action(order.action)
 notify(touched)
 return 1

@@ -1,7 +1,7 @@
--- include: _time _many _writes _router _work_items _fleet
+-- include: _time _many _writes _router _work_items _fleet _audit
 -- Begins to rename a router: what people set for it moves, and events with the former name are for the
 -- new one from now on. Its services are moved after this, one by one. May be repeated.
--- ARGV: 1 former name, 2 new name, 3 lock id of both, 4 the action as JSON
+-- ARGV: 1 former name, 2 new name, 3 lock id of both, 4 the audit entry
 -- Returns 1; 0 when a lock is lost; -1 when another serial is bound to the new name (nothing is
 -- changed then).
 local old, new = router_named(ARGV[1]), router_named(ARGV[2])
@@ -21,7 +21,7 @@ if redis.call('HGET', fleet.aliases, old.name) ~= new.name then
     end
   end
   redis.call('HSET', fleet.aliases, old.name, new.name)
-  log_action(ARGV[4])
+  record_action(ARGV[4])
 end
 redis.call('HDEL', fleet.aliases, new.name)
 forget_serials(old.name)

@@ -1,6 +1,6 @@
--- include: _time _many _writes _router _work_items _fleet
+-- include: _time _many _writes _router _work_items _fleet _audit
 -- Forgets a router without services: the last step of retiring or renaming it.
--- ARGV: 1 router, 2 lock id, 3 `1`: forget its former names too, 4 the action as JSON or empty,
+-- ARGV: 1 router, 2 lock id, 3 `1`: forget its former names too, 4 the audit entry or empty,
 --       5.. ids of its dead letters
 -- Returns 1; 0 when the lock is lost or a service came meanwhile (nothing is changed then).
 local router = router_named(ARGV[1])
@@ -29,7 +29,5 @@ for i = 5, #ARGV do
   redis.call('HDEL', key.dead_letters, ARGV[i])
   redis.call('ZREM', key.dead_letters_by_time, ARGV[i])
 end
-if ARGV[4] ~= '' then
-  log_action(ARGV[4])
-end
+record_action(ARGV[4])
 return 1

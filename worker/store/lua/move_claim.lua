@@ -1,12 +1,11 @@
--- include: _time _many _writes _router _work_items _notified _notify _claims _services
+-- include: _time _many _writes _router _work_items _notified _notify _claims _services _audit
 -- Moves a claim from one service to another, with all else that the new holder wants. The former
 -- holder then waits for it. Work is added for both.
 -- ARGV: 1 router, 2 work version, 3 claim key, 4 scope of the former holder, 5 former holder, 6 new
 --       holder, 7 generation of its record, 8 JSON [[claim key, scope], …]: all that it wants, 9 the
---       action as JSON, 10 the line of both histories
+--       audit entry, 10 the line of both histories
 -- Returns JSON {moved: 1|0, refused: [[claim key, holder], …]: others that hold what it wants besides,
 --   changed: 1|0 the claim or the record has changed since it was read}.
-local ACTIONS = 500
 local router = router_named(ARGV[1])
 local claim_key, scope, from, to = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local holders = holders_of(router, claim_key)
@@ -26,7 +25,6 @@ for _, service in ipairs({ from, to }) do
   add_work(router, service, 0, now, ARGV[2])
   add_lines(service, { ARGV[10] })
 end
-redis.call('LPUSH', key.actions, ARGV[9])
-redis.call('LTRIM', key.actions, 0, ACTIONS - 1)
+record_action(ARGV[9])
 notify({ [router.name] = true })
 return cjson.encode({ moved = 1, refused = {}, changed = 0 })

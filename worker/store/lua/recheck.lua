@@ -1,6 +1,6 @@
--- include: _time _many _writes _router _work_items _in_flight _fleet
+-- include: _time _many _writes _router _work_items _in_flight _fleet _audit
 -- A person has services of a router checked at once, whatever it waited for.
--- ARGV: 1 router, 2 work version, 3 priority, 4 the action as JSON, 5.. services
+-- ARGV: 1 router, 2 work version, 3 priority, 4 the audit entry, 5.. services
 -- Returns the number of services.
 local router = router_named(ARGV[1])
 local now = now_ms()
@@ -12,5 +12,5 @@ for _, service in ipairs(services) do
   add_work(router, service, tonumber(ARGV[3]), now, ARGV[2])
 end
 close_circuit(router, now)
-log_action(ARGV[4])
+record_action(ARGV[4])
 return #services

@@ -1,6 +1,6 @@
--- include: _time _many _writes _router _work_items _fleet
+-- include: _time _many _writes _router _work_items _fleet _audit
 -- Binds another serial to a router's name, and adds work for all its services.
--- ARGV: 1 router, 2 serial, 3 work version, 4 priority, 5 the action as JSON
+-- ARGV: 1 router, 2 serial, 3 work version, 4 priority, 5 the audit entry
 -- Returns {number of services}, or {-1, other names…} that have the serial (nothing is changed then).
 local router = router_named(ARGV[1])
 local others = others_of(ARGV[2], router.name)
@@ -14,5 +14,5 @@ local left = revoke(router)
 local queued = add_work_for_all(router, tonumber(ARGV[4]), now_ms(), ARGV[3])
 list_queued()
 close_circuit(router, now_ms() + left)
-log_action(ARGV[5])
+record_action(ARGV[5])
 return { queued }

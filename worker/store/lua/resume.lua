@@ -1,11 +1,11 @@
--- include: _time _many _writes _router _work_items _fleet
+-- include: _time _many _writes _router _work_items _fleet _audit
 -- Resumes a paused router; the sweep notifies a worker at once.
--- ARGV: 1 router, 2 the action as JSON
+-- ARGV: 1 router, 2 the audit entry
 -- Returns 1, or 0 when it was not paused.
 local router = router_named(ARGV[1])
 if redis.call('HDEL', fleet.paused, router.name) == 0 then
   return 0
 end
 close_circuit(router, now_ms())
-log_action(ARGV[2])
+record_action(ARGV[2])
 return 1
