@@ -93,6 +93,10 @@ class Alerts(StorePart):
         texts = cast("list[str]", self._client.hvals(self._keys.alerts))
         return sorted((Alert.from_json(text) for text in texts), key=lambda alert: alert.since_ms)
 
+    def number(self) -> int:
+        """How many alerts are open."""
+        return int(self._client.hlen(self._keys.alerts))
+
     def notify_due(self) -> list[Alert]:
         """Record changes for the alerts that have lasted long enough, and return these alerts."""
         texts = self._scripts.run("notify_alerts", _NOTIFIED_AT_ONCE, CHANGES_KEPT)
