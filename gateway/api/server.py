@@ -1,5 +1,6 @@
 """Runs the application on a socket in a thread, so that its process keeps its own signals."""
 
+import asyncio
 import socket
 from collections.abc import Sequence
 from functools import partial
@@ -25,6 +26,8 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen."""
         await super().startup(sockets=[])
+        # Each request has it as `request.state.stopping`: an answer without an end must end then.
+        self._stopping = self.lifespan.state["stopping"] = asyncio.Event()
         make = partial(
             Connection,
             config=self.config,
@@ -37,6 +40,7 @@ class _Server(uvicorn.Server):
         """Accept no more connections, and stop."""
         for new_connections in self._new_connections:
             new_connections.close()
+        self._stopping.set()
         await super().shutdown(sockets)
 
 

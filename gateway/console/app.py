@@ -11,6 +11,7 @@ from gateway.api.responses import FAILURES
 from gateway.console.console import Console
 from gateway.console.gate import SessionGate, answer_error
 from gateway.console.login import LoginRoutes
+from gateway.console.now import NowPage
 from gateway.console.pages import Pages
 from gateway.console.router_actions import RouterActions
 from gateway.console.router_pages import RouterPages
@@ -31,8 +32,10 @@ def make_console(console: Console) -> ConsoleApp:
     sessions = LoginSessions(console.store.client, console.settings.key_prefix)
     pages = Pages(sessions)
     reader = RouterReader(console.store, console.inventory, console.settings)
-    threads: tuple[BackgroundThread, ...] = (reader,)
+    now = NowPage(console, sessions)
+    threads: tuple[BackgroundThread, ...] = (now.reader, reader)
     # Each group of pages adds its own: XPages(console).add_to(pages).
+    now.add_to(pages)
     router_pages = RouterPages(console, reader)
     router_pages.add_to(pages)
     RouterActions(console, reader, router_pages).add_to(pages)

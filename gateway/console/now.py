@@ -1,0 +1,293 @@
+"""The page Now: what is wrong, what waits, what is under way. It is kept up to date while open."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import htpy as h
+from fastapi import Request
+from htpy import Node
+
+from gateway.console.console import Console, Viewer
+from gateway.console.layout import ROOT, badge, fields, link, moment, note, table
+from gateway.console.live import LiveStreams, Parts
+from gateway.console.now_reader import NowReader
+from gateway.console.pages import Pages
+from gateway.console.pictures import Line, Point, line_picture
+from gateway.console.sessions import LoginSessions
+from worker.admin.approvals import Approval
+from worker.admin.now import read_now
+
+LIVE: Final = "/now/live"
+_SHOWN_ZONES: Final = 64
+_PAGES: Final[Mapping[str, tuple[str, str]]] = {
+    "brake": ("/approvals", "Approvals"),
+    "dead": ("/failed", "Failed"),
+    "routers": ("/routers", "Routers"),
+    "work_items": ("/routers", "Routers"),
+    "addresses": ("/services", "Services"),
+    "waiting": ("/services", "Services"),
+}
+"""Where a finding is looked into."""
+
+_EVENTS: Final = ("accepted", "applied", "superseded", "scheduled", "rejected", "failed")
+
+
+class NowPage:
+    """The page, its stream, and the thread that reads for both.
+
+    Args:
+        console: what it stands on.
+        sessions: says whether a session goes on.
+    """
+
+    def __init__(self, console: Console, sessions: LoginSessions) -> None:
+        store, settings = console.store, console.settings
+        self.reader = NowReader(
+            lambda: read_now(store, console.inventory().routers, settings.waiting_alert_s)
+        )
+        self._streams = LiveStreams(sessions, lambda: self.reader.look().number, self.parts)
+        self._shown: dict[object, tuple[int, Parts]] = {}
+
+    def add_to(self, pages: Pages) -> None:
+        """Add the routes."""
+        pages.page("/now", self.read, show_now, title="Now")
+        pages.get(LIVE, response_model=None)(self._streams.open)
+
+    def read(self, request: Request) -> dict[str, Any]:  # noqa: ARG002 - as every page
+        """How the installation is, as it was read last."""
+        return self.reader.document()
+
+    def parts(self, viewer: Viewer) -> Parts:
+        """The parts of the page; made once for all viewers who see the same."""
+        reading = self.reader.look()
+        if reading.error is not None:
+            problem = note("error", "Redis cannot be read: what is shown here is old.")
+            return {"problem": str(problem)}
+        number, parts = self._shown.get(viewer.zone, (0, {}))
+        if number != reading.number:
+            made = now_parts(reading.document, viewer)
+            parts = {name: str(h.fragment[part]) for name, part in made.items()}
+            if len(self._shown) >= _SHOWN_ZONES:
+                self._shown.clear()
+            self._shown[viewer.zone] = reading.number, parts
+        return parts
+
+
+def show_now(document: Mapping[str, Any], viewer: Viewer) -> Node:
+    """The page. A script replaces its parts; without one it is as it was when it was opened."""
+    return h.div(data_live=ROOT + LIVE)[
+        h.p(".dim", role="status", data_live_state=True)["Reload the page to see what changed."],
+        [
+            h.div(data_live_part=name, aria_live="polite" if name in _SAID else None)[part]
+            for name, part in now_parts(document, viewer).items()
+        ],
+    ]
+
+
+_SAID: Final = ("problem", "findings")
+"""Parts that a screen reader reads out when they change."""
+
+
+def now_parts(document: Mapping[str, Any], viewer: Viewer) -> dict[str, Node]:
+    """The parts of the page by name, in their order."""
+    return {
+        "problem": None,
+        "time": h.p(".dim")["As of ", moment(document["at"], viewer), "."],
+        "findings": _findings(document),
+        "alerts": _alerts(document["alerts"], viewer),
+        "held": _held(document["held"]),
+        "waiting": _waiting(document, viewer),
+        "routers": _routers(document, viewer),
+        "pictures": _pictures(document["minutes"], viewer),
+        "rest": _rest(document),
+    }
+
+
+def _findings(document: Mapping[str, Any]) -> Node:
+    findings = document["findings"]
+    if not findings:
+        return (h.h2["Findings"], h.p[badge("ok", "All is well.")])
+    return (
+        h.h2["Findings"],
+        h.ul(".findings")[
+            [
+                h.li[
+                    badge(finding["level"]),
+                    f" {finding['what']}: {finding['detail']}. ",
+                    h.span(".dim")[f"{_capital(finding['advice'])}. "],
+                    link(*_PAGES[finding["what"]]) if finding["what"] in _PAGES else None,
+                ]
+                for finding in findings
+            ]
+        ],
+    )
+
+
+def _alerts(alerts: Mapping[str, Any], viewer: Viewer) -> Node:
+    first, number = alerts["first"], alerts["open"]
+    caption = f"Open alerts: {_of(len(first), number)}"
+    caption += f"; {alerts['muted']} more are muted" if alerts["muted"] else ""
+    rows = [
+        (
+            badge(alert["severity"]),
+            alert["kind"],
+            _router_link(alert["router"]) if "router" in alert else alert.get("subject", ""),
+            moment(alert.get("since"), viewer),
+            alert["text"],
+        )
+        for alert in first
+    ]
+    columns = ("Severity", "Kind", "Subject", "Since", "Text")
+    return (h.h2["Alerts"], table(caption, columns, rows))
+
+
+def _held(held: Mapping[str, Any]) -> Node:
+    if not held["services"]:
+        return (h.h2["Held for approval"], h.p(".empty")["Nothing is held."])
+    rows = [
+        (
+            link("/approval", entry["scope"], id=Approval(entry["scope"], ()).id),
+            entry["services"],
+        )
+        for entry in held["approvals"]
+    ]
+    return (
+        h.h2["Held for approval"],
+        table(f"{held['services']} services are held", ("Limit of", "Services"), rows),
+        h.p[link("/approvals", "All approvals")],
+    )
+
+
+def _waiting(document: Mapping[str, Any], viewer: Viewer) -> Node:
+    work_items = document["work_items"]
+    rows: list[tuple[Node, ...]] = [
+        (f"Events, {lane} lane", journal["depth"], moment(journal.get("oldest_due"), viewer), None)
+        for lane, journal in document["journal"].items()
+    ]
+    oldest = work_items.get("oldest_router")
+    rows.append(
+        (
+            "Services to check on routers",
+            work_items["services"],
+            moment(work_items.get("oldest_due"), viewer),
+            _router_link(oldest) if oldest else None,
+        )
+    )
+    rows += [
+        (f"Services that wait: {reason}", group["count"], moment(group["oldest"], viewer), None)
+        for reason, group in document["waiting"].items()
+    ]
+    rows += [
+        (
+            f"Dead letters: {reason}",
+            group["count"],
+            moment(group["oldest"], viewer),
+            link("/failed", "Failed"),
+        )
+        for reason, group in document["dead_letters"].items()
+    ]
+    return (
+        h.h2["Backlog"],
+        table("What waits", ("What", "How many", "Oldest since", "Where"), rows),
+    )
+
+
+def _routers(document: Mapping[str, Any], viewer: Viewer) -> Node:
+    states = [
+        (badge(state), link("/routers", str(number), state=state))
+        for state, number in document["routers"].items()
+    ]
+    return (
+        h.h2["Routers"],
+        h.div(".grid")[
+            table("Routers by state", ("State", "Routers"), states),
+            _some_routers("Routers that are not up", document["not_up"], viewer, "since"),
+            _some_routers("Routers that are late", document["late"], viewer, "oldest_due"),
+        ],
+    )
+
+
+def _some_routers(
+    caption: str, routers: list[Mapping[str, Any]], viewer: Viewer, time_name: str
+) -> Node:
+    rows = [
+        (
+            _router_link(router["router"]),
+            badge(router["state"]),
+            router.get("backlog", 0),
+            moment(router.get(time_name), viewer),
+        )
+        for router in routers
+    ]
+    since = "Since" if time_name == "since" else "Oldest work due since"
+    return table(caption, ("Router", "State", "Backlog", since), rows)
+
+
+def _pictures(minutes: list[Mapping[str, Any]], viewer: Viewer) -> Node:
+    def line(name: str, field: str) -> Line:
+        return Line(name, [Point(at_ms, minute[field]) for at_ms, minute in timed])
+
+    timed = [(_ms(minute["at"]), minute) for minute in minutes]
+    accepted = line("accepted", "accepted_per_minute")
+    applied = line("applied", "applied_per_minute")
+    return (
+        h.h2["The last hours"],
+        h.div(".grid")[
+            line_picture("Backlog", [line("events and services", "backlog")], viewer.zone),
+            line_picture("Events per minute", [accepted, applied], viewer.zone),
+        ],
+    )
+
+
+def _rest(document: Mapping[str, Any]) -> Node:
+    redis, counters = document["redis"], document["counters"]
+    acting = [
+        (
+            entry["kind"],
+            entry["rung"],
+            entry["changes"],
+            f"{entry['p50_s']} s",
+            f"{entry['p95_s']} s",
+        )
+        for entry in document["acting"]
+    ]
+    events = [(name.capitalize(), str(counters.get(name, 0))) for name in _EVENTS]
+    columns = ("Kind of change", "Rung", "Changes", "p50", "p95")
+    return h.div(".grid")[
+        h.section[
+            h.h2["Redis and workers"],
+            fields(
+                [
+                    ("Redis", redis["server"]),
+                    ("Memory", _memory(redis)),
+                    ("Workers", ", ".join(document["workers"]) or "none"),
+                    ("Queues", ", ".join(f"{k} {v}" for k, v in document["queues"].items())),
+                ]
+            ),
+        ],
+        h.section[h.h2["Events since Redis began"], fields(events)],
+        h.section[h.h2["Effects"], table("From applied to acting, last day", columns, acting)],
+    ]
+
+
+def _memory(redis: Mapping[str, Any]) -> str:
+    used = f"{redis['used_bytes'] / 1_000_000:.1f} MB"
+    limit = redis.get("maxmemory_bytes")
+    return f"{used} of {limit / 1_000_000:.1f} MB" if limit else f"{used}, without a limit"
+
+
+def _router_link(name: str) -> Node:
+    return link("/router", name, name=name)
+
+
+def _of(shown: int, number: int) -> str:
+    return str(number) if shown == number else f"the first {shown} of {number}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _ms(text: str) -> int:
+    return round(datetime.fromisoformat(text).timestamp() * 1000)
