@@ -15,7 +15,7 @@ from gateway.console.now_reader import NowReader
 from gateway.console.pages import Pages
 from gateway.console.pictures import Line, Point, line_picture
 from gateway.console.sessions import LoginSessions
-from worker.admin.approvals import Approval
+from worker.admin.json_fields import counted
 from worker.admin.now import read_now
 
 LIVE: Final = "/now/live"
@@ -44,7 +44,7 @@ class NowPage:
     def __init__(self, console: Console, sessions: LoginSessions) -> None:
         store, settings = console.store, console.settings
         self.reader = NowReader(
-            lambda: read_now(store, console.inventory().routers, settings.waiting_alert_s)
+            lambda: read_now(store, console.inventory(), settings.waiting_alert_s)
         )
         self._streams = LiveStreams(sessions, lambda: self.reader.look().number, self.parts)
         self._shown: dict[object, tuple[int, Parts]] = {}
@@ -96,7 +96,7 @@ def now_parts(document: Mapping[str, Any], viewer: Viewer) -> dict[str, Node]:
         "time": h.p(".dim")["As of ", moment(document["at"], viewer), "."],
         "findings": _findings(document),
         "alerts": _alerts(document["alerts"], viewer),
-        "held": _held(document["held"]),
+        "held": _held(document["held"], viewer),
         "waiting": _waiting(document, viewer),
         "routers": _routers(document, viewer),
         "pictures": _pictures(document["minutes"], viewer),
@@ -142,19 +142,24 @@ def _alerts(alerts: Mapping[str, Any], viewer: Viewer) -> Node:
     return (h.h2["Alerts"], table(caption, columns, rows))
 
 
-def _held(held: Mapping[str, Any]) -> Node:
+def _held(held: Mapping[str, Any], viewer: Viewer) -> Node:
     if not held["services"]:
         return (h.h2["Held for approval"], h.p(".empty")["Nothing is held."])
     rows = [
         (
-            link("/approval", entry["scope"], id=Approval(entry["scope"], ()).id),
+            link("/approval", entry["scope"], id=entry["id"]),
             entry["services"],
+            moment(entry["since"], viewer),
         )
-        for entry in held["approvals"]
+        for entry in held["first"]
     ]
     return (
         h.h2["Held for approval"],
-        table(f"{held['services']} services are held", ("Limit of", "Services"), rows),
+        table(
+            f"{counted(held['services'], 'service')} of {counted(held['approvals'], 'approval')}",
+            ("Limit of", "Services", "Since"),
+            rows,
+        ),
         h.p[link("/approvals", "All approvals")],
     )
 

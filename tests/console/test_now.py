@@ -112,7 +112,7 @@ def test_what_waits_and_what_is_wrong_is_there(console_at):
         "Open alerts: 1",
         '<a href="/console/router?name=tower-7">tower-7</a>',
         '<a href="/console/routers?state=unreachable">1</a>',
-        "1 services are held",
+        "1 service of 1 approval",
         "router:tower-7</a>",
         "accepted: now 60, most 60 at 14:14; applied: now 12, most 12 at 14:14",
         "events and services: now 2, most 2 at 14:14",
