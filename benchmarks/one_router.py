@@ -27,10 +27,10 @@ from worker.convergence.concurrency import PassLimits
 from worker.convergence.full_read import read_fully
 from worker.convergence.router_pass import Converge
 from worker.core.rows.menus import MENUS
+from worker.interpreter import COLLECT_AFTER
 from worker.inventory.file import load_inventory
 from worker.log_setup import configure_logging
 from worker.routeros.sessions import Sessions
-from worker.runtime.process import COLLECT_AFTER
 from worker.settings import Settings
 
 LATENCY_MS = 5.0

@@ -83,7 +83,10 @@ class RouterActions:
             raise NotDone(_CHANGED, back)
         if not reading.to_rebuild:
             raise NotDone(f"Nothing is to be written to {name}.", back)
-        rebuild(self._console.store, name, reading.to_rebuild, viewer.actor)
+        reason = form.get("reason", "").strip()
+        if not reason:
+            raise NotDone("Give a reason: others read it.", back)
+        rebuild(self._console.store, name, reading.to_rebuild, viewer.actor, reason)
         return Done(self._queued(name, len(reading.to_rebuild)), _at("/router", name))
 
     def read(self, viewer: Viewer, form: Form) -> Done:

@@ -100,7 +100,7 @@ def _to_rebuild(document: Document, viewer: Viewer) -> Node:
         lines(document["lines"]),
         pager("/router/rebuild", document["page"], more=document["more"], id=name),
         confirm_form(
-            viewer, "/router/rebuild", hidden, f"Approve, for {services}", reason=False, danger=True
+            viewer, "/router/rebuild", hidden, f"Approve, for {services}", danger=True
         )
         if document["services"]
         else None,

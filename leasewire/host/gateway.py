@@ -15,6 +15,7 @@ from leasewire.host.stopping import asked_to_stop, run_until_stopped
 from leasewire.sources.hooks import hooks_of
 from producers.publisher import Publisher
 from worker.errors import ConfigurationError
+from worker.interpreter import answer_while_computing
 from worker.log_setup import configure_logging
 from worker.store.connection import connect
 from worker.store.store import Store, open_store
@@ -66,6 +67,7 @@ def gateway_command(  # noqa: PLR0913 - as many options
     context = Context(inventory)
     configure_logging(context.settings)
     context.report_failed_checks()
+    answer_while_computing()
     with (
         asked_to_stop() as stopping,
         running_gateway(context, listen, port, depth, bulk_depth, console=console) as server,

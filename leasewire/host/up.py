@@ -26,6 +26,7 @@ from simulator.cli import DEMO_PASSWORD
 from simulator.options import LOOPBACK
 from simulator.testing import running as simulation
 from worker.errors import ConfigurationError, LeasewireError
+from worker.interpreter import answer_while_computing
 from worker.inventory import load_inventory
 from worker.log_setup import configure_logging, hide_secret
 from worker.runtime.supervisor import Supervisor
@@ -111,6 +112,7 @@ def up_command(  # noqa: PLR0913 - as many options
     context = Context(inventory, redis_url=server.url)
     settings = context.settings
     configure_logging(settings)
+    answer_while_computing()
     if lab and not settings.inventory.exists():
         write_first(settings.inventory)
     if not settings.inventory.exists():

@@ -251,7 +251,7 @@ def test_lost_rows_are_written_again_once_a_person_approves(noc):
     assert (shown["missing"], shown["expected"], shown["signs"]) == (12, 12, {"+": 12})
     page = noc.html("/router/rebuild?id=R1")
     assert "12 of 12 rows that were written to R1 are missing" in page
-    form = {"id": "R1", "digest": "of another plan"}
+    form = {"id": "R1", "digest": "of another plan", "reason": "reset by mistake"}
     refused = post_from(noc.console.operator, "/console/router/rebuild", **form)
     assert "no longer what you saw" in refused.text
     form["digest"] = shown["digest"]

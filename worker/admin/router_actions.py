@@ -28,7 +28,9 @@ def reconcile(
 ) -> None:
     """Queue services whose rows were changed by hand; a worker puts them right."""
     detail = f"{len(services)} services differ" + (f": {reason}" if reason else "")
-    store.fleet.recheck(router, services, "reconciled", detail, actor)
+    first, last = services[:-_AT_ONCE], services[-_AT_ONCE:]
+    _queue(store, router, first)
+    store.fleet.recheck(router, last, "reconciled", detail, actor)
 
 
 def to_rebuild(read: FullRead) -> list[str]:
@@ -36,11 +38,17 @@ def to_rebuild(read: FullRead) -> list[str]:
     return sorted({operation.service_id for operation in read.plan.operations})
 
 
-def rebuild(store: Store, router: str, services: Sequence[str], actor: str) -> None:
+def rebuild(
+    store: Store, router: str, services: Sequence[str], actor: str, reason: str = ""
+) -> None:
     """Approve that many lost rows are written again, and queue their services."""
+    _queue(store, router, services)
+    store.full_reads.approve(router, actor, store.records.now_ms(), reason)
+
+
+def _queue(store: Store, router: str, services: Sequence[str]) -> None:
     for at in range(0, len(services), _AT_ONCE):
         store.routers.add_work(router, services[at : at + _AT_ONCE], BULK, closely=True)
-    store.full_reads.approve(router, actor, store.records.now_ms())
 
 
 def obstacle(store: Store, config: RouterConfig) -> str:

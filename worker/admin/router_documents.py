@@ -73,13 +73,18 @@ def _as_new(view: RouterView) -> RouterView:
 
 def _reached(store: Store, names: Sequence[str]) -> frozenset[str]:
     """The routers of which a serial, a table or a DHCP setup was ever seen."""
-    contacted = store.fleet.contacted()
-    rest = [name for name in names if name not in contacted]
+    if not names:
+        return frozenset()
     pipe = store.client.pipeline(transaction=False)
+    pipe.hmget(store.keys.fleet.serials_seen, list(names))
+    pipe.hmget(store.keys.fleet.full_reads, list(names))
+    seen = zip(names, *pipe.execute(), strict=True)
+    reached = {name for name, serial, read_ms in seen if serial or read_ms}
+    rest = [name for name in names if name not in reached]
     for name in rest:
         pipe.hexists(store.keys.router(name).memory, SETUP)
     known = pipe.execute() if rest else []
-    return contacted | {name for name, is_known in zip(rest, known, strict=True) if is_known}
+    return frozenset(reached | {n for n, is_known in zip(rest, known, strict=True) if is_known})
 
 
 def router_document(
@@ -133,11 +138,11 @@ def shown_state(router: Mapping[str, Any]) -> str:
 def standings(store: Store, configs: Iterable[RouterConfig]) -> list[Standing]:
     """All routers, the worst first, by what two pipelines tell of each."""
     routers = {config.name: config for config in configs}
-    names, keys = list(routers), store.keys
+    names, blocks = list(routers), [store.keys.router(name) for name in routers]
     pipe = store.client.pipeline(transaction=False)
-    pipe.mget([keys.router(name).state for name in names])
-    for name in names:
-        pipe.zcard(keys.router(name).due)
+    pipe.mget([block.state for block in blocks])
+    for block in blocks:
+        pipe.zcard(block.due)
     texts, *backlogs = pipe.execute() if names else [[]]
     paused = store.fleet.paused()
     states = {

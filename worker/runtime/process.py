@@ -5,7 +5,6 @@
 """
 
 import argparse
-import gc
 import os
 import sys
 import time
@@ -16,6 +15,7 @@ from typing import Final
 import structlog
 
 from worker.errors import ConfigurationError, StoreRefused, StoreUnavailable
+from worker.interpreter import answer_while_computing
 from worker.inventory import Inventory, load_inventory
 from worker.log_setup import configure_logging, hide_secret
 from worker.runtime.celery_app import guard_queues, make_app
@@ -29,14 +29,6 @@ log = structlog.get_logger()
 
 EXIT_CONFIGURATION: Final = 2
 """The supervisor does not restart a process that ends with this: a person must act."""
-
-COLLECT_AFTER: Final = (50_000, 20, 50)
-"""Thresholds of Python's search for reference cycles. A batch makes many objects without cycles:
-with Python's own 700 the search took a third of the CPU time of a full read (decision 0050)."""
-
-SWITCH_AFTER_S: Final = 0.0005
-"""How long a computing thread may keep others waiting. With Python's own 5 ms a live pass would
-wait that long after each answer that arrives beside a bulk pass (decision 0064)."""
 
 _REDIS_RETRY_S: Final = 2.0
 
@@ -52,8 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--pool", help="Celery pool, instead of the measured choice")
     parser.add_argument("--concurrency", type=int, help="slots, instead of the measured choice")
     options = parser.parse_args(argv)
-    gc.set_threshold(*COLLECT_AFTER)
-    sys.setswitchinterval(SWITCH_AFTER_S)
+    answer_while_computing()
     pool = ["-P", options.pool, "-c", str(options.concurrency or 1)] if options.pool else None
     try:
         settings = Settings.load(environment())

@@ -57,7 +57,7 @@ class FullReads(StorePart):
         )
         return max(int(at or 0) for at in found)
 
-    def approve(self, router: str, actor: str | None, now_ms: int) -> None:
+    def approve(self, router: str, actor: str | None, now_ms: int, reason: str = "") -> None:
         """Approve that many lost rows are written again; the router is checked at once.
 
         Args:
@@ -65,9 +65,11 @@ class FullReads(StorePart):
             actor: the person; None: it is part of a larger write, which has an audit entry of its
                 own.
             now_ms: Redis's time.
+            reason: why, in the person's words.
         """
-        entry = actor and AuditEntry(now_ms, actor, "router.rebuild_approved", router).to_text()
-        self._scripts.run("approve_rebuild", router, now_ms + APPROVED_MS, KEPT_S, entry or "")
+        entry = AuditEntry(now_ms, actor or "", "router.rebuild_approved", router, reason)
+        text = entry.to_text() if actor else ""
+        self._scripts.run("approve_rebuild", router, now_ms + APPROVED_MS, KEPT_S, text)
 
     def approved(self, router: str, now_ms: int) -> bool:
         """Whether a rebuild was approved and is not over."""
