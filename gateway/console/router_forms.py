@@ -99,9 +99,7 @@ def _to_rebuild(document: Document, viewer: Viewer) -> Node:
         signs(document),
         lines(document["lines"]),
         pager("/router/rebuild", document["page"], more=document["more"], id=name),
-        confirm_form(
-            viewer, "/router/rebuild", hidden, f"Approve, for {services}", danger=True
-        )
+        confirm_form(viewer, "/router/rebuild", hidden, f"Approve, for {services}", danger=True)
         if document["services"]
         else None,
     ]
