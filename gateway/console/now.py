@@ -283,7 +283,7 @@ def _memory(redis: Mapping[str, Any]) -> str:
 
 
 def _router_link(name: str) -> Node:
-    return link("/router", name, name=name)
+    return link("/router", name, id=name)
 
 
 def _of(shown: int, number: int) -> str:
