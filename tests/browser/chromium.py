@@ -1,15 +1,19 @@
 """A real Chromium, driven by Selenium, with what the tests of the console ask of it."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
+
+from tests.waiting import eventually
 
 CHROMIUM: Final = "/usr/bin/chromium"
 DRIVER: Final = "/usr/bin/chromedriver"
@@ -127,7 +131,23 @@ class Chromium:
             within: name of the element that holds it: `main` or `header`.
         """
         clickable = f"//{within}//*[self::a or self::button][normalize-space()='{text}']"
-        self.driver.find_element(By.XPATH, clickable).click()
+        with self.leads_on(text):
+            self.driver.find_element(By.XPATH, clickable).click()
+
+    @contextmanager
+    def leads_on(self, what: str) -> Iterator[None]:
+        """Wait at the end of the block until it has led to another page, which is there."""
+        before = self._page()
+        yield
+        eventually(lambda: self._page() not in (None, before), f"{what} led on")
+
+    def _page(self) -> float | None:
+        """When this page began, which names it; None: it is not there yet."""
+        loaded = "return document.readyState == 'complete' ? performance.timeOrigin : null"
+        try:
+            return self.driver.execute_script(loaded)
+        except WebDriverException:  # between two pages
+            return None
 
     def fill(self, name: str, value: str) -> None:
         """Write into the field of the page's content with this name."""

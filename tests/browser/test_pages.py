@@ -1,0 +1,69 @@
+"""Each page in a real browser: narrow and wide, light and dark, with and without scripts."""
+
+import re
+
+import pytest
+from selenium.common.exceptions import StaleElementReferenceException
+
+from tests.browser.chromium import NARROW, WIDE
+from tests.waiting import eventually
+
+pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
+
+PAGES = {
+    "/routers": "R4 blocked",
+    "/router?id=R1": "Read at See the lease table",
+    "/router?id=R4": "blocked login-refused",
+    "/router/plan?id=R1": "Read at",
+    "/router/leases?id=R1": "Read at SVC-1-1",
+    "/router/drift?id=R1": "Read at",
+    "/router/check?id=R1": "Read at",
+    "/router/pause?id=R1": "Pause R1",
+    "/router/reconcile?id=R1": "Read at",
+    "/router/rebuild?id=R1": "Read at",
+}
+"""Path -> words that it shows, when all of it is there."""
+
+
+def shows(browser, words):
+    """Whether a page shows these words."""
+    try:
+        text = browser.text
+    except StaleElementReferenceException:  # a part was replaced meanwhile
+        return False
+    return all(word in text for word in words.split())
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_has_no_barriers_and_fits(as_admin, path):
+    browser = as_admin
+    browser.open(path)
+    eventually(lambda: shows(browser, PAGES[path]), f"{path} shows {PAGES[path]}")
+    for scheme in ("light", "dark"):
+        for width in (WIDE, NARROW):
+            browser.look(width, scheme)
+            assert not browser.scrolls_sideways(), (scheme, width)
+        assert browser.violations() == [], scheme
+
+
+def test_times_are_in_the_readers_zone_with_its_offset(as_viewer):
+    browser = as_viewer
+    browser.zone("Asia/Kathmandu")
+    browser.open("/routers")  # its script says the zone; the next page has it
+    browser.open("/router?id=R4")
+    shown = browser.find("time")
+    assert re.fullmatch(r"2\d{3}-\d\d-\d\d \d\d:\d\d:\d\d\+05:45", shown.text)
+    assert shown.get_attribute("datetime").endswith("Z")
+
+
+def test_without_scripts_pages_are_read_and_searched(as_viewer):
+    browser = as_viewer
+    browser.scripts(on=False)
+    browser.open("/routers")
+    assert "R4" in browser.text
+    browser.fill("find", "R1")
+    browser.click("Find")
+    assert "R4" not in browser.find("table").text
+    browser.click("R1")
+    assert browser.path == "/router?id=R1"
+    assert "Services" in browser.text

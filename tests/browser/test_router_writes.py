@@ -1,0 +1,73 @@
+"""What operators do to routers by the browser, and what it does on the simulated router."""
+
+import pytest
+
+from tests.installation import LEASES
+from tests.waiting import eventually
+
+pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
+
+
+def test_a_paused_router_is_not_written_until_it_is_resumed(as_operator, stage):
+    browser = as_operator
+    browser.open("/router?id=R1")
+    browser.click("Pause")
+    browser.decide("Pause R1", "tower works")
+    assert "R1 is paused." in browser.text
+    assert "tower works" in browser.text
+    stage.publisher.publish([stage.activated("SVC-1-14")])
+    eventually(lambda: stage.store.views.router("R1").queued > 0, "it waits")
+    assert stage.row("SVC-1-14") is None
+    browser.click("Resume")
+    browser.click("Resume R1")
+    assert "R1 is resumed" in browser.text
+    eventually(lambda: stage.row("SVC-1-14"), "it is written", within_s=20)
+    assert [action.actor for action in stage.store.fleet.actions()][:2] == ["omar (console)"] * 2
+
+
+def test_what_was_changed_by_hand_is_put_right(as_operator, stage):
+    browser = as_operator
+    row = stage.row("SVC-1-9")
+    browser.open("/router/drift?id=R1")
+    stage.control["R1"].set_row(LEASES, row[".id"], {"address": "100.64.1.99"})
+    browser.open("/router?id=R1")
+    eventually(lambda: "Read again" in browser.text, "the router was read")
+    browser.click("Read again")
+    eventually(lambda: "100.64.1.99" in browser.text, "the change is seen")
+    browser.click("Reconcile")
+    eventually(lambda: browser.all("main [name='reason']"), "what is put right is shown")
+    browser.decide("Reconcile 1 service", "a typo")
+    assert "R1: 1 service queued." in browser.text
+    eventually(lambda: stage.row("SVC-1-9")["address"] == "100.64.1.9", "put right", within_s=20)
+
+
+def test_a_viewer_is_shown_no_buttons_and_refused(as_viewer, stage):
+    browser = as_viewer
+    browser.open("/router?id=R1")
+    assert not [link for link in browser.all("main a") if link.text in ("Pause", "Rebuild")]
+    browser.expected = ("403",)
+    browser.open("/router/pause?id=R1")
+    assert "this needs a person with the role operator" in browser.text
+    assert stage.store.fleet.paused() == {}
+
+
+def test_a_form_of_another_session_changes_nothing(as_operator, stage):
+    browser = as_operator
+    browser.open("/router/pause?id=R1")
+    browser.log_in(stage.session("anna"))  # in another tab
+    browser.expected = ("403",)
+    browser.decide("Pause R1", "tower works")
+    assert "The form is not of this session" in browser.text
+    assert stage.store.fleet.paused() == {}
+
+
+def test_a_session_that_ended_changes_nothing_and_leads_back(as_operator, stage):
+    browser = as_operator
+    browser.open("/router/pause?id=R1")
+    stage.client.delete(*stage.client.keys("*gateway:session:*"))
+    browser.expected = ("401",)
+    browser.decide("Pause R1", "tower works")
+    assert "Nothing was changed." in browser.text
+    assert stage.store.fleet.paused() == {}
+    browser.click("Log in")
+    assert browser.path == "/login"
