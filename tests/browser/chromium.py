@@ -141,6 +141,13 @@ class Chromium:
         yield
         eventually(lambda: self._page() not in (None, before), f"{what} led on")
 
+    @contextmanager
+    def stays(self) -> Iterator[None]:
+        """Make sure that the same page is there at the end of the block."""
+        before = self._page()
+        yield
+        assert self._page() == before, "the page was loaded again"
+
     def _page(self) -> float | None:
         """When this page began, which names it; None: it is not there yet."""
         loaded = "return document.readyState == 'complete' ? performance.timeOrigin : null"

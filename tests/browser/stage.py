@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 
 from benchmarks.over_http import gateway
@@ -63,6 +64,11 @@ class Stage(Installation):
         """Its lease on its router; None: there is none."""
         rows = self.rows(f"R{service_id.split('-')[1]}").get(service_id, [])
         return rows[0] if rows else None
+
+    def audited(self, most):
+        """What people did last, the newest first: by whom, what, to what."""
+        entries = islice(self.store.audit.entries(), most)
+        return [(entry.by, entry.what, entry.subject) for entry in entries]
 
     def fill(self):
         """Put something on each page."""

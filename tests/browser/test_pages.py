@@ -11,6 +11,7 @@ from tests.waiting import eventually
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
 
 PAGES = {
+    "/now": "Findings brake Approvals R4",
     "/routers": "R4 blocked",
     "/router?id=R1": "Read at See the lease table",
     "/router?id=R4": "blocked login-refused",
@@ -67,3 +68,15 @@ def test_without_scripts_pages_are_read_and_searched(as_viewer):
     browser.click("R1")
     assert browser.path == "/router?id=R1"
     assert "Services" in browser.text
+
+
+def test_now_is_kept_up_to_date_while_it_is_open(as_viewer, stage):
+    browser = as_viewer
+    browser.open("/now")
+    eventually(lambda: "kept up to date" in browser.text, "the stream is open")
+    assert "paused" not in browser.text
+    with browser.stays():
+        stage.store.fleet.pause("R2", "tower works", "anna")
+        eventually(lambda: shows(browser, "paused"), "the pause is shown")
+        stage.store.fleet.resume("R2", "anna")
+        eventually(lambda: "paused" not in browser.text, "its end is shown")

@@ -22,7 +22,10 @@ def test_a_paused_router_is_not_written_until_it_is_resumed(as_operator, stage):
     browser.click("Resume R1")
     assert "R1 is resumed" in browser.text
     eventually(lambda: stage.row("SVC-1-14"), "it is written", within_s=20)
-    assert [action.actor for action in stage.store.fleet.actions()][:2] == ["omar (console)"] * 2
+    assert stage.audited(2) == [
+        ("omar (console)", "router.resumed", "R1"),
+        ("omar (console)", "router.paused", "R1"),
+    ]
 
 
 def test_what_was_changed_by_hand_is_put_right(as_operator, stage):

@@ -116,6 +116,7 @@ def test_a_viewer_writes_nothing_and_no_form_goes_without_its_token(console, rou
         if method == "GET" and "/people" in path:
             assert console.viewer.get(path).status_code == 403
             assert console.operator.get(path).status_code == 403
+    assert list(console.store.audit.entries()) == []
 
 
 def assert_hardened(answer: httpx.Response):
