@@ -15,10 +15,13 @@ from enum import StrEnum
 from time import monotonic
 from typing import Any, Final, NamedTuple, cast
 
+from pydantic import TypeAdapter, ValidationError
 from redis import Redis
 
+from contracts.envelope import Source
 from contracts.webhook_signature import new_secret
 from gateway.keys import GatewayKeys
+from worker.errors import ConfigurationError
 from worker.store.audit import AuditEntry, add_entry
 from worker.store.connection import redis_now_ms
 
@@ -38,6 +41,7 @@ FRESH_S: Final = 1.0
 """How long a key is cached: a revoked key is refused a second later."""
 
 _SCHEME: Final = "lw"
+_LONGEST_NAME: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,18 @@ class ApiKey:
     def actor(self) -> str:
         """The actor in histories."""
         return f"key {self.id} ({self.name})"
+
+    def document(self) -> dict[str, Any]:
+        """What everybody may know of it."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "sources": sorted(self.sources),
+            "scopes": sorted(scope.value for scope in self.scopes),
+            "rate": self.rate,
+            "signed": self.signature_required,
+            "created_at": self.created_at,
+        }
 
     def to_json(self) -> str:
         """For Redis."""
@@ -137,16 +153,19 @@ class ApiKeys:
         """Make a key from the fields of `ApiKey`; `actor`: the person.
 
         Raises:
+            ConfigurationError: it has no source or scope, or a source is no URI.
             StoreUnavailable: it was not stored.
         """
+        sources, scopes = frozenset(sources), frozenset(scopes)
+        _check(name, sources, scopes)
         id_, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
         self._redis.set(self._keys.hash_secret, secrets.token_hex(32), nx=True)
         key = ApiKey(
             id=id_,
             name=name,
             digest=_digest(self._read_hash_secret(), secret),
-            sources=frozenset(sources),
-            scopes=frozenset(scopes),
+            sources=sources,
+            scopes=scopes,
             rate=rate,
             signature_required=signature_required,
             signing_secret=new_secret(),
@@ -218,6 +237,21 @@ class ApiKeys:
 
     def _read_hash_secret(self) -> bytes:
         return bytes.fromhex(cast("str | None", self._redis.get(self._keys.hash_secret)) or "")
+
+
+def _check(name: str, sources: frozenset[str], scopes: frozenset[KeyScope]) -> None:
+    if not name.strip() or len(name) > _LONGEST_NAME:
+        raise ConfigurationError([f"a key has a name of 1 to {_LONGEST_NAME} characters"])
+    if not scopes:
+        raise ConfigurationError(["a key has a scope: publish, read, ops or override"])
+    if not sources and scopes != {KeyScope.OPS}:
+        raise ConfigurationError(["a key has a source; one with the scope ops alone needs none"])
+    for source in sources:
+        try:
+            TypeAdapter[str](Source).validate_python(source)
+        except ValidationError:
+            problem = f"source {source}: write a URI, such as urn:isp:bss:example"
+            raise ConfigurationError([problem]) from None
 
 
 def _parts(token: str) -> tuple[str, str]:

@@ -127,7 +127,7 @@ class FiguresReader:
             ),
             alerts=store.alerts.all_open(),
             held=store.brake.approvals(),
-            sources={name: store.sources.view(name) for name in inventory.sources},
+            sources=store.sources.views(list(inventory.sources)),
             deliveries=[self._delivery(*target) for target in self._targets],
             acted=store.watches.acted(),
             awaited=store.watches.number(),

@@ -7,8 +7,7 @@ import typer
 from leasewire.answer import Answer, App
 from leasewire.context import Context
 from leasewire.tables import TextTable
-from worker.admin.documents import scheduled_documents
-from worker.admin.json_fields import without_empty
+from worker.admin.calendar import schedule_documents
 
 app = App("Events that take effect later.")
 
@@ -30,18 +29,6 @@ def list_(
     """
     store = Context().store
     now_ms = store.records.now_ms()
-    until_ms = now_ms + days * _DAY_MS
-    found = [
-        {"service": stored.record.service_id, "customer": stored.record.value("customer_id")}
-        | document
-        for stored in store.views.services()
-        for document in scheduled_documents(stored.record, now_ms)
-        if document["at_ms"] <= until_ms
-    ]
-    found.sort(key=lambda document: (document["at_ms"], document["service"]))
-    documents = [
-        without_empty({name: value for name, value in document.items() if name != "at_ms"})
-        for document in found
-    ]
+    documents = schedule_documents(store, now_ms + days * _DAY_MS)
     empty = f"Nothing takes effect in the next {days} days."
     return Answer({"scheduled": documents}, [TextTable(documents, f"service, {COLUMNS}", empty)])

@@ -5,12 +5,10 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from pydantic import TypeAdapter, ValidationError
 
-from contracts.envelope import Source
-from gateway.api.api_keys import DEFAULT_RATE, ApiKey, ApiKeys, KeyScope
+from gateway.api.api_keys import DEFAULT_RATE, ApiKeys, KeyScope
 from leasewire.actor import ActorOption, actor_of
-from leasewire.answer import Answer, App, Fields, Part, bad_input, cell, fail
+from leasewire.answer import Answer, App, Fields, Part, cell, fail
 from leasewire.context import Context, InventoryOption
 from leasewire.tables import TextTable
 from worker.errors import ConfigurationError
@@ -51,13 +49,6 @@ def create(  # noqa: PLR0913 - a key has as many sides
     Example: leasewire keys create billing --source urn:isp:bss:example
     """
     scopes = scope or [KeyScope.PUBLISH, KeyScope.READ]
-    if not source and set(scopes) != {KeyScope.OPS}:
-        bad_input("Give its sources: --source URN; only the scope ops needs none.")
-    for name_of_source in source or ():
-        try:
-            TypeAdapter[str](Source).validate_python(name_of_source)
-        except ValidationError:
-            bad_input(f"--source {name_of_source}: write a URI, such as urn:isp:bss:example")
     context = Context(inventory)
     _warn_of_unknown(context, source or ())
     made = _keys(context).create(
@@ -69,7 +60,7 @@ def create(  # noqa: PLR0913 - a key has as many sides
         actor=actor_of(actor),
         created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),  # noqa: TID251 - a command reads the clock
     )
-    document = _document(made.key) | {
+    document = made.key.document() | {
         "key": made.token,
         "signing_secret": made.key.signing_secret,
     }
@@ -88,7 +79,7 @@ def list_() -> Answer:
     """
     keys = _keys()
     used = keys.used()
-    found = [_document(key) | {"last_used": used.get(key.id)} for key in keys.all()]
+    found = [key.document() | {"last_used": used.get(key.id)} for key in keys.all()]
     rows = [key | {"last_used": cell(key["last_used"])[:16] or "never"} for key in found]
     columns = "id, name, sources, scopes, rate, signed, created at=created_at, last used=last_used"
     return Answer({"keys": found}, [TextTable(rows, columns, "No keys.")])
@@ -128,15 +119,3 @@ def _warn_of_unknown(context: Context, sources: Sequence[str]) -> None:
 def _keys(context: Context | None = None) -> ApiKeys:
     context = context or Context()
     return ApiKeys(context.store.client, context.settings.key_prefix)
-
-
-def _document(key: ApiKey) -> dict[str, object]:
-    return {
-        "id": key.id,
-        "name": key.name,
-        "sources": sorted(key.sources),
-        "scopes": sorted(scope.value for scope in key.scopes),
-        "rate": key.rate,
-        "signed": key.signature_required,
-        "created_at": key.created_at,
-    }

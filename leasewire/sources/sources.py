@@ -1,6 +1,5 @@
 """`leasewire sources`: who publishes events, and who owns which services."""
 
-from collections import Counter
 from typing import Annotated, Any, Final
 
 import typer
@@ -9,10 +8,10 @@ from leasewire.actor import ActorOption, actor_of
 from leasewire.answer import Answer, App, ApplyOption, Exit, Part, bad_input
 from leasewire.context import Context, InventoryOption
 from leasewire.tables import TextTable
-from worker.admin.json_fields import utc_time, without_empty
+from worker.admin.json_fields import without_empty
+from worker.admin.source_documents import source_documents
 from worker.admin.sources import SourceChanges, ownership_changes
-from worker.inventory import Inventory, SourceConfig
-from worker.store.sources import SourceView
+from worker.inventory import Inventory
 from worker.store.store import Store
 
 app = App("Who publishes events, and who owns services.")
@@ -31,13 +30,7 @@ def list_(*, inventory: InventoryOption = None) -> Answer:
     Example: leasewire sources list
     """
     context = Context(inventory)
-    store, known = context.store, context.inventory.sources
-    services = Counter(stored.record.owner for stored in store.views.services())
-    unknown_sources = {name for name in services if name} - known.keys()
-    documents = [
-        _document(name, known.get(name), store.sources.view(name), services[name])
-        for name in [*known, *sorted(unknown_sources)]
-    ]
+    documents = source_documents(context.store, context.inventory.sources)
     rows = [
         document
         | {
@@ -53,26 +46,6 @@ def list_(*, inventory: InventoryOption = None) -> Answer:
     return Answer(
         {"sources": documents}, [TextTable(rows, columns, "The inventory has no sources.")]
     )
-
-
-def _document(
-    name: str, config: SourceConfig | None, view: SourceView, services: int
-) -> dict[str, Any]:
-    document = {
-        "source": name,
-        "order": config and config.order,
-        "scopes": sorted(config.scopes) if config else None,
-        "unmanaged": sorted(config.unmanaged) if config else None,
-        "last_event_at": utc_time(view.last_ms),
-        "alarm_since": utc_time(view.alarm_ms),
-    }
-    numbers = {
-        "services": services,
-        "events": view.events,
-        "superseded": view.superseded,
-        "superseded_percent": round(100 * view.superseded / view.events) if view.events else 0,
-    }
-    return without_empty(document) | numbers
 
 
 @app.command()

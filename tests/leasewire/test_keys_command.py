@@ -49,7 +49,7 @@ def test_scopes_rate_and_signature_are_kept(leasewire):
 def test_a_key_that_speaks_for_nobody_is_refused(leasewire, arguments):
     done = leasewire("keys", "create", *arguments)
     assert done.code == 2
-    assert "--source" in done.err
+    assert "source" in done.err
 
 
 def test_a_key_for_operations_needs_no_source(leasewire):

@@ -25,12 +25,12 @@ def test_the_alarm_goes_up_once_and_down_once(store):
     (up,) = feed(store, LATE, 200)
     assert up.up
     assert up.superseded * 2 > up.events
-    assert store.sources.view(SOURCE).alarm_ms > 0
+    assert store.sources.views([SOURCE])[SOURCE].alarm_ms > 0
     assert feed(store, LATE, 100) == []
     (down,) = feed(store, NEW, 500)
     assert not down.up
-    assert store.sources.view(SOURCE).alarm_ms == 0
-    view = store.sources.view(SOURCE)
+    assert store.sources.views([SOURCE])[SOURCE].alarm_ms == 0
+    view = store.sources.views([SOURCE])[SOURCE]
     assert (view.events, view.superseded) == (860, 330)
 
 
@@ -51,9 +51,9 @@ def test_accepting_counts_what_was_new_and_what_came_too_late(store):
     first, late = mac_changed(revision=3), mac_changed(revision=2, mac=mac(5))
     desk.send(activated(), first, late, first)
     desk.send(event("plan_changed", revision=4, plan={"code": "P"}, source=OTHER))  # refused
-    view = store.sources.view(SOURCE)
+    view = store.sources.views([SOURCE])[SOURCE]
     assert (view.events, view.superseded) == (3, 1)
-    assert store.sources.view(OTHER).events == 0
+    assert store.sources.views([OTHER])[OTHER].events == 0
     assert view.last_ms > 0
 
 

@@ -205,24 +205,27 @@ def scheduled_documents(record: ServiceRecord, now_ms: int) -> list[dict[str, An
 
     Each has its time in `at_ms` too, for sorting.
     """
-    found: list[dict[str, Any]] = [
-        {
+    return sorted(scheduled_by_key(record, now_ms).values(), key=lambda event: event["at_ms"])
+
+
+def scheduled_by_key(record: ServiceRecord, now_ms: int) -> dict[str, dict[str, Any]]:
+    """The same by the key of the event."""
+    found: dict[str, dict[str, Any]] = {
+        scheduled.event.key: {
             "at_ms": scheduled.at_ms,
             "effective_at": utc_time(scheduled.at_ms),
             "event": scheduled.event.id,
             "type": scheduled.event.type,
             "source": scheduled.event.source,
             "state": "scheduled",
-            "cuts_off": scheduled.own.get("lifecycle") == "cancelled"
-            or scheduled.own.get("suspension") is not None
-            or None,
+            "cuts_off": scheduled.does == "cut_off" or None,
             "accepted_at": utc_time(scheduled.event.accepted_at_ms),
             "lease": shortened(record) or None,
         }
         for scheduled in record.schedule.pending
-    ]
-    found += [
-        {
+    }
+    found |= {
+        ended.key: {
             "at_ms": ended.at_ms,
             "effective_at": utc_time(ended.at_ms),
             "event": ended.event_id,
@@ -233,5 +236,5 @@ def scheduled_documents(record: ServiceRecord, now_ms: int) -> list[dict[str, An
         }
         for ended in record.schedule.ended
         if ended.how != "released" and ended.at_ms > now_ms
-    ]
-    return sorted(found, key=lambda document: int(document["at_ms"]))
+    }
+    return found

@@ -13,7 +13,7 @@ from worker.core.service.fold import Folded
 from worker.core.service.history import line_to_json
 from worker.core.service.outcome import UNCHANGED, State
 from worker.core.service.record import PendingEvent, ServiceRecord, settle, settle_overtaken
-from worker.core.service.schedule import Ended, Schedule
+from worker.core.service.schedule import Ended, Schedule, calendar_changes
 from worker.core.service.scheduling import supersede
 from worker.intake.report import CommitReport
 from worker.store.commits import ServiceCommit
@@ -135,6 +135,7 @@ class CommitDraft:
             work_items=work_items if changed else {},
             cut=self._cut() if changed else None,
             ownership_changes=ownership_change(self.before.record, record) if changed else {},
+            calendar=calendar_changes(self.before.record.schedule, record.schedule),
             due_ms=min(filter(None, (record.schedule.next_ms, shortens_ms)), default=0)
             if indexed
             else None,

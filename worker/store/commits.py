@@ -10,6 +10,7 @@ from worker.core.entry.entry import Claim
 from worker.core.service.outcome import DeadLetter, Outcome
 from worker.core.service.record import ServiceRecord
 from worker.core.service.record_format import record_to_json
+from worker.core.service.schedule import CalendarChange
 from worker.store.keys import UNKNOWN_SOURCES, feed_name
 from worker.store.sources import SourceCount, SupersededAlarm
 
@@ -60,6 +61,7 @@ class ServiceCommit:
         work_items: router -> priority (0 first, 3 last).
         cut: the loss that the brake counts; None: the service was not folded.
         ownership_changes: source -> by how many its number of living services changes.
+        calendar: changes of the lists of scheduled events.
         due_ms: when its next scheduled event takes effect or its lease time changes, 0 for neither;
             None leaves it as it is.
         events: the events that came.
@@ -79,6 +81,7 @@ class ServiceCommit:
     work_items: Mapping[str, int] = field(default_factory=dict)
     cut: Cut | None = None
     ownership_changes: Mapping[str, int] = field(default_factory=dict)
+    calendar: Sequence[CalendarChange] = ()
     due_ms: int | None = None
     events: Sequence[EventCommit] = ()
     outcomes: Sequence[Outcome] = ()

@@ -235,6 +235,12 @@ class Keys:
     schedule = Key("zset", "schedule")
     """Service -> when a scheduled event takes effect, or its lease time changes (ms)."""
 
+    calendar = KeyByName("zset", "calendar:")
+    """`service|event key` -> when a scheduled event takes effect (ms), by `CalendarList`.
+
+    The list `ended` keeps events that were superseded or withdrawn until their time.
+    """
+
     @property
     def reports(self) -> ReportKeys:
         """Whose reports are to be made."""
@@ -301,6 +307,8 @@ class Keys:
 
     sources_known = Key("zset", "sources:known")
     """Source -> when a living worker last had it in its inventory (ms); 15 s later it goes."""
+    owners = Key("set", "sources:owners")
+    """Sources that own services, or did. As many as the inventory ever had."""
     conflict_sources = Key("set", "conflicts")
     """Sources with revision conflicts, now or earlier."""
     conflicts = KeyByName("hash", "conflicts:")

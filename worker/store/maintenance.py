@@ -50,6 +50,7 @@ class StoreMaintenance:
         self.sample(now_ms)
         self._samples.note_minute(now_ms)
         self.forget_cancelled(now_ms)
+        self._client.zremrangebyscore(self._keys.calendar("ended"), "-inf", now_ms)
         self.forget_attempts(now_ms)
         self._feed.trim(now_ms)
         return True

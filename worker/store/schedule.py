@@ -3,12 +3,22 @@
 A lease that is shortened ahead of an event, or is to be put back after it, is due here too.
 """
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple, cast
 
+from worker.core.service.schedule import CalendarList
 from worker.store.scripts import StorePart
 
 RELEASE_MS: Final = 10_000
 """For so long a service belongs to the worker that took it: a commit takes far less."""
+
+
+class CalendarPlace(NamedTuple):
+    """A scheduled event: its service, its key, and when it takes effect (ms)."""
+
+    service_id: str
+    key: str
+    at_ms: int
 
 
 class ScheduleIndex(StorePart):
@@ -22,3 +32,37 @@ class ScheduleIndex(StorePart):
     def size(self) -> int:
         """How many services are in the index."""
         return int(self._client.zcard(self._keys.schedule))
+
+    def counts(self, name: CalendarList, spans: Sequence[tuple[int, int]]) -> list[int]:
+        """How many events of a list take effect from one time (ms) to before another."""
+        calendar = self._keys.calendar(name)
+        pipe = self._client.pipeline(transaction=False)
+        for from_ms, until_ms in spans:
+            pipe.zcount(calendar, from_ms, f"({until_ms}")
+        return list(pipe.execute())
+
+    def events(
+        self, name: CalendarList, from_ms: int, until_ms: int, start: int = 0, most: int = -1
+    ) -> list[CalendarPlace]:
+        """Events of a list by time.
+
+        Args:
+            name: of the list.
+            from_ms: not earlier.
+            until_ms: earlier than this.
+            start: leave out so many.
+            most: at most so many; -1: all.
+        """
+        found = cast(
+            "list[tuple[str, float]]",
+            self._client.zrangebyscore(
+                self._keys.calendar(name),
+                from_ms,
+                f"({until_ms}",
+                start=start,
+                num=most,
+                withscores=True,
+            ),
+        )
+        places = ((*member.rpartition("|")[::2], int(at_ms)) for member, at_ms in found)
+        return [CalendarPlace(*place) for place in places]

@@ -1,6 +1,6 @@
 """Source counters: how many events came of each source, and how many were superseded."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, cast
 
@@ -48,12 +48,14 @@ class SourceView:
     """The counters of a source since this Redis began.
 
     Attributes:
+        services: that it owns and that are not cancelled.
         events: folded or scheduled events, without duplicates.
         superseded: events of which newer ones held every register when they came.
         last_ms: when the last one came, by Redis's clock; 0: none.
         alarm_ms: since when most of its recent events are superseded; 0: they are not.
     """
 
+    services: int = 0
     events: int = 0
     superseded: int = 0
     last_ms: int = 0
@@ -86,7 +88,16 @@ class Sources:
         at_ms = self._client.zscore(self._keys.sources_known, source)
         return at_ms is not None and redis_now_ms(self._client) - at_ms < KNOWN_MS
 
-    def view(self, source: str) -> SourceView:
-        """The counters of one source."""
-        raw = cast("dict[str, str]", self._client.hgetall(self._keys.source(source)))
-        return SourceView(**{name: int(raw.get(name, 0)) for name in SourceView.__slots__})
+    def owners(self) -> set[str]:
+        """The sources that own services, or did."""
+        return cast("set[str]", self._client.smembers(self._keys.owners))
+
+    def views(self, sources: Sequence[str]) -> dict[str, SourceView]:
+        """The counters of sources."""
+        pipe = self._client.pipeline(transaction=False)
+        for source in sources:
+            pipe.hgetall(self._keys.source(source))
+        return {
+            source: SourceView(**{name: int(raw.get(name, 0)) for name in SourceView.__slots__})
+            for source, raw in zip(sources, pipe.execute(), strict=True)
+        }

@@ -8,6 +8,13 @@ from pydantic import JsonValue
 
 from worker.core.service.event_ref import EventRef, Version
 
+CalendarList = Literal["all", "cut_off", "resumed", "moved", "other", "ended"]
+"""A list of scheduled events by time: all that wait, those of them that do one thing, and
+those that were superseded or withdrawn."""
+_DOES: Final[Mapping[str, CalendarList]] = {
+    "leasewire.service.resumed.v1": "resumed",
+    "leasewire.service.moved.v1": "moved",
+}
 MAX_PENDING: Final = 50
 """Most scheduled events of one service; one more is rejected."""
 MAX_ENDED: Final = 100
@@ -32,6 +39,13 @@ class Scheduled(NamedTuple):
     version: Version
     own: Mapping[str, JsonValue]
     beside: Mapping[str, JsonValue]
+
+    @property
+    def does(self) -> CalendarList:
+        """What becomes of the customer: `cut_off`, `resumed`, `moved` or `other`."""
+        if self.own.get("lifecycle") == "cancelled" or self.own.get("suspension") is not None:
+            return "cut_off"
+        return _DOES.get(self.event.type, "other")
 
 
 class Ended(NamedTuple):
@@ -120,6 +134,45 @@ def ended_of(
     """What is remembered of an event that waited."""
     ref = event.event
     return Ended(ref.id, how, by, now_ms, ref.key, ref.type, event.at_ms)
+
+
+class CalendarChange(NamedTuple):
+    """A change of a list of scheduled events.
+
+    Attributes:
+        name: of the list.
+        at_ms: when the event takes effect, or would have; 0: it is not in the list any more.
+        key: of the event.
+    """
+
+    name: CalendarList
+    at_ms: int
+    key: str
+
+
+def calendar_changes(before: Schedule, after: Schedule) -> list[CalendarChange]:
+    """What changes in the lists when a service's schedule does."""
+    if before == after:
+        return []
+    was = {scheduled.event.key: scheduled for scheduled in before.pending}
+    now = {scheduled.event.key: scheduled for scheduled in after.pending}
+    changes = [
+        CalendarChange(name, 0, key)
+        for key in was.keys() - now.keys()
+        for name in ("all", was[key].does)
+    ]
+    changes += [
+        CalendarChange(name, now[key].at_ms, key)
+        for key in now.keys() - was.keys()
+        for name in ("all", now[key].does)
+    ]
+    known = set(before.ended)
+    changes += [
+        CalendarChange("ended", end.at_ms, end.key)
+        for end in after.ended
+        if end not in known and end.key and end.how != "released"
+    ]
+    return sorted(changes)
 
 
 def _scheduled(fields: list[Any]) -> Scheduled:

@@ -144,7 +144,12 @@ local function commit_service(commit, service)
   elseif commit.due_ms then
     later('ZREM', key.schedule, id)
   end
+  for _, change in ipairs(commit.calendar or NONE) do
+    local calendar, at, member = key.calendar(change[1]), change[2], id .. '|' .. change[3]
+    later(at > 0 and 'ZADD' or 'ZREM', calendar, at > 0 and whole(at) or member, at > 0 and member or nil)
+  end
   for source, change in pairs(commit.ownership_changes or NONE) do
+    later('SADD', key.owners, source)
     count(key.source(source), 'services', change)
   end
   for name, priority in pairs(commit.work_items or NONE) do
