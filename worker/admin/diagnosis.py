@@ -184,7 +184,8 @@ class Diagnosis:
         state = self.store.views.router(name).state
         why = view.waiting.get(name) if view else None
         placement = record.placements.get(name)
-        policy, applied = self.policies.get(name), self.store.fleet.policies().get(name)
+        policy = self.policies.get(name)
+        applied = self.store.fleet.policies_of([name]).get(name)
         waits = why is not None and why["reason"] == "claim-held"
         facts = self.store.memory.effect(name)
         shadow = facts.shadow_of(entry.queue.address) if entry and entry.queue else None

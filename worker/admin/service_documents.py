@@ -6,7 +6,6 @@ from typing import Any, Literal, NamedTuple
 
 from worker.admin.documents import event_document, scheduled_documents
 from worker.admin.json_fields import utc_time, without_empty
-from worker.core.entry.dhcp_setup import DhcpSetup
 from worker.core.entry.entry import address_field
 from worker.core.entry.short_lease import describe
 from worker.core.policy.circuit import RouterState
@@ -14,7 +13,7 @@ from worker.core.rows.operations import Note
 from worker.core.service.outcome import FINAL, Outcome
 from worker.core.service.record import DEFAULTS, Placement, ServiceRecord
 from worker.store.store import Store
-from worker.store.views import ServiceView
+from worker.store.views import RouterLook, ServiceView
 
 Sync = Literal[
     "in_sync", "observed", "observed: differs", "pending", "waiting", "circuit_open", "failed"
@@ -66,15 +65,19 @@ class ServiceList:
 
     Args:
         store: the store.
-        page: the services that will be asked for, if they are few: only they are read of routers.
+        page: the services that will be asked for, if they are few: their routers are read at once,
+            and only them.
     """
 
     def __init__(self, store: Store, page: Sequence[ServiceRecord] | None = None) -> None:
         self._store = store
-        self._page = page
-        self._observed = _observed_routers(store)
-        self._setups: dict[str, DhcpSetup] = {}
-        self._routers: dict[str, tuple[RouterState, dict[str, dict[str, Any]], frozenset[str]]] = {}
+        ids_at: dict[str, list[str]] = {}
+        for record in page or ():
+            for router in record.placements:
+                ids_at.setdefault(router, []).append(record.service_id)
+        self._observed = _observed_routers(store, None if page is None else list(ids_at))
+        self._looks = store.views.looks_at(ids_at)
+        self._setups = store.memory.setups({r.router for r in page or () if r.router})
 
     def document(self, record: ServiceRecord) -> dict[str, Any]:
         """A service in short."""
@@ -109,16 +112,14 @@ class ServiceList:
         return self._setups[router].misfit(record.service_id, address)
 
     def _status(self, record: ServiceRecord, router: str) -> SyncStatus:
-        if router not in self._routers:
+        if router not in self._looks:
             views = self._store.views
-            if self._page is None:
-                state = views.router(router).state
-                read = (state, views.router_waiting(router), views.router_queued(router))
-            else:
-                ids = [listed.service_id for listed in self._page if router in listed.placements]
-                read = views.looks_at(router, ids)
-            self._routers[router] = read
-        state, waiting, queued = self._routers[router]
+            self._looks[router] = RouterLook(
+                views.router(router).state,
+                views.router_waiting(router),
+                views.router_queued(router),
+            )
+        state, waiting, queued = self._looks[router]
         service = record.service_id
         return sync_status(
             state,
@@ -131,7 +132,7 @@ class ServiceList:
 def service_document(view: ServiceView, store: Store) -> dict[str, Any]:
     """All that is known of a service."""
     record = view.stored.record
-    routers, observed = [], _observed_routers(store)
+    routers, observed = [], _observed_routers(store, list(record.placements))
     for name, placement in record.placements.items():
         status = sync_status(
             store.views.router(name).state,
@@ -178,9 +179,9 @@ def _without_ms(document: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in document.items() if name != "at_ms"}
 
 
-def _observed_routers(store: Store) -> frozenset[str]:
-    """The routers in observe mode, by the policies that were applied."""
-    policies = store.fleet.policies()
+def _observed_routers(store: Store, routers: Sequence[str] | None = None) -> frozenset[str]:
+    """The routers in observe mode, by the policies that were applied; None: of all routers."""
+    policies = store.fleet.policies() if routers is None else store.fleet.policies_of(routers)
     return frozenset(name for name, applied in policies.items() if applied.observes)
 
 

@@ -11,17 +11,12 @@ import redis
 
 from worker.core.alerting.health_figures import RouterSummary
 from worker.core.policy.circuit import NEW, RouterState
+from worker.store.due_work import PRIORITIES, ask_due_counts, ask_first_work_items, oldest_due
 from worker.store.full_reads import POOLS, REPORTED
 from worker.store.keys import Keys
 from worker.store.router_admin import BULK, RouterAdmin
 from worker.store.router_memory import MISFITS, SETUP
-from worker.store.views import (
-    PRIORITIES,
-    ask_due_counts,
-    ask_first_work_items,
-    oldest_due,
-    paused_state,
-)
+from worker.store.views import paused_state
 
 _PAGE: Final = 500
 

@@ -177,6 +177,14 @@ class RouterMemory:
         text = self._client.hget(self._keys.router(router).memory, SETUP)
         return DhcpSetup.from_text(cast("str", text)) if text else DhcpSetup()
 
+    def setups(self, routers: Collection[str]) -> dict[str, DhcpSetup]:
+        """The same of several routers, with one round trip."""
+        pipe = self._client.pipeline(transaction=False)
+        for router in routers:
+            pipe.hget(self._keys.router(router).memory, SETUP)
+        found = zip(routers, pipe.execute(), strict=True)
+        return {name: DhcpSetup.from_text(text) if text else DhcpSetup() for name, text in found}
+
     def knows_setup(self, router: str) -> bool:
         """Whether a worker read its DHCP setup."""
         return bool(self._client.hexists(self._keys.router(router).memory, SETUP))

@@ -1,12 +1,11 @@
 """What people and programs ask of the store: outcomes, histories, dead letters, backlogs."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final, NamedTuple, cast
 
 import redis
-from redis.client import Pipeline
 
 from contracts import names
 from worker.core.policy.circuit import RouterState
@@ -14,6 +13,7 @@ from worker.core.service.history import line_from_json
 from worker.core.service.outcome import DeadLetter, Outcome
 from worker.core.storage_format import known_part
 from worker.store.connection import redis_now_ms
+from worker.store.due_work import PRIORITIES, ask_first_work_items, oldest_due
 from worker.store.keys import Keys
 from worker.store.outcomes import latest_outcomes
 from worker.store.records import (
@@ -25,9 +25,6 @@ from worker.store.records import (
 from worker.store.router_admin import Pause
 
 _PAGE = 500
-_SPAN: Final = 10**13
-"""The score of a work item is priority * _SPAN + due (`lua/_work_items.lua`)."""
-PRIORITIES: Final = range(4)
 ALIVE_MS: Final = 15_000
 """A worker whose last sign of life is older is taken for gone."""
 _INVENTORY_MS: Final = 60_000
@@ -55,6 +52,14 @@ class RouterView(NamedTuple):
     waiting: int
     held: bool
     oldest_ms: int = 0
+
+
+class RouterLook(NamedTuple):
+    """A router's state, and of some services why which wait there and which have a work item."""
+
+    state: RouterState
+    waiting: Mapping[str, dict[str, Any]]
+    queued: frozenset[str]
 
 
 class ServiceView(NamedTuple):
@@ -106,27 +111,48 @@ class Views:
             all the while comes at least once.
         """
         if router is None:
-            pattern = literal(self._keys.record("")) + "*"
-            onward, found = self._client.scan(cursor, match=pattern, count=most)
-            page = cast("list[str]", found)
-        else:
-            members = self._keys.router(router).services
-            onward, found = self._client.sscan(members, cursor, count=most)
-            page = [self._keys.record(service_id) for service_id in cast("list[str]", found)]
+            texts, onward = self.record_texts_from(cursor, most)
+            return list(unreadable_left_out(texts).values()), onward
+        members = self._keys.router(router).services
+        onward, found = self._client.sscan(members, cursor, count=most)
+        page = [self._keys.record(service_id) for service_id in cast("list[str]", found)]
         return self._records(list(dict.fromkeys(page)), readable=True), int(onward)
 
-    def looks_at(
-        self, router: str, service_ids: Sequence[str]
-    ) -> tuple[RouterState, dict[str, dict[str, Any]], frozenset[str]]:
-        """A router's state, and of these services why which wait there and which are marked."""
-        block = self._keys.router(router)
-        waiting = cast("list[str | None]", self._client.hmget(block.waiting, service_ids))
-        work_items = cast("list[str | None]", self._client.hmget(block.work_items, service_ids))
-        why = {s: json.loads(text) for s, text in zip(service_ids, waiting, strict=True) if text}
-        queued = frozenset(
-            s for s, work_item in zip(service_ids, work_items, strict=True) if work_item is not None
-        )
-        return self.router(router).state, why, queued
+    def record_texts_from(self, cursor: int, most: int) -> tuple[dict[str, str], int]:
+        """As `services_from` over all records, but not parsed: service -> its stored text."""
+        pattern = literal(self._keys.record("")) + "*"
+        onward, found = self._client.scan(cursor, match=pattern, count=most)
+        start = len(self._keys.record(""))
+        service_ids = [key[start:] for key in dict.fromkeys(cast("list[str]", found))]
+        return self.record_texts(service_ids), int(onward)
+
+    def record_texts(self, service_ids: Sequence[str]) -> dict[str, str]:
+        """The stored texts of those of the services that have a record."""
+        if not service_ids:
+            return {}
+        texts = cast("list[str | None]", self._client.mget(map(self._keys.record, service_ids)))
+        return {name: text for name, text in zip(service_ids, texts, strict=True) if text}
+
+    def looks_at(self, services: Mapping[str, Sequence[str]]) -> dict[str, RouterLook]:
+        """Router -> its state, and what is known there of these services; two round trips."""
+        if not services:
+            return {}
+        pipe = self._client.pipeline(transaction=False)
+        for router, service_ids in services.items():
+            block = self._keys.router(router)
+            pipe.hmget(block.waiting, service_ids)
+            pipe.hmget(block.work_items, service_ids)
+        answers, found = iter(pipe.execute()), dict[str, RouterLook]()
+        for view, service_ids in zip(self.routers(list(services)), services.values(), strict=True):
+            waiting, work_items = next(answers), next(answers)
+            why = zip(service_ids, waiting, strict=True)
+            queued = zip(service_ids, work_items, strict=True)
+            found[view.name] = RouterLook(
+                view.state,
+                {service_id: json.loads(text) for service_id, text in why if text},
+                frozenset(service_id for service_id, version in queued if version is not None),
+            )
+        return found
 
     def service(self, service_id: str, routers: Iterable[str]) -> ServiceView | None:
         """One service with its events, history and where it is marked or waits; None if unknown."""
@@ -278,37 +304,6 @@ class Views:
         if readable:
             return list(unreadable_left_out(found).values())
         return [decode_stored(service, text) for service, text in found.items()]
-
-
-def ask_first_work_items(pipe: Pipeline, due: str) -> None:
-    """Read the first work item of each priority, for `oldest_due`: one answer each.
-
-    Args:
-        pipe: where the questions are added.
-        due: key of a router's work items.
-    """
-    for priority in PRIORITIES:
-        low = priority * _SPAN
-        pipe.zrangebyscore(due, low, f"({low + _SPAN}", start=0, num=1, withscores=True)
-
-
-def ask_due_counts(pipe: Pipeline, due: str, now_ms: int) -> None:
-    """Count the due work items of each priority: one answer each.
-
-    Args:
-        pipe: where the questions are added.
-        due: key of a router's work items.
-        now_ms: Redis's time.
-    """
-    for priority in PRIORITIES:
-        low = priority * _SPAN
-        pipe.zcount(due, low, low + now_ms)
-
-
-def oldest_due(firsts: Sequence[Sequence[tuple[str, float]]], now_ms: int) -> int:
-    """Since when (ms) the oldest work item is due; 0: none is due yet."""
-    due = (int(score) % _SPAN for first in firsts for _, score in first)
-    return min((at_ms for at_ms in due if at_ms <= now_ms), default=0)
 
 
 def key_pages(client: redis.Redis, prefix: str, size: int) -> Iterator[list[str]]:

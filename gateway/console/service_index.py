@@ -1,0 +1,192 @@
+"""An index of all services in memory, for the search: SQLite with trigrams of what people type."""
+
+import sqlite3
+import threading
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final
+
+from contracts.values import Ipv4, Mac48
+from worker.core.entry.entry import address_field
+from worker.core.service.record import ServiceRecord
+from worker.errors import ConfigurationError
+from worker.store.records import Stored
+
+SHORTEST_PART: Final = 3
+"""Characters of a part that can be found: trigrams have as many."""
+MOST_FOUND: Final = 1_000
+"""Services with one part that are sorted and paged: who finds more types more."""
+
+_SCHEMA: Final = """
+CREATE TABLE services (
+  number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, generation INTEGER NOT NULL,
+  round INTEGER NOT NULL, router TEXT, mac TEXT, address TEXT, customer TEXT, words TEXT NOT NULL
+);
+CREATE INDEX by_mac ON services (mac);
+CREATE INDEX by_address ON services (address);
+CREATE INDEX by_customer ON services (customer);
+CREATE INDEX by_router ON services (router, id);
+CREATE VIRTUAL TABLE parts USING fts5 (
+  words, content='services', content_rowid='number', tokenize='trigram'
+);
+CREATE TRIGGER added AFTER INSERT ON services BEGIN
+  INSERT INTO parts (rowid, words) VALUES (new.number, new.words);
+END;
+CREATE TRIGGER removed AFTER DELETE ON services BEGIN
+  INSERT INTO parts (parts, rowid, words) VALUES ('delete', old.number, old.words);
+END;
+CREATE TRIGGER changed AFTER UPDATE OF words ON services WHEN old.words <> new.words BEGIN
+  INSERT INTO parts (parts, rowid, words) VALUES ('delete', old.number, old.words);
+  INSERT INTO parts (rowid, words) VALUES (new.number, new.words);
+END;
+"""
+_PUT: Final = """
+INSERT INTO services (id, generation, round, router, mac, address, customer, words)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET generation = excluded.generation, round = excluded.round,
+  router = excluded.router, mac = excluded.mac, address = excluded.address,
+  customer = excluded.customer, words = excluded.words
+"""
+_FIND: Final = """
+WITH found (id, place) AS (
+  SELECT id, 0 FROM services WHERE id = :id OR mac = :mac OR address = :address OR customer = :id
+  UNION ALL
+  SELECT services.id, 1
+  FROM (SELECT rowid FROM parts WHERE words MATCH :part LIMIT :most_found) AS hits
+  JOIN services ON services.number = hits.rowid
+)
+SELECT id FROM found GROUP BY id ORDER BY min(place), id LIMIT :most OFFSET :start
+"""
+_OF_ROUTER: Final = """
+SELECT id FROM services WHERE router = :router ORDER BY id LIMIT :most OFFSET :start
+"""
+_NO_PART: Final = '"\x01\x01\x01"'
+"""A part that no service has. A whole address, and what is too short, are compared as a whole."""
+
+
+class ServiceIndex:
+    """Finds the ids of services. Several threads may use it.
+
+    Raises:
+        ConfigurationError: this Python's SQLite has no trigrams.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+        try:
+            self._db.executescript(_SCHEMA)
+        except sqlite3.OperationalError as error:
+            problem = (
+                "the console's search needs SQLite 3.34 or later with FTS5: this Python has "
+                f"SQLite {sqlite3.sqlite_version} ({error})"
+            )
+            raise ConfigurationError([problem]) from error
+
+    def __len__(self) -> int:
+        """How many services it has."""
+        with self._lock:
+            (count,) = self._db.execute("SELECT count(*) FROM services").fetchone()
+        return int(count)
+
+    def generations(self, service_ids: Collection[str]) -> dict[str, int]:
+        """Those of the services that it has, with the generation of the record that was read."""
+        marks = ",".join("?" * len(service_ids))
+        question = f"SELECT id, generation FROM services WHERE id IN ({marks})"  # noqa: S608 - marks
+        with self._lock:
+            return dict(self._db.execute(question, list(service_ids)).fetchall())
+
+    def put(self, stored: Iterable[Stored], round_: int) -> None:
+        """Add services, or replace what it has of them.
+
+        Args:
+            stored: their records.
+            round_: number of the walk that read them, for `prune`.
+        """
+        rows = [_row(read, round_) for read in stored]
+        self._write(_PUT, rows)
+
+    def keep(self, service_ids: Iterable[str], round_: int) -> None:
+        """Note that a walk found services as the index has them."""
+        rows = [(round_, service_id) for service_id in service_ids]
+        self._write("UPDATE services SET round = ? WHERE id = ?", rows)
+
+    def remove(self, service_ids: Iterable[str]) -> None:
+        """Remove services."""
+        rows = [(service_id,) for service_id in service_ids]
+        self._write("DELETE FROM services WHERE id = ?", rows)
+
+    def prune(self, round_: int) -> int:
+        """Remove the services that neither this walk nor a later change found; returns how many."""
+        with self._lock:
+            cursor = self._db.execute("DELETE FROM services WHERE round < ?", (round_,))
+            return cursor.rowcount
+
+    def find(self, text: str, start: int, most: int) -> list[str]:
+        """Ids of services, the exact matches first.
+
+        Args:
+            text: an id, a MAC in any spelling, an IP address, a customer, or a part of one of
+                these or of the label.
+            start: how many to leave out.
+            most: how many to return.
+        """
+        typed = text.replace("\0", "").strip()
+        mac, address = _as_mac(typed), _as_address(typed)
+        part = typed.casefold().replace('"', '""')
+        values = {
+            "id": typed,
+            "mac": mac,
+            "address": address or typed,
+            "part": _NO_PART if mac or address or len(typed) < SHORTEST_PART else f'"{part}"',
+            "most_found": MOST_FOUND,
+        }
+        return self._ids(_FIND, values | {"most": most, "start": start})
+
+    def of_router(self, router: str, start: int, most: int) -> list[str]:
+        """Ids of the services that a router should serve, sorted; paged as by `find`."""
+        return self._ids(_OF_ROUTER, {"router": router, "most": most, "start": start})
+
+    def _ids(self, question: str, values: Mapping[str, object]) -> list[str]:
+        with self._lock:
+            return [service_id for (service_id,) in self._db.execute(question, values)]
+
+    def _write(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+        if not rows:
+            return
+        with self._lock:
+            self._db.execute("BEGIN")
+            self._db.executemany(statement, rows)
+            self._db.execute("COMMIT")
+
+
+def changed_of(texts: Mapping[str, str], known: Mapping[str, int]) -> dict[str, str]:
+    """Those of the stored texts that are not as the index knows them, by generation."""
+    return {
+        service_id: text
+        for service_id, text in texts.items()
+        if text.partition("|")[0] != str(known.get(service_id, ""))
+    }
+
+
+def _row(stored: Stored, round_: int) -> tuple[object, ...]:
+    record: ServiceRecord = stored.record
+    mac, customer = (record.value(name) for name in ("mac", "customer_id"))
+    address, label = address_field(record.value("address")), record.value("label")
+    parts = (record.service_id, customer, mac, address, label)
+    words = "\n".join(str(part) for part in parts if part).casefold()
+    service_id, router = record.service_id, record.router
+    return (service_id, stored.generation, round_, router, mac, address, customer, words)
+
+
+def _as_mac(text: str) -> str:
+    try:
+        return Mac48.parse(text)
+    except ValueError:
+        return ""
+
+
+def _as_address(text: str) -> str:
+    try:
+        return Ipv4.parse(text)
+    except ValueError:
+        return ""
