@@ -10,7 +10,7 @@ NODE_CLIENTS := tests/clients/node/node_modules/.package-lock.json
 AXE := tests/browser/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test restarts test-fast e2e-all chaos floods attacks bench bench-large bench-plot effects lint fmt schemas docs lock clean
+.PHONY: help demo lab test restarts test-fast e2e-all chaos floods attacks bench bench-large bench-plot screenshots effects lint fmt schemas docs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -75,6 +75,9 @@ effects: $(READY) ## play each kind of change on each kind of router: the table 
 
 bench-plot: $(READY) ## draw docs/benchmarks.svg from the last run
 	$(BIN)/python -m benchmarks.plot
+
+screenshots: $(READY) ## draw the console's pages on 50,000 services: docs/screenshots/ (needs chromium)
+	$(BIN)/python -m tests.browser.screenshots
 
 lint: $(READY) ## style, types, import rules
 	$(BIN)/ruff format --check .

@@ -18,6 +18,7 @@ from celery import Celery
 
 from benchmarks.noop_worker import NOOP
 from contracts import event_key, names
+from producers.publisher import Publisher
 from tests import builders
 from tests.installation import PREFIX, SERVER, Installation
 from tests.waiting import eventually
@@ -142,10 +143,15 @@ class Latencies:
 
     Redis notes that moment in the feed of outcomes: it is read afterwards, and nothing has to look
     meanwhile.
+
+    Args:
+        here: the installation.
+        publisher: publishes; None: that of the installation.
     """
 
-    def __init__(self, here: Stage) -> None:
+    def __init__(self, here: Stage, publisher: Publisher | None = None) -> None:
         self._here = here
+        self._publisher = publisher or here.publisher
         self._cursor = here.store.feed.last()
         self._sent: dict[str, float] = {}
         self._sources: set[str] = set()
@@ -156,7 +162,7 @@ class Latencies:
             source = str(event["source"])
             self._sent[event_key(source, str(event["id"]))] = time.time() * 1000
             self._sources.add(source)
-        self._here.publisher.publish([event])
+        self._publisher.publish([event])
 
     def took_ms(self, within_s: float = 60) -> list[float]:
         """Latencies in the order of publishing; waits for those that are not there yet."""
@@ -184,6 +190,7 @@ def installation(
     latency_ms: float = 5,
     workers: int = 1,
     environ: Mapping[str, str] | None = None,
+    tables: str = "",
 ) -> Iterator[Stage]:
     """An installation at work: Valkey, simulated routers, `workers` processes of each kind.
 
@@ -192,6 +199,7 @@ def installation(
         latency_ms: round trip of each.
         workers: processes of each kind.
         environ: variables beside those that every benchmark has.
+        tables: more tables of the inventory.
     """
     _allow_open_files()
     directory = Path(tempfile.mkdtemp(prefix="lw-"))
@@ -203,7 +211,7 @@ def installation(
             simulator=["--latency-ms", str(latency_ms)],
             worker_command=command,
             environ_more=QUIET | dict(environ or {}),
-            tables=f'[sources."{IMPORTS}"]\norder = "revisions"\n',
+            tables=f'[sources."{IMPORTS}"]\norder = "revisions"\n{tables}',
         ) as here:
             give_network(here)
             here.start_workers(*(["events", "routers"] * workers))

@@ -176,6 +176,11 @@ class Chromium:
         wider = "const e = document.documentElement; return e.scrollWidth > e.clientWidth"
         return bool(self.driver.execute_script(wider))
 
+    @property
+    def height(self) -> int:
+        """Height of the whole page (px)."""
+        return int(self.driver.execute_script("return document.documentElement.scrollHeight"))
+
     def violations(self) -> list[str]:
         """What axe-core finds wrong with the page, all its rules applied."""
         self.cdp("Runtime.evaluate", expression=f"{self._axe};0")

@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from benchmarks.over_http import gateway
+from benchmarks.populate import populate
 from benchmarks.stage import give_network
 from gateway.console.people import People, Role
 from gateway.console.sessions import LoginSessions
@@ -111,11 +112,18 @@ class Stage(Installation):
 
 
 @contextmanager
-def running_stage(tables=""):
-    """A stage that is filled, with workers and a gateway."""
+def running_stage(tables="", services=0):
+    """A stage that is filled, with workers and a gateway.
+
+    Args:
+        tables: more tables of the inventory, such as `paper_routers`.
+        services: so many more on those routers.
+    """
     directory = Path(tempfile.mkdtemp(prefix="lw-"))
     try:
         with Stage(directory, 4, brake=BRAKE, tables=tables) as here:
+            if services:
+                populate(here, services)
             here.start_workers("events", "routers")
             here.fill()
             with gateway(here, "--console") as (here.url, _):

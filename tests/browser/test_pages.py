@@ -3,43 +3,19 @@
 import re
 
 import pytest
-from selenium.common.exceptions import StaleElementReferenceException
 
 from tests.browser.chromium import NARROW, WIDE
+from tests.browser.pages import PAGES
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
 
-PAGES = {
-    "/now": "Findings brake Approvals R4",
-    "/routers": "R4 blocked",
-    "/router?id=R1": "Read at See the lease table",
-    "/router?id=R4": "blocked login-refused",
-    "/router/plan?id=R1": "Read at",
-    "/router/leases?id=R1": "Read at SVC-1-1",
-    "/router/drift?id=R1": "Read at",
-    "/router/check?id=R1": "Read at",
-    "/router/pause?id=R1": "Pause R1",
-    "/router/reconcile?id=R1": "Read at",
-    "/router/rebuild?id=R1": "Read at",
-}
-"""Path -> words that it shows, when all of it is there."""
 
-
-def shows(browser, words):
-    """Whether a page shows these words."""
-    try:
-        text = browser.text
-    except StaleElementReferenceException:  # a part was replaced meanwhile
-        return False
-    return all(word in text for word in words.split())
-
-
-@pytest.mark.parametrize("path", PAGES)
-def test_a_page_has_no_barriers_and_fits(as_admin, path):
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_has_no_barriers_and_fits(as_admin, page):
     browser = as_admin
-    browser.open(path)
-    eventually(lambda: shows(browser, PAGES[path]), f"{path} shows {PAGES[path]}")
+    browser.open(page.path)
+    eventually(lambda: page.is_shown(browser), f"it shows {page.words}")
     for scheme in ("light", "dark"):
         for width in (WIDE, NARROW):
             browser.look(width, scheme)
@@ -77,6 +53,6 @@ def test_now_is_kept_up_to_date_while_it_is_open(as_viewer, stage):
     assert "paused" not in browser.text
     with browser.stays():
         stage.store.fleet.pause("R2", "tower works", "anna")
-        eventually(lambda: shows(browser, "paused"), "the pause is shown")
+        eventually(lambda: "paused" in browser.text, "the pause is shown")
         stage.store.fleet.resume("R2", "anna")
         eventually(lambda: "paused" not in browser.text, "its end is shown")

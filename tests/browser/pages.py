@@ -1,0 +1,42 @@
+"""The pages that the browser looks at."""
+
+from typing import NamedTuple
+
+from selenium.common.exceptions import StaleElementReferenceException
+
+
+class Page(NamedTuple):
+    """A page.
+
+    Attributes:
+        name: of its pictures.
+        path: below `/console`.
+        words: what it shows when all of it is there, separated by spaces.
+    """
+
+    name: str
+    path: str
+    words: str
+
+    def is_shown(self, browser):
+        """Whether all of it is there."""
+        try:
+            text = browser.text
+        except StaleElementReferenceException:  # a part was replaced meanwhile
+            return False
+        return all(word in text for word in self.words.split())
+
+
+PAGES = (
+    Page("now", "/now", "Findings brake Approvals R4"),
+    Page("routers", "/routers", "R4 blocked"),
+    Page("router", "/router?id=R1", "Read at See the lease table"),
+    Page("router-blocked", "/router?id=R4", "blocked login-refused"),
+    Page("plan", "/router/plan?id=R2", "Read at"),
+    Page("leases", "/router/leases?id=R1", "Read at SVC-1-1"),
+    Page("drift", "/router/drift?id=R1", "Read at"),
+    Page("check", "/router/check?id=R1", "Read at"),
+    Page("pause", "/router/pause?id=R1", "Pause R1"),
+    Page("reconcile", "/router/reconcile?id=R1", "Read at"),
+    Page("rebuild", "/router/rebuild?id=R1", "Read at"),
+)
