@@ -136,6 +136,14 @@ def paragraph(*text: Node) -> h.Element:
     return h.p[text]
 
 
+def with_code(text: str | None) -> Node:
+    """A text whose parts in backticks, such as commands, are shown as code."""
+    parts = (text or "").split("`")
+    if len(parts) % 2 == 0:  # a backtick of somebody else's
+        return text
+    return [h.code[part] if number % 2 else part for number, part in enumerate(parts)]
+
+
 def address(path: str, **query: object) -> str:
     """The address of a page, with those of the query that have a value."""
     given = {name: str(value) for name, value in query.items() if value not in (None, "", False)}

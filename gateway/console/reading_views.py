@@ -18,6 +18,7 @@ from gateway.console.layout import (
     note,
     pager,
     table,
+    with_code,
 )
 from worker.admin.json_fields import counted
 from worker.admin.lease_documents import WHOSE
@@ -27,29 +28,42 @@ Document = Mapping[str, Any]
 
 _SIGN_CLASSES: Final = {"+": ".add", "~": ".change", "-": ".remove", "?": ".wait", "!": ".wait"}
 _LEVELS: Final = {"ok": "ok", "warn": "warning", "fail": "failed"}
+SHOWN_PARTS: Final = (
+    *("/router/plan", "/router/leases", "/router/drift", "/router/reconcile", "/router/rebuild"),
+)
+"""Pages to which a new read of the router leads back; of any other page it is `/router`."""
 _FROM_STORE: Final = (
     "The plan is made from what was last written to the router. Changes by hand, and leases of "
     "others, are not known until it is read."
 )
 
 
-def reading(document: Document, viewer: Viewer) -> h.Element:
-    """The part of a router's page that needs a read of it."""
+def reading(document: Document, viewer: Viewer, pools: Node) -> h.Element:
+    """The part of a router's page that needs a read of it.
+
+    Args:
+        document: of the read.
+        viewer: who reads it.
+        pools: as the read or else the store knows them.
+    """
     name = document["router"]
     return live_part(
         "/router",
         document,
         viewer,
-        [
+        [pools]
+        if "lines_in_all" not in document
+        else [
             h.h2["What would be written now"],
             h.p[f"{document.get('summary', '')}."],
             signs(document),
             lines(document["lines"]) if document.get("lines") else None,
             _all("/router/plan", name, document["lines_in_all"], "line"),
-            None if document["error"] else _whole_table(document),
-        ]
-        if "lines_in_all" in document
-        else None,
+            h.p[link("/router/drift", "See what the last report found changed by hand", id=name)]
+            if document["error"]
+            else _whole_table(document),
+            pools,
+        ],
     )
 
 
@@ -100,7 +114,7 @@ def live_part(path: str, document: Document, viewer: Viewer, body: Node) -> h.El
         asking,
         note("warning", "The router could not be read: ", why_not(error)) if error else None,
         h.p[_FROM_STORE] if error and body is not None and path != "/router/check" else None,
-        _read_at(document, viewer),
+        _read_at(path, document, viewer),
         body,
     ]
 
@@ -111,16 +125,17 @@ def why_not(error: Mapping[str, str]) -> str:
     return f"{error['message']} ({error['cause']}).{advice}"
 
 
-def _read_at(document: Document, viewer: Viewer) -> Node:
+def _read_at(path: str, document: Document, viewer: Viewer) -> Node:
     if not document.get("read_at"):
         return None
-    path = "/router/check" if "checks" in document else "/router/read"
-    button = "Check again" if "checks" in document else "Read again"
+    checks = path == "/router/check"
+    button, hidden = "Check again" if checks else "Read again", {"id": document["router"]}
+    target = path if checks else "/router/read"
+    if path in SHOWN_PARTS:
+        hidden["part"] = path
     return h.div(".actions")[
         h.span(".dim")["Read at ", moment(document["read_at"], viewer)],
-        None
-        if document["running"]
-        else confirm_form(viewer, path, {"id": document["router"]}, button, reason=False),
+        None if document["running"] else confirm_form(viewer, target, hidden, button, reason=False),
     ]
 
 
@@ -147,7 +162,10 @@ def lines(found: Iterable[Document]) -> Node:
     return table(
         "Plan",
         ("Write", "Service", "What"),
-        [(sign_text(line["sign"]), service(line["service"]), line["text"]) for line in found],
+        [
+            (sign_text(line["sign"]), service(line["service"]), with_code(line["text"]))
+            for line in found
+        ],
         "nothing is to be written.",
     )
 
@@ -270,7 +288,7 @@ def check(document: Document, viewer: Viewer) -> Node:
     """The result of a check."""
     name = document["router"]
     rows = [
-        (badge(_LEVELS[line["level"]]), line["what"], line["detail"], line.get("advice"))
+        (badge(_LEVELS[line["level"]]), line["what"], line["detail"], with_code(line.get("advice")))
         for line in [*document["checks"], *document["workers"]]
     ]
     failed = document.get("error")

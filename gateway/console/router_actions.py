@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from gateway.api.problems import overloaded
 from gateway.console.console import Console, Viewer
 from gateway.console.pages import Done, Form, NotDone, Pages
+from gateway.console.reading_views import SHOWN_PARTS
 from gateway.console.router_pages import RouterPages
 from worker.admin.json_fields import counted
 from worker.admin.router_actions import obstacle, rebuild, reconcile
@@ -81,8 +82,8 @@ class RouterActions:
         reading = self._read_now(name, back)
         if reading.plan_digest != form.get("digest"):
             raise NotDone(_CHANGED, back)
-        if not reading.to_rebuild:
-            raise NotDone(f"Nothing is to be written to {name}.", back)
+        if not reading.missing and not reading.of_others:
+            raise NotDone(f"No row is missing on {name}: no approval is needed.", back)
         reason = form.get("reason", "").strip()
         if not reason:
             raise NotDone("Give a reason: others read it.", back)
@@ -94,7 +95,9 @@ class RouterActions:
         del viewer
         name = self._router(form)
         self._again("read", name)
-        return Done(f"{name} is being read.", _at("/router", name))
+        part = form.get("part", "")
+        back = part if part in SHOWN_PARTS else "/router"
+        return Done(f"{name} is being read.", _at(back, name))
 
     def check(self, viewer: Viewer, form: Form) -> Done:
         """Check a router again."""

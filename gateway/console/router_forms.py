@@ -7,7 +7,7 @@ import htpy as h
 from htpy import Node
 
 from gateway.console.console import Viewer
-from gateway.console.layout import confirm_form, fields, note, pager
+from gateway.console.layout import confirm_form, fields, note, pager, with_code
 from gateway.console.reading_views import back, drift_table, lines, live_part, signs
 from gateway.console.router_views import state_fields
 from worker.admin.json_fields import counted
@@ -88,23 +88,29 @@ def _to_rebuild(document: Document, viewer: Viewer) -> Node:
     if document.get("error") or not document.get("digest"):
         return None
     name, services = document["router"], counted(document["services"], "service")
+    missing, of_others = document["missing"], document["of_others"]
     hidden = {"id": name, "digest": document["digest"]}
+    about = f"{missing} of {document['expected']} rows that were written to {name} are missing."
+    if of_others:
+        about += (
+            f" {counted(of_others, 'service')} for which nothing was written yet have other rows "
+            "there, with our tag."
+        )
+    if not missing and not of_others:
+        return h.p[f"{about} No approval is needed: pending work is written in any case."]
     return [
         h.p[
-            f"{document['missing']} of {document['expected']} rows that were written to {name} are "
-            "missing. An approval lets workers write them again, for six hours or until they are "
-            "there. Make sure first that this is the right router."
+            f"{about} An approval lets workers write what stands below, for six hours or until it "
+            "is there. Make sure first that this is the right router."
         ],
         _obstacle(document),
         signs(document),
         lines(document["lines"]),
         pager("/router/rebuild", document["page"], more=document["more"], id=name),
-        confirm_form(viewer, "/router/rebuild", hidden, f"Approve, for {services}", danger=True)
-        if document["services"]
-        else None,
+        confirm_form(viewer, "/router/rebuild", hidden, f"Approve, for {services}", danger=True),
     ]
 
 
 def _obstacle(document: Document) -> Node:
     why = document["obstacle"]
-    return note("warning", f"Nothing is written yet: {why}.") if why else None
+    return note("warning", "Nothing is written yet: ", with_code(f"{why}.")) if why else None

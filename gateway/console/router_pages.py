@@ -177,8 +177,9 @@ class RouterPages:
         if reading:
             document |= {
                 "services": len(reading.to_rebuild),
-                "missing": reading.missing[0],
-                "expected": reading.missing[1],
+                "missing": reading.missing,
+                "expected": reading.expected,
+                "of_others": reading.of_others,
                 "digest": reading.plan_digest,
                 "obstacle": obstacle(self._console.store, self.config(name)),
             }

@@ -17,6 +17,7 @@ from gateway.console.layout import (
     note,
     pager,
     table,
+    with_code,
 )
 from gateway.console.pictures import Bar, Line, Point, bar_picture, line_picture
 from gateway.console.reading_views import reading
@@ -73,7 +74,7 @@ def _row(router: Document, viewer: Viewer) -> Sequence[Node]:
         moment(router.get("oldest_due"), viewer),
         str(router["waiting"]),
         moment(router.get("next_try_at"), viewer),
-        router.get("message"),
+        with_code(router.get("message")),
     )
 
 
@@ -83,10 +84,9 @@ def router(document: Document, viewer: Viewer) -> Node:
         fields(state_fields(document, viewer)),
         _actions(document, viewer),
         [_alert(alert) for alert in document.get("alerts", [])],
-        reading(document["reading"], viewer),
+        reading(document["reading"], viewer, _pools(document, viewer)),
         _findings(document, viewer),
         _report(document.get("report"), viewer),
-        _pools(document, viewer),
         _latency(document, viewer),
     ]
 
@@ -98,7 +98,7 @@ def state_fields(document: Document, viewer: Viewer) -> list[tuple[str, Node]]:
     return [
         ("State", [badge(document["shown"]), _cause(document)]),
         ("Circuit", document["circuit"]),
-        ("Why", document.get("message")),
+        ("Why", with_code(document.get("message"))),
         ("Since", moment(document.get("since"), viewer)),
         ("Next try", moment(document.get("next_try_at"), viewer)),
         ("Failed tries", _number(document.get("attempts"))),
@@ -150,7 +150,9 @@ def link_to(path: str, name: str) -> str:
 
 def _alert(alert: Document) -> Node:
     kind = "error" if alert["severity"] == "critical" else "warning"
-    return note(kind, f"{alert['kind']}: {alert['text']} ", _runbook(alert["runbook"]))
+    return note(
+        kind, f"{alert['kind']}: ", with_code(alert["text"]), ". ", _runbook(alert["runbook"])
+    )
 
 
 def _runbook(name: str) -> Node:
@@ -160,7 +162,7 @@ def _runbook(name: str) -> Node:
 def _findings(document: Document, viewer: Viewer) -> Node:
     read_at = document.get("findings_read_at")
     found = [
-        (finding["kind"], finding["detail"], _runbook(finding["kind"]))
+        (finding["kind"], finding["detail"], h.code[f"leasewire runbook {finding['kind']}"])
         for finding in document.get("findings", [])
     ]
     empty = "none." if read_at else "not known: the router was not read fully yet."

@@ -147,6 +147,25 @@ def test_a_long_lease_table_is_paged(noc):
     assert "page=2" in noc.html("/router/leases?id=R1")
 
 
+def test_a_row_that_lost_our_tag_is_still_ours(noc):
+    served(noc, 1)
+    (row,) = noc.r1.rows(LEASES)
+    noc.r1.set_row(LEASES, row[".id"], {"comment": "by hand"})
+    (shown,) = noc.read("/leases")["rows"]
+    assert (shown["whose"], shown["service"], shown["comment"]) == ("ours", "SVC-1", "by hand")
+
+
+def test_an_approval_that_is_not_needed_is_not_offered(noc):
+    served(noc, 1)
+    noc.say(mac_changed("SVC-1", mac(2)))
+    digest = noc.read("/rebuild")["digest"]
+    assert "No approval is needed" in noc.html("/router/rebuild?id=R1")
+    form = {"id": "R1", "digest": digest, "reason": "why not"}
+    answer = post_from(noc.console.operator, "/console/router/rebuild", **form)
+    assert "No row is missing on R1" in answer.text
+    assert not list(noc.console.store.audit.entries())
+
+
 def test_many_viewers_share_one_read(noc):
     served(noc, 1)
     first = noc.read()["reading"]["read_at"]
@@ -259,6 +278,8 @@ def test_lost_rows_are_written_again_once_a_person_approves(noc):
     assert "12 services queued" in done.text
     noc.run()
     assert len(noc.r1.rows(LEASES)) == 12
+    (entry,) = noc.console.store.audit.entries()
+    assert (entry.what, entry.detail) == ("router.rebuild_approved", "reset by mistake")
 
 
 def test_a_check_says_what_fails_and_what_to_do(noc):

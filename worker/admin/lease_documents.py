@@ -1,11 +1,11 @@
 """The lease table of a router, and whose each row is: the same for command and console."""
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Final, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal, NamedTuple
 
 from worker.admin.json_fields import clean, without_empty
 from worker.core.full_read.row_owners import tagged_rows
-from worker.core.rows.rows import Lease, RowKey, parse_tag
+from worker.core.rows.rows import Lease, parse_tag
 from worker.store.finder import Finder
 from worker.store.store import Store
 
@@ -21,11 +21,20 @@ WHOSE: Final[Mapping[Whose, str]] = {
 _PAGE: Final = 500
 
 
-def orphans_of(store: Store, leases: Sequence[Lease], installation: str) -> frozenset[RowKey]:
+class Owner(NamedTuple):
+    """Whose a row is, and the service that it belongs to or is about; empty: none."""
+
+    whose: Whose
+    service: str = ""
+
+
+def orphans_of(store: Store, leases: Sequence[Lease], installation: str) -> dict[str, Owner]:
     """The rows with our tag whose service has no record."""
     tagged = list(tagged_rows(leases, installation))
     known = store.records.known(sorted({row.service_id for row in tagged}))
-    return frozenset(row.row.key for row in tagged if row.service_id not in known)
+    return {
+        tag.row.id: Owner("orphan", tag.service_id) for tag in tagged if tag.service_id not in known
+    }
 
 
 def lease_documents(
@@ -33,7 +42,7 @@ def lease_documents(
     router: str,
     leases: Sequence[Lease],
     installation: str,
-    orphans: Collection[RowKey],
+    owners: Mapping[str, Owner],
 ) -> list[dict[str, Any]]:
     """The rows of a lease table by address, each with whose it is.
 
@@ -42,11 +51,11 @@ def lease_documents(
         router: its name.
         leases: of one read.
         installation: ours.
-        orphans: the rows with our tag whose service is unknown.
+        owners: of the rows, by id, whose tag does not say it.
     """
     devices = _devices(store, router, [row.mac for row in leases if row.dynamic])
     return [
-        _document(row, *_owner(row, installation, orphans, devices))
+        _document(row, owners.get(row.id) or _owner(row, installation, devices))
         for row in sorted(leases, key=_by_address)
     ]
 
@@ -61,30 +70,27 @@ def _devices(store: Store, router: str, macs: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _owner(
-    row: Lease, installation: str, orphans: Collection[RowKey], devices: Mapping[str, str]
-) -> tuple[Whose, str]:
-    """Whose a row is, and the service that it belongs to or is about; empty: none."""
+def _owner(row: Lease, installation: str, devices: Mapping[str, str]) -> Owner:
     if row.radius:
-        return "foreign", ""
+        return Owner("foreign")
     if row.dynamic:
         service = devices.get(row.mac, "")
-        return ("service-device" if service else "unknown-device"), service
+        return Owner("service-device" if service else "unknown-device", service)
     tag = parse_tag(row.comment)
     if tag is None or tag.installation != installation:
-        return "foreign", ""
-    return ("orphan" if row.key in orphans else "ours"), tag.service_id
+        return Owner("foreign")
+    return Owner("ours", tag.service_id)
 
 
-def _document(row: Lease, whose: Whose, service: str) -> dict[str, Any]:
+def _document(row: Lease, owner: Owner) -> dict[str, Any]:
     return without_empty(
         {
             "address": clean(row.address),
             "mac": clean(row.mac),
             "server": clean(row.server),
             "block": row.fields.get("block-access"),
-            "whose": whose,
-            "service": service,
+            "whose": owner.whose,
+            "service": owner.service,
             "kind": "radius" if row.radius else "dynamic" if row.dynamic else "static",
             "comment": clean(row.comment),
             "disabled": row.disabled or None,

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from worker.admin.json_fields import clean, utc_time, without_empty
+from worker.admin.lease_documents import WHOSE
 from worker.admin.plan_documents import PlanLine
 from worker.admin.router_documents import router_documents, shown_state
 from worker.admin.router_reader import Checked, Found
@@ -26,7 +27,13 @@ def details_document(store: Store, config: RouterConfig) -> dict[str, Any]:
     (document,) = router_documents(store, [config])
     (figures,) = read_routers(store.client, store.keys, store.fleet, [name], now_ms)
     facts, report = store.memory.effect(name), store.full_reads.last(name)
-    alerts = [alert for alert in store.alerts.all_open() if alert.router == name]
+    effect = findings(facts, config.policy)
+    known = {finding.kind for finding in effect}
+    alerts = [
+        alert
+        for alert in store.alerts.all_open()
+        if alert.router == name and alert.kind not in known
+    ]
     found: dict[str, Any] = {
         "shown": shown_state(document),
         "work": _work(figures),
@@ -40,10 +47,7 @@ def details_document(store: Store, config: RouterConfig) -> dict[str, Any]:
             }
             for alert in alerts
         ],
-        "findings": [
-            {"kind": finding.kind, "detail": clean(finding.detail)}
-            for finding in findings(facts, config.policy)
-        ],
+        "findings": [{"kind": finding.kind, "detail": clean(finding.detail)} for finding in effect],
         "findings_read_at": utc_time(facts.read_at_ms),
         "misfits": [clean(service) for service in figures.misfits[:PAGE]],
         "pools": pool_documents(figures.pools),
@@ -91,6 +95,7 @@ def reading_document(router: str, found: Found) -> dict[str, Any]:
     document: dict[str, Any] = {"router": router, "running": found.running}
     if not isinstance(reading, RouterReading):
         return document
+    owners = Counter(str(lease["whose"]) for lease in reading.leases)
     document |= {
         "read_at": utc_time(reading.at_ms),
         "error": dict(reading.error),
@@ -103,9 +108,9 @@ def reading_document(router: str, found: Found) -> dict[str, Any]:
         "drift_in_all": len(reading.drift),
         "reconcile": len(reading.to_reconcile),
         "rebuild": len(reading.to_rebuild),
-        "missing": reading.missing[0],
-        "expected": reading.missing[1],
-        "leases": dict(Counter(str(lease["whose"]) for lease in reading.leases)),
+        "missing": reading.missing,
+        "expected": reading.expected,
+        "leases": {whose: number for whose in WHOSE if (number := owners[whose])},
         "pools": None if reading.pools is None else pool_documents(reading.pools),
     }
     return document

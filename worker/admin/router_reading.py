@@ -8,13 +8,15 @@ from typing import Any
 from worker.admin.drift_documents import drift_document
 from worker.admin.json_fields import clean
 from worker.admin.last_written import LastWritten
-from worker.admin.lease_documents import lease_documents
+from worker.admin.lease_documents import Owner, lease_documents
 from worker.admin.plan_documents import PlanLine, plan_document, plan_lines, plan_summary
 from worker.admin.router_actions import drift_digest, plan_digest, to_rebuild, to_reconcile
 from worker.admin.router_reads import ReadFailure, error_document, read_router
 from worker.convergence.full_read import FullRead, read_fully
 from worker.core.policy.circuit import LOGIN_REFUSED, TAKES_NO_WRITES, RouterState
+from worker.core.rows.operations import MakeStatic, Set
 from worker.core.rows.pools import PoolUse, pools_in_use
+from worker.core.rows.rows import LEASES
 from worker.errors import RouterBlocked, RouterUnreachable
 from worker.inventory import Inventory
 from worker.ports import RouterSessions
@@ -34,7 +36,9 @@ class RouterReading:
         drift: what was changed by hand, as in `leasewire drift --json`.
         leases: the lease table, as in `leasewire routers leases --json`.
         pools: how much of each pool is used; None: not known.
-        missing: how many of our rows are not there, and of how many.
+        missing: how many of our rows are not there.
+        expected: how many should be there.
+        of_others: services for which nothing was written yet, and that have other rows there.
         to_reconcile: services of which something is put right by `reconcile`.
         to_rebuild: services for which something would be written.
         drift_digest: of what `reconcile` would put right.
@@ -49,7 +53,9 @@ class RouterReading:
     drift: Sequence[Mapping[str, Any]] = ()
     leases: Sequence[Mapping[str, Any]] = ()
     pools: Sequence[PoolUse] | None = None
-    missing: tuple[int, int] = (0, 0)
+    missing: int = 0
+    expected: int = 0
+    of_others: int = 0
     to_reconcile: Sequence[str] = ()
     to_rebuild: Sequence[str] = ()
     drift_digest: str = ""
@@ -90,15 +96,16 @@ def read_now(
             }
     except (RouterUnreachable, RouterBlocked) as error:
         return _from_store(store, inventory, router, _why(router, error))
-    orphans = {orphan.row.key for orphan in read.row_owners.orphans}
     installation = inventory.routers[router].policy.installation
     return RouterReading(
         at_ms=store.records.now_ms(),
         identity=identity,
         drift=drift_document(router, read)["drift"],
-        leases=lease_documents(store, router, read.leases, installation, orphans),
+        leases=lease_documents(store, router, read.leases, installation, _owners(read)),
         pools=None if pools is None else list(pools_in_use(pools)),
-        missing=(len(read.row_owners.gone), read.row_owners.expected),
+        missing=len(read.row_owners.gone),
+        expected=read.row_owners.expected,
+        of_others=len(read.row_owners.of_others),
         to_reconcile=to_reconcile(read),
         to_rebuild=to_rebuild(read),
         drift_digest=drift_digest(read, identity["serial"]),
@@ -119,6 +126,22 @@ def _from_store(
     policy = inventory.routers[router].policy
     read = read_fully(store, LastWritten(store, router, policy), router, policy)
     return RouterReading(at_ms=store.records.now_ms(), error=error, **_plan(router, read))
+
+
+def _owners(read: FullRead) -> dict[str, Owner]:
+    """The owners of orphans, and of leases of ours that lost our tag, by row id."""
+    owners = {
+        orphan.row.id: Owner("orphan", orphan.service_id)
+        for orphan in read.row_owners.orphans
+        if orphan.row.menu == LEASES
+    }
+    dynamic = {op.row_id for op in read.plan.operations if isinstance(op, MakeStatic)}
+    return owners | {
+        op.row_id: Owner("ours", op.service_id)
+        for op in read.plan.operations
+        if isinstance(op, Set) and op.menu == LEASES and "comment" in op.fields
+        if op.row_id not in dynamic
+    }
 
 
 def _why(router: str, error: ReadFailure) -> Mapping[str, str]:
