@@ -6,7 +6,8 @@ many, never an event too few. Retried once more, the event is a duplicate.
 
 import difflib
 import json
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 from uuid import uuid5
 
@@ -17,6 +18,7 @@ from gateway.hooks.inbox import Inbox, retry_dead_letter
 from producers.complete import CompleteEvent, GivenEvent
 from producers.errors import BatchViolation
 from producers.publisher import Publisher
+from worker.admin.dead_letters import ListedDeadLetter
 from worker.core.service.outcome import DeadLetter
 from worker.store.store import Store
 
@@ -35,8 +37,17 @@ class Checked(NamedTuple):
     problems: tuple[Problem, ...] = ()
 
 
-def retry(store: Store, publisher: Publisher, dead_letter: DeadLetter, actor: str) -> str:
+def retry(
+    store: Store, publisher: Publisher, dead_letter: DeadLetter, actor: str, why: str = ""
+) -> str:
     """Try a dead letter again.
+
+    Args:
+        store: the store.
+        publisher: publishes its event.
+        dead_letter: as it was read.
+        actor: the person who retries it.
+        why: in the person's words.
 
     Returns:
         Why it cannot be retried; empty if it was.
@@ -47,29 +58,27 @@ def retry(store: Store, publisher: Publisher, dead_letter: DeadLetter, actor: st
     if dead_letter.kind == "service":
         store.routers.add_work(dead_letter.router, [dead_letter.service_id])
         # If the service fails again, it gets a new dead letter.
-        return _settle(store, dead_letter, actor, router=dead_letter.router)
+        return _settle(store, dead_letter, "retried", actor, why, router=dead_letter.router)
     if dead_letter.kind == "hook":
         refusal = retry_dead_letter(Inbox(store.client, store.keys.prefix), dead_letter.body)
-        return refusal or _settle(store, dead_letter, actor)
+        return refusal or _settle(store, dead_letter, "retried", actor, why)
     if dead_letter.reason == "event-id-reused":
         return "another event has its id: give it a new one with `dead-letters edit`"
     event, problems = check(publisher, dead_letter.body)
     if event is None:
         return f"it is still invalid, so correct it with `dead-letters edit`: {joined(problems)}"
     publisher.write([event])
-    _settle(store, dead_letter, actor, event=event.id)
+    _settle(store, dead_letter, "retried", actor, why, event=event.id)
     return ""
 
 
-def discard(store: Store, dead_letter: DeadLetter, actor: str) -> str:
+def discard(store: Store, dead_letter: DeadLetter, actor: str, why: str = "") -> str:
     """Delete a dead letter for good.
 
     Returns:
         Why it was not deleted; empty if it was.
     """
-    now_ms = store.records.now_ms()
-    done = store.dead_letters.settle(dead_letter, "discarded", actor, now_ms)
-    return "" if done else _CHANGED
+    return _settle(store, dead_letter, "discarded", actor, why)
 
 
 def check(publisher: Publisher, event: GivenEvent) -> Checked:
@@ -128,12 +137,13 @@ def difference(dead_letter: DeadLetter, corrected: CompleteEvent) -> list[str]:
     return list(difflib.unified_diff(*sides, "as received", "corrected", lineterm="", n=2))
 
 
-def publish_correction(
+def publish_correction(  # noqa: PLR0913, PLR0917 - as `retry`, and what is published
     store: Store,
     publisher: Publisher,
     dead_letter: DeadLetter,
     corrected: CompleteEvent,
     actor: str,
+    why: str = "",
 ) -> None:
     """Publish a corrected event, then remove the dead letter; one that failed again stays.
 
@@ -141,8 +151,53 @@ def publish_correction(
         PublishFailed: the event could not be written to the journal; the dead letter stays.
     """
     publisher.write([corrected])
-    now_ms = store.records.now_ms()
-    store.dead_letters.settle(dead_letter, "edited", actor, now_ms, event=corrected.id)
+    _settle(store, dead_letter, "edited", actor, why, event=corrected.id)
+
+
+class Settled(NamedTuple):
+    """How far one step of settling many dead letters came.
+
+    Attributes:
+        done: how many were settled.
+        kept: how many could not be.
+        message: why the first of those could not be.
+        tried: how many were looked at.
+    """
+
+    done: int
+    kept: int
+    message: str
+    tried: int
+
+
+def settle_for_a_while(
+    store: Store,
+    dead_letters: Sequence[ListedDeadLetter],
+    settle: Callable[[DeadLetter], str],
+    seconds: float,
+) -> Settled:
+    """Settle dead letters one by one until the time is over; what failed again meanwhile is left.
+
+    Args:
+        store: the store.
+        dead_letters: as they were listed.
+        settle: settles one; returns why it could not.
+        seconds: about how long. At least one is tried.
+    """
+    ends = time.monotonic() + seconds
+    done = kept = tried = 0
+    message = ""
+    for shown in dead_letters:
+        tried += 1
+        dead_letter = store.views.dead_letter(shown.id)
+        if dead_letter is not None and dead_letter.at_ms == shown.at_ms:
+            refusal = settle(dead_letter)
+            done += not refusal
+            kept += bool(refusal)
+            message = message or refusal
+        if time.monotonic() >= ends:
+            break
+    return Settled(done, kept, message, tried)
 
 
 def _object_of(text: str) -> dict[str, Any]:
@@ -154,7 +209,10 @@ def _object_of(text: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _settle(store: Store, dead_letter: DeadLetter, actor: str, **more: object) -> str:
+def _settle(
+    store: Store, dead_letter: DeadLetter, what: str, actor: str, why: str, **more: object
+) -> str:
     now_ms = store.records.now_ms()
-    done = store.dead_letters.settle(dead_letter, "retried", actor, now_ms, **more)
+    more |= {"why": why} if why else {}
+    done = store.dead_letters.settle(dead_letter, what, actor, now_ms, **more)
     return "" if done else _CHANGED

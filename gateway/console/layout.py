@@ -170,6 +170,7 @@ def confirm_form(  # noqa: PLR0913 - a form has as many parts
     hidden: Mapping[str, Any],
     button: str,
     *,
+    asked: Node = None,
     reason: bool = True,
     danger: bool = False,
 ) -> h.Element:
@@ -180,14 +181,16 @@ def confirm_form(  # noqa: PLR0913 - a form has as many parts
         path: where it is posted to, below `/console`.
         hidden: further fields, as the page shows them.
         button: what the button says.
+        asked: further fields, for the person to fill in.
         reason: ask why; it goes into history and audit.
         danger: customers lose something.
     """
-    asked = h.label["Reason", h.input(name="reason", maxlength="200", required=True)]
+    why = h.label["Reason", h.input(name="reason", maxlength="200", required=True)]
     return h.form(".confirm", method="post", action=ROOT + path)[
         _token(viewer),
         [h.input(type="hidden", name=name, value=str(value)) for name, value in hidden.items()],
-        asked if reason else None,
+        asked,
+        why if reason else None,
         h.button(".danger" if danger else ".primary")[button],
     ]
 

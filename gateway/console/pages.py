@@ -129,10 +129,8 @@ class Pages(APIRouter):
         """
 
         async def post(request: Request) -> Response:
-            form = form_of(await read_body(request, most_bytes))
+            form = await self._checked_form(request, most_bytes)
             session: LoginSession = request.state.session
-            if not hmac.compare_digest(form.get("csrf", "").encode(), session.csrf.encode()):
-                raise Refused("stale-form", "open the page again and repeat what you did")
             viewer = viewer_of(request, role)
             kind, message, back = await asyncio.to_thread(_outcome, act, viewer, form)
             await asyncio.to_thread(self._sessions.leave_message, session, kind, message)
@@ -140,6 +138,49 @@ class Pages(APIRouter):
             return RedirectResponse(f"{ROOT}{back}", status_code=303)
 
         self.post(path, response_model=None)(post)
+
+
+    def preview(  # noqa: PLR0913 - as `page`
+        self,
+        path: str,
+        read: Callable[[Viewer, Form], Document],
+        show: Show,
+        *,
+        title: str,
+        role: str = Role.OPERATOR,
+        most_bytes: int = SMALL_BYTES,
+    ) -> None:
+        """Add a page that shows what a form would do, and does nothing; for forms of any size.
+
+        Args:
+            path: below `/console`; the form is posted there.
+            read: gives the document, in a thread.
+            show: as for `page`.
+            title: as for `page`.
+            role: who may do what it shows.
+            most_bytes: of the form.
+        """
+
+        async def post(request: Request) -> Response:
+            form = await self._checked_form(request, most_bytes)
+            viewer = viewer_of(request, role)
+
+            def answer() -> Response:
+                document = read(viewer, form)
+                body = show(document, viewer)
+                heading = title.format_map(document)
+                return HTMLResponse(str(whole_page(viewer, path, heading, None, body)))
+
+            return await asyncio.to_thread(answer)
+
+        self.post(path, response_model=None)(post)
+
+    async def _checked_form(self, request: Request, most_bytes: int) -> dict[str, str]:
+        form = form_of(await read_body(request, most_bytes))
+        session: LoginSession = request.state.session
+        if not hmac.compare_digest(form.get("csrf", "").encode(), session.csrf.encode()):
+            raise Refused("stale-form", "open the page again and repeat what you did")
+        return form
 
 
 def _outcome(act: Callable[[Viewer, Form], Done], viewer: Viewer, form: Form) -> tuple[str, ...]:

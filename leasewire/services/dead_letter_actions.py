@@ -17,23 +17,30 @@ from gateway import dead_letters
 from leasewire.actor import ActorOption, actor_of
 from leasewire.answer import Answer, ApplyOption, Exit, bad_input, fail
 from leasewire.context import Context
+from worker.admin.dead_letters import cause_of
 from worker.core.service.outcome import DeadLetter, Outcome
 
 _CHECK_EVERY_S: Final = 0.1
 
 IdsArgument = Annotated[list[str] | None, typer.Argument(metavar="ID…")]
 ReasonOption = Annotated[str | None, typer.Option(help="All with this reason.", show_default=False)]
+CauseOption = Annotated[
+    str | None, typer.Option(help="All of this cause: its id in the list.", show_default=False)
+]
 AllOption = Annotated[bool, typer.Option("--all", help="All of them.")]
+WhyOption = Annotated[str, typer.Option(help="Why, for colleagues: in history and audit.")]
 
 
-def retry(
+def retry(  # noqa: PLR0913 - as many options
     ids: IdsArgument = None,
     *,
     reason: ReasonOption = None,
+    cause: CauseOption = None,
     everything: AllOption = False,
     wait: Annotated[
         float, typer.Option(help="Seconds to wait for the outcomes of the events.", min=0)
     ] = 5,
+    why: WhyOption = "",
     actor: ActorOption = None,
 ) -> Answer:
     """Retry dead letters: events as received, with their ids; services at their routers.
@@ -48,9 +55,9 @@ def retry(
         done = [
             (
                 dead_letter,
-                dead_letters.retry(context.store, publisher, dead_letter, actor_of(actor)),
+                dead_letters.retry(context.store, publisher, dead_letter, actor_of(actor), why),
             )
-            for dead_letter in _chosen(context, ids, reason, everything=everything)
+            for dead_letter in _chosen(context, ids, reason, cause, everything=everything)
         ]
     outcomes = _outcomes(context, done, wait)
     documents = [
@@ -64,7 +71,7 @@ def retry(
     return _answer(documents, "retried")
 
 
-def edit(
+def edit(  # noqa: PLR0913 - as many options
     dead_letter_id: Annotated[str, typer.Argument(metavar="ID")],
     *,
     set_: Annotated[
@@ -77,6 +84,7 @@ def edit(
         Path | None, typer.Option(help="The whole event instead; - is standard input.")
     ] = None,
     apply: ApplyOption = False,
+    why: WhyOption = "",
     actor: ActorOption = None,
 ) -> Answer:
     """Correct an event and publish it under a new id, with the old id as its causationid.
@@ -109,7 +117,7 @@ def edit(
             bad_input(f"The event is still invalid: {dead_letters.joined(problems)}")
         if apply:
             dead_letters.publish_correction(
-                context.store, publisher, dead_letter, completed, actor_of(actor)
+                context.store, publisher, dead_letter, completed, actor_of(actor), why
             )
     difference = dead_letters.difference(dead_letter, completed)
     done = f"Published as {completed.id}."
@@ -120,12 +128,14 @@ def edit(
     )
 
 
-def discard(
+def discard(  # noqa: PLR0913 - as many options
     ids: IdsArgument = None,
     *,
     reason: ReasonOption = None,
+    cause: CauseOption = None,
     everything: AllOption = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    why: WhyOption = "",
     actor: ActorOption = None,
 ) -> Answer:
     """Discard dead letters for good; the service's history keeps who did it.
@@ -133,21 +143,26 @@ def discard(
     Example: leasewire dead-letters discard --reason invalid-event --yes
     """
     context = Context()
-    chosen = list(_chosen(context, ids, reason, everything=everything))
+    chosen = list(_chosen(context, ids, reason, cause, everything=everything))
     if chosen and not yes:
         typer.confirm(f"Discard {len(chosen)} dead letters for good?", abort=True, err=True)
     documents = []
     for dead_letter in chosen:
-        detail = dead_letters.discard(context.store, dead_letter, actor_of(actor))
+        detail = dead_letters.discard(context.store, dead_letter, actor_of(actor), why)
         documents.append({"id": dead_letter.id, "done": not detail, "detail": detail})
     return _answer(documents, "discarded")
 
 
 def _chosen(
-    context: Context, ids: Sequence[str] | None, reason: str | None, *, everything: bool
+    context: Context,
+    ids: Sequence[str] | None,
+    reason: str | None,
+    cause: str | None,
+    *,
+    everything: bool,
 ) -> Iterator[DeadLetter]:
-    if sum((bool(ids), reason is not None, everything)) != 1:
-        bad_input("Give IDs, --reason or --all.")
+    if sum((bool(ids), reason is not None, cause is not None, everything)) != 1:
+        bad_input("Give IDs, --reason, --cause or --all.")
     if ids:
         found = [(name, context.store.views.dead_letter(name)) for name in ids]
         missing = [name for name, dead_letter in found if dead_letter is None]
@@ -156,7 +171,8 @@ def _chosen(
         yield from (dead_letter for _, dead_letter in found if dead_letter is not None)
         return
     for dead_letter in context.store.dead_letters.all():
-        if reason is None or dead_letter.reason == reason:
+        is_of_cause = cause in (None, cause_of(dead_letter.reason, dead_letter.detail))
+        if is_of_cause and reason in (None, dead_letter.reason):
             yield dead_letter
 
 

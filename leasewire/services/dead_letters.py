@@ -43,7 +43,7 @@ def list_(
     if single:
         columns, rows = "id, kind, service, router, reason, detail, at", dead_letters
     else:
-        columns, rows = "count, reason, message=detail, oldest, newest, example", groups
+        columns, rows = "count, reason, message=detail, oldest, newest, cause=id, example", groups
     text: list[Part] = [TextTable(rows, columns, "No dead letters.")]
     for group in dropped:
         source = group["source"] or "unknown sources"

@@ -123,11 +123,13 @@ def test_discard_asks_and_names_the_actor(world, leasewire):
     world.say(*unknown_sources(2), builders.activated("SVC-1", router="R1", server=None))
     assert leasewire("dead-letters", "discard", "nobody@R1", "--yes").code == 1
     assert leasewire("dead-letters", "discard").code == 2
-    gone = leasewire(
-        *("dead-letters", "discard", "--reason", "source-not-allowed", "--yes", "--actor", "noc-7")
-    )
+    (cause,) = leasewire("dead-letters", "list", "--json").document["groups"]
+    named = ("--yes", "--actor", "noc-7", "--why", "a test feed")
+    assert leasewire("dead-letters", "discard", "--cause", "0" * 12, *named).out == "No such dead letters.\n"
+    gone = leasewire("dead-letters", "discard", "--cause", cause["id"], *named)
     assert gone.code == 0
     assert dead_letters(leasewire) == []
     assert [entry.by for entry in world.context.store.audit.entries()] == ["noc-7", "noc-7"]
     history = world.context.store.views.service("SVC-1", ["R1"]).history
-    assert [line["what"] for line in history if line.get("by") == "noc-7"] == ["discarded"]
+    said = [(line["what"], line["why"]) for line in history if line.get("by") == "noc-7"]
+    assert said == [("discarded", "a test feed")]
