@@ -8,6 +8,7 @@ from starlette.staticfiles import StaticFiles
 
 from gateway.api.limits import Rates
 from gateway.api.responses import FAILURES
+from gateway.console.approval_pages import ApprovalPages
 from gateway.console.console import Console
 from gateway.console.gate import SessionGate, answer_error
 from gateway.console.login import LoginRoutes
@@ -39,6 +40,7 @@ def make_console(console: Console) -> ConsoleApp:
     router_pages = RouterPages(console, reader)
     router_pages.add_to(pages)
     RouterActions(console, reader, router_pages).add_to(pages)
+    ApprovalPages(console).add_to(pages)
     app = FastAPI(
         title="Leasewire console",
         openapi_url=None,

@@ -139,7 +139,6 @@ class Pages(APIRouter):
 
         self.post(path, response_model=None)(post)
 
-
     def preview(  # noqa: PLR0913 - as `page`
         self,
         path: str,

@@ -54,6 +54,7 @@ def test_lists_are_those_that_are_read_in_full(floor, lists):
 def test_what_changed_since_a_list_was_shown(floor, lists):
     shown = counted(lists)[0].approval
     assert lists.find(shown.id).approval == shown
+    lists.remember(shown)
     gone, changed = shown.work_items[0].service_id, shown.work_items[1].service_id
     floor.suspend(changed)
     floor.store.client.hdel(floor.store.keys.braked, shown.work_items[0].field)

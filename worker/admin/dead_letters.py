@@ -155,5 +155,9 @@ class DeadLetterCauses:
         """One cause, as far as it is known."""
         return next((cause for cause in self.read().causes if cause.id == cause_id), None)
 
+    def list_again(self) -> None:
+        """List dead letters at the next call: some were settled just now."""
+        self._summaries.list_again()
+
     def _listed(self, ids: Sequence[str]) -> dict[str, ListedDeadLetter]:
         return {letter.id: listed(letter) for letter in self._store.dead_letters.read(ids)}

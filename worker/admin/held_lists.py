@@ -13,7 +13,7 @@ from worker.inventory import Inventory
 from worker.store.brake import HeldWorkItem, held_work_item
 from worker.store.store import Store
 
-_SHOWN: Final = 16
+_SHOWN: Final = 64
 """So many lists are remembered as they were shown."""
 
 
@@ -86,18 +86,22 @@ class HeldLists:
             return self._lists
 
     def find(self, approval_id: str) -> HeldList | None:
-        """One approval, for `change_since` later; None: nothing is held under this id."""
-        for held_list in self.all():
-            approval = held_list.approval
-            if approval.id == approval_id:
-                key = approval.id, approval.digest
-                with self._lock:
-                    self._shown[key] = approval.work_items
-                    self._shown.move_to_end(key)
-                    while len(self._shown) > _SHOWN:
-                        self._shown.popitem(last=False)
-                return held_list
-        return None
+        """One approval; None: nothing is held under this id."""
+        return next((held for held in self.all() if held.approval.id == approval_id), None)
+
+    def remember(self, approval: Approval) -> None:
+        """Remember a list as it is shown, for `change_since`."""
+        key = approval.id, approval.digest
+        with self._lock:
+            self._shown[key] = approval.work_items
+            self._shown.move_to_end(key)
+            while len(self._shown) > _SHOWN:
+                self._shown.popitem(last=False)
+
+    def list_again(self) -> None:
+        """List what is held at the next call: it was changed just now."""
+        with self._lock:
+            self._summaries.list_again()
 
     def change_since(self, approval: Approval, digest: str) -> ListChange | None:
         """How a list differs from the one with this digest; None: that one is not known here."""

@@ -69,6 +69,11 @@ class Summaries(Generic[VersionT, SummaryT]):
             self._step()
             return self._found
 
+    def list_again(self) -> None:
+        """List the things at the next call, however lately that was done."""
+        with self._lock:
+            self._list_at = 0
+
     def _list(self) -> None:
         versions, known = self._versions(), self._found
         if versions == known.versions:

@@ -1,0 +1,285 @@
+"""Pages `approvals` and `approval`: what the brake holds, and what operators decide about it."""
+
+from collections import Counter
+from typing import Annotated, Any, Final
+from urllib.parse import urlencode
+
+from fastapi import Query, Request
+
+from gateway.api.problems import Refused
+from gateway.api.responses import Document
+from gateway.console import approval_views
+from gateway.console.console import Console, Viewer
+from gateway.console.pages import PAGE_SIZE, Done, Form, NotDone, PageNumber, Pages
+from producers.errors import BatchViolation, PublishFailed
+from worker.admin import approvals
+from worker.admin.announcements import (
+    WrongAnnouncement,
+    announcement_document,
+    check_scope,
+    end_ms,
+)
+from worker.admin.approvals import Decision
+from worker.admin.documents import approval_heading, held_service_document
+from worker.admin.held_lists import HeldList, HeldLists, ListChange
+from worker.admin.json_fields import counted
+from worker.store.brake import Announcement, HeldWorkItem
+
+_LISTS: Final = 20
+"""Approvals on one page: each with its first rows."""
+_FIRST_ROWS: Final = 3
+_NAMES: Final = 10
+"""Routers or sources that are counted by name; the others are counted together."""
+_CHANGES: Final = 25
+_ANNOUNCED: Final = 100
+_MOST_ANNOUNCED: Final = 1_000_000
+_REASON: Final = 200
+
+ApprovalId = Annotated[str, Query(alias="id", max_length=64, description="Id of the approval")]
+Digest = Annotated[str, Query(max_length=64, description="Digest of a list as it was shown")]
+
+
+class ApprovalPages:
+    """Reads the documents, and makes the decisions.
+
+    Args:
+        console: the store, the inventory and the publisher.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._lists = HeldLists(console.store, console.inventory)
+
+    def add_to(self, pages: Pages) -> None:
+        """Add pages and writes."""
+        views = approval_views
+        pages.page("/approvals", self.approvals, views.approvals, title="Approvals")
+        pages.page("/approval", self.approval, views.approval, title="Held: {scope} {name}")
+        for path, view, title in (
+            ("/approval/approve", views.approve, "Approve: {scope} {name}"),
+            ("/approval/reject", views.reject, "Reject: {scope} {name}"),
+        ):
+            pages.page(path, self.decision, view, title=title, role="operator")
+        pages.page(
+            *("/announce", self.announcement, views.announce),
+            title="Announce losses",
+            role="operator",
+        )
+        pages.page(
+            *("/announce/withdraw", self.withdrawal, views.withdraw),
+            title="Withdraw an announcement",
+            role="operator",
+        )
+        pages.action("/approval/approve", self.approve)
+        pages.action("/approval/reject", self.reject)
+        pages.action("/announce", self.announce)
+        pages.action("/announce/withdraw", self.withdraw)
+
+    def approvals(self, request: Request, page: PageNumber = 1) -> Document:
+        """What is held, by limit, with the first services of each; and what was announced."""
+        del request
+        found, start = self._lists.all(), (page - 1) * _LISTS
+        announced = self._announced()
+        return {
+            "count": len(found),
+            "held": sum(len(held.approval.work_items) for held in found),
+            "approvals": [
+                self._document(held) | {"services": self._services(held, 0, _FIRST_ROWS)}
+                for held in found[start : start + _LISTS]
+            ],
+            "page": page,
+            "more": len(found) > start + _LISTS,
+            "announced": announced[:_ANNOUNCED],
+            "announced_count": len(announced),
+        }
+
+    def approval(
+        self, request: Request, approval_id: ApprovalId, since: Digest = "", page: PageNumber = 1
+    ) -> Document:
+        """One list, with a page of its services, and how it differs from an earlier one."""
+        del request
+        held, start = self._find(approval_id), (page - 1) * PAGE_SIZE
+        return self._document(held) | {
+            "services": self._services(held, start, PAGE_SIZE),
+            "page": page,
+            "more": len(held.approval.work_items) > start + PAGE_SIZE,
+            "since_digest": since,
+            "change": self._change(held, since),
+        }
+
+    def decision(self, request: Request, approval_id: ApprovalId, digest: Digest) -> Document:
+        """What an approval or rejection would do, and whether the list is still the same."""
+        del request
+        held = self._find(approval_id)
+        return self._document(held) | {
+            "shown_digest": digest,
+            "change": self._change(held, digest),
+        }
+
+    def announcement(self, request: Request) -> Document:
+        """What may be announced."""
+        del request
+        return {
+            "sources": sorted(self._console.inventory().sources)[:_ANNOUNCED],
+            "announced": self._announced()[:_ANNOUNCED],
+        }
+
+    def withdrawal(
+        self, request: Request, scope: Annotated[str, Query(max_length=300)]
+    ) -> Document:
+        """The announcement that would be withdrawn."""
+        del request
+        for found in self._announced():
+            if f"{found['scope']}:{found['name']}" == scope:
+                return found
+        raise Refused("not-found", "nothing is announced for this source or router any more")
+
+    def approve(self, viewer: Viewer, form: Form) -> Done:
+        """Approve a list as it was shown."""
+        approval_id, digest, reason = _decision_of(form, "/approval/approve")
+        decision = approvals.approve(
+            self._console.store, self._policies(), approval_id, digest, viewer.actor, reason
+        )
+        services = self._decided(decision, approval_id, digest)
+        return Done(f"{counted(services, 'service')} approved.", "/approvals")
+
+    def reject(self, viewer: Viewer, form: Form) -> Done:
+        """Restore what the routers have to all services of a list, as it was shown."""
+        approval_id, digest, reason = _decision_of(form, "/approval/reject")
+        back = _at("/approval", id=approval_id)
+        try:
+            decision = approvals.reject(
+                *(self._console.store, self._policies(), approval_id, digest, viewer.actor),
+                self._console.publisher.publish,
+                reason,
+            )
+        except BatchViolation as violation:
+            raise NotDone(f"Nothing was rejected: {str(violation)[:500]}", back) from violation
+        except PublishFailed as failure:
+            message = f"Not all services were restored: {failure}. Reject the list again."
+            raise NotDone(message, back) from failure
+        services = self._decided(decision, approval_id, digest)
+        message = f"{counted(services, 'service')} rejected: they keep what their routers have."
+        return Done(message, "/approvals")
+
+    def announce(self, viewer: Viewer, form: Form) -> Done:
+        """Announce losses: they are neither counted nor held."""
+        back, reason = "/announce", form.get("reason", "").strip()[:_REASON]
+        source, router = form.get("source", ""), form.get("router", "").strip()
+        number, now_ms = form.get("services", ""), self._console.store.records.now_ms()
+        if bool(source) == bool(router):
+            raise NotDone("Choose a source, or name a router; not both.", back)
+        if not (number.isdecimal() and 0 < int(number) <= _MOST_ANNOUNCED):
+            raise NotDone("Give the number of services: a whole number of 1 or more.", back)
+        if not reason:
+            raise NotDone("Give a reason: others read it.", back)
+        scope = f"source:{source}" if source else f"router:{router}"
+        try:
+            check_scope(scope, self._console.inventory())
+            until_ms = end_ms(now_ms, None, form.get("lasts", "").strip())
+        except WrongAnnouncement as error:
+            raise NotDone(str(error), back) from error
+        announced = Announcement(
+            *(scope, int(number), 0, now_ms, until_ms, viewer.actor), reason=reason
+        )
+        self._console.store.brake.announce(announced, now_ms)
+        return Done(f"{counted(int(number), 'loss')} announced for {scope}.", "/approvals")
+
+    def withdraw(self, viewer: Viewer, form: Form) -> Done:
+        """Withdraw an announcement."""
+        scope, now_ms = form.get("scope", ""), self._console.store.records.now_ms()
+        known = {f"{found['scope']}:{found['name']}" for found in self._announced()}
+        if scope not in known:
+            raise NotDone("Nothing is announced for it any more.", "/approvals")
+        reason = form.get("reason", "").strip()[:_REASON]
+        ended = Announcement(*(scope, 0, 0, now_ms, now_ms, viewer.actor), reason=reason)
+        self._console.store.brake.announce(ended, now_ms)
+        return Done("The announcement is withdrawn.", "/approvals")
+
+    def _find(self, approval_id: str) -> HeldList:
+        held = self._lists.find(approval_id)
+        if held is None:
+            message = "nothing is held under this id any more: it was decided, or it was undone"
+            raise Refused("not-found", message)
+        return held
+
+    def _document(self, held: HeldList) -> dict[str, Any]:
+        self._lists.remember(held.approval)
+        items = held.approval.work_items
+        routers = Counter(item.router for item in items)
+        sources = Counter(item.source for item in items)
+        return approval_heading(held.approval) | {
+            "kinds": dict(held.kinds),
+            "counted": held.counted,
+            "routers": _most_frequent(routers),
+            "sources": _most_frequent(sources),
+        }
+
+    def _services(self, held: HeldList, start: int, most: int) -> list[dict[str, Any]]:
+        found = held.approval.read(held.approval.work_items[start : start + most])
+        return [held_service_document(service) for service in found]
+
+    def _change(self, held: HeldList, digest: str) -> dict[str, Any] | None:
+        """How a list differs from the one with this digest; None: it is the same."""
+        approval = held.approval
+        if not digest or approval.digest == digest:
+            return None
+        change = self._lists.change_since(approval, digest)
+        return {"known": False} if change is None else {"known": True} | _change_document(change)
+
+    def _announced(self) -> list[dict[str, Any]]:
+        now_ms = self._console.store.records.now_ms()
+        return [
+            announcement_document(found) for found in self._console.store.brake.announced(now_ms)
+        ]
+
+    def _decided(self, decision: Decision, approval_id: str, digest: str) -> int:
+        """Number of services of a decision that was carried out."""
+        self._lists.list_again()
+        if decision.result == "unknown" or decision.approval is None:
+            raise NotDone("Nothing is held there any more; nothing was done.", "/approvals")
+        if decision.result == "changed":
+            message = (
+                "Nothing was done: the list has changed since you saw it. Below is what is "
+                "different. Look at it, then decide again."
+            )
+            raise NotDone(message, _at("/approval", id=approval_id, since=digest))
+        return len(decision.approval.work_items)
+
+    def _policies(self) -> dict[str, Any]:
+        routers = self._console.inventory().routers.items()
+        return {name: config.policy for name, config in routers}
+
+
+def _decision_of(form: Form, path: str) -> tuple[str, str, str]:
+    approval_id, digest = form.get("id", ""), form.get("digest", "")
+    reason = form.get("reason", "").strip()[:_REASON]
+    if not reason:
+        message = "Give a reason: it goes into the history of each service."
+        raise NotDone(message, _at(path, id=approval_id, digest=digest))
+    return approval_id, digest, reason
+
+
+def _most_frequent(counts: Counter[str]) -> dict[str, int]:
+    found = dict(counts.most_common(_NAMES))
+    rest = counts.total() - sum(found.values())
+    return found | ({f"{len(counts) - len(found)} others": rest} if rest else {})
+
+
+def _change_document(change: ListChange) -> dict[str, Any]:
+    return {
+        name: {"count": len(items), "first": [_place(item) for item in items[:_CHANGES]]}
+        for name, items in (
+            ("added", change.added),
+            ("gone", change.gone),
+            ("changed", change.changed),
+        )
+    }
+
+
+def _place(work_item: HeldWorkItem) -> dict[str, str]:
+    return {"service": work_item.service_id, "router": work_item.router}
+
+
+def _at(path: str, **query: str) -> str:
+    return f"{path}?{urlencode(query)}"

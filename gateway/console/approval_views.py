@@ -1,0 +1,257 @@
+"""What the pages of approvals and announcements look like, from their documents alone."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import htpy as h
+from htpy import Node
+
+from gateway.console.console import Viewer
+from gateway.console.layout import address, confirm_form, fields, link, moment, note, pager, table
+from worker.admin.json_fields import clean, counted
+
+Document = Mapping[str, Any]
+_COLUMNS: Final = ("Service", "Router", "What", "Has now", "Becomes", "By event")
+
+
+def approvals(document: Document, viewer: Viewer) -> Node:
+    """All approvals, and what was announced."""
+    found = document["approvals"]
+    return [
+        h.p[
+            f"{counted(document['held'], 'service')} would lose their entries and are held in "
+            f"{counted(document['count'], 'list')}: unusually many at once. They keep what "
+            "they have until a person decides."
+        ]
+        if found
+        else h.p(".empty")["Nothing is held."],
+        [_section(approval, viewer) for approval in found],
+        pager("/approvals", document["page"], more=document["more"]),
+        h.h2["Announced"],
+        h.p["Announced losses, such as a dunning run or a migration, are not held."],
+        _announced(document["announced"], viewer),
+        _left_out(document["announced_count"] - len(document["announced"])),
+        h.p[h.a(".button", href=address("/announce"))["Announce losses"]]
+        if viewer.may("operator")
+        else None,
+    ]
+
+
+def _section(approval: Document, viewer: Viewer) -> Node:
+    services = approval["services"]
+    rest = approval["count"] - len(services)
+    return h.section[
+        h.h2[
+            link("/approval", f"{approval['scope']} {clean(approval['name'])}", id=approval["id"])
+        ],
+        _heading(approval, viewer),
+        _services("The first services", services),
+        h.p[link("/approval", f"All {counted(approval['count'], 'service')}", id=approval["id"])]
+        if rest
+        else None,
+        _buttons(approval, viewer),
+    ]
+
+
+def approval(document: Document, viewer: Viewer) -> Node:
+    """One approval with a page of its services."""
+    approval_id = document["id"]
+    return [
+        h.p[link("/approvals", "All approvals")],
+        _changes(document),
+        _heading(document, viewer),
+        _buttons(document, viewer),
+        _services(f"{counted(document['count'], 'service')}", document["services"]),
+        pager("/approval", document["page"], more=document["more"], id=approval_id),
+    ]
+
+
+def approve(document: Document, viewer: Viewer) -> Node:
+    """What an approval does."""
+    services = counted(document["count"], "service")
+    return _decision(
+        document,
+        viewer,
+        h.p[
+            f"{services} lose their entries now, as their events say: cancelled ones are removed, "
+            "suspended ones are blocked, replaced ones get their new MAC or address. Later losses "
+            "are counted from zero again."
+        ],
+        confirm_form(
+            viewer, "/approval/approve", _shown(document), f"Approve {services}", danger=True
+        ),
+    )
+
+
+def reject(document: Document, viewer: Viewer) -> Node:
+    """What a rejection does."""
+    services = counted(document["count"], "service")
+    return _decision(
+        document,
+        viewer,
+        h.p[
+            f"{services} keep what their routers have: a snapshot of each is published in your "
+            "name. The next event of the BSS about a service overrides it, so correct the BSS "
+            "first."
+        ],
+        confirm_form(viewer, "/approval/reject", _shown(document), f"Reject {services}"),
+    )
+
+
+def _decision(document: Document, viewer: Viewer, effect: Node, form: Node) -> Node:
+    back = h.p[link("/approval", "Back to the list", id=document["id"])]
+    if document["change"] is not None:
+        return [back, _changes(document), _heading(document, viewer), _buttons(document, viewer)]
+    return [back, effect, _heading(document, viewer), form]
+
+
+def _shown(document: Document) -> dict[str, str]:
+    return {"id": document["id"], "digest": document["shown_digest"]}
+
+
+def announce(document: Document, viewer: Viewer) -> Node:
+    """The form that announces losses."""
+    sources = document["sources"]
+    asked = [
+        h.label[
+            "Source",
+            h.select(name="source")[
+                h.option(value="")["none: the router below"],
+                [h.option(value=source)[source] for source in sources],
+            ],
+        ],
+        h.label["Or router", h.input(name="router", maxlength="64")],
+        h.label[
+            "Number of services",
+            h.input(name="services", inputmode="numeric", maxlength="7", required=True),
+        ],
+        h.label[
+            "For how long, such as 2h or 90m",
+            h.input(name="lasts", value="2h", maxlength="16", required=True),
+        ],
+    ]
+    return [
+        h.p[link("/approvals", "All approvals")],
+        h.p[
+            "So many services of a source or a router may lose their entries: they are neither "
+            "counted nor held. A new announcement for the same source or router replaces the one "
+            "before. What is held already stays held: approve it."
+        ],
+        confirm_form(viewer, "/announce", {}, "Announce", asked=asked, danger=True),
+        h.h2["Announced"],
+        _announced(document["announced"], viewer),
+    ]
+
+
+def withdraw(document: Document, viewer: Viewer) -> Node:
+    """What the end of an announcement does."""
+    scope = f"{document['scope']}:{document['name']}"
+    return [
+        h.p[link("/approvals", "All approvals")],
+        h.p["From now on losses are counted again, and held if they are unusually many."],
+        _announced([document], viewer),
+        confirm_form(viewer, "/announce/withdraw", {"scope": scope}, "Withdraw"),
+    ]
+
+
+def _heading(document: Document, viewer: Viewer) -> Node:
+    kinds = ", ".join(f"{number:,} {kind}" for kind, number in document["kinds"].items())
+    if document["counted"] < document["count"]:
+        so_far = f"of the first {document['counted']:,} of {document['count']:,}; reload to go on"
+        kinds = f"{kinds} ({so_far})"
+    return fields(
+        [
+            ("Limit of", f"{document['scope']} {clean(document['name'])}"),
+            ("Services", f"{document['count']:,}"),
+            ("Kinds", kinds),
+            ("Held since", moment(document["since"], viewer)),
+            ("Routers", _counts(document["routers"])),
+            ("Sources", _counts(document["sources"])),
+            ("Digest", h.code[document["digest"]]),
+        ]
+    )
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{clean(name) or 'unknown'} ({number:,})" for name, number in counts.items())
+
+
+def _buttons(document: Document, viewer: Viewer) -> Node:
+    if not viewer.may("operator"):
+        return None
+    query = {"id": document["id"], "digest": document["digest"]}
+    return h.p(".actions")[
+        h.a(".button", href=address("/approval/approve", **query))["Approve …"],
+        h.a(".button", href=address("/approval/reject", **query))["Reject …"],
+    ]
+
+
+def _services(caption: str, services: Sequence[Document]) -> Node:
+    rows = [
+        (
+            link("/service", service["service"], id=service["service"]),
+            link("/router", clean(service["router"]), id=service["router"]),
+            service["kind"],
+            clean(" ".join(filter(None, (service.get("mac"), service.get("address"))))),
+            clean(service.get("becomes")),
+            clean(service.get("event")),
+        )
+        for service in services
+    ]
+    return table(caption, _COLUMNS, rows)
+
+
+def _changes(document: Document) -> Node:
+    change = document["change"]
+    if change is None:
+        return None
+    if not change["known"]:
+        return note(
+            "warning",
+            "The list has changed since it was shown. What is different is not known here any "
+            "more; below is the list as it is now.",
+        )
+    parts = [
+        table(
+            f"{counted(part['count'], 'service')} {what}",
+            ("Service", "Router"),
+            [
+                (link("/service", item["service"], id=item["service"]), clean(item["router"]))
+                for item in part["first"]
+            ],
+        )
+        for part, what in (
+            (change["added"], "were added since"),
+            (change["gone"], "are no longer held"),
+            (change["changed"], "had another event since"),
+        )
+        if part["count"]
+    ]
+    return [note("warning", "The list has changed since it was shown:"), parts]
+
+
+def _announced(found: Sequence[Document], viewer: Viewer) -> Node:
+    may = viewer.may("operator")
+    rows = [
+        (
+            f"{announced['scope']} {clean(announced['name'])}",
+            f"{announced['used']:,} of {announced['services']:,}",
+            moment(announced["until"], viewer),
+            clean(announced["by"]),
+            clean(announced.get("reason")),
+            link(
+                "/announce/withdraw",
+                "Withdraw …",
+                scope=f"{announced['scope']}:{announced['name']}",
+            )
+            if may
+            else None,
+        )
+        for announced in found
+    ]
+    columns = ("Source or router", "Used", "Until", "By", "Reason", "Decide")
+    return table("Announcements", columns, rows)
+
+
+def _left_out(number: int) -> Node:
+    return h.p[f"{counted(number, 'announcement')} more are not shown."] if number > 0 else None
