@@ -10,6 +10,9 @@ from gateway.api.limits import Rates
 from gateway.api.responses import FAILURES
 from gateway.console.approval_pages import ApprovalPages
 from gateway.console.console import Console
+from gateway.console.dead_letter_actions import DeadLetterActions
+from gateway.console.dead_letter_edit import DeadLetterEdit
+from gateway.console.dead_letter_pages import DeadLetterPages
 from gateway.console.gate import SessionGate, answer_error
 from gateway.console.login import LoginRoutes
 from gateway.console.now import NowPage
@@ -41,6 +44,10 @@ def make_console(console: Console) -> ConsoleApp:
     router_pages.add_to(pages)
     RouterActions(console, reader, router_pages).add_to(pages)
     ApprovalPages(console).add_to(pages)
+    dead_letters = DeadLetterPages(console)
+    dead_letters.add_to(pages)
+    DeadLetterActions(console, dead_letters).add_to(pages)
+    DeadLetterEdit(console, dead_letters).add_to(pages)
     app = FastAPI(
         title="Leasewire console",
         openapi_url=None,

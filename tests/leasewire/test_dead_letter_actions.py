@@ -125,7 +125,10 @@ def test_discard_asks_and_names_the_actor(world, leasewire):
     assert leasewire("dead-letters", "discard").code == 2
     (cause,) = leasewire("dead-letters", "list", "--json").document["groups"]
     named = ("--yes", "--actor", "noc-7", "--why", "a test feed")
-    assert leasewire("dead-letters", "discard", "--cause", "0" * 12, *named).out == "No such dead letters.\n"
+    assert (
+        leasewire("dead-letters", "discard", "--cause", "0" * 12, *named).out
+        == "No such dead letters.\n"
+    )
     gone = leasewire("dead-letters", "discard", "--cause", cause["id"], *named)
     assert gone.code == 0
     assert dead_letters(leasewire) == []

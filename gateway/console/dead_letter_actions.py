@@ -1,0 +1,138 @@
+"""What operators do to dead letters: retry and discard, one or all of a cause."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+from urllib.parse import urlencode
+
+from gateway import dead_letters
+from gateway.console.console import Console, Viewer
+from gateway.console.dead_letter_pages import DeadLetterPages, left_of, place_of
+from gateway.console.pages import Done, Form, NotDone, Pages
+from producers.errors import EventsRefused, PublishFailed
+from worker.admin.json_fields import counted
+from worker.core.service.outcome import DeadLetter
+
+STEP_S: Final = 3.0
+"""About how long one request settles dead letters; the person lets it go on."""
+_REASON: Final = 200
+
+Settle = Callable[[DeadLetter], str]
+
+
+class DeadLetterActions:
+    """Makes the changes.
+
+    Args:
+        console: the store and the publisher.
+        pages: read dead letters.
+    """
+
+    def __init__(self, console: Console, pages: DeadLetterPages) -> None:
+        self._console = console
+        self._pages = pages
+
+    def add_to(self, pages: Pages) -> None:
+        """Add the writes."""
+        pages.action("/dead-letter/retry", self.retry)
+        pages.action("/dead-letter/discard", self.discard)
+        pages.action("/cause/retry", self.retry_all)
+        pages.action("/cause/discard", self.discard_all)
+
+    def retry(self, viewer: Viewer, form: Form) -> Done:
+        """Try a dead letter again, if it is the one that was shown."""
+        reason = reason_of(form, "/dead-letter/retry")
+        return self._settle_one(form, self._retry(viewer, reason), "retried")
+
+    def discard(self, viewer: Viewer, form: Form) -> Done:
+        """Delete a dead letter for good, if it is the one that was shown."""
+        reason = reason_of(form, "/dead-letter/discard")
+        return self._settle_one(form, self._discard(viewer, reason), "discarded")
+
+    def retry_all(self, viewer: Viewer, form: Form) -> Done:
+        """Retry dead letters of a cause, for a few seconds."""
+        reason = reason_of(form, "/cause/retry")
+        return self._settle_all(form, self._retry(viewer, reason), "retry", "retried")
+
+    def discard_all(self, viewer: Viewer, form: Form) -> Done:
+        """Discard dead letters of a cause, for a few seconds."""
+        reason = reason_of(form, "/cause/discard")
+        return self._settle_all(form, self._discard(viewer, reason), "discard", "discarded")
+
+    def _retry(self, viewer: Viewer, reason: str) -> Settle:
+        store, publisher = self._console.store, self._console.publisher
+        return lambda dead_letter: dead_letters.retry(
+            store, publisher, dead_letter, viewer.actor, reason
+        )
+
+    def _discard(self, viewer: Viewer, reason: str) -> Settle:
+        return partial(self._discard_one, actor=viewer.actor, reason=reason)
+
+    def _discard_one(self, dead_letter: DeadLetter, actor: str, reason: str) -> str:
+        return dead_letters.discard(self._console.store, dead_letter, actor, reason)
+
+    def _settle_one(self, form: Form, settle: Settle, done: str) -> Done:
+        dead_letter = self._pages.read(form.get("id", ""))
+        back = f"/dead-letter?{urlencode({'id': dead_letter.id})}"
+        if form.get("at_ms") != str(dead_letter.at_ms):
+            raise NotDone("Nothing was done: it failed again since you saw it. Look again.", back)
+        refusal = _safely(settle, dead_letter, back)
+        self._pages.causes.list_again()
+        if refusal:
+            raise NotDone(f"Nothing was done: {refusal}.", back)
+        return Done(f"The dead letter is {done}.", "/failed")
+
+    def _settle_all(self, form: Form, settle: Settle, path: str, done: str) -> Done:
+        cause = self._pages.causes.find(form.get("id", ""))
+        if cause is None:
+            raise NotDone("There is no dead letter of this cause any more.", "/failed")
+        until, so_far = _number(form.get("until")), _number(form.get("done"))
+        left = left_of(cause, until, form.get("after", ""))
+        back = f"/cause?{urlencode({'id': cause.id})}"
+        step = dead_letters.settle_for_a_while(
+            self._console.store, left, lambda letter: _safely(settle, letter, back), STEP_S
+        )
+        self._pages.causes.list_again()
+        message = f"{counted(step.done, 'dead letter')} {done}"
+        if step.kept:
+            message = f"{message}, {step.kept:,} not: {step.message}"
+        rest = left[step.tried :]
+        if not rest:
+            return Done(f"{message}. None is left.", "/failed")
+        last = left[step.tried - 1]
+        query = {
+            "id": cause.id,
+            "until": until,
+            "after": place_of(last.at_ms, last.id),
+            "done": so_far + step.done,
+        }
+        more = f"{message}; {counted(len(rest), 'dead letter')} left."
+        return Done(more, f"/cause/{path}?{urlencode(query)}")
+
+
+def reason_of(form: Form, path: str) -> str:
+    """The person's reason.
+
+    Raises:
+        NotDone: there is none.
+    """
+    reason = form.get("reason", "").strip()[:_REASON]
+    if not reason:
+        shown = {name: value for name, value in form.items() if name not in {"csrf", "reason"}}
+        back = f"{path}?{urlencode({'id': form.get('id', ''), **shown})}"
+        raise NotDone("Give a reason: it goes into history and audit.", back[:2000])
+    return reason
+
+
+def _safely(settle: Settle, dead_letter: DeadLetter, back: str) -> str:
+    """Settle a dead letter; events that cannot be written end the request."""
+    try:
+        return settle(dead_letter)
+    except PublishFailed as failure:
+        raise NotDone(f"The event was not published: {failure}. Try again.", back) from failure
+    except EventsRefused as refused:
+        return str(refused)
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isdecimal() and len(text) <= len("9007199254740992") else 0

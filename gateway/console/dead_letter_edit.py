@@ -1,0 +1,227 @@
+"""Corrects the event of a dead letter: edit, preview of the difference, publish."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import htpy as h
+from fastapi import Request
+from htpy import Node
+from markupsafe import Markup
+
+from contracts.parse import MAX_EVENT_BYTES
+from gateway import dead_letters
+from gateway.api.problems import Refused
+from gateway.api.responses import Document
+from gateway.console.console import Console, Viewer
+from gateway.console.dead_letter_actions import reason_of
+from gateway.console.dead_letter_pages import DeadLetterId, DeadLetterPages, problem_documents
+from gateway.console.dead_letter_views import lines_of, problems_of
+from gateway.console.layout import ROOT, confirm_form, link
+from gateway.console.pages import Done, Form, NotDone, Pages
+from gateway.console.redaction import without_secrets
+from producers.errors import EventsRefused, PublishFailed
+from worker.admin.json_fields import clean
+from worker.core.service.outcome import DeadLetter
+
+FORM_BYTES: Final = 3 * MAX_EVENT_BYTES + 4096
+"""Each byte of an event may take three in a form."""
+_INDENTED: Final = 24_000
+"""Characters up to which an event is shown with indentation; it must not get too large by it."""
+_DIFF_LINES: Final = 120
+_LONGEST: Final = 160
+
+
+class DeadLetterEdit:
+    """The pages and the write.
+
+    Args:
+        console: the store and the publisher.
+        pages: read dead letters.
+    """
+
+    def __init__(self, console: Console, pages: DeadLetterPages) -> None:
+        self._console = console
+        self._pages = pages
+
+    def add_to(self, pages: Pages) -> None:
+        """Add pages and write."""
+        path = "/dead-letter/edit"
+        pages.page(path, self.edit, _edit_page, title="Edit: {title}", role="operator")
+        pages.preview(
+            *("/dead-letter/preview", self.preview, _preview_page),
+            title="Edit: {title}",
+            most_bytes=FORM_BYTES,
+        )
+        pages.action("/dead-letter/publish", self.publish, most_bytes=FORM_BYTES)
+
+    def edit(self, request: Request, dead_letter_id: DeadLetterId) -> Document:
+        """The event as received, with its problems, to be edited."""
+        del request
+        dead_letter = self._event(dead_letter_id)
+        return self._document(dead_letter, _indented(without_secrets(dead_letter).body))
+
+    def preview(self, viewer: Viewer, form: Form) -> Document:
+        """The problems of an edited event, or the difference that it makes."""
+        del viewer
+        dead_letter = self._event(form.get("id", ""))
+        document = self._document(dead_letter, _text_of(form))
+        return document | {"again": form.get("step") == "edit"}
+
+    def publish(self, viewer: Viewer, form: Form) -> Done:
+        """Publish a corrected event as it was previewed."""
+        dead_letter = self._event(form.get("id", ""))
+        at = urlencode({"id": dead_letter.id})
+        back, text = f"/dead-letter/edit?{at}", _text_of(form)
+        given = {"id": dead_letter.id, "reason": form.get("reason", "")}
+        reason = reason_of(given, "/dead-letter/edit")
+        if form.get("at_ms") != str(dead_letter.at_ms):
+            message = "Nothing was published: it failed again since you saw it. Look again."
+            raise NotDone(message, f"/dead-letter?{at}")
+        if form.get("digest") != _digest(text):
+            message = "Nothing was published: the text is not the one that was previewed."
+            raise NotDone(message, back)
+        publisher = self._console.publisher
+        event, problems = dead_letters.correct(publisher, dead_letter, text)
+        if event is None:
+            why = dead_letters.joined(problems)[:500]
+            raise NotDone(f"Nothing was published: {why}", back)
+        try:
+            dead_letters.publish_correction(
+                *(self._console.store, publisher, dead_letter, event, viewer.actor, reason)
+            )
+        except (PublishFailed, EventsRefused) as failure:
+            raise NotDone(f"The event was not published: {failure}. Try again.", back) from failure
+        self._pages.causes.list_again()
+        return Done(f"Published as {event.id}; the dead letter is gone.", "/failed")
+
+    def _event(self, dead_letter_id: str) -> DeadLetter:
+        found = self._pages.read(dead_letter_id)
+        if found.kind != "event":
+            message = (
+                "only events can be edited: publish an event that corrects the service, or correct "
+                "hooks.toml and retry it"
+            )
+            raise Refused("conflict", message)
+        return found
+
+    def _document(self, dead_letter: DeadLetter, text: str) -> dict[str, Any]:
+        event, problems = dead_letters.correct(self._console.publisher, dead_letter, text)
+        shown = without_secrets(dead_letter)
+        return {
+            "id": dead_letter.id,
+            "title": dead_letter.service_id or dead_letter.reason,
+            "at_ms": dead_letter.at_ms,
+            "kind": dead_letter.kind,
+            "text": text[:MAX_EVENT_BYTES],
+            "digest": _digest(text),
+            "difference": [] if event is None else dead_letters.difference(shown, event),
+            "event": None if event is None else event.event,
+            **problem_documents(problems),
+        }
+
+
+def _edit_page(document: Mapping[str, Any], viewer: Viewer) -> Node:
+    return [_back(document), _problems(document), _editor(document, viewer)]
+
+
+def _preview_page(document: Mapping[str, Any], viewer: Viewer) -> Node:
+    if document["again"] or document["problems_count"]:
+        return _edit_page(document, viewer)
+    hidden = {name: document[name] for name in ("id", "at_ms", "digest")}
+    text = [
+        h.p[
+            "It is published under a new id, with the old id as its causationid. Then the dead "
+            "letter is removed."
+        ],
+        _text_area(document, readonly=True),
+    ]
+    again = h.button(
+        name="step", value="edit", formaction=f"{ROOT}/dead-letter/preview", formnovalidate=True
+    )["Edit again"]
+    return [
+        _back(document),
+        h.h2["What is different"],
+        _difference(document["difference"]),
+        h.h2["The event to publish"],
+        confirm_form(
+            *(viewer, "/dead-letter/publish", hidden, "Publish"), asked=[text, again], danger=True
+        ),
+    ]
+
+
+def _problems(document: Mapping[str, Any]) -> Node:
+    if not document["problems_count"]:
+        return h.p["The event has no problem as it is."]
+    return [problems_of(document), lines_of(_event_of(document["text"]), document["problems"])]
+
+
+def _editor(document: Mapping[str, Any], viewer: Viewer) -> Node:
+    return confirm_form(
+        *(viewer, "/dead-letter/preview", {"id": document["id"]}, "Check and preview"),
+        asked=_text_area(document),
+        reason=False,
+    )
+
+
+def _text_area(document: Mapping[str, Any], *, readonly: bool = False) -> Node:
+    # Only what could end the text area is escaped, so that a large event stays below 100 kB.
+    text = document["text"].replace("&", "&amp;").replace("<", "&lt;")
+    return h.label[
+        "The event as JSON",
+        h.textarea(
+            name="event",
+            rows="24",
+            spellcheck="false",
+            required=True,
+            readonly=readonly,
+            maxlength=str(MAX_EVENT_BYTES),
+        )[Markup("\n" + text)],  # noqa: S704 - escaped above
+    ]
+
+
+def _difference(lines: Sequence[str]) -> Node:
+    if not lines:
+        return h.p["Nothing but the id."]
+    colours = {"+": ".add", "-": ".remove"}
+    return [
+        h.pre(tabindex="0")[
+            [
+                h.span(colours.get(line[:1], ".dim"))[clean(line[:_LONGEST]), "\n"]
+                for line in lines[:_DIFF_LINES]
+            ]
+        ],
+        h.p[f"{len(lines) - _DIFF_LINES:,} more lines are not shown."]
+        if len(lines) > _DIFF_LINES
+        else None,
+    ]
+
+
+def _back(document: Mapping[str, Any]) -> Node:
+    return h.p[link("/dead-letter", "Back to the dead letter", id=document["id"])]
+
+
+def _event_of(text: str) -> object:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return found if isinstance(found, dict) else text
+
+
+def _indented(body: str) -> str:
+    """The JSON with indentation, unless it is none or large."""
+    found = _event_of(body)
+    text = body if isinstance(found, str) else json.dumps(found, indent=2)
+    return text if len(text) <= _INDENTED else body
+
+
+def _text_of(form: Form) -> str:
+    """The edited text; browsers send each end of a line as two characters."""
+    return form.get("event", "").replace("\r\n", "\n")
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

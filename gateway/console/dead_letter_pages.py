@@ -1,0 +1,215 @@
+"""Pages `failed`, `cause` and `dead-letter`: what failed permanently, by cause, and why."""
+
+from collections import Counter
+from dataclasses import replace
+from typing import Annotated, Any, Final
+
+from fastapi import Query, Request
+
+from contracts import Problem
+from contracts.parse import MAX_EVENT_BYTES
+from gateway import dead_letters
+from gateway.api.problems import Refused
+from gateway.api.responses import Document
+from gateway.console import dead_letter_views
+from gateway.console.console import Console
+from gateway.console.pages import PAGE_SIZE, PageNumber, Pages
+from gateway.console.redaction import without_secrets
+from worker.admin.dead_letters import Cause, DeadLetterCauses, cause_document, cause_of
+from worker.admin.documents import dead_letter_document
+from worker.admin.json_fields import utc_time
+from worker.core.service.outcome import DeadLetter
+
+_DROPPED: Final = 20
+_REASONS: Final = 30
+_PROBLEMS: Final = 50
+_DETAIL: Final = 500
+"""Characters of a message in a list: one of a hostile event may have a hundred thousand."""
+
+CauseId = Annotated[str, Query(alias="id", max_length=64, description="Id of the cause")]
+DeadLetterId = Annotated[
+    str, Query(alias="id", max_length=400, description="Id of the dead letter")
+]
+
+
+class DeadLetterPages:
+    """Reads the documents.
+
+    Args:
+        console: the store and the publisher, which checks events.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self.causes = DeadLetterCauses(console.store)
+
+    def add_to(self, pages: Pages) -> None:
+        """Add the pages."""
+        views = dead_letter_views
+        pages.page("/failed", self.failed, views.failed, title="Failed")
+        pages.page("/cause", self.cause, views.cause, title="Failed: {reason}")
+        pages.page("/dead-letter", self.dead_letter, views.dead_letter, title="Failed: {title}")
+        for path, read, view, title in (
+            ("/cause/retry", self.decision, views.retry_all, "Retry all: {reason}"),
+            ("/cause/discard", self.decision, views.discard_all, "Discard all: {reason}"),
+            ("/dead-letter/retry", self.dead_letter, views.retry, "Retry: {title}"),
+            ("/dead-letter/discard", self.dead_letter, views.discard, "Discard: {title}"),
+        ):
+            pages.page(path, read, view, title=title, role="operator")
+
+    def failed(
+        self,
+        request: Request,
+        reason: Annotated[str, Query(max_length=64, description="Only with this reason")] = "",
+        page: PageNumber = 1,
+    ) -> Document:
+        """Dead letters by cause, the most frequent first."""
+        del request
+        found, start = self.causes.read(), (page - 1) * PAGE_SIZE
+        reasons: Counter[str] = Counter()
+        for cause in found.causes:
+            reasons[cause.reason] += len(cause.dead_letters)
+        chosen = [cause for cause in found.causes if reason in {"", cause.reason}]
+        gone = sorted(self._console.store.dead_letters.gone().items(), key=lambda item: -item[1])
+        return {
+            "total": found.total,
+            "read": found.read,
+            "reason": reason,
+            "reasons": dict(reasons.most_common(_REASONS)),
+            "causes_count": len(chosen),
+            "causes": [_short(cause) for cause in chosen[start : start + PAGE_SIZE]],
+            "page": page,
+            "more": len(chosen) > start + PAGE_SIZE,
+            "gone": [
+                {"source": source, "reason": cause, "count": count}
+                for group, count in gone[:_DROPPED]
+                for source, _, cause in [group.rpartition("|")]
+            ],
+        }
+
+    def cause(self, request: Request, cause_id: CauseId, page: PageNumber = 1) -> Document:
+        """One cause, with a page of its dead letters, the newest first."""
+        newest_first = self._find(cause_id).dead_letters[::-1]
+        start = (page - 1) * PAGE_SIZE
+        return {
+            **self.decision(request, cause_id),
+            "dead_letters": [
+                {
+                    "id": dead_letter.id,
+                    "kind": dead_letter.kind,
+                    "service": dead_letter.service_id,
+                    "router": dead_letter.router,
+                    "source": dead_letter.source,
+                    "attempts": dead_letter.attempts,
+                    "at": utc_time(dead_letter.at_ms),
+                }
+                for dead_letter in newest_first[start : start + PAGE_SIZE]
+            ],
+            "page": page,
+            "more": len(newest_first) > start + PAGE_SIZE,
+        }
+
+    def decision(
+        self,
+        request: Request,
+        cause_id: CauseId,
+        until: Annotated[int, Query(ge=0)] = 0,
+        after: Annotated[str, Query(max_length=420)] = "",
+        done: Annotated[int, Query(ge=0)] = 0,
+    ) -> Document:
+        """One cause, and how far a retry or discard of all of it came.
+
+        Args:
+            request: not used.
+            cause_id: of the cause.
+            until: time of the newest one that was there when it began, in milliseconds since 1970.
+            after: the last one that was tried.
+            done: how many were settled so far.
+        """
+        del request
+        found, cause = self.causes.read(), self._find(cause_id)
+        until = until or cause.newest_ms
+        left = left_of(cause, until, after)
+        return _short(cause) | {
+            "total": found.total,
+            "read": found.read,
+            "until": until,
+            "after": after,
+            "done": done,
+            "left": len(left),
+        }
+
+    def dead_letter(self, request: Request, dead_letter_id: DeadLetterId) -> Document:
+        """One dead letter: every problem, and the event as it was received."""
+        del request
+        found = without_secrets(self.read(dead_letter_id))
+        too_large = len(found.body.encode("utf-8", "replace")) > MAX_EVENT_BYTES
+        if too_large:
+            found = replace(found, body="")
+        document = dead_letter_document(found)
+        problems: tuple[Problem, ...] = ()
+        if found.kind == "event" and not too_large:
+            problems = dead_letters.check(self._console.publisher, found.body).problems
+        return document | {
+            "title": found.service_id or found.reason,
+            "at_ms": found.at_ms,
+            "cause": cause_of(found.reason, found.detail),
+            "too_large": too_large,
+            "detail": found.detail[:_DETAIL],
+            **problem_documents(problems),
+        }
+
+    def read(self, dead_letter_id: str) -> DeadLetter:
+        """A dead letter as it is stored.
+
+        Raises:
+            Refused: there is none.
+        """
+        found = self._console.store.views.dead_letter(dead_letter_id)
+        if found is None:
+            message = "there is no such dead letter any more: it was settled, or a newer event came"
+            raise Refused("not-found", message)
+        return found
+
+    def _find(self, cause_id: str) -> Cause:
+        cause = self.causes.find(cause_id)
+        if cause is None:
+            message = "there is no dead letter of this cause any more, or it was not read yet"
+            raise Refused("not-found", message)
+        return cause
+
+
+def left_of(cause: Cause, until_ms: int, after: str) -> list[Any]:
+    """The dead letters of a cause that are still to be tried.
+
+    Args:
+        cause: the cause.
+        until_ms: of the newest one that a person saw; later ones are left alone.
+        after: place of the last one that was tried; see `place_of`.
+    """
+    return [
+        dead_letter
+        for dead_letter in cause.dead_letters
+        if dead_letter.at_ms <= until_ms and place_of(dead_letter.at_ms, dead_letter.id) > after
+    ]
+
+
+def place_of(at_ms: int, dead_letter_id: str) -> str:
+    """The place of a dead letter in the order in which they are settled."""
+    return f"{at_ms:015}|{dead_letter_id}"
+
+
+def problem_documents(problems: tuple[Problem, ...]) -> dict[str, Any]:
+    """The problems of an event, a bounded number, and how many there are."""
+    return {
+        "problems_count": len(problems),
+        "problems": [
+            {"pointer": problem.pointer, "code": problem.code, "message": problem.message}
+            for problem in problems[:_PROBLEMS]
+        ],
+    }
+
+
+def _short(cause: Cause) -> dict[str, Any]:
+    document = cause_document(cause)
+    return document | {"detail": document["detail"][:_DETAIL]}

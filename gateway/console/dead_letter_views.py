@@ -1,0 +1,280 @@
+"""What the pages of dead letters look like, from their documents alone."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import htpy as h
+from htpy import Node
+
+from gateway.console.console import Viewer
+from gateway.console.event_lines import event_lines
+from gateway.console.layout import address, confirm_form, fields, link, moment, note, pager, table
+from worker.admin.json_fields import clean, counted
+
+Document = Mapping[str, Any]
+_LONGEST_BODY = 8_000
+
+
+def failed(document: Document, viewer: Viewer) -> Node:
+    """Dead letters by cause."""
+    rows = [
+        (
+            link("/cause", cause["reason"], id=cause["id"]),
+            clean(cause["detail"]),
+            f"{cause['count']:,}",
+            moment(cause["oldest"], viewer),
+            moment(cause["newest"], viewer),
+            link("/dead-letter", "One of them", id=cause["example"]),
+        )
+        for cause in document["causes"]
+    ]
+    columns = ("Reason", "Message", "Number", "Oldest", "Newest", "Example")
+    return [
+        h.p[
+            f"{counted(document['total'], 'event')} or services failed permanently. Each waits "
+            "until a person settles it; a service goes by itself when it is in sync again."
+        ],
+        _progress(document),
+        _reasons(document),
+        table(f"{counted(document['causes_count'], 'cause')}", columns, rows),
+        pager("/failed", document["page"], more=document["more"], reason=document["reason"]),
+        [
+            h.p[
+                f"{counted(gone['count'], 'dead letter')} ({gone['reason']}) of "
+                f"{clean(gone['source']) or 'unknown sources'} were dropped: only the newest of a "
+                "source and reason are kept."
+            ]
+            for gone in document["gone"]
+        ],
+    ]
+
+
+def _reasons(document: Document) -> Node:
+    if len(document["reasons"]) <= 1 and not document["reason"]:
+        return None
+    return h.p(".actions")[
+        link("/failed", "All reasons"),
+        [
+            link("/failed", f"{reason} ({number:,})", reason=reason)
+            for reason, number in document["reasons"].items()
+        ],
+    ]
+
+
+def _progress(document: Document) -> Node:
+    if document["read"] == document["total"]:
+        return None
+    return note(
+        "warning",
+        f"{document['read']:,} of {document['total']:,} were read so far. Reload to read on.",
+    )
+
+
+def cause(document: Document, viewer: Viewer) -> Node:
+    """One cause with a page of its dead letters."""
+    rows = [
+        (
+            link("/dead-letter", clean(dead_letter["id"]), id=dead_letter["id"]),
+            dead_letter["kind"],
+            _service(dead_letter["service"]),
+            clean(dead_letter["router"]),
+            clean(dead_letter["source"]),
+            moment(dead_letter["at"], viewer),
+        )
+        for dead_letter in document["dead_letters"]
+    ]
+    columns = ("Dead letter", "Kind", "Service", "Router", "Source", "Failed")
+    query = {"id": document["id"], "until": document["until"]}
+    return [
+        h.p[link("/failed", "All causes")],
+        _cause_fields(document, viewer),
+        _progress(document),
+        h.p(".actions")[
+            h.a(".button", href=address("/cause/retry", **query))["Retry all …"],
+            h.a(".button", href=address("/cause/discard", **query))["Discard all …"],
+        ]
+        if viewer.may("operator")
+        else None,
+        table(counted(document["count"], "dead letter"), columns, rows),
+        pager("/cause", document["page"], more=document["more"], id=document["id"]),
+    ]
+
+
+def _cause_fields(document: Document, viewer: Viewer) -> Node:
+    return fields(
+        [
+            ("Reason", document["reason"]),
+            ("Message", clean(document["detail"])),
+            ("Number", f"{document['count']:,}"),
+            ("Oldest", moment(document["oldest"], viewer)),
+            ("Newest", moment(document["newest"], viewer)),
+        ]
+    )
+
+
+def retry_all(document: Document, viewer: Viewer) -> Node:
+    """What a retry of all of a cause does."""
+    effect = (
+        "Events are published again as received, with their ids; services are checked again at "
+        "their routers. One that fails again becomes a new dead letter."
+    )
+    return _all(document, viewer, effect, "retry")
+
+
+def discard_all(document: Document, viewer: Viewer) -> Node:
+    """What a discard of all of a cause does."""
+    effect = "They are deleted for good. The history of each service keeps who did it and why."
+    return _all(document, viewer, effect, "discard")
+
+
+def _all(document: Document, viewer: Viewer, effect: str, what: str) -> Node:
+    left, done = document["left"], document["done"]
+    hidden = {name: document[name] for name in ("id", "until", "after", "done")}
+    named = f"{'Go on: ' if done else ''}{what} {counted(left, 'dead letter')}"
+    return [
+        h.p[link("/cause", "Back to the cause", id=document["id"])],
+        h.p[effect, " Those that fail after you opened this page are left alone."],
+        note("ok", f"{done:,} done, {left:,} left. Go on below, or leave it at that.")
+        if done
+        else None,
+        _cause_fields(document, viewer),
+        _progress(document),
+        confirm_form(viewer, f"/cause/{what}", hidden, named.capitalize(), danger=what == "discard")
+        if left
+        else note("ok", "None is left."),
+    ]
+
+
+def dead_letter(document: Document, viewer: Viewer) -> Node:
+    """One dead letter: every problem, and the event as it was received."""
+    is_event = document["kind"] == "event"
+    query = {"id": document["id"]}
+    return [
+        h.p[link("/cause", "All of this cause", id=document["cause"])],
+        _fields(document, viewer),
+        h.p(".actions")[
+            h.a(".button", href=address("/dead-letter/edit", **query))["Edit …"]
+            if is_event and not document["too_large"]
+            else None,
+            h.a(".button", href=address("/dead-letter/retry", **query))["Retry …"],
+            h.a(".button", href=address("/dead-letter/discard", **query))["Discard …"],
+        ]
+        if viewer.may("operator")
+        else None,
+        problems_of(document) if is_event else None,
+        _body(document),
+    ]
+
+
+def _fields(document: Document, viewer: Viewer) -> Node:
+    return fields(
+        [
+            ("Dead letter", clean(document["id"])),
+            ("Kind", document["kind"]),
+            ("Reason", document["reason"]),
+            ("Message", clean(document["detail"])),
+            ("Service", _service(document.get("service"))),
+            ("Router", clean(document.get("router"))),
+            ("Source", clean(document.get("source"))),
+            ("Failed", moment(document.get("at"), viewer)),
+            ("Attempts", str(document["attempts"])),
+        ]
+    )
+
+
+def problems_of(document: Document) -> Node:
+    """All problems that an event has when it is checked now."""
+    problems, number = document["problems"], document["problems_count"]
+    if document.get("too_large"):
+        return note(
+            "warning",
+            "The event is larger than any that is accepted, so it is not shown here: "
+            f"leasewire dead-letters show {document['id']}",
+        )
+    if not number:
+        return h.p["Checked now, the event has no problem."]
+    rows = [
+        (h.code[clean(problem["pointer"]) or "event"], clean(problem["message"]), problem["code"])
+        for problem in problems
+    ]
+    return [
+        table(counted(number, "problem"), ("Field", "What is wrong", "Code"), rows),
+        h.p[f"{number - len(problems):,} more are not shown."] if number > len(problems) else None,
+    ]
+
+
+def _body(document: Document) -> Node:
+    body = document.get("body")
+    if body is None:
+        return None
+    if document["kind"] == "event":
+        return [h.h2["The event as received"], lines_of(body, document["problems"])]
+    text = json.dumps(body, indent=2, ensure_ascii=False)[:_LONGEST_BODY]
+    return [h.h2["The webhook"], h.pre(tabindex="0")["\n".join(map(clean, text.split("\n")))]]
+
+
+def lines_of(body: object, problems: Sequence[Document]) -> Node:
+    """The event, each problem beside its field."""
+    return h.div(".scroll", tabindex="0", role="region", aria_label="The event")[
+        h.table(".event")[
+            h.tbody[
+                [
+                    h.tr(class_="wrong" if line.problems else None)[
+                        h.td(".dim")[str(line.number) if line.number else ""],
+                        h.td[h.code[line.text]],
+                        h.td[[h.strong(".remove")[problem, " "] for problem in line.problems]],
+                    ]
+                    for line in event_lines(body, problems)
+                ]
+            ]
+        ]
+    ]
+
+
+def retry(document: Document, viewer: Viewer) -> Node:
+    """What a retry does."""
+    effect = {
+        "event": "The event is published again as received, with its id. If newer events have "
+        "overtaken it, it ends as superseded.",
+        "service": "The service is checked again at its router, and written.",
+        "hook": "The webhook is processed again.",
+    }[document["kind"]]
+    invalid = document["problems_count"] > 0
+    return [
+        _back(document),
+        _fields(document, viewer),
+        [note("warning", "It cannot be retried: it is still invalid."), problems_of(document)]
+        if invalid
+        else [
+            h.p[effect],
+            confirm_form(viewer, "/dead-letter/retry", _shown(document), "Retry"),
+        ],
+        h.p[link("/dead-letter/edit", "Edit it instead", id=document["id"])]
+        if document["kind"] == "event" and not document["too_large"]
+        else None,
+    ]
+
+
+def discard(document: Document, viewer: Viewer) -> Node:
+    """What a discard does."""
+    return [
+        _back(document),
+        h.p["It is deleted for good. The history of its service keeps who did it and why."],
+        _fields(document, viewer),
+        confirm_form(
+            viewer, "/dead-letter/discard", _shown(document), "Discard for good", danger=True
+        ),
+    ]
+
+
+def _shown(document: Document) -> dict[str, Any]:
+    return {"id": document["id"], "at_ms": document["at_ms"]}
+
+
+def _back(document: Document) -> Node:
+    return h.p[link("/dead-letter", "Back to the dead letter", id=document["id"])]
+
+
+def _service(service_id: str | None) -> Node:
+    return link("/service", clean(service_id), id=service_id) if service_id else None
