@@ -8,6 +8,7 @@ import difflib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
 from uuid import uuid5
 
@@ -37,8 +38,14 @@ class Checked(NamedTuple):
     problems: tuple[Problem, ...] = ()
 
 
-def retry(
-    store: Store, publisher: Publisher, dead_letter: DeadLetter, actor: str, why: str = ""
+def retry(  # noqa: PLR0913 - who does what, and why
+    store: Store,
+    publisher: Publisher,
+    dead_letter: DeadLetter,
+    actor: str,
+    why: str = "",
+    *,
+    audit: bool = True,
 ) -> str:
     """Try a dead letter again.
 
@@ -48,6 +55,7 @@ def retry(
         dead_letter: as it was read.
         actor: the person who retries it.
         why: in the person's words.
+        audit: record it in the audit trail; False: the caller records it, as one of many.
 
     Returns:
         Why it cannot be retried; empty if it was.
@@ -55,30 +63,33 @@ def retry(
     Raises:
         PublishFailed: the event could not be written to the journal; the dead letter stays.
     """
+    settle = partial(_settle, store, dead_letter, "retried", actor, why=why, audit=audit)
     if dead_letter.kind == "service":
         store.routers.add_work(dead_letter.router, [dead_letter.service_id])
         # If the service fails again, it gets a new dead letter.
-        return _settle(store, dead_letter, "retried", actor, why, router=dead_letter.router)
+        return settle(router=dead_letter.router)
     if dead_letter.kind == "hook":
         refusal = retry_dead_letter(Inbox(store.client, store.keys.prefix), dead_letter.body)
-        return refusal or _settle(store, dead_letter, "retried", actor, why)
+        return refusal or settle()
     if dead_letter.reason == "event-id-reused":
         return "another event has its id: give it a new one with `dead-letters edit`"
     event, problems = check(publisher, dead_letter.body)
     if event is None:
         return f"it is still invalid, so correct it with `dead-letters edit`: {joined(problems)}"
     publisher.write([event])
-    _settle(store, dead_letter, "retried", actor, why, event=event.id)
+    settle(event=event.id)
     return ""
 
 
-def discard(store: Store, dead_letter: DeadLetter, actor: str, why: str = "") -> str:
-    """Delete a dead letter for good.
+def discard(
+    store: Store, dead_letter: DeadLetter, actor: str, why: str = "", *, audit: bool = True
+) -> str:
+    """Delete a dead letter for good; `audit` is as for `retry`.
 
     Returns:
         Why it was not deleted; empty if it was.
     """
-    return _settle(store, dead_letter, "discarded", actor, why)
+    return _settle(store, dead_letter, "discarded", actor, why=why, audit=audit)
 
 
 def check(publisher: Publisher, event: GivenEvent) -> Checked:
@@ -151,7 +162,7 @@ def publish_correction(  # noqa: PLR0913, PLR0917 - as `retry`, and what is publ
         PublishFailed: the event could not be written to the journal; the dead letter stays.
     """
     publisher.write([corrected])
-    _settle(store, dead_letter, "edited", actor, why, event=corrected.id)
+    _settle(store, dead_letter, "edited", actor, why=why, event=corrected.id)
 
 
 class Settled(NamedTuple):
@@ -209,10 +220,17 @@ def _object_of(text: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _settle(
-    store: Store, dead_letter: DeadLetter, what: str, actor: str, why: str, **more: object
+def _settle(  # noqa: PLR0913 - as `retry`
+    store: Store,
+    dead_letter: DeadLetter,
+    what: str,
+    actor: str,
+    *,
+    why: str,
+    audit: bool = True,
+    **more: object,
 ) -> str:
     now_ms = store.records.now_ms()
     more |= {"why": why} if why else {}
-    done = store.dead_letters.settle(dead_letter, what, actor, now_ms, **more)
+    done = store.dead_letters.settle(dead_letter, what, actor, now_ms, audit=audit, **more)
     return "" if done else _CHANGED

@@ -183,7 +183,8 @@ class ApprovalPages:
             *(scope, int(number), 0, now_ms, until_ms, viewer.actor), reason=reason
         )
         self._console.store.brake.announce(announced, now_ms)
-        return Done(f"{counted(int(number), 'loss')} announced for {scope}.", "/approvals")
+        services = counted(int(number), "service")
+        return Done(f"Announced: {services} of {scope} may lose their entries.", "/approvals")
 
     def withdraw(self, viewer: Viewer, form: Form) -> Done:
         """Withdraw an announcement."""

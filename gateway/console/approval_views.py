@@ -213,7 +213,7 @@ def _changes(document: Document) -> Node:
         )
     parts = [
         table(
-            f"{counted(part['count'], 'service')} {what}",
+            f"{what}: {counted(part['count'], 'service')}",
             ("Service", "Router"),
             [
                 (link("/service", item["service"], id=item["service"]), clean(item["router"]))
@@ -221,9 +221,9 @@ def _changes(document: Document) -> Node:
             ],
         )
         for part, what in (
-            (change["added"], "were added since"),
-            (change["gone"], "are no longer held"),
-            (change["changed"], "had another event since"),
+            (change["added"], "Added since"),
+            (change["gone"], "No longer held"),
+            (change["changed"], "Another event since"),
         )
         if part["count"]
     ]

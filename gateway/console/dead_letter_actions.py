@@ -1,7 +1,6 @@
 """What operators do to dead letters: retry and discard, one or all of a cause."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Final
 from urllib.parse import urlencode
 
@@ -42,57 +41,60 @@ class DeadLetterActions:
     def retry(self, viewer: Viewer, form: Form) -> Done:
         """Try a dead letter again, if it is the one that was shown."""
         reason = reason_of(form, "/dead-letter/retry")
-        return self._settle_one(form, self._retry(viewer, reason), "retried")
+        return self._settle_one(form, self._retry(viewer, reason, audit=True), "retried")
 
     def discard(self, viewer: Viewer, form: Form) -> Done:
         """Delete a dead letter for good, if it is the one that was shown."""
         reason = reason_of(form, "/dead-letter/discard")
-        return self._settle_one(form, self._discard(viewer, reason), "discarded")
+        return self._settle_one(form, self._discard(viewer, reason, audit=True), "discarded")
 
     def retry_all(self, viewer: Viewer, form: Form) -> Done:
         """Retry dead letters of a cause, for a few seconds."""
-        reason = reason_of(form, "/cause/retry")
-        return self._settle_all(form, self._retry(viewer, reason), "retry", "retried")
+        settle = self._retry(viewer, reason_of(form, "/cause/retry"), audit=False)
+        return self._settle_all(viewer, form, settle, "retry", "retried")
 
     def discard_all(self, viewer: Viewer, form: Form) -> Done:
         """Discard dead letters of a cause, for a few seconds."""
-        reason = reason_of(form, "/cause/discard")
-        return self._settle_all(form, self._discard(viewer, reason), "discard", "discarded")
+        settle = self._discard(viewer, reason_of(form, "/cause/discard"), audit=False)
+        return self._settle_all(viewer, form, settle, "discard", "discarded")
 
-    def _retry(self, viewer: Viewer, reason: str) -> Settle:
+    def _retry(self, viewer: Viewer, reason: str, *, audit: bool) -> Settle:
         store, publisher = self._console.store, self._console.publisher
         return lambda dead_letter: dead_letters.retry(
-            store, publisher, dead_letter, viewer.actor, reason
+            store, publisher, dead_letter, viewer.actor, reason, audit=audit
         )
 
-    def _discard(self, viewer: Viewer, reason: str) -> Settle:
-        return partial(self._discard_one, actor=viewer.actor, reason=reason)
-
-    def _discard_one(self, dead_letter: DeadLetter, actor: str, reason: str) -> str:
-        return dead_letters.discard(self._console.store, dead_letter, actor, reason)
+    def _discard(self, viewer: Viewer, reason: str, *, audit: bool) -> Settle:
+        store = self._console.store
+        return lambda dead_letter: dead_letters.discard(
+            store, dead_letter, viewer.actor, reason, audit=audit
+        )
 
     def _settle_one(self, form: Form, settle: Settle, done: str) -> Done:
         dead_letter = self._pages.read(form.get("id", ""))
         back = f"/dead-letter?{urlencode({'id': dead_letter.id})}"
         if form.get("at_ms") != str(dead_letter.at_ms):
             raise NotDone("Nothing was done: it failed again since you saw it. Look again.", back)
-        refusal = _safely(settle, dead_letter, back)
+        refusal = _until_it_fails(settle)(dead_letter)
         self._pages.causes.list_again()
         if refusal:
             raise NotDone(f"Nothing was done: {refusal}.", back)
         return Done(f"The dead letter is {done}.", "/failed")
 
-    def _settle_all(self, form: Form, settle: Settle, path: str, done: str) -> Done:
+    def _settle_all(self, viewer: Viewer, form: Form, settle: Settle, path: str, done: str) -> Done:
         cause = self._pages.causes.find(form.get("id", ""))
         if cause is None:
             raise NotDone("There is no dead letter of this cause any more.", "/failed")
         until, so_far = _number(form.get("until")), _number(form.get("done"))
+        reason = form["reason"].strip()
         left = left_of(cause, until, form.get("after", ""))
-        back = f"/cause?{urlencode({'id': cause.id})}"
         step = dead_letters.settle_for_a_while(
-            self._console.store, left, lambda letter: _safely(settle, letter, back), STEP_S
+            self._console.store, left, _until_it_fails(settle), STEP_S
         )
         self._pages.causes.list_again()
+        if step.done:
+            subject, detail = f"{step.done} of cause {cause.id}", f"{cause.reason}: {reason}"
+            self._console.store.audit.record(viewer.actor, f"dead_letter.{done}", subject, detail)
         message = f"{counted(step.done, 'dead letter')} {done}"
         if step.kept:
             message = f"{message}, {step.kept:,} not: {step.message}"
@@ -124,14 +126,21 @@ def reason_of(form: Form, path: str) -> str:
     return reason
 
 
-def _safely(settle: Settle, dead_letter: DeadLetter, back: str) -> str:
-    """Settle a dead letter; events that cannot be written end the request."""
-    try:
-        return settle(dead_letter)
-    except PublishFailed as failure:
-        raise NotDone(f"The event was not published: {failure}. Try again.", back) from failure
-    except EventsRefused as refused:
-        return str(refused)
+def _until_it_fails(settle: Settle) -> Settle:
+    """Settle dead letters until an event cannot be published; the others are left as they are."""
+    failure = ""
+
+    def settle_or_not(dead_letter: DeadLetter) -> str:
+        nonlocal failure
+        try:
+            return failure or settle(dead_letter)
+        except EventsRefused as refused:
+            return str(refused)
+        except PublishFailed as error:
+            failure = str(error)
+            return failure
+
+    return settle_or_not
 
 
 def _number(text: str | None) -> int:

@@ -36,7 +36,14 @@ class Letters(StorePart):
         return [DeadLetter.from_json(text) for text in texts if text]
 
     def settle(
-        self, dead_letter: DeadLetter, what: str, by: str, at_ms: int, **more: object
+        self,
+        dead_letter: DeadLetter,
+        what: str,
+        by: str,
+        at_ms: int,
+        *,
+        audit: bool = True,
+        **more: object,
     ) -> bool:
         """Settle a dead letter: remove it, and record who did what, in one step.
 
@@ -45,6 +52,7 @@ class Letters(StorePart):
             what: `retried`, `edited`, `discarded`, or `MENDED` by what came after it.
             by: who.
             at_ms: Redis's time.
+            audit: record it in the audit trail; False: the caller records it, as one of many.
             more: further fields of the service's history line; `why`, a person's words, is for
                 the audit trail too.
 
@@ -52,9 +60,9 @@ class Letters(StorePart):
             False when it is gone or was replaced by a later failure, which stays.
         """
         line = {"by": by, "dead_letter": dead_letter.id, "reason": dead_letter.reason} | more
-        entry = (
-            "" if what == MENDED else _audit_entry(dead_letter, what, by, at_ms, more.get("why"))
-        )
+        entry = ""
+        if audit and what != MENDED:
+            entry = _audit_entry(dead_letter, what, by, at_ms, more.get("why"))
         notified = line_to_json(at_ms, what, line)
         return bool(
             self._scripts.run(
