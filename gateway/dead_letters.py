@@ -26,7 +26,7 @@ from worker.store.store import Store
 _CHANGED: Final = "it failed again or was settled meanwhile: look at it again"
 
 
-class Checked(NamedTuple):
+class CheckResult(NamedTuple):
     """An event ready to be published, or everything that is wrong with it.
 
     Attributes:
@@ -92,12 +92,12 @@ def discard(
     return _settle(store, dead_letter, "discarded", actor, why=why, audit=audit)
 
 
-def check(publisher: Publisher, event: GivenEvent) -> Checked:
+def check(publisher: Publisher, event: GivenEvent) -> CheckResult:
     """Check an event as it would be published now."""
     try:
-        return Checked(publisher.check([event])[0])
+        return CheckResult(publisher.check([event])[0])
     except BatchViolation as violation:
-        return Checked(None, tuple(problem for _, problem in violation.problems))
+        return CheckResult(None, tuple(problem for _, problem in violation.problems))
 
 
 def joined(problems: Sequence[Problem]) -> str:
@@ -107,7 +107,7 @@ def joined(problems: Sequence[Problem]) -> str:
 
 def correct(
     publisher: Publisher, dead_letter: DeadLetter, event: str | Mapping[str, object]
-) -> Checked:
+) -> CheckResult:
     """Check the correction of a dead letter's event.
 
     It gets a new id, and the old one as its causationid. The same correction twice is the same
@@ -123,11 +123,11 @@ def correct(
             "cannot be edited: only events can. Publish an event that corrects the service, or "
             "correct hooks.toml and retry it"
         )
-        return Checked(None, (Problem("", "not-an-event", message),))
+        return CheckResult(None, (Problem("", "not-an-event", message),))
     try:
         given = read_document(event)
     except ContractViolation as violation:
-        return Checked(None, violation.problems)
+        return CheckResult(None, violation.problems)
     document = {name: value for name, value in given.value.items() if name != "id"}
     old_id = _object_of(dead_letter.body).get("id")
     if isinstance(old_id, str):
@@ -165,7 +165,7 @@ def publish_correction(  # noqa: PLR0913, PLR0917 - as `retry`, and what is publ
     _settle(store, dead_letter, "edited", actor, why=why, event=corrected.id)
 
 
-class Settled(NamedTuple):
+class SettlingStep(NamedTuple):
     """How far one step of settling many dead letters came.
 
     Attributes:
@@ -186,7 +186,7 @@ def settle_for_a_while(
     dead_letters: Sequence[ListedDeadLetter],
     settle: Callable[[DeadLetter], str],
     seconds: float,
-) -> Settled:
+) -> SettlingStep:
     """Settle dead letters one by one until the time is over; what failed again meanwhile is left.
 
     Args:
@@ -208,7 +208,7 @@ def settle_for_a_while(
             message = message or refusal
         if time.monotonic() >= ends:
             break
-    return Settled(done, kept, message, tried)
+    return SettlingStep(done, kept, message, tried)
 
 
 def _object_of(text: str) -> dict[str, Any]:
