@@ -7,6 +7,7 @@ from typing import Any, Final
 import htpy as h
 from fastapi import Request
 from htpy import Node
+from markupsafe import Markup
 
 from gateway.console.console import Console, Viewer
 from gateway.console.layout import ROOT, badge, fields, link, moment, note, table
@@ -47,42 +48,49 @@ class NowPage:
             lambda: read_now(store, console.inventory(), settings.waiting_alert_s)
         )
         self._streams = LiveStreams(sessions, lambda: self.reader.look().number, self.parts)
-        self._shown: dict[object, tuple[int, Parts]] = {}
+        self._shown: dict[object, tuple[str, Parts]] = {}
 
     def add_to(self, pages: Pages) -> None:
         """Add the routes."""
-        pages.page("/now", self.read, show_now, title="Now")
+        pages.page("/now", self.read, self.show, title="Now")
         pages.get(LIVE, response_model=None)(self._streams.open)
 
     def read(self, request: Request) -> dict[str, Any]:  # noqa: ARG002 - as every page
         """How the installation is, as it was read last."""
         return self.reader.document()
 
+    def show(self, document: Mapping[str, Any], viewer: Viewer) -> Node:
+        """The page. A script replaces its parts; without one it stays as it was when opened."""
+        return h.div(data_live=ROOT + LIVE)[
+            h.p(".dim", role="status", data_live_state=True)[
+                "Reload the page to see what changed."
+            ],
+            [
+                h.div(data_live_part=name, aria_live="polite" if name in _SAID else None)[
+                    Markup(html)  # noqa: S704 - htpy made it
+                ]
+                for name, html in self._made(document, viewer).items()
+            ],
+        ]
+
     def parts(self, viewer: Viewer) -> Parts:
-        """The parts of the page; made once for all viewers who see the same."""
+        """The parts of the page, as the last reading was."""
         reading = self.reader.look()
         if reading.error is not None:
             problem = note("error", "Redis cannot be read: what is shown here is old.")
             return {"problem": str(problem)}
-        number, parts = self._shown.get(viewer.zone, (0, {}))
-        if number != reading.number:
-            made = now_parts(reading.document, viewer)
+        return self._made(reading.document, viewer)
+
+    def _made(self, document: Mapping[str, Any], viewer: Viewer) -> Parts:
+        """The parts as HTML; made once for all who see the same."""
+        at, parts = self._shown.get(viewer.zone, ("", {}))
+        if at != document["at"]:
+            made = now_parts(document, viewer)
             parts = {name: str(h.fragment[part]) for name, part in made.items()}
             if len(self._shown) >= _SHOWN_ZONES:
                 self._shown.clear()
-            self._shown[viewer.zone] = reading.number, parts
+            self._shown[viewer.zone] = document["at"], parts
         return parts
-
-
-def show_now(document: Mapping[str, Any], viewer: Viewer) -> Node:
-    """The page. A script replaces its parts; without one it is as it was when it was opened."""
-    return h.div(data_live=ROOT + LIVE)[
-        h.p(".dim", role="status", data_live_state=True)["Reload the page to see what changed."],
-        [
-            h.div(data_live_part=name, aria_live="polite" if name in _SAID else None)[part]
-            for name, part in now_parts(document, viewer).items()
-        ],
-    ]
 
 
 _SAID: Final = ("problem", "findings")

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from time import monotonic
+from time import monotonic, thread_time
 from typing import Any, Final, NamedTuple
 
 import structlog
@@ -19,7 +19,7 @@ UNWATCHED_S: Final = 30.0
 LOOKED_S: Final = 60.0
 """Somebody who opened the page looks at it for so long; a stream does for as long as it lasts."""
 SHARE: Final = 20
-"""Reading takes at most one in so many parts of the time: events come in beside it."""
+"""It computes for at most one in so many parts of the time: events come in beside it."""
 _FIRST_S: Final = 10.0
 _STOP_S: Final = 10.0
 
@@ -50,7 +50,7 @@ class NowReader(BackgroundThread):
         self._read = read
         self._reading = Reading(0, {}, None)
         self._looked_s = 0.0
-        self._took_s = 0.0
+        self._computed_s = 0.0
         self._began_s = 0.0
         self._attempted = threading.Event()
         self._wake = threading.Event()
@@ -98,10 +98,11 @@ class NowReader(BackgroundThread):
         number, document, before = self._reading
         error: Exception | None = None
         try:
+            began_s = thread_time()
             try:
                 document = self._read()
             finally:
-                self._took_s = monotonic() - self._began_s
+                self._computed_s = thread_time() - began_s
         except STORE_FAILURES as failure:
             error = failure
             if type(before) is not type(error):
@@ -114,7 +115,7 @@ class NowReader(BackgroundThread):
     def _wait_s(self) -> float:
         """How long to wait now before the next reading."""
         pause_s = WATCHED_S if self._is_watched() else UNWATCHED_S
-        return self._began_s + max(pause_s, SHARE * self._took_s) - monotonic()
+        return self._began_s + max(pause_s, SHARE * self._computed_s) - monotonic()
 
     def _is_watched(self) -> bool:
         return monotonic() - self._looked_s < LOOKED_S
