@@ -68,7 +68,7 @@ def main() -> None:
     profile = Path(tempfile.mkdtemp(prefix="lw-"))
     browser = Chromium(profile)
     try:
-        with running_stage(paper_routers(ROUTERS - 4), options.services) as here:
+        with running_stage(paper_routers(ROUTERS - 5), options.services) as here:
             all_pages(here, browser, options.names, options.folder, options.png)
     finally:
         browser.quit()

@@ -19,11 +19,11 @@ from tests.waiting import eventually
 PASSWORD = "a-long-enough-password"
 PEOPLE = {"vera": Role.VIEWER, "omar": Role.OPERATOR, "anna": Role.ADMIN}
 BRAKE = "router_services = 8\nrouter_percent = 0"
-"""R2 and R3 lose more at once: that is held for approval."""
+"""R2, R3 and R5 lose more at once: that is held for approval."""
 SERVICES = 12
-"""Of each of R1, R2 and R3."""
+"""Of each router but R4."""
 KEPT = 2
-"""Of R2 and R3: all others are cancelled."""
+"""Of R2, R3 and R5: all others are cancelled."""
 UNKNOWN = "urn:isp:bss:new"
 """A source that the inventory does not list."""
 
@@ -31,7 +31,8 @@ UNKNOWN = "urn:isp:bss:new"
 class Stage(Installation):
     """The installation; `url` is where its gateway listens.
 
-    R1 is well. R2 and R3 have services that are held for approval. R4 refuses the login.
+    R1 is well, and refuses two services. R2, R3 and R5 have services that are held for approval; no
+    test decides on those of R5. R4 refuses the login.
     """
 
     url = ""
@@ -83,28 +84,33 @@ class Stage(Installation):
                 {
                     "menu": LEASES,
                     "field": "mac-address",
-                    "value": builders.mac(31),
+                    "value": builders.mac(16 + number),
                     "text": "invalid value for argument mac-address",
                 }
+                for number in (14, 15)
             ]
         )
         self.publisher.publish(
-            [self.activated(s) for router in ("R1", "R2", "R3") for s in self.services(router)]
-            + [self.activated("SVC-1-15"), self.activated("SVC-4-1")]
+            [
+                self.activated(s)
+                for router in ("R1", "R2", "R3", "R5")
+                for s in self.services(router)
+            ]
+            + [self.activated(s) for s in ("SVC-1-14", "SVC-1-15", "SVC-4-1")]
             + [self.activated(f"SVC-1-{n}", source=UNKNOWN) for n in (21, 22, 23)]
         )
-        ready = ["R1", "R2", "R3"]
+        ready = ["R1", "R2", "R3", "R5"]
         eventually(lambda: self.settled(ready), "services are there", within_s=40)
         tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat(timespec="seconds")
         self.publisher.publish(
             [
                 builders.cancelled(service_id, revision=9)
-                for router in ("R2", "R3")
+                for router in ("R2", "R3", "R5")
                 for service_id in self.services(router)[KEPT:]
             ]
             + [builders.suspended("SVC-1-12", effective_at=tomorrow, revision=9)]
         )
-        eventually(lambda: len(self.store.brake.approvals()) == 2, "both are held", within_s=40)
+        eventually(lambda: len(self.store.brake.approvals()) == 3, "all are held", within_s=40)
 
     def held(self):
         """The services that the brake holds."""
@@ -121,7 +127,7 @@ def running_stage(tables="", services=0):
     """
     directory = Path(tempfile.mkdtemp(prefix="lw-"))
     try:
-        with Stage(directory, 4, brake=BRAKE, tables=tables) as here:
+        with Stage(directory, 5, brake=BRAKE, tables=tables) as here:
             if services:
                 populate(here, services)
             here.start_workers("events", "routers")
