@@ -138,7 +138,9 @@ def paragraph(*text: Node) -> h.Element:
 
 def with_code(text: str | None) -> Node:
     """A text whose parts in backticks, such as commands, are shown as code."""
-    parts = (text or "").split("`")
+    if not text:
+        return None
+    parts = text.split("`")
     if len(parts) % 2 == 0:  # a backtick of somebody else's
         return text
     return [h.code[part] if number % 2 else part for number, part in enumerate(parts)]

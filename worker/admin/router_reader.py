@@ -78,15 +78,21 @@ class RouterReader(BackgroundThread):
         store: the store.
         inventory: gives the inventory as it is now.
         settings: for the time limits.
+        clock: monotonic seconds.
     """
 
     def __init__(
-        self, store: Store, inventory: Callable[[], Inventory], settings: Settings
+        self,
+        store: Store,
+        inventory: Callable[[], Inventory],
+        settings: Settings,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         super().__init__("router-reader", _STOP_S)
         self._store = store
         self._inventory = inventory
         self._settings = settings
+        self._clock = clock
         self._lock = threading.Lock()
         self._kept: dict[tuple[What, str], _Kept] = {}
         self._asked: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
@@ -115,7 +121,7 @@ class RouterReader(BackgroundThread):
         """
         with self._lock:
             kept = self._kept.get((what, router))
-            fresh = kept is not None and kept.result is not None and kept.until_s > monotonic()
+            fresh = kept is not None and kept.result is not None and kept.until_s > self._clock()
             if kept is None or not (fresh or kept.running):
                 kept = self._ask(what, router, even_if_away=False)
             return Found(kept.result, kept.running is not None)
@@ -137,7 +143,7 @@ class RouterReader(BackgroundThread):
         Raises:
             TooMany: too many wait.
         """
-        ends_s = monotonic() + time_limit_s
+        ends_s = self._clock() + time_limit_s
         running = self._running(what, router)
         if running is not None and not running.wait(time_limit_s):  # it may have begun before
             return None
@@ -146,7 +152,7 @@ class RouterReader(BackgroundThread):
             if kept is None or kept.running is None:
                 kept = self._ask(what, router, even_if_away=True)
             running = kept.running
-        if running is not None and not running.wait(ends_s - monotonic()):
+        if running is not None and not running.wait(ends_s - self._clock()):
             return None
         return kept.result
 
@@ -170,7 +176,7 @@ class RouterReader(BackgroundThread):
         with self._lock:
             kept = self._kept[what, router]
             kept.result = result
-            kept.until_s = monotonic() + (FAILURE_KEPT_S if failed else KEPT_S)
+            kept.until_s = self._clock() + (FAILURE_KEPT_S if failed else KEPT_S)
             if kept.running is not None:
                 kept.running.set()
             kept.running = None
@@ -203,7 +209,7 @@ class RouterReader(BackgroundThread):
 
     def _forget(self, keep: _Kept) -> None:
         """Drop results that are over, and the oldest while there are too many rows."""
-        now_s = monotonic()
+        now_s = self._clock()
         idle = sorted(
             (
                 (kept.until_s, key)

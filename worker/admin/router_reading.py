@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from worker.admin.drift_documents import drift_document
-from worker.admin.json_fields import clean
+from worker.admin.json_fields import clean, shortened
 from worker.admin.last_written import LastWritten
 from worker.admin.lease_documents import Owner, lease_documents
 from worker.admin.plan_documents import PlanLine, plan_document, plan_lines, plan_summary
@@ -21,6 +21,11 @@ from worker.errors import RouterBlocked, RouterUnreachable
 from worker.inventory import Inventory
 from worker.ports import RouterSessions
 from worker.store.store import Store
+
+_LONGEST: Final = 160
+"""Characters of a field that are kept; a page of 50 rows stays below 100 kB."""
+_LONGEST_LINE: Final = 300
+"""Characters of a line of the plan."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +105,8 @@ def read_now(
     return RouterReading(
         at_ms=store.records.now_ms(),
         identity=identity,
-        drift=drift_document(router, read)["drift"],
-        leases=lease_documents(store, router, read.leases, installation, _owners(read)),
+        drift=_short(drift_document(router, read)["drift"]),
+        leases=_short(lease_documents(store, router, read.leases, installation, _owners(read))),
         pools=None if pools is None else list(pools_in_use(pools)),
         missing=len(read.row_owners.gone),
         expected=read.row_owners.expected,
@@ -151,4 +156,18 @@ def _why(router: str, error: ReadFailure) -> Mapping[str, str]:
 
 def _plan(router: str, read: FullRead) -> dict[str, Any]:
     document = plan_document(router, read)
-    return {"summary": plan_summary(document), "lines": list(plan_lines(document))}
+    lines = (
+        line._replace(text=shortened(line.text, _LONGEST_LINE)) for line in plan_lines(document)
+    )
+    return {"summary": plan_summary(document), "lines": list(lines)}
+
+
+def _short(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with texts of bounded length: comments on routers have none."""
+    return [
+        {
+            name: shortened(value, _LONGEST) if isinstance(value, str) else value
+            for name, value in row.items()
+        }
+        for row in rows
+    ]
