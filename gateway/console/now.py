@@ -10,7 +10,7 @@ from htpy import Node
 from markupsafe import Markup
 
 from gateway.console.console import Console, Viewer
-from gateway.console.layout import ROOT, badge, fields, link, moment, note, table
+from gateway.console.layout import ROOT, badge, fields, link, moment, note, table, with_code
 from gateway.console.live import LiveStreams, Parts
 from gateway.console.now_reader import NowReader
 from gateway.console.pages import Pages
@@ -103,11 +103,17 @@ def now_parts(document: Mapping[str, Any], viewer: Viewer) -> dict[str, Node]:
         "problem": None,
         "time": h.p(".dim")["As of ", moment(document["at"], viewer), "."],
         "findings": _findings(document),
-        "alerts": _alerts(document["alerts"], viewer),
-        "held": _held(document["held"], viewer),
-        "waiting": _waiting(document, viewer),
-        "routers": _routers(document, viewer),
+        "overview": h.div(".grid")[
+            h.section[_waiting(document, viewer)],
+            h.section[_states(document["routers"])],
+            h.section[_held(document["held"], viewer)],
+        ],
         "pictures": _pictures(document["minutes"], viewer),
+        "alerts": _alerts(document["alerts"], viewer),
+        "routers": h.div(".grid")[
+            _some_routers("Routers that are not up", document["not_up"], viewer, "since"),
+            _some_routers("Routers that are late", document["late"], viewer, "oldest_due"),
+        ],
         "rest": _rest(document),
     }
 
@@ -123,7 +129,7 @@ def _findings(document: Mapping[str, Any]) -> Node:
                 h.li[
                     badge(finding["level"]),
                     f" {finding['what']}: {finding['detail']}. ",
-                    h.span(".dim")[f"{_capital(finding['advice'])}. "],
+                    h.span(".dim")[with_code(_capital(finding["advice"])), ". "],
                     link(*_PAGES[finding["what"]]) if finding["what"] in _PAGES else None,
                 ]
                 for finding in findings
@@ -188,14 +194,14 @@ def _waiting(document: Mapping[str, Any], viewer: Viewer) -> Node:
         )
     )
     rows += [
-        (f"Services that wait: {reason}", group["count"], moment(group["oldest"], viewer), None)
+        (f"Services that wait: {reason}", group["count"], moment(group.get("oldest"), viewer), None)
         for reason, group in document["waiting"].items()
     ]
     rows += [
         (
             f"Dead letters: {reason}",
             group["count"],
-            moment(group["oldest"], viewer),
+            moment(group.get("oldest"), viewer),
             link("/failed", "Failed"),
         )
         for reason, group in document["dead_letters"].items()
@@ -206,19 +212,12 @@ def _waiting(document: Mapping[str, Any], viewer: Viewer) -> Node:
     )
 
 
-def _routers(document: Mapping[str, Any], viewer: Viewer) -> Node:
-    states = [
+def _states(routers: Mapping[str, int]) -> Node:
+    rows = [
         (badge(state), link("/routers", str(number), state=state))
-        for state, number in document["routers"].items()
+        for state, number in routers.items()
     ]
-    return (
-        h.h2["Routers"],
-        h.div(".grid")[
-            table("Routers by state", ("State", "Routers"), states),
-            _some_routers("Routers that are not up", document["not_up"], viewer, "since"),
-            _some_routers("Routers that are late", document["late"], viewer, "oldest_due"),
-        ],
-    )
+    return (h.h2["Routers"], table("Routers by state", ("State", "Routers"), rows))
 
 
 def _some_routers(

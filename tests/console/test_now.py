@@ -110,7 +110,7 @@ def test_what_waits_and_what_is_wrong_is_there(console_at):
     for said in (
         "connection &lt;b&gt;refused&lt;/b&gt;",
         "Open alerts: 1",
-        '<a href="/console/router?name=tower-7">tower-7</a>',
+        '<a href="/console/router?id=tower-7">tower-7</a>',
         '<a href="/console/routers?state=unreachable">1</a>',
         "1 service of 1 approval",
         "router:tower-7</a>",
@@ -156,7 +156,7 @@ def test_a_stream_sends_each_part_and_then_what_changed(console):
         eventually(lambda: "alerts" in names(found[first:]), "the alert comes")
         later = found[first:]
     assert any("no answer" in html for name, html in later if name == "alerts")
-    assert not {"held", "pictures"} & set(names(later)), "they did not change"
+    assert not {"overview", "pictures"} & set(names(later)), "they did not change"
 
 
 def test_a_stream_needs_a_session(console):

@@ -15,8 +15,8 @@ from worker.store.samples import Minute
 from worker.store.store import Store
 
 MOST_ALERTS: Final = 20
-MOST_ROUTERS: Final = 20
-MOST_HELD: Final = 10
+MOST_ROUTERS: Final = 10
+MOST_HELD: Final = 5
 _WELL: Final = ("up", "new")
 
 
