@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Where this is set, each of the hundreds of processes that tests start compiles all it imports
+unexport PYTHONDONTWRITEBYTECODE
 # Public clients that the tests try: those for Python in their own environment, those for node beside it
 CLIENTS := .venv-clients/.ready
 NODE_CLIENTS := tests/clients/node/node_modules/.package-lock.json

@@ -210,6 +210,7 @@ def installation(
             routers,
             simulator=["--latency-ms", str(latency_ms)],
             worker_command=command,
+            forks=False,  # what a process costs is measured
             environ_more=QUIET | dict(environ or {}),
             tables=f'[sources."{IMPORTS}"]\norder = "revisions"\n{tables}',
         ) as here:

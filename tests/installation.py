@@ -18,6 +18,7 @@ from leasewire.host.embedded import EmbeddedServer
 from producers.connection import open_publisher
 from simulator.control import ControlClient
 from tests import builders
+from tests.forking import Process, run_python, start_python
 from tests.waiting import eventually
 from worker.core.rows.rows import parse_tag
 from worker.core.service.outcome import Outcome
@@ -39,6 +40,8 @@ in_any_version: Final = pytest.mark.skipif(TRANSPORT == "rest", reason="version 
 SERVER = "dhcp-vlan-32"
 PREFIX = "lw:"
 PASSWORD = "never-to-be-seen-7f3a"
+STDERR: Final = 2
+"""The file descriptor of this process."""
 SETTINGS = {
     "LEASEWIRE_ROUTER_LOCK_S": "4",
     "LEASEWIRE_COMMAND_TIMEOUT_S": "2",
@@ -60,7 +63,7 @@ class Worker:
     """One worker process, started anew after each kill."""
 
     kind: str
-    process: subprocess.Popen[bytes]
+    process: Process
 
 
 @dataclass
@@ -81,6 +84,7 @@ class Installation:
         simulator_command: what runs the simulated routers.
         transport: how the routers are reached.
         menu: where their entries are: `LEASES` or `MAC_ENTRIES`.
+        forks: whether its processes are forks (`tests/forking.py`), or a Python each.
     """
 
     directory: Path
@@ -96,6 +100,7 @@ class Installation:
     environ_more: dict[str, str] = field(default_factory=dict)
     transport: str = TRANSPORT
     menu: str = MENU
+    forks: bool = True
     workers: list[Worker] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -115,14 +120,14 @@ class Installation:
         control = self.directory / "control.sock"
         secret = self.directory / "password"
         secret.write_text(PASSWORD)
-        simulator = subprocess.Popen(
+        simulator = self._start_program(
             [
                 *(*self.simulator_command, "--seed-guide", "--json"),
                 *("--password-file", str(secret), "--routers", str(self.routers)),
                 *("--control", str(control), *self._served(), *self.simulator),
             ],
-            stdout=subprocess.PIPE,
-            start_new_session=True,
+            subprocess.PIPE,
+            STDERR,
         )
         stack.callback(end, simulator)
         assert simulator.stdout is not None
@@ -205,28 +210,22 @@ class Installation:
         """Start a process of each kind named."""
         self.workers += [Worker(kind, self.start_process(kind)) for kind in kinds]
 
-    def start_process(self, kind: str) -> subprocess.Popen[bytes]:
+    def start_process(self, kind: str) -> Process:
         """Start one worker process; its log is appended to."""
         with (self.directory / f"{kind}.log").open("ab") as log:
-            return subprocess.Popen(
-                [*self.worker_command, kind],
-                env=self.environ,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+            return self._start_program([*self.worker_command, kind], log.fileno(), log.fileno())
+
+    def _start_program(self, command: Sequence[str], stdout: int, stderr: int) -> Process:
+        python, *arguments = command
+        if self.forks and python == sys.executable and arguments[0] == "-m":
+            return start_python(arguments[1:], env=self.environ, stdout=stdout, stderr=stderr)
+        return subprocess.Popen(
+            command, env=self.environ, stdout=stdout, stderr=stderr, start_new_session=True
+        )
 
     def leasewire(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the command as a user would."""
-        return subprocess.run(
-            [*self.command, *arguments],
-            env=self.environ,
-            cwd=self.directory,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return run_python([*self.command[2:], *arguments], env=self.environ, cwd=self.directory)
 
     def log_text(self) -> str:
         """Everything that the workers logged."""
@@ -285,7 +284,7 @@ class Installation:
             end(worker.process)
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
+def end(process: Process) -> None:
     """End a process: asked first."""
     process.terminate()
     if process.stdout is not None:

@@ -103,7 +103,7 @@ def test_a_lease_made_static_is_ours_even_if_the_next_write_never_came(short_dir
 
 
 def test_no_secret_appears_anywhere(short_directory):
-    with Installation(short_directory) as here:
+    with Installation(short_directory, forks=False) as here:  # each with a command line of its own
         here.start_workers("events", "routers")
         here.publisher.publish([activated(1)])
         eventually(lambda: here.rows("R1"), "the row", within_s=20)
