@@ -82,11 +82,11 @@ async def answer_error(request: Request, error: Exception) -> Response:
         return problem
     refused = error if isinstance(error, Refused) else None
     title, advice = "Something is wrong", ""
+    detail = "see the log of the gateway, or try again"
     if refused is not None:
-        _, title, advice = KINDS[refused.kind]
+        detail, (_, title, advice) = refused.detail, KINDS[refused.kind]
     elif problem.status_code == KINDS["not-found"].status:
-        title = KINDS["not-found"].title
-    detail = refused.detail if refused else "see the log of the gateway, or try again"
+        title, detail = KINDS["not-found"].title, "The console has no page at this address"
     body = [layout.note("error", f"{detail}."), layout.paragraph(advice)]
     page = (
         layout.whole_page(viewer, "", title, None, body)

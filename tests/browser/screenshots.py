@@ -6,7 +6,9 @@ It needs chromium and chromedriver.
 
 import argparse
 import base64
+import json
 import logging
+import random
 import shutil
 import tempfile
 from pathlib import Path
@@ -18,12 +20,34 @@ from tests.browser.chromium import NARROW, WIDE, Chromium
 from tests.browser.pages import PAGES
 from tests.browser.stage import Stage, running_stage
 from tests.waiting import eventually
+from worker.store.samples import SLOT_MS, Minute
+from worker.store.store import Store
 
 FOLDER = Path(__file__).parents[2] / "docs/screenshots"
 ROUTERS = 1_000
+HOURS = 6
 TALLEST = 2_200
 """Pixels of a picture; what is below is not shown."""
 LOOKS = {"": (WIDE, "light"), "-dark": (WIDE, "dark"), "-narrow": (NARROW, "light")}
+
+
+def add_past(store: Store) -> None:
+    """Add six hours to the samples that the pictures show: a router was away for 50 minutes."""
+    rng = random.Random(5)
+    now_ms, accepted, backlog = store.records.now_ms(), 0, 0
+    for ago in range(HOURS * 60, 0, -1):
+        new = rng.randrange(60, 100)
+        accepted += new
+        backlog = max(0, backlog + (new // 2 if 100 < ago < 150 else -400))
+        applied = accepted - backlog
+        minute = Minute(now_ms - ago * 60_000, backlog, rng.randrange(5), accepted, applied)
+        store.client.lpush(store.keys.minutes, json.dumps(minute))
+    store.client.hset(store.keys.counters, mapping={"accepted": accepted, "applied": accepted})
+    answers = {
+        now_ms // SLOT_MS - slot: f"100 {rng.randrange(900, 1_400)} {rng.randrange(30, 160)}"
+        for slot in range(HOURS * 12)
+    }
+    store.client.hset(store.keys.router("R1").answers, mapping=answers)
 
 
 def draw(browser: Chromium, name: str, folder: Path, *, as_png: bool) -> None:
@@ -69,6 +93,7 @@ def main() -> None:
     browser = Chromium(profile)
     try:
         with running_stage(paper_routers(ROUTERS - 5), options.services) as here:
+            add_past(here.store)
             all_pages(here, browser, options.names, options.folder, options.png)
     finally:
         browser.quit()
