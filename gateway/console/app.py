@@ -8,6 +8,7 @@ from starlette.staticfiles import StaticFiles
 
 from gateway.api.limits import Rates
 from gateway.api.responses import FAILURES
+from gateway.console import runbook_page
 from gateway.console.approval_pages import ApprovalPages
 from gateway.console.console import Console
 from gateway.console.dead_letter_actions import DeadLetterActions
@@ -43,6 +44,7 @@ def make_console(console: Console) -> ConsoleApp:
     router_pages = RouterPages(console, reader)
     router_pages.add_to(pages)
     RouterActions(console, reader, router_pages).add_to(pages)
+    runbook_page.add_to(pages)
     ApprovalPages(console).add_to(pages)
     dead_letters = DeadLetterPages(console)
     dead_letters.add_to(pages)

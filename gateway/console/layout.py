@@ -157,6 +157,11 @@ def link(path: str, text: Node, **query: object) -> h.Element:
     return h.a(href=address(path, **query))[text]
 
 
+def runbook_link(name: str) -> h.Element:
+    """A link to what to do about a kind of alert or finding."""
+    return link("/runbook", f"Runbook {name}", name=name)
+
+
 def pager(path: str, page: int, *, more: bool, **query: object) -> Node:
     """Links to the page before and after this one, if there are any."""
     before = link(path, "Back", **query, page=page - 1) if page > 1 else None

@@ -16,6 +16,7 @@ from gateway.console.layout import (
     moment,
     note,
     pager,
+    runbook_link,
     table,
     with_code,
 )
@@ -151,18 +152,14 @@ def link_to(path: str, name: str) -> str:
 def _alert(alert: Document) -> Node:
     kind = "error" if alert["severity"] == "critical" else "warning"
     return note(
-        kind, f"{alert['kind']}: ", with_code(alert["text"]), ". ", _runbook(alert["runbook"])
+        kind, f"{alert['kind']}: ", with_code(alert["text"]), ". ", runbook_link(alert["runbook"])
     )
-
-
-def _runbook(name: str) -> Node:
-    return ["What to do: ", h.code[f"leasewire runbook {name}"]]
 
 
 def _findings(document: Document, viewer: Viewer) -> Node:
     read_at = document.get("findings_read_at")
     found = [
-        (finding["kind"], finding["detail"], h.code[f"leasewire runbook {finding['kind']}"])
+        (finding["kind"], finding["detail"], runbook_link(finding["kind"]))
         for finding in document.get("findings", [])
     ]
     empty = "none." if read_at else "not known: the router was not read fully yet."

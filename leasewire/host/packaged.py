@@ -10,6 +10,7 @@ import typer
 
 from leasewire.answer import Answer, clean
 from leasewire.tables import TextTable
+from worker.admin.runbooks import runbooks
 from worker.errors import ConfigurationError
 
 _FILES: Final = files("leasewire") / "files"
@@ -26,10 +27,7 @@ def runbook_command(
 
     Example: leasewire runbook router-down
     """
-    pages = {
-        page.name.removesuffix(".md"): page.read_text(encoding="utf-8")
-        for page in sorted((_FILES / "runbooks").iterdir(), key=lambda page: page.name)
-    }
+    pages = runbooks()
     if name is None:
         rows = [{"name": page, "about": _first_sentence(text)} for page, text in pages.items()]
         return Answer({"runbooks": rows}, [TextTable(rows, "name, about")])

@@ -11,6 +11,8 @@ from tests.leasewire.conftest import INVENTORY
 from tests.waiting import eventually
 from worker.convergence.concurrency import PassLimits
 from worker.convergence.router_pass import Converge
+from worker.core.alerting.alerts import KINDS
+from worker.core.effect.findings import ENDS
 from worker.intake.accept import Accept
 from worker.routeros.sessions import Sessions
 
@@ -301,3 +303,14 @@ def test_csrf_is_needed(noc):
     answer = noc.console.operator.post("/console/router/pause", data={"id": "R1", "reason": "x"})
     assert answer.status_code == 403
     assert noc.state() == "up"
+
+
+def test_each_kind_of_alert_leads_to_its_runbook(console):
+    viewer = console.viewer
+    for name in {rule.runbook.removesuffix(".md") for rule in KINDS.values()} | set(ENDS):
+        page = viewer.get("/console/runbook", params={"name": name})
+        assert page.status_code == 200, name
+        assert f"Runbook {name}" in page.text
+        assert "## " not in page.text
+        assert "```" not in page.text
+    assert viewer.get("/console/runbook?name=../secret").status_code == 404

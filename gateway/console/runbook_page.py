@@ -1,0 +1,46 @@
+"""The page of a runbook: what to check and what to do about a kind of alert."""
+
+from typing import Annotated
+
+import htpy as h
+from fastapi import Query, Request
+from htpy import Node
+
+from gateway.api.problems import Refused
+from gateway.api.responses import Document
+from gateway.console.console import Viewer
+from gateway.console.layout import with_code
+from gateway.console.pages import Pages
+from worker.admin.runbooks import runbooks
+
+
+def add_to(pages: Pages) -> None:
+    """Add the page."""
+    pages.page("/runbook", read, show, title="Runbook {name}")
+
+
+def read(
+    request: Request, name: Annotated[str, Query(max_length=64, description="Of the runbook")]
+) -> Document:
+    """A runbook."""
+    del request
+    text = runbooks().get(name)
+    if text is None:
+        raise Refused("not-found", "there is no runbook of this name")
+    return {"name": name, "text": text}
+
+
+def show(document: Document, viewer: Viewer) -> Node:
+    """Its text as it is written, without the title."""
+    del viewer
+    text = document["text"].partition("\n")[2].strip()
+    return h.div(".text")[[_block(block) for block in text.split("\n\n")]]
+
+
+def _block(block: str) -> Node:
+    """A heading, a block of code or a paragraph; other Markdown is shown as it is."""
+    if block.startswith("## "):
+        return h.h2[block.removeprefix("## ")]
+    if block.lstrip().startswith("```"):
+        return h.pre["\n".join(line for line in block.split("\n") if "```" not in line)]
+    return h.p[with_code(block)]
