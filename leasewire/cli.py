@@ -70,6 +70,7 @@ SECTIONS: Final = {
     "Operation": {
         "worker": ("host.worker:worker_command", "Run the worker processes."),
         "gateway": ("host.gateway:gateway_command", "Accept events over HTTP."),
+        "people": ("host.people:app", "Add and remove people of the console."),
         "backup": ("host.backup:backup_command", "Write all state to one file."),
         "restore": ("host.backup:restore_command", "Restore a backup; pauses all routers."),
         "deploy-files": ("host.packaged:deploy_files_command", "Write systemd units and the like."),

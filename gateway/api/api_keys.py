@@ -37,6 +37,7 @@ class KeyScope(StrEnum):
 
 DEFAULT_RATE: Final = 200.0
 """Events a second: enough for a small ISP, too little for a runaway loop."""
+LEAST_RATE: Final = 0.1
 FRESH_S: Final = 1.0
 """How long a key is cached: a revoked key is refused a second later."""
 

@@ -10,6 +10,8 @@ from gateway.api.limits import Rates
 from gateway.api.responses import FAILURES
 from gateway.console import runbook_page
 from gateway.console.approval_pages import ApprovalPages
+from gateway.console.audit_page import AuditPage
+from gateway.console.calendar_pages import CalendarPages
 from gateway.console.console import Console
 from gateway.console.dead_letter_actions import DeadLetterActions
 from gateway.console.dead_letter_edit import DeadLetterEdit
@@ -18,9 +20,11 @@ from gateway.console.gate import SessionGate, answer_error
 from gateway.console.login import LoginRoutes
 from gateway.console.now import NowPage
 from gateway.console.pages import Pages
+from gateway.console.people_pages import PeoplePages
 from gateway.console.router_actions import RouterActions
 from gateway.console.router_pages import RouterPages
 from gateway.console.sessions import LoginSessions
+from gateway.console.source_pages import SourcePages
 from worker.admin.router_reader import RouterReader
 from worker.background_thread import BackgroundThread
 
@@ -50,6 +54,10 @@ def make_console(console: Console) -> ConsoleApp:
     dead_letters.add_to(pages)
     DeadLetterActions(console, dead_letters).add_to(pages)
     DeadLetterEdit(console, dead_letters).add_to(pages)
+    AuditPage(console).add_to(pages)
+    CalendarPages(console).add_to(pages)
+    SourcePages(console).add_to(pages)
+    PeoplePages(console).add_to(pages)
     app = FastAPI(
         title="Leasewire console",
         openapi_url=None,

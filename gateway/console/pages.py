@@ -44,6 +44,18 @@ class Done(NamedTuple):
     back: str
 
 
+class Shown(NamedTuple):
+    """A write that was made, and what is shown in this one answer alone, such as a secret.
+
+    Attributes:
+        title: of the page.
+        body: below it.
+    """
+
+    title: str
+    body: Node
+
+
 class NotDone(Exception):  # noqa: N818 - says what happened
     """A write that was not made; the person reads why on the next page.
 
@@ -114,7 +126,7 @@ class Pages(APIRouter):
     def action(
         self,
         path: str,
-        act: Callable[[Viewer, Form], Done],
+        act: Callable[[Viewer, Form], Done | Shown],
         *,
         role: str = Role.OPERATOR,
         most_bytes: int = SMALL_BYTES,
@@ -132,7 +144,12 @@ class Pages(APIRouter):
             form = await self._checked_form(request, most_bytes)
             session: LoginSession = request.state.session
             viewer = viewer_of(request, role)
-            kind, message, back = await asyncio.to_thread(_outcome, act, viewer, form)
+            outcome = await asyncio.to_thread(_outcome, act, viewer, form)
+            if isinstance(outcome, Shown):
+                log.info("console.write", path=path, result="ok", actor=viewer.actor)
+                page = whole_page(viewer, path, outcome.title, None, outcome.body)
+                return HTMLResponse(str(page))
+            kind, message, back = outcome
             await asyncio.to_thread(self._sessions.leave_message, session, kind, message)
             log.info("console.write", path=path, result=kind, actor=viewer.actor)
             return RedirectResponse(f"{ROOT}{back}", status_code=303)
@@ -182,9 +199,12 @@ class Pages(APIRouter):
         return form
 
 
-def _outcome(act: Callable[[Viewer, Form], Done], viewer: Viewer, form: Form) -> tuple[str, ...]:
+def _outcome(
+    act: Callable[[Viewer, Form], Done | Shown], viewer: Viewer, form: Form
+) -> Shown | tuple[str, str, str]:
     try:
-        return ("ok", *act(viewer, form))
+        done = act(viewer, form)
+        return done if isinstance(done, Shown) else ("ok", *done)
     except NotDone as refusal:
         return "error", refusal.message, refusal.back
 

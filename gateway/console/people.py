@@ -43,17 +43,23 @@ class Person:
         role: what the person may do.
         password_hash: argon2id with its parameters.
         created_at: RFC 3339.
+        ended: how often all sessions of the person were ended.
     """
 
     name: str
     role: Role
     password_hash: str = field(repr=False)
     created_at: str
+    ended: int = 0
 
     @property
     def login_version(self) -> str:
         """Changes with the password: sessions of another version have ended."""
-        return hashlib.sha256(self.password_hash.encode()).hexdigest()[:16]
+        return hashlib.sha256(f"{self.password_hash}{self.ended}".encode()).hexdigest()[:16]
+
+    def document(self) -> dict[str, str]:
+        """What admins may know of the person."""
+        return {"name": self.name, "role": self.role.value, "created_at": self.created_at}
 
     @classmethod
     def from_json(cls, text: str) -> "Person":
@@ -117,6 +123,11 @@ class People:
             ConfigurationError: the password is too short.
         """
         return self._change(name, password_hash=self._hash(password))
+
+    def end_sessions(self, name: str) -> bool:
+        """End the person's sessions; False: there is no such person."""
+        person = self.find(name)
+        return person is not None and self._change(name, ended=person.ended + 1)
 
     def remove(self, name: str) -> bool:
         """Remove a person and end their sessions; False: there is no such person."""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.api.api_keys import DEFAULT_RATE, ApiKeys, KeyScope
+from gateway.api.api_keys import DEFAULT_RATE, LEAST_RATE, ApiKeys, KeyScope
 from leasewire.actor import ActorOption, actor_of
 from leasewire.answer import Answer, App, Fields, Part, cell, fail
 from leasewire.context import Context, InventoryOption
@@ -31,7 +31,7 @@ def create(  # noqa: PLR0913 - a key has as many sides
             show_default=False,
         ),
     ] = None,
-    rate: Annotated[float, typer.Option(help="Events a second.", min=0.1)] = DEFAULT_RATE,
+    rate: Annotated[float, typer.Option(help="Events a second.", min=LEAST_RATE)] = DEFAULT_RATE,
     signed: Annotated[
         bool, typer.Option("--signed", help="Require signatures on what it publishes.")
     ] = False,

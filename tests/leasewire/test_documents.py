@@ -138,6 +138,10 @@ ACTS = {
     "keys create",
     "keys revoke",
     "outcomes retry",
+    "people add",
+    "people password",
+    "people remove",
+    "people role",
     "restore",
     "services restore",
 }

@@ -253,6 +253,7 @@ def asked_of(here):
         "why": [*one(subjects), ("SVC-33", "--offline")],
         "runbook": [(), ("router-down",)],
         "keys list": [()],
+        "people list": [()],
         "hooks list": [(), ("--paths",)],
         "hooks try": [("billing", body)],
         "publish file": [(file, "--dry-run")],
@@ -319,12 +320,21 @@ WRITES = {
         "outcomes retry",
     ),
     *("alerts deliver", "alerts test", "alerts mute", "alerts unmute", "alerts dismiss"),
+    *("people add", "people password", "people remove", "people role"),
     *("keys create", "keys revoke", "services restore", "routers pause", "routers resume"),
     *("dead-letters retry", "brake approve", "brake reject", "brake announce"),
 }
 """They run on, or act at once: what they do is shown by those that read. And `publish EVENT`."""
 SILENT = {
-    *("health", "runbook", "keys list", "hooks list", "outbox ddl", "outcomes secret"),
+    *(
+        "health",
+        "runbook",
+        "keys list",
+        "people list",
+        "hooks list",
+        "outbox ddl",
+        "outcomes secret",
+    ),
     *("outcomes test", "services purge", "sources list", "sources rebase", "sources transfer"),
     *("routers setup", "routers apply", "routers manage", "routers retire", "routers rename"),
     *("dead-letters discard", "claims list", "claims show", "claims move"),

@@ -1,0 +1,169 @@
+"""Page `audit`: who did what, filtered; and the same as a file."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+import htpy as h
+from fastapi import Query, Request
+from fastapi.responses import StreamingResponse
+from htpy import Node
+
+from gateway.api.problems import Refused
+from gateway.api.responses import Document
+from gateway.audit_file import AuditFormat, audit_file
+from gateway.console.console import Console, Viewer
+from gateway.console.layout import ROOT, address, link, moment, pager, table
+from gateway.console.pages import PAGE_SIZE, PageNumber, Pages, viewer_of
+from gateway.console.people import Role
+from worker.admin.audit import audit_document
+from worker.store.audit import AuditFilter
+
+_KINDS: Final = (
+    *("alert", "backup", "brake", "claim", "dead_letter", "delivery", "event", "key", "person"),
+    *("router", "service", "source"),
+)
+"""Kinds of things, as the first word of what happened to them."""
+_LINKS: Final = {"router": "/router", "service": "/service"}
+_LONGEST: Final = 200
+
+Text = Annotated[str, Query(max_length=_LONGEST)]
+From = Annotated[str, Query(alias="from", max_length=_LONGEST)]
+
+
+class AuditPage:
+    """Reads the trail.
+
+    Args:
+        console: has the store.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._audit = console.store.audit
+
+    def add_to(self, pages: Pages) -> None:
+        """Add the page, and its files."""
+        pages.page("/audit", self.read, show_audit, title="Audit")
+        pages.get("/audit.csv", response_model=None)(self.csv)
+        pages.get("/audit.ndjson", response_model=None)(self.ndjson)
+
+    def read(  # noqa: PLR0913, PLR0917 - the fields of a filter
+        self,
+        request: Request,
+        by: Text = "",
+        kind: Text = "",
+        subject: Text = "",
+        from_: From = "",
+        until: Text = "",
+        page: PageNumber = 1,
+    ) -> Document:
+        """One page of the entries that match."""
+        chosen = _chosen(request, by, kind, subject, from_, until)
+        given = {"by": by, "kind": kind, "subject": subject, "from": from_, "until": until}
+        return audit_document(self._audit, chosen, page, PAGE_SIZE) | {"filter": given}
+
+    def csv(  # noqa: PLR0913, PLR0917 - as `read`
+        self,
+        request: Request,
+        by: Text = "",
+        kind: Text = "",
+        subject: Text = "",
+        from_: From = "",
+        until: Text = "",
+    ) -> StreamingResponse:
+        """All entries that match, for spreadsheets."""
+        return self._file(AuditFormat.CSV, _chosen(request, by, kind, subject, from_, until))
+
+    def ndjson(  # noqa: PLR0913, PLR0917 - as `read`
+        self,
+        request: Request,
+        by: Text = "",
+        kind: Text = "",
+        subject: Text = "",
+        from_: From = "",
+        until: Text = "",
+    ) -> StreamingResponse:
+        """All entries that match, one JSON object a line."""
+        return self._file(AuditFormat.NDJSON, _chosen(request, by, kind, subject, from_, until))
+
+    def _file(self, form: AuditFormat, chosen: AuditFilter) -> StreamingResponse:
+        kind = "text/csv" if form is AuditFormat.CSV else "application/x-ndjson"
+        headers = {"Content-Disposition": f'attachment; filename="audit.{form}"'}
+        return StreamingResponse(audit_file(self._audit, chosen, form), 200, headers, kind)
+
+
+def show_audit(document: Mapping[str, Any], viewer: Viewer) -> Node:
+    """The filter, the entries, and links to the files."""
+    given: dict[str, str] = document["filter"]
+    rows = [
+        (
+            moment(entry["at"], viewer),
+            link("/audit", entry["by"], by=entry["by"]),
+            link("/audit", entry["what"], kind=entry["what"]),
+            _subject(entry),
+            entry["detail"],
+        )
+        for entry in document["entries"]
+    ]
+    return [
+        _filter_form(given),
+        table("What people did, newest first", ("At", "By", "What", "Subject", "Detail"), rows),
+        pager("/audit", document["page"], more=document["more"], **given),
+        h.p[
+            "All that match, as a file: ",
+            h.a(href=address("/audit.csv", **given))["CSV"],
+            ", ",
+            h.a(href=address("/audit.ndjson", **given))["JSON lines"],
+            ". The newest 10,000 writes are kept.",
+        ],
+    ]
+
+
+def _filter_form(given: Mapping[str, str]) -> Node:
+    kinds = _KINDS if given["kind"] in ("", *_KINDS) else (*_KINDS, given["kind"])
+    options = [h.option(value="")["all"]]
+    options += [h.option(value=kind, selected=kind == given["kind"])[kind] for kind in kinds]
+    texts = [
+        h.label[label, h.input(name=name, value=given[name], maxlength=_LONGEST, placeholder=hint)]
+        for name, label, hint in (
+            ("by", "Person", "part of a name"),
+            ("subject", "Subject", "part of a router, service, …"),
+            ("from", "From", "2026-12-01 06:00"),
+            ("until", "Until", "2026-12-02 06:00"),
+        )
+    ]
+    return h.form(".filter", action=f"{ROOT}/audit", role="search", aria_label="Filter")[
+        texts[0], h.label["Kind", h.select(name="kind")[options]], texts[1:], h.button["Filter"]
+    ]
+
+
+def _subject(entry: Mapping[str, str]) -> Node:
+    what, _, happened = entry["what"].partition(".")
+    if what in _LINKS and happened != "purged":
+        return link(_LINKS[what], entry["subject"], id=entry["subject"])
+    return entry["subject"]
+
+
+def _chosen(  # noqa: PLR0913, PLR0917 - the fields of a filter
+    request: Request, by: str, kind: str, subject: str, from_: str, until: str
+) -> AuditFilter:
+    viewer = viewer_of(request, Role.VIEWER)
+    return AuditFilter(
+        by.strip(), kind, subject.strip(), _ms("from", from_, viewer), _ms("until", until, viewer)
+    )
+
+
+def _ms(name: str, text: str, viewer: Viewer) -> int:
+    """A time in the reader's zone, if it names none, as milliseconds since 1970; 0: none given.
+
+    Raises:
+        Refused: `malformed`.
+    """
+    if not text.strip():
+        return 0
+    try:
+        at = datetime.fromisoformat(text.strip())
+        return round((at if at.tzinfo else at.replace(tzinfo=viewer.zone)).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        message = f"{name}: write a time such as 2026-12-01 06:00, in your zone"
+        raise Refused("malformed", message) from None

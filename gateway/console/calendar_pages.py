@@ -1,0 +1,186 @@
+"""Page `calendar`: who is cut off, resumed or moved in the next days; and how to withdraw it."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Annotated, Any, Final
+from urllib.parse import urlencode
+
+import htpy as h
+from fastapi import Query, Request
+from htpy import Node
+
+from gateway.api.problems import Refused
+from gateway.api.responses import Document
+from gateway.console.console import Console, Viewer
+from gateway.console.layout import ROOT, confirm_form, fields, link, moment, note, pager, table
+from gateway.console.pages import PAGE_SIZE, Done, Form, NotDone, PageNumber, Pages, viewer_of
+from gateway.console.people import Role
+from worker.admin.calendar import (
+    DOES,
+    Days,
+    NotScheduledError,
+    calendar_document,
+    scheduled_event,
+    withdrawal,
+)
+from worker.core.service.schedule import CalendarList
+
+_MOST_DAYS: Final = 62
+_LISTS: Final[Mapping[str, str]] = {
+    "all": "All",
+    "cut_off": "Cut off",
+    "resumed": "Resumed",
+    "moved": "Moved",
+    "other": "Other changes",
+    "ended": "Superseded or withdrawn",
+}
+_LONGEST: Final = 200
+
+Id = Annotated[str, Query(max_length=_LONGEST)]
+
+
+class CalendarPages:
+    """Reads the calendar, and withdraws a scheduled event.
+
+    Args:
+        console: has the store and the publisher.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._store = console.store
+        self._publisher = console.publisher
+
+    def add_to(self, pages: Pages) -> None:
+        """Add the pages and the write."""
+        path = "/calendar/withdraw"
+        pages.page("/calendar", self.read, show_calendar, title="Calendar")
+        pages.page(path, self.event, show_withdrawal, title="Withdraw", role=Role.OPERATOR)
+        pages.action(path, self.withdraw)
+
+    def read(
+        self,
+        request: Request,
+        days: Annotated[int, Query(ge=1, le=_MOST_DAYS)] = 14,
+        name: Annotated[CalendarList, Query(alias="list")] = "all",
+        day: Annotated[date | None, Query()] = None,
+        page: PageNumber = 1,
+    ) -> Document:
+        """How much takes effect on which day, and one page of it."""
+        now_ms = self._store.records.now_ms()
+        shown = Days.from_now(now_ms, days, viewer_of(request, Role.VIEWER).zone)
+        if day is not None and day not in shown.days:
+            first, last = shown.days[0], shown.days[-1]
+            raise Refused("malformed", f"day: one of {first} to {last}")
+        return calendar_document(self._store, shown, name, day, page, PAGE_SIZE)
+
+    def event(self, request: Request, id: Id, key: Id) -> Document:  # noqa: A002 - as the query has it
+        """One event that waits for its time."""
+        del request
+        try:
+            return scheduled_event(self._store, id, key)
+        except NotScheduledError as error:
+            raise Refused("not-found", str(error)) from None
+
+    def withdraw(self, viewer: Viewer, form: Form) -> Done:
+        """Publish that a scheduled event is withdrawn."""
+        service, key = form.get("id", ""), form.get("key", "")
+        reason = form.get("reason", "").strip()
+        if not reason:
+            again = urlencode({"id": service, "key": key})
+            raise NotDone("Give a reason: others read it.", f"/calendar/withdraw?{again}")
+        try:
+            event = scheduled_event(self._store, service, key)
+            withdrawn = withdrawal(self._store, service, key, viewer.actor, reason)
+        except NotScheduledError as error:
+            raise NotDone(f"Nothing was changed. {error}", "/calendar") from None
+        self._publisher.publish([withdrawn])
+        detail = f"{event['type']} of {event['effective_at']}, id {event['event']}: {reason}"
+        self._store.audit.record(viewer.actor, "service.schedule_withdrawn", service, detail)
+        message = f"Withdrawn for service {service}: a worker takes it out within moments."
+        return Done(message, "/calendar")
+
+
+def show_calendar(document: Mapping[str, Any], viewer: Viewer) -> Node:
+    """The days with their counts, and the events of one list."""
+    days, name, day = document["days"], document["list"], document["day"]
+    chosen = {"days": len(days), "list": name, "day": day}
+    counts = [
+        (
+            link("/calendar", at["day"], days=len(days), day=at["day"]),
+            *(_count(at[does], days=len(days), day=at["day"], list=does) for does in DOES),
+        )
+        for at in days
+    ]
+    rows = [_row(event, viewer) for event in document["events"]]
+    when = f"on {day}" if day else f"within {len(days)} days"
+    columns = ("Service", "Takes effect", "Event", "Router", "Customer", "Source", "State")
+    return [
+        h.p["What is overdue counts as today's. Days are those of your time zone."],
+        table("By day", ("Day", *(_LISTS[does] for does in DOES)), counts),
+        h.h2[f"{_LISTS[name]} {when}"],
+        _filter_form(chosen),
+        table("Scheduled events", (*columns, "Action"), rows),
+        pager("/calendar", document["page"], more=document["more"], **chosen),
+    ]
+
+
+def _count(number: int, **query: object) -> Node:
+    return link("/calendar", str(number), **query) if number else "0"
+
+
+def _row(event: Mapping[str, Any], viewer: Viewer) -> list[Node]:
+    waits = event["state"] == "scheduled" and viewer.may(Role.OPERATOR)
+    state: Node = event["state"]
+    if "by" in event:
+        state = f"{event['state']} by {event['by']}"
+    return [
+        link("/service", event["service"], id=event["service"]),
+        moment(event["effective_at"], viewer),
+        [event["type"].removeprefix("leasewire.service.").removesuffix(".v1")],
+        link("/router", event["router"], id=event["router"]) if "router" in event else None,
+        event.get("customer"),
+        event.get("source"),
+        state,
+        link("/calendar/withdraw", "Withdraw", id=event["service"], key=event["key"])
+        if waits
+        else None,
+    ]
+
+
+def _filter_form(chosen: Mapping[str, Any]) -> Node:
+    options = [
+        h.option(value=name, selected=name == chosen["list"])[text] for name, text in _LISTS.items()
+    ]
+    days = h.input(name="days", type="number", min="1", max=_MOST_DAYS, value=chosen["days"])
+    return h.form(".filter", action=f"{ROOT}/calendar", role="search", aria_label="Filter")[
+        h.label["Days", days], h.label["What", h.select(name="list")[options]], h.button["Show"]
+    ]
+
+
+def show_withdrawal(document: Mapping[str, Any], viewer: Viewer) -> Node:
+    """What would not happen, and the form that withdraws it."""
+    service = document["service"]
+    hidden = {"id": service, "key": document["key"]}
+    cut_off = document["does"] == "cut_off"
+    return [
+        h.p[
+            f"Service {service} stays as it is at that time. Correct the BSS too: it may send the "
+            "event again with another id."
+        ],
+        note("warning", "The customer is not cut off then.") if cut_off else None,
+        fields(
+            [
+                ("Service", link("/service", service, id=service)),
+                ("Status now", document["status"]),
+                ("Customer", document.get("customer")),
+                ("Router", document.get("router")),
+                ("Event", document["type"]),
+                ("Id", document["event"]),
+                ("Source", document.get("source")),
+                ("Takes effect", moment(document["effective_at"], viewer)),
+                ("Accepted", moment(document.get("accepted_at"), viewer)),
+                ("Lease", document.get("lease")),
+            ]
+        ),
+        confirm_form(viewer, "/calendar/withdraw", hidden, "Withdraw it", danger=True),
+    ]

@@ -1,0 +1,258 @@
+"""Pages `sources` and `keys`: who publishes events; API keys, for admins."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+import htpy as h
+from fastapi import Query, Request
+from htpy import Node
+
+from gateway.api.api_keys import DEFAULT_RATE, LEAST_RATE, KeyScope
+from gateway.api.problems import Refused
+from gateway.api.responses import Document
+from gateway.console.console import Console, Viewer
+from gateway.console.layout import confirm_form, fields, link, moment, note, pager, table
+from gateway.console.pages import PAGE_SIZE, Done, Form, NotDone, PageNumber, Pages, Shown
+from gateway.console.people import Role
+from worker.admin.json_fields import clean
+from worker.admin.source_documents import source_documents
+from worker.errors import ConfigurationError
+
+_SCOPES: Final[Mapping[KeyScope, str]] = {
+    KeyScope.PUBLISH: "publish events of its sources",
+    KeyScope.READ: "read events and services of its sources",
+    KeyScope.OPS: "read everything, settle dead letters and approvals",
+    KeyScope.OVERRIDE: "change services of other sources, where the inventory allows its source to",
+}
+_LONGEST: Final = 200
+_MOST_RATE: Final = 1_000_000
+
+Id = Annotated[str, Query(max_length=_LONGEST)]
+
+
+class SourcePages:
+    """Reads sources and keys; creates and revokes keys.
+
+    Args:
+        console: has the store, the inventory and the keys.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._keys = console.api_keys
+
+    def add_to(self, pages: Pages) -> None:
+        """Add the pages and the writes."""
+        admin = Role.ADMIN
+        pages.page("/sources", self.sources, show_sources, title="Sources")
+        pages.page("/keys", self.keys, show_keys, title="API keys", role=admin)
+        pages.page("/keys/create", self.new, show_new, title="Create an API key", role=admin)
+        pages.page("/keys/revoke", self.key, show_revoke, title="Revoke an API key", role=admin)
+        pages.action("/keys/create", self.create, role=admin)
+        pages.action("/keys/revoke", self.revoke, role=admin)
+
+    def sources(self, request: Request, page: PageNumber = 1) -> Document:
+        """One page of the sources."""
+        del request
+        found = source_documents(self._console.store, self._console.inventory().sources)
+        return _page("sources", found, page)
+
+    def keys(self, request: Request, page: PageNumber = 1) -> Document:
+        """One page of the keys, without secrets."""
+        del request
+        used = self._keys.used()
+        found = [key.document() | {"last_used": used.get(key.id)} for key in self._keys.all()]
+        return _page("keys", found, page)
+
+    def new(self, request: Request) -> Document:
+        """What a key may be made of."""
+        del request
+        return {"sources": sorted(self._console.inventory().sources)}
+
+    def key(self, request: Request, id: Id) -> Document:  # noqa: A002 - as the query has it
+        """One key, without secrets."""
+        del request
+        for key in self._keys.all():
+            if key.id == id:
+                return key.document() | {"last_used": self._keys.used().get(id)}
+        raise Refused("not-found", "there is no such key: it may be revoked already")
+
+    def create(self, viewer: Viewer, form: Form) -> Done | Shown:
+        """Make a key, and show it in this one answer."""
+        sources = form.get("sources", "").split()
+        try:
+            scopes = [scope for scope in KeyScope if form.get(f"scope-{scope}")]
+            made = self._keys.create(
+                clean(form.get("name", "").strip()),
+                sources,
+                scopes,
+                rate=_rate(form.get("rate", "")),
+                signature_required=bool(form.get("signed")),
+                created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),  # noqa: TID251 - the time of a write
+                actor=viewer.actor,
+            )
+        except ConfigurationError as error:
+            raise NotDone(f"No key was created: {error}.", "/keys/create") from None
+        secrets = {"key": made.token, "signing_secret": made.key.signing_secret}
+        document = made.key.document()
+        unknown = sorted(set(sources) - self._console.inventory().sources.keys())
+        return Shown(f"Key {made.key.id}", show_made(document, secrets, unknown, viewer))
+
+    def revoke(self, viewer: Viewer, form: Form) -> Done:
+        """Delete a key."""
+        key = form.get("id", "")
+        if not self._keys.revoke(key, viewer.actor):
+            raise NotDone("There is no such key: it may be revoked already.", "/keys")
+        return Done(f"Key {key} is revoked: it stops working within a second.", "/keys")
+
+
+def _page(name: str, found: list[dict[str, Any]], page: int) -> dict[str, Any]:
+    start = (page - 1) * PAGE_SIZE
+    end = start + PAGE_SIZE
+    return {name: found[start:end], "page": page, "more": len(found) > end}
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text or DEFAULT_RATE)
+    except ValueError:
+        rate = 0.0
+    if not LEAST_RATE <= rate <= _MOST_RATE:
+        raise ConfigurationError([f"the rate is a number, at least {LEAST_RATE} events a second"])
+    return rate
+
+
+def show_sources(document: Mapping[str, Any], viewer: Viewer) -> Node:
+    """The sources with their figures."""
+    rows = [
+        (
+            source["source"],
+            source.get("order", "not in the inventory"),
+            ", ".join(source.get("scopes", ())),
+            str(source["services"]),
+            str(source["events"]),
+            f"{source['superseded_percent']} %" if source["events"] else "",
+            moment(source.get("last_event_at"), viewer),
+            moment(source.get("alarm_since"), viewer),
+        )
+        for source in document["sources"]
+    ]
+    columns = ("Source", "Order", "May", "Services", "Events", "Superseded", "Last event")
+    keys = h.p[link("/keys", "API keys")] if viewer.may(Role.ADMIN) else None
+    return [
+        h.p[
+            "Services are those that a source owns and that are not cancelled. A source of which "
+            "most events are superseded may count from lower revisions after a restore."
+        ],
+        h.p["Then: ", h.code["leasewire sources rebase SOURCE"]],
+        keys,
+        table("Sources", (*columns, "Mostly superseded since"), rows),
+        pager("/sources", document["page"], more=document["more"]),
+    ]
+
+
+def show_keys(document: Mapping[str, Any], viewer: Viewer) -> Node:
+    """The keys."""
+    rows = [
+        (
+            key["id"],
+            key["name"],
+            ", ".join(key["sources"]),
+            ", ".join(key["scopes"]),
+            f"{key['rate']:g}/s",
+            "required" if key["signed"] else "",
+            moment(key["created_at"], viewer),
+            moment(key["last_used"], viewer) or "never",
+            link("/keys/revoke", "Revoke", id=key["id"]),
+        )
+        for key in document["keys"]
+    ]
+    columns = ("Id", "Name", "Sources", "May", "Rate", "Signatures", "Created", "Used in the hour")
+    return [
+        h.p(".actions")[link("/keys/create", "Create a key")],
+        table("API keys", (*columns, "Action"), rows),
+        pager("/keys", document["page"], more=document["more"]),
+    ]
+
+
+def show_new(document: Mapping[str, Any], viewer: Viewer) -> Node:
+    """The form for a new key."""
+    usual = (KeyScope.PUBLISH, KeyScope.READ)
+    scopes = [
+        h.label(".check")[
+            h.input(type="checkbox", name=f"scope-{scope}", value="1", checked=scope in usual),
+            f" {scope}: {text}",
+        ]
+        for scope, text in _SCOPES.items()
+    ]
+    sources = h.textarea(".short", name="sources", rows="3", maxlength="2000", spellcheck="false")
+    return [
+        h.p["The key is shown once. Redis keeps only a hash of it."],
+        confirm_form(
+            viewer,
+            "/keys/create",
+            {},
+            "Create the key",
+            asked=[
+                h.label["Name of its owner", h.input(name="name", required=True, maxlength="100")],
+                h.label["Sources, one a line", sources],
+                h.p(".dim")["Known: ", ", ".join(document["sources"]) or "none"],
+                h.fieldset[h.legend["It may"], scopes],
+                h.label["Events a second", h.input(name="rate", value=f"{DEFAULT_RATE:g}")],
+                h.label(".check")[
+                    h.input(type="checkbox", name="signed", value="1"),
+                    " What it publishes must be signed",
+                ],
+            ],
+            reason=False,
+        ),
+    ]
+
+
+def show_made(
+    document: Mapping[str, Any], secrets: Mapping[str, str], unknown: list[str], viewer: Viewer
+) -> Node:
+    """A new key with its secrets: the only time that they are shown."""
+    message = f"Not in the inventory, so their events are refused: {', '.join(unknown)}."
+    return [
+        note("warning", "Save the key and the signing secret now: they are not shown again."),
+        note("warning", message) if unknown else None,
+        fields(
+            [
+                ("Key", h.code[secrets["key"]]),
+                ("Signing secret", h.code[secrets["signing_secret"]]),
+                *_key_fields(document, viewer),
+            ]
+        ),
+        h.p[link("/keys", "All keys")],
+    ]
+
+
+def show_revoke(document: Mapping[str, Any], viewer: Viewer) -> Node:
+    """The key, and the form that revokes it."""
+    button = f"Revoke the key of {document['name']}"
+    return [
+        h.p["Programs that use this key are refused from then on. It cannot be undone."],
+        fields(
+            [
+                *_key_fields(document, viewer),
+                ("Used in the hour", moment(document["last_used"], viewer) or "never"),
+            ]
+        ),
+        confirm_form(
+            viewer, "/keys/revoke", {"id": document["id"]}, button, reason=False, danger=True
+        ),
+    ]
+
+
+def _key_fields(document: Mapping[str, Any], viewer: Viewer) -> list[tuple[str, Node]]:
+    return [
+        ("Id", document["id"]),
+        ("Name", document["name"]),
+        ("Sources", ", ".join(document["sources"])),
+        ("It may", ", ".join(document["scopes"])),
+        ("Rate", f"{document['rate']:g} events a second"),
+        ("Signatures", "required" if document["signed"] else "not required"),
+        ("Created", moment(document["created_at"], viewer)),
+    ]
