@@ -23,6 +23,8 @@ from gateway.console.pages import Pages
 from gateway.console.people_pages import PeoplePages
 from gateway.console.router_actions import RouterActions
 from gateway.console.router_pages import RouterPages
+from gateway.console.service_actions import ServiceActions
+from gateway.console.service_pages import ServicePages
 from gateway.console.sessions import LoginSessions
 from gateway.console.source_pages import SourcePages
 from worker.admin.router_reader import RouterReader
@@ -42,13 +44,16 @@ def make_console(console: Console) -> ConsoleApp:
     pages = Pages(sessions)
     reader = RouterReader(console.store, console.inventory, console.settings)
     now = NowPage(console, sessions)
-    threads: tuple[BackgroundThread, ...] = (now.reader, reader)
+    services = ServicePages(console)
+    threads: tuple[BackgroundThread, ...] = (now.reader, reader, services.search, services.reader)
     # Each group of pages adds its own: XPages(console).add_to(pages).
     now.add_to(pages)
     router_pages = RouterPages(console, reader)
     router_pages.add_to(pages)
     RouterActions(console, reader, router_pages).add_to(pages)
     runbook_page.add_to(pages)
+    services.add_to(pages)
+    ServiceActions(console, services).add_to(pages)
     ApprovalPages(console).add_to(pages)
     dead_letters = DeadLetterPages(console)
     dead_letters.add_to(pages)

@@ -45,7 +45,7 @@ def _section(approval: Document, viewer: Viewer) -> Node:
             link("/approval", f"{approval['scope']} {clean(approval['name'])}", id=approval["id"])
         ],
         _heading(approval, viewer),
-        _services(f"First services of {approval['scope']} {clean(approval['name'])}", services),
+        _services("The first services", services),
         h.p[link("/approval", f"All {counted(approval['count'], 'service')}", id=approval["id"])]
         if rest
         else None,

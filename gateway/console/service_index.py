@@ -90,8 +90,8 @@ class ServiceIndex:
 
     def generations(self, service_ids: Collection[str]) -> dict[str, int]:
         """Those of the services that it has, with the generation of the record that was read."""
-        marks = ",".join("?" * len(service_ids))
-        question = f"SELECT id, generation FROM services WHERE id IN ({marks})"  # noqa: S608 - marks
+        places = ",".join("?" * len(service_ids))
+        question = f"SELECT id, generation FROM services WHERE id IN ({places})"  # noqa: S608 - question signs
         with self._lock:
             return dict(self._db.execute(question, list(service_ids)).fetchall())
 

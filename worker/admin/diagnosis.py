@@ -20,7 +20,7 @@ from worker.core.rows.observed import Observation
 from worker.core.rows.rows import parse_tag, scopes_meet, tag_text
 from worker.core.service.record import ServiceRecord
 from worker.ports import LeaseQuery
-from worker.store.finder import Finder
+from worker.store.finder import JOURNAL_LOOKED_THROUGH, Finder
 from worker.store.store import Store
 from worker.store.views import ServiceView
 
@@ -55,6 +55,8 @@ class Diagnosis:
         installation: its id.
         when: formats a time for a person.
         look: reads routers; None: no router is read.
+        journal_searched: limit of the journaled events that are searched for the service.
+        dead_letters_searched: limit of the newest dead letters that are.
     """
 
     store: Store
@@ -62,12 +64,14 @@ class Diagnosis:
     installation: str
     when: Callable[[int], str]
     look: ReadRouters | None = None
+    journal_searched: int = JOURNAL_LOOKED_THROUGH
+    dead_letters_searched: int = DEAD_LETTERS_SEARCHED
 
     def ask(self, subject: str) -> list[DiagnosisResult]:
         """Answer for every service that has, wants or had the subject; at least one answer."""
         finder = Finder(self.store.client, self.store.keys)
         text, kind = _read(subject)
-        journaled = finder.journaled_naming(text)
+        journaled = finder.journaled_naming(text, self.journal_searched)
         found = self._services(finder, text, kind) if kind else []
         if not kind and self.store.records.read([text])[text].generation:
             found = [text]
@@ -77,7 +81,7 @@ class Diagnosis:
         found = found or self._tagged(rows)
         if found:
             return [self.service(service_id) for service_id in found]
-        dead_letters = self.store.views.dead_letters(DEAD_LETTERS_SEARCHED)
+        dead_letters = self.store.views.dead_letters(self.dead_letters_searched)
         seen = {name: each for name, each in rows.items() if isinstance(each, Observation)}
         silent = {name: each for name, each in rows.items() if isinstance(each, str)}
         named = finder.dead_letters_naming(text, dead_letters)
@@ -95,14 +99,16 @@ class Diagnosis:
         seen = self._see(record, routers, entries)
         entries = wanted_entries(record, self._as_held(seen))
         at = [self._at(name, record, entries.get(name), view, seen.get(name)) for name in routers]
-        dead_letters = self.store.views.dead_letters(DEAD_LETTERS_SEARCHED)
+        dead_letters = self.store.views.dead_letters(self.dead_letters_searched)
         facts = Facts(
             now_ms=self.store.records.now_ms(),
             installation=self.installation,
             record=record,
             at=at,
             journaled=[
-                entry for owner, entry in finder.journaled_naming(service_id) if owner == service_id
+                entry
+                for owner, entry in finder.journaled_naming(service_id, self.journal_searched)
+                if owner == service_id
             ],
             scheduled=[
                 ScheduledEvent(each.event.id, each.event.type, each.at_ms, shortened(record))

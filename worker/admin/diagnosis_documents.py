@@ -1,13 +1,18 @@
 """JSON documents of diagnoses: the same for commands and console."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from worker.admin.diagnosis import DiagnosisResult
 from worker.admin.json_fields import utc_time, without_empty
 from worker.admin.service_documents import effect_entries, service_document
-from worker.core.diagnosis.facts import AtRouter
+from worker.core.diagnosis.facts import AtRouter, Facts
+from worker.core.entry.wanted import wanted_entries
+from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.observed import SeenRow
+from worker.core.rows.queues import OwnQueue
+from worker.core.rows.rows import ListPlace, parse_tag
+from worker.core.service.record import Placement
 from worker.store.store import Store
 from worker.store.views import ServiceView
 
@@ -27,10 +32,7 @@ def diagnosis_document(result: DiagnosisResult) -> dict[str, Any]:
             "waits_for": [without_empty(holder) for holder in holders],
             "to_clean": facts.to_clean,
             "rows": row_documents(result),
-            "timeline": [
-                without_empty({"at": utc_time(at_ms), "what": what, **more})
-                for at_ms, what, more in timeline(result)
-            ],
+            "timeline": timeline_documents(result),
         }
     )
 
@@ -47,10 +49,63 @@ def explained_service(
     }
 
 
+def compared_fields(
+    result: DiagnosisResult, policies: Mapping[str, RouterPolicy]
+) -> list[dict[str, Any]]:
+    """Each field of the service on its routers: wanted, last written, and as read just now."""
+    facts = result.facts
+    if facts is None:
+        return []
+    entries, found = wanted_entries(facts.record, policies), []
+    for at in facts.at:
+        placement = facts.record.placements.get(at.name, Placement(None))
+        entry = entries.get(at.name)
+        own = _own_row(at, facts)
+        columns = {
+            "wanted": _fields(at.wants, entry.listed, entry.queue) if entry else {},
+            "written": _fields(placement.written, placement.listed, placement.queue),
+            "read": dict(own.lease.fields) if own else {},
+        }
+        names = [*columns["wanted"], *(columns["written"].keys() - columns["wanted"].keys())]
+        found += [
+            without_empty(
+                {"router": at.name, "field": name, "was_read": at.seen is not None or None}
+                | {column: fields.get(name) for column, fields in columns.items()}
+            )
+            for name in names
+        ]
+    return found
+
+
+def _fields(
+    row: Mapping[str, str] | None, listed: Collection[ListPlace], queue: OwnQueue | None
+) -> dict[str, str]:
+    lists = ", ".join(sorted(place.list for place in listed))
+    more = {"on address lists": lists, "rate of its own queue": queue.rate if queue else ""}
+    return {**(row or {}), **{name: value for name, value in more.items() if value}}
+
+
+def _own_row(at: AtRouter, facts: Facts) -> SeenRow | None:
+    """The row with the tag of the service, among those that were read."""
+    for row in at.seen.rows if at.seen is not None else ():
+        tag = None if row.lease.dynamic else parse_tag(row.lease.comment)
+        if tag and tag[:2] == (facts.installation, facts.record.service_id):
+            return row
+    return None
+
+
 def row_documents(result: DiagnosisResult) -> list[dict[str, Any]]:
     """The rows that were read from the routers of the service."""
     facts = result.facts
     return [row for at in facts.at for row in _rows(at)] if facts is not None else []
+
+
+def timeline_documents(result: DiagnosisResult) -> list[dict[str, Any]]:
+    """What happened, the oldest first."""
+    return [
+        without_empty({"at": utc_time(at_ms), "what": what, **more})
+        for at_ms, what, more in timeline(result)
+    ]
 
 
 def timeline(result: DiagnosisResult) -> Iterator[tuple[int, str, dict[str, Any]]]:

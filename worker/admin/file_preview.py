@@ -37,6 +37,7 @@ class Previewed(NamedTuple):
         changes: register -> its value now, and its value afterwards.
         detail: why nothing would change.
         keys: of its events.
+        after: the record afterwards; None: the rows were refused before they were folded.
     """
 
     service_id: str
@@ -44,6 +45,7 @@ class Previewed(NamedTuple):
     changes: Mapping[str, tuple[Any, Any]]
     detail: str = ""
     keys: tuple[str, ...] = ()
+    after: ServiceRecord | None = None
 
 
 class FilePreview:
@@ -105,7 +107,7 @@ class FilePreview:
                 effect = "changed" if before.record.owner or before.generation else "new"
             self._check(after)
             keys_of_it = tuple(event.ref.key for event in mine)
-            yield Previewed(service_id, effect, changes, detail, keys=keys_of_it)
+            yield Previewed(service_id, effect, changes, detail, keys_of_it, after)
 
     def _check(self, record: ServiceRecord) -> None:
         """Warn if the service would wait, or if no device could use its address.

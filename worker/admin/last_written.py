@@ -36,13 +36,26 @@ class LastWritten:
         store: the store.
         router: its name.
         policy: of the router.
+        services: the records of which rows are given; None: all that the router may have.
+
+    Attributes:
+        rows: all of them.
     """
 
-    def __init__(self, store: Store, router: str, policy: RouterPolicy) -> None:
+    def __init__(
+        self,
+        store: Store,
+        router: str,
+        policy: RouterPolicy,
+        services: Sequence[ServiceRecord] | None = None,
+    ) -> None:
         self._store = store
         self._router = router
         self._policy = policy
-        self._rows = list(self._read())
+        if services is None:
+            stored = store.views.router_services(router, readable=True)
+            services = [found.record for found in stored]
+        self.rows = list(self._read(services))
 
     def lacking(self, menu: MenuPath, names: Collection[str]) -> Sequence[str]:
         """Nothing: the router's version is not known."""
@@ -57,20 +70,20 @@ class LastWritten:
     def read_leases(self, query: LeaseQuery | None, progress: Callable[[], None]) -> list[Lease]:
         """All leases of ours."""
         del query, progress
-        return [row for row in self._rows if isinstance(row, Lease)]
+        return [row for row in self.rows if isinstance(row, Lease)]
 
     def read_rows(
         self, menu: MenuPath, terms: Sequence[FieldEquals] | None, progress: Callable[[], None]
     ) -> list[Row]:
         """All rows of ours in a menu."""
         del terms, progress
-        return [row for row in self._rows if row.menu == menu]
+        return [row for row in self.rows if row.menu == menu]
 
-    def _read(self) -> Iterator[Row]:
+    def _read(self, services: Sequence[ServiceRecord]) -> Iterator[Row]:
         options: dict[str, Row] = {}
         number = 0
-        for stored in self._store.views.router_services(self._router, readable=True):
-            for row in self._rows_of(stored.record, options):
+        for record in services:
+            for row in self._rows_of(record, options):
                 number += 1
                 yield _numbered(row, number)
         yield from options.values()

@@ -64,12 +64,19 @@ class Finder:
             ]
         return sorted(found)
 
-    def journaled_naming(self, text: str) -> list[tuple[str, Journaled]]:
-        """Events in a journal that name it, with their service; a MAC in any spelling."""
+    def journaled_naming(
+        self, text: str, most: int = JOURNAL_LOOKED_THROUGH
+    ) -> list[tuple[str, Journaled]]:
+        """Events in a journal that name it, with their service; a MAC in any spelling.
+
+        Args:
+            text: a MAC in normal form, an address or an id.
+            most: limit of the events of a journal that are searched.
+        """
         found = []
         for lane in names.LANES:
             due = names.journal_due(self._keys.prefix, lane)
-            for key, body in self._bodies(lane):
+            for key, body in self._bodies(lane, most):
                 event = _event_naming(text, body)
                 if event is None:
                     continue
@@ -92,10 +99,10 @@ class Finder:
             if dead_letter.service_id == text or _event_naming(text, dead_letter.body) is not None
         ]
 
-    def _bodies(self, lane: names.Lane) -> Iterator[tuple[str, str]]:
+    def _bodies(self, lane: names.Lane, most: int) -> Iterator[tuple[str, str]]:
         body = names.journal_body(self._keys.prefix, lane)
         entries = self._client.hscan_iter(body, count=_PAGE)
-        for _, entry in zip(range(JOURNAL_LOOKED_THROUGH), entries, strict=False):
+        for _, entry in zip(range(most), entries, strict=False):
             yield entry
 
 

@@ -1,0 +1,162 @@
+"""What operators do to a service: each action shows first what it would write."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from fastapi import Request
+
+from gateway import dead_letters
+from gateway.api.problems import Refused
+from gateway.api.responses import Document
+from gateway.console import service_forms
+from gateway.console.console import Console, Viewer
+from gateway.console.pages import Done, Form, NotDone, Pages
+from gateway.console.service_pages import ServiceId, ServicePages, Typed, policies_of, to_retry
+from producers.errors import BatchViolation, EventsRefused, PublishFailed
+from worker.admin.restore import NotRestorableError, restored
+from worker.admin.service_previews import (
+    MODES,
+    Action,
+    event_preview,
+    possible_actions,
+    retry_preview,
+    suspension_event,
+)
+from worker.core.service.record import ServiceRecord
+
+_DONE: Final[Mapping[Action, str]] = {
+    "suspend": "suspended",
+    "resume": "resumed",
+    "restore": "restored",
+    "retry": "retried",
+}
+_NOT_POSSIBLE: Final[Mapping[Action, str]] = {
+    "suspend": "Only an active service can be suspended",
+    "resume": "Only a suspended service can be resumed",
+    "restore": "Only a cancelled service can be restored",
+    "retry": "It neither waits nor failed on a router, so there is nothing to retry",
+}
+_CHANGED: Final = (
+    "Nothing was changed: what would be written is no longer what you saw. See what it is now, "
+    "and decide again."
+)
+
+
+class ServiceActions:
+    """Shows and makes the changes.
+
+    Args:
+        console: the store, the inventory and the publisher.
+        pages: know the services.
+    """
+
+    def __init__(self, console: Console, pages: ServicePages) -> None:
+        self._console = console
+        self._pages = pages
+
+    def add_to(self, pages: Pages) -> None:
+        """Add a page and a write for each action."""
+        for action in _DONE:
+            title = f"{action.capitalize()} service {{service}}"
+            read, act = partial(self._page, action), partial(self._act, action)
+            pages.page(f"/service/{action}", read, service_forms.form, title=title, role="operator")
+            pages.action(f"/service/{action}", act)
+
+    def _page(
+        self, action: Action, request: Request, service_id: ServiceId, mode: Typed = ""
+    ) -> Document:
+        """What an action would write."""
+        del request
+        return self._preview(action, service_id, mode)
+
+    def _preview(self, action: Action, service_id: str, mode: str) -> Document:
+        """What an action would change; without a `digest` it cannot be done: see `refusal`."""
+        record = self._pages.record(service_id)
+        store, inventory = self._console.store, self._console.inventory()
+        waits = self._waits(record)
+        shown = {"service": service_id, "action": action, "status": record.status, "mode": mode}
+        if action not in possible_actions(record, waits):
+            return shown | {"refusal": f"{_NOT_POSSIBLE[action]}. It is {record.status}."}
+        if action == "retry":
+            return shown | retry_preview(store, inventory, record, waits)
+        try:
+            event = self._event(action, service_id, "", "", mode)
+            (completed,) = self._console.publisher.check([event])
+        except (NotRestorableError, BatchViolation) as error:
+            return shown | {"refusal": str(error)}
+        return shown | event_preview(store, inventory, completed.event)
+
+    def _act(self, action: Action, viewer: Viewer, form: Form) -> Done:
+        """Make a change, if it is still the one that was shown."""
+        service_id, mode = form.get("id", ""), form.get("mode", "")
+        back = f"/service/{action}?{urlencode({'id': service_id, 'mode': mode})}"
+        reason = form.get("reason", "").strip()
+        if not reason:
+            raise NotDone("Give a reason: others read it.", back)
+        preview = self._preview(action, service_id, mode)
+        if "digest" not in preview:
+            raise NotDone(f"Nothing was changed. {preview['refusal']}", back)
+        if preview["digest"] != form.get("digest"):
+            raise NotDone(_CHANGED, back)
+        do = self._retry if action == "retry" else partial(self._publish, action, mode)
+        try:
+            detail, message = do(service_id, viewer.actor, reason)
+        except (NotRestorableError, BatchViolation, EventsRefused, PublishFailed) as error:
+            raise NotDone(f"Nothing was changed: {error}", back) from error
+        audit = self._console.store.audit
+        audit.record(viewer.actor, f"service.{_DONE[action]}", service_id, f"{reason}; {detail}")
+        return Done(message, f"/service?{urlencode({'id': service_id})}")
+
+    def _publish(
+        self, action: Action, mode: str, service_id: str, actor: str, reason: str
+    ) -> tuple[str, str]:
+        """Publish the event of an action; what the audit trail and the person are told."""
+        event = self._event(action, service_id, actor, reason, mode)
+        (receipt,) = self._console.publisher.publish([event])
+        detail = f"by event {receipt.event_id}"
+        return (
+            detail,
+            f"Event {receipt.event_id} is published: the timeline shows what comes of it.",
+        )
+
+    def _retry(self, service_id: str, actor: str, reason: str) -> tuple[str, str]:
+        """Have a service checked again wherever it waits or failed."""
+        store, done = self._console.store, []
+        for router in self._waits(self._pages.record(service_id)):
+            failed = store.views.dead_letter(f"{service_id}@{router}")
+            if failed is None:
+                store.routers.add_work(router, [service_id])
+            elif refusal := dead_letters.retry(
+                store, self._console.publisher, failed, actor, reason, audit=False
+            ):
+                raise NotDone(
+                    f"On {router}: {refusal}.", f"/service?{urlencode({'id': service_id})}"
+                )
+            done.append(router)
+        where = ", ".join(done)
+        return f"on {where}", f"{service_id} is checked again on {where}."
+
+    def _event(
+        self, action: Action, service_id: str, actor: str, reason: str, mode: str
+    ) -> dict[str, Any]:
+        """The event of an action; without id and time.
+
+        Raises:
+            NotRestorableError: the service cannot be restored.
+            Refused: `malformed`: there is no such mode.
+        """
+        if action == "restore":
+            event: dict[str, Any] = restored(
+                self._console.store, policies_of(self._console), service_id, actor
+            )
+            event["data"]["reason"] |= {"note": reason} if reason else {}
+            return event
+        if mode and mode not in MODES:
+            raise Refused("malformed", f"mode is none of {', '.join(MODES)}")
+        return suspension_event(service_id, actor, reason, suspend=action == "suspend", mode=mode)
+
+    def _waits(self, record: ServiceRecord) -> list[str]:
+        view = self._console.store.views.service(record.service_id, record.placements)
+        return to_retry(view) if view else []

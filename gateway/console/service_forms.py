@@ -1,0 +1,94 @@
+"""The pages that show what an action on a service would write, each with the form that does it."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import htpy as h
+from htpy import Node
+
+from gateway.console.console import Viewer
+from gateway.console.layout import ROOT, confirm_form, fields, link, note, table
+from gateway.console.reading_views import lines
+from gateway.console.service_views import value_text
+from worker.admin.service_previews import MODES
+
+Document = Mapping[str, Any]
+
+_MEANING: Final = {
+    "suspend": "An event of yours suspends the service. The next event of its source about the "
+    "suspension overrides it.",
+    "resume": "An event of yours ends the suspension. The next event of its source about the "
+    "suspension overrides it.",
+    "restore": "An event of yours makes the service as it was before its cancellation. The next "
+    "event of its source overrides it.",
+    "retry": "The service is checked again now; nothing of it changes.",
+}
+
+
+def form(document: Document, viewer: Viewer) -> Node:
+    """What an action would write, and its form."""
+    action, service = document["action"], document["service"]
+    back = h.p[link("/service", f"Service {service}", id=service)]
+    if "digest" not in document:
+        return [back, note("warning", document["refusal"])]
+    hidden = {"id": service, "digest": document["digest"], "mode": document["mode"]}
+    return [
+        back,
+        h.p[_MEANING[action]],
+        _modes(document) if action == "suspend" else None,
+        fields([("Status", document["status"]), ("Becomes", document["becomes"])]),
+        note("warning", f"It would be {document['effect']}: {document['detail']}")
+        if document["detail"]
+        else None,
+        [note("warning", warning) for warning in document["warnings"]],
+        _changes(document) if action != "retry" else None,
+        h.h2["What would be written"],
+        h.p(".dim")["Planned on what was last written to the router, which is not read for this."],
+        [_router(router) for router in document["routers"]] or h.p["Nothing: it is on no router."],
+        confirm_form(
+            viewer,
+            f"/service/{action}",
+            hidden,
+            f"{action.capitalize()} {service}",
+            danger=action == "suspend",
+        ),
+    ]
+
+
+def _modes(document: Document) -> h.Element:
+    chosen = document["mode"]
+    named = ("", *MODES)
+    return h.form(".filter", action=f"{ROOT}/service/suspend")[
+        h.input(type="hidden", name="id", value=document["service"]),
+        h.label[
+            "How",
+            h.select(name="mode")[
+                [
+                    h.option(value=mode, selected=mode == chosen)[
+                        mode.replace("_", " ") or "as the policy of its router says"
+                    ]
+                    for mode in named
+                ]
+            ],
+        ],
+        h.button["Show what this would write"],
+    ]
+
+
+def _changes(document: Document) -> Node:
+    rows = [
+        (change["register"], value_text(change["before"]), value_text(change["after"]))
+        for change in document["changes"]
+    ]
+    return table("Values", ("Value of", "Now", "Afterwards"), rows, "none changes.")
+
+
+def _router(router: Document) -> Node:
+    name = router["name"]
+    return h.section(aria_label=f"Router {name}")[
+        h.h3["Router ", link("/router", name, id=name)],
+        note("warning", f"Nothing is written yet: {router['obstacle']}.")
+        if router["obstacle"]
+        else None,
+        lines(router["lines"]),
+    ]

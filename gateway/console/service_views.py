@@ -1,0 +1,328 @@
+"""Pages `services` and `service` as HTML."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import htpy as h
+from htpy import Node
+
+from gateway.console.console import Viewer
+from gateway.console.layout import (
+    ROOT,
+    address,
+    badge,
+    fields,
+    link,
+    moment,
+    note,
+    pager,
+    table,
+    with_code,
+)
+from worker.admin.json_fields import clean
+from worker.core.storage_format import short_type
+
+Document = Mapping[str, Any]
+
+_is_time: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)")
+_WELL: Final = frozenset({"all-well"})
+_PLANNED: Final = frozenset({"suspended", "cancelled", "scheduled", "pending", "journaled"})
+
+
+def services(document: Document, viewer: Viewer) -> Node:
+    """The search and a page of what it found."""
+    del viewer
+    text, router, index = document["q"], document["router"], document["index"]
+    found = [_found(row) for row in document["services"]]
+    if router:
+        empty, caption = "none is known.", f"Services of router {clean(router)}"
+    else:
+        empty = "none has it. `leasewire why` also searches rows of routers, and the journal."
+        caption = f"Services with {clean(text)}"
+    columns = ("Service", "Status", "Sync", "Router", "MAC", "Address", "Customer", "Label", "Why")
+    return [
+        h.form(".filter", action=f"{ROOT}/services", role="search", aria_label="Services")[
+            h.label[
+                "Id, MAC, IP, customer, or part of a label",
+                h.input(name="q", value=clean(text), maxlength="100", type="search"),
+            ],
+            h.button["Find"],
+        ],
+        None if index["complete"] else _filling(index["services"]),
+        (
+            table(caption, columns, found, "")
+            if found
+            else h.p(".empty")[caption, ": ", with_code(empty)]
+        )
+        if text.strip() or router
+        else h.p(".dim")[
+            f"{index['services']:,} services are known. A part has 3 characters or more."
+        ],
+        pager("/services", document["page"], more=document["more"], q=text, router=router),
+    ]
+
+
+def _filling(services_so_far: int) -> h.Element:
+    return note(
+        "warning",
+        f"The search reads all services since the gateway started: {services_so_far:,} so far. "
+        "A whole id is found already; anything else may be missing.",
+    )
+
+
+def _found(row: Document) -> tuple[Node, ...]:
+    return (
+        link("/service", row["service"], id=row["service"]),
+        badge(row["status"]),
+        badge(row["sync"]) if "sync" in row else None,
+        _router(row.get("router")),
+        row.get("mac"),
+        row.get("address"),
+        row.get("customer"),
+        clean(row.get("label")),
+        clean(row.get("detail") or row.get("reason")),
+    )
+
+
+def service(document: Document, viewer: Viewer) -> Node:
+    """One service. The page asks again by itself while a read runs or an event is on its way."""
+    again = {
+        "hx-get": address("/service", id=document["service"]),
+        "hx-trigger": "load delay:1s",
+        "hx-select": "#service",
+        "hx-swap": "outerHTML",
+    }
+    is_moving = document["reading"].get("running") or document["changing"]
+    return h.div(again if is_moving else {}, id="service")[
+        _why(document, viewer),
+        fields(
+            [
+                ("Status", badge(document["status"])),
+                ("Router", _router(document["router"])),
+                ("Customer", _customer(document["customer"])),
+                ("Label", clean(document["label"])),
+                ("Source", document["owner"]),
+            ]
+        ),
+        _actions(document, viewer),
+        _on_routers(document, viewer),
+        _waits_for(document["waits_for"]),
+        _timeline(document, viewer),
+        _events(document, viewer),
+        _values(document),
+    ]
+
+
+def _why(document: Document, viewer: Viewer) -> Node:
+    why = document["why"]
+    if not why["sentence"]:
+        return None
+    is_well = why["code"] in _WELL
+    kind = "ok" if is_well else "warning" if why["code"] in _PLANNED else "error"
+    # Not an alert: the sentence is on the page when it opens.
+    return h.div(f".note.{kind}")[
+        h.p[h.strong[with_times(clean(why["sentence"]), viewer)]],
+        h.p["What to do: ", with_code(clean(why["advice"])), "."] if why["advice"] else None,
+    ]
+
+
+def with_times(text: str, viewer: Viewer) -> Node:
+    """A sentence whose times are shown in the reader's zone."""
+    parts = _is_time.split(text)
+    return [moment(part, viewer) if number % 2 else part for number, part in enumerate(parts)]
+
+
+def _actions(document: Document, viewer: Viewer) -> Node:
+    if not viewer.may("operator") or not document["actions"]:
+        return None
+    return h.div(".actions")[
+        [
+            h.a(".button", href=address(f"/service/{action}", id=document["service"]))[
+                f"{action.capitalize()} …"
+            ]
+            for action in document["actions"]
+        ]
+    ]
+
+
+def _on_routers(document: Document, viewer: Viewer) -> Node:
+    states = [
+        (
+            _router(row["router"]),
+            badge(row["sync"]),
+            "wanted" if row["wanted"] else "to be cleaned",
+            moment(row.get("since"), viewer),
+            clean(row.get("detail") or row.get("reason")),
+            clean(row.get("lease")),
+        )
+        for row in document["routers"]
+    ]
+    columns = ("Router", "Sync", "Its row there", "Since", "Why", "Lease")
+    devices = [
+        (
+            row["row"],
+            _router(row["router"]),
+            row.get("status"),
+            " ".join(filter(None, (row.get("active_mac"), row.get("active_address")))),
+            f"{row['expires_in_s']:,} s" if "expires_in_s" in row else None,
+            clean(row["whose"]),
+        )
+        for row in document["rows"]
+    ]
+    shown = ("Row", "Router", "Status", "Device", "Ends in", "Whose")
+    return [
+        h.h2["On its routers"],
+        table("Routers", columns, states, "it is on no router."),
+        _compared(document),
+        _read(document, viewer),
+        table("Rows and devices, as read", shown, devices) if devices else None,
+    ]
+
+
+def _compared(document: Document) -> Node:
+    return table(
+        "Wanted, last written, and as read just now",
+        ("Field", "Router", "Wanted", "Last written", "On the router", "Same"),
+        [
+            (
+                row["field"],
+                _router(row["router"]),
+                row.get("wanted"),
+                row.get("written"),
+                row.get("read") if row.get("was_read") else "not read",
+                _agreement(row),
+            )
+            for row in document["compared"]
+        ],
+        "nothing is wanted, and nothing was written.",
+    )
+
+
+def _agreement(row: Document) -> Node:
+    """Whether the columns agree, as far as they are known; reads show rows of leases alone."""
+    known = {row.get("wanted", ""), row.get("written", "")}
+    if row.get("was_read") and "read" in row:
+        known.add(row["read"])
+    return badge("ok", "yes") if len(known) == 1 else badge("warning", "no")
+
+
+def _read(document: Document, viewer: Viewer) -> Node:
+    reading, service_id = document["reading"], document["service"]
+    if reading.get("running"):
+        reload = h.a(href=address("/service", id=service_id))["Show what was read"]
+        return h.p(".dim", role="status")["The router is being read. ", reload]
+    read_at = reading.get("read_at")
+    return [
+        note("warning", "It could not be read: ", clean(reading["error"]))
+        if "error" in reading
+        else None,
+        h.form(".actions", action=f"{ROOT}/service")[
+            h.input(type="hidden", name="id", value=service_id),
+            h.input(type="hidden", name="read", value="again"),
+            h.span(".dim")["Read at ", moment(read_at, viewer)]
+            if read_at
+            else h.span(".dim")["Not read from the router."],
+            h.button["Read again" if read_at else "Read the router"],
+        ],
+    ]
+
+
+def _waits_for(holders: list[Document]) -> Node:
+    rows = [
+        (
+            holder["claim"],
+            link("/service", holder["service_id"], id=holder["service_id"]),
+            badge(holder["status"]),
+            badge(holder["sync"]),
+            clean(holder.get("why")),
+        )
+        for holder in holders
+    ]
+    columns = ("Held", "By service", "Status", "Sync", "Why")
+    return [h.h2["What it waits for"], table("Holders", columns, rows)] if rows else None
+
+
+def _timeline(document: Document, viewer: Viewer) -> Node:
+    rows = [
+        (moment(entry.get("at"), viewer), clean(entry["what"]), details(entry))
+        for entry in document["timeline"]
+    ]
+    return [
+        h.h2["Timeline"],
+        table("What happened, the oldest first", ("At", "What", "Details"), rows, "nothing yet."),
+    ]
+
+
+def details(entry: Document) -> str:
+    """The further fields of an entry of a timeline, in one line."""
+    shown = {name: value for name, value in entry.items() if name not in ("at", "what") and value}
+    return "; ".join(
+        f"{name} {short_type(value) if name == 'type' else value_text(value)}"
+        for name, value in shown.items()
+    )
+
+
+def value_text(value: object) -> str:
+    """A value of JSON in one line."""
+    match value:
+        case Mapping():
+            return ", ".join(f"{name} {value_text(part)}" for name, part in value.items() if part)
+        case list():
+            return ", ".join(map(value_text, value))
+        case bool():
+            return "yes" if value else "no"
+        case _:
+            return clean(value)
+
+
+def _events(document: Document, viewer: Viewer) -> Node:
+    coming = [
+        (
+            moment(event["effective_at"], viewer),
+            event["event"],
+            short_type(event["type"]),
+            badge(event["state"]),
+            clean(event.get("lease")),
+        )
+        for event in document["scheduled"]
+    ]
+    rows = [
+        (
+            event["event"],
+            short_type(event["type"]),
+            badge(event["state"]),
+            badge(event["effect"]["state"], event["effect"]["state"].replace("-", " "))
+            if "effect" in event
+            else None,
+            moment(event["at"], viewer),
+            clean(event.get("detail") or event.get("reason")),
+        )
+        for event in document["events"]
+    ]
+    columns = ("Takes effect", "Event", "Type", "State", "Lease until then")
+    return [
+        [h.h2["Scheduled"], table("Scheduled events", columns, coming)] if coming else None,
+        h.h2["Events"],
+        table("Last events", ("Event", "Type", "State", "Acts", "At", "Details"), rows),
+    ]
+
+
+def _values(document: Document) -> Node:
+    rows = [
+        (name, value_text(register["value"]), register["event"])
+        for name, register in document["registers"].items()
+        if register["value"] not in (None, [])
+    ]
+    return [
+        h.h2["Values"],
+        table("As events set them", ("Value of", "Value", "Set by event"), rows),
+    ]
+
+
+def _router(name: str | None) -> Node:
+    return link("/router", name, id=name) if name else None
+
+
+def _customer(customer: str | None) -> Node:
+    return link("/services", customer, q=customer) if customer else None

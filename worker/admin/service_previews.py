@@ -1,0 +1,184 @@
+"""What an operator may do to a service, and what it would write: by the same fold and planner.
+
+Nothing is read from a router: it is taken for what was last written to it and read back.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final, Literal
+
+from worker.admin.file_preview import FilePreview
+from worker.admin.json_fields import clean, without_empty
+from worker.admin.last_written import LastWritten
+from worker.admin.plan_documents import operation_document, plan_lines
+from worker.admin.restore import holders
+from worker.admin.router_actions import obstacle
+from worker.core.entry.wanted import placed
+from worker.core.plan.planner import plan, wanted_at
+from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.operations import Waiting
+from worker.core.rows.row_index import RowIndex
+from worker.core.service.record import ServiceRecord, Status
+from worker.inventory import CLI_SOURCE, Inventory
+from worker.store.store import Store
+
+Action = Literal["suspend", "resume", "restore", "retry"]
+MODES: Final = ("block", "walled_garden", "throttle")
+"""How a service can be suspended."""
+
+_POSSIBLE: Final[Mapping[Status, Sequence[Action]]] = {
+    "active": ("suspend",),
+    "suspended": ("resume",),
+    "cancelled": ("restore",),
+    "incomplete": (),
+}
+_DIGITS: Final = 12
+
+
+def possible_actions(record: ServiceRecord, to_retry: Sequence[str]) -> list[Action]:
+    """What makes sense now.
+
+    Args:
+        record: of the service.
+        to_retry: routers on which it waits or failed.
+    """
+    return [*_POSSIBLE[record.status], *(("retry",) if to_retry else ())]
+
+
+def suspension_event(
+    service_id: str, actor: str, why: str, *, suspend: bool, mode: str = ""
+) -> dict[str, object]:
+    """The event of an operator that suspends a service, or resumes it; without id and time.
+
+    Args:
+        service_id: of the service.
+        actor: the person.
+        why: in the person's words.
+        suspend: False: it is resumed.
+        mode: of `MODES`; empty: as the policy of the router says.
+    """
+    data: dict[str, object] = {
+        "service_id": service_id,
+        "reason": without_empty({"code": "operator", "note": why}),
+    }
+    if suspend and mode:
+        data["suspension"] = {"mode": mode}
+    return {
+        "type": f"leasewire.service.{'suspended' if suspend else 'resumed'}.v1",
+        "source": CLI_SOURCE,
+        "actor": actor,
+        "data": data,
+    }
+
+
+def event_preview(
+    store: Store, inventory: Inventory, event: Mapping[str, object]
+) -> dict[str, Any]:
+    """What an event would change: the service's values, and the rows on its routers.
+
+    Args:
+        store: is only read.
+        inventory: as it is now.
+        event: complete.
+    """
+    policies = {name: config.policy for name, config in inventory.routers.items()}
+    rows = FilePreview(store, inventory.sources, policies)
+    (found,) = rows.of([event])
+    before = store.records.read([found.service_id])[found.service_id].record
+    after = found.after or before
+    document = {
+        "service": found.service_id,
+        "status": before.status,
+        "becomes": after.status,
+        "effect": found.effect,
+        "detail": clean(found.detail),
+        "changes": [
+            {"register": name, "before": was, "after": becomes}
+            for name, (was, becomes) in found.changes.items()
+        ],
+        "warnings": [clean(warning) for warning in rows.warnings],
+        "routers": list(_routers(store, inventory, before, after)),
+    }
+    return document | {"digest": _digest_of(document)}
+
+
+def retry_preview(
+    store: Store, inventory: Inventory, record: ServiceRecord, routers: Sequence[str]
+) -> dict[str, Any]:
+    """What a new check of a service would write.
+
+    Args:
+        store: is only read.
+        inventory: as it is now.
+        record: of the service.
+        routers: where it waits or failed.
+    """
+    found = [
+        router for router in _routers(store, inventory, record, record) if router["name"] in routers
+    ]
+    document = {
+        "service": record.service_id,
+        "status": record.status,
+        "becomes": record.status,
+        "effect": "unchanged",
+        "detail": "",
+        "changes": [],
+        "warnings": [],
+        "routers": found,
+    }
+    return document | {"digest": _digest_of(document)}
+
+
+def _digest_of(document: Mapping[str, Any]) -> str:
+    """A digest of what would change: what is done must still be what was shown."""
+    written = [(router["name"], router["lines"]) for router in document["routers"]]
+    parts = [document[name] for name in ("service", "becomes", "effect", "detail", "changes")]
+    text = json.dumps([*parts, written], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+
+
+def _routers(
+    store: Store, inventory: Inventory, before: ServiceRecord, after: ServiceRecord
+) -> Iterator[dict[str, Any]]:
+    after = placed(after)
+    for name in after.placements:
+        config = inventory.routers.get(name)
+        if config is None:
+            missing = "the inventory has no such router: it is written when it has"
+            yield {"name": name, "obstacle": missing, "lines": []}
+            continue
+        lines = _plan(store, name, before, after, config.policy)
+        yield {"name": name, "obstacle": clean(obstacle(store, config)), "lines": lines}
+
+
+def _plan(
+    store: Store, router: str, before: ServiceRecord, after: ServiceRecord, policy: RouterPolicy
+) -> list[dict[str, Any]]:
+    """The writes of one service on one router, in lines."""
+    rows = LastWritten(store, router, policy, [before]).rows
+    wanted = wanted_at(router, after, policy)
+    taken = holders(store, after, router, policy) if wanted.entry.fields else []
+    if taken:
+        detail = "; ".join(f"{claim.key} is held by service {claim.holder}" for claim in taken)
+        wanted = replace(wanted, granted=False, refused_because=Waiting("claim-held", detail))
+    made = plan([wanted], RowIndex(rows, policy.installation), policy)
+    document = {
+        "router": router,
+        "orphans": 0,
+        "operations": [
+            operation_document(operation, phase)
+            for phase, operations in enumerate(made.phases, start=1)
+            for operation in operations
+        ],
+        "waiting": [
+            {"service": service, "reason": why.reason, "detail": why.detail}
+            for service, why in made.waiting.items()
+        ],
+        "notes": [
+            {"service": note.service_id, "kind": note.kind, "detail": note.detail}
+            for note in made.notes
+        ],
+    }
+    return [line._asdict() for line in plan_lines(document)]
