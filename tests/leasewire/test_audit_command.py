@@ -116,3 +116,15 @@ def test_no_cell_of_the_csv_is_a_formula_and_no_text_leaves_its_cell(texts):
         assert len(row) == 1 + len(four)
         assert not [cell for cell in row if cell[:1] in ("=", "+", "-", "@", "\t", "\r")]
         assert [cell.isprintable() for cell in row] == [True] * 5
+
+
+WORD = st.text(st.sampled_from('aAsSiIÄ"\\İß\n'), max_size=3)
+
+
+@settings(max_examples=60)
+@given(st.tuples(WORD, WORD, WORD), st.tuples(WORD, WORD, WORD))
+def test_a_text_without_the_parts_of_a_filter_is_of_no_entry_that_matches(fields, wanted):
+    entry, chosen = AuditEntry(1, *fields), AuditFilter(*wanted)
+    if chosen.matches(entry):
+        text = entry.to_text().lower()
+        assert "\\u" in text or all(part in text for part in chosen.parts())
