@@ -22,6 +22,17 @@ _PAGES: Final = (
     ("/audit", "Audit", "viewer"),
     ("/people", "People", "admin"),
 )
+_PARTS: Final[Mapping[str, str]] = {
+    "service": "/services",
+    "router": "/routers",
+    "approval": "/approvals",
+    "announce": "/approvals",
+    "dead-letter": "/failed",
+    "cause": "/failed",
+    "keys": "/sources",
+    "person": "/people",
+}
+"""Pages that are reached from another, by the first part of their address."""
 _COLOURS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("up", "ok", "in_sync", "applied", "acting", "active", "closed"), "good"),
     **dict.fromkeys(("critical", "failed", "blocked", "unreachable", "rejected"), "bad"),
@@ -43,7 +54,7 @@ def whole_page(
         body: below the heading.
     """
     links = [
-        h.li[h.a(href=ROOT + address, aria_current="page" if address == path else None)[name]]
+        h.li[h.a(href=ROOT + address, aria_current=_current(address, path))[name]]
         for address, name, role in _PAGES
         if viewer.may(role)
     ]
@@ -61,6 +72,14 @@ def whole_page(
         ],
     ]
     return frame(title, header, message and note(*message), body)
+
+
+def _current(address: str, path: str) -> str | None:
+    """How the navigation marks the page that is open, or the page that it is part of."""
+    if address == path:
+        return "page"
+    first = path.strip("/").partition("/")[0]
+    return "true" if address == _PARTS.get(first, f"/{first}") else None
 
 
 def frame(title: str, header: Node, *body: Node) -> h.Element:
