@@ -12,7 +12,7 @@ NODE_CLIENTS := tests/clients/node/node_modules/.package-lock.json
 AXE := tests/browser/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test restarts test-fast e2e-all chaos floods attacks bench bench-large bench-plot screenshots effects lint fmt schemas docs lock clean
+.PHONY: help demo lab test compiled restarts test-fast e2e-all chaos floods attacks bench bench-large bench-plot screenshots effects lint fmt schemas docs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -42,6 +42,10 @@ lab: $(READY) ## Leasewire, its gateway and a simulated router, in the folder la
 
 test: lint $(CLIENTS) $(NODE_CLIENTS) $(AXE) ## all that CI runs: lint, types, imports, tests
 	$(BIN)/python -m pytest -n 4 --dist worksteal
+
+# Once beside lint, which has one processor: else each process of pytest would do it again
+compiled: $(READY)
+	$(BIN)/python -m pytest --collect-only -q > /dev/null || true
 
 restarts: $(READY) ## kill Redis 20 times under load; the workers must be back within 15 s
 	LEASEWIRE_REDIS_KILLS=20 $(BIN)/python -m pytest -s tests/e2e/test_redis_restarts.py

@@ -1,13 +1,14 @@
 """Starts our programs as forks of a process that has imported them: each import costs a second.
 
-`start_python` is as `subprocess.Popen` of `python -m MODULE …`: a process of its own, with its own
-session, that runs the module from its first line. It differs in `/proc/PID/cmdline` and in its
-memory: tests about those start a new Python. `python -m tests.forking` is the process that forks;
+`Forked` is as `subprocess.Popen` of `python -m MODULE …`: a process of its own that runs the module
+from its first line. It differs in `/proc/PID/cmdline`, in its memory, and in how long its start
+takes: tests about those start a new Python. `python -m tests.forking` is the process that forks;
 each process of pytest has one, from its first use to its end.
 """
 
 import gc
 import importlib
+import inspect
 import json
 import os
 import runpy
@@ -17,13 +18,13 @@ import socket
 import struct
 import subprocess
 import sys
-import tempfile
+import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, AnyStr, Final
 
 ROOT: Final = Path(__file__).parent.parent
 IMPORTED: Final = (
@@ -47,63 +48,81 @@ IMPORTED: Final = (
 )
 """What most programs need, and no program by itself: each runs its own module anew."""
 _NUMBER: Final = struct.Struct("i")
-_LONGEST: Final = 1 << 20
-"""A request holds the variables of the environment."""
+_MOST: Final = 4_096
+_POPEN: Final[Any] = subprocess.Popen
+_EXECUTE: Final = inspect.signature(_POPEN._execute_child)  # noqa: SLF001 - what `Forked` replaces
+_ASKING: Final = threading.Lock()
+_PIPES: Final = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
 
 
-class Forked:
-    """A process as `subprocess.Popen` has it, as far as tests need it.
+class Forked(subprocess.Popen[AnyStr]):
+    """As `subprocess.Popen` of `[sys.executable, "-m", MODULE, …]`, with its arguments.
 
-    Attributes:
-        pid: of the process.
-        returncode: as of `Popen`; None while it runs, or nobody asked.
-        stdout: what it writes, if it was started with `PIPE`.
+    It replaces how `Popen` starts a process, and how it hears of its end.
     """
 
-    def __init__(self, status: socket.socket, stdout: IO[bytes] | None) -> None:
-        self.stdout = stdout
-        self._status = status
-        self.returncode: int | None = None
-        self.pid = self._number()
+    _close_pipe_fds: Callable[..., None]
+    _handle_exitstatus: Callable[[int], None]
+    _waitpid_lock: AbstractContextManager[object]
 
-    def _number(self) -> int:
-        data = self._status.recv(_NUMBER.size)
-        if len(data) != _NUMBER.size:
-            raise RuntimeError("the process that forks has ended")
-        return int(_NUMBER.unpack(data)[0])
+    def _execute_child(self, *given: Any) -> None:
+        named = _EXECUTE.bind(self, *given).arguments
+        assert named["args"][:2] == [sys.executable, "-m"], named["args"]
+        request = {
+            "arguments": list(map(str, named["args"][2:])),
+            "env": dict(os.environ if named["env"] is None else named["env"]),
+            "cwd": str(named["cwd"] or Path.cwd()),
+            "session": named["start_new_session"],
+        }
+        text = json.dumps(request).encode()
+        given_files = [int(named[name]) for name in ("p2cread", "c2pwrite", "errwrite")]
+        files: list[int] = [own if file == -1 else file for own, file in enumerate(given_files)]
+        self._status: socket.socket
+        self._status, its = socket.socketpair()
+        with its, _ASKING:
+            requests = _forking()
+            socket.send_fds(requests, [_NUMBER.pack(len(text))], [*files, its.fileno()])
+            requests.sendall(text)
+        self._close_pipe_fds(*(named[name] for name in _PIPES))
+        self.pid = _number_from(self._status)
+        self._child_created = True
 
-    def poll(self) -> int | None:
-        """Return how it ended, or None."""
-        return self._ended(0)
+    def _try_wait(self, flags: int) -> tuple[int, int]:
+        timeout_s = 0 if flags & os.WNOHANG else None
+        if not select.select([self._status], [], [], timeout_s)[0]:
+            return 0, 0
+        with self._status:
+            return self.pid, _number_from(self._status)
 
-    def wait(self, timeout: float | None = None) -> int:
-        """Wait until it ended; TimeoutExpired if it does not within so many seconds."""
-        code = self._ended(timeout)
-        if code is None:
-            raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0)
-        return code
-
-    def _ended(self, timeout: float | None) -> int | None:
-        if self.returncode is None and select.select([self._status], [], [], timeout)[0]:
-            self.returncode = os.waitstatus_to_exitcode(self._number())
-            self._status.close()
+    def _internal_poll(self, *_: Any, **_more: Any) -> int | None:
+        with self._waitpid_lock:
+            if self.returncode is None:
+                pid, status = self._try_wait(os.WNOHANG)
+                if pid:
+                    self._handle_exitstatus(status)
         return self.returncode
 
-    def send_signal(self, number: int) -> None:
-        """Send a signal, unless it has ended."""
-        if self.poll() is None:
-            os.kill(self.pid, number)
 
-    def terminate(self) -> None:
-        """Ask it to end."""
-        self.send_signal(signal.SIGTERM)
+def run(
+    command: Sequence[str], given: AnyStr | None = None, **options: Any
+) -> subprocess.CompletedProcess[AnyStr]:
+    """As `subprocess.run` with `capture_output`, for at most a minute.
 
-    def kill(self) -> None:
-        """Kill it."""
-        self.send_signal(signal.SIGKILL)
-
-
-Process = subprocess.Popen[bytes] | Forked
+    Args:
+        command: what is run.
+        given: what it reads; None: it has the standard input of this process.
+        options: as of `Popen`.
+    """
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    if given is not None:
+        pipes["stdin"] = subprocess.PIPE
+    with Forked[AnyStr](command, **pipes | options) as process:
+        try:
+            out, err = process.communicate(given, timeout=60)
+        except BaseException:
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
 @cache
@@ -117,59 +136,11 @@ def _forking() -> socket.socket:
     return ours
 
 
-def start_python(  # noqa: PLR0913 - as `Popen` has them
-    arguments: Sequence[str],
-    *,
-    env: Mapping[str, str],
-    cwd: Path | None = None,
-    stdin: int | None = None,
-    stdout: int,
-    stderr: int,
-) -> Forked:
-    """Run `python -m` with these arguments, the first of which is the module.
-
-    Args:
-        arguments: the module, and what it is given.
-        env: its variables.
-        cwd: where it runs; None: where this process does.
-        stdin, stdout, stderr: file descriptors; stdin None: empty; stdout may be `PIPE`.
-    """
-    request = {"arguments": list(arguments), "env": dict(env), "cwd": str(cwd or Path.cwd())}
-    text = json.dumps(request).encode()
-    status, its = socket.socketpair()
-    written = None
-    with ExitStack() as stack:
-        stack.enter_context(its)
-        stdin = stack.enter_context(Path(os.devnull).open()).fileno() if stdin is None else stdin
-        if stdout == subprocess.PIPE:
-            reading, stdout = os.pipe()
-            written = open(reading, "rb")  # noqa: PTH123, SIM115 - the caller's
-            stack.callback(os.close, stdout)
-        requests = _forking()
-        socket.send_fds(requests, [_NUMBER.pack(len(text))], [stdin, stdout, stderr, its.fileno()])
-        requests.sendall(text)
-    return Forked(status, written)
-
-
-def run_python(
-    arguments: Sequence[str],
-    *,
-    env: Mapping[str, str],
-    cwd: Path | None = None,
-    timeout_s: float = 60,
-) -> subprocess.CompletedProcess[str]:
-    """Run it to its end, as `subprocess.run` with `capture_output` and `text`."""
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        files = {"stdout": out.fileno(), "stderr": err.fileno()}
-        process = start_python(arguments, env=env, cwd=cwd, **files)
-        try:
-            code = process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise
-        for file in (out, err):
-            file.seek(0)
-        return subprocess.CompletedProcess(list(arguments), code, out.read(), err.read())
+def _number_from(status: socket.socket) -> int:
+    data = status.recv(_NUMBER.size)
+    if len(data) != _NUMBER.size:
+        raise RuntimeError("the process that forks has ended")
+    return int(_NUMBER.unpack(data)[0])
 
 
 # The process that forks.
@@ -186,7 +157,7 @@ def _serve(requests: socket.socket) -> dict[str, Any] | None:
     while True:
         ready, _, _ = select.select([requests, woken], [], [])
         if woken in ready:
-            woken.recv(_LONGEST)
+            woken.recv(_MOST)
             _report_ended(running)
         if requests in ready:
             head, files, _, _ = socket.recv_fds(requests, _NUMBER.size, 4)
@@ -227,7 +198,8 @@ def _report_ended(running: dict[int, socket.socket]) -> None:
 def _run(request: dict[str, Any]) -> None:
     """Be the program of a request."""
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
-    os.setsid()
+    if request["session"]:
+        os.setsid()
     os.environ.clear()
     os.environ.update(request["env"])
     os.chdir(request["cwd"])

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import IO, Any, Final, Self
 
 import pytest
 
@@ -18,7 +18,7 @@ from leasewire.host.embedded import EmbeddedServer
 from producers.connection import open_publisher
 from simulator.control import ControlClient
 from tests import builders
-from tests.forking import Process, run_python, start_python
+from tests.forking import Forked, run
 from tests.waiting import eventually
 from worker.core.rows.rows import parse_tag
 from worker.core.service.outcome import Outcome
@@ -40,8 +40,6 @@ in_any_version: Final = pytest.mark.skipif(TRANSPORT == "rest", reason="version 
 SERVER = "dhcp-vlan-32"
 PREFIX = "lw:"
 PASSWORD = "never-to-be-seen-7f3a"
-STDERR: Final = 2
-"""The file descriptor of this process."""
 SETTINGS = {
     "LEASEWIRE_ROUTER_LOCK_S": "4",
     "LEASEWIRE_COMMAND_TIMEOUT_S": "2",
@@ -63,7 +61,7 @@ class Worker:
     """One worker process, started anew after each kill."""
 
     kind: str
-    process: Process
+    process: subprocess.Popen[bytes]
 
 
 @dataclass
@@ -127,7 +125,6 @@ class Installation:
                 *("--control", str(control), *self._served(), *self.simulator),
             ],
             subprocess.PIPE,
-            STDERR,
         )
         stack.callback(end, simulator)
         assert simulator.stdout is not None
@@ -210,22 +207,23 @@ class Installation:
         """Start a process of each kind named."""
         self.workers += [Worker(kind, self.start_process(kind)) for kind in kinds]
 
-    def start_process(self, kind: str) -> Process:
+    def start_process(self, kind: str) -> subprocess.Popen[bytes]:
         """Start one worker process; its log is appended to."""
         with (self.directory / f"{kind}.log").open("ab") as log:
-            return self._start_program([*self.worker_command, kind], log.fileno(), log.fileno())
+            return self._start_program([*self.worker_command, kind], log, log)
 
-    def _start_program(self, command: Sequence[str], stdout: int, stderr: int) -> Process:
-        python, *arguments = command
-        if self.forks and python == sys.executable and arguments[0] == "-m":
-            return start_python(arguments[1:], env=self.environ, stdout=stdout, stderr=stderr)
-        return subprocess.Popen(
+    def _start_program(
+        self, command: Sequence[str], stdout: int | IO[bytes], stderr: IO[bytes] | None = None
+    ) -> subprocess.Popen[bytes]:
+        forks = self.forks and command[:2] == [sys.executable, "-m"]
+        start = Forked[bytes] if forks else subprocess.Popen[bytes]
+        return start(
             command, env=self.environ, stdout=stdout, stderr=stderr, start_new_session=True
         )
 
     def leasewire(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the command as a user would."""
-        return run_python([*self.command[2:], *arguments], env=self.environ, cwd=self.directory)
+        return run([*self.command, *arguments], env=self.environ, cwd=self.directory, text=True)
 
     def log_text(self) -> str:
         """Everything that the workers logged."""
@@ -284,7 +282,7 @@ class Installation:
             end(worker.process)
 
 
-def end(process: Process) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
     """End a process: asked first."""
     process.terminate()
     if process.stdout is not None:

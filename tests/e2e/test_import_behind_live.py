@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from tests.builders import activated
+from tests.forking import Forked
 from tests.installation import SERVER, Installation
 from tests.waiting import eventually
 
@@ -31,7 +32,7 @@ def test_a_live_event_does_not_wait_behind_an_import(installation):
     text = HEAD + "".join(row(number, router) for number in range(ROWS))
     (installation.directory / "s.csv").write_text(text)
     command = [sys.executable, "-m", "leasewire", "import", "s.csv", "--apply"]
-    process = subprocess.Popen(
+    process = Forked(
         command,
         env=installation.environ,
         cwd=installation.directory,

@@ -10,6 +10,7 @@ import pytest
 
 from tests.builders import activated, cancelled, ipv4, mac, mac_changed
 from tests.files.conftest import OTHER
+from tests.forking import Forked, run
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.redis
@@ -127,7 +128,7 @@ def looks_at_the_journal(office):
 def test_interrupted_and_run_again(office):
     path = office.file("s.csv", HEAD + "".join(map(row, range(1, 601))))
     command = [sys.executable, "-m", "leasewire", "import", path, "--apply"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = Forked(command, stderr=subprocess.PIPE, text=True)
     # No worker yet: all is published, and it waits for them to be taken in.
     eventually(lambda: office.store.journal.depth("bulk") == 600, "all is published", within_s=60)
     looks = looks_at_the_journal(office)
@@ -223,9 +224,7 @@ def test_a_preview_at_a_terminal_shows_how_far_it_is(office):
     command = [sys.executable, "-m", "leasewire", "import", path]
     ours, theirs = pty.openpty()
     environment = os.environ | {"TERM": "xterm", "COLUMNS": "100"}
-    done = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=theirs, env=environment, check=False
-    )
+    done = run(command, stderr=theirs, env=environment)
     assert done.returncode == 4
     os.close(theirs)
     with os.fdopen(ours, "rb", buffering=0) as terminal:
@@ -233,5 +232,5 @@ def test_a_preview_at_a_terminal_shows_how_far_it_is(office):
     assert b"600 new" in done.stdout
     assert "checking" in shown
     assert "comparing" in shown
-    quiet = subprocess.run(command, capture_output=True, check=False)
+    quiet = run(command)
     assert (quiet.returncode, quiet.stderr) == (4, b"")

@@ -8,6 +8,7 @@ import pytest
 
 from leasewire.context import Context
 from leasewire.host.backup_file import check
+from tests import forking
 from tests.builders import SOURCE, activated
 
 pytestmark = pytest.mark.redis
@@ -21,16 +22,16 @@ def run(office):
     """Runs the command in a process of its own, over real streams; standard input is a pipe."""
 
     def run(*arguments, given=b"", code=0, before=(), **more):
-        where = {"stdin": more["file"]} if "file" in more else {"input": given}
-        done = subprocess.run(
-            [*before, sys.executable, "-m", "leasewire", *arguments],
-            env={**os.environ, "LEASEWIRE_INVENTORY": str(office.folder / "routers.toml")},
-            cwd=office.folder,
-            capture_output=True,
-            timeout=60,
-            check=False,
-            **where,
-        )
+        command = [sys.executable, "-m", "leasewire", *arguments]
+        environ = {**os.environ, "LEASEWIRE_INVENTORY": str(office.folder / "routers.toml")}
+        where = {"env": environ, "cwd": office.folder}
+        if before:
+            command, capture = [*before, *command], {"capture_output": True, "timeout": 60}
+            done = subprocess.run(command, check=False, input=given, **capture, **where)
+        elif "file" in more:
+            done = forking.run(command, stdin=more["file"], **where)
+        else:
+            done = forking.run(command, given=given, **where)
         assert done.returncode == code, done.stderr.decode()
         return done
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tests.forking import run
 from tests.installation import Installation, end
 
 A, B = "urn:isp:bss:a", "urn:isp:bss:b"
@@ -52,15 +53,10 @@ class Target:
 
     def command(self, *message: str) -> str:
         """What `leasewire` says in this installation."""
-        return subprocess.run(
-            [sys.executable, "-m", "leasewire", *message],
-            env=environ_of(self.here),
-            cwd=self.here.directory,
-            check=True,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        ).stdout
+        where = {"env": environ_of(self.here), "cwd": self.here.directory}
+        done = run([sys.executable, "-m", "leasewire", *message], text=True, **where)
+        done.check_returncode()
+        return str(done.stdout)
 
     def key(self, name: str, *options: str) -> str:
         """A new API key."""

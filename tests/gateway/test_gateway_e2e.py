@@ -15,6 +15,7 @@ from gateway.api.api_keys import ApiKeys, KeyScope
 from producers.journal_transport import JournalTransport
 from producers.publisher import Publisher
 from tests import builders
+from tests.forking import Forked
 from tests.gateway.asking import BATCH
 from tests.installation import PREFIX, SERVER, Installation, end
 from tests.waiting import eventually
@@ -35,7 +36,7 @@ def activated(number, **given):
 def running_gateway(here, port=0):
     """`leasewire gateway` as a user starts it; gives process and URL."""
     with (here.directory / "gateway.log").open("ab") as log:
-        process = subprocess.Popen(
+        process = Forked(
             [sys.executable, "-m", "leasewire", "gateway", "--port", str(port)],
             env=here.environ,
             stdout=subprocess.PIPE,

@@ -1,5 +1,4 @@
 import json
-import subprocess
 import sys
 import threading
 
@@ -11,6 +10,7 @@ from contracts.names import journal_body
 from leasewire.actor import actor_of
 from leasewire.sources.publish_one import EVENTS, event_of
 from tests.builders import SOURCE, activated
+from tests.forking import run
 
 EVENT = {
     "id": "e-1",
@@ -24,14 +24,11 @@ KEY = event_key("urn:isp:bss:acme", "e-1")
 
 def publish(*arguments, url="redis://127.0.0.1:1", prefix="lw:", given=""):
     """Run the command as a shell would."""
-    return subprocess.run(
-        [sys.executable, "-c", "from leasewire.sources.publish import app; app()", *arguments],
+    return run(
+        [sys.executable, "-m", "leasewire", "publish", *arguments],
         env={"LEASEWIRE_REDIS_URL": url, "LEASEWIRE_KEY_PREFIX": prefix},
-        input=given,
-        capture_output=True,
+        given=given,
         text=True,
-        timeout=60,
-        check=False,
     )
 
 

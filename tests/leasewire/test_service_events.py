@@ -11,6 +11,7 @@ import threading
 import pytest
 
 from tests.builders import activated, ipv4, mac, mac_changed
+from tests.forking import Forked
 from tests.leasewire.conftest import LEASES
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
@@ -38,7 +39,7 @@ def following(world, tmp_path):
 
     def start(*options):
         inventory = {"LEASEWIRE_INVENTORY": str(tmp_path / "routers.toml")}
-        process = subprocess.Popen(
+        process = Forked(
             [sys.executable, "-m", "leasewire", "services", "events", "SVC-A", *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -16,6 +16,7 @@ from prometheus_client.openmetrics.parser import (
 )
 
 from gateway.outcomes.deliveries import Deliveries
+from tests.forking import Forked
 from tests.metrics.conftest import scrape
 from tests.store.secured import set_users
 from worker.errors import StoreRefused
@@ -34,7 +35,7 @@ def running(own_valkey, tmp_path):
 
     @contextmanager
     def start(*arguments):
-        process = subprocess.Popen(
+        process = Forked(
             [sys.executable, "-m", "leasewire", "metrics", *arguments],
             env={**os.environ, "LEASEWIRE_REDIS_URL": own_valkey.url},
             cwd=tmp_path,

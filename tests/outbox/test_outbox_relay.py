@@ -15,6 +15,7 @@ from producers import HttpTransport, Publisher
 from producers.outbox.relay import AnotherRelay, OutboxRelay, ddl, open_database
 from producers.transport import Backoff
 from tests import builders
+from tests.forking import Forked
 from tests.producers.fake_gateway import FakeGateway
 from tests.waiting import eventually
 
@@ -205,7 +206,7 @@ def command(valkey, prefix, tmp_path):
     """Starts `leasewire outbox …` with the test's Redis."""
 
     def start(*arguments):
-        return subprocess.Popen(
+        return Forked(
             [sys.executable, "-m", "leasewire", "outbox", *arguments],
             env=os.environ | {"LEASEWIRE_REDIS_URL": valkey.url, "LEASEWIRE_KEY_PREFIX": prefix},
             cwd=tmp_path,

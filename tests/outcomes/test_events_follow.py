@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from tests import builders
+from tests.forking import Forked
 from worker.core.service.event_ref import EventRef
 from worker.core.service.outcome import Outcome
 from worker.store.commits import ServiceCommit
@@ -24,7 +25,7 @@ def test_each_change_is_a_line_until_it_is_stopped(valkey, store, prefix, tmp_pa
         word = Outcome(event, "SVC-1", state, at_ms=number + 1)
         store.records.commit([ServiceCommit("", outcomes=[word])], 1)
     environ = os.environ | {"LEASEWIRE_REDIS_URL": valkey.url, "LEASEWIRE_KEY_PREFIX": prefix}
-    with subprocess.Popen(
+    with Forked(
         [sys.executable, "-m", "leasewire", "events", "follow", "--kept", "--json"],
         env=environ,
         cwd=tmp_path,

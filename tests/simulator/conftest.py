@@ -9,6 +9,7 @@ from hypothesis import settings
 
 from simulator.protocol import Decoder, encode_sentence
 from simulator.testing import RouterHandle, Simulation, running
+from tests.forking import Forked
 
 settings.register_profile("long", max_examples=50_000)
 
@@ -92,7 +93,7 @@ def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     started: list[subprocess.Popen[str]] = []
 
     def run(*flags: object, prefix: tuple[str, ...] = ()) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
+        process = (subprocess.Popen if prefix else Forked)(
             [*prefix, sys.executable, "-m", "simulator", *map(str, flags)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
