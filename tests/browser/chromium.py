@@ -134,6 +134,11 @@ class Chromium:
         with self.leads_on(text):
             self.driver.find_element(By.XPATH, clickable).click()
 
+    def follow(self, row: WebElement, text: str) -> None:
+        """Click the link of this text in a row, and wait for the page it leads to."""
+        with self.leads_on(text):
+            row.find_element(By.LINK_TEXT, text).click()
+
     @contextmanager
     def leads_on(self, what: str) -> Iterator[None]:
         """Wait at the end of the block until it has led to another page, which is there."""

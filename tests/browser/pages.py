@@ -42,5 +42,13 @@ PAGES = (
     Page("announce", "/announce", "Announce Reason"),
     Page("failed", "/failed", "operation-refused source-not-allowed"),
     Page("failed-service", "/dead-letter?id=SVC-1-14@R1", "Retry … invalid"),
+    Page("calendar", "/calendar", "SVC-1-11 Withdraw"),
+    Page("sources", "/sources", "urn:isp:bss:test"),
+    Page("keys", "/keys", "keys"),
+    Page("new-key", "/keys/create", "Create the key"),
+    Page("audit", "/audit", "What people did"),
+    Page("people", "/people", "anna vera admin"),
+    Page("person", "/person?id=omar", "End all sessions"),
+    Page("runbook", "/runbook?name=router-blocked", "router-blocked"),
     Page("rebuild", "/router/rebuild?id=R1", "Read at"),
 )

@@ -32,7 +32,7 @@ class Stage(Installation):
     """The installation; `url` is where its gateway listens.
 
     R1 is well, and refuses two services. R2, R3 and R5 have services that are held for approval; no
-    test decides on those of R5. R4 refuses the login.
+    test decides on those of R5, nor on SVC-1-11 and SVC-1-14. R4 refuses the login.
     """
 
     url = ""
@@ -108,7 +108,10 @@ class Stage(Installation):
                 for router in ("R2", "R3", "R5")
                 for service_id in self.services(router)[KEPT:]
             ]
-            + [builders.suspended("SVC-1-12", effective_at=tomorrow, revision=9)]
+            + [
+                builders.suspended(service_id, effective_at=tomorrow, revision=9)
+                for service_id in ("SVC-1-11", "SVC-1-12")
+            ]
         )
         eventually(lambda: len(self.store.brake.approvals()) == 3, "all are held", within_s=40)
 
