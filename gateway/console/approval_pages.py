@@ -206,14 +206,11 @@ class ApprovalPages:
 
     def _document(self, held: HeldList) -> dict[str, Any]:
         self._lists.remember(held.approval)
-        items = held.approval.work_items
-        routers = Counter(item.router for item in items)
-        sources = Counter(item.source for item in items)
         return approval_heading(held.approval) | {
             "kinds": dict(held.kinds),
             "counted": held.counted,
-            "routers": _most_frequent(routers),
-            "sources": _most_frequent(sources),
+            "routers": _most_frequent(held.approval.routers),
+            "sources": _most_frequent(held.approval.sources),
         }
 
     def _services(self, held: HeldList, start: int, most: int) -> list[dict[str, Any]]:

@@ -7,7 +7,17 @@ import htpy as h
 from htpy import Node
 
 from gateway.console.console import Viewer
-from gateway.console.layout import address, confirm_form, fields, link, moment, note, pager, table
+from gateway.console.layout import (
+    address,
+    confirm_form,
+    fields,
+    link,
+    moment,
+    note,
+    pager,
+    read_on,
+    table,
+)
 from worker.admin.json_fields import clean, counted
 
 Document = Mapping[str, Any]
@@ -25,6 +35,9 @@ def approvals(document: Document, viewer: Viewer) -> Node:
         ]
         if found
         else h.p(".empty")["Nothing is held."],
+        read_on("Kinds are still being counted.", path="/approvals", page=document["page"])
+        if any(approval["counted"] < approval["count"] for approval in found)
+        else None,
         [_section(approval, viewer) for approval in found],
         pager("/approvals", document["page"], more=document["more"]),
         h.h2["Announced"],
@@ -157,8 +170,7 @@ def withdraw(document: Document, viewer: Viewer) -> Node:
 def _heading(document: Document, viewer: Viewer) -> Node:
     kinds = ", ".join(f"{number:,} {kind}" for kind, number in document["kinds"].items())
     if document["counted"] < document["count"]:
-        so_far = f"of the first {document['counted']:,} of {document['count']:,}; reload to go on"
-        kinds = f"{kinds} ({so_far})"
+        kinds = f"{kinds} ({document['counted']:,} of {document['count']:,} were counted so far)"
     return fields(
         [
             ("Limit of", f"{document['scope']} {clean(document['name'])}"),

@@ -9,7 +9,17 @@ from htpy import Node
 
 from gateway.console.console import Viewer
 from gateway.console.event_lines import event_lines
-from gateway.console.layout import address, confirm_form, fields, link, moment, note, pager, table
+from gateway.console.layout import (
+    address,
+    confirm_form,
+    fields,
+    link,
+    moment,
+    note,
+    pager,
+    read_on,
+    table,
+)
 from worker.admin.json_fields import clean, counted
 
 Document = Mapping[str, Any]
@@ -35,7 +45,7 @@ def failed(document: Document, viewer: Viewer) -> Node:
             f"{counted(document['total'], 'event')} or services failed permanently. Each waits "
             "until a person settles it; a service goes by itself when it is in sync again."
         ],
-        _progress(document),
+        _progress(document, path="/failed", reason=document["reason"], page=document["page"]),
         _reasons(document),
         table(f"{counted(document['causes_count'], 'cause')}", columns, rows),
         pager("/failed", document["page"], more=document["more"], reason=document["reason"]),
@@ -62,13 +72,11 @@ def _reasons(document: Document) -> Node:
     ]
 
 
-def _progress(document: Document) -> Node:
+def _progress(document: Document, path: str = "", **query: object) -> Node:
     if document["read"] == document["total"]:
         return None
-    return note(
-        "warning",
-        f"{document['read']:,} of {document['total']:,} were read so far. Reload to read on.",
-    )
+    text = f"{document['read']:,} of {document['total']:,} were read so far."
+    return read_on(text, path=path, **query) if path else note("warning", text)
 
 
 def cause(document: Document, viewer: Viewer) -> Node:
@@ -89,7 +97,7 @@ def cause(document: Document, viewer: Viewer) -> Node:
     return [
         h.p[link("/failed", "All causes")],
         _cause_fields(document, viewer),
-        _progress(document),
+        _progress(document, path="/cause", id=document["id"], page=document["page"]),
         h.p(".actions")[
             h.a(".button", href=address("/cause/retry", **query))["Retry all …"],
             h.a(".button", href=address("/cause/discard", **query))["Discard all …"],

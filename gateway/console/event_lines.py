@@ -1,10 +1,9 @@
 """An event as lines of text, each problem beside the field that has it."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from contracts.parse import pointer
+from contracts.parse import encode, pointer
 from worker.admin.json_fields import clean
 
 MOST_LINES: Final = 250
@@ -38,7 +37,7 @@ def event_lines(event: object, problems: Sequence[Mapping[str, Any]]) -> list[Ev
         problems: each with `pointer` and `message`. One of a missing field stands at the object
             that should have it.
     """
-    placed = list(_lines_of_text(event) if isinstance(event, str) else _lines(event, (), 0, ""))
+    placed = list(_lines_of_text(event) if isinstance(event, str) else _lines(event, "", 0, ""))
     at = {place: number for number, (place, _) in reversed(list(enumerate(placed)))}
     found: dict[int, list[str]] = {}
     for problem in problems:
@@ -48,34 +47,34 @@ def event_lines(event: object, problems: Sequence[Mapping[str, Any]]) -> list[Ev
         message = f"{problem['pointer'] or 'The event'} {problem['message']}"
         found.setdefault(at.get(place, 0), []).append(clean(message))
     lines = [
-        EventLine(number + 1, _short(text), tuple(found.get(number, ())))
+        EventLine(number + 1, text, tuple(found.get(number, ())))
         for number, (_, text) in enumerate(placed)
     ]
-    return list(_shortened(lines))
+    return [line._replace(text=_short(line.text)) for line in _chosen(lines)]
 
 
 def _lines(
-    value: object, path: tuple[str | int, ...], depth: int, name: str, end: str = ""
+    value: object, place: str, depth: int, name: str, end: str = ""
 ) -> Iterator[tuple[str, str]]:
     """Each line with its JSON pointer; as `json.dumps` with an indentation of two."""
-    indent, place = "  " * depth, pointer(*path)
-    inner: list[tuple[str | int, str, object]]
+    indent = "  " * depth
     if depth > _DEEPEST:
         yield place, f"{indent}{name}…{end}"
         return
+    inner: list[tuple[str | int, str, object]]
     if isinstance(value, dict) and value:
-        inner = [(key, f"{_json(key)}: ", child) for key, child in value.items()]
+        inner = [(key, f"{encode(key)}: ", child) for key, child in value.items()]
         start, stop = "{", "}"
     elif isinstance(value, list) and value:
         inner = [(number, "", child) for number, child in enumerate(value)]
         start, stop = "[", "]"
     else:
-        yield place, f"{indent}{name}{_json(value)}{end}"
+        yield place, f"{indent}{name}{encode(value)}{end}"
         return
     yield place, f"{indent}{name}{start}"
     for number, (step, child_name, child) in enumerate(inner, start=1):
         comma = "," if number < len(inner) else ""
-        yield from _lines(child, (*path, step), depth + 1, child_name, comma)
+        yield from _lines(child, f"{place}{pointer(step)}", depth + 1, child_name, comma)
     yield f"end of {place}", f"{indent}{stop}{end}"
 
 
@@ -84,15 +83,11 @@ def _lines_of_text(text: str) -> Iterator[tuple[str, str]]:
         yield ("" if number == 0 else f"{number}"), line
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
 def _short(text: str) -> str:
     return clean(text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …")
 
 
-def _shortened(lines: Sequence[EventLine]) -> Iterator[EventLine]:
+def _chosen(lines: Sequence[EventLine]) -> Iterator[EventLine]:
     if len(lines) <= MOST_LINES:
         yield from lines
         return

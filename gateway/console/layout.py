@@ -190,6 +190,13 @@ def pager(path: str, page: int, *, more: bool, **query: object) -> Node:
     return h.nav(".pager", aria_label="Further rows")[before, h.span[f"Page {page}"], after]
 
 
+def read_on(*text: Node, path: str, **query: object) -> h.Element:
+    """Say how far something was read; the page reads on by itself, or when it is loaded again."""
+    again = {"hx-get": address(path, **query), "hx-trigger": "load delay:300ms"}
+    swap = {"hx-select": "main", "hx-target": "main", "hx-swap": "outerHTML"}
+    return h.p(".note.warning", {**again, **swap}, role="status")[text]
+
+
 def confirm_form(  # noqa: PLR0913 - a form has as many parts
     viewer: Viewer,
     path: str,

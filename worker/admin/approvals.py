@@ -105,6 +105,16 @@ class Approval:
         return min(work_item.at_ms for work_item in self.work_items)
 
     @cached_property
+    def routers(self) -> Counter[str]:
+        """Number of services by router."""
+        return Counter(work_item.router for work_item in self.work_items)
+
+    @cached_property
+    def sources(self) -> Counter[str]:
+        """Number of services by the source of the event that would remove the entry."""
+        return Counter(work_item.source for work_item in self.work_items)
+
+    @cached_property
     def services(self) -> list[HeldService]:
         """Its services; they are read when they are first used."""
         return self.read(self.work_items)
