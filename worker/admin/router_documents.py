@@ -1,5 +1,6 @@
 """Routers in short, as documents: the same for `routers list` and the console."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -34,19 +35,19 @@ class Standing(NamedTuple):
         name: of the router.
         state: of `STATES`.
         since_ms: when this state began; 0: not known.
-        backlog: services to be checked.
+        due_ms: since or from when some of its services are to be checked; 0: none are.
     """
 
     name: str
     state: str
     since_ms: int
-    backlog: int
+    due_ms: int
 
     @property
-    def rank(self) -> tuple[int, int, int, str]:
-        """Sorts the worst first: by state, then the longest in it or the largest backlog."""
+    def rank(self) -> tuple[int, int, float, str]:
+        """Sorts the worst first: by state, then the longest in it, then the oldest work."""
         worst_first = STATES.index(self.state) if self.state in STATES else 0
-        return worst_first, self.since_ms, -self.backlog, self.name
+        return worst_first, self.since_ms, self.due_ms or math.inf, self.name
 
 
 def router_documents(store: Store, configs: Sequence[RouterConfig]) -> list[dict[str, Any]]:
@@ -136,32 +137,33 @@ def shown_state(router: Mapping[str, Any]) -> str:
 
 
 def standings(store: Store, configs: Iterable[RouterConfig]) -> list[Standing]:
-    """All routers, the worst first, by what two pipelines tell of each."""
+    """All routers, the worst first, by what a few round trips tell of each."""
     routers = {config.name: config for config in configs}
-    names, blocks = list(routers), [store.keys.router(name) for name in routers]
+    names = list(routers)
     pipe = store.client.pipeline(transaction=False)
-    pipe.mget([block.state for block in blocks])
-    for block in blocks:
-        pipe.zcard(block.due)
-    texts, *backlogs = pipe.execute() if names else [[]]
+    pipe.mget([store.keys.router(name).state for name in names])
+    pipe.zrange(store.keys.routers_due, 0, -1, withscores=True)
+    texts, due = pipe.execute() if names else ([], [])
+    due_ms = {name: int(at_ms) for name, at_ms in due}
     paused = store.fleet.paused()
+    up = RouterState()
     states = {
-        name: paused_state(paused[name]) if name in paused else RouterState.from_json(text)
+        name: RouterState.from_json(text) if text else up
         for name, text in zip(names, texts, strict=True)
-    }
-    reached = _reached(store, [name for name, state in states.items() if state == RouterState()])
+    } | {name: paused_state(pause) for name, pause in paused.items() if name in routers}
+    reached = _reached(store, [name for name, state in states.items() if state is up])
     busy = _busy(store, [name for name, state in states.items() if state.open])
     found = []
-    for (name, state), backlog in zip(states.items(), backlogs, strict=True):
+    for name, state in states.items():
         shown: str = state.state
         if name in busy:
             shown = "probing"
-        elif state == RouterState() and name not in reached:
+        elif state is up and name not in reached:
             shown = "new"
         elif state.state == "up":
             drains = "draining" if state.away_since_ms else "up"
             shown = "observed" if routers[name].policy.mode == "observe" else drains
-        found.append(Standing(name, shown, state.since_ms, backlog))
+        found.append(Standing(name, shown, state.since_ms, due_ms.get(name, 0)))
     return sorted(found, key=lambda standing: standing.rank)
 
 

@@ -6,6 +6,7 @@ spell a key: scripts get theirs from here by the same names (`scripts.py`).
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, NamedTuple, TypeVar
 
 from contracts import names
@@ -123,7 +124,12 @@ class LossKeys(NamedTuple):
 
 def _named(kind: type[_T], base: str) -> _T:
     """A tuple of keys with the names of its fields."""
-    return kind(*(base + field.replace("_", "-") for field in kind._fields))  # type: ignore[attr-defined]
+    return kind(*[base + end for end in _ends(kind._fields)])  # type: ignore[attr-defined]
+
+
+@cache
+def _ends(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name.replace("_", "-") for name in names)
 
 
 def feed_name(source: str, *, bulk: bool) -> str:
