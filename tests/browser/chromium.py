@@ -11,6 +11,7 @@ from selenium import webdriver
 from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
 from tests.waiting import eventually
@@ -20,6 +21,7 @@ DRIVER: Final = "/usr/bin/chromedriver"
 AXE: Final = Path(__file__).parent / "node_modules/axe-core/axe.min.js"
 WIDE: Final = 1440
 NARROW: Final = 360
+_MOST_TABS: Final = 80
 _HEIGHT: Final = 900
 _OPTIONS: Final = (
     "--headless=new",
@@ -170,6 +172,14 @@ class Chromium:
     def type(self, *keys: str) -> None:
         """Press keys, wherever the focus is."""
         ActionChains(self.driver).send_keys(*keys).perform()
+
+    def tab_to(self, name: str) -> None:
+        """Press Tab until what has this accessible name has the focus."""
+        for _ in range(_MOST_TABS):
+            self.type(Keys.TAB)
+            if self.driver.switch_to.active_element.accessible_name == name:
+                return
+        raise AssertionError(f"{name} is not reached by {_MOST_TABS} tabs")
 
     def decide(self, button: str, reason: str) -> None:
         """Give a reason, and press the button of the form."""

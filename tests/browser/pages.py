@@ -29,6 +29,9 @@ class Page(NamedTuple):
 
 PAGES = (
     Page("now", "/now", "Findings brake Approvals R4"),
+    Page("services", "/services?q=elm", "SVC-1-8"),
+    Page("service", "/service?id=SVC-1-8", "Timeline Read"),
+    Page("suspend", "/service/suspend?id=SVC-1-8", "What would be written Reason"),
     Page("routers", "/routers", "R4 blocked"),
     Page("router", "/router?id=R1", "Read at See the lease table"),
     Page("router-blocked", "/router?id=R4", "blocked login-refused"),
