@@ -17,7 +17,12 @@ from gateway.api.problems import Refused
 from gateway.api.responses import Document
 from gateway.console.console import Console, Viewer
 from gateway.console.dead_letter_actions import reason_of
-from gateway.console.dead_letter_pages import DeadLetterId, DeadLetterPages, problem_documents
+from gateway.console.dead_letter_pages import (
+    DeadLetterId,
+    DeadLetterPages,
+    is_too_large,
+    problem_documents,
+)
 from gateway.console.dead_letter_views import lines_of, problems_of
 from gateway.console.layout import ROOT, confirm_form, link
 from gateway.console.pages import Done, Form, NotDone, Pages
@@ -105,6 +110,12 @@ class DeadLetterEdit:
                 "hooks.toml and retry it"
             )
             raise Refused("conflict", message)
+        if is_too_large(found):
+            message = (
+                "the event is larger than any that is accepted: correct it with "
+                "`leasewire dead-letters edit --file`"
+            )
+            raise Refused("conflict", message)
         return found
 
     def _document(self, dead_letter: DeadLetter, text: str) -> dict[str, Any]:
@@ -112,7 +123,7 @@ class DeadLetterEdit:
         shown = without_secrets(dead_letter)
         return {
             "id": dead_letter.id,
-            "title": dead_letter.service_id or dead_letter.reason,
+            "title": clean(dead_letter.service_id) or dead_letter.reason,
             "at_ms": dead_letter.at_ms,
             "kind": dead_letter.kind,
             "text": text[:MAX_EVENT_BYTES],

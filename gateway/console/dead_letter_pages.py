@@ -17,7 +17,7 @@ from gateway.console.pages import PAGE_SIZE, PageNumber, Pages
 from gateway.console.redaction import without_secrets
 from worker.admin.dead_letters import Cause, DeadLetterCauses, cause_document, cause_of
 from worker.admin.documents import dead_letter_document
-from worker.admin.json_fields import utc_time
+from worker.admin.json_fields import clean, utc_time
 from worker.core.service.outcome import DeadLetter
 
 _DROPPED: Final = 20
@@ -142,16 +142,15 @@ class DeadLetterPages:
     def dead_letter(self, request: Request, dead_letter_id: DeadLetterId) -> Document:
         """One dead letter: every problem, and the event as it was received."""
         del request
-        found = without_secrets(self.read(dead_letter_id))
-        too_large = len(found.body.encode("utf-8", "replace")) > MAX_EVENT_BYTES
-        if too_large:
-            found = replace(found, body="")
+        found = self.read(dead_letter_id)
+        too_large = is_too_large(found)
+        found = replace(found, body="") if too_large else without_secrets(found)
         document = dead_letter_document(found)
         problems: tuple[Problem, ...] = ()
         if found.kind == "event" and not too_large:
             problems = dead_letters.check(self._console.publisher, found.body).problems
         return document | {
-            "title": found.service_id or found.reason,
+            "title": clean(found.service_id) or found.reason,
             "at_ms": found.at_ms,
             "cause": cause_of(found.reason, found.detail),
             "too_large": too_large,
@@ -177,6 +176,11 @@ class DeadLetterPages:
             message = "there is no dead letter of this cause any more, or it was not read yet"
             raise Refused("not-found", message)
         return cause
+
+
+def is_too_large(dead_letter: DeadLetter) -> bool:
+    """Whether its body is larger than any event that is accepted; a webhook may be larger."""
+    return len(dead_letter.body.encode("utf-8", "replace")) > MAX_EVENT_BYTES
 
 
 def left_of(cause: Cause, until_ms: int, after: str) -> list[Any]:

@@ -170,7 +170,7 @@ def dead_letter(document: Document, viewer: Viewer) -> Node:
         ]
         if viewer.may("operator")
         else None,
-        problems_of(document) if is_event else None,
+        problems_of(document) if is_event or document["too_large"] else None,
         _body(document),
     ]
 
@@ -197,8 +197,8 @@ def problems_of(document: Document) -> Node:
     if document.get("too_large"):
         return note(
             "warning",
-            "The event is larger than any that is accepted, so it is not shown here: "
-            f"leasewire dead-letters show {document['id']}",
+            "It is larger than any event that is accepted, so it is not shown here. See: ",
+            h.code[f"leasewire dead-letters show {clean(document['id'])}"],
         )
     if not number:
         return h.p["Checked now, the event has no problem."]

@@ -219,3 +219,45 @@ def test_a_password_of_a_webhook_is_not_shown(noc):
             assert "[redacted]" in answer.text
             assert "hunter" not in answer.text
             assert "5555" not in answer.text
+
+
+def test_whatever_came_is_shown(noc):
+    odd = '\ud800<b>"\u202e\x00&'
+    whole = builders.activated("SVC-1")
+    for event in (
+        whole | {"source": odd},
+        whole | {"id": odd, odd: odd, "data": whole["data"] | {"service_id": odd}},
+        {"id": "x", "source": builders.SOURCE, "type": odd, "data": [odd, 5, None, [{}]]},
+        *("no json \u202e <b>", "[1,2]", '"\\ud800"', "[" * 3000),
+        *('{"a": 1, "a": 2, "data": {"x": NaN}}', '{"data": 1e999}'),
+        '{"a":' * 600 + "1" + "}" * 600,
+    ):
+        noc.say(event)
+    causes = noc.json("/failed")["causes"]
+    letters = [
+        letter["id"]
+        for cause in causes
+        for letter in noc.json("/cause", id=cause["id"])["dead_letters"]
+    ]
+    assert len(letters) == 10
+    for path in ("", "/edit", "/retry", "/discard"):
+        for letter in letters:
+            page = noc.page(f"/dead-letter{path}", id=letter)
+            assert "<b>" not in page
+            assert "\u202e" not in page.split("<textarea")[0]
+            assert len(page) < 100_000
+    for letter in letters:
+        assert noc.json("/dead-letter", id=letter)["id"] == letter
+    noc.say('{"a": "' + "x" * 70_000 + '"}')
+    (large,) = [
+        cause["example"]
+        for cause in noc.json("/failed")["causes"]
+        if "too-large" in cause["detail"]
+    ]
+    assert "leasewire dead-letters show" in noc.page("/dead-letter", id=large)
+    assert noc.console.operator.get(f"/console/dead-letter/edit?id={large}").status_code == 409
+    for text in (whole | {"x": odd}, [], "[" * 5000, "{}", "", '{"a": NaN}', "x" * 70_000):
+        event = text if isinstance(text, str) else json.dumps(text)
+        page = noc.post("/dead-letter/preview", id=letters[0], event=event).text
+        assert "<b>" not in page.split("<textarea")[0]
+        assert "problem" in page

@@ -1,6 +1,7 @@
 """JSON documents of events, dead letters and approvals: the same for commands and gateway."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -145,7 +146,11 @@ def outcome_cloudevent(item: FeedItem, installation: str) -> dict[str, Any]:
 def dead_letter_document(dead_letter: DeadLetter) -> dict[str, Any]:
     """A dead letter; `body` is the event's JSON, or its text if it is not JSON."""
     try:
-        body = json.loads(dead_letter.body) if dead_letter.body else None
+        body = (
+            json.loads(dead_letter.body, parse_constant=_refuse, parse_float=_finite)
+            if dead_letter.body
+            else None
+        )
     except (ValueError, RecursionError):
         body = dead_letter.body
     return without_empty(
@@ -162,6 +167,16 @@ def dead_letter_document(dead_letter: DeadLetter) -> dict[str, Any]:
             "body": body,
         }
     )
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(constant)
+
+
+def _finite(text: str) -> float:
+    """A number that JSON can write again."""
+    number = float(text)
+    return number if math.isfinite(number) else _refuse(text)
 
 
 def approval_heading(approval: Approval) -> dict[str, Any]:
