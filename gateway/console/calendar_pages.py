@@ -12,7 +12,17 @@ from htpy import Node
 from gateway.api.problems import Refused
 from gateway.api.responses import Document
 from gateway.console.console import Console, Viewer
-from gateway.console.layout import ROOT, confirm_form, fields, link, moment, note, pager, table
+from gateway.console.layout import (
+    ROOT,
+    badge,
+    confirm_form,
+    fields,
+    link,
+    moment,
+    note,
+    pager,
+    table,
+)
 from gateway.console.pages import PAGE_SIZE, Done, Form, NotDone, PageNumber, Pages, viewer_of
 from gateway.console.people import Role
 from worker.admin.calendar import (
@@ -106,7 +116,7 @@ def show_calendar(document: Mapping[str, Any], viewer: Viewer) -> Node:
     chosen = {"days": len(days), "list": name, "day": day}
     counts = [
         (
-            link("/calendar", at["day"], days=len(days), day=at["day"]),
+            link("/calendar", _weekday(at["day"]), days=len(days), day=at["day"]),
             *(_count(at[does], days=len(days), day=at["day"], list=does) for does in DOES),
         )
         for at in days
@@ -124,6 +134,10 @@ def show_calendar(document: Mapping[str, Any], viewer: Viewer) -> Node:
     ]
 
 
+def _weekday(day: str) -> str:
+    return f"{date.fromisoformat(day):%a} {day}"
+
+
 def _count(number: int, **query: object) -> Node:
     return link("/calendar", str(number), **query) if number else "0"
 
@@ -136,7 +150,7 @@ def _row(event: Mapping[str, Any], viewer: Viewer) -> list[Node]:
     return [
         link("/service", event["service"], id=event["service"]),
         moment(event["effective_at"], viewer),
-        [event["type"].removeprefix("leasewire.service.").removesuffix(".v1")],
+        badge(*_of_event(event)),
         link("/router", event["router"], id=event["router"]) if "router" in event else None,
         event.get("customer"),
         event.get("source"),
@@ -145,6 +159,12 @@ def _row(event: Mapping[str, Any], viewer: Viewer) -> list[Node]:
         if waits
         else None,
     ]
+
+
+def _of_event(event: Mapping[str, Any]) -> tuple[str, str]:
+    """A colour, and the short type of an event."""
+    short = event["type"].removeprefix("leasewire.service.").removesuffix(".v1")
+    return ("suspended" if event.get("cuts_off") else short), short
 
 
 def _filter_form(chosen: Mapping[str, Any]) -> Node:

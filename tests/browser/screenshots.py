@@ -31,9 +31,22 @@ TALLEST = 2_200
 LOOKS = {"": (WIDE, "light"), "-dark": (WIDE, "dark"), "-narrow": (NARROW, "light")}
 
 
+DID = (
+    ("anna (console)", "key.created", "3f9c02ab77d1", "billing: publish, urn:isp:bss:test"),
+    ("omar (console)", "router.paused", "R2", "firmware upgrade"),
+    ("omar (console)", "router.resumed", "R2", ""),
+    ("key 3f9c02ab77d1 (billing)", "dead_letter.retried", "SVC-1-14@R1", "operation-refused"),
+    ("root", "source.imported", "urn:isp:bss:test", "412 rows of services.csv"),
+    ("omar (console)", "brake.approved", "router:R3", "10 services: tower 3 is gone"),
+)
+"""What people did, for the page of the audit trail."""
+
+
 def add_past(store: Store) -> None:
     """Add six hours to the samples that the pictures show: a router was away for 50 minutes."""
     rng = random.Random(5)
+    for by, what, subject, detail in DID:
+        store.audit.record(by, what, subject, detail)
     now_ms, accepted, backlog = store.records.now_ms(), 0, 0
     for ago in range(HOURS * 60, 0, -1):
         new = rng.randrange(60, 100)
