@@ -28,7 +28,7 @@ STATES: Final = (
 """The states as people see them, the worst first."""
 
 
-class Standing(NamedTuple):
+class RankedRouter(NamedTuple):
     """What a router is sorted and found by.
 
     Attributes:
@@ -136,7 +136,7 @@ def shown_state(router: Mapping[str, Any]) -> str:
     return "draining" if "drained" in router else str(router["state"])
 
 
-def standings(store: Store, configs: Iterable[RouterConfig]) -> list[Standing]:
+def ranked_routers(store: Store, configs: Iterable[RouterConfig]) -> list[RankedRouter]:
     """All routers, the worst first, by what a few round trips tell of each."""
     routers = {config.name: config for config in configs}
     names = list(routers)
@@ -163,8 +163,8 @@ def standings(store: Store, configs: Iterable[RouterConfig]) -> list[Standing]:
         elif state.state == "up":
             drains = "draining" if state.away_since_ms else "up"
             shown = "observed" if routers[name].policy.mode == "observe" else drains
-        found.append(Standing(name, shown, state.since_ms, due_ms.get(name, 0)))
-    return sorted(found, key=lambda standing: standing.rank)
+        found.append(RankedRouter(name, shown, state.since_ms, due_ms.get(name, 0)))
+    return sorted(found, key=lambda router: router.rank)
 
 
 def _busy(store: Store, names: Sequence[str]) -> frozenset[str]:
@@ -189,14 +189,14 @@ def list_document(
         page: the first is 1.
     """
     named = [
-        standing
-        for standing in standings(store, configs.values())
-        if find.casefold() in standing.name.casefold()
+        router
+        for router in ranked_routers(store, configs.values())
+        if find.casefold() in router.name.casefold()
     ]
-    found = [standing for standing in named if state in ("", standing.state)]
+    found = [router for router in named if state in ("", router.state)]
     shown = found[(page - 1) * PAGE : page * PAGE]
-    counts = Counter(standing.state for standing in named)
-    documents = router_documents(store, [configs[standing.name] for standing in shown])
+    counts = Counter(router.state for router in named)
+    documents = router_documents(store, [configs[router.name] for router in shown])
     return {
         "routers": [document | {"shown": shown_state(document)} for document in documents],
         "find": find,
