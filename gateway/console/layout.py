@@ -142,7 +142,7 @@ def fields(pairs: Iterable[tuple[str, Node]]) -> Node:
 
 def badge(state: str, text: str | None = None) -> h.Element:
     """A state as a word with a colour."""
-    return h.span(f".badge.{_COLOURS.get(state, 'plain')}")[text or state]
+    return h.span(f".badge.{_COLOURS.get(state, 'plain')}")[text or state.replace("_", " ")]
 
 
 def note(kind: str, *text: Node) -> h.Element:

@@ -56,7 +56,7 @@ def routers(document: Document, viewer: Viewer) -> Node:
         ],
         h.ul(".counts", aria_label="Routers by state")[states] if states else None,
         table(
-            f"{document['found']} of {counted(document['total'], 'router')}, the worst first",
+            f"{document['found']:,} of {counted(document['total'], 'router')}, the worst first",
             _COLUMNS,
             [_row(router, viewer) for router in document["routers"]],
             "no router is found so.",

@@ -1,6 +1,7 @@
 """The page of a runbook: what to check and what to do about a kind of alert."""
 
-from typing import Annotated
+import re
+from typing import Annotated, Final
 
 import htpy as h
 from fastapi import Query, Request
@@ -12,6 +13,10 @@ from gateway.console.console import Viewer
 from gateway.console.layout import with_code
 from gateway.console.pages import Pages
 from worker.admin.runbooks import runbooks
+
+_ITEM: Final = re.compile(r"(?:-|\d+\.) ")
+_LINE_BREAK: Final = re.compile(r"\n(?!(?:-|\d+\.) ) *")
+"""The next line goes on with the same sentence: it begins no item of a list."""
 
 
 def add_to(pages: Pages) -> None:
@@ -38,9 +43,13 @@ def show(document: Document, viewer: Viewer) -> Node:
 
 
 def _block(block: str) -> Node:
-    """A heading, a block of code or a paragraph; other Markdown is shown as it is."""
+    """A heading, a block of code, a list or a paragraph; other Markdown is shown as it is."""
     if block.startswith("## "):
         return h.h2[block.removeprefix("## ")]
     if block.lstrip().startswith("```"):
         return h.pre["\n".join(line for line in block.split("\n") if "```" not in line)]
-    return h.p[with_code(block)]
+    lines = _LINE_BREAK.sub(" ", block).split("\n")
+    if all(_ITEM.match(line) for line in lines):
+        kind = h.ol if lines[0][0].isdecimal() else h.ul
+        return kind[[h.li[with_code(_ITEM.sub("", line))] for line in lines]]
+    return h.p[with_code("\n".join(lines))]

@@ -267,7 +267,8 @@ def value_text(value: object) -> str:
     """A value of JSON in one line."""
     match value:
         case Mapping():
-            return ", ".join(f"{name} {value_text(part)}" for name, part in value.items() if part)
+            parts = [f"{name} {value_text(part)}" for name, part in value.items() if part]
+            return ", ".join(parts) or "yes"
         case list():
             return ", ".join(map(value_text, value))
         case bool():

@@ -11,11 +11,14 @@ import logging
 import random
 import shutil
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
 
 from benchmarks.populate import paper_routers
+from gateway.api.api_keys import ApiKeys, KeyScope
+from tests import builders
 from tests.browser.chromium import NARROW, WIDE, Chromium
 from tests.browser.pages import PAGES
 from tests.browser.stage import Stage, running_stage
@@ -43,7 +46,7 @@ DID = (
 
 
 def add_past(store: Store) -> None:
-    """Add six hours to the samples that the pictures show: a router was away for 50 minutes."""
+    """Add six hours of samples, in which a router was away for 50 minutes, and some writes."""
     rng = random.Random(5)
     for by, what, subject, detail in DID:
         store.audit.record(by, what, subject, detail)
@@ -61,6 +64,13 @@ def add_past(store: Store) -> None:
         for slot in range(HOURS * 12)
     }
     store.client.hset(store.keys.router("R1").answers, mapping=answers)
+    keys = ApiKeys(store.client, store.keys.prefix)
+    created_at = datetime.now(UTC).isoformat()
+    for name in ("billing", "provisioning portal"):
+        scopes = [KeyScope.PUBLISH, KeyScope.READ]
+        keys.create(name, [builders.SOURCE], scopes, created_at=created_at, actor="anna")
+    store.fleet.pause("site-0007", "mast is repainted", "omar (console)")
+    store.audit.record("omar (console)", "service.suspended", "ACC-000311", "unpaid since May")
 
 
 def draw(browser: Chromium, name: str, folder: Path, *, as_png: bool) -> None:
