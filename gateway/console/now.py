@@ -79,7 +79,7 @@ class NowPage:
         if reading.error is not None:
             problem = note("error", "Redis cannot be read: what is shown here is old.")
             return {"problem": str(problem)}
-        return self._made(reading.document, viewer)
+        return self._made(reading.document, viewer) if reading.document else {}
 
     def _made(self, document: Mapping[str, Any], viewer: Viewer) -> Parts:
         """The parts as HTML; made once for all who see the same."""
@@ -105,8 +105,7 @@ def now_parts(document: Mapping[str, Any], viewer: Viewer) -> dict[str, Node]:
         "findings": _findings(document),
         "overview": h.div(".grid")[
             h.section[_waiting(document, viewer)],
-            h.section[_states(document["routers"])],
-            h.section[_held(document["held"], viewer)],
+            h.section[_states(document["routers"]), _held(document["held"], viewer)],
         ],
         "pictures": _pictures(document["minutes"], viewer),
         "alerts": _alerts(document["alerts"], viewer),

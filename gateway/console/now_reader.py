@@ -60,7 +60,7 @@ class NowReader(BackgroundThread):
         """Read until it is stopped."""
         while not self._stopping.is_set():
             self._began_s = monotonic()
-            self._read_once()
+            self.read_once()
             self._attempted.set()
             while not self._stopping.is_set() and (wait_s := self._wait_s()) > 0:
                 self._wake.wait(wait_s)
@@ -94,7 +94,8 @@ class NowReader(BackgroundThread):
             raise StoreUnavailable("the first reading takes too long")
         return reading.document
 
-    def _read_once(self) -> None:
+    def read_once(self) -> None:
+        """Read, whatever comes of it."""
         number, document, before = self._reading
         error: Exception | None = None
         try:

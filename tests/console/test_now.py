@@ -11,8 +11,8 @@ import pytest
 
 from gateway.api.server import STOP_S
 from gateway.console import live, now_reader
-from gateway.console.console import Viewer
-from gateway.console.now import now_parts
+from gateway.console.console import Console, Viewer
+from gateway.console.now import NowPage, now_parts
 from gateway.console.people import Role
 from leasewire.host.gateway import running_gateway
 from tests.builders import SOURCE
@@ -157,6 +157,17 @@ def test_a_stream_sends_each_part_and_then_what_changed(console):
         later = found[first:]
     assert any("no answer" in html for name, html in later if name == "alerts")
     assert not {"overview", "pictures"} & set(names(later)), "they did not change"
+
+
+def test_before_the_first_reading_a_stream_has_nothing_to_send(console):
+    context = console.context
+    unread = Console(
+        console.store, lambda: context.inventory, None, context.settings, None, console.people
+    )
+    page = NowPage(unread, None)
+    assert page.parts(VIEWER) == {}
+    page.reader.read_once()
+    assert page.parts(VIEWER).keys() >= {"findings"}
 
 
 def test_a_stream_needs_a_session(console):

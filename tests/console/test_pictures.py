@@ -108,7 +108,7 @@ def test_a_gap_is_not_joined():
 
 def test_the_highest_of_many_points_is_shown():
     many = [0.0] * 720
-    many[333] = 100.0
+    many[334] = 100.0
     (path,) = paths(line_picture("Backlog", [Line("services", points(*many))], UTC))
     ys = [int(place.split(",")[1]) for place in PLACE.findall(path)]
     assert min(ys) == 0

@@ -166,6 +166,7 @@ def test_options_that_nobody_names_twice_in_a_row_are_collected(short_directory)
         second = collect("--apply")
         assert f"{unused}: removed" in second.stdout
         assert {row["name"] for row in router.rows(OPTIONS)} == {used, in_set, "by-hand"}
+        assert [entry.what for entry in here.store.audit.entries()] == ["router.options_removed"]
         publish(here, change("dns_changed", 3, "SVC-2", dns_servers=dns))
         assert lease_of(here, "SVC-2")["dhcp-option"] == used
         assert refused(router) == {}

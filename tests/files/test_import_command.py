@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.builders import activated, cancelled, ipv4, mac, mac_changed
+from tests.builders import SOURCE, activated, cancelled, ipv4, mac, mac_changed
 from tests.files.conftest import OTHER
 from tests.forking import Forked, run
 from tests.waiting import eventually
@@ -100,6 +100,8 @@ def test_what_came_after_the_file_was_made_stands(office):
     edited = office.file("t.csv", HEAD + row(1))
     assert office.run("import", edited, "--apply").code == 0
     assert office.record("S-1").value("mac") == "02:00:00:00:00:01"
+    entries = [(entry.what, entry.subject) for entry in office.store.audit.entries()]
+    assert entries == [("source.imported", SOURCE)] * 3
 
 
 def test_what_is_exported_changes_nothing(office):

@@ -71,6 +71,8 @@ def test_what_is_missing_is_done_as_asked(stocked):
     stocked.say(activated("S-4", mac=mac(4), ipv4=ipv4(4), revision=2))  # after the file was made
     stocked.run("resync", stocked.path, "--missing", "cancel", "--apply")
     assert statuses(stocked)[3] == "active"
+    what = [entry.what for entry in stocked.store.audit.entries()]
+    assert what == ["source.resynced"] * 5
 
 
 def test_a_file_of_one_router_does_not_affect_another(stocked):

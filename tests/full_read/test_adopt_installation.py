@@ -107,6 +107,7 @@ def test_services_are_made_of_rows_where_there_is_no_file(short_directory):
         assert [each.record.status for each in records.values()] == [
             *("active", "suspended", "active")
         ]
+        assert [entry.what for entry in here.store.audit.entries()] == ["router.rows_adopted"]
 
 
 def test_rows_that_are_switched_off_need_a_choice(short_directory):

@@ -64,6 +64,8 @@ def test_a_moved_claim_makes_its_holder_wait_and_comes_back(world, leasewire):
         (line,) = [line for line in history if line["what"] == "claim moved"]
         assert (line["by"], line["from"], line["to"]) == ("noc-7", "SVC-1", "SVC-2")
     assert leasewire(*move, "--apply").code == 1  # SVC-1 has it no more
+    (entry,) = world.context.store.audit.entries()
+    assert (entry.by, entry.what, entry.subject) == ("noc-7", "claim.moved", f"address:{ADDRESS}")
     world.say(builders.cancelled("SVC-2"))
     passes(world)
     assert addresses(world) == {"SVC-1": ADDRESS}

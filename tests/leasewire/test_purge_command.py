@@ -54,5 +54,6 @@ def test_a_cancelled_service_is_forgotten_wholly(world, leasewire, client, prefi
     assert "SVC-77" not in left
     assert "SVC-8" in left
     assert hashed("SVC-77") in left
-    assert "maria" in left
+    (entry,) = world.context.store.audit.entries()
+    assert (entry.by, entry.what, entry.subject) == ("maria", "service.purged", hashed("SVC-77"))
     assert leasewire("services", "purge", "SVC-77", "--yes").code == 1

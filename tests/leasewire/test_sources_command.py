@@ -105,6 +105,8 @@ def test_a_new_bss_takes_over(leasewire, here):
     assert "not-owner" in json.dumps([e.reason for e in here.context.store.views.dead_letters()])
     moved = [line for line in history(here, "SVC-2") if line["what"] == "source-transferred"]
     assert moved[0]["actor"] == "bob"
+    (entry,) = here.context.store.audit.entries()
+    assert (entry.by, entry.what, entry.subject) == ("bob", "source.transferred", SOURCE)
     assert record(here, "SVC-2").schedule.pending != ()
 
 

@@ -168,6 +168,9 @@ def test_a_restored_installation_writes_nothing_until_its_routers_are_released(s
         assert restored.returncode == 0, restored.stderr
         assert "Paused until you resume them: R1" in restored.stdout
         written = here.control["R1"].journal()
+        assert [(entry.by, entry.what) for entry in here.store.audit.entries()] == [
+            ("maria", "backup.restored")
+        ]
 
         here.start_workers("events", "routers")
         here.publisher.publish([activated(4, mac=builders.mac(4))])

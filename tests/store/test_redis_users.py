@@ -1,15 +1,17 @@
 """What each login of `deploy/redis/users.acl` may do at a real server, and what it may not."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
 import redis
+from argon2 import PasswordHasher
 
 from contracts import event_key
 from contracts.webhook_signature import new_secret
 from gateway.api.api_keys import ApiKeys, KeyScope
+from gateway.console.people import People, Role
 from gateway.outcomes.deliveries import DEAD_MOST
 from gateway.outcomes.delivery import GIVE_UP_MS
 from leasewire.context import Context
@@ -19,6 +21,7 @@ from producers.connection import open_publisher
 from producers.errors import PublishFailed
 from tests import builders
 from tests.brake.floor import Floor
+from tests.console.forms import crawl
 from tests.hooks.conftest import HOOKS, INVENTORY, PATH, SECRET, Desk
 from tests.hooks.vendors import SPLYNX_MODEL, running_vendor, uisp_event, uisp_service
 from tests.outcomes.conftest import Post
@@ -51,6 +54,24 @@ EVERYWHERE = [
     ("SET", "elsewhere", "x"),
     ("GET", "elsewhere"),
 ]
+TYPED = {
+    "reason": "to see",
+    "name": "carl",
+    "sources": builders.SOURCE,
+    "scope-read": "on",
+    "source": builders.SOURCE,
+    "services": "5",
+    "lasts": "1h",
+}
+"""What a person of the console types into fields that are empty."""
+WRITES = {
+    *("/announce", "/announce/withdraw", "/approval/approve", "/approval/reject"),
+    *("/calendar/withdraw", "/cause/discard", "/cause/retry", "/dead-letter/discard"),
+    *("/dead-letter/preview", "/dead-letter/retry", "/keys/create", "/person/end-sessions"),
+    *("/person/remove", "/person/role", "/router/pause", "/router/read", "/router/resume"),
+    *("/service/restore", "/service/retry", "/service/suspend"),
+}
+"""Forms that are met on the way; the rest needs a router that answers."""
 
 
 @pytest.fixture
@@ -249,6 +270,39 @@ def test_a_gateway_may_do_what_its_callers_may_ask_and_no_more(
             full = client.post("/v1/events", json=builders.activated(id_="e-9"))
             assert full.status_code == 503
         assert admin.acl_log() == []
+
+
+def test_the_console_may_do_what_its_people_may(
+    server, as_user, quiet_logging, tmp_path, monkeypatch
+):
+    console = as_user("leasewire-console")
+    assert [each for each in EVERYWHERE if not is_denied(console, *each)] == []
+    with server.client() as admin:
+        admin.flushall()
+        context = context_of("leasewire-console", server, tmp_path, monkeypatch)
+        floor = Floor(open_store(admin, PREFIX), sources=context.inventory.sources)
+        floor.activate([*IDS, "S8"])
+        floor.cancel(*IDS)
+        floor.suspend("S8", effective_at=(datetime.now(UTC) + timedelta(days=2)).isoformat())
+        for number in "12":
+            floor.send(builders.activated(id_=f"wrong-{number}", source="urn:nobody"))
+        people = People(admin, PREFIX, PasswordHasher(time_cost=1, memory_cost=64))
+        for name, role in (("zoe", Role.ADMIN), ("bert", Role.VIEWER)):
+            people.add(name, role, PASSWORD, "2026-11-30T00:00:00Z")
+        admin.execute_command("ACL", "LOG", "RESET")
+        with (
+            running_gateway(context, "127.0.0.1", 0, console=True) as running,
+            httpx.Client(base_url=running.url, timeout=10, follow_redirects=True) as client,
+        ):
+            client.post("/console/login", data={"name": "zoe", "password": PASSWORD})
+            statuses = crawl(client, "/console/service?id=S8", TYPED, {"/console/logout"})
+            # What one form settled, another finds gone.
+            fine = (200, 404, 409)
+            assert {r: status for r, status in statuses.items() if status not in fine} == {}
+            assert all(status == 200 for (how, _), status in statuses.items() if how == "GET")
+        assert admin.acl_log() == []
+        posted = {path.removeprefix("/console") for method, path in statuses if method == "POST"}
+        assert posted >= WRITES
 
 
 def test_a_delivery_may_read_the_feed_and_keep_how_far_it_is(server, as_user):
