@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from contracts.identity import event_key
 from tests import builders
 from tests.installation import SERVER, Installation
 from tests.waiting import eventually
@@ -115,6 +116,12 @@ def test_a_scheduled_event_takes_effect_in_time_though_workers_are_killed(short_
             "it is scheduled",
             within_s=10,
         )
+        calendar = here.store.schedule.events
+        key = event_key(change["source"], change["id"])
+        eventually(
+            lambda: [place.key for place in calendar("all", 0, 10**15)] == [key],
+            "it is in the calendar, and what was withdrawn is not",
+        )
         for worker in here.workers:
             worker.process.kill()
             worker.process.wait()
@@ -133,3 +140,4 @@ def test_a_scheduled_event_takes_effect_in_time_though_workers_are_killed(short_
         assert all(mac == builders.mac(1) for mac, _, before in seen if before < due_ms)
         applied(here, change)
         assert here.outcome(gone).reason == "withdrawn"
+        assert calendar("all", 0, 10**15) == calendar("other", 0, 10**15) == []
