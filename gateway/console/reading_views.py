@@ -52,7 +52,7 @@ def reading(document: Document, viewer: Viewer, pools: Node) -> h.Element:
         document,
         viewer,
         [pools]
-        if "lines_in_all" not in document
+        if not document.get("summary")
         else [
             h.h2["What would be written now"],
             h.p[f"{document.get('summary', '')}."],
@@ -97,7 +97,8 @@ def live_part(path: str, document: Document, viewer: Viewer, body: Node) -> h.El
         body: what was read; None: nothing yet.
     """
     name, running, error = document["router"], document["running"], document.get("error")
-    whole = address(path, id=name, page=document.get("page"))
+    asked = {part: document.get(part) for part in ("whose", "find", "sign", "page")}
+    whole = address(path, id=name, **asked)
     # The page is asked again until the read has ended; only this part of it is taken.
     again = {
         "hx-get": whole,
@@ -113,7 +114,7 @@ def live_part(path: str, document: Document, viewer: Viewer, body: Node) -> h.El
     return h.section(again if running else {}, id="reading", aria_label="Read from the router")[
         asking,
         note("warning", "The router could not be read: ", why_not(error)) if error else None,
-        h.p[_FROM_STORE] if error and body is not None and path != "/router/check" else None,
+        h.p[_FROM_STORE] if error and document.get("summary") else None,
         _read_at(path, document, viewer),
         body,
     ]
@@ -126,7 +127,7 @@ def why_not(error: Mapping[str, str]) -> str:
 
 
 def _read_at(path: str, document: Document, viewer: Viewer) -> Node:
-    if not document.get("read_at"):
+    if not document.get("read_at") and not document.get("error"):
         return None
     checks = path == "/router/check"
     button, hidden = "Check again" if checks else "Read again", {"id": document["router"]}
@@ -134,7 +135,9 @@ def _read_at(path: str, document: Document, viewer: Viewer) -> Node:
     if path in SHOWN_PARTS:
         hidden["part"] = path
     return h.div(".actions")[
-        h.span(".dim")["Read at ", moment(document["read_at"], viewer)],
+        h.span(".dim")["Read at ", moment(document["read_at"], viewer)]
+        if document.get("read_at")
+        else None,
         None if document["running"] else confirm_form(viewer, target, hidden, button, reason=False),
     ]
 
@@ -211,7 +214,7 @@ def plan(document: Document, viewer: Viewer) -> Node:
                 lines(document["lines"]),
                 pager("/router/plan", document["page"], more=document["more"], id=name, sign=sign),
             ]
-            if document.get("read_at")
+            if document.get("summary")
             else None,
         ),
     ]

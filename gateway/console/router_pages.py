@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import Query, Request
 
-from gateway.api.problems import Refused, overloaded
+from gateway.api.problems import Refused
 from gateway.api.responses import Document
 from gateway.console import reading_views, router_forms, router_views
 from gateway.console.console import Console
@@ -25,7 +25,7 @@ from worker.admin.router_details import (
     reading_document,
 )
 from worker.admin.router_documents import STATES, list_document
-from worker.admin.router_reader import Found, RouterReader, TooMany, What
+from worker.admin.router_reader import Checked, Found, RouterReader, TooMany, What
 from worker.admin.router_reading import RouterReading
 from worker.core.full_read.drift import Difference
 from worker.inventory import RouterConfig
@@ -205,7 +205,9 @@ class RouterPages:
         try:
             return self._reader.look(what, name)
         except TooMany as error:
-            raise overloaded(str(error)) from error
+            busy = {"cause": "busy", "message": str(error)}
+            result = Checked(0, [], str(error)) if what == "check" else RouterReading(error=busy)
+            return Found(result, running=False)
 
 
 def _holds(row: Document, part: str) -> bool:

@@ -108,7 +108,7 @@ def state_fields(document: Document, viewer: Viewer) -> list[tuple[str, Node]]:
         ("Address", f"{document['host']}, {document['transport']}"),
         ("Mode", "observed: nothing is written to it" if document.get("mode") else None),
         ("Policy", document.get("policy")),
-        ("Services", _number(document["services"])),
+        ("Services", link("/services", str(document["services"]), router=document["router"])),
         ("Backlog", counted(document["backlog"], "service")),
         ("Due, live", _due(work["live_due"], work.get("live_oldest"), viewer)),
         ("Due, bulk", _due(work["bulk_due"], work.get("bulk_oldest"), viewer)),

@@ -9,6 +9,7 @@ from tests.builders import SOURCE, activated, cancelled, ipv4, mac, mac_changed
 from tests.console.conftest import csrf_of
 from tests.leasewire.conftest import INVENTORY
 from tests.waiting import eventually
+from worker.admin import router_reader
 from worker.convergence.concurrency import PassLimits
 from worker.convergence.router_pass import Converge
 from worker.core.alerting.alerts import KINDS
@@ -19,7 +20,7 @@ from worker.routeros.sessions import Sessions
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 
 LEASES = "/ip/dhcp-server/lease"
-HOSTILE = '<script>alert(1)</script>" onload=x \u202e'
+HOSTILE = '<script>alert(1)</script>" onload=x \u202e\udce9'
 
 
 @dataclass
@@ -135,6 +136,7 @@ def test_a_router_shows_its_plan_leases_pools_and_drift(noc):
     assert "<script>alert" not in table
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in table
     assert "\u202e" not in table
+    assert "\\u202e\\udce9" in table
     assert 'href="/console/service?id=SVC-1"' in table
     assert [line["sign"] for line in noc.read("/plan", sign="!")["lines"]] == ["!"]
 
@@ -177,6 +179,18 @@ def test_many_viewers_share_one_read(noc):
     done = noc.console.viewer.post("/console/router/read", data={"csrf": token, "id": "R1"})
     assert done.status_code == 303
     assert noc.read()["reading"]["read_at"] > first
+
+
+def test_a_page_shows_what_is_stored_while_too_many_routers_wait(noc, monkeypatch):
+    monkeypatch.setattr(router_reader, "MOST_ASKED", 0)
+    served(noc, 1)
+    document = noc.json("/router.json?id=R1")
+    assert (document["services"], document["reading"]["error"]["cause"]) == (1, "busy")
+    for page in ("", "/plan", "/leases", "/drift", "/reconcile", "/rebuild"):
+        assert "try again in a moment" in noc.html(f"/router{page}?id=R1")
+    assert "try again in a moment" in noc.html("/router/check?id=R1")
+    answer = post_from(noc.console.operator, "/console/router/reconcile", id="R1", digest="x")
+    assert "Nothing was changed: 0 routers wait to be read" in answer.text
 
 
 def test_a_router_that_is_down_shows_what_waits_for_it(noc):

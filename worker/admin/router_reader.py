@@ -205,7 +205,7 @@ class RouterReader(BackgroundThread):
             message, cause = "a bug of Leasewire: see the log of the gateway", "internal-error"
         if what == "check":
             return Checked(0, [], message)
-        return RouterReading(at_ms=0, error={"cause": cause, "message": message})
+        return RouterReading(error={"cause": cause, "message": message})
 
     def _forget(self, keep: _Kept) -> None:
         """Drop results that are over, and the oldest while there are too many rows."""

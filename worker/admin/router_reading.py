@@ -33,7 +33,7 @@ class RouterReading:
     """What was found, or what is probable because the router could not be read.
 
     Attributes:
-        at_ms: when, by Redis's clock.
+        at_ms: when, by Redis's clock; 0: nothing was tried.
         error: why the router was not read: cause, message and maybe advice; empty: it was read.
         identity: the router's name of itself, its version and serial number.
         summary: how much there is, in one line.
@@ -50,7 +50,7 @@ class RouterReading:
         plan_digest: of what `rebuild` would write.
     """
 
-    at_ms: int
+    at_ms: int = 0
     error: Mapping[str, str] = field(default_factory=dict)
     identity: Mapping[str, str] = field(default_factory=dict)
     summary: str = ""
