@@ -58,7 +58,7 @@ def _section(approval: Document, viewer: Viewer) -> Node:
             link("/approval", f"{approval['scope']} {clean(approval['name'])}", id=approval["id"])
         ],
         _heading(approval, viewer),
-        _services("The first services", services),
+        _services(f"First of {approval['scope']} {clean(approval['name'])}", services),
         h.p[link("/approval", f"All {counted(approval['count'], 'service')}", id=approval["id"])]
         if rest
         else None,

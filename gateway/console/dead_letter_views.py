@@ -42,8 +42,9 @@ def failed(document: Document, viewer: Viewer) -> Node:
     columns = ("Reason", "Message", "Number", "Oldest", "Newest", "Example")
     return [
         h.p[
-            f"{counted(document['total'], 'event')} or services failed permanently. Each waits "
-            "until a person settles it; a service goes by itself when it is in sync again."
+            f"{counted(document['total'], 'dead letter')}: events and services that failed "
+            "permanently. Each waits until a person settles it; that of a service goes by itself "
+            "when the service is in sync again."
         ],
         _progress(document, path="/failed", reason=document["reason"], page=document["page"]),
         _reasons(document),
@@ -229,7 +230,7 @@ def lines_of(body: object, problems: Sequence[Document]) -> Node:
             h.tbody[
                 [
                     h.tr(class_="wrong" if line.problems else None)[
-                        h.td(".dim")[str(line.number) if line.number else ""],
+                        h.th(".dim", scope="row")[str(line.number or "…")],
                         h.td[h.code[line.text]],
                         h.td[[h.strong(".remove")[problem, " "] for problem in line.problems]],
                     ]

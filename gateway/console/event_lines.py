@@ -101,8 +101,8 @@ def _chosen(lines: Sequence[EventLine]) -> Iterator[EventLine]:
     for number, line in enumerate(lines):
         if number in wanted and shown < MOST_LINES:
             if number != before + 1:
-                yield EventLine(0, "…")
+                yield EventLine(0, "")
             yield line
             shown, before = shown + 1, number
     if before + 1 < len(lines):
-        yield EventLine(0, "…")
+        yield EventLine(0, "")

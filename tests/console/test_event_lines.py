@@ -59,7 +59,7 @@ def test_a_large_event_is_shown_around_its_problems():
         '"f1500": 1500,',
         '"f2900": 2900,',
     ]
-    assert [line.text for line in lines].count("…") == 3
+    assert [line.number for line in lines].count(0) == 3
     assert max(len(line.text) for line in event_lines(event | {"data": 1}, [])) < 200
 
 
