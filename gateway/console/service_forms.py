@@ -77,10 +77,15 @@ def _modes(document: Document) -> h.Element:
 
 def _changes(document: Document) -> Node:
     rows = [
-        (change["register"], value_text(change["before"]), value_text(change["after"]))
+        (change["register"], _value(change["before"]), _value(change["after"]))
         for change in document["changes"]
     ]
     return table("Values", ("Value of", "Now", "Afterwards"), rows, "none changes.")
+
+
+def _value(value: object) -> str:
+    """A value of a register; a suspension may leave all to the policy."""
+    return "none" if value in (None, [], "") else value_text(value) or "by policy"
 
 
 def _router(router: Document) -> Node:

@@ -21,13 +21,12 @@ from gateway.console.layout import (
     with_code,
 )
 from worker.admin.json_fields import clean
+from worker.core.entry.brake import HELD
 from worker.core.storage_format import short_type
 
 Document = Mapping[str, Any]
 
 _is_time: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)")
-_WELL: Final = frozenset({"all-well"})
-_PLANNED: Final = frozenset({"suspended", "cancelled", "scheduled", "pending", "journaled"})
 
 
 def services(document: Document, viewer: Viewer) -> Node:
@@ -118,9 +117,7 @@ def _why(document: Document, viewer: Viewer) -> Node:
     why = document["why"]
     if not why["sentence"]:
         return None
-    is_well = why["code"] in _WELL
-    kind = "ok" if is_well else "warning" if why["code"] in _PLANNED else "error"
-    # Not an alert: the sentence is on the page when it opens.
+    kind = "ok" if why["code"] == "all-well" else "warning"
     return h.div(f".note.{kind}")[
         h.p[h.strong[with_times(clean(why["sentence"]), viewer)]],
         h.p["What to do: ", with_code(clean(why["advice"])), "."] if why["advice"] else None,
@@ -153,7 +150,7 @@ def _on_routers(document: Document, viewer: Viewer) -> Node:
             badge(row["sync"]),
             "wanted" if row["wanted"] else "to be cleaned",
             moment(row.get("since"), viewer),
-            clean(row.get("detail") or row.get("reason")),
+            _why_there(row, document["service"]),
             clean(row.get("lease")),
         )
         for row in document["routers"]
@@ -178,6 +175,14 @@ def _on_routers(document: Document, viewer: Viewer) -> Node:
         _read(document, viewer),
         table("Rows and devices, as read", shown, devices) if devices else None,
     ]
+
+
+def _why_there(row: Document, service_id: str) -> Node:
+    """Why a service is not in sync on a router, and where a person decides."""
+    why = clean(row.get("detail") or row.get("reason"))
+    if row["sync"] == "failed":
+        return [why, " ", link("/dead-letter", "Dead letter", id=f"{service_id}@{row['router']}")]
+    return [why, " ", link("/approvals", "Approvals")] if row.get("reason") == HELD else why
 
 
 def _compared(document: Document) -> Node:

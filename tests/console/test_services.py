@@ -171,7 +171,7 @@ def test_suspend_shows_what_it_writes_and_does_it(noc):
     assert (shown["becomes"], shown["effect"]) == ("suspended", "changed")
     (router,) = shown["routers"]
     assert [line["sign"] for line in router["lines"]] == ["~"]
-    assert "block-access" in router["lines"][0]["text"]
+    assert router["lines"][0]["text"] == "set its row: block-access no -> yes"
     assert "is published" in act(noc, "suspend")
     document = ask(noc, "/service", id="SVC-1")
     assert document["changing"]

@@ -73,6 +73,7 @@ def compared_fields(
                 | {column: fields.get(name) for column, fields in columns.items()}
             )
             for name in names
+            if any(fields.get(name) for fields in columns.values())
         ]
     return found
 

@@ -168,7 +168,7 @@ def _plan(
         "router": router,
         "orphans": 0,
         "operations": [
-            operation_document(operation, phase)
+            _of_its_row(operation_document(operation, phase))
             for phase, operations in enumerate(made.phases, start=1)
             for operation in operations
         ],
@@ -182,3 +182,8 @@ def _plan(
         ],
     }
     return [line._asdict() for line in plan_lines(document)]
+
+
+def _of_its_row(operation: dict[str, Any]) -> dict[str, Any]:
+    """Without the id of a row, which is known only when the router is read."""
+    return operation | ({"row": "its row"} if "row" in operation else {})
