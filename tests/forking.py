@@ -44,6 +44,7 @@ IMPORTED: Final = (
     "simulator.cli",
     "worker.runtime.celery_app",
     "worker.runtime.parts",
+    "worker.runtime.supervisor",
     "worker.store.connection",
 )
 """What most programs need, and no program by itself: each runs its own module anew."""

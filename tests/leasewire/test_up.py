@@ -96,8 +96,12 @@ def alive(pid):
         return False
 
 
-def test_ctrl_c_stops_workers_and_server_in_order(up, short_path):
+def test_a_second_one_is_refused_and_ctrl_c_stops_workers_and_server_in_order(up, short_path):
     process = ready(up())
+    second = up()
+    out, err = second.communicate(timeout=DEADLINE_S)
+    assert (second.returncode, out) == (1, "")
+    assert f"in use by another `leasewire up` (process {process.pid})" in err
     wait_for(lambda: len(workers_of(process)) == 2, "two workers run")
     workers = workers_of(process)
     assert (short_path / "data").stat().st_mode & 0o777 == 0o700
@@ -112,9 +116,10 @@ def test_ctrl_c_stops_workers_and_server_in_order(up, short_path):
 
 
 def test_a_start_prints_at_most_ten_lines(up, short_path):
-    process = ready(up("--gateway", "--port", "0"))
+    process = ready(up("--gateway", "--port", "0", "--maxmemory", "64MB"))
     with closing(server_in(short_path).client()) as client:
         wait_for(lambda: client.zcard("lw:workers") == 2, "both workers sent a heartbeat")
+        assert client.info("memory")["maxmemory"] == 64 << 20
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=DEADLINE_S)
     first_line = 1  # `ready` has read it
@@ -222,16 +227,6 @@ def test_a_terminal_that_is_closed_ends_it_and_a_hang_up_at_one_does_not(up, sho
     assert (short_path / "data" / "up.lock").read_text() == ""
 
 
-def test_second_up_on_the_same_directory_is_refused(up):
-    first = ready(up())
-    second = up()
-    out, err = second.communicate(timeout=DEADLINE_S)
-    assert second.returncode == 1
-    assert out == ""
-    assert f"in use by another `leasewire up` (process {first.pid})" in err
-    assert first.poll() is None
-
-
 def test_after_a_kill_the_next_up_takes_over_and_nothing_is_lost(up, short_path):
     first = ready(up())
     wait_for(lambda: len(workers_of(first)) == 2, "two workers run")
@@ -266,24 +261,17 @@ def test_server_that_dies_is_started_again(up, short_path):
         assert client.get("kept") == "yes"
 
 
-def test_the_limit_of_its_memory_can_be_said(up, short_path):
-    ready(up("--maxmemory", "64MB"))
-    with closing(server_in(short_path).client()) as client:
-        assert client.info("memory")["maxmemory"] == 64 << 20
-
-
 @pytest.mark.parametrize("size", ["lots", "0", "-1", "2 gb"])
-def test_a_limit_that_is_no_size_is_refused(up, size):
-    process = up("--maxmemory", size)
-    _, err = process.communicate(timeout=DEADLINE_S)
-    assert (process.returncode, "must be a size such as 512mb" in err) == (2, True), err
+def test_a_limit_that_is_no_size_is_refused(leasewire, size):
+    said = leasewire("up", "--data", "data", "--maxmemory", size)
+    assert (said.code, "must be a size such as 512mb" in said.err) == (2, True), said.err
 
 
-def test_directory_of_something_else_is_left_alone(up, short_path):
-    (short_path / "data").mkdir(mode=0o755)
-    (short_path / "data" / "thesis.txt").write_text("mine")
-    process = up()
-    _, err = process.communicate(timeout=DEADLINE_S)
-    assert process.returncode == 1
-    assert "neither empty nor a data directory of Leasewire" in err
-    assert (short_path / "data").stat().st_mode & 0o777 == 0o755
+def test_directory_of_something_else_is_left_alone(leasewire, tmp_path):
+    init_command(tmp_path / "routers.toml")
+    (tmp_path / "data").mkdir(mode=0o755)
+    (tmp_path / "data" / "thesis.txt").write_text("mine")
+    said = leasewire("up", "--data", "data")
+    assert said.code == 1
+    assert "neither empty nor a data directory of Leasewire" in said.err
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o755

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.builders import SOURCE, mac_changed
+from tests.forking import Forked
 from tests.waiting import eventually
 from tests.worker.desk import Desk
 from worker.runtime.process import EXIT_CONFIGURATION
@@ -16,13 +17,6 @@ from worker.runtime.supervisor import Supervisor
 from worker.store.store import open_store
 
 pytestmark = [pytest.mark.redis, pytest.mark.e2e]
-
-RUN = """
-import os, sys, structlog
-from worker.runtime.supervisor import Supervisor
-structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-sys.exit(Supervisor(os.environ).run())
-"""
 
 INVENTORY = f"""
 [installation]
@@ -52,8 +46,8 @@ def supervise(short_directory, own_valkey):
     started = []
 
     def supervise(**more):
-        process = subprocess.Popen(
-            [sys.executable, "-c", RUN],
+        process = Forked(
+            [sys.executable, "-m", "tests.worker.supervised"],
             env=environ | more,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
