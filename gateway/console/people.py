@@ -12,9 +12,11 @@ from typing import Any, Final, cast
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 from redis import Redis
+from redis.client import Pipeline
 
 from gateway.keys import GatewayKeys
 from worker.errors import ConfigurationError
+from worker.store.connection import store_errors
 
 SHORTEST_PASSWORD: Final = 12
 LONGEST_PASSWORD: Final = 200
@@ -156,9 +158,16 @@ class People:
             return self._hasher.hash(password)
 
     def _change(self, name: str, **changes: Any) -> bool:  # noqa: ANN401 - fields of Person
-        person = self.find(name)
-        if person is None:
-            return False
-        changed = json.dumps(asdict(replace(person, **changes)))
-        self._redis.hset(self._key, name, changed)
-        return True
+        """Change a person, unless somebody removes them meanwhile: that would bring them back."""
+
+        def write(pipe: Pipeline) -> bool:
+            text = cast("str | None", pipe.hget(self._key, name))
+            pipe.multi()
+            if text is not None:
+                changed = replace(Person.from_json(text), **changes)
+                pipe.hset(self._key, name, json.dumps(asdict(changed)))
+            return text is not None
+
+        with store_errors():
+            transaction: Any = self._redis.transaction  # its types forget what a callable returns
+            return bool(transaction(write, self._key, value_from_callable=True))

@@ -4,10 +4,12 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
+from gateway.console.people import Role
 from tests import builders
 from tests.console.conftest import csrf_of, post
 from worker.intake.accept import Accept
@@ -163,6 +165,19 @@ def test_a_key_is_shown_once_and_revoked(console):
         ("key.revoked", "the-admin (console)"),
         ("key.created", "the-admin (console)"),
     ]
+
+
+def test_who_is_removed_while_somebody_changes_the_role_stays_removed(console, monkeypatch):
+    person = console.person("ann", "viewer")
+    removed = []
+
+    def remove_first(found, **changes):
+        removed.append(console.people.remove("ann"))
+        return replace(found, **changes)
+
+    monkeypatch.setattr("gateway.console.people.replace", remove_first)
+    assert not console.people.set_role(person.name, Role.ADMIN)
+    assert (removed, console.people.all()) == ([True], [])
 
 
 def test_admins_change_people(console):
