@@ -92,7 +92,7 @@ def read_now(
         )
     try:
         with closing(sessions.open(router)) as session:
-            read = read_router(store, inventory, session, router)
+            read = read_router(store, inventory, session, router, store.fleet.serials().get(router))
             pools = session.read_pools(lambda: None)
             identity = {
                 "identity": clean(session.identity),

@@ -29,11 +29,12 @@ def read_routers(
     A router whose serial number differs from the one bound to its name gets no plan.
     """
     sessions = Sessions(inventory, settings)
+    serials = store.fleet.serials()  # also where there are no routers: Redis must answer
 
     def read(name: str) -> ReadResult:
         try:
             with closing(sessions.open(name)) as session:
-                return read_router(store, inventory, session, name)
+                return read_router(store, inventory, session, name, serials.get(name))
         except (RouterUnreachable, RouterBlocked) as error:
             return error
 
@@ -41,15 +42,23 @@ def read_routers(
         return dict(zip(names, pool.map(read, names), strict=True))
 
 
-def read_router(store: Store, inventory: Inventory, session: RouterSession, name: str) -> FullRead:
+def read_router(
+    store: Store, inventory: Inventory, session: RouterSession, name: str, bound: str | None
+) -> FullRead:
     """Read one router over a session, if it is the one that is bound to this name.
+
+    Args:
+        store: the store.
+        inventory: has the router.
+        session: with the router.
+        name: of the router.
+        bound: the serial number that is bound to the name; None: none yet.
 
     Raises:
         RouterBlocked: `serial-mismatch`, or as the session does.
         RouterUnreachable: as the session does.
     """
-    bound = store.fleet.serials().get(name, session.serial)
-    if bound != session.serial:
+    if bound not in (None, session.serial):
         raise other_serial(name, bound, session.serial)
     policy = inventory.routers[name].policy
     return read_fully(store, session, name, policy.held_in(session.entries))
