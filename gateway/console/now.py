@@ -14,7 +14,7 @@ from gateway.console.layout import ROOT, badge, fields, link, moment, note, tabl
 from gateway.console.live import LiveStreams, Parts
 from gateway.console.now_reader import NowReader
 from gateway.console.pages import Pages
-from gateway.console.pictures import Line, Point, line_picture
+from gateway.console.pictures import Point, Series, line_picture
 from gateway.console.sessions import LoginSessions
 from worker.admin.json_fields import counted
 from worker.admin.now import read_now
@@ -236,8 +236,8 @@ def _some_routers(
 
 
 def _pictures(minutes: list[Mapping[str, Any]], viewer: Viewer) -> Node:
-    def line(name: str, field: str) -> Line:
-        return Line(name, [Point(at_ms, minute[field]) for at_ms, minute in timed])
+    def line(name: str, field: str) -> Series:
+        return Series(name, [Point(at_ms, minute[field]) for at_ms, minute in timed])
 
     timed = [(_ms(minute["at"]), minute) for minute in minutes]
     accepted = line("accepted", "accepted_per_minute")

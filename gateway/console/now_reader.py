@@ -24,7 +24,7 @@ _FIRST_S: Final = 10.0
 _STOP_S: Final = 10.0
 
 
-class Reading(NamedTuple):
+class NowReading(NamedTuple):
     """What was read.
 
     Attributes:
@@ -48,7 +48,7 @@ class NowReader(BackgroundThread):
     def __init__(self, read: Callable[[], dict[str, Any]]) -> None:
         super().__init__("console-now", _STOP_S)
         self._read = read
-        self._reading = Reading(0, {}, None)
+        self._reading = NowReading(0, {}, None)
         self._looked_s = 0.0
         self._computed_s = 0.0
         self._began_s = 0.0
@@ -71,7 +71,7 @@ class NowReader(BackgroundThread):
         self._stopping.set()
         self._wake.set()
 
-    def look(self) -> Reading:
+    def look(self) -> NowReading:
         """What was read last; the next reading comes soon, as somebody looks."""
         was_watched, self._looked_s = self._is_watched(), monotonic()
         if not was_watched:
@@ -111,7 +111,7 @@ class NowReader(BackgroundThread):
         except Exception as failure:
             error = failure
             log.exception("console.read_failed", advice="a bug: please report this")
-        self._reading = Reading(number + 1, document, error)
+        self._reading = NowReading(number + 1, document, error)
 
     def _wait_s(self) -> float:
         """How long to wait now before the next reading."""

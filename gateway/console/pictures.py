@@ -31,7 +31,7 @@ class Point(NamedTuple):
     value: float
 
 
-class Line(NamedTuple):
+class Series(NamedTuple):
     """One line of a picture: its name, and its points in the order of time."""
 
     name: str
@@ -61,7 +61,7 @@ class _Frame(NamedTuple):
 
 
 def line_picture(
-    title: str, lines: Sequence[Line], zone: tzinfo, *, unit: str = "", gap_ms: int = 300_000
+    title: str, lines: Sequence[Series], zone: tzinfo, *, unit: str = "", gap_ms: int = 300_000
 ) -> Node:
     """Values over time, with the last and the highest value of each line as text.
 

@@ -20,7 +20,7 @@ from gateway.console.layout import (
     table,
     with_code,
 )
-from gateway.console.pictures import Bar, Line, Point, bar_picture, line_picture
+from gateway.console.pictures import Bar, Point, Series, bar_picture, line_picture
 from gateway.console.reading_views import reading
 from worker.admin.json_fields import counted
 from worker.admin.router_documents import STATES
@@ -199,7 +199,7 @@ def _pools(document: Document, viewer: Viewer) -> Node:
 def _latency(document: Document, viewer: Viewer) -> Node:
     samples = document.get("latency", [])
     lines = [
-        Line(name, [Point(sample["at_ms"], sample[field]) for sample in samples])
+        Series(name, [Point(sample["at_ms"], sample[field]) for sample in samples])
         for name, field in (("mean", "mean_ms"), ("longest", "most_ms"))
     ]
     picture = line_picture("Time to answer", lines, viewer.zone, unit="ms", gap_ms=_GAP_MS)

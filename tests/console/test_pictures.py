@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.console.pictures import Bar, Line, Point, bar_picture, line_picture, nice_top
+from gateway.console.pictures import Bar, Point, Series, bar_picture, line_picture, nice_top
 
 MINUTE = 60_000
 START = 1_790_000_000_000  # 2026-09-21 14:13:20 UTC
@@ -18,7 +18,7 @@ PLACE = re.compile(r"-?\d+,-?\d+")
 values = st.floats(0, 1e9, allow_nan=False)
 lines = st.lists(
     st.builds(
-        Line,
+        Series,
         st.text(min_size=1, max_size=8).filter(str.isprintable),
         st.lists(st.builds(Point, st.integers(START, START + 10**8), values), max_size=900).map(
             sorted
@@ -64,7 +64,7 @@ def test_every_line_stays_inside_and_has_no_style(drawn):
 def test_what_it_shows_is_there_as_text():
     picture = line_picture(
         "Backlog",
-        [Line("services", points(1, 340, 12))],
+        [Series("services", points(1, 340, 12))],
         ZoneInfo("Europe/Vienna"),
         unit="services",
     )
@@ -86,7 +86,7 @@ def test_what_it_shows_is_there_as_text():
 
 def test_markup_in_a_name_stays_text():
     for picture in (
-        line_picture("<b>", [Line("<i>&", points(1))], UTC),
+        line_picture("<b>", [Series("<i>&", points(1))], UTC),
         bar_picture("<b>", [Bar('"><script>', 1, 2)]),
     ):
         assert "<b>" not in str(picture)
@@ -95,21 +95,21 @@ def test_markup_in_a_name_stays_text():
 
 
 def test_no_samples_are_said():
-    assert "No samples yet." in str(line_picture("Backlog", [Line("services", [])], UTC))
+    assert "No samples yet." in str(line_picture("Backlog", [Series("services", [])], UTC))
 
 
 def test_a_gap_is_not_joined():
     with_gap = [*points(1, 2), Point(START + 20 * MINUTE, 3), Point(START + 21 * MINUTE, 4)]
-    (path,) = paths(line_picture("Backlog", [Line("services", with_gap)], UTC))
+    (path,) = paths(line_picture("Backlog", [Series("services", with_gap)], UTC))
     assert path.count("M") == 2
-    (path,) = paths(line_picture("Backlog", [Line("services", points(1, 2, 3))], UTC))
+    (path,) = paths(line_picture("Backlog", [Series("services", points(1, 2, 3))], UTC))
     assert path.count("M") == 1
 
 
 def test_the_highest_of_many_points_is_shown():
     many = [0.0] * 720
     many[334] = 100.0
-    (path,) = paths(line_picture("Backlog", [Line("services", points(*many))], UTC))
+    (path,) = paths(line_picture("Backlog", [Series("services", points(*many))], UTC))
     ys = [int(place.split(",")[1]) for place in PLACE.findall(path)]
     assert min(ys) == 0
     assert len(ys) <= 241
