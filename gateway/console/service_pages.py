@@ -21,6 +21,7 @@ from worker.admin.json_fields import utc_time, without_empty
 from worker.admin.service_documents import ServiceList
 from worker.admin.service_previews import possible_actions
 from worker.admin.service_reader import ServiceReader, ServiceReading
+from worker.core.entry.brake import HELD
 from worker.core.policy.policy import RouterPolicy
 from worker.core.service.record import ServiceRecord
 from worker.routeros.parallel_read import RowObserver
@@ -65,8 +66,10 @@ class ServicePages:
         del request
         store = self._console.store
         ids, more = self._find(q.strip(), router, page)
-        stored = store.records.readable(ids).values()
-        records = [found.record for found in stored if found.generation]
+        stored = store.records.readable(ids)
+        records = [found.record for found in stored.values() if found.generation]
+        # Purged since the index read them: they are forgotten there too.
+        self.search.index.remove(name for name, found in stored.items() if not found.generation)
         listing = ServiceList(store, records)
         of_bss = {"customer": "customer_id", "label": "label"}
         return {
@@ -181,8 +184,8 @@ def policies_of(console: Console) -> dict[str, RouterPolicy]:
 
 
 def to_retry(view: ServiceView) -> list[str]:
-    """The routers on which a service waits or failed."""
-    return list(view.waiting)
+    """The routers on which a service waits or failed; what the brake holds waits for a person."""
+    return [router for router, why in view.waiting.items() if why["reason"] != HELD]
 
 
 def _routers(record: ServiceRecord) -> list[str]:

@@ -1,5 +1,6 @@
 """Search of services, the page of one, and what operators do to it."""
 
+import json
 import re
 
 import pytest
@@ -8,6 +9,7 @@ from tests.builders import activated, cancelled, ipv4, mac, snapshot, suspended
 from tests.console.noc import a_noc
 from tests.leasewire.conftest import LEASES
 from tests.waiting import eventually
+from worker.core.entry.brake import HELD
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 BY = "the-operator (console)"
@@ -93,6 +95,25 @@ def test_services_are_found_by_whatever_is_known_of_them(noc):
     (row,) = ask(noc, "/services", q="SVC-1")["services"]
     assert (row["status"], row["sync"], row["customer"]) == ("active", "in_sync", "C-1")
     assert 'href="/console/service?id=SVC-1"' in noc.page("/services", q="meier")
+
+
+def test_what_many_services_have_is_paged(noc):
+    noc.say(*(active(n, label="the same") for n in range(1, 61)))
+    eventually(lambda: ask(noc, "/services", q="same")["index"]["services"] == 60, "it was filled")
+    first, second = (ask(noc, "/services", q="the same", page=page) for page in (1, 2))
+    assert (len(first["services"]), first["more"]) == (50, True)
+    assert (len(second["services"]), second["more"]) == (10, False)
+    page = noc.page("/services", q="the same")
+    assert "page=2" in page
+    assert len(page) < 100_000
+
+
+def test_a_purged_service_is_forgotten_when_it_is_found(noc):
+    noc.say(active())
+    eventually(lambda: found(noc, "meier") == ["SVC-1"], "the service was found")
+    noc.store.client.delete(noc.store.keys.record("SVC-1"))
+    assert found(noc, "meier") == []
+    assert ask(noc, "/services")["index"]["services"] == 0
 
 
 def test_the_search_follows_what_changes(noc):
@@ -226,6 +247,15 @@ def test_a_service_that_failed_is_retried(noc):
     assert len(noc.r1.rows(LEASES)) == 1
     assert [entry.what for entry in noc.console.store.audit.entries()] == ["service.retried"]
     assert ask(noc, "/service", id="SVC-1")["actions"] == ["suspend"]
+
+
+def test_what_the_brake_holds_is_not_retried(noc):
+    served(noc)
+    why = {"reason": HELD, "detail": "too many", "since_ms": 1}
+    noc.store.client.hset(noc.store.keys.router("R1").waiting, "SVC-1", json.dumps(why))
+    assert ask(noc, "/service", id="SVC-1")["actions"] == ["suspend"]
+    assert 'href="/console/approvals"' in noc.page("/service", id="SVC-1")
+    assert "nothing to retry" in ask(noc, "/service/retry", id="SVC-1")["refusal"]
 
 
 def test_what_changed_since_it_was_shown_is_not_done(noc):
