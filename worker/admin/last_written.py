@@ -4,8 +4,10 @@ It stands for a router that does not answer, so that what waits for it can be sh
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Final
 
 from worker.core.entry.dhcp_setup import DhcpSetup
+from worker.core.entry.wanted import possible_kinds
 from worker.core.plan.planner import wanted_at
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.menus import MENUS
@@ -26,6 +28,9 @@ from worker.core.service.record import Placement, ServiceRecord
 from worker.ports import FieldEquals, LeaseQuery
 from worker.store.store import Store
 
+_SAMPLE: Final = 20
+"""Services by which the menu of the entries is found."""
+
 
 class LastWritten:
     """Gives the rows of one router as they were last written: a `worker.ports.RowReader`.
@@ -35,10 +40,11 @@ class LastWritten:
     Args:
         store: the store.
         router: its name.
-        policy: of the router.
+        policy: of the router, as the inventory has it.
         services: the records of which rows are given; None: all that the router may have.
 
     Attributes:
+        policy: the same, as held in the menu that was probably written.
         rows: all of them.
     """
 
@@ -51,10 +57,10 @@ class LastWritten:
     ) -> None:
         self._store = store
         self._router = router
-        self._policy = policy
         if services is None:
             stored = store.views.router_services(router, readable=True)
             services = [found.record for found in stored]
+        self.policy = self._held_in(services, policy)
         self.rows = list(self._read(services))
 
     def lacking(self, menu: MenuPath, names: Collection[str]) -> Sequence[str]:
@@ -79,6 +85,20 @@ class LastWritten:
         del terms, progress
         return [row for row in self.rows if row.menu == menu]
 
+    def _held_in(self, services: Sequence[ServiceRecord], policy: RouterPolicy) -> RouterPolicy:
+        """Settle `entries = "auto"` by the fields that were written: a session would ask for it."""
+        placed = ((record, record.placements.get(self._router)) for record in services)
+        written = [record for record, placement in placed if placement and placement.written]
+        kinds = reversed(possible_kinds(policy.entries))  # leases, where nothing tells
+        policies = [policy.held_in(kind.name) for kind in kinds]
+        sample = written[:_SAMPLE]
+        return max(policies, key=lambda held_in: sum(self._fits(r, held_in) for r in sample))
+
+    def _fits(self, record: ServiceRecord, policy: RouterPolicy) -> bool:
+        wanted = wanted_at(self._router, record, policy)
+        fields = wanted.entry.fields
+        return bool(wanted.written and fields and wanted.written.keys() == fields.keys())
+
     def _read(self, services: Sequence[ServiceRecord]) -> Iterator[Row]:
         options: dict[str, Row] = {}
         number = 0
@@ -90,8 +110,8 @@ class LastWritten:
 
     def _rows_of(self, record: ServiceRecord, options: dict[str, Row]) -> Iterator[Row]:
         placement = record.placements.get(self._router, Placement(None))
-        entry = wanted_at(self._router, record, self._policy).entry
-        comment = comment_for(self._policy.installation, record.service_id, entry.label)
+        entry = wanted_at(self._router, record, self.policy).entry
+        comment = comment_for(self.policy.installation, record.service_id, entry.label)
         if placement.written is not None:
             fields = {**MENUS[LEASES].defaults, **placement.written}
             yield Lease("", fields, comment)
@@ -102,7 +122,7 @@ class LastWritten:
         for place in placement.listed:
             yield ListedAddress("", place._asdict(), comment)
         if placement.queue is not None and placement.queue != MAY_BE_THERE:
-            name = queue_name(self._policy.installation, record.service_id)
+            name = queue_name(self.policy.installation, record.service_id)
             fields = {**MENUS[QUEUES].defaults, **queue_fields(placement.queue, name)}
             yield QueueRow("", fields, comment)
 

@@ -128,8 +128,8 @@ def _is_away(state: RouterState) -> bool:
 def _from_store(
     store: Store, inventory: Inventory, router: str, error: Mapping[str, str]
 ) -> RouterReading:
-    policy = inventory.routers[router].policy
-    read = read_fully(store, LastWritten(store, router, policy), router, policy)
+    last = LastWritten(store, router, inventory.routers[router].policy)
+    read = read_fully(store, last, router, last.policy)
     return RouterReading(at_ms=store.records.now_ms(), error=error, **_plan(router, read))
 
 

@@ -157,13 +157,14 @@ def _plan(
     store: Store, router: str, before: ServiceRecord, after: ServiceRecord, policy: RouterPolicy
 ) -> list[dict[str, Any]]:
     """The writes of one service on one router, in lines."""
-    rows = LastWritten(store, router, policy, [before]).rows
+    last = LastWritten(store, router, policy, [before])
+    policy = last.policy
     wanted = wanted_at(router, after, policy)
     taken = holders(store, after, router, policy) if wanted.entry.fields else []
     if taken:
         detail = "; ".join(f"{claim.key} is held by service {claim.holder}" for claim in taken)
         wanted = replace(wanted, granted=False, refused_because=Waiting("claim-held", detail))
-    made = plan([wanted], RowIndex(rows, policy.installation), policy)
+    made = plan([wanted], RowIndex(last.rows, policy.installation), policy)
     document = {
         "router": router,
         "orphans": 0,
