@@ -9,7 +9,7 @@ from tests.builders import SOURCE, activated, cancelled, ipv4, mac, mac_changed
 from tests.console.conftest import csrf_of
 from tests.leasewire.conftest import INVENTORY
 from tests.waiting import eventually
-from worker.admin import router_actions, router_reader
+from worker.admin import router_actions, router_details, router_reader
 from worker.convergence.concurrency import PassLimits
 from worker.convergence.router_pass import Converge
 from worker.core.alerting.alerts import KINDS
@@ -141,13 +141,14 @@ def test_a_router_shows_its_plan_leases_pools_and_drift(noc):
     assert [line["sign"] for line in noc.read("/plan", sign="!")["lines"]] == ["!"]
 
 
-def test_a_long_lease_table_is_paged(noc):
-    for n in range(60):
+def test_a_long_lease_table_is_paged(noc, monkeypatch):
+    monkeypatch.setattr(router_details, "PAGE", 5)
+    for n in range(6):
         noc.r1.add_row(LEASES, {"address": ipv4(n + 1), "mac-address": mac(n + 1)})
     first = noc.read("/leases")
-    assert (len(first["rows"]), first["more"], first["found"]) == (50, True, 60)
+    assert (len(first["rows"]), first["more"], first["found"]) == (5, True, 6)
     second = noc.read("/leases", page=2)
-    assert (len(second["rows"]), second["more"]) == (10, False)
+    assert (len(second["rows"]), second["more"]) == (1, False)
     assert "page=2" in noc.html("/router/leases?id=R1")
 
 
@@ -276,7 +277,7 @@ def test_drift_is_reconciled_as_shown_and_not_if_it_changed_meanwhile(noc, monke
 
 
 def test_lost_rows_are_written_again_once_a_person_approves(noc):
-    served(noc, *range(1, 13))
+    served(noc, *range(1, 7))
     noc.r1.remove_row(LEASES, *(row[".id"] for row in noc.r1.rows(LEASES)))
     key = noc.console.store.keys.fleet.full_reads
     noc.console.store.client.hdel(key, "R1")  # the daily read is due
@@ -284,17 +285,17 @@ def test_lost_rows_are_written_again_once_a_person_approves(noc):
     noc.run()
     assert noc.state() == "blocked"
     shown = noc.read("/rebuild")
-    assert (shown["missing"], shown["expected"], shown["signs"]) == (12, 12, {"+": 12})
+    assert (shown["missing"], shown["expected"], shown["signs"]) == (6, 6, {"+": 6})
     page = noc.html("/router/rebuild?id=R1")
-    assert "12 of 12 rows that were written to R1 are missing" in page
+    assert "6 of 6 rows that were written to R1 are missing" in page
     form = {"id": "R1", "digest": "of another plan", "reason": "reset by mistake"}
     refused = post_from(noc.console.operator, "/console/router/rebuild", **form)
     assert "no longer what you saw" in refused.text
     form["digest"] = shown["digest"]
     done = post_from(noc.console.operator, "/console/router/rebuild", **form)
-    assert "12 services queued" in done.text
+    assert "6 services queued" in done.text
     noc.run()
-    assert len(noc.r1.rows(LEASES)) == 12
+    assert len(noc.r1.rows(LEASES)) == 6
     (entry,) = noc.console.store.audit.entries()
     assert (entry.what, entry.detail) == ("router.rebuild_approved", "reset by mistake")
 
@@ -312,12 +313,6 @@ def test_a_check_says_what_fails_and_what_to_do(noc):
     done = post_from(noc.console.viewer, "/console/router/check", id="R1")
     assert "R1 is being checked." in done.text
     assert noc.read("/check")["read_at"] > before
-
-
-def test_csrf_is_needed(noc):
-    answer = noc.console.operator.post("/console/router/pause", data={"id": "R1", "reason": "x"})
-    assert answer.status_code == 403
-    assert noc.state() == "up"
 
 
 def test_each_kind_of_alert_leads_to_its_runbook(console):
