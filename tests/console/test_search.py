@@ -91,8 +91,15 @@ def test_what_no_outcome_shows_is_found_by_reading_again(store, accept):
 
 
 @pytest.mark.redis
-def test_all_is_read_again_when_changes_were_missed(store, accept):
+def test_all_is_read_again_when_changes_were_missed(store, accept, monkeypatch):
     accept.run([label("Anna Meier")], "events")
+    cursors, read = [], type(store.feed).read
+
+    def noted(feed, sources, cursor, most):
+        cursors.append(cursor)
+        return read(feed, sources, cursor, most)
+
+    monkeypatch.setattr(type(store.feed), "read", noted)
     with searching(store) as search:
         eventually(lambda: search.progress.complete, "all was read")
         text = store.client.get(store.keys.record("SVC-1"))
@@ -103,6 +110,7 @@ def test_all_is_read_again_when_changes_were_missed(store, accept):
         store.client.set(store.keys.feed_last, dropped)
         store.client.hset(store.keys.feed_gone, feed, dropped)
         eventually(lambda: search.index.find("roth", 0, 9) == ["SVC-1"], "it was read again")
+        eventually(lambda: cursors[-1] == dropped, "it follows from there")
 
 
 @pytest.mark.redis
