@@ -107,7 +107,9 @@ class _Stream(StreamingResponse):
     """Server-sent events; counted from before the first byte to the end, however it ends."""
 
     def __init__(self, events: AsyncIterator[str], counted: AbstractContextManager[None]) -> None:
-        super().__init__(events, media_type="text/event-stream")
+        # Else nginx would keep the events until it has a buffer full of them.
+        unbuffered = {"X-Accel-Buffering": "no"}
+        super().__init__(events, headers=unbuffered, media_type="text/event-stream")
         self._counted = counted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

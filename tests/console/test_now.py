@@ -74,6 +74,7 @@ def stream(person):
     with person.stream("GET", "/console/now/live") as answer:
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/event-stream")
+        assert answer.headers["x-accel-buffering"] == "no"
         thread = threading.Thread(target=read, args=(answer.iter_lines(),), daemon=True)
         thread.start()
         yield found, thread

@@ -14,6 +14,7 @@ from worker.store.full_reads import FullReadReport
 from worker.store.manifests import StoredPart
 from worker.store.router_admin import Pause
 from worker.store.router_memory import Suspect, known_of
+from worker.store.samples import Minute
 
 OF_TEXT = "more"
 
@@ -22,6 +23,7 @@ OF_TEXT = "more"
     "value",
     [
         Sample(1, 2),
+        Minute(1, 2, 3, 4, 5),
         StoredPart("key", "event", ["SVC-1"]),
         AuditEntry(1, "by", "router.paused", "R1", "detail"),
         FullReadReport(1, {"rows": 2}),
