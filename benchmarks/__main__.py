@@ -24,6 +24,7 @@ SMALL = (
     ("one_router",),
     ("many_silent", "--routers", "200", "--each", "20"),
     ("scale_out", "--rows", "5000"),
+    ("console", "--services", "10000", "--routers", "200", "--seconds", "6", "--rounds", "2"),
 )
 LARGE = (
     ("single_events", "--events", "10000"),
@@ -36,6 +37,7 @@ LARGE = (
     ("one_router",),
     ("many_silent", "--routers", "1000", "--each", "20"),
     ("scale_out", "--rows", "50000"),
+    ("console", "--services", "100000", "--routers", "1000", "--seconds", "40", "--rounds", "3"),
     ("silent_router",),
 )
 TIME_LIMIT_S = {False: 150, True: 1800}

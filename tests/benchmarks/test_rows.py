@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 from benchmarks import (
+    console,
     imports,
     latency,
     many_services,
@@ -17,6 +18,7 @@ from benchmarks import (
     single_events,
     slow_routers,
 )
+from benchmarks.populate import paper_routers
 from benchmarks.results import as_line
 from benchmarks.stage import SECOND_LOOK_S, installation
 from tests.needs import missing
@@ -27,7 +29,12 @@ ROUTERS = 3
 
 @pytest.fixture(scope="module")
 def here():
-    with installation(ROUTERS, latency_ms=1, environ={"LEASEWIRE_BACKOFF_CAP_S": "5"}) as stage:
+    with installation(
+        ROUTERS,
+        latency_ms=1,
+        environ={"LEASEWIRE_BACKOFF_CAP_S": "5"},
+        tables=paper_routers(ROUTERS),
+    ) as stage:
         yield stage
 
 
@@ -92,6 +99,18 @@ def test_processor_time_with_few_and_many_services(here):
     found = many_services.measure(here, few, few + 30, events=4, idle_s=0.2)
     assert here.used == few + 30 + 4
     assert [set(each) for each in found["cpu_ms_an_event"]] == 2 * [{*many_services.OURS, "sum"}]
+
+
+def test_the_console_beside_live_events(here):
+    slowest, largest, live = console.measure(here, 40, 1.5, 1, pace=20)
+    assert here.store.views.router("site-0002").services == 13
+    record = here.store.records.read(["ACC-000013"])["ACC-000013"].record
+    assert record.placements["site-0002"].written["address"] == "10.64.0.13"
+    assert slowest["p95_ms"].keys() == largest["kb"].keys() <= set(console.PAGES)
+    assert slowest["routers"] == 2 * ROUTERS
+    assert slowest["reads"] > 2
+    assert 0 < largest["ratio"] < 1
+    assert live["ratio"] > 0
 
 
 @pytest.mark.parametrize("silence", ["from the start", "in use"])
