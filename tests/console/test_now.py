@@ -19,7 +19,11 @@ from tests.builders import SOURCE
 from tests.console.conftest import PASSWORD
 from tests.waiting import eventually
 from worker.admin.health import read_health
+from worker.admin.now import read_now
 from worker.core.policy.circuit import RouterState
+from worker.errors import StoreUnavailable
+from worker.inventory import Inventory
+from worker.settings import Settings
 
 pytestmark = pytest.mark.redis
 
@@ -85,13 +89,25 @@ def names(found):
     return [name for name, _ in found]
 
 
-def test_a_quiet_installation_says_so(console):
+def test_a_quiet_installation_says_so_and_is_read_once_for_all(console, monkeypatch):
     text = look(console)
     assert "<h1>Now</h1>" in text
     for said in ("Nothing is held.", "Open alerts: 0: None.", "No samples yet."):
         assert said in text
     # what an installation without workers lacks
     assert "workers: no worker for events was seen in the last 15 s" in text
+    document = console.viewer.get("/console/now.json").json()
+    health = read_health(console.store, (), 3600)
+    assert document.keys() >= health.keys(), "the document of `leasewire status`"
+    for name in ("level", "findings", "routers", "journal", "work_items", "dead_letters"):
+        assert document[name] == health[name]
+    monkeypatch.setattr(now_reader, "WATCHED_S", 60)
+    look_at = {
+        person.get("/console/now.json").json()["at"]
+        for person in (console.viewer, console.operator)
+        for _ in range(10)
+    }
+    assert len(look_at) <= 2
 
 
 def test_what_waits_and_what_is_wrong_is_there(console_at):
@@ -130,23 +146,7 @@ def test_what_waits_and_what_is_wrong_is_there(console_at):
     assert document["late"][0]["router"] == "tower-7"
 
 
-def test_it_shows_the_document_of_leasewire_status(console):
-    document = console.viewer.get("/console/now.json").json()
-    health = read_health(console.store, (), 3600)
-    assert document.keys() >= health.keys()
-    for name in ("level", "findings", "routers", "journal", "work_items", "dead_letters"):
-        assert document[name] == health[name]
-
-
-def test_it_is_read_once_for_all_who_look(console, monkeypatch):
-    console.viewer.get("/console/now.json")  # the first reading
-    monkeypatch.setattr(now_reader, "WATCHED_S", 60)
-    look_at = {console.viewer.get("/console/now.json").json()["at"] for _ in range(10)}
-    look_at |= {console.operator.get("/console/now.json").json()["at"] for _ in range(10)}
-    assert len(look_at) <= 2
-
-
-def test_a_stream_sends_each_part_and_then_what_changed(console):
+def test_a_stream_sends_each_part_and_then_what_changed(console, monkeypatch):
     with stream(console.viewer) as (found, _):
         eventually(lambda: "rest" in names(found), "all parts came")
         first = len(found)
@@ -156,62 +156,50 @@ def test_a_stream_sends_each_part_and_then_what_changed(console):
         console.store.alerts.open("router-down", "tower-7", "no answer")
         eventually(lambda: "alerts" in names(found[first:]), "the alert comes")
         later = found[first:]
-    assert any("no answer" in html for name, html in later if name == "alerts")
-    assert not {"overview", "pictures"} & set(names(later)), "they did not change"
+        assert any("no answer" in html for name, html in later if name == "alerts")
+        assert not {"overview", "pictures"} & set(names(later)), "they did not change"
+
+        def fail(*_args):
+            raise StoreUnavailable("away")
+
+        monkeypatch.setattr("gateway.console.now.read_now", fail)
+        eventually(lambda: "Redis cannot be read" in dict(found)["problem"], "it is said")
+        assert console.viewer.get("/console/now").status_code == 503
+        monkeypatch.setattr("gateway.console.now.read_now", read_now)
+        eventually(lambda: dict(found)["problem"] == "", "it is over")
 
 
-def test_before_the_first_reading_a_stream_has_nothing_to_send(console):
-    context = console.context
-    unread = Console(
-        console.store, lambda: context.inventory, None, context.settings, None, console.people
-    )
-    page = NowPage(unread, None)
+def test_before_the_first_reading_a_stream_has_nothing_to_send(store):
+    inventory = Inventory("acme", {}, {})
+    page = NowPage(Console(store, lambda: inventory, None, Settings(), None, None), None)
     assert page.parts(VIEWER) == {}
     page.reader.read_once()
     assert page.parts(VIEWER).keys() >= {"findings"}
 
 
-def test_a_stream_needs_a_session(console):
-    answer = console.browser().get("/console/now/live")
-    assert answer.status_code == 401
-
-
-def test_a_person_has_few_streams_and_a_closed_one_makes_room(console):
-    with (
-        stream(console.viewer),
-        stream(console.viewer),
-        stream(console.viewer),
-        stream(console.viewer),
-    ):
-        refused = console.viewer.get("/console/now/live")
+def test_streams_are_few_and_end_with_their_session(console, monkeypatch):
+    assert console.browser().get("/console/now/live").status_code == 401
+    anna, bob = console.viewer, console.operator
+    with stream(anna), stream(anna), stream(anna), stream(anna):
+        refused = anna.get("/console/now/live")
         assert refused.status_code == 429
         assert "at most 4 pages are kept up to date for one person: close one" in refused.text
-        with stream(console.operator):
-            pass
-    eventually(
-        lambda: opened(console.viewer), "the server noticed that they were closed, and has room"
-    )
-
-
-def opened(person):
-    with person.stream("GET", "/console/now/live") as answer:
-        return answer.status_code == 200
-
-
-def test_all_together_have_a_share_of_the_connections(console, monkeypatch):
-    monkeypatch.setattr(live, "most_connections", lambda: 16)
-    with stream(console.viewer), stream(console.operator):
-        assert console.admin.get("/console/now/live").status_code == 429
-
-
-def test_a_stream_ends_with_its_session(console, monkeypatch):
+        monkeypatch.setattr(live, "most_connections", lambda: 40)
+        with stream(bob):
+            assert console.admin.get("/console/now/live").status_code == 429, "five are an eighth"
+    eventually(lambda: opened(anna), "the server noticed that they were closed, and has room")
     monkeypatch.setattr(live, "SESSION_EVERY_S", 0.1)
-    with stream(console.viewer) as (found, thread):
+    with stream(anna) as (found, thread):
         eventually(lambda: "rest" in names(found), "all parts came")
         console.people.remove("the-viewer")
         thread.join(10)
         assert not thread.is_alive()
         assert found[-1] == ("ended", "")
+
+
+def opened(person):
+    with person.stream("GET", "/console/now/live") as answer:
+        return answer.status_code == 200
 
 
 def test_streams_end_when_the_gateway_stops(console):
@@ -279,12 +267,12 @@ def test_an_expensive_reading_is_rare(monkeypatch):
 def test_a_failure_is_said_until_it_is_over(reader):
     with now_reader.NowReader(reader) as thread:
         assert thread.document()
-        reader.error = now_reader.StoreUnavailable("away")
+        reader.error = StoreUnavailable("away")
 
         def fails():
             try:
                 thread.document()
-            except now_reader.StoreUnavailable:
+            except StoreUnavailable:
                 return True
             return False
 
@@ -294,17 +282,3 @@ def test_a_failure_is_said_until_it_is_over(reader):
         reader.error = None
         eventually(lambda: thread.look().error is None, "it is over")
         assert thread.running
-
-
-def test_a_stream_says_that_redis_is_away(console, monkeypatch):
-    with stream(console.viewer) as (found, _):
-        eventually(lambda: "rest" in names(found), "all parts came")
-
-        def fail(*_args):
-            raise now_reader.StoreUnavailable("away")
-
-        monkeypatch.setattr("gateway.console.now.read_now", fail)
-        eventually(lambda: "Redis cannot be read" in dict(found)["problem"], "it is said")
-        assert console.viewer.get("/console/now").status_code == 503
-        monkeypatch.undo()
-        eventually(lambda: dict(found)["problem"] == "", "it is over")
