@@ -45,19 +45,19 @@ def read_page(text):
     return reader.links, reader.forms
 
 
-def crawl(client, start, filled, skipped=()):
-    """Follow all links of the console from a page, then send each form once.
+def crawl(client, starts, filled, skipped=()):
+    """Follow all links of the console from some pages, then send each form once.
 
     Args:
         client: logged in; it follows redirects.
-        start: path of the first page.
+        starts: addresses of the first pages.
         filled: what a person types into fields, by name.
         skipped: actions that are not posted.
 
     Returns:
         The status of each (method, path).
     """
-    statuses, waiting, seen, posted, forms = {}, [start], set(), set(), []
+    statuses, waiting, seen, posted, forms = {}, list(starts), set(), set(), []
 
     def take(answer):
         links, found = read_page(answer.text)

@@ -69,7 +69,7 @@ WRITES = {
     *("/calendar/withdraw", "/cause/discard", "/cause/retry", "/dead-letter/discard"),
     *("/dead-letter/preview", "/dead-letter/retry", "/keys/create", "/person/end-sessions"),
     *("/person/remove", "/person/role", "/router/pause", "/router/read", "/router/resume"),
-    *("/service/restore", "/service/retry", "/service/suspend"),
+    *("/service/restore", "/service/suspend"),
 }
 """Forms that are met on the way; the rest needs a router that answers."""
 
@@ -281,11 +281,13 @@ def test_the_console_may_do_what_its_people_may(
         admin.flushall()
         context = context_of("leasewire-console", server, tmp_path, monkeypatch)
         floor = Floor(open_store(admin, PREFIX), sources=context.inventory.sources)
-        floor.activate([*IDS, "S8"])
+        floor.activate([*IDS, "S8", "S9"])
         floor.cancel(*IDS)
         floor.suspend("S8", effective_at=(datetime.now(UTC) + timedelta(days=2)).isoformat())
         for number in "12":
             floor.send(builders.activated(id_=f"wrong-{number}", source="urn:nobody"))
+        refused = DeadLetter("S9@R1", "service", "operation-refused", "", "S9", "R1")
+        floor.store.records.commit([ServiceCommit("", dead_letters=[refused])], 1)
         people = People(admin, PREFIX, PasswordHasher(time_cost=1, memory_cost=64))
         for name, role in (("zoe", Role.ADMIN), ("bert", Role.VIEWER)):
             people.add(name, role, PASSWORD, "2026-11-30T00:00:00Z")
@@ -295,7 +297,8 @@ def test_the_console_may_do_what_its_people_may(
             httpx.Client(base_url=running.url, timeout=10, follow_redirects=True) as client,
         ):
             client.post("/console/login", data={"name": "zoe", "password": PASSWORD})
-            statuses = crawl(client, "/console/service?id=S8", TYPED, {"/console/logout"})
+            starts = [f"/console/service?id={service}" for service in ("S8", "S9")]
+            statuses = crawl(client, starts, TYPED, {"/console/logout"})
             # What one form settled, another finds gone.
             fine = (200, 404, 409)
             assert {r: status for r, status in statuses.items() if status not in fine} == {}
