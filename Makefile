@@ -63,6 +63,7 @@ e2e-all: $(READY) ## the end-to-end tests once for each transport and kind of en
 chaos: $(READY) ## all faults at once, and what must hold then (SEED=, MINUTES=)
 	$(BIN)/python -m tests.faults.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
 	PUT_BACK=all $(BIN)/python -m pytest -n 2 -q tests/faults/test_put_back.py
+	EFFECT_EXAMPLES=2000 $(BIN)/python -m pytest -n 2 -q tests/core/test_effect_acting.py
 
 floods: $(READY) ## measure how long callers of the gateway wait while others flood it (some minutes)
 	$(BIN)/python -m tests.gateway.floods

@@ -1,5 +1,6 @@
 """The judge never says that a change acts while what was read contradicts it."""
 
+import os
 from dataclasses import replace
 from typing import get_args
 
@@ -15,6 +16,8 @@ from worker.core.rows.observed import SeenRow
 from worker.core.rows.queues import Shadow
 from worker.core.rows.rows import Lease, ListPlace
 
+EXAMPLES = int(os.environ.get("EFFECT_EXAMPLES", "120"))
+"""Of each kind of change; `make chaos` tries many more."""
 MAC, OTHER_MAC = "00:00:5E:00:53:01", "00:00:5E:00:53:02"
 ADDRESS, OTHER = "198.51.100.10", "198.51.100.11"
 PORTAL, AWAY = "203.0.113.9", "192.0.2.1"
@@ -143,7 +146,7 @@ def changes(draw, kind):
 
 @pytest.mark.parametrize("kind", get_args(ChangeKind))
 @given(st.data(), readings, facts, moments)
-@settings(max_examples=400)
+@settings(max_examples=EXAMPLES)
 def test_it_is_never_acting_while_what_was_read_contradicts_it(kind, data, reading, known, now_ms):
     change = data.draw(changes(kind))
     verdict = judge(change, reading, known, now_ms)
