@@ -8,6 +8,7 @@ from tests import builders
 from tests.small_installation import SERVER, SmallInstallation
 from worker.core.effect.facts import EffectFacts
 from worker.core.effect.watch import EffectWatch
+from worker.routeros.sessions import Sessions
 from worker.store.router_memory import EFFECT
 from worker.watching.effects import EffectReader
 
@@ -317,3 +318,19 @@ def test_changes_of_the_bulk_lane_are_read_later_than_live_ones(here):
     due = dict(here.client.zrange(here.store.keys.watches_due, 0, -1, withscores=True))
     assert due["SVC-1@R1"] <= now_ms + 1_000
     assert due["SVC-2@R1"] > now_ms + 5_000
+
+
+def test_a_read_takes_turns_with_the_passes_beside_it(here):
+    turns = []
+
+    class Noting(Sessions):
+        def open(self, router, turn=None):
+            turns.append(turn)
+            return super().open(router, turn)
+
+    here.apply(builders.activated(mac=MAC, ipv4=ADDRESS, server=SERVER, revision=1))
+    sessions = Noting(here.inventory, here.settings)
+    here.reader = replace(here.reader, sessions=sessions, gate=here.converge.gate)
+    here.read()
+    sessions.close_all()
+    assert [turn.gate for turn in turns] == [here.converge.gate]

@@ -12,8 +12,9 @@ from celery import Celery
 from celery.signals import worker_shutting_down
 
 from contracts import names
+from worker.compute_gate import ComputeGate
 from worker.convergence.concurrency import Bulk, ConcurrencyLimiter, PassLimits, TimeLimits
-from worker.convergence.router_pass import Converge
+from worker.convergence.router_pass import NEXT_AFTER_S, Converge
 from worker.core.policy.circuit import BackOff
 from worker.intake.accept import Accept
 from worker.inventory import Inventory
@@ -69,6 +70,7 @@ class WorkerParts:
         self._watch_sessions = Sessions(
             inventory, settings.model_copy(update={"idle_session_s": kept_s}), self._answers
         )
+        self._gate = ComputeGate(time_limit_s=NEXT_AFTER_S)
         self._bulk_threads = ThreadPoolExecutor(settings.router_threads, "bulk")
         self._bulk = Bulk(
             lambda work: self._bulk_threads.submit(guarded(names.TASK_CONVERGE, work))
@@ -143,7 +145,9 @@ class WorkerParts:
             report_every_ms=self._report_every_ms,
         )
         limiter = ConcurrencyLimiter(settings.router_threads)
-        return Converge(self._store, self._sessions, self._policies, limits, limiter, self._bulk)
+        return Converge(
+            self._store, self._sessions, self._policies, limits, limiter, self._bulk, self._gate
+        )
 
     def _maintain(self) -> None:
         self._announce_inventory()
@@ -153,7 +157,7 @@ class WorkerParts:
 
     def _periodic_threads(self) -> list[PeriodicThread]:
         settings, inventory, store = self._settings, self._inventory, self._store
-        effects = EffectReader(store, self._watch_sessions, self._policies)
+        effects = EffectReader(store, self._watch_sessions, self._policies, self._gate)
         notifier = AlertNotifier(
             store,
             list(inventory.alerts.values()),

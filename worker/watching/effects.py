@@ -6,13 +6,14 @@ It reads a few rows of each router in sessions of its own, and adds outcomes to 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from time import monotonic
 from typing import Final, NamedTuple
 
 import structlog
 
+from worker.compute_gate import ComputeGate, Turn
 from worker.core.effect.acting import AppliedChange, judge
 from worker.core.effect.facts import EffectFacts
 from worker.core.effect.reading import EffectReading, SeenFlow
@@ -34,7 +35,7 @@ log = structlog.get_logger()
 MOST: Final = 100
 """Changes of one round, a second long: a query of some kilobytes."""
 _AT_ONCE: Final = 4
-"""Routers read at a time: more threads would make the passes beside them wait (p99)."""
+"""Routers read at a time."""
 _BUSY_MS: Final = 2_000
 _GARDEN: Final = "{list}-garden"
 """The list that `routers setup` makes beside the one of suspended customers."""
@@ -57,11 +58,13 @@ class EffectReader:
         store: the store.
         sessions: with the routers, not those of the passes.
         policies: of the routers.
+        gate: of the passes in this process: while one computes, no read does.
     """
 
     store: Store
     sessions: RouterSessions
     policies: Mapping[str, RouterPolicy]
+    gate: ComputeGate = field(default_factory=ComputeGate)
 
     def once(self) -> int:
         """Do one round; returns the number of changes that were due."""
@@ -79,22 +82,28 @@ class EffectReader:
         if by_router:
             with ThreadPoolExecutor(min(_AT_ONCE, len(by_router))) as pool:
                 pages = pool.map(
-                    lambda router: self._read_router(router, by_router[router], now_ms, began),
+                    lambda router: self._read_in_turn(router, by_router[router], now_ms, began),
                     by_router,
                 )
                 found += [effect for page in pages for effect in page]
         self.store.watches.report(found)
         return len(awaited)
 
-    def _read_router(
+    def _read_in_turn(
         self, router: str, due: Sequence[_Due], now_ms: int, began: float
+    ) -> list[ReadEffect]:
+        with self.gate.turn() as turn:
+            return self._read_router(router, due, now_ms, began, turn)
+
+    def _read_router(
+        self, router: str, due: Sequence[_Due], now_ms: int, began: float, turn: Turn
     ) -> list[ReadEffect]:
         """Read one router; what cannot be read now is read later, and less often."""
         later = [_later(effect, now_ms) for effect, _ in due]
         if router not in self.policies or self.store.views.router(router).state.state != "up":
             return later
         try:
-            session = self.sessions.open(router)
+            session = self.sessions.open(router, turn)
         except RouterBusy:
             return [found._replace(next_ms=now_ms + _BUSY_MS) for found in later]
         except (RouterUnreachable, RouterBlocked):
