@@ -35,8 +35,12 @@ class BackgroundThread(ABC):
     def stop(self) -> None:
         """Make `work` return soon."""
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Start the work; a `with` block does it by itself."""
         self._thread.start()
+
+    def __enter__(self) -> Self:
+        self.start()
         return self
 
     def __exit__(self, *_error: object) -> None:

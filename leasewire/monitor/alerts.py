@@ -202,12 +202,10 @@ def deliver(*, inventory: InventoryOption = None) -> None:
     known = context.inventory
     notifier = AlertNotifier(context.store, targets, known.installation, send, token, known.behind)
     thread = PeriodicThread("notifications", notifier.once, context.settings.alerts_every_s)
-    with asked_to_stop() as stopping:
-        thread.start()
+    with asked_to_stop() as stopping, thread:
         typer.echo(f"Sending alerts to {', '.join(context.inventory.alerts)}.")
         while not stopping.wait(_CHECK_EVERY_S):
             pass
-        thread.stop()
     typer.echo("Stopped.")
 
 

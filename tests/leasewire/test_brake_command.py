@@ -114,7 +114,7 @@ def test_a_pass_leaves_out_what_is_held_since_it_took_it(world):
             known=acquired.memory,
             faults=FaultyServices(store, lock, {}, time_limits),
         )
-        runner = BatchRunner(store, session, held_in, concluder, was_read=int)
+        runner = BatchRunner(held_in, concluder, was_read=int)
         runner.run(acquired.work_items, acquired.now_ms)
     assert sorted(rows(world)) == IDS
     assert {work_item.service_id for work_item in store.brake.held()} == set(IDS[:6])

@@ -23,11 +23,9 @@ from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Operation, Set, Waiting, WritePlan, is_new_row, moved_rows
 from worker.core.rows.rows import RowKey
 from worker.core.service.record import Placement
-from worker.ports import RouterSession
 from worker.store.batches import Conclusion, WorkItem
 from worker.store.commits import ServiceCommit
 from worker.store.records import Stored
-from worker.store.store import Store
 
 log = structlog.get_logger(__name__)
 
@@ -41,30 +39,23 @@ class BatchRunner:
     """Runs the batches of one pass.
 
     Args:
-        store: the store.
-        session: with the router; its owner closes it when this raises.
         policy: of the router.
         concluder: concludes the services.
         was_read: called whenever rows of the router were read.
     """
 
     def __init__(
-        self,
-        store: Store,
-        session: RouterSession,
-        policy: RouterPolicy,
-        concluder: Concluder,
-        was_read: Callable[[], None],
+        self, policy: RouterPolicy, concluder: Concluder, was_read: Callable[[], None]
     ) -> None:
-        self._store = store
-        self._session = session
+        self._store = concluder.store
+        self._session = concluder.session
         self._policy = policy
         self._was_read = was_read
         self._lock = concluder.lock
         self._router = concluder.lock.router
-        self._gatherer = Gatherer(store, session, policy, concluder)
+        self._gatherer = Gatherer(policy, concluder)
         self.concluder = concluder
-        self._effective = MakeEffective(store, session, policy, concluder)
+        self._effective = MakeEffective(policy, concluder)
         means = means_of(policy, concluder.effect.facts)
         self._effect = replace(concluder.effect, means=means)
         self._taken: set[str] = set()

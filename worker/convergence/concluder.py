@@ -109,7 +109,8 @@ class Concluder:
         faults: FaultyServices,
         after_many: bool = False,
     ) -> None:
-        self._store = store
+        self.store = store
+        self.session = session
         self.lock = lock
         self._router = lock.router
         self.statistics = statistics
@@ -146,7 +147,7 @@ class Concluder:
         for start in range(0, len(conclusions), CONCLUDED_A_CALL):
             self.lock.progress()
             chunk = conclusions[start : start + CONCLUDED_A_CALL]
-            results = self._store.routers.conclude(self._router, self.lock.lock_id, chunk)
+            results = self.store.routers.conclude(self._router, self.lock.lock_id, chunk)
             if results is None:
                 raise LockLost(self._router)
             pairs = zip(chunk, results, strict=True)
@@ -228,7 +229,7 @@ class Concluder:
 
     def raise_mass_refusal(self) -> None:
         """Block the router if it refused too many services with the same message."""
-        mass = self.refusals.mass(lambda: self._store.views.router(self._router).services)
+        mass = self.refusals.mass(lambda: self.store.views.router(self._router).services)
         if mass is not None:
             message, count = mass
             raise RouterBlocked(
@@ -300,7 +301,7 @@ class Concluder:
     def wait_longer(self) -> None:
         """From the next pass on, give the router twice the time to answer a write."""
         self._slow = min(self._slow + 1, MOST_SLOW)
-        self._store.memory.note_slow(self._router, self._slow)
+        self.store.memory.note_slow(self._router, self._slow)
 
     def taken_over(self) -> bool:
         """If the lock is lost, have all services checked again that were written here.
@@ -312,9 +313,9 @@ class Concluder:
             Whether it is lost.
         """
         written = sorted(self.in_flight)
-        if not written or self._store.routers.renew(self._router, self.lock.lock_id):
+        if not written or self.store.routers.renew(self._router, self.lock.lock_id):
             return False
-        self._store.routers.add_work(self._router, written)
+        self.store.routers.add_work(self._router, written)
         return True
 
     def _wrote(self, item: BatchItem) -> bool:

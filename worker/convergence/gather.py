@@ -29,9 +29,8 @@ from worker.core.rows.rows import (
     tag_text,
 )
 from worker.core.service.record import Placement
-from worker.ports import FieldEquals, LeaseQuery, RouterSession
+from worker.ports import FieldEquals, LeaseQuery
 from worker.store.batches import WorkItem
-from worker.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +52,13 @@ class Gatherer:
     """Gathers the batches of one pass.
 
     Args:
-        store: the store.
-        session: with the router.
         policy: of the router.
         concluder: knows what the router lacks and refused, and which services made passes fail.
     """
 
-    def __init__(
-        self, store: Store, session: RouterSession, policy: RouterPolicy, concluder: Concluder
-    ) -> None:
-        self._store = store
-        self._session = session
+    def __init__(self, policy: RouterPolicy, concluder: Concluder) -> None:
+        self._store = concluder.store
+        self._session = concluder.session
         self._policy = policy
         self._lock = concluder.lock
         self._router = concluder.lock.router

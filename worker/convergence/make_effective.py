@@ -22,9 +22,8 @@ from worker.core.effect.means import (
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.rows import parse_tag
 from worker.errors import RouterUnreachable
-from worker.ports import RouterSession, TrackedConnections
+from worker.ports import TrackedConnections
 from worker.store.router_memory import SLOW_SEARCH_RESTS_MS
-from worker.store.store import Store
 
 log = structlog.get_logger(__name__)
 
@@ -38,17 +37,13 @@ class MakeEffective:
     """The two steps, for the services of one pass.
 
     Args:
-        store: the store.
-        session: with the router.
         policy: of the router.
         concluder: has the lock, and what is known of the router.
     """
 
-    def __init__(
-        self, store: Store, session: RouterSession, policy: RouterPolicy, concluder: Concluder
-    ) -> None:
-        self._store = store
-        self._session = session
+    def __init__(self, policy: RouterPolicy, concluder: Concluder) -> None:
+        self._store = concluder.store
+        self._session = concluder.session
         self._policy = policy
         self._lock = concluder.lock
         self._router = concluder.lock.router

@@ -289,7 +289,7 @@ class RouterPass:
         )
         policy = self._parts.policies[self._router].held_in(session.entries)
         was_read = (lambda: None) if refused_many or took_none else circuit.answered
-        runner = BatchRunner(self._store, session, policy, concluder, was_read)
+        runner = BatchRunner(policy, concluder, was_read)
         try:
             while True:
                 is_probe = circuit.state.open and len(work_items) > few

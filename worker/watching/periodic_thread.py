@@ -5,12 +5,13 @@ from collections.abc import Callable
 
 import structlog
 
+from worker.background_thread import BackgroundThread
 from worker.errors import StoreUnavailable
 
 log = structlog.get_logger()
 
 
-class PeriodicThread:
+class PeriodicThread(BackgroundThread):
     """Runs one round after another until it is stopped or the process ends.
 
     A failed round is logged, and the next one tries again. While Redis is unavailable rounds fail
@@ -23,21 +24,19 @@ class PeriodicThread:
     """
 
     def __init__(self, name: str, once: Callable[[], object], every_s: float) -> None:
+        super().__init__(name, stop_s=0)
         self._name = name
         self._once = once
         self._every_s = every_s
-        self._stop = threading.Event()
-
-    def start(self) -> None:
-        """Start the thread."""
-        threading.Thread(target=self._run, name=self._name, daemon=True).start()
+        self._stopping = threading.Event()
 
     def stop(self) -> None:
         """Stop after the current round."""
-        self._stop.set()
+        self._stopping.set()
 
-    def _run(self) -> None:
-        while not self._stop.wait(self._every_s):
+    def work(self) -> None:
+        """Do rounds until it is stopped."""
+        while not self._stopping.wait(self._every_s):
             try:
                 self._once()
             except StoreUnavailable:
