@@ -127,7 +127,7 @@ def _findings(document: Mapping[str, Any]) -> Node:
             [
                 h.li[
                     badge(finding["level"]),
-                    f" {finding['what']}: {finding['detail']}. ",
+                    [f" {finding['what']}: ", with_code(finding["detail"]), ". "],
                     h.span(".dim")[with_code(_capital(finding["advice"])), ". "],
                     link(*_PAGES[finding["what"]]) if finding["what"] in _PAGES else None,
                 ]
@@ -147,7 +147,7 @@ def _alerts(alerts: Mapping[str, Any], viewer: Viewer) -> Node:
             alert["kind"],
             _router_link(alert["router"]) if "router" in alert else alert.get("subject", ""),
             moment(alert.get("since"), viewer),
-            alert["text"],
+            with_code(alert["text"]),
         )
         for alert in first
     ]

@@ -31,7 +31,9 @@ ROUTERS = 1_000
 HOURS = 6
 TALLEST = 2_200
 """Pixels of a picture; what is below is not shown."""
-LOOKS = {"": (WIDE, "light"), "-dark": (WIDE, "dark"), "-narrow": (NARROW, "light")}
+LOOKS = {"": (WIDE, "light"), "-narrow": (NARROW, "light"), "-dark": (WIDE, "dark")}
+DARK = {"now", "service", "router", "approvals"}
+"""Pages that are drawn dark, too: all the colours are on them."""
 
 
 DID = (
@@ -76,6 +78,8 @@ def add_past(store: Store) -> None:
 def draw(browser: Chromium, name: str, folder: Path, *, as_png: bool) -> None:
     """Write the pictures of the page that is open."""
     for suffix, (width, scheme) in LOOKS.items():
+        if scheme == "dark" and name not in DARK:
+            continue
         browser.look(width, scheme)
         height = min(TALLEST, browser.height)
         browser.look(width, scheme, height)
