@@ -40,7 +40,8 @@ demo: $(READY) ## the whole story on this machine, every step checked
 lab: $(READY) ## Leasewire, its gateway and a simulated router, in the folder lab
 	mkdir -p lab && cd lab && ../$(BIN)/leasewire up --lab
 
-test: lint $(CLIENTS) $(NODE_CLIENTS) $(AXE) ## all that CI runs: lint, types, imports, tests
+test: $(CLIENTS) $(NODE_CLIENTS) $(AXE) ## all that CI runs: lint, types, imports, tests
+	$(MAKE) -j2 lint compiled
 	$(BIN)/python -m pytest -n 4 --dist worksteal
 
 # Once beside lint, which has one processor: else each process of pytest would do it again
