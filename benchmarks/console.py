@@ -26,7 +26,7 @@ from benchmarks.populate import paper_routers, populate
 from benchmarks.silent_router import p99
 from benchmarks.stage import Latencies, Stage, at_pace, installation, print_result
 from gateway.api.api_keys import ApiKeys, KeyScope
-from gateway.console.live import MOST_A_PERSON
+from gateway.console.now.live import MOST_A_PERSON
 from gateway.console.people import People, Role
 from gateway.console.sessions import LoginSessions
 from producers.http_transport import HttpTransport

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from gateway.console import dead_letter_actions
+from gateway.console.failed import dead_letter_actions
 from tests import builders
 from tests.console.conftest import csrf_of
 from tests.console.noc import a_noc

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.parse import pointer
-from gateway.console.event_lines import MOST_LINES, event_lines
+from gateway.console.failed.event_lines import MOST_LINES, event_lines
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text("ab/~é", max_size=3),

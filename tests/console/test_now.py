@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from gateway.api.server import STOP_S
-from gateway.console import live, now_reader
 from gateway.console.console import Console, Viewer
-from gateway.console.now import NowPage, now_parts
+from gateway.console.now import live, now_reader
+from gateway.console.now.now_page import NowPage, now_parts
 from gateway.console.people import Role
 from leasewire.host.gateway import running_gateway
 from tests.builders import SOURCE
@@ -162,10 +162,10 @@ def test_a_stream_sends_each_part_and_then_what_changed(console, monkeypatch):
         def fail(*_args):
             raise StoreUnavailable("away")
 
-        monkeypatch.setattr("gateway.console.now.read_now", fail)
+        monkeypatch.setattr("gateway.console.now.now_page.read_now", fail)
         eventually(lambda: "Redis cannot be read" in dict(found)["problem"], "it is said")
         assert console.viewer.get("/console/now").status_code == 503
-        monkeypatch.setattr("gateway.console.now.read_now", read_now)
+        monkeypatch.setattr("gateway.console.now.now_page.read_now", read_now)
         eventually(lambda: dict(found)["problem"] == "", "it is over")
 
 

@@ -8,9 +8,9 @@ from htpy import fragment
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.console import reading_views, router_forms, router_views
 from gateway.console.console import Viewer
 from gateway.console.people import Role
+from gateway.console.routers import reading_views, router_forms, router_views
 from worker.admin.plan_documents import SIGNS
 
 VIEWER = Viewer("anna", Role.ADMIN, ZoneInfo("Europe/Vienna"), "token")

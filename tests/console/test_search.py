@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.console.search import SearchThread
-from gateway.console.service_index import MOST_FOUND, ServiceIndex
+from gateway.console.services.search import SearchThread
+from gateway.console.services.service_index import MOST_FOUND, ServiceIndex
 from tests.builders import SOURCE, activated, ipv4, mac
 from tests.waiting import eventually
 from worker.admin.service_reader import AT_ONCE, MOST_ASKED, ServiceReader
@@ -126,7 +126,7 @@ def test_it_goes_on_when_redis_is_back(store, accept, monkeypatch):
         return read(views, *given)
 
     monkeypatch.setattr(type(store.views), "record_texts_from", once)
-    monkeypatch.setattr("gateway.console.search._AFTER_FAILURE_S", 0.05)
+    monkeypatch.setattr("gateway.console.services.search._AFTER_FAILURE_S", 0.05)
     with search:
         eventually(lambda: search.progress.complete, "all was read")
     assert failed.is_set()

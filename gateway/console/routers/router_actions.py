@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 from gateway.api.problems import overloaded
 from gateway.console.console import Console, Viewer
 from gateway.console.pages import Done, Form, NotDone, Pages
-from gateway.console.reading_views import SHOWN_PARTS
-from gateway.console.router_pages import RouterPages
+from gateway.console.routers.reading_views import SHOWN_PARTS
+from gateway.console.routers.router_pages import RouterPages
 from worker.admin.json_fields import counted
 from worker.admin.router_actions import obstacle, rebuild, reconcile
 from worker.admin.router_reader import RouterReader, TooMany

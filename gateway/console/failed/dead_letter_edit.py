@@ -16,17 +16,17 @@ from gateway import dead_letters
 from gateway.api.problems import Refused
 from gateway.api.responses import Document
 from gateway.console.console import Console, Viewer
-from gateway.console.dead_letter_actions import reason_of
-from gateway.console.dead_letter_pages import (
+from gateway.console.failed.dead_letter_actions import reason_of
+from gateway.console.failed.dead_letter_pages import (
     DeadLetterId,
     DeadLetterPages,
     is_too_large,
     problem_documents,
 )
-from gateway.console.dead_letter_views import lines_of, problems_of
+from gateway.console.failed.dead_letter_views import lines_of, problems_of
+from gateway.console.failed.redaction import without_secrets
 from gateway.console.layout import ROOT, confirm_form, link
 from gateway.console.pages import Done, Form, NotDone, Pages
-from gateway.console.redaction import without_secrets
 from producers.errors import EventsRefused, PublishFailed
 from worker.admin.json_fields import clean
 from worker.core.service.outcome import DeadLetter

@@ -8,7 +8,7 @@ from fastapi import Query, Request
 
 from gateway.api.problems import Refused
 from gateway.api.responses import Document
-from gateway.console import approval_views
+from gateway.console.approvals import approval_views
 from gateway.console.console import Console, Viewer
 from gateway.console.pages import PAGE_SIZE, Done, Form, NotDone, PageNumber, Pages
 from producers.errors import BatchViolation, PublishFailed

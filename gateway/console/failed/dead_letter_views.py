@@ -8,7 +8,7 @@ import htpy as h
 from htpy import Node
 
 from gateway.console.console import Viewer
-from gateway.console.event_lines import event_lines
+from gateway.console.failed.event_lines import event_lines
 from gateway.console.layout import (
     address,
     confirm_form,

@@ -8,8 +8,8 @@ from htpy import Node
 
 from gateway.console.console import Viewer
 from gateway.console.layout import ROOT, confirm_form, fields, link, note, table
-from gateway.console.reading_views import lines
-from gateway.console.service_views import value_text
+from gateway.console.routers.reading_views import lines
+from gateway.console.services.service_views import value_text
 from worker.admin.service_previews import MODES
 
 Document = Mapping[str, Any]

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from gateway import dead_letters
 from gateway.console.console import Console, Viewer
-from gateway.console.dead_letter_pages import DeadLetterPages, left_of, place_of
+from gateway.console.failed.dead_letter_pages import DeadLetterPages, left_of, place_of
 from gateway.console.pages import Done, Form, NotDone, Pages
 from producers.errors import EventsRefused, PublishFailed
 from worker.admin.json_fields import counted

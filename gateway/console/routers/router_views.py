@@ -21,7 +21,7 @@ from gateway.console.layout import (
     with_code,
 )
 from gateway.console.pictures import Bar, Point, Series, bar_picture, line_picture
-from gateway.console.reading_views import reading
+from gateway.console.routers.reading_views import reading
 from worker.admin.json_fields import counted
 from worker.admin.router_documents import STATES
 

@@ -10,10 +10,16 @@ from fastapi import Request
 from gateway import dead_letters
 from gateway.api.problems import Refused
 from gateway.api.responses import Document
-from gateway.console import service_forms
 from gateway.console.console import Console, Viewer
 from gateway.console.pages import Done, Form, NotDone, Pages
-from gateway.console.service_pages import ServiceId, ServicePages, Typed, policies_of, to_retry
+from gateway.console.services import service_forms
+from gateway.console.services.service_pages import (
+    ServiceId,
+    ServicePages,
+    Typed,
+    policies_of,
+    to_retry,
+)
 from producers.errors import BatchViolation, EventsRefused, PublishFailed
 from worker.admin.restore import NotRestorableError, restored
 from worker.admin.service_previews import (

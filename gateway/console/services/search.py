@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from gateway.console.service_index import ServiceIndex, changed_of
+from gateway.console.services.service_index import ServiceIndex, changed_of
 from gateway.store_failures import STORE_FAILURES, log_store_failure
 from worker.background_thread import BackgroundThread
 from worker.store.feed import CursorTooOldError

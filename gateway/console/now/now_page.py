@@ -11,8 +11,8 @@ from markupsafe import Markup
 
 from gateway.console.console import Console, Viewer
 from gateway.console.layout import ROOT, badge, fields, link, moment, note, table, with_code
-from gateway.console.live import LiveStreams, Parts
-from gateway.console.now_reader import NowReader
+from gateway.console.now.live import LiveStreams, Parts
+from gateway.console.now.now_reader import NowReader
 from gateway.console.pages import Pages
 from gateway.console.pictures import Point, Series, line_picture
 from gateway.console.sessions import LoginSessions

@@ -11,10 +11,10 @@ from contracts.parse import MAX_EVENT_BYTES
 from gateway import dead_letters
 from gateway.api.problems import Refused
 from gateway.api.responses import Document
-from gateway.console import dead_letter_views
 from gateway.console.console import Console
+from gateway.console.failed import dead_letter_views
+from gateway.console.failed.redaction import without_secrets
 from gateway.console.pages import PAGE_SIZE, PageNumber, Pages
-from gateway.console.redaction import without_secrets
 from worker.admin.dead_letters import Cause, DeadLetterCauses, cause_document, cause_of
 from worker.admin.documents import dead_letter_document
 from worker.admin.json_fields import clean, utc_time

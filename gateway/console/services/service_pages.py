@@ -7,10 +7,10 @@ from fastapi import Query, Request
 
 from gateway.api.problems import Refused
 from gateway.api.responses import Document
-from gateway.console import service_views
 from gateway.console.console import Console
 from gateway.console.pages import PAGE_SIZE, PageNumber, Pages
-from gateway.console.search import SearchThread
+from gateway.console.services import service_views
+from gateway.console.services.search import SearchThread
 from worker.admin.diagnosis import Diagnosis, DiagnosisResult, ReadRouters
 from worker.admin.diagnosis_documents import (
     compared_fields,

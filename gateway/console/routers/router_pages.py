@@ -9,9 +9,9 @@ from fastapi import Query, Request
 
 from gateway.api.problems import Refused
 from gateway.api.responses import Document
-from gateway.console import reading_views, router_forms, router_views
 from gateway.console.console import Console
 from gateway.console.pages import PageNumber, Pages
+from gateway.console.routers import reading_views, router_forms, router_views
 from worker.admin.json_fields import clean, utc_time, without_empty
 from worker.admin.lease_documents import WHOSE
 from worker.admin.plan_documents import SIGNS

@@ -1,0 +1,1 @@
+"""What the brake holds, and announcements."""

@@ -1,0 +1,1 @@
+"""Events and services that failed permanently."""

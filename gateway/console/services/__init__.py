@@ -1,0 +1,1 @@
+"""Search, and the pages of a service."""
