@@ -196,11 +196,18 @@ class Chromium:
         """Height of the whole page (px)."""
         return int(self.driver.execute_script("return document.documentElement.scrollHeight"))
 
-    def violations(self) -> list[str]:
-        """What axe-core finds wrong with the page, all its rules applied."""
-        self.cdp("Runtime.evaluate", expression=f"{self._axe};0")
+    def violations(self, *rules: str) -> list[str]:
+        """What axe-core finds wrong with the page.
+
+        Args:
+            rules: those to apply; none: all.
+        """
+        if not self.driver.execute_script("return 'axe' in window"):
+            self.cdp("Runtime.evaluate", expression=f"{self._axe};0")
         found = self.driver.execute_async_script(
-            "const done = arguments[0]; axe.run({resultTypes: ['violations']}).then(done)"
+            "const [rules, done] = arguments, chosen = rules.length ? {runOnly: rules} : {};"
+            "axe.run({resultTypes: ['violations'], ...chosen}).then(done)",
+            rules,
         )
         return [
             f"{violation['id']}: {node['html']}: {node['failureSummary']}"
