@@ -43,10 +43,12 @@ class Rates:
 
     Args:
         clock: monotonic seconds.
+        burst_s: a bucket holds what comes in so many seconds.
     """
 
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = monotonic, burst_s: float = 1.0) -> None:
         self._clock = clock
+        self._burst_s = burst_s
         self._buckets: dict[tuple[str, Lane], tuple[float, float]] = {}
 
     def spend(self, sender: Limited, events: int = 1, lane: Lane = QUEUE_EVENTS) -> None:
@@ -59,8 +61,9 @@ class Rates:
         bucket = sender.id, lane
         if bucket not in self._buckets and len(self._buckets) >= _MOST_BUCKETS:
             del self._buckets[next(iter(self._buckets))]
-        left, at = self._buckets.get(bucket, (sender.rate, now))
-        left = min(sender.rate, left + (now - at) * sender.rate)
+        most = sender.rate * self._burst_s
+        left, at = self._buckets.get(bucket, (most, now))
+        left = min(most, left + (now - at) * sender.rate)
         if left <= 0:
             self._buckets[bucket] = (left, now)
             wait_s = max(1, math.ceil(-left / sender.rate))

@@ -17,7 +17,7 @@ from gateway.console.failed.dead_letter_actions import DeadLetterActions
 from gateway.console.failed.dead_letter_edit import DeadLetterEdit
 from gateway.console.failed.dead_letter_pages import DeadLetterPages
 from gateway.console.gate import SessionGate, answer_error
-from gateway.console.login import LoginRoutes
+from gateway.console.login import LOGIN_BURST_S, LoginRoutes
 from gateway.console.now.now_page import NowPage
 from gateway.console.pages import Pages
 from gateway.console.people_pages import PeoplePages
@@ -71,7 +71,7 @@ def make_console(console: Console) -> ConsoleApp:
         exception_handlers=dict.fromkeys(FAILURES, answer_error),
     )
     app.add_middleware(SessionGate, sessions=sessions)
-    app.include_router(LoginRoutes(console.people, sessions, Rates()).router())
+    app.include_router(LoginRoutes(console.people, sessions, Rates(burst_s=LOGIN_BURST_S)).router())
     app.include_router(pages)
     app.mount("/static", StaticFiles(directory=str(files("gateway.console") / "static")))
     return ConsoleApp(app, threads)

@@ -21,6 +21,8 @@ from gateway.console.sessions import LONGEST_S, LoginSession, LoginSessions
 log = structlog.get_logger("console")
 
 _FIRST_PAGE: Final = f"{ROOT}/now"
+LOGIN_BURST_S: Final = 25.0
+"""Five attempts of one person from one address, then one in five seconds."""
 _LONGEST_NAME: Final = 64
 _WRONG: Final = "There is no person with this name and password."
 
@@ -75,13 +77,19 @@ class LoginRoutes:
         onward = _onward(form.get("next", ""))
         peer = request.client.host if request.client else ""
         known = name[:_LONGEST_NAME]
-        # One who guesses waits soon; who is locked out by others' guesses may go on elsewhere.
-        for attempts in (
-            _Attempts(f"login {peer} {known}", 0.2),
-            _Attempts(f"login-from {peer}", 3.0),
-            _Attempts(f"login-as {known}", 1.0),
-        ):
-            self._rates.spend(attempts)
+        try:
+            # Some may be mistyped, then one who guesses waits; who is locked out by others'
+            # guesses may go on elsewhere.
+            for attempts in (
+                _Attempts(f"login {peer} {known}", 0.2),
+                _Attempts(f"login-from {peer}", 3.0),
+                _Attempts(f"login-as {known}", 1.0),
+            ):
+                self._rates.spend(attempts)
+        except Refused as refused:
+            wait = f"Too many attempts: wait {refused.retry_after_s} s, then try again."
+            page = str(_page(onward, wait))
+            return HTMLResponse(page, refused.status, refused.headers)
         token = await asyncio.to_thread(self._begin, known, password)
         if token is None:
             log.warning("login.refused", person=known, peer=peer)
