@@ -106,11 +106,6 @@ class AnswerTimes(NamedTuple):
     sum_ms: int
     most_ms: int
 
-    def plus(self, other: "AnswerTimes") -> "AnswerTimes":
-        """Both together."""
-        most_ms = max(self.most_ms, other.most_ms)
-        return AnswerTimes(self.number + other.number, self.sum_ms + other.sum_ms, most_ms)
-
 
 class RowReader(Protocol):
     """Gives the rows of one router for a plan.

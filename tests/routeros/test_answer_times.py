@@ -6,8 +6,7 @@ from tests.routeros.peers import add, config_for, nothing, settings
 from worker.errors import StoreUnavailable
 from worker.inventory import Inventory
 from worker.ports import AnswerTimes
-from worker.routeros.answer_times import AnswerCollector
-from worker.routeros.sessions import Sessions
+from worker.routeros.sessions import AnswerCollector, Sessions
 
 pytestmark = pytest.mark.router
 

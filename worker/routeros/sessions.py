@@ -1,14 +1,14 @@
 """Opens sessions and keeps idle ones for a while: `worker.ports.RouterSessions`."""
 
 import threading
+from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Final, NamedTuple
 
 from worker.compute_gate import GateSlot, Turn
 from worker.errors import RouterBusy, RouterUnreachable
 from worker.inventory import Inventory
-from worker.ports import RouterSession
-from worker.routeros.answer_times import AnswerCollector
+from worker.ports import AnswerTimes, RouterSession
 from worker.routeros.session import Session, open_session
 from worker.settings import Settings
 
@@ -20,6 +20,31 @@ are checked again."""
 class _Idle(NamedTuple):
     session: Session
     until: float
+
+
+class AnswerCollector:
+    """How long routers take to answer, until it is stored. Safe for many threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._answered: dict[str, AnswerTimes] = {}
+
+    def add(self, router: str, times: AnswerTimes) -> None:
+        """Add answers of a router."""
+        if not times.number:
+            return
+        with self._lock:
+            number, sum_ms, most_ms = self._answered.get(router, (0, 0, 0))
+            self._answered[router] = AnswerTimes(
+                number + times.number, sum_ms + times.sum_ms, max(most_ms, times.most_ms)
+            )
+
+    def store(self, note: Callable[[Mapping[str, AnswerTimes]], None]) -> None:
+        """Hand what was collected to the store; if that fails it is lost."""
+        with self._lock:
+            answered, self._answered = self._answered, {}
+        if answered:
+            note(answered)
 
 
 class Sessions:

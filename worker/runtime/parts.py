@@ -18,8 +18,7 @@ from worker.convergence.router_pass import NEXT_AFTER_S, Converge
 from worker.core.policy.circuit import BackOff
 from worker.intake.accept import Accept
 from worker.inventory import Inventory
-from worker.routeros.answer_times import AnswerCollector
-from worker.routeros.sessions import Sessions
+from worker.routeros.sessions import AnswerCollector, Sessions
 from worker.runtime.sweep import Sweep
 from worker.runtime.tasks import canary_sender, guarded, register, release_due
 from worker.runtime.watchdog import Watchdog
