@@ -37,8 +37,8 @@ $(AXE): tests/browser/package-lock.json
 demo: $(READY) ## the whole story on this machine, every step checked
 	$(BIN)/leasewire demo
 
-lab: $(READY) ## Leasewire, its gateway and a simulated router, in the folder lab
-	mkdir -p lab && cd lab && ../$(BIN)/leasewire up --lab
+lab: $(READY) ## Leasewire, its gateway with console and a simulated router, in the folder lab
+	mkdir -p lab && cd lab && ../$(BIN)/leasewire up --lab --console
 
 test: $(CLIENTS) $(NODE_CLIENTS) $(AXE) ## all that CI runs: lint, types, imports, tests
 	$(MAKE) -j2 lint compiled
