@@ -109,13 +109,8 @@ class Stage(Installation):
         Args:
             more: name -> id of processes that belong to it besides.
         """
-        own = os.getpid()
-        processes = [("publisher", own), ("valkey", self.valkey.pid), *(more or {}).items()]
-        processes += [
-            ("simulator", child)
-            for child in children_of(own)
-            if b"\0simulator\0" in Path(f"/proc/{child}/cmdline").read_bytes()
-        ]
+        processes = [("publisher", os.getpid()), ("valkey", self.valkey.pid)]
+        processes += [("simulator", self.simulator_pid), *(more or {}).items()]
         processes += [(worker.kind, worker.process.pid) for worker in self.workers]
         spent = dict.fromkeys((name for name, _ in processes), 0.0)
         for name, pid in processes:

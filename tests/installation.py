@@ -127,6 +127,7 @@ class Installation:
             subprocess.PIPE,
         )
         stack.callback(end, simulator)
+        self.simulator_pid = simulator.pid
         assert simulator.stdout is not None
         self.ready: dict[str, Any] = json.loads(simulator.stdout.readline())
         self.control = {
