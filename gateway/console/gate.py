@@ -1,6 +1,7 @@
 """Checks the session before every route of the console, and adds the headers of every answer."""
 
 import asyncio
+from time import monotonic
 from typing import Final
 
 from fastapi import Request
@@ -132,11 +133,14 @@ def _check_origin(request: Request) -> None:
 
 def _with_headers(send: Send, *, is_static: bool) -> Send:
     caching = "no-cache" if is_static else "no-store"
+    began_s = monotonic()
 
     async def with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            headers.update({**_HEADERS, "Cache-Control": caching})
+            took_ms = (monotonic() - began_s) * 1000
+            timing = {"Server-Timing": f"total;dur={took_ms:.1f}"}
+            headers.update({**_HEADERS, **timing, "Cache-Control": caching})
         await send(message)
 
     return with_headers

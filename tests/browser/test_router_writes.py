@@ -1,5 +1,7 @@
 """What operators do to routers by the browser, and what it does on the simulated router."""
 
+import re
+
 import pytest
 
 from tests.installation import LEASES
@@ -42,6 +44,29 @@ def test_what_was_changed_by_hand_is_put_right(as_operator, stage):
     browser.decide("Reconcile 1 service", "a typo")
     assert "R1: 1 service queued." in browser.text
     eventually(lambda: stage.row("SVC-1-9")["address"] == "100.64.1.9", "put right", within_s=20)
+
+
+def test_lost_rows_are_written_again_after_an_approval(as_operator, stage):
+    browser = as_operator
+    before = stage.rows("R1")
+    lost = [row[".id"] for rows in before.values() for row in rows]
+    stage.control["R1"].remove_row(LEASES, *lost)
+    browser.open("/router?id=R1")
+    eventually(lambda: "Read again" in browser.text, "the router was read")
+    browser.click("Read again")
+
+    def to_add():
+        found = re.search(r"\+ add (\d+)", browser.text)
+        return int(found[1]) if found else 0
+
+    eventually(lambda: to_add() >= len(lost), "what is missing is seen")
+    browser.click("Rebuild")
+    eventually(lambda: browser.all("main [name='reason']"), "what is written again is shown")
+    button = next(each.text for each in browser.all("main button") if "Approve" in each.text)
+    browser.decide(button, "reset by mistake")
+    assert "services queued" in browser.text
+    eventually(lambda: stage.rows("R1").keys() == before.keys(), "they are back", within_s=30)
+    assert stage.audited(1) == [("omar (console)", "router.rebuild_approved", "R1")]
 
 
 def test_a_viewer_is_shown_no_buttons_and_refused(as_viewer, stage):
