@@ -65,7 +65,9 @@ def test_lost_rows_are_written_again_after_an_approval(as_operator, stage):
     button = next(each.text for each in browser.all("main button") if "Approve" in each.text)
     browser.decide(button, "reset by mistake")
     assert "services queued" in browser.text
-    eventually(lambda: stage.rows("R1").keys() == before.keys(), "they are back", within_s=30)
+
+    # Not the same: a service that R1 had refused may have been written meanwhile.
+    eventually(lambda: before.keys() <= stage.rows("R1").keys(), "they are back", within_s=30)
     assert stage.audited(1) == [("omar (console)", "router.rebuild_approved", "R1")]
 
 
