@@ -66,8 +66,12 @@ def retry(  # noqa: PLR0913 - who does what, and why
     settle = partial(_settle, store, dead_letter, "retried", actor, why=why, audit=audit)
     if dead_letter.kind == "service":
         store.routers.add_work(dead_letter.router, [dead_letter.service_id])
-        # If the service fails again, it gets a new dead letter.
-        return settle(router=dead_letter.router)
+        # If the service fails again, it gets a new dead letter. A pass may be done with it by now:
+        # then the dead letter has gone, and the retry is recorded here.
+        if settle(router=dead_letter.router) and audit:
+            detail = f"{dead_letter.reason}: {why}" if why else dead_letter.reason
+            store.audit.record(actor, "dead_letter.retried", dead_letter.id, detail)
+        return ""
     if dead_letter.kind == "hook":
         refusal = retry_dead_letter(Inbox(store.client, store.keys.prefix), dead_letter.body)
         return refusal or settle()
