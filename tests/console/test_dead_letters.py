@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from gateway import dead_letters
 from gateway.console.failed import dead_letter_actions
 from tests import builders
 from tests.console.conftest import csrf_of
@@ -156,6 +157,26 @@ def test_a_service_is_retried_and_then_stands_on_its_router(noc, monkeypatch):
     assert list(noc.rows()) == ["SVC-1"]
     (line,) = [line for line in noc.history("SVC-1") if line["what"] == "retried"]
     assert (line["by"], line["why"]) == (BY, "router repaired")
+
+
+def test_a_pass_that_is_faster_than_the_retry_undoes_nothing_of_it(noc, monkeypatch):
+    faults = {"menu": LEASES, "field": "address", "value": "*", "text": REFUSED}
+    noc.r1.set_faults(refuse_values=[faults])
+    noc.served("SVC-1")
+    dead_letter = noc.store.views.dead_letter(the_dead_letter(noc))
+    noc.r1.clear_faults()
+    add_work = noc.store.routers.add_work
+
+    def add_and_pass(router, services):
+        add_work(router, services)
+        noc.converge.run(router)
+
+    monkeypatch.setattr(noc.store.routers, "add_work", add_and_pass)
+    assert dead_letters.retry(noc.store, None, dead_letter, BY, "router repaired") == ""
+    assert list(noc.rows()) == ["SVC-1"]
+    assert noc.audit() == [
+        ("dead_letter.retried", BY, f"{dead_letter.reason}: router repaired"),
+    ]
 
 
 def test_all_of_a_cause_are_retried_in_steps_which_say_how_many_are_done(noc, monkeypatch):
