@@ -21,6 +21,7 @@ from producers.errors import BatchViolation
 from producers.publisher import Publisher
 from worker.admin.dead_letters import ListedDeadLetter
 from worker.core.service.outcome import DeadLetter
+from worker.store.dead_letters import audit_detail
 from worker.store.store import Store
 
 _CHANGED: Final = "it failed again or was settled meanwhile: look at it again"
@@ -69,7 +70,7 @@ def retry(  # noqa: PLR0913 - who does what, and why
         # If the service fails again, it gets a new dead letter. A pass may be done with it by now:
         # then the dead letter has gone, and the retry is recorded here.
         if settle(router=dead_letter.router) and audit:
-            detail = f"{dead_letter.reason}: {why}" if why else dead_letter.reason
+            detail = audit_detail(dead_letter, why)
             store.audit.record(actor, "dead_letter.retried", dead_letter.id, detail)
         return ""
     if dead_letter.kind == "hook":

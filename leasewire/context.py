@@ -107,7 +107,7 @@ class Context:
 
     def policies(self) -> dict[str, RouterPolicy]:
         """The policies of the inventory, by router."""
-        return {name: config.policy for name, config in self.inventory.routers.items()}
+        return self.inventory.policies
 
     def use(self, inventory: Inventory) -> None:
         """Replace the inventory by one that was reloaded."""

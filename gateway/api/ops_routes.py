@@ -17,7 +17,6 @@ from gateway.api.responses import Document
 from producers.publisher import Publisher
 from worker.admin import approvals
 from worker.admin.documents import approval_document, dead_letter_document
-from worker.core.policy.policy import RouterPolicy
 from worker.inventory import Inventory
 from worker.store.store import Store
 
@@ -136,7 +135,7 @@ class OpsRoutes:
         return {"approvals": await asyncio.to_thread(self._approvals)}
 
     def _approvals(self) -> list[Document]:
-        found = approvals.approvals(self._store, self._policies())
+        found = approvals.approvals(self._store, self._inventory().policies)
         return [approval_document(approval) for approval in found]
 
     async def approve(self, request: Request, approval_id: ApprovalId) -> Document:
@@ -150,7 +149,7 @@ class OpsRoutes:
     async def _decide(self, request: Request, approval_id: str, status: str) -> Document:
         key = await self._access.reader(request, KeyScope.OPS)
         digest = _digest(await read_body(request, SMALL_BYTES))
-        arguments = (self._store, self._policies(), approval_id, digest, key.actor)
+        arguments = (self._store, self._inventory().policies, approval_id, digest, key.actor)
         if status == "approved":
             decision = await asyncio.to_thread(approvals.approve, *arguments)
         else:
@@ -161,9 +160,6 @@ class OpsRoutes:
         if decision.result == "changed":
             raise Refused("conflict", "the list has changed: read it again")
         return {"id": approval_id, "status": status}
-
-    def _policies(self) -> dict[str, RouterPolicy]:
-        return {name: config.policy for name, config in self._inventory().routers.items()}
 
 
 def _digest(body: bytes) -> str:

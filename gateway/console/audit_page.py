@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 
 import htpy as h
-from fastapi import Query, Request
+from fastapi import Depends, Query, Request
 from fastapi.responses import StreamingResponse
 from htpy import Node
 
@@ -31,6 +31,16 @@ Text = Annotated[str, Query(max_length=_LONGEST)]
 From = Annotated[str, Query(alias="from", max_length=_LONGEST)]
 
 
+def _given(
+    by: Text = "", kind: Text = "", subject: Text = "", from_: From = "", until: Text = ""
+) -> dict[str, str]:
+    """The fields of the filter, as they are in the query."""
+    return {"by": by, "kind": kind, "subject": subject, "from": from_, "until": until}
+
+
+Given = Annotated[dict[str, str], Depends(_given)]
+
+
 class AuditPage:
     """Reads the trail.
 
@@ -47,44 +57,18 @@ class AuditPage:
         pages.get("/audit.csv", response_model=None)(self.csv)
         pages.get("/audit.ndjson", response_model=None)(self.ndjson)
 
-    def read(  # noqa: PLR0913, PLR0917 - the fields of a filter
-        self,
-        request: Request,
-        by: Text = "",
-        kind: Text = "",
-        subject: Text = "",
-        from_: From = "",
-        until: Text = "",
-        page: PageNumber = 1,
-    ) -> Document:
+    def read(self, request: Request, given: Given, page: PageNumber = 1) -> Document:
         """One page of the entries that match."""
-        chosen = _chosen(request, by, kind, subject, from_, until)
-        given = {"by": by, "kind": kind, "subject": subject, "from": from_, "until": until}
+        chosen = _chosen(request, given)
         return audit_document(self._audit, chosen, page, PAGE_SIZE) | {"filter": given}
 
-    def csv(  # noqa: PLR0913, PLR0917 - as `read`
-        self,
-        request: Request,
-        by: Text = "",
-        kind: Text = "",
-        subject: Text = "",
-        from_: From = "",
-        until: Text = "",
-    ) -> StreamingResponse:
+    def csv(self, request: Request, given: Given) -> StreamingResponse:
         """All entries that match, for spreadsheets."""
-        return self._file(AuditFormat.CSV, _chosen(request, by, kind, subject, from_, until))
+        return self._file(AuditFormat.CSV, _chosen(request, given))
 
-    def ndjson(  # noqa: PLR0913, PLR0917 - as `read`
-        self,
-        request: Request,
-        by: Text = "",
-        kind: Text = "",
-        subject: Text = "",
-        from_: From = "",
-        until: Text = "",
-    ) -> StreamingResponse:
+    def ndjson(self, request: Request, given: Given) -> StreamingResponse:
         """All entries that match, one JSON object a line."""
-        return self._file(AuditFormat.NDJSON, _chosen(request, by, kind, subject, from_, until))
+        return self._file(AuditFormat.NDJSON, _chosen(request, given))
 
     def _file(self, form: AuditFormat, chosen: AuditFilter) -> StreamingResponse:
         kind = "text/csv" if form is AuditFormat.CSV else "application/x-ndjson"
@@ -144,12 +128,14 @@ def _subject(entry: Mapping[str, str]) -> Node:
     return entry["subject"]
 
 
-def _chosen(  # noqa: PLR0913, PLR0917 - the fields of a filter
-    request: Request, by: str, kind: str, subject: str, from_: str, until: str
-) -> AuditFilter:
+def _chosen(request: Request, given: Mapping[str, str]) -> AuditFilter:
     viewer = viewer_of(request, Role.VIEWER)
     return AuditFilter(
-        by.strip(), kind, subject.strip(), _ms("from", from_, viewer), _ms("until", until, viewer)
+        given["by"].strip(),
+        given["kind"],
+        given["subject"].strip(),
+        _ms("from", given["from"], viewer),
+        _ms("until", given["until"], viewer),
     )
 
 

@@ -16,13 +16,12 @@ from gateway.api.gate import SMALL_BYTES, read_body
 from gateway.api.problems import Refused
 from gateway.api.responses import Document, PrintableJson
 from gateway.console.console import Viewer
-from gateway.console.layout import whole_page
+from gateway.console.layout import ROOT, whole_page
 from gateway.console.people import Role
 from gateway.console.sessions import LoginSession, LoginSessions
 
 log = structlog.get_logger("console")
 
-ROOT: Final = "/console"
 PAGE_SIZE: Final = 50
 _MOST_FIELDS: Final = 100
 

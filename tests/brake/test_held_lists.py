@@ -30,8 +30,7 @@ def floor(store):
 @pytest.fixture
 def lists(floor, monkeypatch):
     monkeypatch.setattr(summaries, "_REST", 0)  # what is listed is as it is now
-    routers = {name: SimpleNamespace(policy=policy) for name, policy in floor.policies.items()}
-    inventory = SimpleNamespace(routers=routers)
+    inventory = SimpleNamespace(policies=floor.policies)
     return HeldLists(floor.store, lambda: inventory)
 
 

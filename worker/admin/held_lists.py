@@ -72,8 +72,7 @@ class HeldLists:
         with self._lock:
             inventory = self._inventory()
             if inventory is not self._of:
-                routers = inventory.routers.items()
-                self._policies = {name: config.policy for name, config in routers}
+                self._policies = inventory.policies
                 self._summaries = Summaries(self._list, self._kinds)
                 self._of = inventory
             found = self._summaries.read()

@@ -83,8 +83,7 @@ def event_preview(
         inventory: as it is now.
         event: complete.
     """
-    policies = {name: config.policy for name, config in inventory.routers.items()}
-    rows = FilePreview(store, inventory.sources, policies)
+    rows = FilePreview(store, inventory.sources, inventory.policies)
     (found,) = rows.of([event])
     before = store.records.read([found.service_id])[found.service_id].record
     after = found.after or before

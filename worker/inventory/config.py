@@ -150,6 +150,11 @@ class Inventory:
     alerts: Mapping[str, AlertTarget] = field(default_factory=dict)
 
     @property
+    def policies(self) -> dict[str, RouterPolicy]:
+        """Name of a router -> its policy."""
+        return {name: router.policy for name, router in self.routers.items()}
+
+    @property
     def behind(self) -> dict[str, str]:
         """Name of a router -> the one through which it is reached; without loops."""
         return {name: router.behind for name, router in self.routers.items() if router.behind}

@@ -79,5 +79,10 @@ class Letters(StorePart):
 
 
 def _audit_entry(dead_letter: DeadLetter, what: str, by: str, at_ms: int, why: object) -> str:
-    detail = f"{dead_letter.reason}: {why}" if why else dead_letter.reason
+    detail = audit_detail(dead_letter, why)
     return AuditEntry(at_ms, by, f"dead_letter.{what}", dead_letter.id, detail).to_text()
+
+
+def audit_detail(dead_letter: DeadLetter, why: object) -> str:
+    """What the audit trail says of a settled dead letter: its reason, and the person's words."""
+    return f"{dead_letter.reason}: {why}" if why else dead_letter.reason

@@ -138,7 +138,12 @@ class ApprovalPages:
         """Approve a list as it was shown."""
         approval_id, digest, reason = _decision_of(form, "/approval/approve")
         decision = approvals.approve(
-            self._console.store, self._policies(), approval_id, digest, viewer.actor, reason
+            self._console.store,
+            self._console.inventory().policies,
+            approval_id,
+            digest,
+            viewer.actor,
+            reason,
         )
         services = self._decided(decision, approval_id, digest)
         return Done(f"{counted(services, 'service')} approved.", "/approvals")
@@ -149,7 +154,13 @@ class ApprovalPages:
         back = _at("/approval", id=approval_id)
         try:
             decision = approvals.reject(
-                *(self._console.store, self._policies(), approval_id, digest, viewer.actor),
+                *(
+                    self._console.store,
+                    self._console.inventory().policies,
+                    approval_id,
+                    digest,
+                    viewer.actor,
+                ),
                 self._console.publisher.publish,
                 reason,
             )
@@ -243,10 +254,6 @@ class ApprovalPages:
             )
             raise NotDone(message, _at("/approval", id=approval_id, since=digest))
         return len(decision.approval.work_items)
-
-    def _policies(self) -> dict[str, Any]:
-        routers = self._console.inventory().routers.items()
-        return {name: config.policy for name, config in routers}
 
 
 def _decision_of(form: Form, path: str) -> tuple[str, str, str]:

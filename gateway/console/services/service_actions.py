@@ -17,7 +17,6 @@ from gateway.console.services.service_pages import (
     ServiceId,
     ServicePages,
     Typed,
-    policies_of,
     to_retry,
 )
 from producers.errors import BatchViolation, EventsRefused, PublishFailed
@@ -155,7 +154,7 @@ class ServiceActions:
         """
         if action == "restore":
             event: dict[str, Any] = restored(
-                self._console.store, policies_of(self._console), service_id, actor
+                self._console.store, self._console.inventory().policies, service_id, actor
             )
             event["data"]["reason"] |= {"note": reason} if reason else {}
             return event

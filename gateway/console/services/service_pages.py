@@ -22,7 +22,6 @@ from worker.admin.service_documents import ServiceList
 from worker.admin.service_previews import possible_actions
 from worker.admin.service_reader import ServiceReader, ServiceReading
 from worker.core.entry.brake import HELD
-from worker.core.policy.policy import RouterPolicy
 from worker.core.service.record import ServiceRecord
 from worker.routeros.parallel_read import RowObserver
 from worker.store.views import ServiceView
@@ -101,7 +100,7 @@ class ServicePages:
             "label": record.value("label"),
             "router": record.router,
             "actions": possible_actions(record, to_retry(view)),
-            "compared": compared_fields(shown, self._policies()),
+            "compared": compared_fields(shown, self._console.inventory().policies),
             "timeline": timeline_documents(shown),
             "reading": without_empty(
                 {
@@ -171,16 +170,12 @@ class ServicePages:
     def _diagnosis(self, look: ReadRouters | None) -> Diagnosis:
         installation = self._console.inventory().installation
         return Diagnosis(
-            self._console.store, self._policies(), installation, lambda ms: utc_time(ms) or "", look
+            self._console.store,
+            self._console.inventory().policies,
+            installation,
+            lambda ms: utc_time(ms) or "",
+            look,
         )
-
-    def _policies(self) -> dict[str, RouterPolicy]:
-        return policies_of(self._console)
-
-
-def policies_of(console: Console) -> dict[str, RouterPolicy]:
-    """Router -> its policy, by the inventory."""
-    return {name: config.policy for name, config in console.inventory().routers.items()}
 
 
 def to_retry(view: ServiceView) -> list[str]:
