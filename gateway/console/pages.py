@@ -22,7 +22,7 @@ from gateway.console.sessions import LoginSession, LoginSessions
 
 log = structlog.get_logger("console")
 
-PAGE_SIZE: Final = 50
+PAGE_SIZE: Final = 25
 _MOST_FIELDS: Final = 100
 
 PageNumber = Annotated[int, Query(ge=1, le=100_000, description="Which page of the list")]
