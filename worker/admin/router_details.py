@@ -17,7 +17,7 @@ from worker.store.store import Store
 
 FIRST: Final = 15
 """Lines of the plan, and of drift, that the page of a router shows."""
-PAGE: Final = 50
+PAGE: Final = 25
 _LATENCIES: Final = 144
 
 

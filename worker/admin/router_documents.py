@@ -13,7 +13,7 @@ from worker.store.router_memory import SETUP
 from worker.store.store import Store
 from worker.store.views import RouterView, paused_state
 
-PAGE: Final = 50
+PAGE: Final = 25
 STATES: Final = (
     "blocked",
     "unreachable",
