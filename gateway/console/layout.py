@@ -23,6 +23,7 @@ _PAGES: Final = (
     ("/people", "People", "admin"),
 )
 _PARTS: Final[Mapping[str, str]] = {
+    "alerts": "/now",
     "service": "/services",
     "router": "/routers",
     "approval": "/approvals",

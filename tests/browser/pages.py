@@ -29,6 +29,7 @@ class Page(NamedTuple):
 
 PAGES = (
     Page("now", "/now", "Findings brake Approvals R4"),
+    Page("alerts", "/alerts", "Open alerts muted"),
     Page("services", "/services?q=elm+street", "Elm Street"),
     Page("service", "/service?id=SVC-1-8", "Timeline Read"),
     Page("suspend", "/service/suspend?id=SVC-1-8", "What would be written Reason"),

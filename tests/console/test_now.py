@@ -135,6 +135,7 @@ def test_what_waits_and_what_is_wrong_is_there(console_at):
         "events and services: now 2, most 2 at 14:14",
     ):
         assert said in text, said
+    assert '<a href="/console/alerts">All open alerts</a>' in text
     document = console.viewer.get("/console/now.json").json()
     assert document["not_up"][0] | {"since": "", "oldest_due": ""} == {
         "router": "tower-7",
@@ -144,6 +145,19 @@ def test_what_waits_and_what_is_wrong_is_there(console_at):
         "oldest_due": "",
     }
     assert document["late"][0]["router"] == "tower-7"
+
+
+def test_all_open_alerts_are_paged(console):
+    for number in range(30):
+        console.store.alerts.open("router-down", f"tower-{number}", "refused")
+    pages = [console.viewer.get("/console/alerts.json", params={"page": n}).json() for n in (1, 2)]
+    assert [len(page["alerts"]) for page in pages] == [25, 5]
+    assert [(page["open"], page["more"]) for page in pages] == [(30, True), (30, False)]
+    shown = {alert["router"] for page in pages for alert in page["alerts"]}
+    assert shown == {f"tower-{number}" for number in range(30)}
+    text = console.viewer.get("/console/alerts").text
+    assert "Open alerts, muted ones too: 30" in text
+    assert "page=2" in text
 
 
 def test_a_stream_sends_each_part_and_then_what_changed(console, monkeypatch):

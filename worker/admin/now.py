@@ -41,7 +41,7 @@ def read_now(store: Store, inventory: Inventory, waiting_alert_s: float) -> dict
         "alerts": {
             "open": len(figures.alerts),
             "muted": max(0, store.alerts.number() - len(figures.alerts)),
-            "first": _first_alerts(figures.alerts),
+            "first": alert_documents(figures.alerts)[:MOST_ALERTS],
         },
         "held": {
             "services": sum(len(approval.work_items) for approval in held),
@@ -83,8 +83,8 @@ def per_minute(minutes: Sequence[Minute]) -> list[dict[str, Any]]:
     return found
 
 
-def _first_alerts(alerts: Sequence[Alert]) -> list[dict[str, Any]]:
-    """The worst alerts; of the same severity the newest first."""
+def alert_documents(alerts: Sequence[Alert]) -> list[dict[str, Any]]:
+    """The alerts, the worst first; of the same severity the newest first."""
     worst = sorted(alerts, key=lambda alert: (alert.severity, -alert.since_ms))
     return [
         without_empty(
@@ -97,7 +97,7 @@ def _first_alerts(alerts: Sequence[Alert]) -> list[dict[str, Any]]:
                 "router": alert.router,
             }
         )
-        for alert in worst[:MOST_ALERTS]
+        for alert in worst
     ]
 
 

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from gateway.console.console import Console, Viewer
 from gateway.console.layout import ROOT, badge, fields, link, moment, note, table, with_code
+from gateway.console.now.alert_page import add_alert_page, alert_table
 from gateway.console.now.live import LiveStreams, Parts
 from gateway.console.now.now_reader import NowReader
 from gateway.console.pages import Pages
@@ -44,6 +45,7 @@ class NowPage:
 
     def __init__(self, console: Console, sessions: LoginSessions) -> None:
         store, settings = console.store, console.settings
+        self._console = console
         self.reader = NowReader(
             lambda: read_now(store, console.inventory(), settings.waiting_alert_s)
         )
@@ -54,6 +56,7 @@ class NowPage:
         """Add the routes."""
         pages.page("/now", self.read, self.show, title="Now")
         pages.get(LIVE, response_model=None)(self._streams.open)
+        add_alert_page(pages, self._console)
 
     def read(self, request: Request) -> dict[str, Any]:  # noqa: ARG002 - as every page
         """How the installation is, as it was read last."""
@@ -141,18 +144,8 @@ def _alerts(alerts: Mapping[str, Any], viewer: Viewer) -> Node:
     first, number = alerts["first"], alerts["open"]
     caption = f"Open alerts: {_of(len(first), number)}"
     caption += f"; {alerts['muted']} more are muted" if alerts["muted"] else ""
-    rows = [
-        (
-            badge(alert["severity"]),
-            alert["kind"],
-            _router_link(alert["router"]) if "router" in alert else alert.get("subject", ""),
-            moment(alert.get("since"), viewer),
-            with_code(alert["text"]),
-        )
-        for alert in first
-    ]
-    columns = ("Severity", "Kind", "Subject", "Since", "Text")
-    return (h.h2["Alerts"], table(caption, columns, rows))
+    every = h.p[link("/alerts", "All open alerts")] if number or alerts["muted"] else None
+    return (h.h2["Alerts"], alert_table(caption, first, viewer), every)
 
 
 def _held(held: Mapping[str, Any], viewer: Viewer) -> Node:
