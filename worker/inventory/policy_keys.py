@@ -75,6 +75,10 @@ class PolicyKeys(TomlTable):
     label: bool = False
     suspend: SuspendMode | None = None
     suspend_list: ListName | None = None
+    ipv6_server: Text = "all"
+    ipv6_life_time: Time | None = None
+    ipv6_options: list[ListName] = []
+    ipv6_suspend_list: ListName | None = None
     throttle: Rate | None = None
     manage: list[ManagedField] | None = None
     rates: Literal["lease", "queue"] = "lease"
@@ -102,6 +106,10 @@ class PolicyKeys(TomlTable):
             label=self.label,
             suspend=self.suspend,
             suspend_list=self.suspend_list or "",
+            ipv6_server=self.ipv6_server,
+            ipv6_life_time=self.ipv6_life_time or "",
+            ipv6_options=comma_list(",".join(self.ipv6_options)),
+            ipv6_suspend_list=self.ipv6_suspend_list or "",
             throttle=self.throttle or "",
             manage=None if self.manage is None else frozenset(self.manage),
             plans={code: plan.rate_limit for code, plan in plans.items()},
@@ -135,5 +143,6 @@ def problems_of_policy(merged: Mapping[str, Any]) -> Iterator[str]:
         if "throttle" in merged and "rate-limit" not in manage:
             yield ".manage: leaves out rate-limit, by which throttle suspends"
     lists = merged.get("address_lists")
-    if isinstance(lists, list) and merged.get("suspend_list") in lists:
-        yield ".address_lists: must not name the suspend_list"
+    for key in ("suspend_list", "ipv6_suspend_list"):
+        if isinstance(lists, list) and merged.get(key) in lists:
+            yield f".address_lists: must not name the {key}"

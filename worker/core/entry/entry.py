@@ -11,12 +11,14 @@ from pydantic import JsonValue
 
 from worker.core.entry.dhcp_options import OptionFields
 from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.bindings import IS_ADDRESS, OwnBinding
 from worker.core.rows.menus import Menu
 from worker.core.rows.normal import rate_limit
 from worker.core.rows.operations import Waiting
 from worker.core.rows.queues import OwnQueue
 from worker.core.rows.rows import (
     ANY_SERVER,
+    BINDINGS,
     LEASES,
     NO_MAC,
     OPTIONS,
@@ -48,9 +50,10 @@ class Entry:
             the policy manages (`mac-address`, `address`, `server`, `block-access`, …); None: no
             row.
         label: text to put after our tag when a row is made; never compared.
-        listed: the address lists that should have its address.
+        listed: the address lists that should have its address or its prefix.
         options: the option rows that its row names, by name; services share them.
         queue: its own simple queue, which limits its rate instead of its row; None: none.
+        bindings: its IPv6 bindings, one of a kind; their clients may have to be learned.
         missing: why nothing can be written towards it now.
         notes: for people: kinds and sentences.
         reserved: without fields: the MAC, address and server that stay reserved while the service
@@ -65,6 +68,7 @@ class Entry:
     listed: frozenset[ListPlace] = frozenset()
     options: Mapping[str, OptionFields] = field(default_factory=dict)
     queue: OwnQueue | None = None
+    bindings: tuple[OwnBinding, ...] = ()
     missing: Waiting | None = None
     notes: tuple[tuple[str, str], ...] = ()
     reserved: Mapping[str, str] | None = None
@@ -92,6 +96,8 @@ class Entry:
             needed[LEASES] = self.fields.keys()
         if self.options:
             needed[OPTIONS] = {name for fields in self.options.values() for name in fields}
+        if any(binding.ia == IS_ADDRESS for binding in self.bindings):
+            needed[BINDINGS] = ("ia-type",)
         return needed
 
 

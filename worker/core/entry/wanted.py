@@ -7,6 +7,7 @@ from worker.core.entry.entry import Entry, EntryKind, wanted_router
 from worker.core.entry.kinds.lease import LeaseEntry
 from worker.core.entry.kinds.mac_server import MacServerEntry
 from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.bindings import are_written
 from worker.core.service.record import Placement, ServiceRecord, place
 
 DEFAULT_KIND: Final[EntryKind] = LeaseEntry()
@@ -97,9 +98,11 @@ def _is_written(entry: Entry, placement: Placement) -> bool:
     if entry.missing is not None:
         return False
     if entry.fields is None or placement.written is None:
-        return entry.fields is placement.written and placement.queue is None
+        nothing_beside = placement.queue is None and not placement.bindings
+        return entry.fields is placement.written and nothing_beside
     return (
         entry.fields == placement.written
         and entry.listed == placement.listed
         and entry.queue == placement.queue
+        and are_written(entry.bindings, placement.bindings)
     )

@@ -35,6 +35,11 @@ class RouterPolicy:
         suspend: how to suspend when the event does not say it; None: `walled_garden` where there
             is a list for it, else `block`.
         suspend_list: address list of suspended services; empty: there is none.
+        ipv6_server: DHCPv6 server of the bindings; `all` is every server.
+        ipv6_life_time: of every binding; empty: left to the router.
+        ipv6_options: names, comma separated, of the DHCPv6 options that a binding names; empty:
+            left to others.
+        ipv6_suspend_list: IPv6 address list of suspended services; empty: see `ipv6_list`.
         throttle: rate limit of suspended services; empty: there is none.
         manage: the fields that we manage; None: those for which this policy has values, and
             `dhcp-option`, whose values come with events.
@@ -68,6 +73,10 @@ class RouterPolicy:
     label: bool = False
     suspend: SuspendMode | None = None
     suspend_list: str = ""
+    ipv6_server: str = "all"
+    ipv6_life_time: str = ""
+    ipv6_options: str = ""
+    ipv6_suspend_list: str = ""
     throttle: str = ""
     manage: frozenset[ManagedField] | None = None
     plans: Mapping[str, str] = field(default_factory=dict)
@@ -103,6 +112,11 @@ class RouterPolicy:
                 return bool(self.lease_time)
             case "address-lists":
                 return bool(self.address_lists)
+
+    @property
+    def ipv6_list(self) -> str:
+        """The list of `/ipv6/firewall/address-list` that suspended services stand in."""
+        return self.ipv6_suspend_list or self.suspend_list or "leasewire-suspended"
 
     @property
     def suspends_by(self) -> SuspendMode:

@@ -9,7 +9,9 @@ from typing import Final, NamedTuple
 from worker.core.rows import normal
 from worker.core.rows.rows import (
     ADDRESS_LISTS,
+    ADDRESS_LISTS6,
     ANY_SERVER,
+    BINDINGS,
     LEASES,
     NO_ADDRESS,
     NO_MAC,
@@ -68,6 +70,8 @@ class Menu(NamedTuple):
 _LEASE_MANUAL: Final = "MikroTik manual, CLI reference, ip/dhcp-server/lease"
 _OPTION_MANUAL: Final = "MikroTik manual, CLI reference, ip/dhcp-server/option"
 _QUEUE_MANUAL: Final = "MikroTik manual, CLI reference, queue/simple"
+_BINDING_MANUAL: Final = "MikroTik manual, CLI reference, ipv6/dhcp-server/binding"
+_LIST6_MANUAL: Final = "MikroTik manual, CLI reference, ipv6/firewall/address-list"
 _LIST_MANUAL: Final = "MikroTik manual, CLI reference, ip/firewall/address-list"
 
 LEASE: Final = Menu.of(
@@ -108,6 +112,33 @@ ADDRESS_LIST: Final = Menu.of(
     Field("dynamic", normal.boolean, "no", _LIST_MANUAL),
 )
 
+BINDING: Final = Menu.of(
+    BINDINGS,
+    Field("address", normal.prefix6, "", _BINDING_MANUAL),
+    Field("duid", normal.duid, "", _BINDING_MANUAL),
+    Field("iaid", normal.text, "", _BINDING_MANUAL),
+    Field("server", normal.text, ANY_SERVER, _BINDING_MANUAL),
+    # older versions delegate prefixes and nothing else
+    Field("ia-type", normal.text, "pd", _BINDING_MANUAL, since=(7, 17)),
+    Field("rate-limit", normal.rate_limit, "", _BINDING_MANUAL),
+    Field("life-time", normal.duration, "", _BINDING_MANUAL),
+    Field("address-lists", normal.comma_list, "", _BINDING_MANUAL),
+    Field("dhcp-option", normal.comma_list, "", _BINDING_MANUAL),
+    Field("comment", normal.text, "", _BINDING_MANUAL),
+    Field("disabled", normal.boolean, "no", _BINDING_MANUAL),
+    Field("dynamic", normal.boolean, "no", _BINDING_MANUAL),
+    Field("radius", normal.boolean, "no", _BINDING_MANUAL),
+)
+
+ADDRESS_LIST6: Final = Menu.of(
+    ADDRESS_LISTS6,
+    Field("list", normal.text, "", _LIST6_MANUAL),
+    Field("address", normal.prefix6, "", _LIST6_MANUAL),
+    Field("comment", normal.text, "", _LIST6_MANUAL),
+    Field("disabled", normal.boolean, "no", _LIST6_MANUAL),
+    Field("dynamic", normal.boolean, "no", _LIST6_MANUAL),
+)
+
 QUEUE: Final = Menu.of(
     QUEUES,
     Field("name", normal.text, "", _QUEUE_MANUAL),
@@ -129,6 +160,8 @@ MENUS: Final[Mapping[MenuPath, Menu]] = {
     LEASES: LEASE,
     OPTIONS: OPTION,
     ADDRESS_LISTS: ADDRESS_LIST,
+    BINDINGS: BINDING,
+    ADDRESS_LISTS6: ADDRESS_LIST6,
     QUEUES: QUEUE,
 }
 

@@ -4,6 +4,7 @@ RouterOS accepts every normal form.
 """
 
 import re
+from ipaddress import IPv6Network
 from typing import Final
 
 _UNITS_S: Final = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
@@ -14,6 +15,7 @@ _BOOLEANS: Final = {"true": "yes", "false": "no"}
 _RATE: Final = re.compile(r"(\d+)([kKmMgG]?)")
 _RATE_UNITS: Final = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
 _ADDRESS: Final = re.compile(r"\d+(?:\.\d+){3}")
+_HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 _PAIRS: Final = 4
 """Rate, burst rate, burst threshold and burst time are pairs; what follows them is not."""
 
@@ -38,12 +40,26 @@ def host(value: str) -> str:
     return value.removesuffix("/32")
 
 
+def prefix6(value: str) -> str:
+    """Return an IPv6 prefix in the usual short form, a single address with `/128`."""
+    if ":" not in value:
+        return value
+    try:
+        return str(IPv6Network(value, strict=False))
+    except ValueError:
+        return value
+
+
+def duid(value: str) -> str:
+    """Return a DUID as RouterOS 7 takes it: `0x` and lower case; older ones leave out the `0x`."""
+    digits = value[2:] if value[:2] in ("0x", "0X") else value
+    return f"0x{digits.lower()}" if _HEX.fullmatch(digits) else value
+
+
 def prefixes(value: str) -> str:
-    """Return targets of a queue in alphabetical order, a single IPv4 address with `/32`."""
+    """Return targets of a queue in alphabetical order, a single address with its length."""
     targets = {target.strip() for target in value.split(",")} - {""}
-    return ",".join(
-        sorted(t if "/" in t or not _ADDRESS.fullmatch(t) else f"{t}/32" for t in targets)
-    )
+    return ",".join(sorted(f"{t}/32" if _ADDRESS.fullmatch(t) else prefix6(t) for t in targets))
 
 
 def hexadecimal(value: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final
 
+from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.rows import LEASES, QUEUES, ListPlace, MenuPath, RowKey
 from worker.core.storage_format import printable
 
@@ -118,7 +119,8 @@ class Note:
         service_id: that it is about.
         kind: `tag-lost`, `duplicate-row`, `late-row`, `disabled-by-hand`, `address-still-used-by`,
             `listed-by-others`, `suspend-mode`, `options-not-managed`, `rate-not-managed`,
-            `rate-on-lease`, `queue-disabled`, `queue-place`, `queue-shadowed` or `lease-queue`.
+            `rate-on-lease`, `queue-disabled`, `queue-place`, `queue-shadowed`, `lease-queue`,
+            `ipv6-client-unknown`, `ipv6-client-ambiguous` or `ipv6-client-changed`.
         detail: one sentence that names the row.
     """
 
@@ -140,6 +142,8 @@ class WritePlan:
             plan of this session needs them: it cannot see this any more if the service's own row
             was removed.
         listed: by service, the entries of its own rows in address lists.
+        bindings: by service, its own IPv6 bindings once the plan is written, with the clients that
+            were learned.
         operations: all of them, phase by phase.
     """
 
@@ -149,6 +153,7 @@ class WritePlan:
     notes: tuple[Note, ...] = ()
     duplicates: frozenset[RowKey] = frozenset()
     listed: Mapping[str, frozenset[ListPlace]] = field(default_factory=dict)
+    bindings: Mapping[str, tuple[OwnBinding, ...]] = field(default_factory=dict)
     operations: tuple[Operation, ...] = field(init=False)
 
     def __post_init__(self) -> None:

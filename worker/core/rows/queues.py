@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final, Literal, NamedTuple
 
-from worker.core.rows.normal import durations, rates
+from worker.core.rows.normal import durations, prefixes, rates
 from worker.core.rows.rows import QueueRow, Row, is_host_address, parse_tag, tag_text
 
 FIRST: Final = "first"
@@ -24,12 +24,14 @@ class OwnQueue(NamedTuple):
         rate: its rate limit, in the normal form of a lease's.
         place: among the other queues: `first`, `last` or `before NAME`.
         parent: name of the queue above it; empty: none.
+        ipv6: prefixes that it limits together with the address, comma separated, in normal form.
     """
 
     address: str = ""
     rate: str = ""
     place: str = FIRST
     parent: str = ""
+    ipv6: str = ""
 
 
 MAY_BE_THERE: Final = OwnQueue()
@@ -47,7 +49,7 @@ def queue_fields(queue: OwnQueue, name: str) -> dict[str, str]:
     zero = "0/0"
     return {
         "name": name,
-        "target": f"{queue.address}/32",
+        "target": prefixes(f"{queue.address}/32,{queue.ipv6}"),
         "parent": _parent_of(queue),
         "max-limit": rates(rate),
         "limit-at": rates(least) if least else zero,

@@ -12,11 +12,16 @@ MenuPath = Literal[
     "/ip/dhcp-server/lease",
     "/ip/dhcp-server/option",
     "/ip/firewall/address-list",
+    "/ipv6/dhcp-server/binding",
+    "/ipv6/firewall/address-list",
     "/queue/simple",
 ]
 LEASES: Final = "/ip/dhcp-server/lease"
 OPTIONS: Final = "/ip/dhcp-server/option"
 ADDRESS_LISTS: Final = "/ip/firewall/address-list"
+BINDINGS: Final = "/ipv6/dhcp-server/binding"
+ADDRESS_LISTS6: Final = "/ipv6/firewall/address-list"
+"""Holds prefixes; a single address is a /128."""
 QUEUES: Final = "/queue/simple"
 ANY_SERVER: Final = "all"
 """RouterOS's name for all DHCP servers of a router."""
@@ -62,10 +67,15 @@ def is_same(fields: Mapping[str, str], others: Mapping[str, str]) -> bool:
 
 
 class ListPlace(NamedTuple):
-    """An address in an address list; RouterOS allows one row for each."""
+    """An address, or an IPv6 prefix, in an address list; RouterOS allows one row for each."""
 
     list: str
     address: str
+
+
+def list_menu(place: ListPlace) -> MenuPath:
+    """Return the menu of a place in an address list: IPv4 and IPv6 have one each."""
+    return ADDRESS_LISTS6 if ":" in place.address else ADDRESS_LISTS
 
 
 class RowKey(NamedTuple):
@@ -149,9 +159,14 @@ class OptionRow(Row):
 
 @dataclass(frozen=True, slots=True)
 class ListedAddress(Row):
-    """One row of `/ip/firewall/address-list`."""
+    """One row of `/ip/firewall/address-list` or of its sister for IPv6."""
 
-    menu: ClassVar[MenuPath] = ADDRESS_LISTS
+    menu: ClassVar[MenuPath] = ADDRESS_LISTS  # of IPv4; `key` has that of the row
+
+    @property
+    def key(self) -> RowKey:
+        """What identifies the row within its read."""
+        return RowKey(list_menu(self.place), self.id)
 
     @property
     def place(self) -> ListPlace:
@@ -164,6 +179,57 @@ class ListedAddress(Row):
         kind = "dynamic row" if self.dynamic else "row"
         comment = f" (comment {self.comment!r})" if self.comment else ""
         return f"{kind} {self.fields['address']} in address list {self.fields['list']}{comment}"
+
+
+@dataclass(frozen=True, slots=True)
+class BindingRow(Row):
+    """One row of `/ipv6/dhcp-server/binding`: the prefix, or the address, of a DHCPv6 client.
+
+    Attributes:
+        status: of RouterOS: `bound`, `offered` or `waiting`.
+        client_address: the link-local address that the client sent from last; empty: not known.
+        client_mac: MAC that answers for this address, of `/ipv6/neighbor`; empty: not known.
+        last_seen_s: how long ago the client asked; None: never, or not known.
+        expires_in_s: when it ends unless the client renews it; None: not known.
+        radius: made by RADIUS, so we never touch it.
+    """
+
+    menu: ClassVar[MenuPath] = BINDINGS
+
+    status: str = ""
+    client_address: str = ""
+    client_mac: str = ""
+    last_seen_s: int | None = None
+    expires_in_s: int | None = None
+    radius: bool = False
+
+    @property
+    def address(self) -> str:
+        """A prefix such as `2001:db8::/56`; a single address is a /128."""
+        return self.fields["address"]
+
+    @property
+    def ia(self) -> str:
+        """`pd`: a delegated prefix, `na`: an address of the client itself."""
+        return self.fields["ia-type"]
+
+    @property
+    def server(self) -> str:
+        """A DHCPv6 server's name, or `all`."""
+        return self.fields["server"]
+
+    @property
+    def client(self) -> tuple[str, str]:
+        """DUID and IAID: what RouterOS knows a client by."""
+        return self.fields["duid"], self.fields["iaid"]
+
+    @property
+    def name(self) -> str:
+        """The row as text for a person."""
+        kind = "dynamic binding" if self.dynamic else "binding"
+        comment = f", comment {self.comment!r}" if self.comment else ""
+        duid, iaid = self.client
+        return f"{kind} {self.address} (DUID {duid}, IAID {iaid} on {self.server}{comment})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Final, Literal, NamedTuple
 
 from pydantic import JsonValue
 
+from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.queues import OwnQueue
 from worker.core.rows.rows import ListPlace
 from worker.core.service.event_ref import NEVER, EventRef, Version
@@ -94,6 +95,8 @@ class Placement(NamedTuple):
         seen_ms: when a pass last found all as wanted, by Redis's clock; 0: not yet.
         short: the shortened lease time; None: it is not shortened.
         queue: its own queue that was last written and confirmed, or `MAY_BE_THERE`; None: none.
+        bindings: its own IPv6 bindings that may exist, with their clients as far as they are
+            known: noted before they are written, and as confirmed.
     """
 
     written: Mapping[str, str] | None
@@ -101,6 +104,7 @@ class Placement(NamedTuple):
     seen_ms: int = 0
     short: ShortLease | None = None
     queue: OwnQueue | None = None
+    bindings: tuple[OwnBinding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from pydantic import JsonValue
 
+from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.queues import MAY_BE_THERE, OwnQueue
 from worker.core.rows.rows import ListPlace
 from worker.core.service.event_ref import NEVER, EventRef, Version
@@ -27,6 +28,8 @@ RECORD_FORMAT: Final = 2
 """Number of the text format: raise it when an older reader would misread the new text."""
 SHORT_LEASE_FORMAT: Final = 3
 """The number while a lease time is shortened: an older version would forget to put it back."""
+BINDINGS_FORMAT: Final = 4
+"""The number with IPv6 bindings: an older version would forget that their rows are ours."""
 
 REGISTER_CODES: Final[Mapping[str, str]] = {
     "lifecycle": "l",
@@ -87,10 +90,10 @@ def record_to_json(record: ServiceRecord) -> str:
 
     `{"format", "owner", "set": [[version, event, {letter of a register: value, "-": letters of
     those with their default}, stated if another version], …], "at": {router: lease}}`, and where
-    not empty `seen` (a time for each router), `queues` ({router: [rate, place, parent, address] of
-    its own queue}), `highest`, `epoch`, `pending`, `schedule`, `heard` and `short` ({router:
-    shortened lease}). A lease is null, `codes` or `[letters, {its other fields}, its places in
-    lists]`.
+    not empty `seen` (a time for each router), `queues` ({router: [rate, place, parent, address,
+    IPv6 prefixes] of its own queue}), `highest`, `epoch`, `pending`, `schedule`, `heard`, `short`
+    ({router: shortened lease}) and `bindings` ({router: its own}). A lease is null, `codes` or
+    `[letters, {its other fields}, its places in lists]`.
     """
     groups: dict[tuple[Version, str, Version], dict[str, Any]] = {}
     last: tuple[object, object, object] = (None, None, None)
@@ -140,6 +143,9 @@ def record_to_json(record: ServiceRecord) -> str:
     }
     if short := {router: at.short for router, at in record.placements.items() if at.short}:
         text |= {"format": SHORT_LEASE_FORMAT, "short": short}
+    bindings = {router: at.bindings for router, at in record.placements.items() if at.bindings}
+    if bindings:
+        text |= {"format": BINDINGS_FORMAT, "bindings": bindings}
     return to_json(text | {name: value for name, value in more.items() if value})
 
 
@@ -151,7 +157,12 @@ def record_from_json(text: str, service_id: str) -> ServiceRecord:
     """
     raw = json.loads(text)
     short = {router: ShortLease(*fields) for router, fields in raw.get("short", {}).items()}
-    check_format("record", raw, SHORT_LEASE_FORMAT if short else RECORD_FORMAT)
+    bindings = {
+        router: tuple(OwnBinding(*fields) for fields in own)
+        for router, own in raw.get("bindings", {}).items()
+    }
+    newest = SHORT_LEASE_FORMAT if short else RECORD_FORMAT
+    check_format("record", raw, BINDINGS_FORMAT if bindings else newest)
     registers: dict[str, Register] = {}
     highest = NEVER
     for work_version, event, values, *other in raw["set"]:
@@ -176,7 +187,7 @@ def record_from_json(text: str, service_id: str) -> ServiceRecord:
         highest=Version(*raw["highest"]) if "highest" in raw else highest,
         placements={
             router: _placement(at, registers, queues.get(router))._replace(
-                seen_ms=seen_ms, short=short.get(router)
+                seen_ms=seen_ms, short=short.get(router), bindings=bindings.get(router, ())
             )
             for (router, at), seen_ms in zip(
                 raw["at"].items(), raw.get("seen") or [0] * len(raw["at"]), strict=True
@@ -221,10 +232,12 @@ def _short_placement(at: Placement, registers: Mapping[str, Register]) -> str | 
 
 
 def _short_queue(queue: OwnQueue, written: Mapping[str, str] | None) -> list[str]:
-    """Rate, place, parent, and the address where it is not that of the lease."""
+    """Rate, place, parent, and the address where it is not that of the lease, or beside IPv6."""
     if queue == MAY_BE_THERE:
         return []
-    address, *others = queue
+    address, *others, ipv6 = queue
+    if ipv6:
+        return [*others, address, ipv6]
     return [*others, *([] if address == (written or {}).get("address") else [address])]
 
 
@@ -234,7 +247,7 @@ def _queue(short: list[str] | None, written: Mapping[str, str] | None) -> OwnQue
         return None if short is None else MAY_BE_THERE
     rate, place, parent, *other = short
     address = other[0] if other else (written or {}).get("address", "")
-    return OwnQueue(address, rate, place, parent)
+    return OwnQueue(address, rate, place, parent, *other[1:])
 
 
 def _placement(
