@@ -22,7 +22,7 @@ from pydantic.fields import FieldInfo
 
 from leasewire.cli import app
 from worker import settings
-from worker.inventory import alert_keys, file, policy_keys, setup_keys
+from worker.inventory import alert_keys, file, policy_keys, pool_keys, setup_keys
 
 FOLDER: Final = Path(__file__).parent / "reference"
 WIDTH: Final = 96
@@ -32,6 +32,9 @@ PATTERNS: Final = {
     policy_keys.Rate: "rate, such as `10M/50M`",
     policy_keys.Time: "time, such as `30m`",
     policy_keys.ListName: "name of an address list",
+    pool_keys.PoolRange: "`FIRST-LAST`, a network or one address",
+    pool_keys.PoolExclusion: "`FIRST-LAST`, a network or one address",
+    pool_keys.RouterPattern: "name of routers, with `*`",
     setup_keys.Address: "IPv4 address",
     setup_keys.Prefix: "IPv4 prefix",
     setup_keys.Range: "`FIRST-LAST` or one address",
@@ -49,6 +52,7 @@ MODELS: Final[dict[str, type[BaseModel]]] = {
         policy_keys.PlanKeys,
         file._Source,  # noqa: SLF001
         file._Brake,  # noqa: SLF001
+        pool_keys.PoolKeys,
         alert_keys.AlertKeys,
         setup_keys.SetupKeys,
         setup_keys.DhcpKeys,

@@ -368,3 +368,44 @@ def test_the_policy_of_the_guide_is_one(tmp_path):
     ]
     policy = load_inventory(write(tmp_path, SMALL + example.removeprefix("toml")))
     assert policy.routers["tower-7"].policy.plans == {"HOME-50": "10M/50M"}
+
+
+POOL = """
+[pools.home]
+ranges = ["100.64.0.10-100.64.3.250", "100.64.8.0/22"]
+exclude = ["100.64.0.20"]
+quarantine = "2d"
+[pools.home6]
+ranges = ["2001:db8:100::/40"]
+prefix_length = 56
+known_as = "home"
+routers = ["tower-*"]
+"""
+
+
+def test_pools_are_read(tmp_path):
+    pools = load_inventory(write(tmp_path, SMALL + POOL)).pools
+    assert pools.pools["home"].size == (3 * 256 + 241 - 1) + 1022
+    assert pools.pools["home"].quarantine_ms == 2 * 86_400_000
+    assert pools.serving("home", "tower-7", "prefix") is pools.pools["home6"]
+    assert pools.pools["home6"].at(1) == "2001:db8:100:100::/56"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('ranges = ["10.0.0.1", "2001:db8::/40"]', "mix IPv4 and IPv6"),
+        ('ranges = ["2001:db8::/40"]', "prefix_length is missing"),
+        ('ranges = ["10.0.0.0/24"]\nprefix_length = 56', "prefix_length is for pools of IPv6"),
+        ('ranges = ["10.0.0.0/24", "10.0.0.9"]', "ranges overlap"),
+        ('ranges = ["10.0.0.0/33"]', "must be FIRST-LAST, a network or one address"),
+        ('ranges = ["10.0.0.1"]\nexclude = ["10.0.0.1"]', "no address is left"),
+        ('ranges = ["10.0.0.1"]\nquarantine = "1m"', "shorter than the lease time of router"),
+        ('ranges = ["10.0.0.1"]\nrange = 1', "unknown key; did you mean ranges?"),
+    ],
+)
+def test_mistakes_in_pools_are_named(tmp_path, text, expected):
+    found = problems(tmp_path, SMALL + 'lease_time = "30m"\n' + f"[pools.home]\n{text}\n")
+    assert len(found) == 1
+    assert expected in found[0]
+    assert found[0].startswith("pools.home")

@@ -9,6 +9,7 @@ from typing import Final, Literal
 from pydantic import SecretStr
 
 from worker.core.entry.brake import BrakeLimits
+from worker.core.policy.address_pool import AddressPools
 from worker.core.policy.policy import RouterPolicy
 from worker.core.policy.setup_spec import SetupSpec
 from worker.errors import RouterBlocked
@@ -140,7 +141,7 @@ class SourceConfig:
 class Inventory:
     """The content of `routers.toml`; routers and alert targets by name, sources by URI.
 
-    `brake` is None where it is disabled.
+    `brake` is None where it is disabled; `pools` are those from which Leasewire assigns.
     """
 
     installation: str
@@ -148,6 +149,7 @@ class Inventory:
     sources: Mapping[str, SourceConfig]
     brake: BrakeLimits | None = None
     alerts: Mapping[str, AlertTarget] = field(default_factory=dict)
+    pools: AddressPools = field(default_factory=AddressPools)
 
     @property
     def policies(self) -> dict[str, RouterPolicy]:

@@ -32,6 +32,7 @@ from worker.inventory.config import (
     Transport,
 )
 from worker.inventory.policy_keys import PlanKeys, PolicyKeys, Text, TomlTable, problems_of_policy
+from worker.inventory.pool_keys import PoolKeys, pools_of, problems_between_pools
 from worker.inventory.setup_keys import SetupKeys
 from worker.settings import environment
 
@@ -76,6 +77,13 @@ def load_inventory(
     except ValidationError as error:
         problems += [_line(found, own) for found in error.errors(include_input=False)]
         file = None
+    pools = pools_of(file.pools if file else {})
+    if file is not None:
+        policies = {
+            name: router.policy(file.installation.id, file.plans)
+            for name, router in file.routers.items()
+        }
+        problems += problems_between_pools(pools, policies)
     if problems or file is None:
         raise ConfigurationError([f"{path}: {line}" for line in dict.fromkeys(problems)])
 
@@ -95,7 +103,7 @@ def load_inventory(
             expect_serial=router.expect_serial,
             behind=router.behind,
             unknown_devices=router.unknown_devices,
-            policy=router.policy(file.installation.id, file.plans),
+            policy=policies[name],
             setup=router.setup.spec() if router.setup else None,
             _environ=environment() if environ is None else environ,
             _on_secret=on_secret,
@@ -109,6 +117,7 @@ def load_inventory(
             **{name: _source(name, source) for name, source in file.sources.items()},
         },
         brake=file.brake.limits(),
+        pools=pools,
         alerts={
             name: keys.target(
                 name, path.parent, environment() if environ is None else environ, on_secret
@@ -211,6 +220,7 @@ class _File(TomlTable):
     sources: dict[Text, _Source] = Field(default_factory=dict)
     plans: dict[Code, PlanKeys] = Field(default_factory=dict)
     brake: _Brake = Field(default_factory=_Brake)
+    pools: dict[Code, PoolKeys] = Field(default_factory=dict)
     alerts: dict[Code, AlertKeys] = Field(default_factory=dict)
 
 
@@ -305,6 +315,7 @@ def _line(found: ErrorDetails, own: Mapping[str, Any]) -> str:
         "installation": _Installation,
         "plans": PlanKeys,
         "brake": _Brake,
+        "pools": PoolKeys,
         "alerts": AlertKeys,
     }
     if found["type"] == "extra_forbidden":
