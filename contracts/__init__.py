@@ -23,29 +23,39 @@ from contracts.manifest import Manifest
 from contracts.parse import parse_document, parse_event, to_json
 from contracts.service import (
     Access,
+    AssignedAddress,
+    AssignedPrefix,
     Device,
     DhcpOption,
+    Ipv6,
     Plan,
     PoolAddress,
     Service,
     StaticAddress,
+    StaticPrefix,
     Suspension,
 )
-from contracts.values import Ipv4, Mac48
+from contracts.values import Duid, Ipv4, Ipv6Address, Ipv6Prefix, Mac48
 
 __all__ = [
     "Access",
     "Activated",
     "AddressChanged",
     "AnyEvent",
+    "AssignedAddress",
+    "AssignedPrefix",
     "Cancelled",
     "ContractViolation",
     "Device",
     "DeviceSwapped",
     "DhcpOption",
     "DnsChanged",
+    "Duid",
     "Event",
     "Ipv4",
+    "Ipv6",
+    "Ipv6Address",
+    "Ipv6Prefix",
     "Mac48",
     "MacChanged",
     "Manifest",
@@ -60,6 +70,7 @@ __all__ = [
     "Service",
     "Snapshot",
     "StaticAddress",
+    "StaticPrefix",
     "Suspended",
     "Suspension",
     "content_hash",

@@ -6,7 +6,7 @@ follow from that.
 
 from typing import Annotated, Final, Literal, get_args
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from contracts.envelope import Data, Envelope, EventId
@@ -18,6 +18,7 @@ from contracts.service import (
     Device,
     DhcpOptions,
     DnsServers,
+    Ipv6,
     Plan,
     Service,
     SuspendedService,
@@ -60,16 +61,20 @@ class MacChangedData(Data):
 
 
 class MacChanged(Envelope):
-    """The MAC address of the device changed."""
+    """The MAC address of the device changed. `duid` and `iaid` of its IPv6 are learned anew."""
 
     type: Literal["leasewire.service.mac_changed.v1"]
     data: MacChangedData
 
 
 class DeviceSwappedData(Data):
-    """Data of `DeviceSwapped`. Fields that `device` does not have are removed."""
+    """Data of `DeviceSwapped`. Fields that `device` does not have are removed.
+
+    Without `ipv6` the service keeps its prefix and its IPv6 address; `duid` and `iaid` are learned.
+    """
 
     device: Device
+    ipv6: Ipv6 | None = None
     previous_device: Device | None = None
 
 
@@ -81,14 +86,25 @@ class DeviceSwapped(Envelope):
 
 
 class AddressChangedData(Data):
-    """Data of `AddressChanged`."""
+    """Data of `AddressChanged`: `address`, `ipv6` or both; what is absent is kept.
 
-    address: Address
+    `duid` and `iaid` are kept, too, where `ipv6` does not have them: the device is the same.
+    """
+
+    ipv6: Ipv6 | None = None
+    address: Annotated[Address | None, Field(validate_default=True)] = None
     previous_address: Address | None = None
+
+    @field_validator("address")
+    @classmethod
+    def _one_of_both(cls, address: Address | None, info: ValidationInfo) -> Address | None:
+        if address is None and info.data.get("ipv6", address) is None and "ipv6" in info.data:
+            raise PydanticCustomError("missing", "is missing")
+        return address
 
 
 class AddressChanged(Envelope):
-    """The service has another address: a static one, or one from a pool."""
+    """The service has another address or IPv6 prefix: a static one, or one from a pool."""
 
     type: Literal["leasewire.service.address_changed.v1"]
     data: AddressChangedData
@@ -135,11 +151,15 @@ class PlanChanged(Envelope):
 
 
 class MovedData(Data):
-    """Data of `Moved`. Without `address` the service keeps its address."""
+    """Data of `Moved`. Without `address` or `ipv6` the service keeps them.
+
+    An assigned address changes if the new router has another pool of that name.
+    """
 
     access: Access
     previous_access: Access | None = None
     address: Address | None = None
+    ipv6: Ipv6 | None = None
 
 
 class Moved(Envelope):

@@ -156,7 +156,7 @@ _MESSAGES: Final[dict[str, tuple[str, str]]] = {
 """Code and message for what pydantic finds. Its own messages may show the rejected value."""
 
 
-_UNIONS: Final = frozenset({"address", "previous_address"})
+_UNIONS: Final = frozenset({"address", "previous_address", "prefix"})
 """Fields whose `mode` selects their model."""
 
 

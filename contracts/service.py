@@ -7,9 +7,14 @@ from pydantic_core import PydanticCustomError
 
 from contracts.values import (
     AgentId,
+    AssignedPoolName,
     Code,
+    Duid,
     Hex,
+    Iaid,
     Ipv4,
+    Ipv6Address,
+    Ipv6Prefix,
     Kbps,
     Mac48,
     Name,
@@ -56,7 +61,52 @@ class PoolAddress(Part):
     pool: PoolName
 
 
-Address = Annotated[StaticAddress | PoolAddress, Field(discriminator="mode")]
+class AssignedAddress(Part):
+    """An address that Leasewire assigns from a pool of the inventory, and keeps for the service.
+
+    With `ipv4` it is that one if it is in the pool and free: for services that have one already.
+    """
+
+    mode: Literal["assigned"]
+    pool: AssignedPoolName
+    ipv4: Ipv4 | None = None
+
+
+Address = Annotated[StaticAddress | PoolAddress | AssignedAddress, Field(discriminator="mode")]
+
+
+class StaticPrefix(Part):
+    """One fixed prefix."""
+
+    mode: Literal["static"]
+    ipv6: Ipv6Prefix
+
+
+class AssignedPrefix(Part):
+    """A prefix that Leasewire assigns from a pool of the inventory, and keeps for the service.
+
+    With `ipv6` it is that one if it is in the pool and free: for services that have one already.
+    """
+
+    mode: Literal["assigned"]
+    pool: AssignedPoolName
+    ipv6: Ipv6Prefix | None = None
+
+
+Prefix = Annotated[StaticPrefix | AssignedPrefix, Field(discriminator="mode")]
+
+
+class Ipv6(Part):
+    """The IPv6 of a service: a delegated prefix, and an address for the device itself if wanted.
+
+    `duid` and `iaid` say which DHCPv6 client gets them. Without them Leasewire learns them from the
+    router, by the MAC address of the device.
+    """
+
+    prefix: Prefix
+    address: Ipv6Address | None = None
+    duid: Duid | None = None
+    iaid: Iaid | None = None
 
 
 class Plan(Part):
@@ -103,6 +153,7 @@ class Service(Part):
     access: Access
     device: Device
     address: Address
+    ipv6: Ipv6 | None = None
     plan: Plan | None = None
     dns_servers: DnsServers | None = None
     options: DhcpOptions | None = None

@@ -12,20 +12,27 @@ LOWER = {"minimum", "minLength", "minItems", "exclusiveMinimum"}
 STRUCTURE = {"properties", "required", "additionalProperties", "items", "anyOf", "oneOf"}
 
 
-def breaking(old: dict[str, Any], new: dict[str, Any], wider: dict[str, str]) -> list[str]:
+def breaking(
+    old: dict[str, Any],
+    new: dict[str, Any],
+    wider: dict[str, str],
+    new_forms: frozenset[str] = frozenset(),
+) -> list[str]:
     """Say at which places of a schema something became narrower, went or came to mean another.
 
     Args:
         old: as it was released.
         new: as it is.
         wider: patterns that took the place of narrower ones, new by old: a person has compared.
+        new_forms: names of the models that a person has added to closed lists of forms.
     """
-    return list(_Comparison(old, new, wider).at(old, new, ""))
+    return list(_Comparison(old, new, wider, new_forms).at(old, new, ""))
 
 
 class _Comparison:
-    def __init__(self, old, new, wider):
+    def __init__(self, old, new, wider, new_forms):
         self._old, self._new, self._wider = old, new, wider
+        self._new_forms = {f"#/$defs/{name}" for name in new_forms}
 
     def at(self, old, new, place):
         old, new = _resolved(old, self._old), _resolved(new, self._new)
@@ -65,7 +72,8 @@ class _Comparison:
             yield from self.at(before[name], after[name], f"{place}/{name}")
 
     def _alternatives(self, old, new, place):
-        if len(old.get("oneOf", ())) < len(new.get("oneOf", ())):
+        known = [form for form in new.get("oneOf", ()) if form.get("$ref") not in self._new_forms]
+        if len(old.get("oneOf", ())) < len(known):
             yield f"{place}: a closed list of forms has a new one"
         for word in ("anyOf", "oneOf"):
             for number, form in enumerate(old.get(word, ())):

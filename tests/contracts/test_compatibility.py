@@ -22,6 +22,8 @@ DIGESTS = {
 }
 WIDER: dict[str, str] = {}
 """Patterns that may take the place of older ones: new by old, compared by a person."""
+NEW_FORMS = frozenset({"AssignedAddress"})
+"""Forms of a field that a release added: nobody sends them before every worker has that release."""
 
 CASES = [
     (release, event_type)
@@ -46,7 +48,7 @@ def test_every_released_example_parses_to_the_same_event(release):
 )
 def test_a_schema_only_became_wider(release, event_type):
     schema = RELEASED[release]["schemas"][event_type]
-    assert breaking(schema, schema_of(EVENT_TYPES[event_type], event_type), WIDER) == []
+    assert breaking(schema, schema_of(EVENT_TYPES[event_type], event_type), WIDER, NEW_FORMS) == []
 
 
 SCHEMA = schema_of(EVENT_TYPES["leasewire.service.snapshot.v1"], "leasewire.service.snapshot.v1")

@@ -47,6 +47,9 @@ def test_activated_writes_every_register():
         "options": [{"code": 42, "hex": "c6336435"}],
         "label": "Device A",
         "customer_id": "C-1",
+        "ipv6": None,
+        "duid": None,
+        "iaid": None,
     }
     assert set(record.registers) == set(DEFAULTS)
 
@@ -93,14 +96,15 @@ def test_suspended_and_resumed_write_the_suspension_alone():
 
 
 DEVICE = {"mac": mac(9), "serial": "HX9", "circuit_id": None, "remote_id": None}
+UNKNOWN = {"duid": None, "iaid": None}
 STATIC, POOL = {"mode": "static", "ipv4": "198.51.100.20"}, {"mode": "pool", "pool": "cust"}
 
 
 @pytest.mark.parametrize(
     ("name", "said", "written"),
     [
-        ("mac_changed", {"mac": "0000.5e00.5309"}, {"mac": mac(9)}),
-        ("device_swapped", {"device": {"mac": mac(9), "serial": "HX9"}}, DEVICE),
+        ("mac_changed", {"mac": "0000.5e00.5309"}, {"mac": mac(9), **UNKNOWN}),
+        ("device_swapped", {"device": {"mac": mac(9), "serial": "HX9"}}, DEVICE | UNKNOWN),
         ("address_changed", {"address": STATIC}, {"address": STATIC}),
         ("address_changed", {"address": POOL}, {"address": POOL}),
         ("dns_changed", {"dns_servers": ["198.51.100.54"]}, {"dns_servers": ["198.51.100.54"]}),

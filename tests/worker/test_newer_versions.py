@@ -25,12 +25,12 @@ def small():
 def newer(small, service):
     """What a version with the next record format would have written."""
     key = small.store.keys.record(service)
-    small.client.set(key, small.client.get(key).replace('"format":2', '"format":9'))
+    small.client.set(key, small.client.get(key).replace('"format":4', '"format":9'))
 
 
 def older(small, service):
     key = small.store.keys.record(service)
-    small.client.set(key, small.client.get(key).replace('"format":9', '"format":2'))
+    small.client.set(key, small.client.get(key).replace('"format":9', '"format":4'))
 
 
 def hurry(small):

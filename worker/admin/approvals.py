@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import Final, Literal, NamedTuple
 
 from worker.core.entry.brake import LossKind, loss_of
-from worker.core.entry.entry import address_field
+from worker.core.entry.entry import address_of
 from worker.core.policy.policy import RouterPolicy
 from worker.core.service.record import ServiceRecord
 from worker.core.service.restoring import restoring_event
@@ -66,7 +66,7 @@ class HeldService(NamedTuple):
         """What the service would become: its status, or its new MAC and address."""
         if self.kind != "replaced":
             return self.record.status
-        address = address_field(self.record.value("address"))
+        address = address_of(self.record)
         return f"{self.record.value('mac')} {address}"
 
 

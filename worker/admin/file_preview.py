@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from contracts import names
 from worker.core.entry.dhcp_setup import DhcpSetup
-from worker.core.entry.entry import Claim, address_field, claims_of, wanted_router
+from worker.core.entry.entry import Claim, address_of, claims_of, wanted_router
 from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.service.fold import former_only, with_present_names
@@ -126,7 +126,7 @@ class FilePreview:
                 kind, _, value = claim.key.partition(":")
                 what = f"{'MAC address' if kind == 'mac' else 'address'} {value} on router {router}"
                 self.warnings.append(f"{first} and {service_id} both want {what}: one waits")
-        address = address_field(record.value("address"))
+        address = address_of(record)
         if address is None:
             return
         if router not in self._setups:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from worker.core.entry.entry import address_field
+from worker.core.entry.entry import address_of
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.rows import is_host_address, scopes_meet
 from worker.core.service.record import ServiceRecord
@@ -52,7 +52,7 @@ def holders(
     """The claims of other services for the MAC or the address of a service on its router."""
     scope = str(record.value("dhcp_server") or policy.default_server)
     keys = [f"mac:{record.value('mac')}"]
-    address = address_field(record.value("address")) or ""
+    address = address_of(record) or ""
     if is_host_address(address):
         keys.append(f"address:{address}")
     return [

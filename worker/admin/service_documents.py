@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 from worker.admin.documents import event_document, scheduled_documents
 from worker.admin.json_fields import utc_time, without_empty
-from worker.core.entry.entry import address_field
+from worker.core.entry.entry import address_of, has_pool
 from worker.core.entry.short_lease import describe
 from worker.core.policy.circuit import RouterState
 from worker.core.rows.operations import Note
@@ -95,7 +95,7 @@ class ServiceList:
                 "status": record.status,
                 "router": record.router,
                 "mac": record.value("mac"),
-                "address": address_of(record),
+                "address": _address_text(record),
                 "sync": worst and worst.sync,
                 "reason": (worst and worst.why.get("reason")) or (note and note.kind),
                 "detail": (worst and worst.why.get("detail")) or (note and note.detail),
@@ -104,7 +104,7 @@ class ServiceList:
 
     def _misfit(self, record: ServiceRecord) -> Note | None:
         """Why no device can use the address of this active or suspended service."""
-        router, address = record.router, address_field(record.value("address"))
+        router, address = record.router, address_of(record)
         if router is None or address is None or record.status not in ("active", "suspended"):
             return None
         if router not in self._setups:
@@ -185,15 +185,10 @@ def _observed_routers(store: Store, routers: Sequence[str] | None = None) -> fro
     return frozenset(name for name, applied in policies.items() if applied.observes)
 
 
-def address_of(record: ServiceRecord) -> str | None:
-    """The address that a service should have, or the pool that it comes from."""
-    match record.value("address"):
-        case {"mode": "static", "ipv4": str(address)}:
-            return address
-        case {"mode": "pool", "pool": str(pool)}:
-            return f"pool {pool}"
-        case _:
-            return None
+def _address_text(record: ServiceRecord) -> str | None:
+    """The address that a service should have, or the pool of the router that it comes from."""
+    address = address_of(record)
+    return f"pool {address}" if address and has_pool(record) else address
 
 
 class HistoryEntry(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from contracts.values import Ipv4, Mac48
-from worker.core.entry.entry import address_field
+from worker.core.entry.entry import address_of
 from worker.core.service.record import ServiceRecord
 from worker.errors import ConfigurationError
 from worker.store.records import Stored
@@ -171,7 +171,7 @@ def changed_of(texts: Mapping[str, str], known: Mapping[str, int]) -> dict[str, 
 def _row(stored: Stored, round_: int) -> tuple[object, ...]:
     record: ServiceRecord = stored.record
     mac, customer = (record.value(name) for name in ("mac", "customer_id"))
-    address, label = address_field(record.value("address")), record.value("label")
+    address, label = address_of(record), record.value("label")
     parts = (record.service_id, customer, mac, address, label)
     words = "\n".join(str(part) for part in parts if part).casefold()
     service_id, router = record.service_id, record.router

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
-from worker.core.entry.entry import address_field
+from worker.core.entry.entry import address_of
 from worker.core.policy.policy import RouterPolicy
 from worker.core.service.record import Placement, ServiceRecord
 
@@ -63,7 +63,7 @@ def loss_of(record: ServiceRecord, policies: Mapping[str, RouterPolicy]) -> Loss
         return Loss(router, "cancelled" if status == "cancelled" else "suspended")
     wants = {
         "mac-address": record.value("mac"),
-        "address": address_field(record.value("address")),
+        "address": address_of(record),
     }
     replaced = any(written[name] != value for name, value in wants.items())
     return Loss(router, "replaced") if record.router == router and replaced else None

@@ -27,7 +27,7 @@ from worker.core.rows.rows import (
     MenuPath,
     is_host_address,
 )
-from worker.core.service.record import ServiceRecord
+from worker.core.service.record import AssignedKind, ServiceRecord
 
 
 @lru_cache(maxsize=2048)  # each read of a round needs those of the whole batch
@@ -102,14 +102,14 @@ class Entry:
 
 
 def has_pool(record: ServiceRecord) -> bool:
-    """Return whether the service gets an address of a pool."""
+    """Return whether the service gets an address of a pool of the router."""
     address = record.value("address")
     return isinstance(address, dict) and address["mode"] == "pool"
 
 
 def wanted_router(record: ServiceRecord) -> str | None:
     """Return the router that should have a row of the service; None: nothing is to be written."""
-    complete = record.value("mac") is not None and address_field(record.value("address"))
+    complete = record.value("mac") is not None and address_of(record)
     return record.router if record.value("lifecycle") == "on" and complete else None
 
 
@@ -125,18 +125,36 @@ def lacking(record: ServiceRecord) -> str:
     known = {
         "router": record.router,
         "MAC": record.value("mac"),
-        "address": address_field(record.value("address")),
+        "address": address_of(record),
     }
     missing = [name for name, value in known.items() if not value]
     verb = "is" if len(missing) == 1 else "are"
     return f"its {' and '.join(missing)} {verb} not known yet" if missing else ""
 
 
-def address_field(address: JsonValue) -> str | None:
-    """Return the `address` register as the field `address` has it: an IPv4 address or a pool."""
-    if not isinstance(address, dict):
+def address_of(record: ServiceRecord) -> str | None:
+    """Return what the field `address` of the service's row should have.
+
+    Returns:
+        Its fixed or assigned IPv4 address, or the name of a router's pool; None: none is known yet.
+    """
+    return _value_of(record, "address", record.value("address"), "ipv4")
+
+
+def prefix_of(record: ServiceRecord) -> str | None:
+    """Return the IPv6 prefix of the service; None: it has no IPv6, or no prefix is known yet."""
+    ipv6: Any = record.value("ipv6")
+    return _value_of(record, "prefix", ipv6 and ipv6["prefix"], "ipv6")
+
+
+def _value_of(
+    record: ServiceRecord, kind: AssignedKind, held: JsonValue, static: str
+) -> str | None:
+    if not isinstance(held, dict):
         return None
-    return str(address["ipv4"] if address["mode"] == "static" else address["pool"])
+    if held["mode"] == "assigned":
+        return record.assigned[kind].value if kind in record.assigned else None
+    return str(held[static] if held["mode"] == "static" else held["pool"])
 
 
 class Claim(NamedTuple):

@@ -21,18 +21,25 @@ DEFAULTS: Final[Mapping[str, JsonValue]] = {
     "serial": None,
     "circuit_id": None,
     "remote_id": None,
-    "address": None,  # {"mode": "static", "ipv4": …} or {"mode": "pool", "pool": …}
+    # {"mode": "static", "ipv4": …}, {"mode": "pool", "pool": …} of the router, or
+    # {"mode": "assigned", "pool": …} of ours, with "ipv4" where the event asks for one
+    "address": None,
     "plan": None,  # {"code": …, "down_kbps": …, "up_kbps": …}, the rates where given
     "dns_servers": [],
     "options": [],  # [{"code": …, "hex": …}, …]
     "label": None,
     "customer_id": None,
+    # {"prefix": {"mode": "static", "ipv6": …} or {"mode": "assigned", "pool": …}, "address": …}
+    "ipv6": None,
+    "duid": None,  # as an event stated it, in hex without 0x; None: to be learned
+    "iaid": None,
 }
 """Every register, with its value until an event sets it. Values are never mutated."""
 
 SAID_AT_ONCE: Final = 1_000
 """So many own versions of a service fit into a microsecond: events of one call share a time."""
 
+AssignedKind = Literal["address", "prefix"]
 Status = Literal["incomplete", "active", "suspended", "cancelled"]
 
 
@@ -51,6 +58,16 @@ class Register(NamedTuple):
     version: Version
     event: str
     stated: Version = NEVER
+
+
+class Assigned(NamedTuple):
+    """What a pool of ours gave a service: the pool's name in the inventory, and the value.
+
+    A value is an IPv4 address or an IPv6 prefix with its length, in normal form.
+    """
+
+    pool: str
+    value: str
 
 
 class PendingEvent(NamedTuple):
@@ -120,6 +137,8 @@ class ServiceRecord:
         placements: by router; added before anything is written there.
         pending: events accepted and not yet confirmed, in the order of acceptance.
         schedule: events that take effect later.
+        assigned: what pools of ours gave it. It is kept while the service is suspended, and in the
+            record of a cancelled one; it counts only while its register has mode `assigned`.
         last_event_ms: when the newest event came that wrote something, by Redis's clock (of a
             row of a file, the time it describes): an older row of a file undoes nothing.
     """
@@ -133,6 +152,7 @@ class ServiceRecord:
     pending: tuple[PendingEvent, ...] = ()
     schedule: Schedule = NOTHING_SCHEDULED
     last_event_ms: int = 0
+    assigned: Mapping[AssignedKind, Assigned] = field(default_factory=dict)
 
     def value(self, name: str) -> JsonValue:
         """Return the value of a register: its default until it is written."""

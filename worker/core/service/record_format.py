@@ -15,6 +15,8 @@ from worker.core.rows.rows import ListPlace
 from worker.core.service.event_ref import NEVER, EventRef, Version
 from worker.core.service.record import (
     DEFAULTS,
+    Assigned,
+    AssignedKind,
     PendingEvent,
     Placement,
     Register,
@@ -28,8 +30,10 @@ RECORD_FORMAT: Final = 2
 """Number of the text format: raise it when an older reader would misread the new text."""
 SHORT_LEASE_FORMAT: Final = 3
 """The number while a lease time is shortened: an older version would forget to put it back."""
-BINDINGS_FORMAT: Final = 4
-"""The number with IPv6 bindings: an older version would forget that their rows are ours."""
+IPV6_FORMAT: Final = 4
+"""The number with registers or bindings of IPv6, or an assigned address: an older version would
+forget them."""
+_FORMATS: Final = (RECORD_FORMAT, SHORT_LEASE_FORMAT, IPV6_FORMAT)
 
 REGISTER_CODES: Final[Mapping[str, str]] = {
     "lifecycle": "l",
@@ -46,11 +50,15 @@ REGISTER_CODES: Final[Mapping[str, str]] = {
     "options": "o",
     "label": "b",
     "customer_id": "k",
+    "ipv6": "v",
+    "duid": "q",
+    "iaid": "j",
 }
 """The letter of each register in stored texts; a letter is never reused."""
 _REGISTERS: Final = {code: name for name, code in REGISTER_CODES.items()}
 _SHORT: Final = {name: (code, DEFAULTS[name]) for name, code in REGISTER_CODES.items()}
 _SET_TO_DEFAULT: Final = {code: (name, DEFAULTS[name]) for name, code in REGISTER_CODES.items()}
+_OF_IPV6: Final = frozenset({"ipv6", "duid", "iaid"})
 _NO_DEFAULT: Final = object()
 """Default of a register without a letter: equals no value."""
 _DEFAULT: Final = "-"
@@ -92,7 +100,8 @@ def record_to_json(record: ServiceRecord) -> str:
     those with their default}, stated if another version], …], "at": {router: lease}}`, and where
     not empty `seen` (a time for each router), `queues` ({router: [rate, place, parent, address,
     IPv6 prefixes] of its own queue}), `highest`, `epoch`, `pending`, `schedule`, `heard`, `short`
-    ({router: shortened lease}) and `bindings` ({router: its own}). A lease is null, `codes` or
+    ({router: shortened lease}), `bindings` ({router: its own}) and `assigned` ({kind: [pool,
+    value]}). A lease is null, `codes` or
     `[letters, {its other fields}, its places in lists]`.
     """
     groups: dict[tuple[Version, str, Version], dict[str, Any]] = {}
@@ -119,10 +128,7 @@ def record_to_json(record: ServiceRecord) -> str:
             [version, event, values] + ([] if stated == version else [stated])
             for (version, event, stated), values in groups.items()
         ],
-        "at": {
-            router: _short_placement(at, record.registers)
-            for router, at in record.placements.items()
-        },
+        "at": {router: _short_placement(at, record) for router, at in record.placements.items()},
     }
     if record.highest != highest:
         text["highest"] = record.highest
@@ -134,7 +140,7 @@ def record_to_json(record: ServiceRecord) -> str:
         if at.queue is not None
     }
     seen = [at.seen_ms for at in record.placements.values()]
-    more = {
+    more: dict[str, Any] = {
         "seen": any(seen) and seen,
         "queues": queues,
         "epoch": record.epoch,
@@ -144,8 +150,9 @@ def record_to_json(record: ServiceRecord) -> str:
     if short := {router: at.short for router, at in record.placements.items() if at.short}:
         text |= {"format": SHORT_LEASE_FORMAT, "short": short}
     bindings = {router: at.bindings for router, at in record.placements.items() if at.bindings}
-    if bindings:
-        text |= {"format": BINDINGS_FORMAT, "bindings": bindings}
+    more |= {"bindings": bindings, "assigned": record.assigned}
+    if bindings or record.assigned or not _OF_IPV6.isdisjoint(record.registers):
+        text["format"] = IPV6_FORMAT
     return to_json(text | {name: value for name, value in more.items() if value})
 
 
@@ -157,12 +164,15 @@ def record_from_json(text: str, service_id: str) -> ServiceRecord:
     """
     raw = json.loads(text)
     short = {router: ShortLease(*fields) for router, fields in raw.get("short", {}).items()}
+    found = raw.get("format")
+    check_format("record", raw, found if found in _FORMATS else IPV6_FORMAT)
     bindings = {
         router: tuple(OwnBinding(*fields) for fields in own)
         for router, own in raw.get("bindings", {}).items()
     }
-    newest = SHORT_LEASE_FORMAT if short else RECORD_FORMAT
-    check_format("record", raw, BINDINGS_FORMAT if bindings else newest)
+    assigned: dict[AssignedKind, Assigned] = {
+        kind: Assigned(*fields) for kind, fields in raw.get("assigned", {}).items()
+    }
     registers: dict[str, Register] = {}
     highest = NEVER
     for work_version, event, values, *other in raw["set"]:
@@ -186,7 +196,7 @@ def record_from_json(text: str, service_id: str) -> ServiceRecord:
         registers=registers,
         highest=Version(*raw["highest"]) if "highest" in raw else highest,
         placements={
-            router: _placement(at, registers, queues.get(router))._replace(
+            router: _placement(at, registers, assigned, queues.get(router))._replace(
                 seen_ms=seen_ms, short=short.get(router), bindings=bindings.get(router, ())
             )
             for (router, at), seen_ms in zip(
@@ -196,6 +206,7 @@ def record_from_json(text: str, service_id: str) -> ServiceRecord:
         pending=tuple(_pending(fields) for fields in raw.get("pending", ())),
         schedule=Schedule.from_values(raw["schedule"]) if "schedule" in raw else NOTHING_SCHEDULED,
         last_event_ms=raw.get("heard", 0),
+        assigned=assigned,
     )
 
 
@@ -213,7 +224,7 @@ def _static(address: JsonValue) -> str:
     return ""
 
 
-def _short_placement(at: Placement, registers: Mapping[str, Register]) -> str | list[Any] | None:
+def _short_placement(at: Placement, record: ServiceRecord) -> str | list[Any] | None:
     if at.written is None and not at.listed:
         return None
     codes, others = "", {}
@@ -221,7 +232,9 @@ def _short_placement(at: Placement, registers: Mapping[str, Register]) -> str | 
         usual = _USUAL.get(name)
         if usual and usual[1] == value:
             codes += usual[0]
-        elif name in _AS_SET and value == _set_to(_AS_SET[name][1], registers):
+        elif name in _AS_SET and value == _set_to(
+            _AS_SET[name][1], record.registers, record.assigned
+        ):
             codes += _AS_SET[name][0]
         else:
             others[name] = value
@@ -253,6 +266,7 @@ def _queue(short: list[str] | None, written: Mapping[str, str] | None) -> OwnQue
 def _placement(
     short: str | list[Any] | None,
     registers: Mapping[str, Register],
+    assigned: Mapping[AssignedKind, Assigned],
     queue: list[str] | None = None,
 ) -> Placement:
     codes: str | None
@@ -270,17 +284,22 @@ def _placement(
             name, value = _USUAL_BY_CODE[code]
         else:
             name, register = _AS_SET_BY_CODE[code]
-            value = _set_to(register, registers) or ""
+            value = _set_to(register, registers, assigned) or ""
         written[name] = value
     written.update(others)
     return Placement(written, listed, queue=_queue(queue, written))
 
 
-def _set_to(register: str, registers: Mapping[str, Register]) -> str | None:
+def _set_to(
+    register: str,
+    registers: Mapping[str, Register],
+    assigned: Mapping[AssignedKind, Assigned],
+) -> str | None:
     """The value of a register as a lease field has it; None: no text."""
     value = registers[register].value if register in registers else None
     if register == "address":
-        return _static(value) or None
+        given = assigned.get("address") if assigned else None
+        return _static(value) or (given.value if given else None)
     return value if isinstance(value, str) else None
 
 

@@ -12,11 +12,14 @@ from contracts import (
     Access,
     Activated,
     AddressChanged,
+    AssignedAddress,
+    AssignedPrefix,
     Cancelled,
     Device,
     DeviceSwapped,
     DnsChanged,
     Event,
+    Ipv6,
     MacChanged,
     Moved,
     OptionsChanged,
@@ -28,6 +31,7 @@ from contracts import (
     Service,
     Snapshot,
     StaticAddress,
+    StaticPrefix,
     Suspended,
     Suspension,
 )
@@ -47,9 +51,17 @@ UNMANAGEABLE: Final = frozenset(
         "dns_servers",
         "options",
         "label",
+        "ipv6",
+        "duid",
+        "iaid",
     }
 )
 """The registers that a source may leave to others: those of a `service` block."""
+
+
+_CLIENT_UNKNOWN: Final[Mapping[str, JsonValue]] = {"duid": None, "iaid": None}
+"""Of a device that replaces another: what was stated of the former one's DHCPv6 client goes."""
+_NO_IPV6: Final[Mapping[str, JsonValue]] = {"ipv6": None, **_CLIENT_UNKNOWN}
 
 
 class Writes(NamedTuple):
@@ -101,11 +113,12 @@ def _own_writes(  # noqa: C901, PLR0911, PLR0912 - one case a type of event
         case Snapshot(data=data):
             return {**state, "lifecycle": "on", "suspension": _of_status(data.service)}
         case MacChanged(data=data):
-            return {"mac": str(data.mac)}
+            return {"mac": str(data.mac), **_CLIENT_UNKNOWN}
         case DeviceSwapped(data=data):
-            return _of_device(data.device)
+            client = _CLIENT_UNKNOWN if data.ipv6 is None else _of_ipv6(data.ipv6)
+            return {**_of_device(data.device), **client}
         case AddressChanged(data=data):
-            return {"address": _of_address(data.address)}
+            return _of_addresses(data.address, data.ipv6)
         case DnsChanged(data=data):
             return {"dns_servers": [str(server) for server in data.dns_servers]}
         case OptionsChanged(data=data):
@@ -113,8 +126,7 @@ def _own_writes(  # noqa: C901, PLR0911, PLR0912 - one case a type of event
         case PlanChanged(data=data):
             return {"plan": _of_plan(data.plan)}
         case Moved(data=data):
-            address = {} if data.address is None else {"address": _of_address(data.address)}
-            return _of_access(data.access) | address
+            return _of_access(data.access) | _of_addresses(data.address, data.ipv6)
         case Suspended(data=data):
             in_block = None if data.service is None else data.service.suspension
             return {"suspension": _of_suspension(data.suspension or in_block)}
@@ -180,6 +192,7 @@ def _of_block(block: Service) -> dict[str, JsonValue]:
         **_of_access(block.access),
         **_of_device(block.device),
         "address": _of_address(block.address),
+        **(_NO_IPV6 if block.ipv6 is None else _of_ipv6(block.ipv6)),
         "plan": None if block.plan is None else _of_plan(block.plan),
         "dns_servers": [str(server) for server in block.dns_servers or ()],
         "options": [option.model_dump(mode="json") for option in block.options or ()],
@@ -200,10 +213,31 @@ def _of_device(device: Device) -> dict[str, JsonValue]:
     }
 
 
-def _of_address(address: StaticAddress | PoolAddress) -> dict[str, JsonValue]:
+def _of_address(address: StaticAddress | PoolAddress | AssignedAddress) -> dict[str, JsonValue]:
     if isinstance(address, StaticAddress):
         return {"mode": "static", "ipv4": str(address.ipv4)}
-    return {"mode": "pool", "pool": address.pool}
+    return address.model_dump(mode="json", exclude_none=True)
+
+
+def _of_ipv6(ipv6: Ipv6) -> dict[str, JsonValue]:
+    prefix: StaticPrefix | AssignedPrefix = ipv6.prefix
+    address = None if ipv6.address is None else str(ipv6.address)
+    return {
+        "ipv6": {"prefix": prefix.model_dump(mode="json", exclude_none=True), "address": address},
+        "duid": None if ipv6.duid is None else str(ipv6.duid),
+        "iaid": ipv6.iaid,
+    }
+
+
+def _of_addresses(
+    address: StaticAddress | PoolAddress | AssignedAddress | None, ipv6: Ipv6 | None
+) -> dict[str, JsonValue]:
+    """The given ones of both families; a DUID and an IAID that are not given are kept."""
+    writes: dict[str, JsonValue] = {} if address is None else {"address": _of_address(address)}
+    if ipv6 is None:
+        return writes
+    given = _of_ipv6(ipv6)
+    return writes | {n: value for n, value in given.items() if n == "ipv6" or value is not None}
 
 
 def _of_plan(plan: Plan) -> dict[str, JsonValue]:

@@ -8,7 +8,7 @@ from worker.core.entry.entry import (
     OPTIONS_LEFT_TO_OTHERS,
     Entry,
     EntryKind,
-    address_field,
+    address_of,
     has_pool,
     label_of,
     rate_of,
@@ -44,7 +44,7 @@ class LeaseEntry(EntryKind):
 
     def wanted(self, record: ServiceRecord, policy: RouterPolicy) -> Entry:
         """See `EntryKind`."""
-        address, is_pool = str(address_field(record.value("address"))), has_pool(record)
+        address, is_pool = str(address_of(record)), has_pool(record)
         how = suspending(record, policy, own_address=not is_pool)
         fields = {
             "mac-address": str(record.value("mac")),

@@ -11,7 +11,7 @@ from worker.core.entry.entry import (
     OPTIONS_LEFT_TO_OTHERS,
     Entry,
     EntryKind,
-    address_field,
+    address_of,
     has_pool,
     label_of,
     rate_of,
@@ -48,7 +48,7 @@ class MacServerEntry(EntryKind):
 
     def wanted(self, record: ServiceRecord, policy: RouterPolicy) -> Entry:
         """See `EntryKind`."""
-        address, is_pool = str(address_field(record.value("address"))), has_pool(record)
+        address, is_pool = str(address_of(record)), has_pool(record)
         place = {
             "mac-address": str(record.value("mac")),
             "address": address,
