@@ -8,6 +8,7 @@ from worker.compute_gate import Turn
 from worker.core.effect.facts import EffectFacts
 from worker.core.effect.reading import EffectReading, SeenFlow
 from worker.core.entry.dhcp_setup import DhcpSetup
+from worker.core.entry.ipv6_setup import Ipv6Setup
 from worker.core.rows.observed import Observation
 from worker.core.rows.operations import Operation
 from worker.core.rows.pools import Pools
@@ -132,10 +133,19 @@ class RowReader(Protocol):
             fresh: read it again.
         """
 
+    def read_ipv6_setup(self, *, fresh: bool) -> Ipv6Setup:
+        """The IPv6 part of the setup, as first read in this session; read only when asked for.
+
+        Args:
+            fresh: read it again.
+        """
+
     def read_rows(
         self, menu: MenuPath, terms: Sequence[FieldEquals] | None, progress: Callable[[], None]
     ) -> list[Row]:
         """Read the rows of a menu that match any of the terms; each once, in any order.
+
+        Dynamic bindings say which MAC their client answers for, as far as the router knows.
 
         Args:
             menu: its path.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final
 
 from worker.core.entry.dhcp_setup import DhcpSetup
+from worker.core.entry.ipv6_setup import Ipv6Setup
 from worker.core.entry.wanted import possible_kinds
 from worker.core.plan.planner import wanted_at
 from worker.core.policy.policy import RouterPolicy
@@ -72,6 +73,11 @@ class LastWritten:
         """The DHCP setup as it was last remembered."""
         del fresh
         return self._store.memory.setup(self._router)
+
+    def read_ipv6_setup(self, *, fresh: bool) -> Ipv6Setup:
+        """Nothing: it is not remembered."""
+        del fresh
+        return Ipv6Setup()
 
     def read_leases(self, query: LeaseQuery | None, progress: Callable[[], None]) -> list[Lease]:
         """All leases of ours."""

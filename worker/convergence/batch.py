@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from worker.convergence.batch_item import BatchItem
-from worker.convergence.conclude import WARNINGS, confirmed, switched_off
+from worker.convergence.conclude import SWITCHED_OFF, WARNINGS, confirmed, switched_off
 from worker.convergence.concluder import Attempts, Concluder
 from worker.convergence.gather import Gatherer
 from worker.convergence.make_effective import MakeEffective
@@ -17,7 +17,7 @@ from worker.convergence.writing import Answers, write
 from worker.core.effect.means import means_of
 from worker.core.entry.short_lease import with_explicit_time
 from worker.core.full_read.row_owners import FEW
-from worker.core.plan.in_flight import added_leases, placements_to_note
+from worker.core.plan.in_flight import added_rows, placements_to_note
 from worker.core.plan.planner import plan
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Operation, Set, Waiting, WritePlan, is_new_row, moved_rows
@@ -117,13 +117,14 @@ class BatchRunner:
         self.concluder.statistics.services += len(joined)
         made = plan(gathered.wanted, gathered.index, self._policy)
         self._duplicates = made.duplicates
+        self.concluder.unclear_clients.planned((item.entry for item in items.values()), made.notes)
         self._check_rows_if_lost(items, made)
         items = self._with_warnings(items, made)
         items = self._conclude_done(items, made)
         items = self._note_placements(items, made)
         if not items:
             return items
-        braked = self._lock.begin_writing(items.keys(), self._taken, added_leases(made))
+        braked = self._lock.begin_writing(items.keys(), self._taken, added_rows(made))
         if braked:  # since it was taken: planned again without it, and its work item stays held
             self._taken -= braked
             return {name: item for name, item in items.items() if name not in braked}
@@ -160,7 +161,9 @@ class BatchRunner:
         for note in made.notes:
             item = items.get(note.service_id)
             if item is not None and note.kind in WARNINGS and item.entry.fields is not None:
-                warned[note.service_id] = replace(item, warning=note)
+                before = warned[note.service_id].warning
+                if before is None or before.kind != SWITCHED_OFF:  # for it an event may wait
+                    warned[note.service_id] = replace(item, warning=note)
             log.warning(
                 "plan.note",
                 router=self._router,
@@ -233,6 +236,7 @@ class BatchRunner:
             made.listed[item.service_id],
             attempts.wrote,
             attempts.touched,
+            bindings=made.bindings.get(item.service_id, ()),
             effect=self._effect,
             remark=remark,
         )
@@ -242,7 +246,13 @@ class BatchRunner:
     ) -> dict[str, BatchItem]:
         """Note what becomes ours before it is written, where no tag alone says it."""
         known = {
-            name: Placement(item.written, item.listed, short=item.short, queue=item.queue)
+            name: Placement(
+                item.written,
+                item.listed,
+                short=item.short,
+                queue=item.queue,
+                bindings=item.bindings,
+            )
             for name, item in items.items()
         }
         noted = placements_to_note(made, known)
@@ -265,6 +275,7 @@ class BatchRunner:
                     written=at.written,
                     listed=at.listed,
                     queue=at.queue,
+                    bindings=at.bindings,
                 )
             # else the record changed meanwhile: its work item stays, and is taken again
         return left

@@ -6,6 +6,7 @@ from typing import Any
 
 from worker.core.entry.entry import Entry
 from worker.core.plan.planner import Wanted
+from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.operations import Note, Waiting
 from worker.core.rows.queues import OwnQueue
 from worker.core.rows.rows import ListPlace
@@ -24,6 +25,7 @@ class BatchItem:
         written: its lease as last written there and read back.
         listed: what its rows in address lists may say.
         queue: its own queue as last read back, or `MAY_BE_THERE`.
+        bindings: its own DHCPv6 bindings as last read back, and those that may be there.
         refused: why its entry must not be written: its claims were not granted, or the router
             lacks something; None: it may be.
         warning: what a person should know although the rows are as wanted.
@@ -39,6 +41,7 @@ class BatchItem:
     written: Mapping[str, str] | None = None
     listed: frozenset[ListPlace] = frozenset()
     queue: OwnQueue | None = None
+    bindings: tuple[OwnBinding, ...] = ()
     refused: Waiting | None = None
     warning: Note | None = None
     gives_way: bool = False

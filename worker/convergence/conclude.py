@@ -14,6 +14,7 @@ from worker.convergence.noticed import noticed_at, watch_of
 from worker.core.effect.rungs import RouterEffect
 from worker.core.entry.entry import Entry, wanted_router
 from worker.core.entry.short_lease import confirmed_short
+from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.operations import Waiting
 from worker.core.rows.rows import ListPlace, MenuPath
 from worker.core.service.history import line_to_json
@@ -29,7 +30,15 @@ CLAIM_HELD: Final = "claim-held"
 """The service that releases a claim wakes those that wait for it; the recheck is a safety net."""
 SWITCHED_OFF: Final = "disabled-by-hand"
 WARNINGS: Final = frozenset(
-    {"address-still-used-by", SWITCHED_OFF, "queue-disabled", "queue-shadowed", "lease-queue"}
+    {
+        "address-still-used-by",
+        SWITCHED_OFF,
+        "queue-disabled",
+        "queue-shadowed",
+        "lease-queue",
+        "ipv6-client-unknown",
+        "ipv6-client-ambiguous",
+    }
 )
 """Notes of a plan that go into the outcome although the rows are as wanted."""
 _INTO_USE: Final = frozenset({"activated", "resumed"})
@@ -51,6 +60,7 @@ def confirmed(  # noqa: PLR0913 - the parts of a conclusion
     wrote: Sequence[str] = (),
     touched: Collection[MenuPath] = (),
     *,
+    bindings: tuple[OwnBinding, ...] = (),
     effect: RouterEffect = _NOTHING_KNOWN,
     remark: str = "",
 ) -> Conclusion:
@@ -62,12 +72,13 @@ def confirmed(  # noqa: PLR0913 - the parts of a conclusion
         listed: what its own rows in address lists say.
         wrote: the operations that the router confirmed, described.
         touched: their menus.
+        bindings: its own bindings of DHCPv6 servers, as read.
         effect: what is known of when changes act on this router.
         remark: what a person should know of how the change acts.
     """
     record, warning = item.record, item.warning
     gone = item.entry.is_over
-    placements = placements_after(item, listed, now_ms)
+    placements = placements_after(item, listed, now_ms, bindings)
     after = replace(record, placements=placements)
     # A service that has an entry here wants this router.
     wanted = wanted_router(record) if gone else item.router
@@ -135,7 +146,10 @@ def confirmed(  # noqa: PLR0913 - the parts of a conclusion
 
 
 def placements_after(
-    item: BatchItem, listed: frozenset[ListPlace], now_ms: int
+    item: BatchItem,
+    listed: frozenset[ListPlace],
+    now_ms: int,
+    bindings: tuple[OwnBinding, ...] = (),
 ) -> dict[str, Placement]:
     """The placements of a service whose rows on a router are as wanted now."""
     placements = dict(item.record.placements)
@@ -148,6 +162,7 @@ def placements_after(
             now_ms,
             None if item.short is None else confirmed_short(item.short, now_ms),
             item.entry.queue,
+            bindings,
         )
     return placements
 

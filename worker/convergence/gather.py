@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from worker.convergence.batch_item import BatchItem
 from worker.convergence.concluder import Concluder
+from worker.convergence.ipv6_terms import binding_terms, list_terms6, may_have_ipv6
 from worker.core.entry.entry import Entry, claims_of, placeholder_mac
 from worker.core.entry.wanted import kind_of, wanted_entries
 from worker.core.plan.planner import Wanted, in_the_way, misnamed
@@ -17,6 +18,8 @@ from worker.core.rows.queues import owner_of, queue_name
 from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import (
     ADDRESS_LISTS,
+    ADDRESS_LISTS6,
+    BINDINGS,
     OPTIONS,
     QUEUES,
     Lease,
@@ -76,7 +79,9 @@ class Gatherer:
         entry = entries.get(self._router, Entry(work_item.service_id, None))
         placement = record.placements.get(self._router) or Placement(None)
         at = placement
-        return BatchItem(work_item, self._router, entry, at.written, at.listed, at.queue)
+        return BatchItem(
+            work_item, self._router, entry, at.written, at.listed, at.queue, at.bindings
+        )
 
     def claim(self, items: Sequence[BatchItem]) -> dict[str, BatchItem]:
         """Request all claims that are not held; leaves out services whose record has changed."""
@@ -126,8 +131,13 @@ class Gatherer:
         unknown: frozenset[str] = frozenset()
         known: frozenset[str] = frozenset()
         while True:
-            held = self._held(wanted, rows)
-            index = RowIndex(rows.values(), self._policy.installation, duplicates, unknown, held)
+            index = RowIndex(
+                rows.values(),
+                self._policy.installation,
+                duplicates,
+                unknown,
+                self._held(wanted, rows),
+            )
             others = in_the_way(wanted, index) - unknown - left_out
             if self._faults.tries_one:
                 others = frozenset()
@@ -168,12 +178,27 @@ class Gatherer:
         terms_of: Mapping[MenuPath, set[FieldEquals]] = {
             ADDRESS_LISTS: self._list_terms(items),
             OPTIONS: {FieldEquals("name", name) for item in items for name in item.entry.options},
+            **self._ipv6_terms(items),
         }
         for menu, terms in terms_of.items():
             if terms:
                 rows += self._session.read_rows(menu, sorted(terms), self._lock.progress)
         rows += self._read_queues(items)
         return {row.key: row for row in rows}
+
+    def _ipv6_terms(self, items: Collection[BatchItem]) -> Mapping[MenuPath, set[FieldEquals]]:
+        """What to read of the menus of IPv6; nothing where no service has it, or had it."""
+        concerned = [item for item in items if may_have_ipv6(item)]
+        # A router that has lost its IPv6 has no row of it; its services wait for that.
+        if not concerned or not self._session.read_ipv6_setup(fresh=False).has_menu:
+            return {}
+        installation = self._policy.installation
+        return {
+            BINDINGS: {term for item in concerned for term in binding_terms(item, installation)},
+            ADDRESS_LISTS6: {
+                term for item in concerned for term in list_terms6(item, installation)
+            },
+        }
 
     def _read_queues(self, items: Iterable[BatchItem]) -> list[Row]:
         """The queues that concern the services; the whole menu where their order matters."""
@@ -222,7 +247,8 @@ class Gatherer:
         uses_lists = ADDRESS_LISTS in kind_of(self._policy).uses
         has_walled_garden = uses_lists and self._policy.suspend_list
         for item in items:
-            addresses = {place.address for place in item.listed | item.entry.listed}
+            places = item.listed | item.entry.listed
+            addresses = {place.address for place in places if ":" not in place.address}
             # No record knows a row that landed late.
             closely = has_walled_garden and item.work_item.sent is not None
             if closely:
@@ -251,7 +277,7 @@ class Gatherer:
         for item in items:
             if item.written is not None:
                 macs[item.written["mac-address"]] = addresses[item.written["address"]] = None
-            macs.update((identity.mac, None) for identity in item.work_item.sent or ())
+            macs.update((sent.mac, None) for sent in item.work_item.sent or () if sent.mac)
             # A row that a crash left between two writes, should its comment have been edited.
             macs[placeholder_mac(item.service_id)] = None
             comments[tag_text(installation, item.service_id)] = None

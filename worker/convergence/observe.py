@@ -51,7 +51,8 @@ def _observed(item: BatchItem, made: WritePlan, now_ms: int) -> Conclusion:
         reason, detail = "already-current", ""
     after = record
     if why is None and not would:
-        after = replace(record, placements=placements_after(item, made.listed[service_id], now_ms))
+        found = made.listed[service_id], now_ms, made.bindings.get(service_id, ())
+        after = replace(record, placements=placements_after(item, *found))
     elif item.router in record.placements:  # which may have been right at an earlier check
         differs = record.placements[item.router]._replace(seen_ms=0)
         after = replace(record, placements={**record.placements, item.router: differs})

@@ -44,6 +44,11 @@ def missing_for(entry: Entry, setup: DhcpSetup, session: RowReader) -> Waiting |
     if taken is not None:
         return taken
     missing = list(setup.lacking(entry.fields))
+    if entry.bindings:
+        ipv6 = session.read_ipv6_setup(fresh=False)
+        if (taken := ipv6.taken(entry.bindings)) is not None:
+            return taken
+        missing += ipv6.lacking(entry.bindings)
     for menu, names in entry.needs.items():
         missing += session.lacking(menu, names)
     return Waiting(_REASON, "not there: " + ", ".join(missing)) if missing else None
@@ -73,6 +78,7 @@ class MissingPrerequisites:
         self._missing: set[str] = set()
         self._restored: set[str] = set()
         self._is_fresh = False
+        self._is_ipv6_fresh = False
         self._was_doubted = False
         self._setup = session.read_setup(fresh=False)
         self._remember()
@@ -89,6 +95,10 @@ class MissingPrerequisites:
         misfit = self._setup.misfit(item.service_id, fields["address"])
         if (missing or misfit) and not self._is_fresh:
             self._recheck()
+            return self.check(item)
+        if missing and item.entry.bindings and not self._is_ipv6_fresh:
+            self._is_ipv6_fresh = True
+            self._session.read_ipv6_setup(fresh=True)
             return self.check(item)
         if misfit is None:
             self._misfits.pop(item.service_id, None)

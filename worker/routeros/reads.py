@@ -5,17 +5,21 @@ Each part is its prints and the function that understands their answers.
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from typing import Final
 
 from worker.core.diagnosis.verification import Probe
 from worker.core.effect.facts import EffectFacts
 from worker.core.effect.from_router import EFFECT_MENUS, facts_of
 from worker.core.entry.dhcp_setup import DhcpSetup
+from worker.core.entry.ipv6_setup import Ipv6Setup
 from worker.core.rows.menus import version_of
 from worker.core.rows.pools import Pool, Pools
 from worker.core.rows.rows import is_host_address
 from worker.routeros.connection import Command, Reply
+
+_NO_MENU: Final = "no such command"
+"""How a router of any version says that it lacks a menu."""
 
 SETUP_PRINTS: Final[tuple[Command, ...]] = (
     ("/ip/dhcp-server/print", "=.proplist=name"),
@@ -66,6 +70,30 @@ def _networks(reply: Reply) -> list[IPv4Network]:
         except ValueError:
             continue  # no known version prints another form
     return found
+
+
+IPV6_SETUP_PRINTS: Final[tuple[Command, ...]] = (
+    ("/ipv6/dhcp-server/print", "=.proplist=name"),
+    ("/ipv6/dhcp-server/option/print", "=.proplist=name"),
+    ("/ipv6/dhcp-server/option/sets/print", "=.proplist=name"),
+    ("/ipv6/address/print", "=.proplist=address,interface,disabled"),
+)
+
+
+def ipv6_setup_of(replies: Sequence[Reply]) -> Ipv6Setup:
+    """Understand the answers to `IPV6_SETUP_PRINTS`, as `setup_of` does."""
+    servers, options, sets, addresses = replies
+    named, grouped = _names(options), _names(sets)
+    return Ipv6Setup(
+        has_menu=not any(_NO_MENU in trap for trap in servers.traps),
+        servers=_names(servers),
+        options=None if named is None or grouped is None else named | grouped,
+        own={
+            IPv6Address(address): what
+            for address, what in _own(addresses).items()
+            if not address.lower().startswith("fe80:")
+        },
+    )
 
 
 POOL_PRINTS: Final[tuple[Command, ...]] = (
@@ -123,8 +151,6 @@ EFFECT_PRINTS: Final[Sequence[Command]] = tuple(
     (f"{menu}/print", *([f"=.proplist={fields}"] if fields else []))
     for menu, fields in EFFECT_MENUS.items()
 )
-_NO_MENU: Final = "no such command"
-"""How a router of any version says that it lacks a menu."""
 
 
 def effect_of(

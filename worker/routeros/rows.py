@@ -5,12 +5,15 @@ from itertools import zip_longest
 from typing import Final
 
 from worker.core.entry.entry import EntryKind
-from worker.core.rows.menus import MENUS, Menu
+from worker.core.rows.menus import MENUS, Menu, version_of
+from worker.core.rows.normal import seconds
 from worker.core.rows.operations import Add, MakeStatic, Move, Operation, Remove, Set
 from worker.core.rows.rows import (
+    BINDINGS,
     LEASES,
     OPTIONS,
     QUEUES,
+    BindingRow,
     Lease,
     ListedAddress,
     MenuPath,
@@ -23,6 +26,11 @@ from worker.routeros.connection import Command
 
 _ASKED: Final = ("mac-address", "address", "comment")
 _YES: Final = frozenset({"true", "yes"})
+_READ_ONLY: Final[Mapping[str, Sequence[str]]] = {
+    BINDINGS: ("status", "client-address", "last-seen", "expires-after"),
+}
+"""What says which client a binding has; never written, and never compared."""
+_IA_TYPE: Final = "ia-type"
 
 
 def entry_prints(kind: EntryKind, query: LeaseQuery | None, terms_per_print: int) -> list[Command]:
@@ -55,7 +63,7 @@ def menu_prints(
         terms: None is the whole table; without any there is no print.
         terms_per_print: most conditions of one print.
     """
-    fields = ",".join((".id", *menu.fields))
+    fields = ",".join((".id", *menu.fields, *_READ_ONLY.get(menu.path, ())))
     all_rows = (f"{menu.path}/print", f"=.proplist={fields}")
     if terms is None:
         return [all_rows]
@@ -132,6 +140,19 @@ def _row(menu: MenuPath, answer: Mapping[str, str], place: int) -> Row:
     if menu == OPTIONS:
         return OptionRow(answer[".id"], values, comment)
     dynamic, disabled = (answer.get(flag) in _YES for flag in ("dynamic", "disabled"))
+    if menu == BINDINGS:
+        return BindingRow(
+            answer[".id"],
+            values,
+            comment,
+            dynamic,
+            disabled,
+            status=answer.get("status", ""),
+            client_address=answer.get("client-address", "").lower(),
+            last_seen_s=seconds(answer.get("last-seen", "")),
+            expires_in_s=seconds(answer.get("expires-after", "")),
+            radius=answer.get("radius") in _YES,
+        )
     if menu == QUEUES:
         return QueueRow(answer[".id"], values, comment, dynamic, disabled, place)
     return ListedAddress(answer[".id"], values, comment, dynamic, disabled)
@@ -146,18 +167,19 @@ def values_of(menu: Menu, answer: Mapping[str, str]) -> dict[str, str]:
     return values
 
 
-def command_for(operation: Operation, kind: EntryKind) -> Command:
+def command_for(operation: Operation, kind: EntryKind, version: str = "") -> Command:
     """Return the command that carries one operation out.
 
     Args:
         operation: in lease form where its menu is that of the leases.
         kind: of the router's entries.
+        version: of RouterOS.
     """
     is_entry = operation.menu == LEASES
     menu = kind.menu.path if is_entry else operation.menu
     match operation:
         case Add(fields=fields):
-            own = kind.own_fields(fields) if is_entry else fields
+            own = kind.own_fields(fields) if is_entry else _stated(operation.menu, fields, version)
             return (f"{menu}/add", *_attributes(own))
         case Set(row_id=row_id, fields=fields):
             own = kind.own_fields(fields) if is_entry else fields
@@ -169,6 +191,17 @@ def command_for(operation: Operation, kind: EntryKind) -> Command:
             return (f"{menu}/move", f"=numbers={row_id}", *place)
         case Remove(row_id=row_id):
             return (f"{menu}/remove", f"=.id={row_id}")
+
+
+def _stated(menu: MenuPath, fields: Mapping[str, str], version: str) -> Mapping[str, str]:
+    """The fields of a new row, with the kind of a binding where the version asks for it.
+
+    No source says what a binding is that states no kind.
+    """
+    if menu != BINDINGS or _IA_TYPE in fields:
+        return fields
+    field = MENUS[menu].fields[_IA_TYPE]
+    return {**fields, _IA_TYPE: field.default} if version_of(version) >= field.since else fields
 
 
 def _attributes(fields: Mapping[str, str]) -> list[str]:

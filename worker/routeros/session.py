@@ -10,6 +10,7 @@ from worker.core.diagnosis.verification import Probe
 from worker.core.effect.facts import EffectFacts
 from worker.core.effect.reading import EffectReading
 from worker.core.entry.dhcp_setup import DhcpSetup
+from worker.core.entry.ipv6_setup import Ipv6Setup
 from worker.core.entry.wanted import KINDS
 from worker.core.rows.menus import MENUS, lacking
 from worker.core.rows.observed import Observation, SeenRow
@@ -29,14 +30,17 @@ from worker.ports import (
 from worker.routeros.connection import Command, Pace, RouterConnection
 from worker.routeros.effect_reads import effect_prints, effect_reading
 from worker.routeros.failures import refusal
+from worker.routeros.ipv6_clients import neighbour_prints, unclear_clients, with_neighbours
 from worker.routeros.lease_holders import observed, observing_commands, watching_commands
 from worker.routeros.login import RouterIdentity, compare, connect, identify, log_in
 from worker.routeros.reads import (
     EFFECT_PRINTS,
+    IPV6_SETUP_PRINTS,
     POOL_PRINTS,
     SETUP_PRINTS,
     USER_PRINTS,
     effect_of,
+    ipv6_setup_of,
     named_options,
     pools_of,
     probe_commands,
@@ -84,6 +88,7 @@ class Session:
         self._connection = connection
         self._settings = settings
         self._setup: DhcpSetup | None = None
+        self._ipv6_setup: Ipv6Setup | None = None
         self._write_s = settings.command_timeout_s
 
     @property
@@ -118,7 +123,14 @@ class Session:
         """See `worker.ports.RouterSession`."""
         commands = menu_prints(MENUS[menu], terms, self._settings.read_terms_per_print)
         understood = partial(menu_rows, menu, whole=terms is None)
-        return self._read(f"reading {menu}", commands, understood, progress)
+        rows = self._read(f"reading {menu}", commands, understood, progress)
+        unclear = unclear_clients(rows)
+        if not unclear:
+            return rows
+        prints = neighbour_prints(unclear, self._settings.read_terms_per_print)
+        pace = self._read_pace(_PRINTS_IN_FLIGHT)
+        replies = self._connection.run("reading neighbours", prints, pace, progress)
+        return with_neighbours(rows, replies)
 
     def _read(
         self,
@@ -140,6 +152,13 @@ class Session:
             doing, pace = "reading the DHCP setup", self._read_pace(len(SETUP_PRINTS))
             self._setup = setup_of(self._connection.run(doing, SETUP_PRINTS, pace))
         return self._setup
+
+    def read_ipv6_setup(self, *, fresh: bool) -> Ipv6Setup:
+        """See `worker.ports.RouterSession`."""
+        if self._ipv6_setup is None or fresh:
+            doing, pace = "reading the DHCPv6 setup", self._read_pace(len(IPV6_SETUP_PRINTS))
+            self._ipv6_setup = ipv6_setup_of(self._connection.run(doing, IPV6_SETUP_PRINTS, pace))
+        return self._ipv6_setup
 
     def read_pools(self, progress: Callable[[], None]) -> Pools | None:
         """See `worker.ports.RouterSession`."""
@@ -165,7 +184,7 @@ class Session:
             silence_s=self._write_s,
             total_s=self._write_s * len(operations),
         )
-        commands = [command_for(operation, self._kind) for operation in operations]
+        commands = [command_for(operation, self._kind, self.version) for operation in operations]
         replies = self._connection.run("writing", commands, pace, progress, writing=True)
         return [
             Written(operation, refusal(reply.traps, self._kind.stale))

@@ -29,6 +29,9 @@ SETUP: Final = "setup"
 """Field of a router's hash: its DHCP setup as text; absent: it was not read yet."""
 MISFITS: Final = "misfits"
 """Field of a router's hash: service -> why no device can use its address, as JSON."""
+UNCLEAR_CLIENTS: Final = "unclear-ipv6-clients"
+"""Field of a router's hash: service -> why its DHCPv6 client cannot be told, as JSON; absent: no
+service there has IPv6."""
 EFFECT: Final = "effect-facts"
 """Field of a router's hash: what decides there when a change acts, as JSON."""
 
@@ -66,6 +69,8 @@ class Known:
         acted: (kind of change, rung) -> what it did the last times.
         no_search_before_ms: its tracked connections are not searched before.
         left: address -> service that lost it, while not all of its connections were removed.
+        unclear_clients: service -> why its DHCPv6 client cannot be told; None: no service there has
+            IPv6.
     """
 
     missing: Mapping[str, int]
@@ -78,6 +83,7 @@ class Known:
     acted: Mapping[tuple[str, str], ActedBefore] = field(default_factory=dict)
     no_search_before_ms: int = 0
     left: Mapping[str, str] = field(default_factory=dict)
+    unclear_clients: Mapping[str, str] | None = None
 
 
 def known_of(raw: Mapping[str, str]) -> Known:
@@ -93,7 +99,13 @@ def known_of(raw: Mapping[str, str]) -> Known:
         _acted(raw),
         int(raw.get(_SLOW_SEARCH, 0)),
         {k.removeprefix(_LEFT): v for k, v in raw.items() if k.startswith(_LEFT)},
+        unclear_clients_of(raw.get(UNCLEAR_CLIENTS)),
     )
+
+
+def unclear_clients_of(text: str | None) -> Mapping[str, str] | None:
+    """What the field of a router's hash says; None: it is absent."""
+    return None if text is None else json.loads(text)
 
 
 def _acted(raw: Mapping[str, str]) -> dict[tuple[str, str], ActedBefore]:
@@ -192,6 +204,10 @@ class RouterMemory:
     def note_misfits(self, router: str, misfits: Mapping[str, str]) -> None:
         """Remember whose address no device can use, and why."""
         self._set(router, {MISFITS: json.dumps(misfits)})
+
+    def note_unclear_clients(self, router: str, unclear: Mapping[str, str]) -> None:
+        """Remember that services there have IPv6, and of which the client cannot be told."""
+        self._set(router, {UNCLEAR_CLIENTS: json.dumps(unclear)})
 
     def note_effect(self, router: str, facts: EffectFacts) -> None:
         """Remember what decides there when a change acts."""

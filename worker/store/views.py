@@ -23,6 +23,7 @@ from worker.store.records import (
     unreadable_left_out,
 )
 from worker.store.router_admin import Pause
+from worker.store.router_memory import UNCLEAR_CLIENTS, unclear_clients_of
 
 _PAGE = 500
 ALIVE_MS: Final = 15_000
@@ -43,6 +44,8 @@ class RouterView(NamedTuple):
         waiting: those that were not in sync at their last check.
         held: a worker is at it.
         oldest_ms: since when the oldest due work item is due; 0: none is.
+        unclear_clients: service -> why its DHCPv6 client cannot be told; None: no service there has
+            IPv6.
     """
 
     name: str
@@ -52,6 +55,7 @@ class RouterView(NamedTuple):
     waiting: int
     held: bool
     oldest_ms: int = 0
+    unclear_clients: Mapping[str, str] | None = None
 
 
 class RouterLook(NamedTuple):
@@ -196,16 +200,26 @@ class Views:
                 pipe.zcard(block.due)
                 pipe.hlen(block.waiting)
                 pipe.exists(block.lock)
+                pipe.hget(block.memory, UNCLEAR_CLIENTS)
                 ask_first_work_items(pipe, block.due)
             now, paused, *rest = pipe.execute()
             now_ms, answers = now[0] * 1000 + now[1] // 1000, iter(rest)
             for name, by_person in zip(page, paused, strict=True):
-                state, services, queued, waiting, held = islice(answers, 5)
+                state, services, queued, waiting, held, unclear = islice(answers, 6)
                 hold = known_part(Pause, json.loads(by_person)) if by_person else None
                 known = paused_state(hold) if hold else RouterState.from_json(state)
                 oldest_ms = oldest_due(list(islice(answers, len(PRIORITIES))), now_ms)
                 found.append(
-                    RouterView(name, known, services, queued, waiting, bool(held), oldest_ms)
+                    RouterView(
+                        name,
+                        known,
+                        services,
+                        queued,
+                        waiting,
+                        bool(held),
+                        oldest_ms,
+                        unclear_clients_of(unclear),
+                    )
                 )
         return found
 

@@ -28,6 +28,7 @@ AlertKind = Literal[
     "queue-shadowed",
     "ipv6-not-covered",
     "mac-on-two-routers",
+    "ipv6-client-ambiguous",
     "rogue-device",
     "ended-service-bound",
     "revision-conflict",
@@ -81,6 +82,8 @@ KINDS: Final[dict[AlertKind, AlertRule]] = {
     "ipv6-not-covered": AlertRule("warning", 0, "ipv6-not-covered.md", of_router=True),
     # a device that moves is seen on both until its old lease ends
     "mac-on-two-routers": AlertRule("warning", 1800, "mac-on-two-routers.md", of_router=True),
+    # a device that was swapped is seen beside the new one until its binding ends
+    "ipv6-client-ambiguous": AlertRule("warning", 900, "ipv6-client-ambiguous.md", of_router=True),
     # its event may come a moment later
     "rogue-device": AlertRule("warning", 15, "rogue-device.md", of_router=True),
     # it stays bound until its lease time is over

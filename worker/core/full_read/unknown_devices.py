@@ -13,6 +13,7 @@ KINDS_OF_WATCH: Final[tuple[AlertKind, ...]] = (
     "rogue-device",
     "ended-service-bound",
     "mac-on-two-routers",
+    "ipv6-client-ambiguous",
 )
 NAMED: Final = 20
 """More unknown devices on one router make one alert together."""

@@ -4,15 +4,19 @@ A lease that is made static gets its tag only afterwards: a crash in between wou
 nobody knows to be ours. Only the note says that a list row or a queue may be there. And when an
 added row lands late, and its service has another row by then, only the note in flight says that it
 is no copy made by hand. The lease time of a row is known to nobody once a shorter one was written
-over it.
+over it. A binding that is made static has no tag either, until it is set.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from worker.core.rows.bindings import IS_PREFIX, OwnBinding
 from worker.core.rows.operations import Add, MakeStatic, Set, WritePlan
 from worker.core.rows.queues import MAY_BE_THERE
 from worker.core.rows.rows import (
     ADDRESS_LISTS,
+    ADDRESS_LISTS6,
+    ANY_SERVER,
+    BINDINGS,
     LEASES,
     QUEUES,
     Identity,
@@ -36,9 +40,15 @@ def placements_to_note(plan: WritePlan, known: Mapping[str, Placement]) -> dict[
         if placement is None:
             continue
         match operation:
-            case MakeStatic(was=was):
+            case MakeStatic(was=was, menu=menu) if menu == LEASES:
                 noted[service_id] = placement._replace(written=was)
-            case Add(menu=menu, fields=fields) if menu == ADDRESS_LISTS:
+            case MakeStatic(was=fields, menu=menu) | Add(fields=fields, menu=menu) if (
+                menu == BINDINGS
+            ):
+                planned = plan.bindings.get(service_id, ())
+                may_be = _may_be(fields, planned, placement.bindings)
+                noted[service_id] = placement._replace(bindings=may_be)
+            case Add(menu=menu, fields=fields) if menu in (ADDRESS_LISTS, ADDRESS_LISTS6):
                 place = ListPlace(fields["list"], fields["address"])
                 noted[service_id] = placement._replace(listed=placement.listed | {place})
             case Add(fields=fields) | Set(fields=fields) if operation.menu == LEASES:
@@ -53,6 +63,24 @@ def placements_to_note(plan: WritePlan, known: Mapping[str, Placement]) -> dict[
     return noted
 
 
+def _may_be(
+    fields: Mapping[str, str], planned: Sequence[OwnBinding], known: tuple[OwnBinding, ...]
+) -> tuple[OwnBinding, ...]:
+    """The known bindings with one that may be there soon, in place of the one of its kind."""
+    ia = fields.get("ia-type", IS_PREFIX)
+    as_read = [
+        binding._replace(
+            address=fields["address"],
+            server=fields.get("server", ANY_SERVER),
+            duid=fields["duid"],
+            iaid=fields["iaid"],
+        )
+        for binding in planned
+        if binding.ia == ia
+    ]
+    return (*(binding for binding in known if binding.ia != ia), *as_read)
+
+
 def _shortens(
     short: ShortLease | None, fields: Mapping[str, str], was: Mapping[str, str]
 ) -> ShortLease | None:
@@ -63,10 +91,19 @@ def _shortens(
     return None if short.before == before else short._replace(before=before)
 
 
-def added_leases(plan: WritePlan) -> dict[str, list[Identity]]:
-    """The leases that a plan adds, by service: to be noted as in flight."""
+def added_rows(plan: WritePlan) -> dict[str, list[Identity]]:
+    """The leases and bindings that a plan adds, by service: to be noted as in flight.
+
+    A binding has no MAC, and is told from a lease by its address.
+    """
     adds: dict[str, list[Identity]] = {}
     for operation in plan.operations:
-        if isinstance(operation, Add) and operation.menu == LEASES:
-            adds.setdefault(operation.service_id, []).append(identity_of(operation.fields))
+        if not isinstance(operation, Add):
+            continue
+        fields = operation.fields
+        if operation.menu == LEASES:
+            adds.setdefault(operation.service_id, []).append(identity_of(fields))
+        elif operation.menu == BINDINGS:
+            added = Identity("", fields["address"], fields.get("server", ANY_SERVER))
+            adds.setdefault(operation.service_id, []).append(added)
     return adds

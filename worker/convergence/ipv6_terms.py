@@ -1,0 +1,71 @@
+"""Which rows of the IPv6 menus concern a service; for one without IPv6 there are none."""
+
+from collections.abc import Iterator
+
+from worker.convergence.batch_item import BatchItem
+from worker.core.rows.rows import comment_for, tag_text
+from worker.ports import FieldEquals
+
+_HOST = "/128"
+
+
+def may_have_ipv6(item: BatchItem) -> bool:
+    """Return whether a row of the service may be in a menu of IPv6."""
+    return bool(item.entry.bindings or item.bindings or _sent(item) or _listed(item))
+
+
+def binding_terms(item: BatchItem, installation: str) -> Iterator[FieldEquals]:
+    """Return which bindings may be the service's, or in its way."""
+    for comment in _comments(item, installation):
+        yield FieldEquals("comment", comment)
+    for binding in (*item.entry.bindings, *item.bindings):
+        for address in _spellings(binding.address):
+            yield FieldEquals("address", address)
+        if binding.duid:
+            yield FieldEquals("duid", binding.duid)
+    if _learns(item):  # versions differ in how a query spells a flag
+        yield FieldEquals("dynamic", "true")
+        yield FieldEquals("dynamic", "yes")
+
+
+def list_terms6(item: BatchItem, installation: str) -> Iterator[FieldEquals]:
+    """Return which rows of IPv6 address lists may be the service's, or stand where they belong."""
+    addresses = _listed(item)
+    # No record knows a row that landed late.
+    if item.work_item.sent is not None:
+        addresses |= {binding.address for binding in (*item.entry.bindings, *item.bindings)}
+        addresses |= _sent(item)
+    for address in sorted(addresses):
+        for spelling in _spellings(address):
+            yield FieldEquals("address", spelling)
+    if addresses:
+        for comment in _comments(item, installation):
+            yield FieldEquals("comment", comment)
+
+
+def _learns(item: BatchItem) -> bool:
+    """Whether the bindings of clients that no service has yet matter."""
+    to_learn = {(wanted.ia, wanted.mac) for wanted in item.entry.bindings if not wanted.is_known}
+    if item.work_item.sent is None:
+        to_learn -= {(at.ia, at.mac) for at in item.bindings if at.is_known}
+    return bool(to_learn)
+
+
+def _listed(item: BatchItem) -> set[str]:
+    return {place.address for place in item.listed | item.entry.listed if ":" in place.address}
+
+
+def _sent(item: BatchItem) -> set[str]:
+    """The bindings that were added and may land late (`worker.core.plan.in_flight`)."""
+    return {added.address for added in item.work_item.sent or () if ":" in added.address}
+
+
+def _comments(item: BatchItem, installation: str) -> tuple[str, ...]:
+    tag = tag_text(installation, item.service_id)
+    labelled = comment_for(installation, item.service_id, item.entry.label)
+    return tuple(dict.fromkeys((tag, labelled)))
+
+
+def _spellings(address: str) -> tuple[str, ...]:
+    """A single address is read back with its length or without, as the version has it."""
+    return (address, address.removesuffix(_HOST)) if address.endswith(_HOST) else (address,)
