@@ -158,6 +158,7 @@ class Conclusion:
         defer_check: with `failed`: writes in flight are checked with the next check for another
             reason, and cause none.
         wrote: something was or may have been written for it, and no record says so.
+        quarantine: values of pools that no row has any more: value, pool, how long (ms).
         brief: keys of the events that changed nothing: their outcomes are kept for an hour.
         watch: the change to follow until it acts.
     """
@@ -175,6 +176,7 @@ class Conclusion:
     defer_check: bool = False
     wrote: bool = False
     watch: EffectWatch | None = None
+    quarantine: Sequence[tuple[str, str, int]] = ()
     brief: frozenset[str] = frozenset()
 
 

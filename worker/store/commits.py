@@ -49,6 +49,32 @@ class EventCommit:
     refused: str | None = None
 
 
+class TakenValue(NamedTuple):
+    """An address or a prefix that a service gets; the commit fails if another has it.
+
+    Attributes:
+        value: in normal form.
+        pool: the pool in which it lies.
+        is_fixed: an event names it: it may be one that nobody has, but is kept for another.
+    """
+
+    value: str
+    pool: str
+    is_fixed: int = 0
+
+
+LEFT: Final = -1
+"""Instead of a time: a value was given back, and its row may still stand (`lua/_pools.lua`)."""
+
+
+class GivenBack(NamedTuple):
+    """A value that a service gives back, and until when (ms) others do not get it; or `LEFT`."""
+
+    value: str
+    pool: str
+    until_ms: int
+
+
 @dataclass(frozen=True, slots=True)
 class ServiceCommit:
     """One service's part of a commit; without a record it only sets outcomes of events.
@@ -72,6 +98,10 @@ class ServiceCommit:
         source_counts: source -> what came of its events.
         names: routers that the record names for the first time. If one of them is a former name by
             now, the commit is stopped: a rename was faster.
+        take: values of pools that it gets with the record; if another has one, the commit is
+            stopped.
+        give_back: values that it gives back with the record.
+        pool_waits: pools for which it waits from now on (1), or no longer (0).
     """
 
     service_id: str
@@ -90,6 +120,9 @@ class ServiceCommit:
     lines: Sequence[str] = ()
     source_counts: Mapping[str, SourceCount] = field(default_factory=dict)
     names: Collection[str] = ()
+    take: Sequence[TakenValue] = ()
+    give_back: Sequence[GivenBack] = ()
+    pool_waits: Sequence[tuple[str, int]] = ()
 
 
 class Committed(NamedTuple):

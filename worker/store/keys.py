@@ -326,6 +326,17 @@ class Keys:
         """The losses by a source."""
         return _named(LossKeys, f"{self.prefix}brake:source:{source}:")
 
+    assigned = Key("hash", "pools:assigned")
+    """Address or prefix of a pool of ours -> `until (ms)|service` (`lua/_pools.lua`)."""
+    pools = Key("hash", "pools")
+    """`cursor:POOL` -> where the search for free values goes on; `prepared`: of which pools."""
+    pool_values = KeyByName("zset", "pools:values:")
+    """Value of a pool -> 0 given | until when (ms) it is in quarantine, as `assigned` says it."""
+    pool_waiting = KeyByName("zset", "pools:waiting:")
+    """Service that waits for a value of a pool -> since when (ms). Empty name: of no known pool."""
+    pools_unread = Key("set", "pools:unread")
+    """Routers to be read before pools of theirs give values: Redis may have forgotten some."""
+
     # One a service.
 
     record = KeyByName("string", "record:")

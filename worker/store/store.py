@@ -24,6 +24,7 @@ from worker.store.keys import Keys
 from worker.store.maintenance import StoreMaintenance
 from worker.store.manifests import StoredManifests
 from worker.store.notifications import Notifications
+from worker.store.pools import PoolValues
 from worker.store.reconfigures import Reconfigures
 from worker.store.records import Records
 from worker.store.router_admin import RouterAdmin
@@ -55,6 +56,7 @@ class Store:
     maintenance: StoreMaintenance
     samples: Samples
     memory: RouterMemory
+    pools: PoolValues
     reconfigures: Reconfigures
     full_reads: FullReads
     claims: Claims
@@ -165,6 +167,7 @@ def open_store(plain: redis.Redis, prefix: str, lock_ms: int = 30_000) -> Store:
         maintenance=StoreMaintenance(client, scripts, keys, records, feed),
         samples=Samples(client, scripts, keys),
         memory=RouterMemory(client, keys),
+        pools=PoolValues(client, scripts, keys),
         reconfigures=Reconfigures(client, scripts, keys),
         full_reads=FullReads(client, scripts, keys),
         claims=Claims(client, scripts, keys),

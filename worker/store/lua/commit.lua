@@ -1,4 +1,4 @@
--- include: _time _many _writes _router _work_items _notified _notify _claims _services _feed _dead_letters _brake _sources
+-- include: _time _many _writes _router _work_items _notified _notify _claims _services _feed _dead_letters _brake _sources _pools
 -- Commits services: records, claims, work items, outcomes, history, journal. All of a service or none.
 -- ARGV: 1 JSON {work_version, generation: of the records written, now_ms, alarm: see `_sources`,
 --         limits: of the brake or absent, lane: whose journal may be drained, or absent,
@@ -20,7 +20,7 @@ end
 
 -- Reads at once what the commits below need.
 local function fetch_all()
-  local ids, names, events, queued, claimed = {}, {}, {}, {}, {}
+  local ids, names, events, values, queued, claimed = {}, {}, {}, {}, {}, {}
   for _, commit in ipairs(batch.services) do
     if commit.service_id ~= '' then
       ids[#ids + 1] = commit.service_id
@@ -37,7 +37,11 @@ local function fetch_all()
     for _, outcome in ipairs(commit.outcomes or NONE) do
       events[#events + 1] = outcome.key
     end
+    for _, taken in ipairs(commit.take or NONE) do
+      values[#values + 1] = taken[1]
+    end
   end
+  fetch(key.assigned, values)
   fetch_remembered(events, now)
   fetch_services(ids)
   fetch(key.fleet.aliases, names)
@@ -118,6 +122,28 @@ local function names_a_former_one(commit)
   return false
 end
 
+-- Whether a value that the service is to get went to another meanwhile: the service is folded again.
+local function is_taken(commit)
+  for _, taken in ipairs(commit.take or NONE) do
+    if not may_take(taken[1], commit.service_id, taken[3] == 1, now) then
+      return true
+    end
+  end
+  return false
+end
+
+local function commit_pools(commit, id)
+  for _, given in ipairs(commit.give_back or NONE) do
+    give_back(given[1], given[2], id, given[3])
+  end
+  for _, taken in ipairs(commit.take or NONE) do
+    set_holder(taken[1], taken[2], id, 0)
+  end
+  for _, waits in ipairs(commit.pool_waits or NONE) do
+    set_waiting(waits[1], id, waits[2] == 1, now)
+  end
+end
+
 local function commit_record(commit, service)
   local id, is_new = commit.service_id, not service.record
   put_record(service, batch.generation, commit.record)
@@ -135,6 +161,7 @@ local function commit_service(commit, service)
   local id = commit.service_id
   if commit.record then
     commit_record(commit, service)
+    commit_pools(commit, id)
   end
   if service and not service.record then -- there is no record to list its events
     service = nil
@@ -188,7 +215,7 @@ end
 fetch_all()
 for i, c in ipairs(batch.services) do
   local service = services[c.service_id]
-  if service and (service.generation ~= c.generation or names_a_former_one(c)) then
+  if service and (service.generation ~= c.generation or names_a_former_one(c) or is_taken(c)) then
     results[i] = 0
   else
     results[i] = 1

@@ -1,4 +1,4 @@
--- include: _time _many _writes _router _work_items _in_flight _claims _services _feed _dead_letters
+-- include: _time _many _writes _router _work_items _in_flight _claims _services _feed _dead_letters _pools
 -- Concludes batch items: confirmed, postponed or failed. A work item is removed or moved only if its
 -- work version is the one that was taken: what was added during the pass stays.
 -- ARGV: 1 router, 2 lock id, 3 work version for what this adds, 4 JSON {generation: of the records
@@ -42,6 +42,9 @@ local function conclude(c)
   end
   if c.record then
     put_record(service, batch.generation, c.record)
+  end
+  for _, left in ipairs(c.quarantine or NONE) do
+    begin_quarantine(left[1], left[2], id, now + left[3])
   end
   local score = get(router.due, id, SCORES)
   if not is_postponed then
