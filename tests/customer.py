@@ -1,5 +1,7 @@
 """Traffic of a customer, run in namespaces: `echo` answers; `udp` and `tcp` say what comes back.
 
+Over IPv6 where the host has colons; `echo` answers at an address if one is given.
+
 Each message is a number, counting up; its answer is the same. `tcp` is one connection for good.
 """
 
@@ -13,11 +15,16 @@ PORT = 7000
 _EVERY_S = 0.02
 
 
-def echo():
+def family_of(host):
+    """Say which kind of socket reaches a host."""
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def echo(host=""):
     """Answer over UDP and TCP, each connection by itself."""
-    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    udp.bind(("", PORT))
-    tcp = socket.create_server(("", PORT))
+    udp = socket.socket(family_of(host), socket.SOCK_DGRAM)
+    udp.bind((host, PORT))
+    tcp = socket.create_server((host, PORT), family=family_of(host))
 
     def answer_tcp():
         while True:
@@ -47,7 +54,7 @@ def connected(host):
 
 def talk(kind, host):
     """Send without end, and print what is answered at once."""
-    sock = connected(host) if kind == "tcp" else socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock = connected(host) if kind == "tcp" else socket.socket(family_of(host), socket.SOCK_DGRAM)
     sock.settimeout(_EVERY_S)
     number = 0
     while True:
@@ -68,4 +75,4 @@ def talk(kind, host):
 
 
 if __name__ == "__main__":
-    echo() if sys.argv[1] == "echo" else talk(*sys.argv[1:])
+    echo(*sys.argv[2:]) if sys.argv[1] == "echo" else talk(*sys.argv[1:])

@@ -111,8 +111,8 @@ class TrafficLab(Lab):
 class Talk:
     """The customer's program; notes when something was answered last."""
 
-    def __init__(self, lab, kind):
-        self._process = lab.start(lab.device, *PROGRAM, kind, WORLD, stdout=subprocess.PIPE)
+    def __init__(self, lab, kind, world=WORLD):
+        self._process = lab.start(lab.device, *PROGRAM, kind, world, stdout=subprocess.PIPE)
         self.last = 0.0
         threading.Thread(target=self._read, daemon=True).start()
 

@@ -1,0 +1,126 @@
+"""Real DHCPv6 clients that ask for a prefix, and their traffic over IPv6, in three namespaces.
+
+See `tests/traffic.py`. What each client says of itself: docs/decisions/0131.
+"""
+
+import subprocess
+from ipaddress import IPv6Network
+from pathlib import Path
+
+from tests.traffic import PROGRAM, Talk, TrafficLab, need_client
+
+WORLD6, GATEWAY = "2001:db8:ffff::80", "fe80::1"
+KINDS = ("dhclient", "dhcpcd", "udhcpc6")
+# What all three run; each has names of its own for the same. A device uses the first address of
+# the prefix that it was given last.
+SCRIPT6 = f"""#!/bin/sh
+what=${{reason:-$1}}
+prefix=${{new_ip6_prefix:-$ipv6prefix}}
+[ -z "$new_dhcp6_ia_pd1_prefix1" ] ||
+    prefix=$new_dhcp6_ia_pd1_prefix1/$new_dhcp6_ia_pd1_prefix1_length
+old=${{old_ip6_prefix:-$old_dhcp6_ia_pd1_prefix1}}
+echo "$what $prefix" >> "$0.log"
+first() {{
+    network=${{1%/*}}
+    case "$network" in *::) echo "${{network}}1" ;; *) echo "${{network%0000}}0001" ;; esac
+}}
+case "$what" in
+PREINIT6) ip link set "$interface" up ;;
+BOUND6 | RENEW6 | REBIND6 | bound | renew)
+    [ -n "$prefix" ] || exit 0
+    [ "$(cat "$0.now")" = "$prefix" ] || ip -6 addr flush dev lo scope global
+    echo "$prefix" > "$0.now"
+    ip -6 addr replace "$(first "$prefix")/128" dev lo
+    ip -6 route replace default via {GATEWAY} dev "$interface" ;;
+EXPIRE6 | RELEASE6 | STOP6) [ -z "$old" ] || ip -6 addr del "$(first "$old")/128" dev lo ;;
+deconfig) ip -6 addr flush dev lo scope global ;;
+esac
+"""
+# dhcpcd keeps its files in places of the machine, and wants to be another user: not in here.
+DHCPCD = """
+mount -t tmpfs tmpfs /run && mount --bind "$1" /var/lib/dhcpcd &&
+    mount --bind "$1/passwd" /etc/passwd && exec dhcpcd -q -B -f "$1/dhcpcd.conf" vd0
+"""
+NO_DUPLICATES = "echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad"
+"""Nobody else is on the wire: an address may be used at once."""
+BOOT = """
+ip -6 addr flush dev lo scope global; ip -6 route flush default; ip -6 route flush type unreachable
+echo 0 > /proc/sys/net/ipv6/conf/vd0/addr_gen_mode
+"""
+"""A device that starts has no address but a link-local one, from its MAC."""
+
+
+def need_clients(*kinds):
+    """Skip the test where a DHCPv6 client, or a namespace for it, cannot be had."""
+    for kind in kinds:
+        need_client("busybox" if kind == "udhcpc6" else kind)
+
+
+class PrefixLab(TrafficLab):
+    """The customer has IPv6 as well: a device that asks for a prefix and uses it."""
+
+    def __init__(self, stack, directory: Path):
+        super().__init__(stack, directory)
+        self.run(self.router, "ip", "-6", "addr", "add", f"{GATEWAY}/64", "dev", "vr0", "nodad")
+        for pid, device, end in ((self.router, "vu0", "1"), (self.world, "vi0", "80")):
+            address = f"2001:db8:ffff::{end}/64"
+            self.run(pid, "ip", "-6", "addr", "add", address, "dev", device, "nodad")
+        self.run(self.world, "ip", "-6", "route", "add", "default", "via", "2001:db8:ffff::1")
+        self.run(self.device, "sh", "-c", NO_DUPLICATES)
+        self.run(self.device, "sh", "-c", NO_DUPLICATES.replace("default", "vd0"))
+        self.run(self.device, "ip", "link", "set", "lo", "up")
+        echo = self.start(self.world, *PROGRAM, "echo", WORLD6, stdout=subprocess.PIPE)
+        assert echo.stdout.readline() == b"ready\n"
+        self.script6 = directory / "script6"
+        self.script6.write_text(SCRIPT6)
+        Path(f"{self.script6}.now").touch()
+        self.script6.chmod(0o755)
+
+    def prefix_client(self, kind, mac, *, iaid=1, duid="ll", link_local="hwaddr"):
+        """Start a DHCPv6 client that stays; a device has the files that it had before.
+
+        Args:
+            kind: `dhclient`, `dhcpcd`, `udhcpc6`.
+            mac: of the device.
+            iaid, duid, link_local: what `dhcpcd` is told; the others go their own ways.
+        """
+        self.run(self.device, "sh", "-c", BOOT)
+        self.wear(mac)
+        files = self.directory / mac.replace(":", "")
+        files.mkdir(exist_ok=True)
+        how = getattr(self, f"_{kind}")(files, iaid, duid, link_local)
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        return self.start(self.device, *how, **quiet)
+
+    def _dhclient(self, files, *_):
+        config = files / "dhclient.conf"
+        config.write_text("")
+        more = ["-sf", self.script6, "-cf", config, "-lf", files / "leases", "-pf", files / "pid"]
+        return ["dhclient", "-d", "-6", "-P", *more, "vd0"]
+
+    def _dhcpcd(self, files, iaid, duid, link_local):
+        (files / "passwd").write_text("root:x:0:0::/:/bin/sh\n")
+        (files / "dhcpcd.conf").write_text(
+            f"nodev\nnoipv6rs\nipv6only\nnohook *\nduid {duid}\nslaac {link_local}\n"
+            f"script {self.script6}\ninterface vd0\nia_pd {iaid} -\n"
+        )
+        return ["unshare", "-m", "sh", "-c", DHCPCD, "dhcpcd", files]
+
+    def _udhcpc6(self, *_):
+        return ["busybox", "udhcpc6", "-i", "vd0", "-f", "-r", "no", "-d", "-s", self.script6]
+
+    @staticmethod
+    def pull_the_plug(client):
+        """End a client that has no time to say so."""
+        client.kill()
+        client.wait()
+
+    def prefixes(self):
+        """Give what the device was told, oldest first."""
+        log = Path(f"{self.script6}.log")
+        lines = log.read_text().splitlines() if log.exists() else []
+        return [str(IPv6Network(words[1])) for line in lines if len(words := line.split()) > 1]
+
+    def talk6(self, protocol):
+        """Start the customer's program over IPv6."""
+        return Talk(self, protocol, WORLD6)
