@@ -17,7 +17,23 @@ servers = st.sampled_from([None, "dhcp1", "dhcp2"])
 
 
 static = addresses.map(lambda ipv4: {"mode": "static", "ipv4": ipv4})
-any_address = static | st.just({"mode": "pool", "pool": "cust"})
+assigned = st.just({"mode": "assigned", "pool": "home"})
+any_address = static | st.just({"mode": "pool", "pool": "cust"}) | assigned
+prefixes = st.sampled_from(
+    [
+        {"mode": "static", "ipv6": "2001:db8:1:100::/56"},
+        {"mode": "static", "ipv6": "2001:db8:1:200::/56"},
+        {"mode": "assigned", "pool": "home6"},
+    ]
+)
+ipv6s = st.fixed_dictionaries(
+    {"prefix": prefixes},
+    optional={
+        "address": st.just("2001:db8::10"),
+        "duid": st.sampled_from(["0003000100005e005301", "0003000100005e005302"]),
+        "iaid": st.integers(1, 2),
+    },
+)
 plans = st.sampled_from([{"code": "HOME-20"}, {"code": "HOME-50", "up_kbps": 1}])
 dns = st.sampled_from([[], ["198.51.100.53"], ["198.51.100.54", "198.51.100.53"]])
 dhcp_options = st.sampled_from([[], [{"code": 42, "hex": "c6336435"}]])
@@ -30,12 +46,15 @@ accesses = st.fixed_dictionaries(
 )
 _own_fields = {
     "mac_changed": st.fixed_dictionaries({"mac": macs}),
-    "device_swapped": st.fixed_dictionaries({"device": devices}),
-    "address_changed": st.fixed_dictionaries({"address": any_address}),
+    "device_swapped": st.fixed_dictionaries({"device": devices}, optional={"ipv6": ipv6s}),
+    "address_changed": st.fixed_dictionaries({"address": any_address}, optional={"ipv6": ipv6s})
+    | st.fixed_dictionaries({"ipv6": ipv6s}),
     "dns_changed": st.fixed_dictionaries({"dns_servers": dns}),
     "options_changed": st.fixed_dictionaries({"options": dhcp_options}),
     "plan_changed": st.fixed_dictionaries({"plan": plans}),
-    "moved": st.fixed_dictionaries({"access": accesses}, optional={"address": any_address}),
+    "moved": st.fixed_dictionaries(
+        {"access": accesses}, optional={"address": any_address, "ipv6": ipv6s}
+    ),
     "suspended": st.fixed_dictionaries({}, optional={"suspension": suspensions}),
 }
 
@@ -49,6 +68,7 @@ def blocks(draw, status=None):
             optional={
                 "ipv4": addresses,
                 "pool": st.sampled_from([None, "cust"]),
+                "ipv6": ipv6s,
                 "plan": plans,
                 "dns_servers": dns,
                 "options": dhcp_options,

@@ -27,6 +27,7 @@ BEYOND_A_SCHEMA = {
     "malformed-json",
     "not-finite",
     "option-twice",
+    "prefix-host-bits",
     "status-disagrees",
     "subject-disagrees",
     "time-format",

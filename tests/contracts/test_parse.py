@@ -19,6 +19,7 @@ from contracts import (
     to_json,
 )
 from contracts.parse import MAX_EVENT_BYTES, pointer
+from tests import builders
 
 NOW = datetime(2026, 11, 24, 10, 0, 0, tzinfo=UTC)
 MAC_CHANGED = {
@@ -346,3 +347,36 @@ def test_a_pool_may_have_digits_in_its_name(pool):
     raw = copy.deepcopy(ACTIVATED)
     raw["data"]["service"]["address"] = {"mode": "pool", "pool": pool}
     assert parse_event(raw).data.service.address.pool == pool
+
+
+IPV6 = {"prefix": {"mode": "static", "ipv6": "2001:0DB8:1:100::/56"}, "duid": "0x00:03"}
+
+
+def test_ipv6_comes_out_in_normal_form():
+    swapped = builders.event("device_swapped", device={"mac": builders.mac(1)}, ipv6=IPV6)
+    event = parse_event(swapped)
+    assert to_json(event)["data"]["ipv6"] == {
+        "prefix": {"mode": "static", "ipv6": "2001:db8:1:100::/56"},
+        "duid": "0003",
+    }
+    assert parse_event(to_json(event)) == event
+
+
+@pytest.mark.parametrize("given", [{}, {"address": None, "ipv6": None}])
+def test_a_change_of_addresses_names_one_of_them(given):
+    raw = builders.event("address_changed", id_="a")
+    raw["data"] |= given
+    with pytest.raises(ContractViolation) as raised:
+        parse_event(raw)
+    assert [(p.pointer, p.code) for p in raised.value.problems] == [("/data/address", "missing")]
+    raw["data"]["ipv6"] = IPV6
+    assert parse_event(raw).data.address is None
+
+
+def test_a_wrong_ipv6_is_no_missing_address():
+    raw = builders.event("address_changed", ipv6={"prefix": {"mode": "assigned", "pool": "a b"}})
+    with pytest.raises(ContractViolation) as raised:
+        parse_event(raw)
+    assert [(p.pointer, p.code) for p in raised.value.problems] == [
+        ("/data/ipv6/prefix/pool", "wrong-format")
+    ]

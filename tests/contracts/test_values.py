@@ -4,13 +4,13 @@ import pickle
 import re
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from contracts import Ipv4, Mac48
+from contracts import Duid, Ipv4, Ipv6Address, Ipv6Prefix, Mac48
 from contracts.values import parse_time
 
 UNICAST = st.binary(min_size=6, max_size=6).filter(lambda octets: any(octets) and not octets[0] & 1)
@@ -135,6 +135,75 @@ def test_nothing_but_dotted_text_is_an_address(text):
 
 
 MOMENTS = st.datetimes(min_value=datetime(1970, 1, 2), max_value=datetime(2100, 1, 1))  # noqa: DTZ001 - given an offset below
+
+
+UNUSABLE = [IPv6Network(text) for text in ("::/8", "fe80::/10", "ff00::/8")]
+
+
+@given(st.ip_addresses(v=6))
+@example(IPv6Address("fd00::1"))
+@example(IPv6Address("fe80::1"))
+@example(IPv6Address("febf::1"))
+@example(IPv6Address("::1"))
+@example(IPv6Address("::ffff:198.51.100.1"))
+@example(IPv6Address("ff02::1"))
+def test_an_ipv6_address_is_accepted_unless_no_host_can_have_it(address):
+    if any(address in network for network in UNUSABLE):
+        with pytest.raises(ValueError, match="cannot be the address of a device"):
+            Ipv6Address.parse(str(address))
+    else:
+        assert Ipv6Address.parse(address.exploded.upper()) == address.compressed
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "2001:db8::1%ether1", "2001:db8::1/64", " 2001:db8::1", "198.51.100.1", "2001:db8:::1"],
+)
+def test_nothing_but_an_ipv6_address_is_one(text):
+    with pytest.raises(ValueError, match="is not an IPv6 address"):
+        Ipv6Address.parse(text)
+
+
+@given(st.ip_addresses(v=6), st.integers(0, 128))
+@example(IPv6Address("2001:db8::"), 56)
+@example(IPv6Address("2001::"), 16)
+@example(IPv6Address("fe80::"), 64)
+def test_a_prefix_is_a_network_of_usual_size_without_host_bits(address, length):
+    network = IPv6Network((address, length), strict=False)
+    text = f"{address.exploded}/{length}"
+    if not 16 <= length <= 64:
+        match = "must have a prefix length from /16 to /64"
+    elif network.network_address != address:
+        match = "has bits set behind its prefix length"
+    elif any(address in unusable for unusable in UNUSABLE):
+        match = "cannot be the prefix"
+    else:
+        assert Ipv6Prefix.parse(text) == network.compressed
+        assert Ipv6Prefix.parse(Ipv6Prefix.parse(text)) == Ipv6Prefix.parse(text)
+        return
+    with pytest.raises(ValueError, match=match):
+        Ipv6Prefix.parse(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["2001:db8::", "2001:db8::/", "2001:db8::/ffff::", "2001:db8::%1/56", "10.0.0.0/16"]
+)
+def test_nothing_but_a_prefix_with_its_length_is_one(text):
+    with pytest.raises(ValueError, match="is not an IPv6 prefix"):
+        Ipv6Prefix.parse(text)
+
+
+@given(st.binary(min_size=1, max_size=130))
+def test_every_spelling_of_a_duid_gives_the_same_value(octets):
+    forms = {f"{mark}{octets.hex(*sep)}" for mark in ("", "0x", "0X") for sep in ("", ":", "-")}
+    forms |= {form.upper() for form in forms}
+    assert {Duid.parse(form) for form in forms} == {octets.hex()}
+
+
+@pytest.mark.parametrize("text", ["", "0x", "123", "00 03", "00::03", ":0003", "zz", "00" * 131])
+def test_nothing_but_bytes_is_a_duid(text):
+    with pytest.raises(ValueError, match="is not a DUID"):
+        Duid.parse(text)
 
 
 @given(MOMENTS, st.integers(-14 * 60, 14 * 60))

@@ -20,12 +20,19 @@ from tests.builders import (
     version_of,
 )
 from worker.core.entry.dhcp_setup import DhcpSetup
-from worker.core.entry.entry import Claim, Entry, claims_of
+from worker.core.entry.entry import (
+    Claim,
+    Entry,
+    address_of,
+    claims_of,
+    prefix_of,
+    wanted_router,
+)
 from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.rows import NO_ADDRESS, NO_MAC, is_host_address, scopes_meet
 from worker.core.service.fold import fold
-from worker.core.service.record import ServiceRecord, place
+from worker.core.service.record import Assigned, ServiceRecord, place
 
 POLICIES = {
     "R1": RouterPolicy("acme", default_server="dhcp-default"),
@@ -186,3 +193,43 @@ def test_a_pool_that_is_called_as_an_address_claims_none_and_waits(entries):
     entry = wanted_entries(in_pool("198.51.100.10"), {"R1": policy})["R1"]
     assert [claim.key for claim in claims_of(entry)] == [f"mac:{mac(1)}"]
     assert entry.missing.reason == "not-expressible"
+
+
+ASSIGNED = {"mode": "assigned", "pool": "home"}
+
+
+@pytest.mark.parametrize(
+    ("address", "given", "expected"),
+    [
+        ({"mode": "static", "ipv4": ipv4(10)}, {"address": Assigned("home", ipv4(20))}, ipv4(10)),
+        ({"mode": "pool", "pool": "cust"}, {"address": Assigned("home", ipv4(20))}, "cust"),
+        (ASSIGNED, {"address": Assigned("home", ipv4(20))}, ipv4(20)),
+        (ASSIGNED, {"prefix": Assigned("home6", "2001:db8::/56")}, None),
+    ],
+)
+def test_an_assigned_address_counts_while_the_service_wants_one(address, given, expected):
+    raw = activated()
+    raw["data"]["service"]["address"] = address
+    record = fold(ServiceRecord("SVC-1"), parse_event(raw), version_of(raw)).record
+    record = replace(record, assigned=given)
+    assert address_of(record) == expected
+    assert wanted_router(record) == ("R1" if expected else None)
+    assert prefix_of(record) is None
+
+
+@pytest.mark.parametrize(
+    ("prefix", "given", "expected"),
+    [
+        ({"mode": "static", "ipv6": "2001:db8:1::/56"}, {}, "2001:db8:1::/56"),
+        ({"mode": "assigned", "pool": "home6"}, {}, None),
+        (
+            {"mode": "assigned", "pool": "home6"},
+            {"prefix": Assigned("home6", "2001:db8:2::/56")},
+            "2001:db8:2::/56",
+        ),
+    ],
+)
+def test_a_prefix_is_fixed_or_assigned(prefix, given, expected):
+    raw = activated(ipv6={"prefix": prefix})
+    record = fold(ServiceRecord("SVC-1"), parse_event(raw), version_of(raw)).record
+    assert prefix_of(replace(record, assigned=given)) == expected

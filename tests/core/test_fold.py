@@ -96,6 +96,9 @@ def test_suspended_and_resumed_write_the_suspension_alone():
 
 
 DEVICE = {"mac": mac(9), "serial": "HX9", "circuit_id": None, "remote_id": None}
+ASSIGNED = {"mode": "assigned", "pool": "home"}
+PREFIX = {"prefix": {"mode": "static", "ipv6": "2001:db8:1:100::/56"}}
+IPV6 = {"prefix": {"mode": "assigned", "pool": "home6"}, "address": "2001:db8::10"}
 UNKNOWN = {"duid": None, "iaid": None}
 STATIC, POOL = {"mode": "static", "ipv4": "198.51.100.20"}, {"mode": "pool", "pool": "cust"}
 
@@ -125,6 +128,24 @@ STATIC, POOL = {"mode": "static", "ipv4": "198.51.100.20"}, {"mode": "pool", "po
             "moved",
             {"access": {"router": "R2", "dhcp_server": "d"}, "address": STATIC},
             {"router": "R2", "dhcp_server": "d", "address": STATIC},
+        ),
+        ("address_changed", {"address": ASSIGNED}, {"address": ASSIGNED}),
+        ("address_changed", {"ipv6": PREFIX}, {"ipv6": PREFIX | {"address": None}}),
+        (
+            "address_changed",
+            {"address": STATIC, "ipv6": PREFIX | {"iaid": 0}},
+            {"address": STATIC, "ipv6": PREFIX | {"address": None}, "iaid": 0},
+        ),
+        (
+            "moved",
+            {"access": {"router": "R2"}, "ipv6": PREFIX | {"duid": "0X00:03"}},
+            {"router": "R2", "dhcp_server": None}
+            | {"ipv6": PREFIX | {"address": None}, "duid": "0003"},
+        ),
+        (
+            "device_swapped",
+            {"device": {"mac": mac(9), "serial": "HX9"}, "ipv6": IPV6 | {"iaid": 7}},
+            DEVICE | {"ipv6": IPV6, "duid": None, "iaid": 7},
         ),
         ("suspended", {}, {"suspension": {"mode": None, "reason_code": None}}),
         ("resumed", {}, {"suspension": None}),
@@ -284,3 +305,14 @@ def test_folding_leaves_placements_owner_and_outstanding_alone():
     after = fold_all(activated(), record=record)
     assert after.owner == builders.SOURCE
     assert after.placements == {"R9": Placement(None)}
+
+
+def test_a_block_without_ipv6_takes_it_away_and_a_source_may_leave_it_to_others():
+    first = builders.activated(ipv6=IPV6 | {"duid": "0003", "iaid": 7})
+    record = fold_all(first, builders.snapshot(revision=2))
+    assert [record.value(name) for name in ("ipv6", "duid", "iaid")] == [None, None, None]
+    left = fold_all(first)
+    said = parse_event(again := builders.snapshot(revision=2))
+    unmanaged = frozenset({"ipv6", "duid", "iaid"})
+    left = fold(left, said, builders.version_of(again), unmanaged).record
+    assert [left.value(name) for name in ("ipv6", "duid", "iaid")] == [IPV6, "0003", 7]

@@ -16,6 +16,7 @@ from worker.core.service.event_ref import NEVER, EventRef, Version
 from worker.core.service.fold import fold
 from worker.core.service.record import (
     DEFAULTS,
+    Assigned,
     PendingEvent,
     Placement,
     ServiceRecord,
@@ -39,6 +40,7 @@ def usual(record):
     """Values that fields of a lease mostly have."""
     address = record.value("address") or {}
     said = [record.value("mac"), record.value("dhcp_server"), address.get("ipv4"), "no", ""]
+    said += [given.value for given in record.assigned.values()]
     return st.sampled_from([each for each in said if isinstance(each, str)])
 
 
@@ -69,6 +71,11 @@ def records(draw):
         pending=tuple(pending),
         last_event_ms=draw(st.integers(0, 2**53)),
         epoch=draw(st.integers(0, 2)),
+        assigned=draw(
+            st.dictionaries(
+                st.sampled_from(["address", "prefix"]), st.builds(Assigned, texts, texts)
+            )
+        ),
         highest=draw(st.just(record.highest) | st.just(record.highest._replace(local=9))),
     )
 
@@ -107,6 +114,26 @@ def test_a_lease_as_its_registers_say_takes_a_few_letters():
     text = record_to_json(later.record)
     assert json.loads(text)["at"] == {"R1": ["adbo", {"mac-address": builders.mac(1)}]}
     assert record_from_json(text, "SVC-1").placements == written.placements
+
+
+def test_an_assigned_address_on_its_row_takes_a_letter_too():
+    raw = builders.event("activated", service=builders.service_block())
+    raw["data"]["service"]["address"] = {"mode": "assigned", "pool": "home"}
+    record = fold(ServiceRecord("SVC-1"), parse_event(raw), version_of(raw)).record
+    given = {"address": Assigned("home", "100.64.0.10")}
+    lease = {"address": "100.64.0.10", "block-access": "no"}
+    record = replace(record, assigned=given, placements={"R1": Placement(lease)})
+    text = record_to_json(record)
+    assert json.loads(text)["at"] == {"R1": "ab"}
+    assert json.loads(text)["assigned"] == {"address": ["home", "100.64.0.10"]}
+    assert json.loads(text)["format"] == 4
+    assert record_from_json(text, "SVC-1") == record
+
+
+def test_a_record_without_ipv6_and_assigned_addresses_keeps_its_format():
+    raw = builders.event("suspended", revision=1)
+    record = fold(ServiceRecord("SVC-1"), parse_event(raw), version_of(raw)).record
+    assert json.loads(record_to_json(record))["format"] == 2
 
 
 def test_every_register_has_a_letter_of_its_own():
