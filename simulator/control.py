@@ -11,6 +11,7 @@ import json
 import socket
 from typing import Any, Self
 
+from simulator.played_clients import PlayedClients
 from simulator.traffic import CustomerFlow
 
 Row = dict[str, str]
@@ -20,7 +21,7 @@ class ControlError(Exception):
     """The simulator or the router refused; the message says why."""
 
 
-class RouterControl:
+class RouterControl(PlayedClients):
     """One simulated router, from outside.
 
     Attributes:
@@ -43,9 +44,6 @@ class RouterControl:
     identity: str
     serial: str
     version: str
-
-    def _do(self, do: str, **arguments: Any) -> Any:  # noqa: ANN401 - JSON either way
-        raise NotImplementedError
 
     def _refresh(self) -> None:
         self.__dict__.update(self._do("about"))
@@ -218,47 +216,6 @@ class RouterControl:
         """Create another certificate, valid for this number of days, for new connections."""
         self._do("new_certificate", days=days)
         self._refresh()
-
-    # --- a DHCP client ------------------------------------------------------------------------
-
-    def device(
-        self,
-        mac: str,
-        *,
-        server: str = "",
-        requested: str = "",
-        reconfigure: str = "",
-        **identity: str,
-    ) -> dict[str, Any]:
-        """Ask for a lease as a device would.
-
-        Args:
-            mac: the device's.
-            server: name of the DHCP server that hears it; empty is the only one.
-            requested: address that it asks for or renews.
-            reconfigure: `obey` or `ignore`: it asks for a key, so that the router can tell it
-                to ask again; empty: it knows nothing of that.
-            identity: `client_id` (option 61), `host_name` (option 12).
-
-        Returns:
-            `kind` (`ack`, `nak`, `none`), `address`, `lease_s`, `row_id`.
-        """
-        asked = {"server": server, "requested": requested, "reconfigure": reconfigure}
-        answer: dict[str, Any] = self._do("device", mac=mac, **asked, **identity)
-        return answer
-
-    def device_renews(self, mac: str) -> dict[str, Any]:
-        """Let a device that asked once renew, as at T1; refused, it asks again at once.
-
-        Raises:
-            ControlError: it never asked.
-        """
-        answer: dict[str, Any] = self._do("device_renews", mac=mac)
-        return answer
-
-    def device_release(self, mac: str, *, server: str = "") -> None:
-        """Give a device's lease back."""
-        self._do("device_release", mac=mac, server=server)
 
     # --- traffic ------------------------------------------------------------------------------
 

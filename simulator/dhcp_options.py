@@ -5,7 +5,8 @@ network; an option goes out only when the client asks for it, unless it is force
 """
 
 import re
-from ipaddress import AddressValueError, IPv4Address, IPv4Network
+from contextlib import suppress
+from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address
 
 from simulator.router_state import RouterState
 from simulator.state import Row, Values
@@ -19,8 +20,8 @@ _BYTE = 256
 def encode_value(text: str) -> bytes:
     """Turn an option's value into its bytes.
 
-    `'10.10.10.10'` is four bytes, `s'10.10.10.10'` text, `'10'` one byte, `'text'` text,
-    `0x…` raw; parts concatenate.
+    `'10.10.10.10'` is four bytes, `'2001:db8::5'` sixteen (assumed), `s'10.10.10.10'` text, `'10'`
+    one byte, `'text'` text, `0x…` raw; parts concatenate.
 
     Raises:
         ValueError: it is none of these.
@@ -42,10 +43,9 @@ def _quoted(text: str, *, as_text: bool) -> bytes:
     plain = text.encode("utf-8", "surrogateescape")
     if as_text:
         return plain
-    try:
-        return IPv4Address(text).packed
-    except AddressValueError:
-        pass
+    for kind in (IPv4Address, IPv6Address):
+        with suppress(AddressValueError):
+            return kind(text).packed
     digits = text.isascii() and text.isdigit() and len(text) <= _LONGEST_BYTE
     return bytes((int(text),)) if digits and int(text) < _BYTE else plain
 

@@ -32,6 +32,10 @@ DUPLICATE_CLIENT = "failure: already have static lease for this client"
 DUPLICATE_ADDRESS = "failure: already have static lease with this IP address"
 # FN 7.24.4
 DYNAMIC_LEASE = "failure: can not change dynamic lease"
+# assumed: those of leases, with the other word
+DUPLICATE_BINDING_CLIENT = "failure: already have static binding for this client"
+DUPLICATE_BINDING_ADDRESS = "failure: already have static binding with this address"
+DYNAMIC_BINDING = "failure: can not change dynamic binding"
 # LAB 7.23.7: other menus
 DUPLICATE_NETWORK = "failure: such network already exists"
 INVALID_NETWORK = "failure: invalid network"

@@ -143,6 +143,7 @@ class Switches:
         block_access, disabling, address_change, mac_change, removal: when such a change of its
             row ends what a bound device has: queue, list rows, ARP row, and the row's
             `active-address`; the same three values.
+        double_binding: `refuse` or `allow` a second static binding of a client or an address.
         lease_without_client: `allow` or `refuse` a lease with no MAC, client id or option 82.
     """
 
@@ -166,6 +167,7 @@ class Switches:
     mac_change: str = KEPT
     removal: str = AT_ONCE
     lease_without_client: str = "allow"
+    double_binding: str = "refuse"
 
     def change(self, **changes: Any) -> None:  # noqa: ANN401 - values come from JSON too
         """Set some switches by name.

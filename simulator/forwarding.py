@@ -14,7 +14,8 @@ from ipaddress import IPv4Address, IPv4Network
 
 from simulator.connections import Flow
 from simulator.menus.connection import CONNECTION
-from simulator.menus.lease_effects import ADDRESS_LIST, ARP, QUEUE
+from simulator.menus.lease_effects import ADDRESS_LIST, ARP
+from simulator.menus.made_rows import QUEUE
 from simulator.rates import pair
 from simulator.router import Router
 from simulator.state import Row, Values

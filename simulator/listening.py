@@ -13,6 +13,7 @@ from pathlib import Path
 from simulator.api_server import ApiSession
 from simulator.connection import reset
 from simulator.devices import Devices
+from simulator.devices6 import Devices6
 from simulator.dhcp import DhcpPort
 from simulator.dhcp_server import lose_unstored
 from simulator.menus import MENUS
@@ -138,6 +139,7 @@ class RouterServer:
         self.options = options
         self.router = Router(options, MENUS)
         self.devices = Devices(self.router)
+        self.devices6 = Devices6(self.router)
         self.tasks: set[asyncio.Task[None]] = set()
         self.raw: set[asyncio.BaseTransport] = set()
         self.ports: dict[str, Port] = {}

@@ -11,15 +11,18 @@ from typing import Any
 
 from simulator import dhcp_server, forwarding, snapshot
 from simulator.connections import Flow
+from simulator.dhcp6_server import Asked6, Client6
 from simulator.errors import RouterError
 from simulator.faults import Faults
 from simulator.listening import RouterServer
 from simulator.menus import MENUS
+from simulator.menus.binding_rows import SERVER6
 from simulator.menus.dhcp import SERVER
 from simulator.menus.users import POLICIES
 from simulator.router_state import OPERATOR, Caller
 from simulator.state import Values
 from simulator.values import MAC
+from simulator.values6 import duid_of, link_local_of
 
 _LINE = 64 * 1024 * 1024
 _PERSON = Caller(OPERATOR, OPERATOR, frozenset(POLICIES))
@@ -206,6 +209,27 @@ class Actions:
         dhcp_server.release(server.router, _client(server, **client))
 
     @staticmethod
+    def device6(
+        server: RouterServer, /, *, prefix: str = "", reconfigure: str = "", **client: str
+    ) -> dict[str, Any]:
+        """Play a DHCPv6 client."""
+        asking, asked = _client6(server, **client)
+        asking = replace(asking, allow_reconfigure=bool(reconfigure))
+        asked = replace(asked, prefixes=(prefix,) if prefix else ())
+        return asdict(server.devices6.ask(asking, asked, obeys=reconfigure == "obey"))
+
+    @staticmethod
+    def device6_renews(server: RouterServer, /, **client: str) -> dict[str, Any]:
+        """Play a DHCPv6 client whose time has come."""
+        asking, asked = _client6(server, **client)
+        return asdict(server.devices6.renew((asking.duid, asked.ia, asked.iaid)))
+
+    @staticmethod
+    def device6_release(server: RouterServer, /, **client: str) -> None:
+        """Play a DHCPv6 client that goes."""
+        server.devices6.release(*_client6(server, **client))
+
+    @staticmethod
     def send(
         server: RouterServer, flow: list[str], *, mac: str, back: bool, size: int
     ) -> dict[str, Any]:
@@ -225,20 +249,42 @@ class Actions:
 def _client(
     at: RouterServer, /, *, mac: str, server: str = "", **options: str
 ) -> dhcp_server.Client:
-    server_name = server
-    if not server_name:
-        names = [row.values["name"] for row in at.router.table(SERVER).rows.values()]
-        if len(names) != 1:
-            msg = f"which DHCP server? there are: {', '.join(names) or 'none'}"
-            raise ValueError(msg)
-        server_name = names[0]
     return dhcp_server.Client(
         mac=MAC.parse(mac, "mac-address", at.router),
-        server=server_name,
+        server=server or _only_server(at, SERVER),
         requested=options.get("requested", ""),
         client_id=options.get("client_id", ""),
         host_name=options.get("host_name", ""),
     )
+
+
+def _client6(  # noqa: PLR0913 - what a client is
+    at: RouterServer,
+    /,
+    *,
+    mac: str,
+    server: str = "",
+    ia: str = "pd",
+    iaid: str = "1",
+    duid: str = "",
+    link_local: str = "",
+) -> tuple[Client6, Asked6]:
+    own = MAC.parse(mac, "mac-address", at.router)
+    client = Client6(
+        duid=duid.lower() or duid_of(own),
+        server=server or _only_server(at, SERVER6),
+        link_local=link_local or link_local_of(own),
+        mac=own,
+    )
+    return client, Asked6("na" if ia == "na" else "pd", int(iaid))
+
+
+def _only_server(at: RouterServer, menu: str) -> str:
+    names = [row.values["name"] for row in at.router.table(menu).rows.values()]
+    if len(names) != 1:
+        msg = f"which DHCP server? there are: {', '.join(names) or 'none'}"
+        raise ValueError(msg)
+    return names[0]
 
 
 class ControlServer:

@@ -14,6 +14,7 @@ from simulator.router_state import OPERATOR, Caller, RouterState
 from simulator.state import Values
 
 _LEASE = "/ip/dhcp-server/lease"
+_BINDING = "/ipv6/dhcp-server/binding"
 
 
 class Router(RouterState):
@@ -36,8 +37,9 @@ class Router(RouterState):
         raise errors.no_such_menu()
 
     def end_leases(self) -> None:
-        """Let leases whose time is over take along what they made in other menus."""
+        """Let leases and bindings whose time is over take along what they made elsewhere."""
         self.menus[_LEASE].rows(self)
+        self.menus[_BINDING].rows(self)
 
     def execute(
         self,

@@ -21,6 +21,7 @@ from simulator.state import Row, Table, Values
 OPERATOR = "operator"  # session name of a person at the router: not counted
 _ISO_DATES_SINCE = (7, 10)
 _LOG_LINES = 1000
+Reconfigure6 = Callable[[Values, int], None]  # a bound binding, and what its device is to send
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +121,10 @@ class RouterState:
         self.busy_until = 0.0
         self.services_changed: Callable[[], None] = lambda: None
         self.send_reconfigure: Callable[[str], None] = lambda _: None  # to the device of a MAC
+        self.reconfigure6: list[Reconfigure6] = []  # of those who may know its device
         self.tables: dict[str, Table] = {}
         self.connections = Connections()
+        self.connections6 = Connections()
         self.kept_leases: dict[str, Row] = {}  # removed rows whose effects go on
         self.commands_run: Counter[str] = Counter()
         self.refusals: Counter[str] = Counter()
@@ -241,6 +244,7 @@ class RouterState:
         self.booted = self.now()
         self.busy_until = 0.0
         self.connections = Connections()
+        self.connections6 = Connections()
         if self.faults.wrong_bodies_after_boot:
             self.faults.wrong_bodies = self.faults.wrong_bodies_after_boot
         for path, table in tuple(self.tables.items()):

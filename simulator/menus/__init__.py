@@ -3,9 +3,11 @@
 from simulator.menu import Menu
 from simulator.menus import (
     assumed,
+    binding,
     certificate,
     connection,
     dhcp,
+    dhcp6,
     firewall,
     interface,
     ip,
@@ -26,6 +28,8 @@ _MODULES = (
     ipv6,
     dhcp,
     lease,
+    dhcp6,
+    binding,
     firewall,
     connection,
     queues,

@@ -61,13 +61,10 @@ _EMPTY = [
     "/interface/bridge/vlan",
     "/interface/ethernet/switch/port",
     "/interface/ethernet/switch/unicast-fdb",
-    "/ipv6/firewall/connection",
-    "/ipv6/firewall/filter",
     "/routing/stats/process",
     "/tool/mac-server/sessions",
     "/interface/bridge/host",
     "/interface/bridge/port",
-    "/ipv6/neighbor",
 ]
 # tables that can be written, with free-text properties
 _TABLES = {

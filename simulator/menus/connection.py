@@ -1,7 +1,8 @@
-"""`/ip/firewall/connection`: what the router tracks; to read and to remove.
+"""`/ip/firewall/connection` and that of IPv6: what the router tracks; to read and to remove.
 
 Fields: captures of version 6 and 7 (find them by `repl-fasttrack-bytes`); addresses with their
-port behind a colon there. Trees of version 7 have `src-port` and so on, too: a switch.
+port behind a colon there. Trees of version 7 have `src-port` and so on, too: a switch. For IPv6
+they are always apart (assumed: a colon there says nothing).
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from simulator.state import Row, Table, Values
 from simulator.values import format_duration
 
 CONNECTION = "/ip/firewall/connection"
+CONNECTION6 = "/ipv6/firewall/connection"
 COUNTERS = tuple(
     f"{way}-{kind}{unit}"
     for way in ("orig", "repl")
@@ -32,9 +34,12 @@ _format_timeout = lru_cache(format_duration)
 
 
 class ConnectionMenu(Menu):
-    """Tracked connections. Views are not kept: there may be 200,000."""
+    """Tracked connections. Views are not kept: there may be 200,000.
 
-    path = CONNECTION
+    Args:
+        path: of IPv4 or IPv6.
+    """
+
     expires = "timeout"
     commands = frozenset({"print", "get", "remove"})
     fields = tuple(
@@ -49,18 +54,24 @@ class ConnectionMenu(Menu):
         )
     )
 
+    def __init__(self, path: str) -> None:
+        self.path = path
+        super().__init__()
+
     def rows(self, router: RouterState) -> Table:
         """Give what is tracked now."""
-        if router.connections.next_expiry <= router.now():
-            self._expire(router, router.connections)
-        return router.connections
+        tracked = router.connections6 if self.path == CONNECTION6 else router.connections
+        if tracked.next_expiry <= router.now():
+            self._expire(router, tracked)
+        return tracked
 
     def view(self, router: RouterState, row: Row) -> Values:
         """Give what a client reads of a connection."""
         values, answered = row.values, row.values["seen-reply"]
         view = {".id": row.id, "protocol": values["protocol"]}
         src, dst, src_port, dst_port = values["src"], values["dst"], "", ""
-        if values["src_port"] and router.switches.connection_ports == "apart":
+        apart = self.path == CONNECTION6 or router.switches.connection_ports == "apart"
+        if values["src_port"] and apart:
             src_port, dst_port = values["src_port"], values["dst_port"]
             view |= {"src-port": src_port, "dst-port": dst_port}
             view |= {"reply-src-port": dst_port, "reply-dst-port": src_port}
@@ -96,4 +107,4 @@ class ConnectionMenu(Menu):
 
 def menus() -> list[Menu]:
     """Give this module's menus."""
-    return [ConnectionMenu()]
+    return [ConnectionMenu(CONNECTION), ConnectionMenu(CONNECTION6)]

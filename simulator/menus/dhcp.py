@@ -7,7 +7,7 @@ from simulator.dhcp_options import encode_value
 from simulator.errors import RouterError
 from simulator.fields import COMMENT, DISABLED, Field, state
 from simulator.menu import Menu, Singleton
-from simulator.menus.lease_effects import QUEUE
+from simulator.menus.made_rows import QUEUE
 from simulator.router_state import RouterState
 from simulator.state import Row, Values
 from simulator.values import (

@@ -1,4 +1,4 @@
-"""`/ip/firewall`: address lists and rules."""
+"""`/ip/firewall` and `/ipv6/firewall`: address lists and rules."""
 
 from ipaddress import IPv4Address, IPv4Network, summarize_address_range
 
@@ -6,10 +6,16 @@ from simulator import errors
 from simulator.errors import RouterError
 from simulator.fields import COMMENT, DISABLED, Field, state
 from simulator.menu import Menu
-from simulator.menus.lease_effects import ADDRESS_LIST, MARK
+from simulator.menus.binding_rows import LIST6
+from simulator.menus.lease_effects import ADDRESS_LIST
+from simulator.menus.made_rows import MARK
 from simulator.router_state import RouterState
 from simulator.state import Row, Table, Values
 from simulator.values import BOOL, TIME, Kind, Names, parse_duration
+from simulator.values6 import ListAddress6
+
+# assumed: `/ipv6/settings allow-fast-path` is in the trees from then on (RR); the action in 7.21.5
+_FASTTRACK6_SINCE = (7, 18)
 
 
 class ListAddress(Kind):
@@ -35,7 +41,7 @@ class AddressListMenu(Menu):
     path = ADDRESS_LIST
     indexed = ("address", "comment", MARK)
     expires = "timeout"
-    fields = (
+    fields: tuple[Field, ...] = (
         Field("list", required=True),
         Field("address", ListAddress(), required=True),
         state("creation-time"),
@@ -70,6 +76,16 @@ class AddressListMenu(Menu):
         del router
         for row in [entry for entry in table.rows.values() if entry.dynamic]:
             table.delete(row)
+
+
+class AddressListMenu6(AddressListMenu):
+    """The same for IPv6; bindings make rows while bound."""
+
+    path = LIST6
+    fields = tuple(
+        Field("address", ListAddress6(), required=True) if field.name == "address" else field
+        for field in AddressListMenu.fields
+    )
 
 
 class RuleMenu(Menu):
@@ -126,15 +142,22 @@ class RuleMenu(Menu):
         self.path = path
         super().__init__()
 
+    def check(self, router: RouterState, row: Row | None, values: Values) -> None:
+        """Refuse FastTrack where it is not yet there."""
+        del row
+        six = self.path.startswith("/ipv6/") and router.version < _FASTTRACK6_SINCE
+        if six and values["action"] == "fasttrack-connection":
+            raise errors.no_match("action")
+
     def changed(self, router: RouterState, before: Values | None, row: Row) -> None:
         """Keep the dummy rule of FastTrack."""
         del before, row
-        _show_fasttrack(router)
+        _show_fasttrack(router, self.path)
 
     def removed(self, router: RouterState, row: Row) -> None:
         """Keep the dummy rule of FastTrack."""
         del row
-        _show_fasttrack(router)
+        _show_fasttrack(router, self.path)
 
     def check_change(self, router: RouterState, row: Row) -> None:
         """Refuse to change the dummy rule (text assumed)."""
@@ -147,11 +170,12 @@ class RuleMenu(Menu):
         self.check_change(router, row)
 
 
-def _show_fasttrack(router: RouterState) -> None:
+def _show_fasttrack(router: RouterState, changed: str) -> None:
     """Have a dynamic dummy rule first, where a FastTrack rule is on (MAN: for its counters)."""
-    rules = router.table("/ip/firewall/filter").rows.values()
+    family = changed.rpartition("/")[0]
+    rules = router.table(f"{family}/filter").rows.values()
     on = any(row.values["action"] == "fasttrack-connection" and not row.disabled for row in rules)
-    for path in ("/ip/firewall/filter", "/ip/firewall/mangle", "/ip/firewall/raw"):
+    for path in (f"{family}/filter", f"{family}/mangle", f"{family}/raw"):
         table = router.table(path)
         shown = [row for row in table.rows.values() if row.dynamic]
         for row in shown if not on else ():
@@ -167,5 +191,9 @@ def _show_fasttrack(router: RouterState) -> None:
 
 def menus() -> list[Menu]:
     """Give this module's menus."""
-    rules = [RuleMenu(f"/ip/firewall/{name}") for name in ("filter", "nat", "mangle", "raw")]
-    return [AddressListMenu(), *rules]
+    rules = [
+        RuleMenu(f"/{family}/firewall/{name}")
+        for family in ("ip", "ipv6")
+        for name in ("filter", "nat", "mangle", "raw")
+    ]
+    return [AddressListMenu(), AddressListMenu6(), *rules]

@@ -8,7 +8,8 @@ from simulator.command import Request, Result
 from simulator.errors import RouterError
 from simulator.fields import COMMENT, DISABLED, Field, state
 from simulator.menu import Computed, Menu
-from simulator.menus.lease_effects import ARP, MARK
+from simulator.menus.lease_effects import ARP
+from simulator.menus.made_rows import MARK
 from simulator.router_state import RouterState
 from simulator.state import Row, Values
 from simulator.values import BOOL, IP, MAC, Enum, Kind, Names, Number, Prefix, Ref, parse_ip

@@ -1,80 +1,26 @@
-"""`/ipv6`: enough to see on which interfaces IPv6 is given out. No packet of it is forwarded.
+"""`/ipv6`, but for DHCP and the firewall: addresses, advertisements, neighbours, routes.
 
-Fields: RR, MAN-S6, ANS, TF. A fresh router advertises on all interfaces (`/ipv6/nd`, `all`), which
-does something only where an interface has an address with `advertise=yes`.
+Fields: RR, MAN, ANS, TF. A fresh router advertises on all interfaces (`/ipv6/nd`, `all`), which
+does something only where an interface has an address with `advertise=yes`; no advertisement is
+sent here. Connected routes are not shown.
 """
 
-from simulator import errors
-from simulator.errors import RouterError
+from simulator.command import Request, Result
 from simulator.fields import COMMENT, DISABLED, Field, state
 from simulator.menu import Menu, Singleton
+from simulator.menus.binding_rows import ROUTE6
+from simulator.menus.made_rows import MARK
 from simulator.router_state import RouterState
-from simulator.state import Row, Values
-from simulator.values import BOOL, TIME, Number, Ref
+from simulator.state import Row, Table, Values
+from simulator.values import BOOL, MAC, Number, Ref
+from simulator.values6 import InterfaceAddress6, Ip6, Prefix6
 
 INTERFACE = "/interface"
-SERVER6 = "/ipv6/dhcp-server"
-_PREFIX_POOL_SINCE = (7, 17)
-
-
-class Server6Menu(Menu):
-    """DHCPv6 servers; before 7.17 `address-pool` is the pool of prefixes."""
-
-    path = SERVER6
-    named = True
-    commands = Menu.commands - {"unset"}
-    fields = (
-        Field("name", required=True),
-        Field("interface", Ref(INTERFACE), required=True),
-        Field("address-pool", default="static-only"),
-        Field("prefix-pool", default="static-only", since=_PREFIX_POOL_SINCE),
-        Field("lease-time", TIME, default="3d"),
-        Field("rapid-commit", BOOL, default="true"),
-        Field("preference", Number(0, 255), default="255"),
-        Field("use-radius", default="no"),
-        Field("use-reconfigure", BOOL, default="false", since=_PREFIX_POOL_SINCE),
-        Field("address-lists", default="", since=_PREFIX_POOL_SINCE),
-        Field("dhcp-option", default=""),
-        Field("route-distance", Number(1, 255), default="1"),
-        Field("allow-dual-stack-queue", BOOL, default="true", hidden="true"),
-        state("duid", "0x00030001020000000001"),
-        state("dynamic", "false"),
-        state("invalid", "false"),
-        DISABLED,
-        COMMENT,
-    )
-
-    def check(self, router: RouterState, row: Row | None, values: Values) -> None:
-        """Refuse a name that is taken (text: that of the IPv4 servers)."""
-        self.refuse_double(router, row, values, errors.DUPLICATE_SERVER)
-
-
-class BindingMenu(Menu):
-    """Bindings of DHCPv6 servers: rows by hand; no client asks for one here."""
-
-    path = "/ipv6/dhcp-server/binding"
-    fields = (
-        Field("address", default=""),
-        Field("duid", required=True),
-        Field("iaid", required=True),
-        Field("server", Ref(SERVER6, "all"), default="all"),
-        Field("life-time", TIME, default="3d"),
-        Field("prefix-pool", hidden=""),
-        Field("rate-limit", hidden=""),
-        Field("address-lists", default=""),
-        Field("ia-type", default="pd", since=_PREFIX_POOL_SINCE),
-        state("status", "waiting"),
-        state("last-seen", "never"),
-        state("dynamic", "false"),
-        DISABLED,
-        COMMENT,
-    )
-
-    def check(self, router: RouterState, row: Row | None, values: Values) -> None:
-        """Refuse a DUID without `0x` (recorded)."""
-        del router, row
-        if not values["duid"].startswith("0x"):
-            raise RouterError("failure: Invalid DUID!")
+ADDRESS6 = "/ipv6/address"
+NEIGHBOR = "/ipv6/neighbor"
+SETTINGS6 = "/ipv6/settings"
+_STATIC_NEIGHBORS_SINCE = (7, 18)  # RR
+_PREF_SRC_SINCE = (7, 20)
 
 
 class NdMenu(Menu):
@@ -103,13 +49,15 @@ class NdMenu(Menu):
 class Address6Menu(Menu):
     """Addresses of the router."""
 
-    path = "/ipv6/address"
+    path = ADDRESS6
     fields = (
-        Field("address", required=True),
+        Field("address", InterfaceAddress6(), required=True),
         Field("from-pool", default=""),
+        Field("from-pool-policy", hidden="", since=(7, 23)),
         Field("interface", Ref(INTERFACE), required=True),
         Field("eui-64", BOOL, default="false"),
         Field("advertise", BOOL, default="true"),
+        Field("auto-link-local", BOOL, default="true", since=(7, 18)),
         Field("no-dad", BOOL, default="false"),
         state("dynamic", "false"),
         state("global", "true"),
@@ -119,24 +67,10 @@ class Address6Menu(Menu):
     )
 
 
-class Pool6Menu(Menu):
-    """Pools of prefixes."""
-
-    path = "/ipv6/pool"
-    named = True
-    fields = (
-        Field("name", required=True),
-        Field("prefix", required=True),
-        Field("prefix-length", Number(0, 128), required=True),
-        state("dynamic", "false"),
-        COMMENT,
-    )
-
-
 class Settings6Menu(Singleton):
     """Whether IPv6 is on at all."""
 
-    path = "/ipv6/settings"
+    path = SETTINGS6
     fields = (
         Field("disable-ipv6", BOOL, default="false"),
         Field("forward", BOOL, default="true"),
@@ -144,8 +78,96 @@ class Settings6Menu(Singleton):
     )
 
 
+class NeighborMenu(Menu):
+    """Neighbours: those that were heard, and rows by hand from 7.18 on (RR)."""
+
+    path = NEIGHBOR
+    indexed = ("address", "mac-address")
+    fields = (
+        Field("address", Ip6(), required=True),
+        Field("mac-address", MAC),
+        Field("interface", Ref(INTERFACE), required=True),
+        state("status", "permanent"),
+        state("router", "false"),
+        state("dynamic", "false"),
+        DISABLED,
+        Field("comment", default="", hidden="", since=_STATIC_NEIGHBORS_SINCE),
+    )
+
+    def booted(self, router: RouterState, table: Table) -> None:
+        """Forget who was heard."""
+        del router
+        for row in [neighbor for neighbor in table.rows.values() if neighbor.dynamic]:
+            table.delete(row)
+
+
+def learn_neighbor(router: RouterState, interface: str, address: str, mac: str) -> None:
+    """Note a device that was heard; a row by hand stays.
+
+    Args:
+        router: that heard it.
+        interface: id of the interface where.
+        address: IPv6 address that it sends from, in its short form.
+        mac: in upper case with `:`.
+    """
+    table = router.table(NEIGHBOR)
+    values = {"address": address, "interface": interface, "mac-address": mac}
+    for row in table.having("address", address):
+        if row.values["interface"] == interface:
+            if row.dynamic and row.values["mac-address"] != mac:
+                table.update(row, {**row.values, **values})
+            return
+    fresh = router.menus[NEIGHBOR].fresh(router)
+    table.insert({**fresh, **values, "status": "reachable", "dynamic": "true"})
+
+
+class Route6Menu(Menu):
+    """Routes: by hand, and those to delegated prefixes while their binding is bound."""
+
+    path = ROUTE6
+    indexed = ("dst-address", MARK)
+    fields = (
+        Field("dst-address", Prefix6(), default="::/0"),
+        Field("gateway"),
+        state("immediate-gw"),
+        Field("distance", Number(1, 255), default="1"),
+        Field("scope", Number(0, 255), default="30"),
+        Field("target-scope", Number(0, 255), default="10"),
+        Field("routing-table", default="main"),
+        Field("check-gateway", hidden=""),
+        Field("blackhole", hidden=""),
+        Field("pref-src", hidden="", since=_PREF_SRC_SINCE),
+        Field("suppress-hw-offload", BOOL, default="false"),
+        Field("vrf-interface", hidden=""),
+        state("active", "true"),
+        state("dhcp"),
+        state("static"),
+        state("dynamic", "false"),
+        DISABLED,
+        COMMENT,
+    )
+
+    def fresh(self, router: RouterState) -> Values:
+        """Leave out what this version's tree does not have."""
+        values = super().fresh(router)
+        if "suppress-hw-offload" not in router.schema.arguments(self.path, "add"):
+            del values["suppress-hw-offload"]
+        return values
+
+    def do_add(self, request: Request) -> Result:
+        """Make a static route."""
+        result = super().do_add(request)
+        table = self.rows(request.router)
+        row = table.rows[str(result.ret)]
+        table.update(row, {**row.values, "static": "true"})
+        return result
+
+    def check(self, router: RouterState, row: Row | None, values: Values) -> None:
+        """Be active while it is on: what is reachable is not modelled."""
+        del router, row
+        values["active"] = "false" if values["disabled"] == "true" else "true"
+
+
 def menus() -> list[Menu]:
     """Give this module's menus."""
-    return [
-        *(Server6Menu(), BindingMenu(), NdMenu(), Address6Menu(), Pool6Menu(), Settings6Menu()),
-    ]
+    return [NdMenu(), Address6Menu(), Settings6Menu(), NeighborMenu(), Route6Menu()]

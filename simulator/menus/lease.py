@@ -11,8 +11,9 @@ from simulator.errors import RouterError
 from simulator.fields import COMMENT, DISABLED, Field, state
 from simulator.menu import Menu
 from simulator.menus.dhcp import OPTION, OPTION_SETS, SERVER
-from simulator.menus.lease_effects import QUEUE, follow
+from simulator.menus.lease_effects import follow
 from simulator.menus.lease_moments import end_kept, note_change, note_removal
+from simulator.menus.made_rows import QUEUE
 from simulator.rates import queue_fields
 from simulator.router_state import RouterState
 from simulator.state import Row, Table, Values
@@ -45,7 +46,7 @@ class _OptionSet(Ref):
         return super().parse(text or "none", name, names)
 
 
-class _RateLimit(Kind):
+class RateLimit(Kind):
     """A rate in the form that MAN-CLI has; the text of a refusal is assumed."""
 
     def parse(self, text: str, name: str, _names: Names, /) -> str:
@@ -73,7 +74,7 @@ class LeaseMenu(Menu):
         Field("use-src-mac", BOOL, hidden="false"),
         Field("block-access", BOOL, hidden="false"),
         Field("always-broadcast", BOOL, hidden="false"),
-        Field("rate-limit", _RateLimit(), hidden=""),
+        Field("rate-limit", RateLimit(), hidden=""),
         Field("routes", hidden=""),
         Field("dhcp-option", RefList(OPTION), default=""),
         Field("dhcp-option-set", _OptionSet(OPTION_SETS, "none"), hidden="none"),

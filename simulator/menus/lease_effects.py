@@ -5,16 +5,17 @@ Source: MAN-SRV, HLP; the log's words: public captures of
 RouterOS 6 ("to", "from") and 7 ("for").
 """
 
+from simulator.menus.binding_rows import BINDING, bindings_beside, refresh
+from simulator.menus.binding_rows import MAC as DUID_MAC
+from simulator.menus.made_rows import MARK, QUEUE, Made, acting, keep_in_step, queue_place
 from simulator.rates import queue_fields
 from simulator.router_state import RouterState
 from simulator.state import Row, Values
 
 ADDRESS_LIST = "/ip/firewall/address-list"
-QUEUE = "/queue/simple"
 ARP = "/ip/arp"
 SERVER = "/ip/dhcp-server"
-MARK = "_lease"  # a stored value that no field shows
-_PLACE = "_place"  # likewise: before which queue, `first` or `bottom`
+_PATHS = (ADDRESS_LIST, QUEUE, ARP)
 
 
 def follow(router: RouterState, before: Values | None, row: Row | None) -> None:
@@ -24,11 +25,12 @@ def follow(router: RouterState, before: Values | None, row: Row | None) -> None:
     now = (after or {}).get("active-address")
     if was is None and now is None:
         return
-    wanted = [] if after is None or now is None else _wanted(router, after)
-    if before is not None and was is not None:
-        _take_away(router, before, wanted)
-    for menu, values in wanted:
-        _add(router, menu, values)
+    wanted = [] if after is None or now is None else made_by_lease(router, after)
+    mark = None if before is None or was is None else mark_of(before)
+    keep_in_step(router, _PATHS, mark, wanted)
+    for mac in {_client(before), _client(after)} - {None}:
+        for binding in router.table(BINDING).having(DUID_MAC, str(mac)):
+            refresh(router, binding.values, binding.values)
     if was != now or _client(before) != _client(after):
         if before is not None and was is not None:
             _log(router, before, assigned=False)
@@ -40,21 +42,24 @@ def _client(values: Values | None) -> str | None:
     return (values or {}).get("active-mac-address")
 
 
-def _wanted(router: RouterState, lease: Values) -> list[tuple[str, Values]]:
+def made_by_lease(router: RouterState, lease: Values) -> list[Made]:
+    """Give the rows that a bound lease makes as it is."""
     address, mac = lease["active-address"], lease["active-mac-address"]
     server = router.table(SERVER).rows.get(lease["active-server"])
     of_server = server.values if server else {}
     lists = f"{acting(lease, 'address-lists')},{of_server.get('address-lists', '')}"
     mark = mark_of(lease)
-    wanted: list[tuple[str, Values]] = [
+    wanted: list[Made] = [
         (ADDRESS_LIST, {"list": name, "address": address, MARK: mark})
         for name in dict.fromkeys(lists.split(","))
         if name
     ]
     rate = acting(lease, "rate-limit")
     if rate:
-        queue = {"name": f"dhcp-ds<{mac}>", "target": f"{address}/32", MARK: mark}
-        queue |= _of_lease_or_server(lease, of_server)
+        beside = [row.values["_held"] for row in bindings_beside(router, lease)]
+        targets = ",".join([f"{address}/32", *beside])
+        queue = {"name": f"dhcp-ds<{mac}>", "target": targets, MARK: mark}
+        queue |= queue_place(lease, of_server)
         wanted.append((QUEUE, {**queue, **queue_fields(rate)}))
     if of_server.get("add-arp") == "true":
         arp = {"address": address, "mac-address": mac, "interface": of_server["interface"]}
@@ -62,51 +67,15 @@ def _wanted(router: RouterState, lease: Values) -> list[tuple[str, Values]]:
     return wanted
 
 
-def _of_lease_or_server(lease: Values, server: Values) -> Values:
-    """Give what a lease, else its server, says of the queue (MAN-CLI, MAN: first by default)."""
-    parent = lease.get("parent-queue") or server.get("parent-queue", "none")
-    place = lease.get("insert-queue-before") or server.get("insert-queue-before", "first")
-    kind = lease.get("queue-type")
-    types = {} if not kind else {"queue": kind if "/" in kind else f"{kind}/{kind}"}
-    return {"parent": parent, _PLACE: place, **types}
-
-
-def acting(lease: Values, name: str) -> str:
-    """Give what acts at the bound device, where that is not yet what the row says."""
-    return lease.get(f"_{name}", lease.get(name, ""))
+def refresh_lease(router: RouterState, row: Row) -> None:
+    """Make the rows of a bound lease as they should be, after what shares its queue changed."""
+    wanted = made_by_lease(router, row.values)
+    keep_in_step(router, _PATHS, mark_of(row.values), wanted)
 
 
 def mark_of(lease: Values) -> str:
     """Give device and address of a bound lease."""
     return f"{lease.get('active-mac-address')} {lease.get('active-address')}"
-
-
-def _take_away(router: RouterState, lease: Values, wanted: list[tuple[str, Values]]) -> None:
-    for path in (ADDRESS_LIST, QUEUE, ARP):
-        table = router.table(path)
-        for row in table.having(MARK, mark_of(lease)):
-            kept = (
-                menu == path and values.items() <= row.values.items() for menu, values in wanted
-            )
-            if not any(kept):
-                table.delete(row)
-
-
-def _add(router: RouterState, path: str, values: Values) -> None:
-    table, menu = router.table(path), router.menus[path]
-    if any(values.items() <= row.values.items() for row in table.having(MARK, values[MARK])):
-        return
-    if path == ADDRESS_LIST and any(
-        row.values["list"] == values["list"] and not row.disabled
-        for row in table.having("address", values["address"])
-    ):
-        return  # there by somebody's hand
-    first = next(iter(table.rows.values()), None)
-    row = table.insert({**menu.fresh(router), **values, "dynamic": "true"})
-    place = values.get(_PLACE, "bottom")
-    before = first if place == "first" else table.rows.get(place)
-    if before is not None:
-        table.move(row, before)
 
 
 def _log(router: RouterState, lease: Values, *, assigned: bool) -> None:

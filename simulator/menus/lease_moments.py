@@ -5,7 +5,8 @@ it asks. Documented is one case, which has no switch: a rate where none was acts
 """
 
 from simulator.faults import AT_ONCE, AT_RENEWAL, KEPT
-from simulator.menus.lease_effects import acting, follow, mark_of
+from simulator.menus.lease_effects import follow, mark_of
+from simulator.menus.made_rows import acting
 from simulator.router_state import RouterState
 from simulator.state import Row, Values
 from simulator.values import ZERO_IP, ZERO_MAC
@@ -18,11 +19,7 @@ def note_change(router: RouterState, before: Values, row: Row) -> bool:
     values = row.values
     if "active-address" not in before or mark_of(before) != mark_of(values):
         return False
-    for name in (_RATE, _LISTS):
-        old, new = acting(before, name), values.get(name, "")
-        values.pop(f"_{name}", None)
-        if old != new and _moment(router, name, old, new) != AT_ONCE:
-            values[f"_{name}"] = old
+    hold_back(router, before, values)
     ended = _ends(values)
     before_ended = _ends(before)
     return any(getattr(router.switches, name) == AT_ONCE for name in ended - before_ended)
@@ -31,6 +28,20 @@ def note_change(router: RouterState, before: Values, row: Row) -> bool:
 def note_request(router: RouterState, before: Values, values: Values) -> None:
     """Let act what waited for a request of the device, in the values that it is bound with."""
     goes_on = "active-address" in before and mark_of(before) == mark_of(values)
+    let_act(router, values, goes_on=goes_on)
+
+
+def hold_back(router: RouterState, before: Values, values: Values) -> None:
+    """Keep in changed values what goes on acting at the bound device: its rate, its lists."""
+    for name in (_RATE, _LISTS):
+        old, new = acting(before, name), values.get(name, "")
+        values.pop(f"_{name}", None)
+        if old != new and _moment(router, name, old, new) != AT_ONCE:
+            values[f"_{name}"] = old
+
+
+def let_act(router: RouterState, values: Values, *, goes_on: bool) -> None:
+    """Drop from a device's values what waited for its request; all of it for another device."""
     for name in (_RATE, _LISTS):
         old = values.pop(f"_{name}", None)
         if old is not None and goes_on:

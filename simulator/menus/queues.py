@@ -4,7 +4,7 @@ from simulator import errors
 from simulator.errors import RouterError
 from simulator.fields import COMMENT, DISABLED, Field, state
 from simulator.menu import Menu
-from simulator.menus.lease_effects import MARK, QUEUE
+from simulator.menus.made_rows import MARK, QUEUE
 from simulator.rates import bits, pair
 from simulator.router_state import RouterState
 from simulator.state import Row, Values

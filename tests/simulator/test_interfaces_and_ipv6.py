@@ -39,6 +39,9 @@ def test_ipv6_is_given_out_where_a_server_runs_or_the_router_advertises(router):
     assert (nd["interface"], nd["disabled"]) == ("all", "false")
     on = {"interface": "vlan-32"}
     router.add_row("/ipv6/address", {"address": "2001:db8:32::1/64", **on})
+    router.add_row(
+        "/ipv6/pool", {"name": "p6", "prefix": "2001:db8:100::/40", "prefix-length": "56"}
+    )
     router.add_row("/ipv6/dhcp-server", {"name": "six", **on, "prefix-pool": "p6"})
     (server,) = router.rows("/ipv6/dhcp-server")
     assert (server["interface"], server["use-reconfigure"]) == ("vlan-32", "false")

@@ -1,0 +1,80 @@
+"""DHCPv6 clients that the control interface plays: they ask, hold a prefix, may be told to ask.
+
+A real client on a network interface is `dhcp6`'s business.
+"""
+
+import asyncio
+from dataclasses import dataclass, replace
+
+from simulator.dhcp6_server import Asked6, Client6, Reply6, release6, renew6, request6
+from simulator.router import Router
+from simulator.state import Values
+
+_REACTS_S = 0.05
+
+
+@dataclass(slots=True)
+class _Held6:
+    client: Client6
+    asked: Asked6  # with what it holds
+    obeys: bool
+
+
+class Devices6:
+    """The played clients of one router, by DUID, kind of association and IAID.
+
+    Args:
+        router: that they ask.
+    """
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+        self._held: dict[tuple[str, str, int], _Held6] = {}
+        router.reconfigure6.append(self._told)
+
+    def ask(self, client: Client6, asked: Asked6, *, obeys: bool) -> Reply6:
+        """Ask for a prefix or an address.
+
+        Args:
+            client: who asks.
+            asked: for what.
+            obeys: whether it asks again when it is told to.
+        """
+        return self._note(client, asked, request6(self._router, client, asked), obeys=obeys)
+
+    def renew(self, key: tuple[str, str, int]) -> Reply6:
+        """Renew as at T1; a client that is told that it has nothing asks again.
+
+        Args:
+            key: DUID, kind of association, IAID.
+
+        Raises:
+            ValueError: it never asked.
+        """
+        device = self._held.get(key)
+        if device is None:
+            msg = f"device {key[0]} never asked for {key[1]} {key[2]}: call device6() first"
+            raise ValueError(msg)
+        answer = renew6(self._router, device.client, device.asked)
+        if answer.status != "success":
+            answer = request6(self._router, device.client, replace(device.asked, prefixes=()))
+        return self._note(device.client, device.asked, answer, obeys=device.obeys)
+
+    def release(self, client: Client6, asked: Asked6) -> None:
+        """Give back what a client holds."""
+        release6(self._router, client, asked)
+        self._held.pop((client.duid, asked.ia, asked.iaid), None)
+
+    def _note(self, client: Client6, asked: Asked6, answer: Reply6, *, obeys: bool) -> Reply6:
+        if answer.kind == "reply":
+            prefixes = (answer.address,) if answer.address else ()
+            held = _Held6(client, replace(asked, prefixes=prefixes), obeys)
+            self._held[client.duid, asked.ia, asked.iaid] = held
+        return answer
+
+    def _told(self, binding: Values, message: int) -> None:
+        del message  # played clients renew, whichever message is asked for
+        key = (binding["duid"], binding.get("ia-type", "pd"), int(binding["iaid"]))
+        device = self._held.get(key)
+        if device is not None and device.obeys:
+            asyncio.get_running_loop().call_later(_REACTS_S, self.renew, key)

@@ -1,0 +1,350 @@
+"""Which binding a DHCPv6 client gets: static first, then the pools.
+
+Works on the binding table alone; packets are `dhcp6`'s business, and the control interface's
+`device6` plays a client without any.
+
+Source: MAN-S6, MAN-B6, V6, RFC 8415. Assumed: a client whose binding is gone is told so when it
+renews (NoBinding), and loses its prefix when it rebinds; one whose static row has another address
+now gets that at its next request, and the old one ends.
+"""
+
+from dataclasses import dataclass
+from ipaddress import IPv6Network
+from typing import Literal
+
+from simulator.command import Request
+from simulator.menu import Menu
+from simulator.menus import MENUS
+from simulator.menus.binding import CLIENT, BindingMenu, client_of, ends_at_request
+from simulator.menus.binding_rows import BINDING, HELD, SERVER6
+from simulator.menus.dhcp6 import ADDRESSES_SINCE, POOL6
+from simulator.menus.ipv6 import SETTINGS6, learn_neighbor
+from simulator.menus.lease_moments import let_act
+from simulator.router import Router
+from simulator.router_state import Caller
+from simulator.state import Row, Values
+from simulator.values import parse_duration
+
+_DHCP = Caller("dhcp")
+_OFFERED_S = 120  # MAN-B6
+_SINGLE = 128
+
+Ia = Literal["pd", "na"]
+Status = Literal["success", "none-available", "no-binding"]
+
+
+@dataclass(frozen=True, slots=True)
+class Client6:
+    """A DHCPv6 client.
+
+    Attributes:
+        duid: `0x` and hexadecimal digits in lower case.
+        server: name of the DHCPv6 server that hears it.
+        link_local: address that it sends from.
+        mac: that the router sees it with, in upper case with `:`; empty: not told here.
+        allow_reconfigure: whether it accepts Reconfigure messages (RFC 8415, 21.20).
+    """
+
+    duid: str
+    server: str
+    link_local: str
+    mac: str = ""
+    allow_reconfigure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Asked6:
+    """One identity association of a client's message.
+
+    Attributes:
+        ia: prefixes (`pd`) or addresses (`na`).
+        iaid: the client's number for it.
+        prefixes: what it holds or would like, `2001:db8::/56` or `2001:db8::5/128`.
+    """
+
+    ia: Ia
+    iaid: int
+    prefixes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reply6:
+    """The answer to one identity association.
+
+    Attributes:
+        kind: `reply`, or `none` for silence.
+        status: of the association.
+        address: prefix given, empty but for `success`; an address has `/128`.
+        life_s: valid lifetime in seconds.
+        row_id: the binding.
+        ended: prefixes that the client must not use any more.
+    """
+
+    kind: Literal["reply", "none"]
+    status: Status = "success"
+    address: str = ""
+    life_s: int = 0
+    row_id: str = ""
+    ended: tuple[str, ...] = ()
+
+
+SILENCE6 = Reply6("none")
+
+
+def server_of(router: Router, name: str) -> Row | None:
+    """Find the server of a name, if it answers at all."""
+    menu = MENUS[SERVER6]
+    if not menu.exists(router):
+        return None
+    (settings,) = MENUS[SETTINGS6].rows(router).rows.values()
+    row = menu.rows(router).rows.get(router.id_of(SERVER6, name) or "")
+    off = row is None or row.disabled or settings.values["disable-ipv6"] == "true"
+    return None if off else row
+
+
+def request6(router: Router, client: Client6, asked: Asked6, *, bind: bool = True) -> Reply6:
+    """Answer a request for a prefix or an address, and note the binding.
+
+    Args:
+        router: whose tables.
+        client: who asks.
+        asked: for what.
+        bind: note it as bound; without it (Solicit) nothing changes but a dynamic row's
+            reservation.
+    """
+    server = server_of(router, client.server)
+    if server is None or _ignores(server, asked):
+        return SILENCE6
+    _heard(router, server, client)
+    _end_stale(router, client, asked)
+    row = _binding_of(router, server, client, asked)
+    address = _address_for(router, server, row, asked)
+    if address is None:
+        ended = asked.prefixes if bind else ()
+        if row is not None and row.dynamic:
+            _remove(router, row)
+        return Reply6("reply", "none-available", ended=ended)
+    if row is None:
+        row = _new_dynamic(router, server, client, asked, address)
+    life_s = _life_time(server, row)
+    ended = ()
+    if bind:
+        was = row.values.get(HELD)
+        _bind(router, server, row, client, address)
+        if not row.dynamic:
+            _drop_dynamic(router, client, asked)
+        ended = tuple(p for p in dict.fromkeys((was, *asked.prefixes)) if p and p != address)
+    return Reply6("reply", "success", address, life_s, row.id, ended)
+
+
+def renew6(router: Router, client: Client6, asked: Asked6, *, any_server: bool = False) -> Reply6:
+    """Answer a renewal.
+
+    Args:
+        router: whose tables.
+        client: who asks.
+        asked: what it holds.
+        any_server: it asks every server (Rebind).
+    """
+    server = server_of(router, client.server)
+    if server is None or _ignores(server, asked):
+        return SILENCE6
+    if _binding_of(router, server, client, asked) is not None:
+        return request6(router, client, asked)
+    if any_server:
+        return Reply6("reply", ended=asked.prefixes)
+    return Reply6("reply", "no-binding")
+
+
+def release6(router: Router, client: Client6, asked: Asked6) -> bool:
+    """Take a client's release, or its refusal of an address: the row waits; say if there is one."""
+    menu = _menu()
+    rows = menu.rows(router).having("duid", client.duid)
+    found = [row for row in rows if row.values.get(CLIENT) == _key(router, client, asked)]
+    for row in found:
+        before = menu.view(router, row)
+        menu.let_go(router, row)
+        _note(router, menu, "set", before, menu.view(router, row))
+    return bool(found)
+
+
+def _menu() -> BindingMenu:
+    menu = MENUS[BINDING]
+    assert isinstance(menu, BindingMenu)  # noqa: S101 - that is what lies at this path
+    return menu
+
+
+def _ignores(server: Row, asked: Asked6) -> bool:
+    return asked.ia == "na" and server.values.get("ignore-ia-na-bindings") == "true"
+
+
+def _heard(router: Router, server: Row, client: Client6) -> None:
+    if client.mac:
+        learn_neighbor(router, server.values["interface"], client.link_local, client.mac)
+
+
+def _key(router: Router, client: Client6, asked: Asked6) -> str:
+    values = {"duid": client.duid, "iaid": str(asked.iaid)}
+    if router.version >= ADDRESSES_SINCE:
+        values["ia-type"] = asked.ia
+    return client_of(values)
+
+
+def _end_stale(router: Router, client: Client6, asked: Asked6) -> None:
+    """Let a client go whose row is no longer for it, where that waited for its request."""
+    menu, key = _menu(), _key(router, client, asked)
+    for prefix in asked.prefixes:
+        for row in menu.rows(router).having(HELD, prefix):
+            if row.values.get(CLIENT) == key and ends_at_request(router, row.values):
+                menu.let_go(router, row)
+
+
+def _binding_of(router: Router, server: Row, client: Client6, asked: Asked6) -> Row | None:
+    """Find a client's row: a static one before a dynamic one, one of this server before `all`."""
+    if asked.ia == "na" and router.version < ADDRESSES_SINCE:
+        return None
+    key, found = _key(router, client, asked), None
+    for row in _menu().rows(router).having("duid", client.duid):
+        values = row.values
+        if row.disabled or values["server"] not in (server.id, "all") or client_of(values) != key:
+            continue
+        rank = (not row.dynamic, values["server"] == server.id)
+        if found is None or rank > found[0]:
+            found = (rank, row)
+    return None if found is None else found[1]
+
+
+def _address_for(router: Router, server: Row, row: Row | None, asked: Asked6) -> str | None:
+    values = {} if row is None else row.values
+    if values.get("address"):
+        if row is not None and row.dynamic and _static_elsewhere(router, values["address"]):
+            return None
+        return values["address"]
+    if asked.ia == "na" and router.version < ADDRESSES_SINCE:
+        return None
+    if values.get(HELD):
+        return values[HELD]
+    by_name = "prefix-pool" if asked.ia == "pd" else "address-pool"
+    of_server = server.values.get(by_name, server.values["address-pool"])  # one pool before 7.17
+    return _free(router, values.get("prefix-pool") or of_server, asked)
+
+
+def _static_elsewhere(router: Router, address: str) -> bool:
+    rows = _menu().rows(router).having("address", address)
+    return any(not row.dynamic and not row.disabled for row in rows)
+
+
+def _free(router: Router, pool_id: str, asked: Asked6) -> str | None:
+    """Take the prefix asked for if it is free in the pool (assumed), else the first."""
+    pool = MENUS[POOL6].rows(router).rows.get(pool_id)
+    if pool is None:
+        return None
+    length = int(pool.values["prefix-length"])
+    if asked.ia == "na" and length != _SINGLE:
+        return None  # addresses come from pools of length 128 (MAN-S6)
+    whole = IPv6Network(pool.values["prefix"])
+    taken = _taken(router, whole, length)
+    step = _SINGLE - length
+    for text in asked.prefixes:
+        wanted = IPv6Network(text, strict=False)
+        place = (int(wanted.network_address) - int(whole.network_address)) >> step
+        if wanted.prefixlen == length and wanted.subnet_of(whole) and place not in taken:
+            return str(wanted)
+    size = 1 << (length - whole.prefixlen)
+    place = next((place for place in range(len(taken) + 1) if place not in taken), size)
+    if place >= size:
+        return None
+    return str(IPv6Network((int(whole.network_address) + (place << step), length)))
+
+
+def _taken(router: Router, whole: IPv6Network, length: int) -> set[int]:
+    """Give the places of a pool that bindings take; an address takes the place that holds it."""
+    first, last = int(whole.network_address), int(whole.broadcast_address)
+    step, taken = _SINGLE - length, set[int]()
+    for row in _menu().rows(router).rows.values():
+        for text in {row.values["address"], row.values.get(HELD, "")} - {""}:
+            net = IPv6Network(text)
+            low, high = int(net.network_address), int(net.broadcast_address)
+            if low <= last and high >= first:
+                places = range(
+                    (max(low, first) - first) >> step, (min(high, last) - first >> step) + 1
+                )
+                taken.update(places)
+    return taken
+
+
+def _life_time(server: Row, row: Row) -> int:
+    own = parse_duration(row.values["life-time"], "life-time")
+    return own or parse_duration(server.values["lease-time"], "lease-time")
+
+
+def _new_dynamic(router: Router, server: Row, client: Client6, asked: Asked6, address: str) -> Row:
+    menu = _menu()
+    values = menu.fresh(router) | {
+        "address": address,
+        "duid": client.duid,
+        "iaid": str(asked.iaid),
+        "server": server.id,
+        "life-time": server.values["lease-time"],
+        "status": "offered",
+        "dynamic": "true",
+    }
+    if router.version >= ADDRESSES_SINCE:
+        values["ia-type"] = asked.ia
+    pool = server.values.get("prefix-pool", server.values["address-pool"])
+    if asked.ia == "pd" and pool != "static-only":
+        values["prefix-pool"] = pool
+    menu.check(router, None, values)
+    table = menu.rows(router)
+    row = table.insert(values)
+    table.expire_at(row, "expires-after", router.now() + _OFFERED_S)
+    _note(router, menu, "add", None, menu.view(router, row))
+    return row
+
+
+def _bind(router: Router, server: Row, row: Row, client: Client6, address: str) -> None:
+    menu, table = _menu(), router.table(BINDING)
+    before, old = menu.view(router, row), row.values
+    values = {
+        **old,
+        "status": "bound",
+        "active-server": server.id,
+        "client-address": client.link_local,
+        HELD: address,
+        CLIENT: client_of(old),
+    }
+    if client.allow_reconfigure and server.values.get("use-reconfigure") == "true":
+        key = f"{router.random.getrandbits(128):032x}"
+        values["reconfigure-key"] = old.get("reconfigure-key") or key
+    elif "reconfigure-key" in values:
+        del values["reconfigure-key"]
+    if values.get("reconfigure-status") == "sent":
+        values["reconfigure-status"] = "renewed"
+    goes_on = (old.get(CLIENT), old.get(HELD)) == (values[CLIENT], address)
+    let_act(router, values, goes_on=goes_on)
+    table.update(row, values)
+    row.times["last-seen"] = router.now()
+    table.expire_at(row, "expires-after", router.now() + _life_time(server, row))
+    menu.follow(router, old, row)
+    _note(router, menu, "set", before, menu.view(router, row))
+
+
+def _drop_dynamic(router: Router, client: Client6, asked: Asked6) -> None:
+    key = _key(router, client, asked)
+    for row in _menu().rows(router).having("duid", client.duid):
+        if row.dynamic and client_of(row.values) == key:
+            _remove(router, row)
+
+
+def _remove(router: Router, row: Row) -> None:
+    menu = _menu()
+    before = menu.view(router, row)
+    router.table(BINDING).delete(row)
+    menu.removed(router, row)
+    _note(router, menu, "remove", before, None)
+
+
+def _note(
+    router: Router, menu: Menu, command: str, before: Values | None, after: Values | None
+) -> None:
+    Request(router, menu.path, command, {}, (), None, _DHCP).wrote(before, after)
