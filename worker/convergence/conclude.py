@@ -38,6 +38,7 @@ WARNINGS: Final = frozenset(
         "lease-queue",
         "ipv6-client-unknown",
         "ipv6-client-ambiguous",
+        "ipv6-client-changed",
     }
 )
 """Notes of a plan that go into the outcome although the rows are as wanted."""

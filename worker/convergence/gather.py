@@ -8,7 +8,12 @@ from dataclasses import dataclass, replace
 
 from worker.convergence.batch_item import BatchItem
 from worker.convergence.concluder import Concluder
-from worker.convergence.ipv6_terms import binding_terms, list_terms6, may_have_ipv6
+from worker.convergence.ipv6_terms import (
+    binding_terms,
+    list_terms6,
+    may_have_ipv6,
+    may_need_any,
+)
 from worker.core.entry.entry import Entry, claims_of, placeholder_mac
 from worker.core.entry.wanted import kind_of, wanted_entries
 from worker.core.plan.planner import Wanted, in_the_way, misnamed
@@ -178,27 +183,25 @@ class Gatherer:
         terms_of: Mapping[MenuPath, set[FieldEquals]] = {
             ADDRESS_LISTS: self._list_terms(items),
             OPTIONS: {FieldEquals("name", name) for item in items for name in item.entry.options},
-            **self._ipv6_terms(items),
         }
         for menu, terms in terms_of.items():
             if terms:
                 rows += self._session.read_rows(menu, sorted(terms), self._lock.progress)
         rows += self._read_queues(items)
+        rows += self._read_ipv6([item for item in items if may_have_ipv6(item)])
         return {row.key: row for row in rows}
 
-    def _ipv6_terms(self, items: Collection[BatchItem]) -> Mapping[MenuPath, set[FieldEquals]]:
-        """What to read of the menus of IPv6; nothing where no service has it, or had it."""
-        concerned = [item for item in items if may_have_ipv6(item)]
+    def _read_ipv6(self, items: Collection[BatchItem]) -> list[Row]:
+        """The rows of IPv6 that concern the services; all bindings where any may matter."""
         # A router that has lost its IPv6 has no row of it; its services wait for that.
-        if not concerned or not self._session.read_ipv6_setup(fresh=False).has_menu:
-            return {}
-        installation = self._policy.installation
-        return {
-            BINDINGS: {term for item in concerned for term in binding_terms(item, installation)},
-            ADDRESS_LISTS6: {
-                term for item in concerned for term in list_terms6(item, installation)
-            },
-        }
+        if not items or not self._session.read_ipv6_setup(fresh=False).has_menu:
+            return []
+        installation, progress = self._policy.installation, self._lock.progress
+        bindings = {term for item in items for term in binding_terms(item, installation)}
+        whole = any(map(may_need_any, items))
+        rows = self._session.read_rows(BINDINGS, None if whole else sorted(bindings), progress)
+        listed = {term for item in items for term in list_terms6(item, installation)}
+        return rows + self._session.read_rows(ADDRESS_LISTS6, sorted(listed), progress)
 
     def _read_queues(self, items: Iterable[BatchItem]) -> list[Row]:
         """The queues that concern the services; the whole menu where their order matters."""

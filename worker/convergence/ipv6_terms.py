@@ -23,9 +23,6 @@ def binding_terms(item: BatchItem, installation: str) -> Iterator[FieldEquals]:
             yield FieldEquals("address", address)
         if binding.duid:
             yield FieldEquals("duid", binding.duid)
-    if _learns(item):  # versions differ in how a query spells a flag
-        yield FieldEquals("dynamic", "true")
-        yield FieldEquals("dynamic", "yes")
 
 
 def list_terms6(item: BatchItem, installation: str) -> Iterator[FieldEquals]:
@@ -43,12 +40,18 @@ def list_terms6(item: BatchItem, installation: str) -> Iterator[FieldEquals]:
             yield FieldEquals("comment", comment)
 
 
-def _learns(item: BatchItem) -> bool:
-    """Whether the bindings of clients that no service has yet matter."""
-    to_learn = {(wanted.ia, wanted.mac) for wanted in item.entry.bindings if not wanted.is_known}
-    if item.work_item.sent is None:
-        to_learn -= {(at.ia, at.mac) for at in item.bindings if at.is_known}
-    return bool(to_learn)
+def may_need_any(item: BatchItem) -> bool:
+    """Return whether any binding may matter: that of a client to learn, or one that overlaps.
+
+    No query finds either of them.
+    """
+    for wanted in item.entry.bindings:
+        at = next((at for at in item.bindings if at.ia == wanted.ia and at.is_known), None)
+        if at is None or at.address != wanted.address:
+            return True
+        if not wanted.is_known and (at.mac != wanted.mac or item.work_item.sent is not None):
+            return True
+    return False
 
 
 def _listed(item: BatchItem) -> set[str]:

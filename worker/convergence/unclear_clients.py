@@ -10,8 +10,8 @@ from worker.core.entry.entry import Entry
 from worker.core.rows.operations import Note
 from worker.store.router_memory import RouterMemory
 
-AMBIGUOUS: Final = "ipv6-client-ambiguous"
-"""Kind of the plan's note, and of the alert."""
+_UNCLEAR: Final = frozenset({"ipv6-client-ambiguous", "ipv6-client-changed"})
+"""Kinds of the plan's notes."""
 _MOST_KEPT: Final = 100
 """Services of a router; with more, nobody needs the names to know that something is wrong."""
 
@@ -38,7 +38,7 @@ class UnclearClients:
             self._found = {}
         if self._found is None:
             return
-        unclear = {note.service_id: note.detail for note in notes if note.kind == AMBIGUOUS}
+        unclear = {note.service_id: note.detail for note in notes if note.kind in _UNCLEAR}
         for entry in entries:
             service_id = entry.service_id
             if service_id not in unclear:

@@ -1,15 +1,17 @@
 """Watches the leases of routers for devices that should have none.
 
 One worker reads each router every `every_s` seconds, over a connection of its own that stays open:
-the dynamic rows, and the blocked rows that are bound. Nothing is written.
+the dynamic rows, and the blocked rows that are bound; where a service has IPv6, also the dynamic
+bindings. Nothing is written.
 """
 
 import time
 from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from math import ceil
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -25,11 +27,14 @@ from worker.core.full_read.unknown_devices import (
 )
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.observed import Observation, SeenRow
+from worker.core.rows.rows import BindingRow
 from worker.core.service.record import ServiceRecord
 from worker.errors import RouterBlocked, RouterBusy, RouterUnreachable, StoreUnavailable
 from worker.ports import LeaseQuery, RouterSessions
 from worker.store.finder import Finder
 from worker.store.store import Store
+from worker.store.views import RouterView
+from worker.watching.ipv6_clients import Ipv6Clients, read_askers
 
 log = structlog.get_logger()
 
@@ -37,6 +42,19 @@ ROUND_S: Final = 2.0
 _ADVICE: Final = "a bug: please report this traceback"
 _AT_ONCE: Final = 16
 _SCAN_AGAIN_MS: Final = 600_000
+
+
+class _Seen(NamedTuple):
+    """What one read of a router showed: its leases, and who asks for IPv6."""
+
+    leases: Observation
+    askers: Sequence[BindingRow]
+
+
+def _unclear(router: str, found: tuple[str, str]) -> UnknownDevice:
+    service_id, detail = found
+    text = f"router {router}: the DHCPv6 client of service {service_id} cannot be told: {detail}"
+    return UnknownDevice("ipv6-client-ambiguous", f"{router} {service_id}", text)
 
 
 @dataclass(slots=True)
@@ -62,6 +80,11 @@ class Watch:
     _elsewhere: dict[tuple[str, str], tuple[int, UnknownDevice | None]] = field(
         default_factory=dict
     )
+    _ipv6: Ipv6Clients = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin with no client seen."""
+        self._ipv6 = Ipv6Clients(self.store)
 
     def once(self) -> list[str]:
         """Do one round over the routers that are due; returns those that were read."""
@@ -72,24 +95,24 @@ class Watch:
         self._began_s = now_s
         most = ceil(len(wanted) * passed_s / self.every_s)
         due = self.store.notifications.claim_watch(wanted, most, round(self.every_s * 1000))
-        up = [name for name in due if self.store.views.router(name).state.state == "up"]
+        views = self.store.views.routers(due)
+        up = {view.name: view for view in views if view.state.state == "up"}
         if not up:
             return []
         with ThreadPoolExecutor(min(_AT_ONCE, len(up))) as pool:
-            read = dict(zip(up, pool.map(self._read, up), strict=True))
-        return [
-            router
-            for router, found in read.items()
-            if found is not None and self._judged(router, found)
-        ]
+            read = zip(up.values(), pool.map(self._read, up.values()), strict=True)
+            found = [(view, seen) for view, seen in read if seen is not None]
+        return [view.name for view, seen in found if self._judged(view, seen)]
 
-    def _read(self, router: str) -> Observation | None:
+    def _read(self, view: RouterView) -> _Seen | None:
+        router = view.name
         try:
             session = self.sessions.open(router)
         except (RouterUnreachable, RouterBlocked, RouterBusy):
             return None  # the passes meet that too, and report it
         try:
-            found = session.read_watched()
+            askers = [] if view.unclear_clients is None else read_askers(session)
+            found = _Seen(session.read_watched(), askers)
         except (RouterUnreachable, RouterBlocked):
             return None
         except Exception:
@@ -99,14 +122,18 @@ class Watch:
         self.sessions.give_back(router, session)
         return found
 
-    def _judged(self, router: str, found: Observation) -> bool:
+    def _judged(self, view: RouterView, seen: _Seen) -> bool:
         """Open and resolve alerts of one router; a failure does not affect the others."""
+        router, found = view.name, seen.leases
         try:
             watched_rows = watched(found.rows, self.policies[router])
             devices = [
                 *self._unknown_devices(router, watched_rows),
                 *self._blocked(router, found),
             ]
+            if view.unclear_clients is not None:
+                self._ipv6.offer(router, seen.askers, view.unclear_clients)
+                devices += map(partial(_unclear, router), view.unclear_clients.items())
             self._settle_alerts(router, devices)
         except StoreUnavailable:
             raise
