@@ -32,6 +32,11 @@ _KINDS: Final[tuple[tuple[str, Literal["stale", "waiting", "refused", "not-permi
     ("no such item", "stale"),
     # seen on 7.24.4: the row was made static, or came back as a dynamic one, since our read
     ("can not change dynamic lease", "stale"),
+    # assumed, after those of leases; a binding of this client or of this prefix
+    ("can not change dynamic binding", "stale"),
+    ("already have static binding", "stale"),
+    # of a binding; recorded without a category
+    ("Invalid DUID", "refused"),
     # `… of server`, of a pool, of an option: manual's sample, and 7.23.7
     ("input does not match any value of", "waiting"),
     # 7.x and 6.x; `(9)` stands behind it
