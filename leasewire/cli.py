@@ -35,7 +35,7 @@ SECTIONS: Final = {
         "why": ("services.why:why_command", "Explain why a customer has no address."),
         "events": ("services.events:app", "Show or follow what became of events."),
         "schedule": ("services.schedule:app", "List events that take effect later."),
-        "claims": ("services.claims:app", "Show who holds a MAC or an address on a router."),
+        "claims": ("services.claims:app", "Show who holds a MAC, an address or a prefix."),
         "brake": ("services.brake:app", "Approve or reject an unusual number of losses."),
         "dead-letters": ("services.dead_letters:app", "List, retry, edit or discard failures."),
     },

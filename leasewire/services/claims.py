@@ -1,4 +1,4 @@
-"""`leasewire claims`: who holds which MAC or address on a router, and who waits for it."""
+"""`leasewire claims`: who holds which MAC, address or prefix on a router, and who waits for it."""
 
 from contextlib import suppress
 from typing import Annotated
@@ -13,11 +13,12 @@ from leasewire.context import Context, InventoryOption
 from leasewire.tables import TextTable
 from worker.core.entry.entry import Claim, Entry, claims_of
 from worker.core.entry.wanted import wanted_entries
+from worker.core.rows.prefixes import ClaimKeys, claim_text, prefix_key
 from worker.core.rows.rows import scopes_meet
 from worker.store.claims import HeldClaim
 
-app = App("Who holds a MAC or an address on a router, and who waits for it.")
-KeyArgument = Annotated[str, typer.Argument(metavar="MAC|IP")]
+app = App("Who holds a MAC, an address or a prefix on a router, and who waits for it.")
+KeyArgument = Annotated[str, typer.Argument(metavar="MAC|IP|PREFIX")]
 
 
 @app.command("list")
@@ -43,7 +44,9 @@ def list_(
 
 @app.command()
 def show(key: KeyArgument, *, inventory: InventoryOption = None) -> Answer:
-    """Show who holds a MAC or an address, on every router.
+    """Show who holds a MAC, an address or a prefix, on every router.
+
+    Of a prefix it shows all that overlap it: the one that it lies in, and those that lie in it.
 
     Example: leasewire claims show 198.51.100.10
     """
@@ -81,15 +84,18 @@ def move(  # noqa: PLR0913 - as many options
     records = store.records.read([holder, to])
     entries = wanted_entries(records[to].record, {router: policy})
     wants = claims_of(entries.get(router, Entry(to, None)))
-    wanted = next((claim for claim in wants if claim.key == name), None)
+    met = ClaimKeys([name])
+    wanted = next((claim for claim in wants if any(met.met_by(claim.key))), None)
     if wanted is None:
-        fail(f"Service {to} does not want {name} on {router}: an event must ask for it first.")
-    claim = _held(store.claims.at(router, [name]), holder, wanted)
+        shown = claim_text(name)
+        fail(f"Service {to} does not want {shown} on {router}: an event must ask for it first.")
+    claim = _held(store.claims.at(router, [wanted.key]), holder, wanted)
     if claim is None:
-        fail(f"Service {holder} does not hold {name} on {router}; see `claims show {key}`.")
+        shown = claim_text(wanted.key)
+        fail(f"Service {holder} does not hold {shown} on {router}; see `claims show {key}`.")
     before, after = records[holder].record.status, records[to].record.status
-    text = f"{name} on {router}: from {holder} ({before}) to {to} ({after})."
-    document = {"claim": name, "router": router, "from": holder, "to": to, "applied": apply}
+    text = f"{claim.text} on {router}: from {holder} ({before}) to {to} ({after})."
+    document = {"claim": claim.text, "router": router, "from": holder, "to": to, "applied": apply}
     if not apply:
         return Answer(document, [text, "Run with --apply to move it."], Exit.CHANGES)
     moved = store.claims.move(
@@ -98,7 +104,9 @@ def move(  # noqa: PLR0913 - as many options
     if moved.changed:
         fail("Nothing was changed: one of the services just changed. Try again.")
     if not moved.moved:
-        others = ", ".join(f"{what} is held by {service}" for what, service in moved.refused)
+        others = ", ".join(
+            f"{claim_text(what)} is held by {service}" for what, service in moved.refused
+        )
         fail(f"Nothing was changed: {to} could not get all that it wants: {others}.")
     return Answer(document, [text, f"Done: {holder} waits for it now; both services are queued."])
 
@@ -111,18 +119,20 @@ def _held(claims: list[HeldClaim], holder: str, wanted: Claim) -> HeldClaim | No
 
 
 def _claim_key(text: str) -> str:
-    """A MAC or an IPv4 address as the key of its claims."""
+    """A MAC, an address or a prefix as the key of its claims."""
     for kind, value in (("address", Ipv4), ("mac", Mac48)):
         with suppress(ValueError, ContractViolation):
             return f"{kind}:{value(text)}"
-    return bad_input(f"{text} is neither a MAC nor an IPv4 address.")
+    with suppress(ValueError):
+        return prefix_key(text)
+    return bad_input(f"{text} is no MAC, no address and no IPv6 prefix.")
 
 
 def _answer(claims: list[HeldClaim]) -> Answer:
     documents = [
         {
             "router": claim.router,
-            "claim": claim.key,
+            "claim": claim.text,
             "scope": claim.scope,
             "service": claim.holder,
             "state": "held" if claim.is_held else "vacating",

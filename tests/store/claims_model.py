@@ -1,18 +1,32 @@
 """Claims on one router as the design says them, in plain Python: what the scripts must do.
 
-A claim is strong while desired and granted, weak while the row merely still stands. All of a
-service's claims are granted or none; a refused service waits for every key that refused it, and
-for none that it no longer wants.
+Keys meet if they are equal or, of prefixes, overlap. A claim is strong while desired and granted,
+weak while the row merely still stands. All of a service's claims are granted or none; a refused
+service waits for every key that refused it, and for none that it no longer wants.
 """
 
 from collections.abc import Iterable
+from ipaddress import IPv6Network
 
 ANY = "all"
 
 
+def network(key):
+    """The prefix of a key: `prefix:<32 hex digits>/<length>`."""
+    digits, _, length = key.removeprefix("prefix:").partition("/")
+    return IPv6Network((int(digits, 16), int(length)))
+
+
+def keys_meet(a, b):
+    """Whether claims with these keys are about the same."""
+    if a.startswith("prefix:") and b.startswith("prefix:"):
+        return network(a).overlaps(network(b))
+    return a == b
+
+
 def meet(a, b):
     """Whether two claims (key, scope) exclude each other."""
-    return a[0] == b[0] and (a[1] == b[1] or ANY in (a[1], b[1]))
+    return keys_meet(a[0], b[0]) and (a[1] == b[1] or ANY in (a[1], b[1]))
 
 
 class Claims:
@@ -29,7 +43,7 @@ class Claims:
         self.wants[service] = frozenset(wants)
         keys = {claim[0] for claim in self.wants[service]}
         for key, waiting in self.waiting.items():
-            if key not in keys:
+            if not any(keys_meet(key, wanted) for wanted in keys):
                 waiting.discard(service)
         woken: set[str] = set()
         for claim in [c for c, holder in self.is_held.items() if holder == service]:
@@ -43,7 +57,7 @@ class Claims:
     def refusers(self, service: str) -> set[tuple[str, str]]:
         """(key, holder) of every strong claim of others that stands in the way."""
         return {
-            (claim[0], holder)
+            (held[0], holder)
             for claim in self.wants[service]
             for held, holder in self.is_held.items()
             if holder != service and meet(claim, held)

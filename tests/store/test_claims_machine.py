@@ -18,6 +18,7 @@ from hypothesis.stateful import (
 from tests.builders import ipv4, mac
 from tests.store.claims_model import Claims, meet
 from worker.core.entry.entry import Claim
+from worker.core.rows.prefixes import prefix_key
 from worker.core.service.record import Placement, ServiceRecord
 from worker.store.batches import Conclusion
 from worker.store.commits import ServiceCommit
@@ -29,17 +30,28 @@ SERVICES = ["A", "B", "C", "D"]
 services = st.sampled_from(SERVICES)
 macs = st.builds(Claim, st.integers(1, 2).map(lambda n: f"mac:{mac(n)}"), st.sampled_from("ab*"))
 addresses = st.integers(1, 2).map(lambda n: Claim(f"address:{ipv4(n)}", "all"))
+PREFIXES = [  # each lies in one before, but for the last two
+    "2001:db8::/46",
+    "2001:db8:1::/48",
+    "2001:db8:1:f0::/60",
+    "2001:db8:1:ff::/64",
+    "2001:db8:1:ff::7",
+    "2001:db8:2::/48",
+    "2001:db8:4::/48",
+]
+prefixes = st.sampled_from(PREFIXES).map(lambda prefix: Claim(prefix_key(prefix), "all"))
 
 
 @st.composite
 def wants(draw):
-    """A MAC on server a, b or all of them, an address unless it is a pool's; or nothing."""
+    """A MAC on server a, b or all, an address unless it is a pool's, prefixes; or nothing."""
     if draw(st.integers(0, 5)) == 0:
         return frozenset()
     found = draw(macs)
     wanted = {Claim(found.key, "all" if found.scope == "*" else found.scope)}
     if draw(st.booleans()):
         wanted.add(draw(addresses))
+    wanted |= draw(st.frozensets(prefixes, max_size=2))
     return frozenset(wanted)
 
 
@@ -213,6 +225,12 @@ class ClaimsMachine(RuleBasedStateMachine):
     @invariant()
     def those_wait_who_should(self):
         assert self.real.waiting() == {k: who for k, who in self.model.waiting.items() if who}
+
+    @invariant()
+    def the_prefixes_are_listed_that_somebody_has(self):
+        has = {key for claims in self.real.claims() for key, _ in claims}
+        listed = set(self.real.client.zrange(self.real.block.prefixes, 0, -1))
+        assert listed == {key for key in has if key.startswith("prefix:")}
 
     @invariant()
     def no_two_services_hold_one_claim(self):

@@ -113,6 +113,7 @@ SIZES = {
     "router:*:inflight": SERVICES,
     "router:*:work-items": SERVICES,
     "router:*:notified": 1,
+    "router:*:prefixes": SERVICES,
     "router:*:services": SERVICES,
     "router:*:state": 1,
     "router:*:waiters": 4 * SERVICES,

@@ -17,7 +17,7 @@ from worker.core.entry.short_lease import shortened
 from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.observed import Observation
-from worker.core.rows.rows import parse_tag, scopes_meet, tag_text
+from worker.core.rows.rows import parse_tag, tag_text
 from worker.core.service.record import ServiceRecord
 from worker.ports import LeaseQuery
 from worker.store.finder import JOURNAL_LOOKED_THROUGH, Finder
@@ -126,8 +126,8 @@ class Diagnosis:
         claim = f"{kind}:{text}"
         found: set[str] = set()
         for router in self.policies:
-            claimed = finder.claimed(router, [claim])[claim]
-            found |= {*claimed.holders.values(), *claimed.waiters}
+            for held in self.store.claims.at(router, [claim]):
+                found |= {held.holder, *held.waiters}
         return sorted(found) or finder.services_naming(text)
 
     def _rows_anywhere(self, text: str, kind: str) -> Mapping[str, Observation | str]:
@@ -222,16 +222,8 @@ class Diagnosis:
 
     def _holders(self, router: str, service_id: str, entry: Entry) -> Sequence[Holder]:
         """The services that hold claims of an entry, and their sync status on the router."""
-        claims = sorted(claims_of(entry))
-        claimed = Finder(self.store.client, self.store.keys).claimed(
-            router, [claim.key for claim in claims]
-        )
-        held = [
-            (claim.key, holder)
-            for claim in claims
-            for scope, holder in claimed[claim.key].holders.items()
-            if holder != service_id and scopes_meet(scope, claim.scope)
-        ]
+        others = self.store.claims.of_others(router, service_id, claims_of(entry))
+        held = [(claim.text, claim.holder) for claim in others]
         records = self.store.records.read(sorted({holder for _, holder in held}))
         views = {holder: self.store.views.service(holder, [router]) for _, holder in held}
         found = []

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from worker.core.entry.entry import address_of
+from worker.core.entry.entry import Claim, address_of
 from worker.core.policy.policy import RouterPolicy
-from worker.core.rows.rows import is_host_address, scopes_meet
+from worker.core.rows.rows import ANY_SERVER, is_host_address
 from worker.core.service.record import ServiceRecord
 from worker.core.service.restoring import restoring_event
 from worker.errors import LeasewireError
@@ -39,7 +39,7 @@ def restored(
     if taken:
         others = store.records.read([claim.holder for claim in taken])
         message = "; ".join(
-            f"{claim.key} is held by service {claim.holder} ({others[claim.holder].record.status})"
+            f"{claim.text} is held by service {claim.holder} ({others[claim.holder].record.status})"
             for claim in taken
         )
         raise NotRestorableError(f"Nothing was done: on router {router} {message}.")
@@ -51,14 +51,8 @@ def holders(
 ) -> list[HeldClaim]:
     """The claims of other services for the MAC or the address of a service on its router."""
     scope = str(record.value("dhcp_server") or policy.default_server)
-    keys = [f"mac:{record.value('mac')}"]
+    wants = [Claim(f"mac:{record.value('mac')}", scope)]
     address = address_of(record) or ""
     if is_host_address(address):
-        keys.append(f"address:{address}")
-    return [
-        claim
-        for claim in store.claims.at(router, keys)
-        if claim.is_held
-        and claim.holder != record.service_id
-        and (claim.key.startswith("address:") or scopes_meet(claim.scope, scope))
-    ]
+        wants.append(Claim(f"address:{address}", ANY_SERVER))
+    return store.claims.of_others(router, record.service_id, wants)

@@ -161,7 +161,7 @@ def _plan(
     wanted = wanted_at(router, after, policy)
     taken = holders(store, after, router, policy) if wanted.entry.fields else []
     if taken:
-        detail = "; ".join(f"{claim.key} is held by service {claim.holder}" for claim in taken)
+        detail = "; ".join(f"{claim.text} is held by service {claim.holder}" for claim in taken)
         wanted = replace(wanted, granted=False, refused_because=Waiting("claim-held", detail))
     made = plan([wanted], RowIndex(last.rows, policy.installation), policy)
     document = {

@@ -19,6 +19,7 @@ from worker.core.full_read.row_owners import RowOwners, Tagged, row_owners, tagg
 from worker.core.plan.planner import Wanted, plan, wanted_at
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Note, Waiting, WritePlan
+from worker.core.rows.prefixes import ClaimKeys, claim_text
 from worker.core.rows.queues import Shadow, shadows_of
 from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import (
@@ -89,11 +90,12 @@ def read_fully(
     pending = _pending(store, router)
     stored = {found.record.service_id: found for found in store.views.router_services(router)}
     claims = store.views.router_claims(router)
+    keys = ClaimKeys(claims)
     setup = session.read_setup(fresh=True)
     braked = store.brake.held_at(router, stored.keys())
     wanted, notes = [], []
     for service_id, known in stored.items():
-        service = _claimed(wanted_at(router, known.record, policy), claims)
+        service = _claimed(wanted_at(router, known.record, policy), claims, keys)
         missing = service.entry.missing or missing_for(service.entry, setup, session)
         fields = service.entry.fields
         misfit = setup.misfit(service_id, fields["address"]) if fields else None
@@ -180,16 +182,19 @@ def _unnamed(
     return [row for row in ours if is_ours(row.option, installation) and row.option not in named]
 
 
-def _claimed(wanted: Wanted, claims: Mapping[str, Mapping[str, tuple[str, bool]]]) -> Wanted:
+def _claimed(
+    wanted: Wanted, claims: Mapping[str, Mapping[str, tuple[str, bool]]], keys: ClaimKeys
+) -> Wanted:
     """The same, but not granted where another service holds a claim (`lua/_claims.lua`)."""
     refused = [
-        (claim.key, holder)
+        (key, holder)
         for claim in claims_of(wanted.entry)
-        for scope, (holder, is_held) in claims.get(claim.key, {}).items()
+        for key in keys.met_by(claim.key)
+        for scope, (holder, is_held) in claims[key].items()
         if is_held and holder != wanted.entry.service_id and scopes_meet(scope, claim.scope)
     ]
     if not refused:
         return wanted
     refused.sort(key=itemgetter(0))
-    message = "; ".join(f"{key} is held by service {holder}" for key, holder in refused)
+    message = "; ".join(f"{claim_text(key)} is held by service {holder}" for key, holder in refused)
     return replace(wanted, granted=False, refused_because=Waiting("claim-held", message))

@@ -19,6 +19,7 @@ from worker.core.entry.wanted import kind_of, wanted_entries
 from worker.core.plan.planner import Wanted, in_the_way, misnamed
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Waiting
+from worker.core.rows.prefixes import claim_text
 from worker.core.rows.queues import owner_of, queue_name
 from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import (
@@ -113,7 +114,7 @@ class Gatherer:
             if stored.record.owner == owner
         }
         detail = "; ".join(
-            f"{key} is held by {names.get(holder, 'a service of another source')}"
+            f"{claim_text(key)} is held by {names.get(holder, 'a service of another source')}"
             for key, holder in refused
         )
         return Waiting("claim-held", detail)

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple, cast
 import redis
 
 from worker.core.entry.entry import Claim
+from worker.core.rows.prefixes import claim_text, names_within, wider_keys
+from worker.core.rows.rows import scopes_meet
 from worker.core.service.history import line_to_json
 from worker.store.audit import AuditEntry
 from worker.store.records import Stored, new_work_version
@@ -18,7 +20,7 @@ class HeldClaim(NamedTuple):
 
     Attributes:
         router: where.
-        key: `mac:…` or `address:…`.
+        key: `mac:…`, `address:…` or `prefix:…`; `text`: as people write it.
         scope: DHCP server, or `all`.
         holder: the service.
         is_held: whether the holder wants it; else only its row still stands there.
@@ -31,6 +33,11 @@ class HeldClaim(NamedTuple):
     holder: str
     is_held: bool
     waiters: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The key as people write it."""
+        return claim_text(self.key)
 
 
 class MovedClaim(NamedTuple):
@@ -54,14 +61,32 @@ class Claims(StorePart):
     """Reads the claims of routers, and makes the one change that a person may ask for."""
 
     def at(self, router: str, keys: Collection[str] | None = None) -> list[HeldClaim]:
-        """The claims at a router in the order of their keys; `keys`: only these."""
+        """The claims at a router in the order of their keys.
+
+        Args:
+            router: its name.
+            keys: only these, and of prefixes all that overlap them.
+        """
+        if keys is not None and not keys:
+            return []
         block = self._keys.router(router)
-        held = self._table(block.claims, keys)
+        held = self._table(block.claims, keys and self._met(block.prefixes, keys))
         waiters = waiting_for(self._client, block.waiters, sorted(held))
         return [
             HeldClaim(router, key, scope, holder, is_held == 1, tuple(waiters[key]))
             for key in sorted(held)
             for scope, (holder, is_held) in sorted(held[key].items())
+        ]
+
+    def of_others(self, router: str, service_id: str, wants: Collection[Claim]) -> list[HeldClaim]:
+        """The claims that other services hold at a router and that exclude what one wants."""
+        scopes = {claim.key: claim.scope for claim in wants}
+        return [
+            held
+            for held in self.at(router, scopes)
+            if held.is_held
+            and held.holder != service_id
+            and scopes_meet(held.scope, scopes.get(held.key, held.scope))
         ]
 
     def move(
@@ -90,6 +115,15 @@ class Claims(StorePart):
         said = json.loads(answer)
         refused = [(key, holder) for key, holder in said["refused"] or ()]
         return MovedClaim(bool(said["moved"]), refused, bool(said["changed"]))
+
+    def _met(self, prefixes: str, keys: Collection[str]) -> set[str]:
+        met = set(keys)
+        for key in keys:
+            if within := names_within(key):
+                met |= {*wider_keys(key)}
+                found = self._client.zrangebylex(prefixes, f"[{within[0]}", f"({within[1]}")
+                met |= {*cast("list[str]", found)}
+        return met
 
     def _table(self, key: str, fields: Collection[str] | None) -> dict[str, Any]:
         if fields is None:

@@ -17,6 +17,7 @@ from worker.core.plan.own_queues import OwnQueues
 from worker.core.plan.phases import PlanDraft, Step, fields_to_free, into_phases
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Waiting, WritePlan
+from worker.core.rows.prefixes import ClaimKeys
 from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import (
     Identity,
@@ -132,6 +133,7 @@ class _Planning:
         self._ended: dict[str, Step] = {}  # rows that landed late, by row id
         self._members = [self._member(service) for service in self._wanted]
         self._claimed: Claimed = defaultdict(list)
+        self._claim_keys = ClaimKeys()
         self._draft = PlanDraft()
         self._leases = LeaseEnds(index, policy, self._draft)
         self._list_rows = ListRows(index, policy.suspend_list, self._draft)
@@ -230,13 +232,15 @@ class _Planning:
         """The store grants a key once; should two services want one here, the first has it."""
         claims = sorted(claims_of(member.entry))
         for key, scope in claims:
-            for other_scope, _ in self._claimed[key]:
+            met = (other for name in self._claim_keys.met_by(key) for other in self._claimed[name])
+            for other_scope, _ in met:
                 if scopes_meet(scope, other_scope):
                     what = key.partition(":")[0]
                     held = Waiting("claim-held", f"another service wants its {what} too")
                     member.waiting = member.waiting or held
                     return
         for key, scope in claims:
+            self._claim_keys.add(key)
             self._claimed[key].append((scope, member.id))
 
     def _why_waiting(self, member: Member) -> Waiting | None:

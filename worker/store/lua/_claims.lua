@@ -1,7 +1,36 @@
--- Claims {key, scope}: on one router a MAC (per DHCP server; `all` meets every server) and an address
--- belong to one service. A claim is held while the service wants it, and vacating while only its old
--- row is left: another service takes a vacating claim at once.
+-- Claims {key, scope}: on one router a MAC (per DHCP server; `all` meets every server), an address and
+-- a prefix belong to one service. A claim is held while the service wants it, and vacating while only
+-- its old row is left: another service takes a vacating claim at once.
 -- Per claim key: scope -> {service, 1 held | 0 vacating}. Per service: its claims, held or vacating.
+-- Prefixes (`prefix:<32 hex digits>/<length>`, of an address /128) also exclude those that they overlap:
+-- all that they lie in, and all that lie in them. For these their keys are in a sorted set by name.
+local PREFIX = '^prefix:(%x+)/(%d+)$'
+local SHORTEST, LONGEST = 16, 64 -- of prefixes in which others may lie
+local REFUSALS_MOST = 10 -- that a request returns and waits for: a short prefix may meet thousands
+
+-- The first `length` bits of hex digits; the other bits are those of `fill`: 0 or 15.
+local function cut(digits, length, fill)
+  local kept, bits = math.floor(length / 4), length % 4
+  local text = string.sub(digits, 1, kept)
+  if bits > 0 then
+    local digit, rest = tonumber(string.sub(digits, kept + 1, kept + 1), 16), 2 ^ (4 - bits)
+    text = text .. string.format('%x', digit - digit % rest + fill % rest)
+  end
+  return text .. string.rep(fill == 0 and '0' or 'f', 32 - #text)
+end
+
+-- The keys of prefixes in which this one lies, but for those that begin with the same address.
+local function wider_keys(claim_key)
+  local digits, length = string.match(claim_key, PREFIX)
+  local found = {}
+  for shorter = SHORTEST, digits and math.min(LONGEST, length - 1) or 0 do
+    local wider = cut(digits, shorter, 0)
+    if wider ~= digits then
+      found[#found + 1] = 'prefix:' .. wider .. '/' .. shorter
+    end
+  end
+  return found
+end
 
 local function holders_of(router, claim_key)
   local text = get(router.claims, claim_key)
@@ -9,7 +38,11 @@ local function holders_of(router, claim_key)
 end
 
 local function put_holders(router, claim_key, holders)
-  put(router.claims, claim_key, next(holders) ~= nil and cjson.encode(holders))
+  local before, text = get(router.claims, claim_key), next(holders) ~= nil and cjson.encode(holders)
+  put(router.claims, claim_key, text)
+  if (not before) ~= not text and string.match(claim_key, PREFIX) then
+    redis.call(text and 'ZADD' or 'ZREM', router.prefixes, unpack(text and { 0, claim_key } or { claim_key }))
+  end
 end
 
 local function claims_of(router, service)
@@ -33,6 +66,9 @@ local function fetch_claims(router, services, wants)
   local claim_keys = {}
   for _, claim in ipairs(wants) do
     claim_keys[#claim_keys + 1] = claim[1]
+    for _, wider in ipairs(wider_keys(claim[1])) do
+      claim_keys[#claim_keys + 1] = wider
+    end
   end
   for _, service in ipairs(services) do
     for _, claim in ipairs(claims_of(router, service)) do
@@ -40,6 +76,23 @@ local function fetch_claims(router, services, wants)
     end
   end
   fetch(router.claims, claim_keys)
+end
+
+-- The keys whose holders a request for this key meets.
+local function keys_met(router, claim_key)
+  local digits, length = string.match(claim_key, PREFIX)
+  if not digits then
+    return { claim_key }
+  end
+  local found = redis.call('ZRANGEBYLEX', router.prefixes, '[prefix:' .. digits .. '/',
+    '(prefix:' .. cut(digits, tonumber(length), 15) .. '0') -- in a name `/` is followed by `0`
+  fetch(router.claims, found)
+  for _, wider in ipairs(wider_keys(claim_key)) do
+    if get(router.claims, wider) then
+      found[#found + 1] = wider
+    end
+  end
+  return found
 end
 
 local function index_of(claims, claim)
@@ -51,8 +104,8 @@ local function index_of(claims, claim)
 end
 
 -- Waiters, in a sorted set without scores: `k|claim key|service`, and `s|service|claim key` for the
--- other direction. `p|claim key|service`: the waiters after this one are still to be woken. A service
--- waits only for what it wants.
+-- other direction. `p|claim key|service`: the waiters after this one are still to be woken. The key is
+-- the holder's. A service waits only for what it wants.
 local WOKEN_AT_ONCE = 100
 
 local function has_waiters(router)
@@ -110,7 +163,8 @@ local function wake_more(router, work_version, now)
   end
 end
 
--- Lets a service wait no longer for claims that it does not want.
+-- Lets a service wait no longer for claims that it does not want. The request that follows renews
+-- the wait for another prefix that overlaps.
 local function wait_only_for(router, service, wants)
   if not has_waiters(router) then
     return
@@ -143,20 +197,24 @@ local function vacate(router, service, wants, work_version, now)
   return woken
 end
 
--- Gives a service all of `wants`, or none. Returns {{claim key, holder}, …}: claims that others hold;
--- empty if all are granted. The brake lets the loser of a vacating claim go on, because its row is in
--- the way: the MAC or address is another's now. Not so for a service that is held itself.
+-- Gives a service all of `wants`, or none. Returns {{claim key, holder}, …}: claims that others hold,
+-- the first ones if there are many; empty if all are granted. The brake lets the loser of a vacating
+-- claim go on, because its row is in the way: the MAC, address or prefix is another's now. Not so for a
+-- service that is held itself.
 local function request(router, service, wants, work_version, now)
-  local refused, vacating = {}, {}
+  local refused, vacating, is_refused = {}, {}, {}
   for _, claim in ipairs(wants) do
-    for scope, holder in pairs(holders_of(router, claim[1])) do
-      local meets = scope == claim[2] or scope == 'all' or claim[2] == 'all'
-      if meets and holder[1] ~= service then
-        if holder[2] == 1 then
-          refused[#refused + 1] = { claim[1], holder[1] }
-          add_waiter(router, claim[1], service)
-        else
-          vacating[#vacating + 1] = { claim = { claim[1], scope }, holder = holder[1] }
+    for _, met in ipairs(keys_met(router, claim[1])) do
+      for scope, holder in pairs(holders_of(router, met)) do
+        local meets = scope == claim[2] or scope == 'all' or claim[2] == 'all'
+        if meets and holder[1] ~= service then
+          if holder[2] == 0 then
+            vacating[#vacating + 1] = { claim = { met, scope }, holder = holder[1] }
+          elseif #refused < REFUSALS_MOST and not is_refused[met .. holder[1]] then
+            is_refused[met .. holder[1]] = true
+            refused[#refused + 1] = { met, holder[1] }
+            add_waiter(router, met, service)
+          end
         end
       end
     end

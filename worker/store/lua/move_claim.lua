@@ -21,6 +21,7 @@ if #refused > 0 then
   put_holders(router, claim_key, holders)
   return cjson.encode({ moved = 0, refused = refused, changed = 0 })
 end
+wake(router, claim_key, ARGV[2], now) -- the new holder may want only a part of a prefix
 for _, service in ipairs({ from, to }) do
   add_work(router, service, 0, now, ARGV[2])
   add_lines(service, { ARGV[10] })
