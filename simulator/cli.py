@@ -78,6 +78,9 @@ def simulator_command(  # noqa: PLR0913 - one parameter a flag
     dhcp: Annotated[
         str, typer.Option(help="Answer DHCP on this interface (IFACE, or IFACE=ROUTER-INTERFACE).")
     ] = "",
+    dhcp6: Annotated[
+        str, typer.Option("--dhcp6", help="Answer DHCPv6 on this interface, in the same form.")
+    ] = "",
     forward: Annotated[
         str, typer.Option(help="Forward traffic: IFACE=ROUTER-INTERFACE,IFACE=ether1.")
     ] = "",
@@ -110,6 +113,7 @@ def simulator_command(  # noqa: PLR0913 - one parameter a flag
         rest_http_port=rest_http_port,
         with_mac_server=with_mac_server,
         dhcp=dhcp,
+        dhcp6=dhcp6,
         forward=forward,
         certificate=certificate,
         seed_guide=seed_guide,

@@ -9,15 +9,15 @@ now gets that at its next request, and the old one ends.
 """
 
 from dataclasses import dataclass
-from ipaddress import IPv6Network
 from typing import Literal
 
 from simulator.command import Request
+from simulator.dhcp6_pools import Ia, free_prefix
 from simulator.menu import Menu
 from simulator.menus import MENUS
 from simulator.menus.binding import CLIENT, BindingMenu, client_of, ends_at_request
 from simulator.menus.binding_rows import BINDING, HELD, SERVER6
-from simulator.menus.dhcp6 import ADDRESSES_SINCE, POOL6
+from simulator.menus.dhcp6 import ADDRESSES_SINCE
 from simulator.menus.ipv6 import SETTINGS6, learn_neighbor
 from simulator.menus.lease_moments import let_act
 from simulator.router import Router
@@ -27,9 +27,7 @@ from simulator.values import parse_duration
 
 _DHCP = Caller("dhcp")
 _OFFERED_S = 120  # MAN-B6
-_SINGLE = 128
 
-Ia = Literal["pd", "na"]
 Status = Literal["success", "none-available", "no-binding"]
 
 
@@ -226,51 +224,12 @@ def _address_for(router: Router, server: Row, row: Row | None, asked: Asked6) ->
         return values[HELD]
     by_name = "prefix-pool" if asked.ia == "pd" else "address-pool"
     of_server = server.values.get(by_name, server.values["address-pool"])  # one pool before 7.17
-    return _free(router, values.get("prefix-pool") or of_server, asked)
+    return free_prefix(router, values.get("prefix-pool") or of_server, asked.ia, asked.prefixes)
 
 
 def _static_elsewhere(router: Router, address: str) -> bool:
     rows = _menu().rows(router).having("address", address)
     return any(not row.dynamic and not row.disabled for row in rows)
-
-
-def _free(router: Router, pool_id: str, asked: Asked6) -> str | None:
-    """Take the prefix asked for if it is free in the pool (assumed), else the first."""
-    pool = MENUS[POOL6].rows(router).rows.get(pool_id)
-    if pool is None:
-        return None
-    length = int(pool.values["prefix-length"])
-    if asked.ia == "na" and length != _SINGLE:
-        return None  # addresses come from pools of length 128 (MAN-S6)
-    whole = IPv6Network(pool.values["prefix"])
-    taken = _taken(router, whole, length)
-    step = _SINGLE - length
-    for text in asked.prefixes:
-        wanted = IPv6Network(text, strict=False)
-        place = (int(wanted.network_address) - int(whole.network_address)) >> step
-        if wanted.prefixlen == length and wanted.subnet_of(whole) and place not in taken:
-            return str(wanted)
-    size = 1 << (length - whole.prefixlen)
-    place = next((place for place in range(len(taken) + 1) if place not in taken), size)
-    if place >= size:
-        return None
-    return str(IPv6Network((int(whole.network_address) + (place << step), length)))
-
-
-def _taken(router: Router, whole: IPv6Network, length: int) -> set[int]:
-    """Give the places of a pool that bindings take; an address takes the place that holds it."""
-    first, last = int(whole.network_address), int(whole.broadcast_address)
-    step, taken = _SINGLE - length, set[int]()
-    for row in _menu().rows(router).rows.values():
-        for text in {row.values["address"], row.values.get(HELD, "")} - {""}:
-            net = IPv6Network(text)
-            low, high = int(net.network_address), int(net.broadcast_address)
-            if low <= last and high >= first:
-                places = range(
-                    (max(low, first) - first) >> step, (min(high, last) - first >> step) + 1
-                )
-                taken.update(places)
-    return taken
 
 
 def _life_time(server: Row, row: Row) -> int:
@@ -314,8 +273,7 @@ def _bind(router: Router, server: Row, row: Row, client: Client6, address: str) 
         CLIENT: client_of(old),
     }
     if client.allow_reconfigure and server.values.get("use-reconfigure") == "true":
-        key = f"{router.random.getrandbits(128):032x}"
-        values["reconfigure-key"] = old.get("reconfigure-key") or key
+        values["reconfigure-key"] = _key_of(router, client)
     elif "reconfigure-key" in values:
         del values["reconfigure-key"]
     if values.get("reconfigure-status") == "sent":
@@ -327,6 +285,13 @@ def _bind(router: Router, server: Row, row: Row, client: Client6, address: str) 
     table.expire_at(row, "expires-after", router.now() + _life_time(server, row))
     menu.follow(router, old, row)
     _note(router, menu, "set", before, menu.view(router, row))
+
+
+def _key_of(router: Router, client: Client6) -> str:
+    """Give the client's key, one for all that it holds (RFC 8415, 20.4.2)."""
+    rows = router.table(BINDING).having("duid", client.duid)
+    keys = (row.values.get("reconfigure-key") for row in rows)
+    return next(filter(None, keys), None) or f"{router.random.getrandbits(128):032x}"
 
 
 def _drop_dynamic(router: Router, client: Client6, asked: Asked6) -> None:

@@ -12,6 +12,7 @@ from simulator.router_state import RouterState
 from simulator.state import Row, Values
 
 NETMASK, ROUTER, DNS, DOMAIN, NTP, WINS = 1, 3, 6, 15, 42, 44
+DNS6 = 23
 _PART = re.compile(r"0x(?P<hex>(?:[0-9A-Fa-f]{2})+)|(?P<kind>s?)'(?P<text>[^']*)'")
 _LONGEST_BYTE = 3  # digits
 _BYTE = 256
@@ -98,9 +99,39 @@ def _of_network(router: RouterState, network: Values) -> dict[int, bytes]:
     return found
 
 
-def _own_resolvers(router: RouterState) -> str:
+def _own_resolvers(router: RouterState, sign: str = ".") -> str:
+    """Give the resolvers of one family that the router itself uses, with commas between."""
     (dns,) = router.menus["/ip/dns"].rows(router).rows.values()
-    return dns.values["servers"]
+    return ",".join(address for address in dns.values["servers"].split(",") if sign in address)
+
+
+def options6_for(
+    router: RouterState, server: Row, binding: Row | None, asked: frozenset[int]
+) -> dict[int, bytes]:
+    """Give the options that a DHCPv6 client is sent, beside those of the protocol itself.
+
+    Resolvers are those of the router, unless an option of server or binding says otherwise.
+
+    Args:
+        router: whose options.
+        server: the DHCPv6 server.
+        binding: the client's row.
+        asked: codes that it asked for; empty asks for all.
+    """
+    chosen: dict[int, bytes] = {}
+    resolvers = _own_resolvers(router, ":")
+    if resolvers:
+        chosen[DNS6] = b"".join(IPv6Address(text).packed for text in resolvers.split(","))
+    options, sets = (
+        router.table(f"/ipv6/dhcp-server/{name}") for name in ("option", "option/sets")
+    )
+    for values in (server.values, binding.values if binding else {}):
+        names = values.get("dhcp-option", "").split(",")
+        for found in [row for name in names for row in sets.having("name", name)]:
+            names += found.values["options"].split(",")
+        for found in [row for name in names for row in options.having("name", name)]:
+            chosen[int(found.values["code"])] = encode_value(found.values["value"])
+    return {code: value for code, value in chosen.items() if not asked or code in asked}
 
 
 def _named(router: RouterState, values: Values) -> list[tuple[int, bytes, bool]]:

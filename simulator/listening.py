@@ -15,6 +15,7 @@ from simulator.connection import reset
 from simulator.devices import Devices
 from simulator.devices6 import Devices6
 from simulator.dhcp import DhcpPort
+from simulator.dhcp6 import Dhcp6Port
 from simulator.dhcp_server import lose_unstored
 from simulator.menus import MENUS
 from simulator.menus.certificate import renew, served
@@ -144,6 +145,7 @@ class RouterServer:
         self.raw: set[asyncio.BaseTransport] = set()
         self.ports: dict[str, Port] = {}
         self._dhcp: DhcpPort | None = None
+        self._dhcp6: Dhcp6Port | None = None
         self._wire: Wire | None = None
         self.certificate = self.make_certificate()
         self._named: dict[str, Certificate] = {}
@@ -216,6 +218,11 @@ class RouterServer:
             dhcp = DhcpPort(self.router, host_interface, interface)
             await dhcp.open()
             self._dhcp = dhcp
+        if self.options.dhcp6 and self._dhcp6 is None:
+            host_interface, _, interface = self.options.dhcp6.partition("=")
+            dhcp6 = Dhcp6Port(self.router, host_interface, interface)
+            await dhcp6.open()
+            self._dhcp6 = dhcp6
         if self.options.forward and self._wire is None:
             wire = Wire(self.router, self.options.forward)
             wire.open()
@@ -235,6 +242,9 @@ class RouterServer:
         if self._dhcp is not None:
             self._dhcp.close()
             self._dhcp = None
+        if self._dhcp6 is not None:
+            self._dhcp6.close()
+            self._dhcp6 = None
         if self._wire is not None:
             self._wire.close()
             self._wire = None

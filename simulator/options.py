@@ -29,6 +29,7 @@ class RouterOptions:
         with_mac_server: whether `/ip/mac-server` is there (no RouterOS has it).
         dhcp: interface of this machine that DHCP is answered on, `veth0`, or with the
             router's interface that it is plugged into, `veth0=vlan-32`; empty is none.
+        dhcp6: the same for DHCPv6.
         forward: interfaces of this machine between which traffic is forwarded, with the router's
             interfaces that they are plugged into, `veth0=vlan-32,veth1=ether1`; empty is none.
         seed: of all that is random in this router.
@@ -52,6 +53,7 @@ class RouterOptions:
     seed_guide: bool = False
     with_mac_server: bool = False
     dhcp: str = ""
+    dhcp6: str = ""
     forward: str = ""
     seed: int = 0
     switches: dict[str, object] = field(default_factory=dict)
