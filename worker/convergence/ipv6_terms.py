@@ -19,7 +19,7 @@ def binding_terms(item: BatchItem, installation: str) -> Iterator[FieldEquals]:
     for comment in _comments(item, installation):
         yield FieldEquals("comment", comment)
     for binding in (*item.entry.bindings, *item.bindings):
-        for address in _spellings(binding.address):
+        for address in filter(None, _spellings(binding.address)):
             yield FieldEquals("address", address)
         if binding.duid:
             yield FieldEquals("duid", binding.duid)
@@ -32,6 +32,7 @@ def list_terms6(item: BatchItem, installation: str) -> Iterator[FieldEquals]:
     if item.work_item.sent is not None:
         addresses |= {binding.address for binding in (*item.entry.bindings, *item.bindings)}
         addresses |= _sent(item)
+        addresses.discard("")
     for address in sorted(addresses):
         for spelling in _spellings(address):
             yield FieldEquals("address", spelling)

@@ -113,7 +113,8 @@ class Placement(NamedTuple):
         short: the shortened lease time; None: it is not shortened.
         queue: its own queue that was last written and confirmed, or `MAY_BE_THERE`; None: none.
         bindings: its own IPv6 bindings that may exist, with their clients as far as they are
-            known: noted before they are written, and as confirmed.
+            known: noted before they are written, and as confirmed. Without an address: only the
+            client is known, by another router.
     """
 
     written: Mapping[str, str] | None
@@ -203,10 +204,21 @@ def own_version(record: ServiceRecord, digest: str, said_us: int, names: Iterabl
 
 
 def place(record: ServiceRecord, router: str) -> ServiceRecord:
-    """Add a placement: to be stored before the first write to a router."""
+    """Add a placement: to be stored before the first write to a router.
+
+    It knows the DHCPv6 clients that other routers showed, so that the device has its prefix there
+    when it asks first: by then its old rows may be gone.
+    """
     if router in record.placements:
         return record
-    return replace(record, placements={**record.placements, router: Placement(None)})
+    learned = {
+        binding.ia: binding._replace(address="")
+        for placement in record.placements.values()
+        for binding in placement.bindings
+        if binding.is_known and binding.mac
+    }
+    placement = Placement(None, bindings=tuple(learned.values()))
+    return replace(record, placements={**record.placements, router: placement})
 
 
 class Settled(NamedTuple):
