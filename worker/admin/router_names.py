@@ -17,7 +17,7 @@ from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.service.history import line_to_json
 from worker.core.service.outcome import Outcome
-from worker.core.service.record import Placement, ServiceRecord, Settled, settle
+from worker.core.service.record import Placement, ServiceRecord, Settled, cleaned, settle
 from worker.errors import LeasewireError, LockLost
 from worker.store.batches import Conclusion, WorkItem
 from worker.store.commits import ServiceCommit
@@ -194,7 +194,7 @@ class RouterNames:
         """Conclude a service whose row is gone with the router."""
         record = work_item.stored.record
         placements = {name: at for name, at in record.placements.items() if name != router}
-        after = replace(record, placements=placements)
+        after, stands_nowhere = cleaned(replace(record, placements=placements), router)
         settled: tuple[Settled, ...] = ()
         if wanted_router(record) is None and not placements and record.status == "cancelled":
             after, settled = settle(after)
@@ -217,6 +217,7 @@ class RouterNames:
                 for end in settled
             ],
             lines=lines,
+            quarantine=stands_nowhere,
         )
 
     def _move(
@@ -295,6 +296,10 @@ def _renamed(record: ServiceRecord, old: str, new: str) -> ServiceRecord:
         registers=registers,
         placements=placements,
         schedule=replace(record.schedule, pending=pending),
+        left=tuple(
+            left._replace(routers=tuple(new if name == old else name for name in left.routers))
+            for left in record.left
+        ),
     )
 
 

@@ -19,7 +19,14 @@ from worker.core.rows.operations import Waiting
 from worker.core.rows.rows import ListPlace, MenuPath
 from worker.core.service.history import line_to_json
 from worker.core.service.outcome import UNCHANGED, DeadLetter, Outcome, State
-from worker.core.service.record import PendingEvent, Placement, ServiceRecord, Settled, settle
+from worker.core.service.record import (
+    PendingEvent,
+    Placement,
+    ServiceRecord,
+    Settled,
+    cleaned,
+    settle,
+)
 from worker.core.storage_format import short_type
 from worker.store.batches import Conclusion
 
@@ -80,12 +87,13 @@ def confirmed(  # noqa: PLR0913 - the parts of a conclusion
     record, warning = item.record, item.warning
     gone = item.entry.is_over
     placements = placements_after(item, listed, now_ms, bindings)
-    after = replace(record, placements=placements)
+    after, stands_nowhere = cleaned(replace(record, placements=placements), item.router)
     # A service that has an entry here wants this router.
     wanted = wanted_router(record) if gone else item.router
     settled: tuple[Settled, ...] = ()
     # A move is applied when the new router confirms; the old one is cleaned afterwards.
-    if wanted == item.router or (wanted is None and not placements):
+    is_cleaned = wanted is None and not placements and not record.unassigned
+    if wanted == item.router or is_cleaned:
         after, settled = settle(after)
     left = sorted(placements.keys() - {item.router}) if wanted else []
     remarks = [warning.detail] if warning else []
@@ -142,6 +150,7 @@ def confirmed(  # noqa: PLR0913 - the parts of a conclusion
         lines=lines,
         counts=Counter(end.outcome for end in settled),
         watch=watch_of(item, noticed, changing, now_ms),
+        quarantine=stands_nowhere,
         brief=brief,
     )
 

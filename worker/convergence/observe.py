@@ -16,7 +16,7 @@ from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import WritePlan
 from worker.core.service.history import line_to_json
 from worker.core.service.outcome import Outcome
-from worker.core.service.record import settle
+from worker.core.service.record import LeftValue, cleaned, settle
 from worker.store.batches import Conclusion, WorkItem
 
 log = structlog.get_logger()
@@ -50,9 +50,11 @@ def _observed(item: BatchItem, made: WritePlan, now_ms: int) -> Conclusion:
     else:
         reason, detail = "already-current", ""
     after = record
+    stands_nowhere: tuple[LeftValue, ...] = ()
     if why is None and not would:
         found = made.listed[service_id], now_ms, made.bindings.get(service_id, ())
         after = replace(record, placements=placements_after(item, *found))
+        after, stands_nowhere = cleaned(after, item.router)
     elif item.router in record.placements:  # which may have been right at an earlier check
         differs = record.placements[item.router]._replace(seen_ms=0)
         after = replace(record, placements={**record.placements, item.router: differs})
@@ -81,4 +83,5 @@ def _observed(item: BatchItem, made: WritePlan, now_ms: int) -> Conclusion:
         outcomes=outcomes,
         lines=[line_to_json(now_ms, "observed", line)] if outcomes else [],
         counts=Counter(outcome.state for outcome in outcomes),
+        quarantine=stands_nowhere,
     )

@@ -12,11 +12,13 @@ from typing import Final, NamedTuple
 import structlog
 
 from contracts import names
-from worker.core.entry.brake import HELD_MESSAGE, BrakeLimits
+from worker.core.entry.brake import BrakeLimits
+from worker.core.policy.address_pool import AddressPools
 from worker.core.policy.policy import RouterPolicy
 from worker.core.service.fold import former_only
 from worker.core.storage_format import UnknownFormatError
 from worker.errors import StoreUnavailable
+from worker.intake.assigning import Assigner
 from worker.intake.checks import (
     ID_REUSED,
     CheckedEvent,
@@ -30,13 +32,14 @@ from worker.intake.checks import (
     rejection,
     text_of,
 )
+from worker.intake.commit_logs import log_committed
 from worker.intake.folding import Folding, folding_with
 from worker.intake.lanes import LiveLoad, at_once
 from worker.intake.manifest import Manifests
+from worker.intake.waiting_services import WaitingServices
 from worker.inventory import SourceConfig
-from worker.store.commits import Committed, EventCommit, ServiceCommit, short_hash
+from worker.store.commits import EventCommit, ServiceCommit, short_hash
 from worker.store.journal import JournalEntry, Taken
-from worker.store.sources import SupersededAlarm
 from worker.store.store import Store
 
 log = structlog.get_logger()
@@ -83,6 +86,7 @@ class Accept:
         limits: limits of the brake; None: it is off.
         clock: this worker's clock, in seconds since 1970: Redis's may be behind.
         busy: finds when bulk gets a turn.
+        pools: of the inventory.
     """
 
     store: Store
@@ -91,6 +95,16 @@ class Accept:
     limits: BrakeLimits | None = None
     clock: Callable[[], float] = time.time
     busy: LiveLoad = field(default_factory=LiveLoad, compare=False)
+    pools: AddressPools = field(default_factory=AddressPools)
+    _assigner: Assigner = field(init=False, repr=False, compare=False)
+    _waiting: WaitingServices = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Make the parts that assign addresses."""
+        assigner = Assigner(self.store, self.pools)
+        waiting = WaitingServices(self.store, self.policies, assigner, self.limits)
+        object.__setattr__(self, "_assigner", assigner)
+        object.__setattr__(self, "_waiting", waiting)
 
     def run(self, carried: Sequence[object], lane: names.Lane) -> int:
         """Fold the events of a message, then those of the journal; returns how many.
@@ -138,28 +152,9 @@ class Accept:
             left = [service for service in left if service not in committed]
         raise RuntimeError(f"{len(left)} records changed {MAX_REFOLDS} times under the release")
 
-    def _log_brake(self, result: Committed) -> None:
-        for scope, services in result.braked.items():
-            advice = "see `leasewire brake list`"
-            log.error("brake.held", scope=scope, services=services, advice=advice)
-            self.store.alerts.open("brake", scope, HELD_MESSAGE)
-        if result.approved:
-            left = self.store.brake.approvals()
-            for alert in self.store.alerts.all_open():
-                if alert.kind == "brake" and alert.subject not in left:
-                    self.store.alerts.resolve("brake", alert.subject, "nothing is held any more")
-
-    def _log_sources(self, alarms: Sequence[SupersededAlarm]) -> None:
-        for alarm in alarms:
-            if alarm.up:
-                log.error(
-                    "source.mostly_superseded",
-                    **alarm.fields(),
-                    advice="if the source counts from lower revisions, as after a restore, run "
-                    "`leasewire sources rebase`; else its queue delivers in the wrong order",
-                )
-            else:
-                log.info("source.recovered", **alarm.fields())
+    def assign_waiting(self) -> None:
+        """Give values of pools to services that wait for one; called each second."""
+        self._waiting.run()
 
     def refuse_message(self, arguments: object) -> None:
         """Reject a message whose arguments are not a list of events and a lane."""
@@ -338,12 +333,12 @@ class Accept:
         for folding in foldings:
             for source, conflicts in folding.conflicts.items():
                 self.store.conflicts.note(source, conflicts, now_ms)
+        self._assigner.assign(folding.draft for folding in foldings)
         result = self.store.records.commit(
             [f.commit() for f in foldings], now_ms, self.limits, lane
         )
         committed = [f for f, done in zip(foldings, result.done, strict=True) if done]
         for folding in committed:
             folding.write_logs()
-        self._log_sources(result.alarms)
-        self._log_brake(result)
+        log_committed(self.store, result)
         return _Committed([folding.service_id for folding in committed], result.drained)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from worker.core.entry.brake import Cut, loss_of, ownership_change
-from worker.core.entry.entry import claims_of, lacking
+from worker.core.entry.entry import address_of, claims_of, lacking
 from worker.core.entry.short_lease import shortened, with_lease_time
 from worker.core.entry.wanted import in_sync, placed, wanted_entries, work_items_of
 from worker.core.policy.policy import RouterPolicy
@@ -16,7 +16,7 @@ from worker.core.service.record import PendingEvent, ServiceRecord, settle, sett
 from worker.core.service.schedule import Ended, Schedule, calendar_changes
 from worker.core.service.scheduling import supersede
 from worker.intake.report import CommitReport
-from worker.store.commits import ServiceCommit
+from worker.store.commits import GivenBack, ServiceCommit, TakenValue
 from worker.store.records import Stored
 
 
@@ -29,6 +29,15 @@ class CommitDraft:
         now_ms: Redis's time.
         last_read: when a whole router was last read (ms).
         lease_times_s: of a router's DHCP servers, in seconds.
+
+    Attributes:
+        before: as given.
+        record: as it grows.
+        report: what is said of events.
+        released: scheduled events take effect by it.
+        reassigns: values of pools are not the service's for sure: Redis is asked.
+        waited_for: pools for which it waits without its record saying so.
+        take, give_back, pool_waits: see `ServiceCommit`.
     """
 
     def __init__(
@@ -44,9 +53,14 @@ class CommitDraft:
         self.report = CommitReport(before.record.service_id, now_ms)
         self.now_ms = now_ms
         self.released = False
+        self.reassigns = False
+        self.waited_for: frozenset[str] = frozenset()
+        self.take: Sequence[TakenValue] = ()
+        self.give_back: Sequence[GivenBack] = ()
+        self.pool_waits: Sequence[tuple[str, int]] = ()
         self._policies = policies
         self._last_read = last_read
-        self._lease_times_s = lease_times_s
+        self.lease_times_s = lease_times_s
         self._has_live = self._has_bulk = self._only_lease_time = False
         self._loss = self._loss_before = loss_of(before.record, policies)
         self._loss_source = ""
@@ -114,6 +128,15 @@ class CommitDraft:
             self._loss_source = event.source
         self._loss = loss
 
+    @property
+    def changes_pools(self) -> bool:
+        """Whether what the service has of pools, or waits for, is another than before."""
+        return self.record != self.before.record or bool(self.pool_waits)
+
+    def reconsider_loss(self) -> None:
+        """Compare again, once it is known which address the service has."""
+        self._loss = loss_of(self.record, self._policies)
+
     def commit(self) -> ServiceCommit:
         """Build the commit: all that follows from the fold, in one step."""
         record, overtaken = settle_overtaken(placed(self.record))
@@ -123,7 +146,9 @@ class CommitDraft:
         entries = wanted_entries(record, self._policies)
         bulk = not self._has_live and (self._has_bulk or self._only_lease_time)
         work_items = work_items_of(record, entries, bulk=bulk)
-        if not work_items:
+        if "address" in record.unassigned and address_of(record) is None:
+            self._wait_for_pool(record)
+        elif not work_items:
             record = self._end_without_router(record)
         changed = record != self.before.record
         report = self.report
@@ -146,7 +171,16 @@ class CommitDraft:
             lines=report.lines,
             source_counts=report.source_counts,
             names=_routers_of(record) - _routers_of(self.before.record) - self._policies.keys(),
+            take=self.take,
+            give_back=self.give_back,
+            pool_waits=self.pool_waits,
         )
+
+    def _wait_for_pool(self, record: ServiceRecord) -> None:
+        """Without an address nothing is written for it; its events wait."""
+        why = record.unassigned["address"]
+        for pending in record.pending:
+            self.report.change_outcome(pending.event, "waiting", why.reason, why.detail)
 
     def _with_lease_time(self, record: ServiceRecord) -> tuple[ServiceRecord, int, bool]:
         """Shorten the lease time ahead of scheduled events, or put it back.
@@ -160,7 +194,7 @@ class CommitDraft:
         short = any(at.short for at in record.placements.values())
         if not (self.released or before.schedule.pending or record.schedule.pending or short):
             return record, 0, False
-        lease_times_s = self._lease_times_s(record.router) if record.router else {}
+        lease_times_s = self.lease_times_s(record.router) if record.router else {}
         decided = with_lease_time(record, self._policies, lease_times_s, self.now_ms)
         if decided.record is not record:
             self._only_lease_time = True

@@ -50,7 +50,7 @@ class Folding:
         self.service_id = stored.record.service_id
         self.conflicts: dict[str, list[Conflict]] = {}
         self._now_ms = now_ms
-        self._draft = CommitDraft(stored, policies, now_ms, last_read, lease_times_s)
+        self.draft = self._draft = CommitDraft(stored, policies, now_ms, last_read, lease_times_s)
         self._report = self._draft.report
         self._contents: dict[str, str] = {}
 
@@ -81,6 +81,11 @@ class Folding:
         for scheduled in self._draft.record.schedule.due(self._now_ms):
             if scheduled in self._draft.record.schedule.pending:  # a cancellation ends older ones
                 self._release(scheduled)
+        return self
+
+    def reassign(self, pool: str) -> "Folding":
+        """Have the values of pools looked up again: the service waits for one of this pool."""
+        self._draft.reassigns, self._draft.waited_for = True, frozenset({pool})
         return self
 
     def commit(self) -> ServiceCommit:

@@ -74,7 +74,9 @@ class WorkerParts:
         self._bulk = Bulk(
             lambda work: self._bulk_threads.submit(guarded(names.TASK_CONVERGE, work))
         )
-        self._accept = Accept(store, inventory.sources, self._policies, inventory.brake)
+        self._accept = Accept(
+            store, inventory.sources, self._policies, inventory.brake, pools=inventory.pools
+        )
         self._announce_inventory = inventory_announcement(
             store, self.name, self._policies if kind == "routers" else ()
         )

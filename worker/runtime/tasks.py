@@ -80,7 +80,7 @@ def register(
 
 
 def release_due(accept: Accept) -> None:
-    """Release the scheduled events that are due, and expire old manifests.
+    """Release the scheduled events that are due, expire old manifests, assign freed addresses.
 
     A scheduled event that cannot be folded, which is a bug, is tried again by itself and does not
     delay the others.
@@ -89,6 +89,7 @@ def release_due(accept: Accept) -> None:
         StoreUnavailable: Redis does not answer; the events are taken again later.
     """
     accept.expire_manifests()
+    accept.assign_waiting()
     for _ in range(_RELEASES):
         services = accept.store.schedule.take(_RELEASED_AT_ONCE)
         if not services:

@@ -11,7 +11,7 @@ from worker.core.entry.wanted import BULK
 from worker.core.policy.circuit import RouterState
 from worker.core.rows.rows import Identity
 from worker.core.service.outcome import DeadLetter, Outcome
-from worker.core.service.record import ServiceRecord
+from worker.core.service.record import LeftValue, ServiceRecord
 from worker.core.service.record_format import record_to_json
 from worker.store.commits import dead_letter_documents, outcome_document
 from worker.store.records import Stored, decode_stored, generation_of
@@ -158,7 +158,7 @@ class Conclusion:
         defer_check: with `failed`: writes in flight are checked with the next check for another
             reason, and cause none.
         wrote: something was or may have been written for it, and no record says so.
-        quarantine: values of pools that no row has any more: value, pool, how long (ms).
+        quarantine: values of pools that no row has any more: their quarantine begins.
         brief: keys of the events that changed nothing: their outcomes are kept for an hour.
         watch: the change to follow until it acts.
     """
@@ -176,7 +176,7 @@ class Conclusion:
     defer_check: bool = False
     wrote: bool = False
     watch: EffectWatch | None = None
-    quarantine: Sequence[tuple[str, str, int]] = ()
+    quarantine: Sequence[LeftValue] = ()
     brief: frozenset[str] = frozenset()
 
 

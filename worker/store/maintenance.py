@@ -14,6 +14,7 @@ from worker.core.alerting.health_figures import Sample
 from worker.core.storage_format import known_part
 from worker.store.feed import Feed
 from worker.store.keys import Keys
+from worker.store.pools import CURSOR
 from worker.store.records import Records
 from worker.store.samples import Samples
 from worker.store.scripts import Scripts
@@ -52,6 +53,7 @@ class StoreMaintenance:
         self.forget_cancelled(now_ms)
         self._client.zremrangebyscore(self._keys.calendar("ended"), "-inf", now_ms)
         self.forget_attempts(now_ms)
+        self.forget_values()
         self._feed.trim(now_ms)
         return True
 
@@ -96,6 +98,15 @@ class StoreMaintenance:
             pipe.hset(self._keys.attempts_left, mapping=dict(stays))
         pipe.execute()
 
+    def forget_values(self) -> None:
+        """Forget values of pools whose quarantine is over, a bounded number of each pool.
+
+        The pools are those of which values were searched, in this inventory or an earlier one.
+        """
+        for field in cast("list[str]", self._client.hkeys(self._keys.pools)):
+            if field.startswith(CURSOR):
+                self._scripts.run("forget_values", field.removeprefix(CURSOR), _PAGE)
+
     def forget_cancelled(self, now_ms: int) -> int:
         """Forget services that were cancelled 400 days ago, a bounded number; returns how many.
 
@@ -114,5 +125,6 @@ class StoreMaintenance:
             if record.placements or record.pending or record.schedule.pending:
                 self._client.zadd(tombstones, {service_id: before + DAY_MS}, xx=True)
                 continue
-            forgotten += self._scripts.run("forget", service_id, stored.generation)
+            values = [had.value for had in record.assigned.values()]
+            forgotten += self._scripts.run("forget", service_id, stored.generation, *values)
         return forgotten

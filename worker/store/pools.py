@@ -13,7 +13,8 @@ from worker.store.connection import redis_now_ms
 from worker.store.scripts import StorePart
 
 _PAGE: Final = 500
-_CURSOR: Final = "cursor:"
+CURSOR: Final = "cursor:"
+"""Begins the field of a pool: where the search for free values goes on."""
 _PREPARED: Final = "prepared"
 
 
@@ -101,6 +102,26 @@ class PoolValues(StorePart):
         found = self._client.zrange(self._keys.pool_waiting(pool), 0, most - 1, withscores=True)
         return {service: int(since) for service, since in cast("list[tuple[str, float]]", found)}
 
+    def to_assign(self, pool: AddressPool | None, most: int, now_ms: int) -> list[str]:
+        """The services that may get a value of a pool now.
+
+        First those that lost theirs (`lose`), then, if any is free, those that wait longest.
+
+        Args:
+            pool: the pool; None: services that wait for a pool that no inventory had.
+            most: limit.
+            now_ms: Redis's time.
+        """
+        found = self.waiting(pool.name if pool else "", most)
+        if found and pool and not self.use(AddressPools({pool.name: pool}), now_ms)[pool.name].free:
+            return [service for service, since_ms in found.items() if not since_ms]
+        return list(found)
+
+    def end_waiting(self, pool: str, services: Collection[str]) -> None:
+        """Let services wait no longer for a pool that they do not need."""
+        if services:
+            self._client.zrem(self._keys.pool_waiting(pool), *services)
+
     def holders(self, values: Collection[str]) -> dict[str, HeldValue]:
         """Who has some values; without those that are free."""
         if not values:
@@ -120,7 +141,7 @@ class PoolValues(StorePart):
         So a value is used again as late as can be.
         """
         count = min(count, pool.size)
-        end = int(self._client.hincrby(self._keys.pools, _CURSOR + pool.name, count))
+        end = int(self._client.hincrby(self._keys.pools, CURSOR + pool.name, count))
         return [(end - count + at) % pool.size for at in range(count)]
 
     def unread(self) -> frozenset[str]:
@@ -159,10 +180,6 @@ class PoolValues(StorePart):
             Whether the service had it.
         """
         return bool(self._scripts.run("lose_value", value, pool, service, until_ms))
-
-    def forget_over(self, pools: Collection[str]) -> int:
-        """Forget the values whose quarantine is over, a bounded number; returns how many."""
-        return sum(int(self._scripts.run("forget_values", pool, _PAGE)) for pool in pools)
 
     def prepared(self) -> str:
         """For which pools the store was prepared."""

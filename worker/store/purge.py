@@ -74,7 +74,8 @@ def purge(store: Store, service_id: str, actor: str) -> dict[str, int]:
     gone["outcomes"] = _leave_outcomes(store, service_id, events, now_ms)
     gone["feeds"] = _leave_feeds(store, service_id)
     store.watches.forget(service_id)
-    if not Scripts(client, keys.prefix).run("forget", service_id, stored.generation):
+    values = [had.value for had in record.assigned.values()]
+    if not Scripts(client, keys.prefix).run("forget", service_id, stored.generation, *values):
         raise NotPurgedError(f"{service_id} changed meanwhile: run it again")
     store.audit.record(actor, "service.purged", hashed(service_id))
     return gone

@@ -128,6 +128,8 @@ def lacking(record: ServiceRecord) -> str:
         "address": address_of(record),
     }
     missing = [name for name, value in known.items() if not value]
+    if missing == ["address"] and "address" in record.unassigned:
+        return record.unassigned["address"].detail
     verb = "is" if len(missing) == 1 else "are"
     return f"its {' and '.join(missing)} {verb} not known yet" if missing else ""
 

@@ -1,6 +1,7 @@
 """The entries that a service should have, and the routers that a pass must visit for them."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from worker.core.entry.entry import Entry, EntryKind, wanted_router
@@ -8,6 +9,7 @@ from worker.core.entry.kinds.lease import LeaseEntry
 from worker.core.entry.kinds.mac_server import MacServerEntry
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.bindings import are_written
+from worker.core.rows.operations import Waiting
 from worker.core.service.record import Placement, ServiceRecord, place
 
 DEFAULT_KIND: Final[EntryKind] = LeaseEntry()
@@ -51,8 +53,21 @@ def wanted_entries(
     }
     policy = None if wanted is None else policies.get(wanted)
     if wanted is not None and policy is not None:
-        entries[wanted] = kind_of(policy).wanted(record, policy)
+        entries[wanted] = _awaiting(kind_of(policy).wanted(record, policy), record)
     return entries
+
+
+def _awaiting(entry: Entry, record: ServiceRecord) -> Entry:
+    """The entry of a service that waits for a value of a pool.
+
+    Its row stays as it is without the right address; without the prefix the rest is written.
+    """
+    for kind, why in record.unassigned.items():
+        if kind == "address":
+            entry = replace(entry, missing=entry.missing or Waiting(why.reason, why.detail))
+        else:
+            entry = replace(entry, notes=(*entry.notes, (why.reason, why.detail)))
+    return entry
 
 
 def placed(record: ServiceRecord) -> ServiceRecord:

@@ -70,6 +70,36 @@ class Assigned(NamedTuple):
     value: str
 
 
+class Unassigned(NamedTuple):
+    """Why a service has not the value that it should have: for rows and outcomes.
+
+    Attributes:
+        pool: for whose values it waits; empty: no pool has the name that its event says.
+        reason: one word, such as `pool-full`.
+        detail: one sentence.
+    """
+
+    pool: str
+    reason: str
+    detail: str
+
+
+class LeftValue(NamedTuple):
+    """A value of a pool that a service gave back, while a row with it may still stand.
+
+    Attributes:
+        value: in normal form.
+        pool: the pool's name.
+        quarantine_ms: how long it is kept from others, from when the last row is gone.
+        routers: where one may stand.
+    """
+
+    value: str
+    pool: str
+    quarantine_ms: int
+    routers: tuple[str, ...]
+
+
 class PendingEvent(NamedTuple):
     """An event that was folded, and whose outcome is not final yet.
 
@@ -140,6 +170,8 @@ class ServiceRecord:
         schedule: events that take effect later.
         assigned: what pools of ours gave it. It is kept while the service is suspended, and in the
             record of a cancelled one; it counts only while its register has mode `assigned`.
+        unassigned: what it waits for: a value of a pool, or one that another service has.
+        left: values of pools that it gave back, while rows with them may still stand.
         last_event_ms: when the newest event came that wrote something, by Redis's clock (of a
             row of a file, the time it describes): an older row of a file undoes nothing.
     """
@@ -154,6 +186,8 @@ class ServiceRecord:
     schedule: Schedule = NOTHING_SCHEDULED
     last_event_ms: int = 0
     assigned: Mapping[AssignedKind, Assigned] = field(default_factory=dict)
+    unassigned: Mapping[AssignedKind, Unassigned] = field(default_factory=dict)
+    left: tuple[LeftValue, ...] = ()
 
     def value(self, name: str) -> JsonValue:
         """Return the value of a register: its default until it is written."""
@@ -219,6 +253,22 @@ def place(record: ServiceRecord, router: str) -> ServiceRecord:
     }
     placement = Placement(None, bindings=tuple(learned.values()))
     return replace(record, placements={**record.placements, router: placement})
+
+
+def cleaned(record: ServiceRecord, router: str) -> tuple[ServiceRecord, tuple[LeftValue, ...]]:
+    """Note that the rows of the service on a router are as wanted, or gone.
+
+    Returns:
+        The record, and the values of pools that stand nowhere any more.
+    """
+    if not record.left:
+        return record, ()
+    after = [
+        value._replace(routers=tuple(name for name in value.routers if name != router))
+        for value in record.left
+    ]
+    left = replace(record, left=tuple(value for value in after if value.routers))
+    return left, tuple(value for value in after if not value.routers)
 
 
 class Settled(NamedTuple):

@@ -17,11 +17,13 @@ from worker.core.service.record import (
     DEFAULTS,
     Assigned,
     AssignedKind,
+    LeftValue,
     PendingEvent,
     Placement,
     Register,
     ServiceRecord,
     ShortLease,
+    Unassigned,
 )
 from worker.core.service.schedule import NOTHING_SCHEDULED, Schedule
 from worker.core.storage_format import check_format, to_json
@@ -100,9 +102,9 @@ def record_to_json(record: ServiceRecord) -> str:
     those with their default}, stated if another version], …], "at": {router: lease}}`, and where
     not empty `seen` (a time for each router), `queues` ({router: [rate, place, parent, address,
     IPv6 prefixes] of its own queue}), `highest`, `epoch`, `pending`, `schedule`, `heard`, `short`
-    ({router: shortened lease}), `bindings` ({router: its own}) and `assigned` ({kind: [pool,
-    value]}). A lease is null, `codes` or
-    `[letters, {its other fields}, its places in lists]`.
+    ({router: shortened lease}), `bindings` ({router: its own}), `assigned` ({kind: [pool, value]}),
+    `unassigned` ({kind: [pool, reason, detail]}) and `left` (values that it gave back). A lease is
+    null, `codes` or `[letters, {its other fields}, its places in lists]`.
     """
     groups: dict[tuple[Version, str, Version], dict[str, Any]] = {}
     last: tuple[object, object, object] = (None, None, None)
@@ -151,7 +153,9 @@ def record_to_json(record: ServiceRecord) -> str:
         text |= {"format": SHORT_LEASE_FORMAT, "short": short}
     bindings = {router: at.bindings for router, at in record.placements.items() if at.bindings}
     more |= {"bindings": bindings, "assigned": record.assigned}
-    if bindings or record.assigned or not _OF_IPV6.isdisjoint(record.registers):
+    more |= {"unassigned": record.unassigned, "left": record.left}
+    pools = record.assigned or record.unassigned or record.left
+    if bindings or pools or not _OF_IPV6.isdisjoint(record.registers):
         text["format"] = IPV6_FORMAT
     return to_json(text | {name: value for name, value in more.items() if value})
 
@@ -207,7 +211,13 @@ def record_from_json(text: str, service_id: str) -> ServiceRecord:
         schedule=Schedule.from_values(raw["schedule"]) if "schedule" in raw else NOTHING_SCHEDULED,
         last_event_ms=raw.get("heard", 0),
         assigned=assigned,
+        unassigned={kind: Unassigned(*why) for kind, why in raw.get("unassigned", {}).items()},
+        left=tuple(_left(*fields) for fields in raw.get("left", ())),
     )
+
+
+def _left(value: str, pool: str, quarantine_ms: int, routers: list[str]) -> LeftValue:
+    return LeftValue(value, pool, quarantine_ms, tuple(routers))
 
 
 def _full_address(short: JsonValue) -> JsonValue:

@@ -42,10 +42,10 @@ local function begin_quarantine(value, pool, service, until_ms)
   end
 end
 
--- Whether a service waits for a pool, and since when.
-local function set_waiting(pool, service, waits, now)
+-- Whether a service waits for a pool, and since when (0: it comes first).
+local function set_waiting(pool, service, waits, since)
   local waiting = key.pool_waiting(pool)
-  put(waiting, service, waits and (get(waiting, service, SCORES) or now), SCORES)
+  put(waiting, service, waits and (get(waiting, service, SCORES) or since), SCORES)
 end
 
 local function forget_value(value, pool)

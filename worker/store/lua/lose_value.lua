@@ -7,5 +7,5 @@ if holder ~= ARGV[3] or until_ms ~= 0 then
   return 0
 end
 set_holder(ARGV[1], ARGV[2], '', tonumber(ARGV[4]))
-set_waiting(ARGV[2], ARGV[3], true, now_ms())
+set_waiting(ARGV[2], ARGV[3], true, 0)
 return 1

@@ -1,0 +1,118 @@
+"""What a service should have of the pools of the inventory, and what it has."""
+
+from itertools import islice
+from typing import Any, Final, NamedTuple
+
+from worker.core.entry.entry import address_of, prefix_of
+from worker.core.policy.address_pool import AddressPool, AddressPools
+from worker.core.service.record import Assigned, AssignedKind, ServiceRecord, Unassigned
+
+MOST_FIXED: Final = 256
+"""Values of a pool that one fixed prefix may cover: more belong into the pool's exclusions."""
+
+
+class Need(NamedTuple):
+    """A value that the service should have of a pool.
+
+    Attributes:
+        pool: the pool.
+        first: values to try before others: what the service has or had, and what its event asks.
+        keeps: what it has until it gets another one; None: nothing.
+    """
+
+    pool: AddressPool
+    first: tuple[str, ...]
+    keeps: Assigned | None
+
+
+def asked(record: ServiceRecord, kind: AssignedKind) -> Any:  # noqa: ANN401 - a register
+    """Return what the registers say of an address or a prefix; None: nothing."""
+    if kind == "address":
+        return record.value("address")
+    ipv6: Any = record.value("ipv6")
+    return ipv6 and ipv6["prefix"]
+
+
+def concerns_pools(record: ServiceRecord, pools: AddressPools) -> bool:
+    """Return whether pools of ours have, or may have, to do with the service."""
+    if pools or record.assigned or record.unassigned:
+        return True
+    return any(
+        held is not None and held["mode"] == "assigned"
+        for held in (asked(record, "address"), asked(record, "prefix"))
+    )
+
+
+def held_values(record: ServiceRecord, pools: AddressPools) -> dict[str, str]:
+    """Return the values of pools that the service has: value -> pool.
+
+    A cancelled service has none, though its record says what it had.
+    """
+    if record.value("lifecycle") != "on":
+        return {}
+    found = {held.value: held.pool for held in record.assigned.values() if held.pool}
+    for kind in ("address", "prefix"):
+        if kind not in record.unassigned:
+            found |= fixed_values(record, kind, pools)
+    return found
+
+
+def fixed_values(record: ServiceRecord, kind: AssignedKind, pools: AddressPools) -> dict[str, str]:
+    """Return the values of pools that a fixed address or prefix covers; one more than may be."""
+    held = asked(record, kind)
+    if not pools or held is None or held["mode"] != "static":
+        return {}
+    value = str(held["ipv4" if kind == "address" else "ipv6"])
+    pool = pools.around(value)
+    if pool is None:
+        return {}
+    return dict.fromkeys(islice(pool.overlapping(value), MOST_FIXED + 1), pool.name)
+
+
+def need_of(
+    record: ServiceRecord, before: ServiceRecord, kind: AssignedKind, pools: AddressPools
+) -> Need | Unassigned | Assigned | None:
+    """Return what a service that is not cancelled should have.
+
+    Args:
+        record: of the service.
+        before: its record as it is stored.
+        kind: address or prefix.
+        pools: of the inventory.
+
+    Returns:
+        A value to find; why there is none; what it keeps, as its pool is no longer known; None: it
+        asks for none.
+    """
+    held, has = asked(record, kind), record.assigned.get(kind)
+    if held is None or held["mode"] != "assigned":
+        return None
+    called, router = str(held["pool"]), record.router or ""
+    pool = pools.serving(called, router, kind)
+    if pool is None:
+        if has is not None and has.pool and has.pool not in pools.pools:
+            return has
+        detail = f"no pool of the inventory is known as {called} on router {router or 'none'}"
+        return Unassigned("", "no-pool", detail)
+    wish = str(held.get("ipv4" if kind == "address" else "ipv6") or "")
+    of_pool = has is not None and has.pool == pool.name
+    first = ([has.value] if has is not None and of_pool else []) + (
+        [wish] if wish and pool.holds(wish) else []
+    )
+    return Need(pool, tuple(dict.fromkeys(first)), kept(record, before, kind, pools))
+
+
+def kept(
+    record: ServiceRecord, before: ServiceRecord, kind: AssignedKind, pools: AddressPools
+) -> Assigned | None:
+    """Return what a service has on this router already: better than nothing while it waits."""
+    if before.value("lifecycle") != "on" or before.router != record.router:
+        return None
+    if kind in record.assigned:
+        return record.assigned[kind]
+    value = (address_of if kind == "address" else prefix_of)(before)
+    held = asked(before, kind)
+    if value is None or held["mode"] != "static":
+        return None
+    pool = pools.around(value) if pools else None
+    return Assigned(pool.name if pool and pool.holds(value) else "", value)
