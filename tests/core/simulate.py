@@ -6,15 +6,19 @@ does (a static row on an address that another device's dynamic row holds), it re
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from ipaddress import IPv6Network
 from typing import TypeVar
 
-from worker.core.rows.menus import QUEUE
+from worker.core.rows.menus import BINDING, QUEUE
 from worker.core.rows.operations import Add, MakeStatic, Move, Operation, Remove, Set
 from worker.core.rows.rows import (
     ADDRESS_LISTS,
+    ADDRESS_LISTS6,
+    BINDINGS,
     NO_MAC,
     OPTIONS,
     QUEUES,
+    BindingRow,
     Lease,
     ListedAddress,
     MenuPath,
@@ -22,6 +26,7 @@ from worker.core.rows.rows import (
     QueueRow,
     Row,
     is_host_address,
+    parse_tag,
     scopes_meet,
 )
 
@@ -42,9 +47,16 @@ class Tables:
             OPTIONS: _PlainTable(
                 OptionRow, ("name",), "failure: option with such name already exists", held
             ),
-            ADDRESS_LISTS: _PlainTable(
-                ListedAddress, ("list", "address"), "failure: already have such entry", held
-            ),
+            **{
+                menu: _PlainTable(
+                    ListedAddress,
+                    ("list", "address"),
+                    "failure: already have such entry",
+                    [row for row in held if row.menu == menu],
+                )
+                for menu in (ADDRESS_LISTS, ADDRESS_LISTS6)
+            },
+            BINDINGS: _BindingTable(BindingRow, (), "", held),
             QUEUES: _QueueTable(QueueRow, ("name",), "failure: already have such name", held),
         }
 
@@ -103,6 +115,33 @@ class _PlainTable:
                 other.fields[name] == row.fields[name] for name in self._unique
             ):
                 raise OperationRefusedError(self._message)
+        self.rows[row.id] = row
+
+
+class _BindingTable(_PlainTable):
+    """Bindings. What RouterOS refuses is not known: two of a client, or overlapping prefixes."""
+
+    def apply(self, operation: Operation) -> None:
+        match operation:
+            case Add(fields=fields):
+                row = BindingRow(f"*{self._next:X}", dict(BINDING.defaults))
+                self._put(_with(row, fields))
+                self._next += 1
+            case Set(row_id=row_id) if row_id in self.rows and self.rows[row_id].dynamic:
+                raise OperationRefusedError("failure: can not change dynamic binding")
+            case MakeStatic(row_id=row_id) if row_id in self.rows:
+                self._put(replace(self.rows[row_id], dynamic=False))
+            case _:
+                super().apply(operation)
+
+    def _put(self, row: Row) -> None:
+        for other in self.rows.values():
+            if other.id != row.id and _is_same_client(row, other):
+                raise OperationRefusedError("a binding of this client is there")
+            own = parse_tag(other.comment), parse_tag(row.comment)
+            # an address may be in the prefix of the same service
+            if other.id != row.id and own[0] != own[1] and _overlap(row, other):
+                raise OperationRefusedError("the prefix overlaps that of another binding")
         self.rows[row.id] = row
 
 
@@ -192,6 +231,17 @@ class LeaseTable:
         self._rows[row.id] = row
         for key in _keys(row):
             self._by_key.setdefault(key, {})[row.id] = row
+
+
+def _is_same_client(row: Row, other: Row) -> bool:
+    names = ("ia-type", "duid", "iaid")
+    same = all(row.fields[name] == other.fields[name] for name in names)
+    return same and scopes_meet(row.fields["server"], other.fields["server"])
+
+
+def _overlap(row: Row, other: Row) -> bool:
+    networks = [IPv6Network(each.fields["address"]) for each in (row, other)]
+    return networks[0].overlaps(networks[1])
 
 
 def _keys(row: Lease) -> list[str]:

@@ -3,7 +3,8 @@
 One file a situation in `cases/`. Rows and entries have RouterOS's field names; unless given,
 `block-access` is `no`, `server` is `dhcp1` and the rest is empty. `written` is the entry as last
 written (`"entry"`: the same as wanted), `listed` what list rows were noted. `events` instead of
-`entry` are folded first. Rows and operations of another menu than the leases name it.
+`entry` are folded first. `bindings` are those as last written. Rows and operations of another menu
+than the leases name it.
 """
 
 import json
@@ -19,12 +20,18 @@ from worker.core.entry.entry import Entry, placeholder_mac
 from worker.core.entry.wanted import wanted_entries
 from worker.core.plan.planner import Wanted, in_the_way, plan
 from worker.core.policy.policy import RouterPolicy
-from worker.core.rows.menus import QUEUE
+from worker.core.rows.bindings import OwnBinding
+from worker.core.rows.menus import BINDING, QUEUE
 from worker.core.rows.operations import Add, MakeStatic, Move, Waiting
 from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import (
+    ADDRESS_LISTS,
+    ADDRESS_LISTS6,
+    BINDINGS,
     LEASES,
+    OPTIONS,
     QUEUES,
+    BindingRow,
     Lease,
     ListedAddress,
     ListPlace,
@@ -36,6 +43,8 @@ from worker.core.service.record import ServiceRecord
 
 CASES = sorted(Path(__file__).with_name("cases").glob("*.json"))
 DEFAULTS = {"server": "dhcp1", "block-access": "no"}
+OF_BINDINGS = {"dynamic", "disabled", "radius", "status", "client_address", "client_mac"}
+OF_BINDINGS |= {"last_seen_s", "expires_in_s"}
 EMPTY = ("client-id", "rate-limit", "lease-time", "address-lists", "dhcp-option")
 
 
@@ -44,8 +53,12 @@ def row_of(raw):
         fields = {name: raw.get(name, default) for name, default in QUEUE.defaults.items()}
         flags = {name: raw.get(name, False) for name in ("dynamic", "disabled")}
         return QueueRow(raw["id"], fields, raw.get("comment", ""), place=raw["place"], **flags)
+    if raw.get("menu") == BINDINGS:
+        fields = {name: raw.get(name, default) for name, default in BINDING.defaults.items()}
+        others = {name: raw[name] for name in raw.keys() & OF_BINDINGS}
+        return BindingRow(raw["id"], fields, raw.get("comment", ""), **others)
     if "menu" in raw:
-        kind = {ListedAddress.menu: ListedAddress, OptionRow.menu: OptionRow}[raw["menu"]]
+        kind = OptionRow if raw["menu"] == OPTIONS else ListedAddress
         fields = {name: raw[name] for name in raw.keys() - {"id", "menu", "comment", "dynamic"}}
         return kind(raw["id"], fields, raw.get("comment", ""), dynamic=raw.get("dynamic", False))
     fields = {**DEFAULTS, **dict.fromkeys(EMPTY, ""), **raw}
@@ -79,6 +92,7 @@ def wanted_of(service_id, raw, policy):
         granted,
         None if granted else Waiting(*raw["refused_because"]),
         frozenset(ListPlace(*place) for place in raw.get("listed", ())),
+        bindings=tuple(OwnBinding(**fields) for fields in raw.get("bindings", ())),
     )
 
 
@@ -101,7 +115,7 @@ def notified(operation):
 
 def place(operation):
     """Where an operation puts an address."""
-    if isinstance(operation, Add) and operation.menu == ListedAddress.menu:
+    if isinstance(operation, Add) and operation.menu in (ADDRESS_LISTS, ADDRESS_LISTS6):
         return ListPlace(operation.fields["list"], operation.fields["address"])
     return None
 
@@ -147,7 +161,14 @@ def test_case(path):
     if any(operation.menu == QUEUES for operation in made.operations):
         return  # the next step needs a read of the router (tests/converge/test_own_queues.py)
     noted = {o.service_id: {place(o)} for o in made.operations if place(o) is not None}
-    wanted = [replace(w, listed=w.listed | noted.get(w.entry.service_id, set())) for w in wanted]
+    wanted = [
+        replace(
+            w,
+            listed=w.listed | noted.get(w.entry.service_id, set()),
+            bindings=made.bindings.get(w.entry.service_id, ()),
+        )
+        for w in wanted
+    ]
     assert not plan(
         wanted, RowIndex(table.rows(), policy.installation, made.duplicates), policy
     ).phases

@@ -73,6 +73,7 @@ class BatchItem:
             refused_because=self.refused,
             listed=self.listed,
             sent=self.work_item.sent or frozenset(),
+            bindings=self.bindings,
         )
 
 

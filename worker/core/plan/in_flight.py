@@ -8,6 +8,7 @@ over it. A binding that is made static has no tag either, until it is set.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from worker.core.rows.bindings import IS_PREFIX, OwnBinding
 from worker.core.rows.operations import Add, MakeStatic, Set, WritePlan
@@ -24,6 +25,8 @@ from worker.core.rows.rows import (
     identity_of,
 )
 from worker.core.service.record import Placement, ShortLease
+
+_CLIENT: Final = frozenset({"duid", "iaid"})
 
 
 def placements_to_note(plan: WritePlan, known: Mapping[str, Placement]) -> dict[str, Placement]:
@@ -48,6 +51,10 @@ def placements_to_note(plan: WritePlan, known: Mapping[str, Placement]) -> dict[
                 planned = plan.bindings.get(service_id, ())
                 may_be = _may_be(fields, planned, placement.bindings)
                 noted[service_id] = placement._replace(bindings=may_be)
+            case Set(menu=menu, fields=fields) if menu == BINDINGS and fields.keys() & _CLIENT:
+                planned = plan.bindings.get(service_id, ())
+                learned = _learned(fields, planned, placement.bindings)
+                noted[service_id] = placement._replace(bindings=learned)
             case Add(menu=menu, fields=fields) if menu in (ADDRESS_LISTS, ADDRESS_LISTS6):
                 place = ListPlace(fields["list"], fields["address"])
                 noted[service_id] = placement._replace(listed=placement.listed | {place})
@@ -79,6 +86,18 @@ def _may_be(
         if binding.ia == ia
     ]
     return (*(binding for binding in known if binding.ia != ia), *as_read)
+
+
+def _learned(
+    fields: Mapping[str, str], planned: Sequence[OwnBinding], known: tuple[OwnBinding, ...]
+) -> tuple[OwnBinding, ...]:
+    """The known bindings with the client that a row gets: without it, it is not that device's."""
+    found = {
+        binding.ia: binding
+        for binding in planned
+        if all(getattr(binding, name) == fields[name] for name in _CLIENT & fields.keys())
+    }
+    return (*(binding for binding in known if binding.ia not in found), *found.values())
 
 
 def _shortens(

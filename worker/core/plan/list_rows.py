@@ -9,16 +9,20 @@ from collections.abc import Mapping
 from worker.core.entry.dhcp_options import OptionFields
 from worker.core.plan.member import Member
 from worker.core.plan.phases import PlanDraft, Step
+from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Add, Remove, Set, Waiting
 from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import (
     ADDRESS_LISTS,
+    ADDRESS_LISTS6,
     OPTIONS,
     ListedAddress,
     ListPlace,
+    MenuPath,
     OptionRow,
     RowKey,
     comment_for,
+    list_menu,
 )
 
 
@@ -31,21 +35,24 @@ class ListRows:
 
     Args:
         index: of the read.
-        suspend_list: the policy's list of suspended services; empty: there is none.
+        policy: of the router; its lists of suspended services count.
         draft: takes the steps.
 
     Attributes:
         duplicates: rows with a service's tag beside its own: copies made by hand, not ours.
     """
 
-    def __init__(self, index: RowIndex, suspend_list: str, draft: PlanDraft) -> None:
+    def __init__(self, index: RowIndex, policy: RouterPolicy, draft: PlanDraft) -> None:
         self._index = index
-        self._suspend_list = suspend_list
+        self._suspend_list: Mapping[MenuPath, str] = {
+            ADDRESS_LISTS: policy.suspend_list,
+            ADDRESS_LISTS6: policy.ipv6_list,
+        }
         self._draft = draft
         self._own: dict[str, dict[ListPlace, ListedAddress]] = {}
-        self._owners: dict[str, tuple[Member, ListedAddress]] = {}  # by row id
-        self._removed: dict[str, Step] = {}  # by row id
-        self._edited: set[str] = set()  # row ids
+        self._owners: dict[RowKey, tuple[Member, ListedAddress]] = {}
+        self._removed: dict[RowKey, Step] = {}
+        self._edited: set[RowKey] = set()
         self.duplicates: set[RowKey] = set()
 
     def own(self, service_id: str) -> frozenset[ListPlace]:
@@ -59,31 +66,38 @@ class ListRows:
             member: the service.
             noted: what its rows may say, as noted before the last writes.
         """
-        expected = noted | member.entry.listed
-        lists = {place.list for place in expected} | {self._suspend_list}
+        self._own[member.id] = {}
+        for menu in self._suspend_list:
+            own = self._rows_in(menu, member, noted)
+            for row in own:
+                if row.disabled:
+                    self._note(member, "disabled-by-hand", f"{row.name} was switched off by hand")
+                self._owners[row.key] = (member, row)
+            self._own[member.id] |= {row.place: row for row in own}
+
+    def _rows_in(
+        self, menu: MenuPath, member: Member, noted: frozenset[ListPlace]
+    ) -> list[ListedAddress]:
+        suspend_list = self._suspend_list[menu]
+        expected = {place for place in noted | member.entry.listed if list_menu(place) == menu}
+        lists = {place.list for place in expected} | {suspend_list}
         tagged = self._index.listed_tagged.get(member.id, ())
-        tagged = [row for row in tagged if row.place.list in lists]
-        own = [
-            row for row in tagged if row.place in expected or row.place.list == self._suspend_list
-        ]
+        tagged = [row for row in tagged if row.menu == menu and row.place.list in lists]
+        own = [row for row in tagged if row.place in expected or row.place.list == suspend_list]
         if not own and len(tagged) == 1:
             own = [*tagged]  # edited by hand
-            self._edited.add(tagged[0].id)
+            self._edited.add(tagged[0].key)
         for row in tagged:
             if row not in own:
                 self.duplicates.add(row.key)
                 self._note(member, "duplicate-row", f"{row.name} has its tag too; it is left alone")
-        for place in sorted(noted & self._index.listed.keys()):
+        for place in sorted(noted & expected & self._index.listed.keys()):
             row = self._index.listed[place]
-            taken = row.id in self._owners  # two services had this place one after the other
+            taken = row.key in self._owners  # two services had this place one after the other
             if not row.dynamic and not taken and self._index.names_no_service(row):
                 self._note(member, "tag-lost", f"{row.name} is as last written, but lost our tag")
                 own.append(row)
-        for row in own:
-            if row.disabled:
-                self._note(member, "disabled-by-hand", f"{row.name} was switched off by hand")
-            self._owners[row.id] = (member, row)
-        self._own[member.id] = {row.place: row for row in own}
+        return own
 
     def remove(self, member: Member) -> None:
         """Remove the rows that a service must not have, once its lease is as wanted."""
@@ -100,11 +114,11 @@ class ListRows:
             return
         own = self._own[member.id]
         # Beside another row of ours an edited one would look like a copy: it goes first.
-        edited = {row.id for row in own.values()} & self._edited
-        gone = [self._removed[row_id] for row_id in sorted(edited & self._removed.keys())]
+        edited = {row.key for row in own.values()} & self._edited
+        gone = [self._removed[key] for key in sorted(edited & self._removed.keys())]
         for place in sorted(member.entry.listed):
             row = own.get(place) or self._index.listed.get(place)
-            owner = self._owners.get(row.id) if row is not None else None
+            owner = self._owners.get(row.key) if row is not None else None
             if row is None or (owner is not None and owner[0] is not member):
                 needs = [] if member.final is None else [member.final]
                 if owner is not None:
@@ -116,22 +130,22 @@ class ListRows:
                 self._draft.step(self._retagging(member, row), *gone)
 
     def _remove(self, member: Member, row: ListedAddress) -> Step:
-        if row.id not in self._removed:
+        if row.key not in self._removed:
             was: Mapping[str, str] = {**row.fields, "comment": row.comment}
             needs = [] if member.final is None else [member.final]
-            remove = Remove(0, member.id, row.id, was, menu=ADDRESS_LISTS)
-            self._removed[row.id] = self._draft.step(remove, *needs)
-        return self._removed[row.id]
+            remove = Remove(0, member.id, row.id, was, menu=row.menu)
+            self._removed[row.key] = self._draft.step(remove, *needs)
+        return self._removed[row.key]
 
     def _addition(self, member: Member, place: ListPlace) -> Add:
         comment = comment_for(self._index.installation, member.id)
         fields = {**place._asdict(), "comment": comment}
-        return Add(0, member.id, fields, menu=ADDRESS_LISTS)
+        return Add(0, member.id, fields, menu=list_menu(place))
 
     def _retagging(self, member: Member, row: ListedAddress) -> Set:
         comment = comment_for(self._index.installation, member.id, row.comment)
         was = {"comment": row.comment}
-        return Set(0, member.id, row.id, {"comment": comment}, was, menu=ADDRESS_LISTS)
+        return Set(0, member.id, row.id, {"comment": comment}, was, menu=row.menu)
 
     def _note(self, member: Member, kind: str, detail: str) -> None:
         self._draft.note(member.id, kind, detail)

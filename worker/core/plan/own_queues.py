@@ -5,7 +5,7 @@ queue is read as wanted, and the queue stays until the router is read to limit t
 moves take two rounds.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from worker.core.plan.member import Member
 from worker.core.plan.phases import PlanDraft, Step
@@ -54,7 +54,7 @@ class OwnQueues:
                 self._draft.note(member.id, "queue-disabled", detail)
         held = member.row.fields.get(_RATE, "") if member.row is not None else ""
         wanted = member.entry.queue
-        if wanted is not None and held and not self._stands(member, wanted):
+        if wanted is not None and held and not self.stands(member):
             member.kept = {_RATE: held}
 
     def add(self, member: Member) -> list[Step]:
@@ -69,21 +69,29 @@ class OwnQueues:
             fields["place-before"] = behind.id
         return [self._draft.step(Add(0, member.id, fields, menu=QUEUES))]
 
-    def settle(self, member: Member) -> None:
-        """Change, move or remove the queue of a service, once its lease is as wanted."""
+    def settle(self, member: Member, bound: Sequence[str] | None = ()) -> None:
+        """Change, move or remove the queue of a service, once its lease is as wanted.
+
+        Args:
+            member: the service.
+            bound: its IPv6 prefixes that its device has now; None: its bindings are written first.
+        """
         own, queue = self._own.get(member.id), member.entry.queue
         if own is None:
             return
         if member.leaves:
             self._remove(member, own)
         elif member.target is not None and queue is None:
-            self._leave(member, own, member.target)
+            self._leave(member, own, member.target, bound)
         elif member.target is not None and queue is not None:
             self._change(member, own, queue)
 
-    def _stands(self, member: Member, queue: OwnQueue) -> bool:
-        own = self._own.get(member.id)
-        return own is not None and not own.disabled and not self._differing(member, own, queue)
+    def stands(self, member: Member) -> bool:
+        """Whether the queue of a service was read as wanted."""
+        own, queue = self._own.get(member.id), member.entry.queue
+        if own is None or queue is None or own.disabled:
+            return False
+        return not self._differing(member, own, queue)
 
     def _differing(self, member: Member, own: QueueRow, queue: OwnQueue) -> dict[str, str]:
         installation = self._index.installation
@@ -122,23 +130,31 @@ class OwnQueues:
                 detail = f"{row.name} of others stands before its own queue and takes its packets"
                 self._draft.note(member.id, "queue-shadowed", detail)
 
-    def _leave(self, member: Member, own: QueueRow, target: Mapping[str, str]) -> None:
+    def _leave(
+        self,
+        member: Member,
+        own: QueueRow,
+        target: Mapping[str, str],
+        bound: Sequence[str] | None,
+    ) -> None:
         """Remove the queue of a service whose limit is its lease's, if the router has that."""
-        rate, row = target.get(_RATE, ""), member.row
+        rate, row, held = target.get(_RATE, ""), member.row, self._index.held
         if not rate:
             self._remove(member, own)
-        elif row is None or not member.is_current:
+            return
+        if row is None or bound is None or not member.is_current:
             return  # its lease is written first, and read back
-        elif self._index.held is not None and row.id not in self._index.held:
-            self._remove(member, own)  # no device has packets to limit
+        limited = {*bound}  # of no device that has no packets
+        if held is None or row.id in held:
+            limited.add(f"{(held or {}).get(row.id) or row.address}/32")
+        for queue in self._index.queues:
+            if queue.dynamic:
+                limited -= set(queue.target.split(","))
+        if not limited:
+            self._remove(member, own)
         else:
-            address = (self._index.held or {}).get(row.id) or row.address
-            queues = (queue for queue in self._index.queues if queue.dynamic)
-            if any(f"{address}/32" in queue.target.split(",") for queue in queues):
-                self._remove(member, own)
-            else:
-                detail = f"{own.name} stays until the router has made the queue of its lease"
-                self.waiting[member.id] = Waiting("lease-has-no-queue", detail)
+            detail = f"{own.name} stays until the router has made the queue of its lease"
+            self.waiting[member.id] = Waiting("lease-has-no-queue", detail)
 
     def _remove(self, member: Member, own: QueueRow) -> None:
         needs = [] if member.final is None else [member.final]

@@ -13,13 +13,16 @@ from worker.core.entry.wanted import wanted_entries
 from worker.core.plan.leases import Claimed, LeaseEnds
 from worker.core.plan.list_rows import ListRows, SharedOptions
 from worker.core.plan.member import Member, OwnRow, find_own_row
+from worker.core.plan.own_bindings import OwnBindings, bindings_in_the_way
 from worker.core.plan.own_queues import OwnQueues
 from worker.core.plan.phases import PlanDraft, Step, fields_to_free, into_phases
 from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.operations import Waiting, WritePlan
 from worker.core.rows.prefixes import ClaimKeys
 from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import (
+    BindingRow,
     Identity,
     Lease,
     ListedAddress,
@@ -42,6 +45,7 @@ class Wanted:
         granted: whether it holds all its claims; if not, nothing is written towards its entry.
         refused_because: which services hold them; shown for a service that is not granted.
         sent: leases that were added for it, of which one may have landed late.
+        bindings: its IPv6 bindings as last written, or noted before that.
     """
 
     entry: Entry
@@ -50,6 +54,7 @@ class Wanted:
     refused_because: Waiting | None = None
     listed: frozenset[ListPlace] = frozenset()
     sent: frozenset[Identity] = frozenset()
+    bindings: tuple[OwnBinding, ...] = ()
 
 
 def wanted_at(router: str, record: ServiceRecord, policy: RouterPolicy) -> Wanted:
@@ -60,6 +65,7 @@ def wanted_at(router: str, record: ServiceRecord, policy: RouterPolicy) -> Wante
         Entry(record.service_id, None) if entry is None else entry,
         written=placement.written,
         listed=placement.listed,
+        bindings=placement.bindings,
     )
 
 
@@ -94,6 +100,7 @@ def in_the_way(wanted: Sequence[Wanted], index: RowIndex) -> frozenset[str]:
             holders: list[Row] = [row for _, row in index.holders(service.entry.fields)]
             listed = (index.listed.get(place) for place in service.entry.listed)
             holders += [row for row in listed if row is not None and not row.dynamic]
+            holders += bindings_in_the_way(service.entry.bindings, index)
             found |= {index.service_of(row) for row in holders}
     return _not_in_batch(found, wanted)
 
@@ -105,6 +112,7 @@ def misnamed(wanted: Sequence[Wanted], index: RowIndex) -> frozenset[str]:
     """
     written = {identity_of(service.written) for service in wanted if service.written is not None}
     listed = {place for service in wanted for place in service.listed}
+    bindings = {binding.place for service in wanted for binding in service.bindings}
     as_written = [
         row
         for row in index.rows
@@ -112,6 +120,7 @@ def misnamed(wanted: Sequence[Wanted], index: RowIndex) -> frozenset[str]:
         and (
             (isinstance(row, Lease) and identity_of(row.fields) in written)
             or (isinstance(row, ListedAddress) and row.place in listed)
+            or (isinstance(row, BindingRow) and row.place in bindings)
         )
     ]
     return _not_in_batch({index.service_of(row) for row in as_written}, wanted)
@@ -136,9 +145,10 @@ class _Planning:
         self._claim_keys = ClaimKeys()
         self._draft = PlanDraft()
         self._leases = LeaseEnds(index, policy, self._draft)
-        self._list_rows = ListRows(index, policy.suspend_list, self._draft)
+        self._list_rows = ListRows(index, policy, self._draft)
         self._options = SharedOptions(index.options, self._draft)
         self._queues = OwnQueues(index, self._draft)
+        self._bindings = OwnBindings(index, policy, self._queues, self._draft)
 
     def result(self) -> WritePlan:
         self._find_rows_and_claims()
@@ -159,21 +169,26 @@ class _Planning:
             self._list_rows.remove(member)
         for member in self._members:
             self._list_rows.add(member)
+        self._bindings.decide()
         for member in self._members:
-            self._queues.settle(member)
+            self._queues.settle(member, self._bindings.bound(member))
+        self._bindings.settle()
         phases = into_phases(self._draft.steps)
         return WritePlan(
             phases=phases,
             reason="writes" if phases else self._why_empty(),
             waiting=self._queues.waiting
+            | self._bindings.waiting
             | {m.id: m.waiting for m in self._members if m.waiting is not None},
             notes=tuple(sorted(self._draft.notes, key=astuple)),
             duplicates=self._index.duplicates.union(
                 [row.key for member in self._members for row in member.own.duplicates],
                 self._list_rows.duplicates,
                 self._queues.duplicates,
+                self._bindings.duplicates,
             ),
             listed={member.id: self._list_rows.own(member.id) for member in self._members},
+            bindings={member.id: self._bindings.after(member) for member in self._members},
         )
 
     def _find_rows_and_claims(self) -> None:
@@ -183,6 +198,7 @@ class _Planning:
                 self._ended[row.id] = self._draft.step(member.remove(row))
             self._list_rows.find(member, wanted.listed)
             self._queues.find(member)
+            self._bindings.find(member, wanted.bindings)
             if wanted.granted:
                 self._take_claims(member)
         for member, wanted in zip(self._members, self._wanted, strict=True):
@@ -195,7 +211,11 @@ class _Planning:
             member.waiting = member.waiting or self._why_waiting(member)
 
     def _why_empty(self) -> str:
-        if self._queues.waiting or any(member.waiting for member in self._members):
+        if (
+            self._queues.waiting
+            or self._bindings.waiting
+            or any(member.waiting for member in self._members)
+        ):
             return "waiting"
         if any(member.target is not None for member in self._members):
             return "already-current"

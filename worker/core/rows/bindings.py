@@ -11,6 +11,7 @@ from typing import Final, Literal, NamedTuple
 
 IS_PREFIX: Final = "pd"
 IS_ADDRESS: Final = "na"
+IAS: Final = (IS_PREFIX, IS_ADDRESS)
 _ON_ETHERNET: Final = re.compile(r"0x(?:00030001|00010001[0-9a-f]{8})([0-9a-f]{12})")
 """DUID-LL (3), and DUID-LLT (1) with its time, of hardware type 1; RFC 8415."""
 _HOST_BITS: Final = (1 << 64) - 1
@@ -49,6 +50,11 @@ class OwnBinding(NamedTuple):
     def client(self) -> tuple[str, str]:
         """DUID and IAID, each empty until it is learned."""
         return self.duid, self.iaid
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """What tells its row from others, as `BindingRow.place`."""
+        return self.ia, self.address, *self.client
 
     @property
     def is_known(self) -> bool:

@@ -7,9 +7,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
+from worker.core.rows.binding_index import BindingIndex
 from worker.core.rows.queues import QueueOrder, owner_of
 from worker.core.rows.rows import (
     NO_MAC,
+    BindingRow,
     Identity,
     Lease,
     ListedAddress,
@@ -28,7 +30,7 @@ _Leases = dict[str, list[Lease]]
 
 
 class RowIndex:
-    """Leases by MAC, address, tag and identity; list rows by place and tag; options by name.
+    """Rows by what they hold and by tag: leases, list rows, options, queues and bindings.
 
     Args:
         rows: of one read, in any order.
@@ -48,6 +50,9 @@ class RowIndex:
         queues: simple queues, in the order of the menu as far as it is known.
         queue_order: the same, seen from single addresses.
         queues_of: those with a tag of our installation, by service.
+        bindings: IPv6 bindings.
+        bindings_of: static ones with a tag of our installation, by service.
+        untagged_bindings: static ones without a tag.
     """
 
     def __init__(
@@ -70,6 +75,9 @@ class RowIndex:
         self.options: dict[str, OptionRow] = {}
         self.queues: list[QueueRow] = []
         self.queues_of: dict[str, list[QueueRow]] = defaultdict(list)
+        self.bindings = BindingIndex([row for row in self.rows if isinstance(row, BindingRow)])
+        self.bindings_of: dict[str, list[BindingRow]] = defaultdict(list)
+        self.untagged_bindings: list[BindingRow] = []
         self._static_macs: _Leases = defaultdict(list)
         self._static_addresses: _Leases = defaultdict(list)
         self._dynamic_macs: _Leases = defaultdict(list)
@@ -83,6 +91,8 @@ class RowIndex:
                 self.options.setdefault(row.option, row)
             elif isinstance(row, QueueRow):
                 self._add_queue(row)
+            elif isinstance(row, BindingRow) and not row.dynamic and row.key not in duplicates:
+                self._add_binding(row)
         self.queues.sort(key=lambda queue: queue.place)
         self.queue_order = QueueOrder(self.queues, installation)
 
@@ -115,6 +125,13 @@ class RowIndex:
         service_id = owner_of(row, self.installation)
         if service_id is not None and row.key not in self.duplicates:
             self.queues_of[service_id].append(row)
+
+    def _add_binding(self, row: BindingRow) -> None:
+        service_id = self.service_of(row)
+        if self.names_no_service(row):
+            self.untagged_bindings.append(row)
+        elif service_id is not None:
+            self.bindings_of[service_id].append(row)
 
     def service_of(self, row: Row) -> str | None:
         """The service that a tag of our installation on the row names."""

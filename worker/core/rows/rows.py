@@ -161,12 +161,10 @@ class OptionRow(Row):
 class ListedAddress(Row):
     """One row of `/ip/firewall/address-list` or of its sister for IPv6."""
 
-    menu: ClassVar[MenuPath] = ADDRESS_LISTS  # of IPv4; `key` has that of the row
-
     @property
-    def key(self) -> RowKey:
-        """What identifies the row within its read."""
-        return RowKey(list_menu(self.place), self.id)
+    def menu(self) -> MenuPath:  # type: ignore[override]
+        """That of the family of its address."""
+        return list_menu(self.place)
 
     @property
     def place(self) -> ListPlace:
@@ -222,6 +220,11 @@ class BindingRow(Row):
     def client(self) -> tuple[str, str]:
         """DUID and IAID: what RouterOS knows a client by."""
         return self.fields["duid"], self.fields["iaid"]
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """What tells the row from others: kind, prefix and client."""
+        return self.ia, self.address, *self.client
 
     @property
     def name(self) -> str:

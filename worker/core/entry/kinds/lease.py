@@ -1,6 +1,6 @@
 """Static leases of `/ip/dhcp-server/lease`: the kind of entry that every router has."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, cast
 
 from worker.core.entry.dhcp_options import option_rows
@@ -13,11 +13,21 @@ from worker.core.entry.entry import (
     label_of,
     rate_of,
 )
+from worker.core.entry.ipv6_bindings import suspended_places, wanted_bindings
 from worker.core.policy.policy import RouterPolicy, SuspendMode
+from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.menus import LEASE
 from worker.core.rows.operations import Waiting
 from worker.core.rows.queues import OwnQueue
-from worker.core.rows.rows import ADDRESS_LISTS, OPTIONS, QUEUES, ListPlace, is_host_address
+from worker.core.rows.rows import (
+    ADDRESS_LISTS,
+    ADDRESS_LISTS6,
+    BINDINGS,
+    OPTIONS,
+    QUEUES,
+    ListPlace,
+    is_host_address,
+)
 from worker.core.service.record import ServiceRecord
 
 _NEEDS: Final[Mapping[SuspendMode, str]] = {
@@ -37,7 +47,7 @@ class LeaseEntry(EntryKind):
     name = "lease"
     menu = LEASE
     optional = False
-    uses = frozenset({OPTIONS, ADDRESS_LISTS, QUEUES})
+    uses = frozenset({OPTIONS, ADDRESS_LISTS, QUEUES, BINDINGS, ADDRESS_LISTS6})
     shows_devices = True
     # seen on 7.23.7
     stale = ("already have static lease",)
@@ -57,19 +67,12 @@ class LeaseEntry(EntryKind):
             detail = f"RouterOS takes the pool name {address} for an address: rename the pool"
             missing = Waiting("not-expressible", detail)
         notes = [] if how.note is None else [how.note]
-        queue = None
-        if policy.manages("rate-limit"):
-            rate = policy.throttle if how.mode == "throttle" else rate_of(record, policy)
-            if isinstance(rate, Waiting):
-                missing = rate
-            elif rate and policy.rates == "queue" and is_pool:
-                notes.append(_RATE_ON_LEASE)
-                fields["rate-limit"] = rate
-            elif rate and policy.rates == "queue":
-                queue = OwnQueue(address, rate, policy.queue_place, policy.queue_parent)
-                fields["rate-limit"] = ""
-            else:
-                fields["rate-limit"] = rate
+        bindings = wanted_bindings(record, policy)
+        limit = _limit(record, policy, how.mode, bindings)
+        missing = limit.missing or missing
+        notes += [] if limit.note is None else [limit.note]
+        if limit.rate is not None:
+            fields["rate-limit"] = limit.rate
         lease_time, spares = _lease_time(record, policy)
         if lease_time is not None:
             fields["lease-time"] = lease_time
@@ -81,19 +84,58 @@ class LeaseEntry(EntryKind):
         elif options:
             notes.append(OPTIONS_LEFT_TO_OTHERS)
             options = {}
-        walled = how.mode == "walled_garden"
+        listed = suspended_places(bindings, how.mode, policy)
+        if how.mode == "walled_garden":
+            listed |= {ListPlace(policy.suspend_list, address)}
         return Entry(
             record.service_id,
             fields,
             label_of(record, policy),
-            listed=frozenset({ListPlace(policy.suspend_list, address)} if walled else ()),
+            listed=listed,
             options=options,
-            queue=queue,
+            queue=limit.queue,
+            bindings=tuple(binding._replace(rate=limit.rate) for binding in bindings),
             missing=missing,
             notes=tuple(notes),
             is_pool=is_pool,
             spares=spares,
         )
+
+
+class _Limit(NamedTuple):
+    """What limits a service.
+
+    Attributes:
+        rate: on its lease and its bindings; None: left to others.
+        queue: its own queue, of both families.
+        missing: why no limit is known.
+        note: kind and sentence for a person.
+    """
+
+    rate: str | None = None
+    queue: OwnQueue | None = None
+    missing: Waiting | None = None
+    note: tuple[str, str] | None = None
+
+
+def _limit(
+    record: ServiceRecord,
+    policy: RouterPolicy,
+    mode: SuspendMode | None,
+    bindings: Sequence[OwnBinding],
+) -> _Limit:
+    if not policy.manages("rate-limit"):
+        return _Limit()
+    rate = policy.throttle if mode == "throttle" else rate_of(record, policy)
+    if isinstance(rate, Waiting):
+        return _Limit(missing=rate)
+    if not rate or policy.rates != "queue":
+        return _Limit(rate)
+    if has_pool(record):
+        return _Limit(rate, note=_RATE_ON_LEASE)
+    ipv6 = ",".join(sorted(binding.address for binding in bindings))
+    place, parent = policy.queue_place, policy.queue_parent
+    return _Limit("", OwnQueue(str(address_of(record)), rate, place, parent, ipv6))
 
 
 def _lease_time(

@@ -95,4 +95,6 @@ def _left_out(
         notes.append(OPTIONS_LEFT_TO_OTHERS)
     if policy.manages("rate-limit") and rate_of(record, policy):
         notes.append(("rate-not-managed", "/ip/mac-server holds no rate limits"))
+    if record.value("ipv6"):
+        notes.append(("ipv6-not-managed", "/ip/mac-server holds no IPv6"))
     return notes

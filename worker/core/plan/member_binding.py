@@ -1,0 +1,80 @@
+"""One IPv6 binding of a service of a batch while it is planned."""
+
+from dataclasses import dataclass, field
+
+from worker.core.plan.member import Member
+from worker.core.plan.phases import Step
+from worker.core.rows.binding_index import overlap
+from worker.core.rows.bindings import OwnBinding
+from worker.core.rows.operations import Waiting
+from worker.core.rows.rows import BindingRow
+
+
+@dataclass(eq=False, slots=True)
+class MemberBinding:
+    """One binding of a service while it is planned.
+
+    Attributes:
+        member: the service.
+        ia: kind of the binding.
+        wanted: with its client as far as known; None: the service has no such binding.
+        noted: as it was last written, or noted before that.
+        row: its own static row.
+        tag_lost: the row has no tag any more, but is as noted.
+        source: the dynamic row that becomes its row.
+        waiting: why nothing is written for it; None: it is written.
+        ends: dynamic rows that must go first.
+        blocked_by: bindings of ours whose rows must go first.
+        freed: the step that removes its row so that others can be written.
+        takes: the first step that needs what others hold.
+        final: the step after which it holds nothing that it should not.
+    """
+
+    member: Member
+    ia: str
+    wanted: OwnBinding | None = None
+    noted: OwnBinding | None = None
+    row: BindingRow | None = None
+    tag_lost: bool = False
+    source: BindingRow | None = None
+    waiting: Waiting | None = None
+    ends: list[BindingRow] = field(default_factory=list)
+    blocked_by: "list[MemberBinding]" = field(default_factory=list)
+    freed: Step | None = None
+    takes: Step | None = None
+    final: Step | None = None
+
+    @property
+    def key(self) -> str:
+        """What identifies it in the plan."""
+        return f"{self.member.id} {self.ia}"
+
+    @property
+    def target(self) -> OwnBinding | None:
+        """What is to be written; None: no row, or nothing can be written now."""
+        wanted = self.wanted
+        if self.waiting is not None or self.member.target is None or wanted is None:
+            return None
+        return wanted if wanted.is_known else None
+
+    @property
+    def leaves(self) -> bool:
+        """Whether its row is to be removed: it is not wanted, or was that of another device."""
+        settled = self.waiting is None and (self.member.leaves or self.member.target is not None)
+        return settled and self.target is None
+
+    @property
+    def waits(self) -> bool:
+        """Whether its row stays as it is."""
+        return self.target is None and not self.leaves
+
+    @property
+    def has_client(self) -> bool:
+        """Whether its row is of the wanted client already."""
+        row, target = self.row, self.target
+        return row is not None and target is not None and row.client == target.client
+
+    def overlaps(self, binding: OwnBinding) -> bool:
+        """Whether its target cannot stand beside this binding."""
+        target = self.target
+        return target is not None and overlap(target.address, binding.address)

@@ -1,0 +1,123 @@
+"""The IPv6 bindings of one read, found by service, by client, by prefix and by device.
+
+Every list is in the order of the row ids, so that a plan does not depend on the order of the read.
+"""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from ipaddress import IPv6Network
+from typing import Final
+
+from worker.core.rows.bindings import OwnBinding, mac_in_duid, mac_in_link_local
+from worker.core.rows.rows import BindingRow, scopes_meet
+
+_Client = tuple[str, str]
+BOUND: Final = "bound"
+"""Status of a row that a client holds now."""
+
+
+class BindingIndex:
+    """Bindings by what they hold and who asks for them.
+
+    Args:
+        rows: of one read, in the order of their ids.
+    """
+
+    def __init__(self, rows: Sequence[BindingRow]) -> None:
+        self.rows = rows
+        self._clients: dict[_Client, list[BindingRow]] = defaultdict(list)
+        self._duids: dict[str, list[BindingRow]] = defaultdict(list)
+        self._devices: dict[str, list[BindingRow]] = defaultdict(list)
+        self._doubtful: dict[str, list[BindingRow]] = defaultdict(list)
+        self._blocks: dict[tuple[int, int], list[BindingRow]] = defaultdict(list)
+        for row in rows:
+            self._clients[row.client].append(row)
+            block = _block(row.address)
+            if block is not None:
+                self._blocks[block].append(row)
+            if row.dynamic and not row.radius:
+                self._duids[row.client[0]].append(row)
+                self._add_device(row)
+        self._sorted = sorted(self._blocks)
+        self._lengths = sorted({length for _, length in self._blocks})
+
+    def _add_device(self, row: BindingRow) -> None:
+        in_duid = mac_in_duid(row.client[0])
+        on_link = mac_on_link(row)
+        if on_link or in_duid:
+            self._devices[on_link or in_duid].append(row)
+        if on_link and in_duid and in_duid != on_link:
+            self._doubtful[in_duid].append(row)
+
+    def overlapping(self, address: str) -> Iterator[BindingRow]:
+        """The rows, static and dynamic, with a prefix that has addresses of this one."""
+        block = _block(address)
+        if block is None:
+            return
+        start, length = block
+        for shorter in self._lengths:
+            if shorter < length:
+                above = start >> 128 - shorter << 128 - shorter
+                yield from self._blocks.get((above, shorter), ())
+        at = bisect_left(self._sorted, block)
+        end = start + (1 << 128 - length)
+        while at < len(self._sorted) and self._sorted[at][0] < end:
+            yield from self._blocks[self._sorted[at]]
+            at += 1
+
+    def of_client(self, binding: OwnBinding) -> list[BindingRow]:
+        """The rows, static and dynamic, that hold the client of a binding."""
+        return [row for row in self._clients.get(binding.client, ()) if _fits(row, binding)]
+
+    def asking(self, binding: OwnBinding) -> list[BindingRow]:
+        """The dynamic rows of the device that a binding is for, maybe of several clients."""
+        rows = self._duids[binding.duid] if binding.duid else self._devices[binding.mac]
+        return [row for row in rows if _fits(row, binding)]
+
+    def doubtful(self, binding: OwnBinding) -> list[BindingRow]:
+        """Dynamic rows with the device's MAC in their DUID, but with another MAC on the link."""
+        rows = () if binding.duid else self._doubtful.get(binding.mac, ())
+        return [row for row in rows if _fits(row, binding)]
+
+
+def mac_on_link(row: BindingRow) -> str:
+    """Return the MAC address that answers for the client of a row; empty: not known."""
+    return row.client_mac or mac_in_link_local(row.client_address)
+
+
+def clients_of(rows: Iterable[BindingRow]) -> list[BindingRow]:
+    """Return a row for each client; one that is bound wins over those that are not."""
+    rows = list(rows)
+    found: dict[_Client, BindingRow] = {}
+    for row in [row for row in rows if row.status == BOUND] or rows:
+        found.setdefault(row.client, row)
+    return list(found.values())
+
+
+def overlap(address: str, other: str) -> bool:
+    """Return whether two prefixes have an address in common."""
+    one, two = _block(address), _block(other)
+    if one is None or two is None:
+        return False
+    shift = 128 - min(one[1], two[1])
+    return one[0] >> shift == two[0] >> shift
+
+
+def _fits(row: BindingRow, binding: OwnBinding) -> bool:
+    return (
+        row.ia == binding.ia
+        and scopes_meet(row.server, binding.server)
+        and binding.iaid in ("", row.client[1])
+    )
+
+
+def _block(address: str) -> tuple[int, int] | None:
+    """The first address of a prefix as a number, and its length; None: it is no prefix."""
+    if ":" not in address:
+        return None
+    try:
+        network = IPv6Network(address)
+    except ValueError:
+        return None
+    return int(network.network_address), network.prefixlen
