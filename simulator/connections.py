@@ -11,10 +11,11 @@ from typing import NamedTuple, Self
 from simulator.state import Row, Table
 
 # of /ip/firewall/connection/tracking, in seconds (TF)
-_ANSWERED = {"tcp": 86400, "udp": 180, "icmp": 10}
-_UNANSWERED = {"tcp": 5, "udp": 30, "icmp": 10}
+_ANSWERED = {"tcp": 86400, "udp": 180, "icmp": 10, "icmpv6": 10}
+_UNANSWERED = {"tcp": 5, "udp": 30, "icmp": 10, "icmpv6": 10}
 _OTHERS = 600
 _SERVERS = tuple(f"198.51.100.{number}" for number in range(1, 255))
+_SERVERS6 = tuple(f"2001:db8:ffff::{number:x}" for number in range(1, 255))
 _FIRST_PORT = 49152
 
 
@@ -74,7 +75,8 @@ class Connections(Table):
         common |= {"fasttrack": fasttrack, "seen-reply": "true"}
         ports = [str(_FIRST_PORT + number) for number in range(each)]
         for address in addresses:
-            for port, server in zip(ports, islice(cycle(_SERVERS), each), strict=True):
+            servers = _SERVERS6 if ":" in address else _SERVERS
+            for port, server in zip(ports, islice(cycle(servers), each), strict=True):
                 flow = Flow("tcp", address, port, server, "443")
                 values = {"src": address, "src_port": port, "dst": server, **common}
                 row = Row(f"*{self.next_id:X}", values, times)

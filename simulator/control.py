@@ -220,17 +220,20 @@ class RouterControl(PlayedClients):
     # --- traffic ------------------------------------------------------------------------------
 
     def flow(
-        self, src: str, dst: str = "198.51.100.80", *, protocol: str = "tcp", mac: str = ""
+        self, src: str, dst: str = "", *, protocol: str = "tcp", mac: str = ""
     ) -> CustomerFlow:
         """Give a flow to send packets of; nothing is sent yet.
 
         Args:
             src: who opens it: a customer, or somebody outside.
-            dst: to whom.
+            dst: to whom; empty: 198.51.100.80, or 2001:db8:ffff::80.
             protocol: `tcp`, `udp` (from port 49152 to 443; see `CustomerFlow.again`) or `icmp`.
             mac: the customer's device; empty: whatever device has the address.
         """
+        six = ":" in src
+        dst = dst or ("2001:db8:ffff::80" if six else "198.51.100.80")
         ports = ("", "") if protocol == "icmp" else ("49152", "443")
+        protocol = "icmpv6" if six and protocol == "icmp" else protocol
         return CustomerFlow(self._do, src, dst, protocol, *ports, mac)
 
     def open_connections(
@@ -240,7 +243,8 @@ class RouterControl(PlayedClients):
 
         Args:
             addresses: of customers.
-            each: how many for each address, to 198.51.100.1, .2, … from port 49152 on.
+            each: how many for each address, to 198.51.100.1, .2, … or 2001:db8:ffff::1, …, from
+                port 49152 on.
             fasttrack: whether they are marked.
 
         Returns:

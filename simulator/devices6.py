@@ -7,8 +7,12 @@ import asyncio
 from dataclasses import dataclass, replace
 
 from simulator.dhcp6_server import Asked6, Client6, Reply6, release6, renew6, request6
+from simulator.menus.binding_rows import SERVER6
+from simulator.menus.dhcp import only_server
 from simulator.router import Router
 from simulator.state import Values
+from simulator.values import MAC
+from simulator.values6 import duid_of, link_local_of
 
 _REACTS_S = 0.05
 
@@ -78,3 +82,25 @@ class Devices6:
         device = self._held.get(key)
         if device is not None and device.obeys:
             asyncio.get_running_loop().call_later(_REACTS_S, self.renew, key)
+
+
+def client6_of(  # noqa: PLR0913 - what a client is
+    router: Router,
+    /,
+    *,
+    mac: str,
+    server: str = "",
+    ia: str = "pd",
+    iaid: str = "1",
+    duid: str = "",
+    link_local: str = "",
+) -> tuple[Client6, Asked6]:
+    """Say who asks, and for what; see `PlayedClients.device6`."""
+    own = MAC.parse(mac, "mac-address", router)
+    client = Client6(
+        duid=duid.lower() or duid_of(own),
+        server=server or only_server(router, SERVER6),
+        link_local=link_local or link_local_of(own),
+        mac=own,
+    )
+    return client, Asked6("na" if ia == "na" else "pd", int(iaid))

@@ -1,27 +1,29 @@
-"""Whether a packet passes the router: ARP, connection tracking, filter, simple queues.
+"""Whether a packet of either family passes the router: connections, filter, queues, ARP.
 
 Modelled: `arp=reply-only` and permanent ARP rows; FastTrack, whose connections meet neither
-filter nor queues once they are marked; the chain `forward` of `/ip/firewall/filter` with
-jumps; which simple queue takes the packet and what it may use. Not modelled: NAT, mangle and
-raw, routes, bridges, IPv6, invalid and related packets, the rate itself (no packet is dropped
+filter nor queues once they are marked; the chain `forward` of `/ip/firewall/filter`, or that of
+IPv6, with jumps; which simple queue takes the packet and what it may use. Not modelled: NAT, mangle
+and raw, routes of IPv4, bridges, invalid and related packets, the rate itself (no packet is dropped
 for it), queue trees, packets of a FastTracked connection that a real router now and then takes
 the slow way. A rule with another matcher than these is an error.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv6Address
 
-from simulator.connections import Flow
-from simulator.menus.connection import CONNECTION
-from simulator.menus.lease_effects import ADDRESS_LIST, ARP
+from simulator.connections import Connections, Flow
+from simulator.menus.binding_rows import LIST6
+from simulator.menus.connection import CONNECTION, CONNECTION6
+from simulator.menus.ipv6 import SETTINGS6
+from simulator.menus.lease_effects import ADDRESS_LIST
 from simulator.menus.made_rows import QUEUE
 from simulator.rates import pair
+from simulator.reach import interface_of, is_six, prefixes_with, unreachable, within
 from simulator.router import Router
 from simulator.state import Row, Values
 
-FILTER = "/ip/firewall/filter"
-UPLINK = "ether1"  # where all is that no address of the router reaches
+FILTER, FILTER6 = "/ip/firewall/filter", "/ipv6/firewall/filter"
 _STOPS = {"drop", "reject", "tarpit"}
 _GOES_ON = {"passthrough", "log", "add-src-to-address-list", "add-dst-to-address-list"}
 _NO_MATCHER = {
@@ -74,8 +76,10 @@ def forward(router: Router, flow: Flow, *, to_mac: str = "", size: int = 64) -> 
         ValueError: a rule needs something that is not modelled.
     """
     router.end_leases()
-    router.menus[CONNECTION].rows(router)  # which ends what timed out
-    row = router.connections.of(flow)
+    if not _routes_ipv6(router, flow):
+        return Verdict(passed=False, why="ipv6: not forwarded", state="new")
+    tracked = _tracked(router, flow)
+    row = tracked.of(flow)
     state = _state_of(row, flow)
     packet = _Packet(flow, state, interface_of(router, flow.src), interface_of(router, flow.dst))
     fasttrack = row is not None and row.values["fasttrack"] == "true"
@@ -85,14 +89,31 @@ def forward(router: Router, flow: Flow, *, to_mac: str = "", size: int = 64) -> 
         if stopped:
             return Verdict(passed=False, why=f"filter: {stopped}", state=state)
         queue, limit = queue_of(router, packet.flow)
-    row = row or router.connections.open(flow, router.now())
+    row = row or tracked.open(flow, router.now())
     _track(router, row, flow, size)
     if mark and flow.protocol in ("tcp", "udp"):
         row.values["fasttrack"] = "true"
-    unreachable = _without_arp(router, packet, to_mac)
-    if unreachable:
-        return Verdict(passed=False, why=f"arp: {unreachable}", state=state, fasttrack=fasttrack)
+    why = unreachable(router, flow.dst, to_mac)
+    if why:
+        return Verdict(passed=False, why=f"arp: {why}", state=state, fasttrack=fasttrack)
     return Verdict(passed=True, state=state, fasttrack=fasttrack, queue=queue, limit=limit)
+
+
+def _routes_ipv6(router: Router, flow: Flow) -> bool:
+    if not is_six(flow.src):
+        return True
+    (settings,) = router.menus[SETTINGS6].rows(router).rows.values()
+    on = (settings.values["disable-ipv6"], settings.values["forward"]) == ("false", "true")
+    local = any(IPv6Address(end).is_link_local for end in (flow.src, flow.dst))
+    return on and not local
+
+
+def _tracked(router: Router, flow: Flow) -> Connections:
+    """Give the connections of the flow's family; what timed out ends."""
+    path = CONNECTION6 if is_six(flow.src) else CONNECTION
+    tracked = router.menus[path].rows(router)
+    assert isinstance(tracked, Connections)  # noqa: S101 - that is what this menu has
+    return tracked
 
 
 def _state_of(row: Row | None, flow: Flow) -> str:
@@ -113,41 +134,7 @@ def _track(router: Router, row: Row, flow: Flow, size: int) -> None:
         for unit, more in (("packets", 1), ("bytes", size)):
             name = f"{way}-{kind}{unit}"
             values[name] = str(int(values.get(name, 0)) + more)
-    router.connections.keep(row, router.now())
-
-
-# --- interfaces and ARP ----------------------------------------------------------------------
-
-
-def interface_of(router: Router, address: str) -> str:
-    """Give the id of the interface whose network has the address, else that of the uplink."""
-    number, best = IPv4Address(address), (-1, "")
-    for row in router.table("/ip/address").rows.values():
-        net = IPv4Network(row.values["address"], strict=False)
-        if not row.disabled and number in net:
-            best = max(best, (net.prefixlen, row.values["interface"]))
-    return best[1] or router.id_of("/interface", UPLINK) or ""
-
-
-def arp_row(router: Router, interface: str, address: str) -> Row | None:
-    """Find the ARP row of an address on an interface."""
-    for row in router.table(ARP).having("address", address):
-        if row.values["interface"] == interface and not row.disabled:
-            return row
-    return None
-
-
-def _without_arp(router: Router, packet: _Packet, to_mac: str) -> str:
-    """Say why the router cannot reach the receiver; empty when it can."""
-    interface = router.table("/interface").rows.get(packet.goes_out)
-    address = packet.flow.dst
-    row = arp_row(router, packet.goes_out, address)
-    if row is not None:
-        mac = row.values["mac-address"]
-        return "" if to_mac in ("", mac) else f"{address} is {mac}"
-    if interface is not None and interface.values.get("arp") in ("reply-only", "disabled"):
-        return f"no entry for {address}, and {interface.values['name']} is reply-only"
-    return ""
+    _tracked(router, flow).keep(row, router.now())
 
 
 # --- filter ----------------------------------------------------------------------------------
@@ -161,7 +148,8 @@ def _filtered(router: Router, packet: _Packet, chain: str = "forward") -> tuple[
 
 def _through(router: Router, packet: _Packet, chain: str) -> tuple[str, bool, bool]:
     mark = False
-    for row in router.table(FILTER).rows.values():
+    rules = FILTER6 if is_six(packet.flow.src) else FILTER
+    for row in router.table(rules).rows.values():
         rule = row.values
         if row.disabled or rule["chain"] != chain or not _fits(router, rule, packet):
             continue
@@ -197,26 +185,18 @@ def _fits(router: Router, rule: Values, packet: _Packet) -> bool:
     return True
 
 
-def _within(span: str, address: str) -> bool:
-    first, dash, last = span.partition("-")
-    try:
-        if dash:
-            return IPv4Address(first) <= IPv4Address(address) <= IPv4Address(last)
-        return IPv4Address(address) in IPv4Network(span, strict=False)
-    except ValueError:
-        return False  # a name in an address list
-
-
 def in_list(router: Router, name: str, address: str) -> bool:
     """Say whether an address is in an address list."""
-    table = router.menus[ADDRESS_LIST].rows(router)
-    single = table.having("address", address)
-    if any(row.values["list"] == name and not row.disabled for row in single):
-        return True
+    six = is_six(address)
+    table = router.menus[LIST6 if six else ADDRESS_LIST].rows(router)
+    for held in prefixes_with(address) if six else (address,):
+        rows = table.having("address", held)
+        if any(row.values["list"] == name and not row.disabled for row in rows):
+            return True
     return any(
-        row.values["list"] == name and not row.disabled and _within(row.values["address"], address)
+        row.values["list"] == name and not row.disabled and within(row.values["address"], address)
         for row in table.rows.values()
-        if "/" in row.values["address"] or "-" in row.values["address"]
+        if "-" in row.values["address"] or ("/" in row.values["address"] and not six)
     )
 
 
@@ -243,8 +223,8 @@ def _in_group(router: Router, name: str, interface: str) -> bool:
 
 _MATCHERS: dict[str, Callable[[Router, str, _Packet], bool]] = {
     "protocol": lambda _, text, packet: packet.flow.protocol == text,
-    "src-address": lambda _, text, packet: _within(text, packet.flow.src),
-    "dst-address": lambda _, text, packet: _within(text, packet.flow.dst),
+    "src-address": lambda _, text, packet: within(text, packet.flow.src),
+    "dst-address": lambda _, text, packet: within(text, packet.flow.dst),
     "src-address-list": lambda router, text, packet: in_list(router, text, packet.flow.src),
     "dst-address-list": lambda router, text, packet: in_list(router, text, packet.flow.dst),
     "src-port": lambda _, text, packet: _port_in(text, packet.flow.src_port),
@@ -285,7 +265,7 @@ def _first_fitting(router: Router, flow: Flow, parent: str) -> tuple[Row, int] |
             continue
         for way, (own, other) in enumerate(((flow.src, flow.dst), (flow.dst, flow.src))):
             dst = row.values.get("dst")
-            if _targets(router, row, own) and (not dst or _within(dst, other)):
+            if _targets(router, row, own) and (not dst or within(dst, other)):
                 return row, way
     return None
 
@@ -295,6 +275,6 @@ def _targets(router: Router, row: Row, address: str) -> bool:
         interface = router.id_of("/interface", target)
         if interface is not None and interface_of(router, address) == interface:
             return True
-        if interface is None and _within(target, address):
+        if interface is None and within(target, address):
             return True
     return False

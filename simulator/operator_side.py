@@ -11,18 +11,16 @@ from typing import Any
 
 from simulator import dhcp_server, forwarding, snapshot
 from simulator.connections import Flow
-from simulator.dhcp6_server import Asked6, Client6
+from simulator.devices6 import client6_of
 from simulator.errors import RouterError
 from simulator.faults import Faults
 from simulator.listening import RouterServer
 from simulator.menus import MENUS
-from simulator.menus.binding_rows import SERVER6
-from simulator.menus.dhcp import SERVER
+from simulator.menus.dhcp import SERVER, only_server
 from simulator.menus.users import POLICIES
 from simulator.router_state import OPERATOR, Caller
 from simulator.state import Values
 from simulator.values import MAC
-from simulator.values6 import duid_of, link_local_of
 
 _LINE = 64 * 1024 * 1024
 _PERSON = Caller(OPERATOR, OPERATOR, frozenset(POLICIES))
@@ -213,7 +211,7 @@ class Actions:
         server: RouterServer, /, *, prefix: str = "", reconfigure: str = "", **client: str
     ) -> dict[str, Any]:
         """Play a DHCPv6 client."""
-        asking, asked = _client6(server, **client)
+        asking, asked = client6_of(server.router, **client)
         asking = replace(asking, allow_reconfigure=bool(reconfigure))
         asked = replace(asked, prefixes=(prefix,) if prefix else ())
         return asdict(server.devices6.ask(asking, asked, obeys=reconfigure == "obey"))
@@ -221,13 +219,13 @@ class Actions:
     @staticmethod
     def device6_renews(server: RouterServer, /, **client: str) -> dict[str, Any]:
         """Play a DHCPv6 client whose time has come."""
-        asking, asked = _client6(server, **client)
+        asking, asked = client6_of(server.router, **client)
         return asdict(server.devices6.renew((asking.duid, asked.ia, asked.iaid)))
 
     @staticmethod
     def device6_release(server: RouterServer, /, **client: str) -> None:
         """Play a DHCPv6 client that goes."""
-        server.devices6.release(*_client6(server, **client))
+        server.devices6.release(*client6_of(server.router, **client))
 
     @staticmethod
     def send(
@@ -243,7 +241,14 @@ class Actions:
     ) -> int:
         """Track many connections."""
         router, marked = server.router, "true" if fasttrack else "false"
-        return router.connections.open_many(addresses, each, router.now(), marked)
+        by_family: tuple[list[str], list[str]] = ([], [])
+        for address in addresses:
+            by_family[":" in address].append(address)
+        tracked = (router.connections, router.connections6)
+        return sum(
+            table.open_many(some, each, router.now(), marked)
+            for table, some in zip(tracked, by_family, strict=True)
+        )
 
 
 def _client(
@@ -251,40 +256,11 @@ def _client(
 ) -> dhcp_server.Client:
     return dhcp_server.Client(
         mac=MAC.parse(mac, "mac-address", at.router),
-        server=server or _only_server(at, SERVER),
+        server=server or only_server(at.router, SERVER),
         requested=options.get("requested", ""),
         client_id=options.get("client_id", ""),
         host_name=options.get("host_name", ""),
     )
-
-
-def _client6(  # noqa: PLR0913 - what a client is
-    at: RouterServer,
-    /,
-    *,
-    mac: str,
-    server: str = "",
-    ia: str = "pd",
-    iaid: str = "1",
-    duid: str = "",
-    link_local: str = "",
-) -> tuple[Client6, Asked6]:
-    own = MAC.parse(mac, "mac-address", at.router)
-    client = Client6(
-        duid=duid.lower() or duid_of(own),
-        server=server or _only_server(at, SERVER6),
-        link_local=link_local or link_local_of(own),
-        mac=own,
-    )
-    return client, Asked6("na" if ia == "na" else "pd", int(iaid))
-
-
-def _only_server(at: RouterServer, menu: str) -> str:
-    names = [row.values["name"] for row in at.router.table(menu).rows.values()]
-    if len(names) != 1:
-        msg = f"which DHCP server? there are: {', '.join(names) or 'none'}"
-        raise ValueError(msg)
-    return names[0]
 
 
 class ControlServer:

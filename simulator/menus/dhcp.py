@@ -249,6 +249,19 @@ def _named_by(router: RouterState, option_id: str) -> bool:
     return False
 
 
+def only_server(router: RouterState, menu: str) -> str:
+    """Give the name of the one server of a menu.
+
+    Raises:
+        ValueError: there is none, or there are several.
+    """
+    names = [row.values["name"] for row in router.table(menu).rows.values()]
+    if len(names) != 1:
+        msg = f"which DHCP server? there are: {', '.join(names) or 'none'}"
+        raise ValueError(msg)
+    return names[0]
+
+
 def menus() -> list[Menu]:
     """Give this module's menus."""
     return [ServerMenu(), NetworkMenu(), OptionMenu(), OptionSetsMenu(), ConfigMenu()]

@@ -1,5 +1,8 @@
 """`/queue/simple`: in strict order, the first that fits takes the packet."""
 
+from contextlib import suppress
+from ipaddress import IPv4Address, IPv6Address
+
 from simulator import errors
 from simulator.errors import RouterError
 from simulator.fields import COMMENT, DISABLED, Field, state
@@ -103,16 +106,22 @@ class QueueMenu(Menu):
         for way, (least, most) in zip(("upload", "download"), ways, strict=True):
             if 0 < int(most) < int(least):
                 raise RouterError(f"failure: {way}-max-limit less than {way}-limit")
-        values["target"] = ",".join(
-            f"{target}/32" if target[:1].isdigit() and "/" not in target else target
-            for target in values["target"].split(",")
-        )
+        values["target"] = ",".join(_with_length(target) for target in values["target"].split(","))
 
     def check_change(self, router: RouterState, row: Row) -> None:
         """Refuse to change dynamic queues (text assumed)."""
         del router
         if row.dynamic:
             raise RouterError(errors.READ_ONLY_ROW)
+
+
+def _with_length(target: str) -> str:
+    """Write a single address as a prefix; names of interfaces stay."""
+    if "/" not in target:
+        for kind, length in ((IPv4Address, 32), (IPv6Address, 128)):
+            with suppress(ValueError):
+                return f"{kind(target)}/{length}"
+    return target
 
 
 def menus() -> list[Menu]:
