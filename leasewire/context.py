@@ -149,6 +149,7 @@ class Context:
             settings.redis_url,
             clock=lambda: datetime.now(UTC),  # noqa: TID251 - this is the composition root
             prefix=settings.key_prefix,
+            min_replicas=settings.redis_min_replicas,
             **settings.redis_login,
         )
 

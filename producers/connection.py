@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Unpack
+from typing import Any, Unpack
 
 from redis import Redis
-from redis.backoff import ExponentialWithJitterBackoff
+from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.retry import Retry
+from redis.sentinel import Sentinel
 
-from contracts.broker import RedisLogin
+from contracts.broker import RedisLogin, sentinel_place
 from contracts.names import DEFAULT_PREFIX
 from producers.endpoints import REDIS_OPTIONS
 from producers.journal_transport import JournalTransport
@@ -20,28 +21,40 @@ def open_publisher(
     *,
     clock: Callable[[], datetime],
     prefix: str = DEFAULT_PREFIX,
+    min_replicas: int = 0,
     **login: Unpack[RedisLogin],
 ) -> Publisher:
     """Make a publisher with its own connections. It connects when it first publishes.
 
     Args:
-        redis_url: `redis://`, `rediss://` or `unix://`, without user and password.
+        redis_url: `redis://`, `rediss://`, `unix://`, `sentinel://` or `sentinels://`, as in
+            `LEASEWIRE_REDIS_URL`, without user and password.
         clock: returns the time, with a time zone.
         prefix: first part of every key; must be the workers' `LEASEWIRE_KEY_PREFIX`.
+        min_replicas: an event counts as published once so many replicas of Redis have it too.
         login: user, password and certificate authority, where they are needed.
     """
-    # redis-py rejects the keepalive option for Unix sockets.
-    tcp_only = {} if redis_url.startswith("unix:") else {"socket_keepalive": True}
-    client = Redis.from_url(
-        redis_url,
-        username=login.get("username"),
-        password=login.get("password"),
-        decode_responses=True,
-        socket_timeout=10,
-        socket_connect_timeout=5,
-        **tcp_only,
-        **({"ssl_ca_certs": login["ca_file"], **REDIS_OPTIONS} if login.get("ca_file") else {}),
+    trusts = {"ssl_ca_certs": login["ca_file"], **REDIS_OPTIONS} if login.get("ca_file") else {}
+    options: dict[str, Any] = {
+        "username": login.get("username"),
+        "password": login.get("password"),
+        "decode_responses": True,
+        "socket_timeout": 10,
+        "socket_connect_timeout": 5,
+        # redis-py rejects the keepalive option for Unix sockets.
+        **({} if redis_url.startswith("unix:") else {"socket_keepalive": True}),
+        **trusts,
         # Gives up within a second when nothing listens: the caller can wait better than we can.
-        retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.3), 3),
-    )
-    return Publisher(JournalTransport(client, prefix=prefix), clock=clock)
+        "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.3), 3),
+    }
+    place = sentinel_place(redis_url)
+    if place is None:
+        client = Redis.from_url(redis_url, **options)
+    else:
+        of_sentinel = place.sentinel_options(login) | (trusts if place.tls else {})
+        sentinel: Any = Sentinel(place.sentinels, sentinel_kwargs=of_sentinel)  # type: ignore[no-untyped-call]
+        # A command that redis-py repeats goes to the former address again.
+        options |= {"db": place.database, "ssl": place.tls, "retry": Retry(NoBackoff(), 0)}
+        client = sentinel.master_for(place.primary, **options)
+    transport = JournalTransport(client, prefix=prefix, min_replicas=min_replicas)
+    return Publisher(transport, clock=clock)

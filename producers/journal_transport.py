@@ -16,6 +16,7 @@ from redis.exceptions import (
     AuthenticationWrongNumberOfArgsError,
     AuthorizationError,
     NoPermissionError,
+    NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
@@ -45,6 +46,7 @@ CHECK_EVERY_S: Final = 1.0
 """Asking Redis for its memory once a second costs nothing; once an event, a round trip each."""
 
 _LOGIN: Final = (AuthenticationError, AuthorizationError, AuthenticationWrongNumberOfArgsError)
+_REPLICAS_MS: Final = 1_000
 _DENIED: Final = "ACL failure in script"
 """How a script reports a forbidden command; every other command reports NOPERM."""
 
@@ -96,11 +98,16 @@ class JournalTransport:
     Args:
         redis: holds both.
         prefix: first part of every key; must be the workers' `LEASEWIRE_KEY_PREFIX`.
+        min_replicas: so many replicas must confirm a batch within a second. Where they do not, it
+            is in the journal of the primary alone, and is to be sent again.
     """
 
-    def __init__(self, redis: Redis, *, prefix: str = DEFAULT_PREFIX) -> None:
+    def __init__(
+        self, redis: Redis, *, prefix: str = DEFAULT_PREFIX, min_replicas: int = 0
+    ) -> None:
         self._redis = redis
         self._prefix = prefix
+        self._min_replicas = min_replicas
         text = (files("producers") / "lua" / "publish.lua").read_text(encoding="utf-8")
         self._script = redis.register_script(text)
         self._headroom = Headroom(redis)
@@ -128,15 +135,14 @@ class JournalTransport:
     def _write(self, events: Sequence[CompleteEvent], lane: Lane) -> list[Receipt]:
         prefix = self._prefix
         pairs = [part for event in events for part in (event.key, event.body)]
-        notified, found = self._script(
-            keys=[
-                journal_body(prefix, lane),
-                journal_due(prefix, lane),
-                journal_notified(prefix, lane),
-                queue_key(prefix, lane),
-            ],
-            args=[NOTIFIED_LIFETIME_MS, lane, envelope(TASK_ACCEPT, lane), *pairs],
-        )
+        keys = [
+            journal_body(prefix, lane),
+            journal_due(prefix, lane),
+            journal_notified(prefix, lane),
+            queue_key(prefix, lane),
+        ]
+        args = [NOTIFIED_LIFETIME_MS, lane, envelope(TASK_ACCEPT, lane), *pairs]
+        notified, found = self._run(keys, args)
         journaled_before = {_text(key) for key in found[::2]}
         reused = _with_reused_id(events, found)
         return [
@@ -150,6 +156,28 @@ class JournalTransport:
             )
             for event in events
         ]
+
+    def _run(self, keys: Sequence[str], args: Sequence[str | int]) -> Any:  # noqa: ANN401 - as Lua returns
+        """Run the script; where replicas must have its writes, wait for them too.
+
+        `WAIT` is about the writes of its own connection, so both go over one.
+        """
+        if not self._min_replicas:
+            return self._script(keys=keys, args=args)
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.evalsha(self._script.sha, len(keys), *keys, *args)
+            pipe.wait(self._min_replicas, _REPLICAS_MS)
+            try:
+                written, confirmed = pipe.execute()
+            except NoScriptError:
+                self._redis.script_load(self._script.script)
+                return self._run(keys, args)
+        if confirmed < self._min_replicas:
+            raise PublishFailed(
+                f"{confirmed} of {self._min_replicas} replicas of Redis confirmed the events in "
+                f"{_REPLICAS_MS} ms: mend the replication, and publish again"
+            )
+        return written
 
 
 def _with_reused_id(events: Sequence[CompleteEvent], found: Sequence[Any]) -> set[str]:

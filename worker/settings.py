@@ -24,7 +24,7 @@ from pydantic import (
     field_validator,
 )
 
-from contracts.broker import RedisLogin
+from contracts.broker import RedisLogin, sentinel_place
 from worker.errors import ConfigurationError
 
 PREFIX: Final = "LEASEWIRE_"
@@ -61,13 +61,22 @@ class Settings(BaseModel):
     )
 
     redis_url: str = "redis://127.0.0.1:6379/0"
-    """Redis as `redis://`, `rediss://` or `unix://`, without user and password."""
+    """Redis as `redis://`, `rediss://` or `unix://`, without user and password; or where Sentinel
+    watches it `sentinel://HOST:PORT,HOST:PORT,HOST:PORT/NAME/0`, with TLS `sentinels://…`."""
     redis_username: str | None = None
     """Redis ACL user; not set: Redis's default user."""
     redis_password_file: Path | None = None
     """File with the Redis password. It is never in a URL or variable, because tools print those."""
     redis_ca_file: Path | None = None
-    """PEM file with the certificate authority of a `rediss://` server; not set: the system's."""
+    """PEM file with the certificate authority of a `rediss://` or `sentinels://` server; not set:
+    the system's."""
+    redis_sentinel_username: str | None = None
+    """ACL user of the Sentinels, if they want a login; not set: their default user."""
+    redis_sentinel_password_file: Path | None = None
+    """File with the password of the Sentinels; not set: they want none."""
+    redis_min_replicas: int = Field(0, ge=0, le=10)
+    """An event counts as published once so many replicas of Redis have it too: with 1, no event is
+    lost with one machine. Where they do not confirm it in a second it is published again."""
     redis_trusted_network: bool = False
     """Nobody can listen on the network to a `redis://` server, such as an internal network of
     containers: do not warn that the password is sent unencrypted."""
@@ -150,19 +159,23 @@ class Settings(BaseModel):
     def _url_without_password(cls, value: str) -> str:
         try:
             url = urlsplit(value)
-            url.port  # noqa: B018 - reading it checks it
+            if not url.scheme.startswith("sentinel"):
+                url.port  # noqa: B018 - reading it checks it
         except ValueError:
             raise ValueError("is not a URL: write redis://HOST:PORT/0 or unix:///PATH") from None
-        if url.scheme not in {"redis", "rediss", "unix"}:
-            raise ValueError("must start with redis://, rediss:// or unix://")
+        if url.scheme not in {"redis", "rediss", "unix", "sentinel", "sentinels"}:
+            raise ValueError(
+                "must start with redis://, rediss://, unix://, sentinel:// or sentinels://"
+            )
         if url.password or url.username or {"password", "username"} & set(parse_qs(url.query)):
             raise ValueError(
                 "must not contain user or password: set the file with the password in "
                 f"{PREFIX}REDIS_PASSWORD_FILE and the user in {PREFIX}REDIS_USERNAME"
             )
+        sentinel_place(value)
         return value
 
-    @field_validator("redis_password_file", "mac_mask_key_file")
+    @field_validator("redis_password_file", "redis_sentinel_password_file", "mac_mask_key_file")
     @classmethod
     def _readable_secret(cls, value: Path | None) -> Path | None:
         if value is not None:
@@ -180,8 +193,10 @@ class Settings(BaseModel):
     def _an_authority(cls, value: Path | None, info: ValidationInfo) -> Path | None:
         if value is None:
             return None
-        if not info.data.get("redis_url", "rediss:").startswith("rediss:"):
-            raise ValueError(f"is about TLS, so {PREFIX}REDIS_URL must start with rediss://")
+        if not info.data.get("redis_url", "rediss:").startswith(("rediss:", "sentinels:")):
+            raise ValueError(
+                f"is about TLS, so {PREFIX}REDIS_URL must start with rediss:// or sentinels://"
+            )
         try:
             ssl.create_default_context(cafile=value)
         except OSError as error:  # `ssl` raises one for a broken file too
@@ -248,11 +263,14 @@ class Settings(BaseModel):
         """Return what is unsafe about the connection to Redis, one line each, without secrets."""
         found = []
         url, file = urlsplit(self.redis_url), self.redis_password_file
-        is_plain = url.scheme == "redis" and not _is_here(url.hostname)
+        place = sentinel_place(self.redis_url)
+        hosts = [url.hostname] if place is None else [host for host, _ in place.sentinels]
+        is_plain = url.scheme in ("redis", "sentinel") and not all(map(_is_here, hosts))
         if file and is_plain and not self.redis_trusted_network:
+            tls = "rediss://" if place is None else "sentinels://"
             found.append(
-                f"{PREFIX}REDIS_URL: the password is sent to {url.hostname} unencrypted; use "
-                f"rediss://, or {PREFIX}REDIS_TRUSTED_NETWORK=true if nobody can listen in between"
+                f"{PREFIX}REDIS_URL: the password is sent to {hosts[0]} unencrypted; use "
+                f"{tls}, or {PREFIX}REDIS_TRUSTED_NETWORK=true if nobody can listen in between"
             )
         if parse_qs(url.query).get("ssl_cert_reqs", ["required"]) != ["required"]:
             found.append(
@@ -272,11 +290,13 @@ class Settings(BaseModel):
     @property
     def redis_login(self) -> RedisLogin:
         """User, password and authority for `redis_url`; the password is in clear."""
-        password = self.redis_password
+        password, sentinel_file = self.redis_password, self.redis_sentinel_password_file
         return RedisLogin(
             username=self.redis_username,
             password=password.get_secret_value() if password else None,
             ca_file=str(self.redis_ca_file) if self.redis_ca_file else None,
+            sentinel_username=self.redis_sentinel_username,
+            sentinel_password=sentinel_file.read_text().strip() if sentinel_file else None,
         )
 
     def refusal(self, message: str, advice: str, origin: str = f"{PREFIX}REDIS_URL") -> list[str]:

@@ -79,6 +79,8 @@ def test_variables_of_others_are_left_alone(name):
         "http://localhost/hunter2",
         "hunter2",
         "redis://localhost:hunter2/0",
+        "sentinel://:hunter2@a:1,b:2/main",
+        "sentinel://a:hunter2/main",
     ],
 )
 def test_an_address_with_a_password_in_it_is_refused_and_not_repeated(url):
@@ -89,7 +91,14 @@ def test_an_address_with_a_password_in_it_is_refused_and_not_repeated(url):
 
 
 @pytest.mark.parametrize(
-    "url", ["redis://10.0.0.1", "rediss://redis.example:6380/2", "unix:///run/redis.sock"]
+    "url",
+    [
+        "redis://10.0.0.1",
+        "rediss://redis.example:6380/2",
+        "unix:///run/redis.sock",
+        "sentinel://10.0.0.1:26379,10.0.0.2:26379/main/0",
+        "sentinels://a,b,c/main",
+    ],
 )
 def test_addresses_without_a_password_are_taken(url):
     assert Settings.load({"LEASEWIRE_REDIS_URL": url}).redis_url == url

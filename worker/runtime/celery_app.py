@@ -9,7 +9,7 @@ from kombu.entity import Queue
 from kombu.transport import TRANSPORT_ALIASES
 
 from contracts import names
-from contracts.broker import broker_transport_options, broker_url
+from contracts.broker import broker_tls, broker_transport_options, broker_url
 from worker.log_setup import celery_receiver
 from worker.settings import Settings
 
@@ -23,6 +23,7 @@ def guard_queues() -> None:
     kombu has one table of transports for the whole process, so only worker processes do this.
     """
     TRANSPORT_ALIASES["redis"] = TRANSPORT_ALIASES["rediss"] = "worker.runtime.transport:Transport"
+    TRANSPORT_ALIASES["sentinel"] = "worker.runtime.transport:SentinelTransport"
 
 
 def make_app(settings: Settings) -> Celery:
@@ -38,7 +39,10 @@ def celery_settings(settings: Settings) -> Mapping[str, Any]:
     """Return Celery's settings; unsafe defaults are replaced here."""
     return {
         "broker_url": broker_url(settings.redis_url, **settings.redis_login),
-        "broker_transport_options": broker_transport_options(settings.key_prefix)
+        "broker_use_ssl": broker_tls(settings.redis_url, **settings.redis_login),
+        "broker_transport_options": broker_transport_options(
+            settings.key_prefix, settings.redis_url, **settings.redis_login
+        )
         | {
             # Messages of a killed worker return after this, not after an hour. We use no ETA, so it
             # need not be longer than a task.

@@ -22,6 +22,7 @@ from contracts import names
 from worker.core.service.outcome import DeadLetter
 from worker.errors import LeasewireError
 from worker.store.connection import HOME_MADE
+from worker.store.failover import PrimaryConnection, follow_too
 from worker.store.keys import DEAD_LETTERS_MOST, Keys
 
 log = structlog.get_logger()
@@ -196,13 +197,16 @@ class _TlsConnection(SSLConnection):
         super().__init__(**given, **(HOME_MADE if given.get("ssl_ca_certs") else {}))
 
 
-class Channel(stock.Channel):
-    """A channel whose client checks messages; all calls share one client.
+class _SentinelTlsConnection(PrimaryConnection, _TlsConnection):
+    """A connection with TLS to the primary that Sentinel names."""
+
+
+class _OwnChannel(stock.Channel):
+    """What our channels have: a client that checks messages, one for all calls.
 
     The stock channel makes a client for each call, which is a tenth of the cost of a message.
     """
 
-    connection_class_ssl = _TlsConnection  # type: ignore[assignment]  # kombu's stub names the class
     _shared: Any = None
 
     def basic_consume(self, queue: str, no_ack: bool, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401, FBT001 - kombu's signature
@@ -230,7 +234,31 @@ class Channel(stock.Channel):
         return partial(_GuardedRedis, global_keyprefix=self.global_keyprefix)
 
 
+class Channel(_OwnChannel):
+    """A channel to one Redis."""
+
+    connection_class_ssl = _TlsConnection  # type: ignore[assignment]  # kombu's stub names the class
+
+
+class SentinelChannel(_OwnChannel, stock.SentinelChannel):
+    """A channel to the primary that Sentinel names."""
+
+    connection_class = PrimaryConnection
+    connection_class_ssl = _SentinelTlsConnection  # type: ignore[assignment]  # as above
+
+    def _sentinel_managed_pool(self, asynchronous: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - kombu's signature
+        pool = super()._sentinel_managed_pool(asynchronous)  # type: ignore[no-untyped-call]
+        follow_too(pool, str(getattr(self, "master_name", "")))
+        return pool
+
+
 class Transport(stock.Transport):
-    """The Redis transport with these channels."""
+    """The Redis transport with our channels."""
 
     Channel = Channel
+
+
+class SentinelTransport(stock.SentinelTransport):
+    """The Sentinel transport with our channels."""
+
+    Channel = SentinelChannel

@@ -10,10 +10,12 @@ from redis import exceptions
 from redis.backoff import NoBackoff
 from redis.client import Pipeline
 from redis.retry import Retry
+from redis.sentinel import Sentinel
 
-from contracts.broker import RedisLogin
+from contracts.broker import RedisLogin, sentinel_place
 from worker.errors import StoreRefused, StoreUnavailable
 from worker.log_setup import hide_secret
+from worker.store.failover import PrimaryConnection, PrimaryTlsConnection, follow
 
 HOME_MADE: Final[dict[str, Any]] = {"ssl_exclude_verify_flags": [ssl.VERIFY_X509_STRICT]}
 """Goes with `ssl_ca_certs`: from Python 3.13 on authorities without the extensions that only newer
@@ -73,7 +75,7 @@ def _advice(error: Exception) -> str:
     if isinstance(error, exceptions.OutOfMemoryError) or str(error).startswith("OOM"):
         return "raise maxmemory, or let the workers drain it"
     if isinstance(error, exceptions.ReadOnlyError):
-        return "this is a read-only replica: name the primary in LEASEWIRE_REDIS_URL"
+        return "this is a read-only replica: name the primary in LEASEWIRE_REDIS_URL, or Sentinel"
     if str(error).startswith("MISCONF"):
         return "free space on its disk; see its log"
     return ""
@@ -142,7 +144,7 @@ def connect(
     """A client with texts decoded and with limits on every wait.
 
     Args:
-        url: `redis://`, `rediss://` (the server's certificate is verified) or `unix://`.
+        url: as `LEASEWIRE_REDIS_URL` has it; with TLS the server's certificate is verified.
         socket_timeout_s: longest wait for an answer.
         connect_timeout_s: longest wait for a connection.
         any_bytes: texts may hold what is no UTF-8 (as lone surrogates), and answers have the same
@@ -150,19 +152,27 @@ def connect(
         login: its password is left out of every log line from now on.
     """
     password, ca_file = login.get("password"), login.get("ca_file")
-    if password is not None:
-        hide_secret(password)
+    for secret in filter(None, (password, login.get("sentinel_password"))):
+        hide_secret(secret)
     # A Unix socket knows neither a connect timeout nor keepalive, and redis-py crashes on them.
     of_tcp = {"socket_connect_timeout": connect_timeout_s, "socket_keepalive": True}
-    client = StoreClient.from_url(
-        url,
-        username=login.get("username"),
-        password=password,
-        decode_responses=True,
-        socket_timeout=socket_timeout_s,
-        health_check_interval=30,
+    options: dict[str, Any] = {
+        "username": login.get("username"),
+        "password": password,
+        "decode_responses": True,
+        "socket_timeout": socket_timeout_s,
+        "health_check_interval": 30,
         **({"protocol": 2, "encoding_errors": "surrogateescape"} if any_bytes else {}),
         **({} if url.startswith("unix:") else of_tcp),
         **({"ssl_ca_certs": ca_file, **HOME_MADE} if ca_file is not None else {}),
-    )
-    return cast("StoreClient", client)  # redis-py's type names the base
+    }
+    place = sentinel_place(url)
+    if place is None:
+        return cast("StoreClient", StoreClient.from_url(url, **options))
+    kind = PrimaryTlsConnection if place.tls else PrimaryConnection
+    options |= {"db": place.database, "connection_class": kind}
+    of_sentinel = place.sentinel_options(login) | (HOME_MADE if ca_file and place.tls else {})
+    sentinel: Any = Sentinel(place.sentinels, sentinel_kwargs=of_sentinel)  # type: ignore[no-untyped-call]
+    client = cast("StoreClient", sentinel.master_for(place.primary, StoreClient, **options))
+    follow(client.connection_pool, place, of_sentinel)
+    return client
