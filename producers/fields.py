@@ -11,13 +11,14 @@ FIELDS: Final = (
     *("event", "service_id", "customer_id", "revision", "router", "dhcp_server", "mac", "ipv4"),
     *("pool", "plan", "down_kbps", "up_kbps", "suspension_mode", "reason_code", "effective_at"),
     *("serial", "circuit_id", "remote_id", "dns_servers", "options", "label"),
+    *("assigned_pool", "ipv6_prefix", "assigned_ipv6_pool", "ipv6_address", "duid", "iaid"),
 )
 """All fields, in the order of a table."""
 POLICY_MODE: Final = "default"
 """Value of `suspension_mode`: as the router's policy says."""
 
 _OF_EVERY: Final = frozenset({"event", "service_id", "customer_id", "revision", "effective_at"})
-_NUMBERS: Final = frozenset({"revision", "down_kbps", "up_kbps"})
+_NUMBERS: Final = frozenset({"revision", "down_kbps", "up_kbps", "iaid"})
 _DEVICE: Final = ("mac", "serial", "circuit_id", "remote_id")
 Fields = Mapping[str, object]
 JsonObject = dict[str, Any]
@@ -54,12 +55,15 @@ def event_of(fields: Fields) -> JsonObject:
         raise NotAnEvent({"event": f"must be one of {', '.join(_KINDS)}"})
     make, needed, allowed = _KINDS[kind]
     problems = {name: "is missing" for name in ("service_id", *needed) if name not in given}
-    if "ipv4" in problems and "pool" in given:
-        del problems["ipv4"]
+    if given.keys() & (_INSTEAD | (_PREFIX if kind == "address_changed" else set())):
+        problems.pop("ipv4", None)
     for name in given.keys() - _OF_EVERY - set(needed) - set(allowed):
         problems[name] = f"is not allowed in {kind}; leave it empty"
-    if {"ipv4", "pool"} <= given.keys():
-        problems["pool"] = "is given together with ipv4; give one of them"
+    for other in ("ipv4", "assigned_pool"):
+        if {other, "pool"} <= given.keys():
+            problems["pool"] = f"is given together with {other}; give one of them"
+    if given.keys() & set(_IPV6) and not given.keys() & _PREFIX:
+        problems["ipv6_prefix"] = "is missing; or give assigned_ipv6_pool"
     for name in _NUMBERS & given.keys():
         given[name] = _number(given[name])
     if problems:
@@ -80,6 +84,8 @@ def field_at(pointer: str) -> str:
     Empty if there is none.
     """
     steps = [step for step in pointer.split("/") if step and not step.isdigit()]
+    if "ipv6" in steps[:-1]:
+        return _NAMES_OF_IPV6.get(steps[-1], steps[-1])
     for step in reversed(steps):
         if step in FIELDS:
             return step
@@ -95,7 +101,17 @@ _NAMES_OF: Final = {
     "mode": "suspension_mode",
     "address": "ipv4",
     "access": "router",
+    "ipv6": "ipv6_prefix",
     "hex": "options",
+}
+
+
+_NAMES_OF_IPV6: Final = {
+    "prefix": "ipv6_prefix",
+    "ipv6": "ipv6_prefix",
+    "mode": "ipv6_prefix",
+    "pool": "assigned_ipv6_pool",
+    "address": "ipv6_address",
 }
 
 
@@ -115,6 +131,7 @@ def _block(given: Fields) -> JsonObject:
         "access": _access(given),
         "device": _some(given, _DEVICE),
         "address": _address(given),
+        **_ipv6(given),
     }
     if "plan" in given:
         block["plan"] = _plan(given)
@@ -134,7 +151,27 @@ def _access(given: Fields) -> JsonObject:
 def _address(given: Fields) -> JsonObject:
     if "pool" in given:
         return {"mode": "pool", "pool": given["pool"]}
+    if "assigned_pool" in given:
+        pool = given["assigned_pool"]
+        return {"mode": "assigned", "pool": pool, **_some(given, ["ipv4"])}
     return {"mode": "static", "ipv4": given.get("ipv4")}
+
+
+def _ipv6(given: Fields) -> JsonObject:
+    """The part `ipv6`, if any of its fields is given."""
+    if not given.keys() & set(_IPV6):
+        return {}
+    fixed = {"ipv6": given["ipv6_prefix"]} if "ipv6_prefix" in given else {}
+    prefix: JsonObject = {"mode": "static", **fixed}
+    if "assigned_ipv6_pool" in given:
+        prefix = {"mode": "assigned", "pool": given["assigned_ipv6_pool"], **fixed}
+    address = {"address": given["ipv6_address"]} if "ipv6_address" in given else {}
+    return {"ipv6": {"prefix": prefix, **address, **_some(given, ("duid", "iaid"))}}
+
+
+def _addresses(given: Fields) -> JsonObject:
+    address = {"address": _address(given)} if given.keys() & {"ipv4", *_INSTEAD} else {}
+    return address | _ipv6(given)
 
 
 def _plan(given: Fields) -> JsonObject:
@@ -162,12 +199,16 @@ def _reason(given: Fields) -> JsonObject:
 
 
 def _moved(given: Fields) -> JsonObject:
-    address = {"address": _address(given)} if given.keys() & {"ipv4", "pool"} else {}
-    return {"access": _access(given)} | address
+    return {"access": _access(given)} | _addresses(given)
 
 
 _WHOLE: Final = ("router", "mac", "ipv4")
-_REST: Final = ("dhcp_server", "pool", "plan", "down_kbps", "up_kbps", *_DEVICE[1:])
+_INSTEAD: Final = frozenset({"pool", "assigned_pool"})
+"""Give one of them instead of `ipv4`."""
+_PREFIX: Final = frozenset({"ipv6_prefix", "assigned_ipv6_pool"})
+_IPV6: Final = ("ipv6_prefix", "assigned_ipv6_pool", "ipv6_address", "duid", "iaid")
+_POOLS: Final = ("pool", "assigned_pool", *_IPV6)
+_REST: Final = ("dhcp_server", *_POOLS, "plan", "down_kbps", "up_kbps", *_DEVICE[1:])
 _LISTS: Final = ("dns_servers", "options", "label")
 _SUSPENDED: Final = ("suspension_mode", "reason_code")
 _RATES: Final = ("down_kbps", "up_kbps")
@@ -185,9 +226,13 @@ _KINDS: Final[
     "suspended": (_suspension, (), _SUSPENDED),
     "resumed": (_reason, (), ("reason_code",)),
     "mac_changed": (lambda given: _some(given, ["mac"]), ("mac",), ()),
-    "device_swapped": (lambda given: {"device": _some(given, _DEVICE)}, ("mac",), _DEVICE),
-    "address_changed": (lambda given: {"address": _address(given)}, ("ipv4",), ("pool",)),
+    "device_swapped": (
+        lambda given: {"device": _some(given, _DEVICE)} | _ipv6(given),
+        ("mac",),
+        (*_DEVICE, *_IPV6),
+    ),
+    "address_changed": (_addresses, ("ipv4",), _POOLS),
     "plan_changed": (lambda given: {"plan": _plan(given)}, ("plan",), _RATES),
-    "moved": (_moved, ("router",), ("dhcp_server", "ipv4", "pool")),
+    "moved": (_moved, ("router",), ("dhcp_server", "ipv4", *_POOLS)),
 }
 """Event -> function that makes its data, required fields, optional fields."""

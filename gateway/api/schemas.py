@@ -97,7 +97,7 @@ SCHEMAS: Final[Json] = {
     "Event": _object(
         "event source state",
         "type service reason detail router effective_at effective_by effective accepted_at at "
-        "effect lane router_state lease",
+        "effect lane router_state lease assigned",
         about="An event and its outcome",
         event=_described("The id that its source set"),
         state=ref("EventState"),
@@ -111,9 +111,17 @@ SCHEMAS: Final[Json] = {
         effect=ref("Effect"),
         accepted_at=_TIME,
         at=_described("Time of the outcome", _TIME),
+        assigned=ref("Assigned"),
         lane=_described("Lane of an event in the journal: `events` or `bulk`"),
         router_state=ref("RouterState"),
         lease=_described("How the lease is shortened ahead of a scheduled event, and until when"),
+    ),
+    "Assigned": _object(
+        "",
+        "address prefix",
+        about="What Leasewire assigned to the service from pools of its inventory",
+        address=_described("IPv4 address"),
+        prefix=_described("IPv6 prefix with its length"),
     ),
     "Receipt": _object(
         "id source status duplicate status_url",
@@ -189,10 +197,12 @@ SCHEMAS: Final[Json] = {
     },
     "Service": _object(
         "service status owner registers routers pending scheduled events history",
+        "assigned",
         about="All that is known of a service",
         status=ref("ServiceStatus"),
         owner=_described("The source that owns it"),
         registers={"type": "object", "additionalProperties": ref("Register")},
+        assigned=ref("Assigned"),
         routers=_list(ref("RouterSync")),
         pending=_described("Ids of its pending events", _list(_TEXT)),
         scheduled=_list(ref("ScheduledEvent")),
@@ -201,11 +211,12 @@ SCHEMAS: Final[Json] = {
     ),
     "ServiceSummary": _object(
         "service status owner",
-        "router mac address sync reason detail",
+        "router mac address prefix sync reason detail",
         about="A service in short",
         status=ref("ServiceStatus"),
         router=_described("The router that it should be on"),
         address=_described("The address that it should have, or `pool NAME`"),
+        prefix=_described("The IPv6 prefix that it should have"),
         sync=ref("Sync"),
         reason=_described("Why it is not in sync, for programs"),
     ),

@@ -38,7 +38,7 @@ def list_(
     records = sorted((entry.record for entry in stored), key=lambda record: record.service_id)
     listing = ServiceList(store)
     services = [listing.document(record) for record in records if status in (None, record.status)]
-    columns = "service, status, router, mac, address, sync, reason"
+    columns = "service, status, router, mac, address, prefix, sync, reason"
     return Answer({"services": services}, [TextTable(services, columns, "No services.")])
 
 
@@ -75,7 +75,9 @@ def show(
 
 
 def _text(document: dict[str, Any]) -> Iterator[Part]:
-    yield Fields({name: document[name] for name in ("service", "status", "owner")})
+    head = {name: document[name] for name in ("service", "status", "owner")}
+    assigned = document.get("assigned", {})
+    yield Fields(head | {f"assigned {kind}": value for kind, value in assigned.items()})
     yield Fields({"why": document["why"]["sentence"], "to do": document["why"]["advice"]})
     yield ""
     registers = [

@@ -9,7 +9,8 @@ import typer
 
 from leasewire.context import Context
 from producers.files.writing import csv_row, flat_fields, heading, ndjson_row
-from worker.core.service.record import ServiceRecord, Status
+from worker.core.entry.entry import assigned_to
+from worker.core.service.record import ServiceRecord, Status, ipv6_of
 
 
 class Format(StrEnum):
@@ -64,11 +65,24 @@ def snapshot_of(record: ServiceRecord) -> dict[str, Any]:
         "status": "active" if suspension is None else "suspended",
         "access": _some(values, "router", "dhcp_server"),
         "device": _some(values, "mac", "serial", "circuit_id", "remote_id"),
-        **_some(values, "address", "plan", "dns_servers", "options", "label"),
+        **_some(_addresses(record), "address", "ipv6"),
+        **_some(values, "plan", "dns_servers", "options", "label"),
     }
     if suspension is not None and any(suspension.values()):
         block["suspension"] = _some(suspension, "mode", "reason_code")
     return {"service_id": record.service_id, **_some(values, "customer_id"), "service": block}
+
+
+def _addresses(record: ServiceRecord) -> dict[str, Any]:
+    """Its address and IPv6; an assigned one is named, so that another installation can keep it."""
+    address: Any = record.value("address")
+    ipv6: Any = ipv6_of(record)
+    given = assigned_to(record)
+    if "address" in given:
+        address = {**address, "ipv4": given["address"]}
+    if "prefix" in given:
+        ipv6 = {**ipv6, "prefix": {**ipv6["prefix"], "ipv6": given["prefix"]}}
+    return {"address": address, "ipv6": ipv6}
 
 
 def _some(values: dict[str, Any], *names: str) -> dict[str, Any]:

@@ -1,70 +1,25 @@
 """`leasewire publish activated`, `… mac-changed` and the like: one event from options."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from inspect import Parameter, Signature
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import typer
 
 from contracts import Problem
 from leasewire.actor import actor_of
 from leasewire.answer import Answer
+from leasewire.sources.event_options import (
+    Mode,
+    Option,
+    Status,
+    address_options,
+    dhcp_options,
+    ipv6_options,
+    none_option,
+)
 
 SOURCE: Final = "urn:leasewire:cli"
-
-
-class Mode(StrEnum):
-    """How a service is suspended."""
-
-    BLOCK = "block"
-    WALLED_GARDEN = "walled_garden"
-    THROTTLE = "throttle"
-
-
-class Status(StrEnum):
-    """Whether a service is suspended."""
-
-    ACTIVE = "active"
-    SUSPENDED = "suspended"
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One option, and its place in the event.
-
-    Attributes:
-        flag: the option as typed.
-        place: path in the event, with dots.
-        help: the help text.
-        kind: type of its value.
-        default: `...` if it is required, None if it is optional.
-        form: turns the value of the option into that of the event.
-    """
-
-    flag: str
-    place: str
-    help: str
-    kind: Any = str
-    default: Any = None
-    form: Callable[[Any], object] = lambda value: value
-
-    @property
-    def name(self) -> str:
-        """Name of the parameter: the flag without dashes."""
-        return self.flag.removeprefix("--").replace("-", "_")
-
-    def parameter(self) -> Parameter:
-        """The option as a parameter of a function, for Typer."""
-        kind = self.kind if self.default is not None else self.kind | None
-        metavar = None if self.kind in (Mode, Status, bool) else self.name.upper()
-        return Parameter(
-            self.name,
-            Parameter.KEYWORD_ONLY,
-            annotation=Annotated[kind, typer.Option(self.flag, help=self.help, metavar=metavar)],
-            default=Parameter.empty if self.default is ... else self.default,
-        )
 
 
 _COMMON: Final = (
@@ -92,37 +47,11 @@ _MODE: Final = "How it is suspended. Default: by policy."
 _CHECK: Final = "Cross-check; a difference only warns."
 
 
-def _address(place: str) -> tuple[Option, Option]:
-    return (
-        Option(
-            "--address",
-            place,
-            "Its IPv4 address.",
-            form=lambda ipv4: {"mode": "static", "ipv4": ipv4},
-        ),
-        Option(
-            "--pool",
-            place,
-            "Any address of this pool, instead of --address.",
-            form=lambda pool: {"mode": "pool", "pool": pool},
-        ),
-    )
-
-
-def _dhcp_options(given: Sequence[str]) -> list[object]:
-    """Read `42=c6336435`; the contract reports values of another form."""
-    parts = [text.partition("=") for text in given]
-    return [{"code": int(c) if c.isdecimal() else c, "hex": h} for c, _, h in parts]
-
-
-def _none(flag: str, place: str, help_: str) -> Option:
-    return Option(flag, place, help_, bool, form=lambda _: [])
-
-
 _STATE: Final = (
     Option("--router", "data.service.access.router", _ROUTER, default=...),
     Option("--mac", "data.service.device.mac", _MAC, default=...),
-    *_address("data.service.address"),
+    *address_options("data.service.address"),
+    *ipv6_options("data.service.ipv6"),
     Option("--server", "data.service.access.dhcp_server", _SERVER),
     Option("--serial", "data.service.device.serial", "Serial number of the device."),
     Option("--plan", "data.service.plan.code", "Code of its plan."),
@@ -175,15 +104,16 @@ EVENTS: Final[Mapping[str, tuple[str, Sequence[Option]]]] = {
             Option("--circuit-id", "data.device.circuit_id", "DHCP option 82, circuit id."),
             Option("--remote-id", "data.device.remote_id", "DHCP option 82, remote id."),
             Option("--previous-mac", "data.previous_device.mac", _CHECK),
+            *ipv6_options("data.ipv6"),
             _WHEN,
         ),
     ),
     "address-changed": (
-        """Publish that a service has another address, or one of a pool.
+        """Publish that a service has another address or IPv6 prefix, fixed or of a pool.
 
         Example: leasewire publish address-changed --service SVC-1001 --address 198.51.100.20
         """,
-        (*_address("data.address"), _WHEN),
+        (*address_options("data.address"), *ipv6_options("data.ipv6"), _WHEN),
     ),
     "dns-changed": (
         """Publish the DNS servers of a service, in this order.
@@ -192,7 +122,7 @@ EVENTS: Final[Mapping[str, tuple[str, Sequence[Option]]]] = {
         """,
         (
             Option("--dns", "data.dns_servers", "DNS server; repeatable.", list[str]),
-            _none("--none", "data.dns_servers", "No DNS servers: use those of the router."),
+            none_option("--none", "data.dns_servers", "No DNS servers: use those of the router."),
             _WHEN,
         ),
     ),
@@ -207,9 +137,9 @@ EVENTS: Final[Mapping[str, tuple[str, Sequence[Option]]]] = {
                 "data.options",
                 "Code and bytes, such as 42=c6336435; repeatable.",
                 list[str],
-                form=_dhcp_options,
+                form=dhcp_options,
             ),
-            _none("--none", "data.options", "No options."),
+            none_option("--none", "data.options", "No options."),
             _WHEN,
         ),
     ),
@@ -238,7 +168,8 @@ EVENTS: Final[Mapping[str, tuple[str, Sequence[Option]]]] = {
         (
             Option("--router", "data.access.router", _ROUTER, default=...),
             Option("--server", "data.access.dhcp_server", _SERVER),
-            *_address("data.address"),
+            *address_options("data.address"),
+            *ipv6_options("data.ipv6"),
             Option("--previous-router", "data.previous_access.router", _CHECK),
             _WHEN,
         ),
@@ -313,11 +244,15 @@ def flag_of(name: str, event: Mapping[str, Any], problem: Problem) -> str:
         if place != option.place and not place.startswith(f"{option.place}."):
             continue
         value: Any = event
+        part: Any = {}
         for step in place.split("."):
-            value = value.get(step) if isinstance(value, Mapping) else None
+            part, value = value, value.get(step) if isinstance(value, Mapping) else None
         if isinstance(value, str):
-            flags = {"pool": "--pool", "ipv4": "--address"}
-            return f"{flags.get(place.rpartition('.')[2], option.flag)} {value!r}"
+            last = place.rpartition(".")[2]
+            pool = "assigned-pool" if part.get("mode") == "assigned" else "pool"
+            pool = "assigned-ipv6-pool" if ".prefix." in place else pool
+            flags = {"pool": f"--{pool}", "ipv4": "--address", "ipv6": "--ipv6-prefix"}
+            return f"{flags.get(last, option.flag)} {value!r}"
     return ""
 
 

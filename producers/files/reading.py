@@ -13,7 +13,7 @@ from producers.files.cells import unescape, was_made_a_number
 
 CSV: Final = ".csv"
 NDJSON: Final = (".ndjson", ".jsonl")
-_TEXTS: Final = frozenset({"mac", "service_id", "customer_id", "serial"})
+_TEXTS: Final = frozenset({"mac", "service_id", "customer_id", "serial", "duid"})
 """Fields that a spreadsheet may take for numbers."""
 
 

@@ -27,7 +27,14 @@ _EXAMPLES: Final = (
         "suspension_mode": "walled_garden",
         "reason_code": "nonpayment",
     },
-    {"event": "cancelled", "service_id": "SVC-1003"},
+    {
+        "service_id": "SVC-1003",
+        "router": "tower-7",
+        "mac": "00:00:5E:00:53:03",
+        "assigned_pool": "home",
+        "assigned_ipv6_pool": "home6",
+    },
+    {"event": "cancelled", "service_id": "SVC-1004"},
 )
 
 
@@ -38,7 +45,8 @@ def heading() -> str:
 
 def csv_row(fields: Mapping[str, object]) -> str:
     """Return one CSV line with these `producers.fields.FIELDS`."""
-    return _line([escape(printable(str(fields.get(name, "") or ""))) for name in FIELDS])
+    cells = (fields.get(name) for name in FIELDS)
+    return _line([escape(printable("" if cell is None else str(cell))) for cell in cells])
 
 
 def template() -> str:
@@ -54,20 +62,27 @@ def ndjson_row(data: Mapping[str, object]) -> str:
 def flat_fields(data: Mapping[str, Any]) -> dict[str, object]:
     """Return the flat fields of a snapshot's data; the reverse of `producers.fields.event_of`."""
     block = data["service"]
-    plan, address, suspension = (block.get(part) or {} for part in _PARTS)
+    plan, address, ipv6, suspension = (block.get(part) or {} for part in _PARTS)
+    prefix = ipv6.get("prefix") or {}
     fields: dict[str, object] = {
         "service_id": data["service_id"],
         "customer_id": data.get("customer_id"),
         **block["access"],
         **block["device"],
         "ipv4": address.get("ipv4"),
-        "pool": address.get("pool"),
+        "pool": address.get("pool") if address.get("mode") == "pool" else None,
         "plan": plan.get("code"),
         "down_kbps": plan.get("down_kbps"),
         "up_kbps": plan.get("up_kbps"),
         "dns_servers": " ".join(block.get("dns_servers") or ()),
         "options": " ".join(f"{o['code']}={o['hex']}" for o in block.get("options") or ()),
         "label": block.get("label"),
+        "assigned_pool": address.get("pool") if address.get("mode") == "assigned" else None,
+        "ipv6_prefix": prefix.get("ipv6"),
+        "assigned_ipv6_pool": prefix.get("pool"),
+        "ipv6_address": ipv6.get("address"),
+        "duid": ipv6.get("duid"),
+        "iaid": ipv6.get("iaid"),
     }
     if block["status"] == "suspended":
         fields["suspension_mode"] = suspension.get("mode") or POLICY_MODE
@@ -75,7 +90,7 @@ def flat_fields(data: Mapping[str, Any]) -> dict[str, object]:
     return fields
 
 
-_PARTS: Final = ("plan", "address", "suspension")
+_PARTS: Final = ("plan", "address", "ipv6", "suspension")
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -62,7 +62,8 @@ def test_an_outcome_is_small_and_can_be_read():
 def test_what_a_newer_version_adds_is_dropped_and_another_format_refused():
     effect = EffectReport("acting", "rate", 9, 2)
     bulk = APPLIED.event._replace(bulk=True)
-    outcome = replace(APPLIED, effective_at_ms=7, event=bulk, effect=effect)
+    assigned = {"address": "100.64.0.10"}
+    outcome = replace(APPLIED, effective_at_ms=7, event=bulk, effect=effect, assigned=assigned)
     raw = json.loads(outcome.to_json())
     assert Outcome.from_json(json.dumps([*raw, "new"]), APPLIED.key) == outcome
     with pytest.raises(UnknownFormatError, match="the outcome has format 3"):

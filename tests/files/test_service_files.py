@@ -28,6 +28,13 @@ BLOCKS = [
     service_block(options=[{"code": 42, "hex": "c6336435"}, {"code": 66, "hex": "00"}]),
     service_block(server=None, plan={"code": "HOME", "down_kbps": 50_000, "up_kbps": 9}),
     service_block() | {"status": "suspended"},
+    service_block(ipv6={"prefix": {"mode": "static", "ipv6": "2001:db8::/56"}, "iaid": 0}),
+    service_block(
+        ipv6={"prefix": {"mode": "assigned", "pool": "home6"}, "address": "2001:db8::1"}
+        | {"duid": "000300015e005301"}
+    )
+    | {"address": {"mode": "assigned", "pool": "home"}},
+    service_block() | {"address": {"mode": "assigned", "pool": "home", "ipv4": ipv4(7)}},
     service_block()
     | {"status": "suspended", "suspension": {"mode": "block", "reason_code": "nonpayment"}},
 ]
@@ -39,7 +46,7 @@ def test_what_is_written_is_read_again(block, tmp_path):
     table = read(tmp_path, heading() + csv_row(flat_fields(data)))
     said = event_of(flat_fields(data))["data"]
     assert [row.event["data"] for row in table] == [said]
-    for field in ("access", "device", "address", "plan", "dns_servers", "options", "label"):
+    for field in ("access", "device", "address", "ipv6", "plan", "dns_servers", "options", "label"):
         assert said["service"].get(field) == block.get(field)
     objects = read(tmp_path, ndjson_row(data), "s.ndjson")
     assert [row.event["data"] for row in objects] == [data]
@@ -54,7 +61,7 @@ def test_no_cell_is_a_formula_and_none_is_changed(text):
 
 def test_the_template_can_be_read(tmp_path):
     rows = read(tmp_path, template())
-    assert [row.problems for row in rows] == [()] * 3
+    assert [row.problems for row in rows] == [()] * 4
     assert rows[1].event["data"]["service"]["status"] == "suspended"
 
 

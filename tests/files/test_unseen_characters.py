@@ -8,6 +8,7 @@ import pytest
 
 from contracts import ContractViolation
 from contracts.parse import parse_event
+from producers.fields import FIELDS
 from producers.files.writing import csv_row, flat_fields, ndjson_row
 from tests import builders
 
@@ -61,4 +62,4 @@ def test_files_hold_it_as_text(char):
     assert SEEN in line
     row = csv_row(flat_fields(data))
     assert row.removesuffix("\n").isprintable()
-    assert SEEN in next(csv.reader(io.StringIO(row)))[-1]
+    assert SEEN in next(csv.reader(io.StringIO(row)))[FIELDS.index("label")]

@@ -23,6 +23,8 @@ def parsed(fields):
         {"event": "snapshot", "suspension_mode": "block", "reason_code": "nonpayment"},
         {"suspension_mode": "default", "revision": "7", "customer_id": "C-1"},
         {"dns_servers": "198.51.100.53 198.51.100.54", "options": "42=c6336435", "label": "roof"},
+        {"ipv4": "", "assigned_pool": "home", "assigned_ipv6_pool": "home6", "iaid": "0"},
+        {"assigned_pool": "home", "ipv6_prefix": "2001:db8::/56", "ipv6_address": "2001:db8::1"},
         {"ipv4": "", "pool": "customers", "serial": "HX1", "effective_at": "2026-12-01T00:00:00Z"},
     ],
 )
@@ -38,8 +40,19 @@ def test_whole_services_follow_the_contract(more):
         ({"event": "mac_changed", "mac": "00:00:5E:00:53:01"}, "mac_changed"),
         ({"event": "device_swapped", "mac": "00:00:5E:00:53:01", "serial": "X"}, "device_swapped"),
         ({"event": "address_changed", "pool": "customers"}, "address_changed"),
+        ({"event": "address_changed", "assigned_pool": "home"}, "address_changed"),
+        ({"event": "address_changed", "ipv6_prefix": "2001:db8::/56"}, "address_changed"),
         ({"event": "plan_changed", "plan": "HOME", "up_kbps": "1"}, "plan_changed"),
         ({"event": "moved", "router": "R2", "ipv4": "198.51.100.20"}, "moved"),
+        (
+            {"event": "moved", "router": "R2", "assigned_ipv6_pool": "a", "duid": "0003"},
+            "moved",
+        ),
+        (
+            {"event": "device_swapped", "mac": "00:00:5E:00:53:01", "duid": "0003", "iaid": 1}
+            | {"assigned_ipv6_pool": "home6"},
+            "device_swapped",
+        ),
         ({"event": "suspended", "suspension_mode": "throttle"}, "suspended"),
         ({"event": "suspended"}, "suspended"),
         ({"event": "resumed", "reason_code": "paid"}, "resumed"),
@@ -63,6 +76,24 @@ def test_all_problems_are_reported_at_once():
         event_of(WHOLE | {"pool": "p"})
 
 
+def test_an_assigned_address_may_be_wished_for():
+    service = parsed(WHOLE | {"assigned_pool": "home", "assigned_ipv6_pool": "home6"}).data.service
+    assert (service.address.mode, service.address.ipv4) == ("assigned", WHOLE["ipv4"])
+    assert (service.ipv6.prefix.pool, service.ipv6.prefix.ipv6) == ("home6", None)
+
+
+def test_what_is_missing_or_too_much_of_addresses_is_named():
+    with pytest.raises(NotAnEvent) as said:
+        event_of(WHOLE | {"pool": "p", "ipv4": "", "assigned_pool": "home", "iaid": "1"})
+    assert said.value.problems == {
+        "pool": "is given together with assigned_pool; give one of them",
+        "ipv6_prefix": "is missing; or give assigned_ipv6_pool",
+    }
+    with pytest.raises(NotAnEvent) as said:
+        event_of({"event": "address_changed", "service_id": "S-1"})
+    assert said.value.problems == {"ipv4": "is missing"}
+
+
 def test_a_pointer_into_an_event_is_reported_as_its_field():
     places = {
         "/data/service/device/mac": "mac",
@@ -73,6 +104,11 @@ def test_a_pointer_into_an_event_is_reported_as_its_field():
         "/data/service/options/1/hex": "options",
         "/subject": "service_id",
         "/source": "",
+        "/data/service/ipv6/prefix/ipv6": "ipv6_prefix",
+        "/data/service/ipv6/prefix/pool": "assigned_ipv6_pool",
+        "/data/service/ipv6/address": "ipv6_address",
+        "/data/ipv6/iaid": "iaid",
+        "/data/ipv6": "ipv6_prefix",
     }
     for pointer, field in places.items():
         assert field_at(Problem(pointer, "c", "m").pointer) == field

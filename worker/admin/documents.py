@@ -31,6 +31,7 @@ def event_document(outcome: Outcome, router_state: RouterState | None = None) ->
         "detail": outcome.detail,
         "router": outcome.router,
         "effective_at": utc_time(outcome.effective_at_ms),
+        "assigned": dict(outcome.assigned),
         "effective_by": rungs.describe(outcome.effective_by),
         "effective": _effective(outcome),
         "effect": _effect(outcome),

@@ -1,10 +1,11 @@
 """Restores a cancelled service as it was."""
 
 from collections.abc import Mapping
+from typing import Any
 
-from worker.core.entry.entry import Claim, address_of
+from worker.core.entry.entry import Claim
 from worker.core.policy.policy import RouterPolicy
-from worker.core.rows.rows import ANY_SERVER, is_host_address
+from worker.core.rows.rows import ANY_SERVER
 from worker.core.service.record import ServiceRecord
 from worker.core.service.restoring import restoring_event
 from worker.errors import LeasewireError
@@ -52,7 +53,7 @@ def holders(
     """The claims of other services for the MAC or the address of a service on its router."""
     scope = str(record.value("dhcp_server") or policy.default_server)
     wants = [Claim(f"mac:{record.value('mac')}", scope)]
-    address = address_of(record) or ""
-    if is_host_address(address):
-        wants.append(Claim(f"address:{address}", ANY_SERVER))
+    address: Any = record.value("address")  # instead of an assigned one it could get another
+    if address and address["mode"] == "static":
+        wants.append(Claim(f"address:{address['ipv4']}", ANY_SERVER))
     return store.claims.of_others(router, record.service_id, wants)

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 from worker.admin.documents import event_document, scheduled_documents
 from worker.admin.json_fields import utc_time, without_empty
-from worker.core.entry.entry import address_of, has_pool
+from worker.core.entry.entry import address_of, assigned_to, has_pool, prefix_of
 from worker.core.entry.short_lease import describe
 from worker.core.policy.circuit import RouterState
 from worker.core.rows.operations import Note
@@ -96,6 +96,7 @@ class ServiceList:
                 "router": record.router,
                 "mac": record.value("mac"),
                 "address": _address_text(record),
+                "prefix": prefix_of(record),
                 "sync": worst and worst.sync,
                 "reason": (worst and worst.why.get("reason")) or (note and note.kind),
                 "detail": (worst and worst.why.get("detail")) or (note and note.detail),
@@ -152,10 +153,12 @@ def service_document(view: ServiceView, store: Store) -> dict[str, Any]:
         }
         routers.append(without_empty(document))
     scheduled = scheduled_documents(record, store.records.now_ms())
+    assigned = assigned_to(record)
     return {
         "service": record.service_id,
         "status": record.status,
         "owner": record.owner,
+        **({"assigned": dict(assigned)} if assigned else {}),
         "registers": {
             name: {
                 "value": record.registers[name].value,

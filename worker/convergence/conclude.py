@@ -12,7 +12,7 @@ from worker.convergence.batch_item import BatchItem
 from worker.convergence.concurrency import TimeLimits
 from worker.convergence.noticed import noticed_at, watch_of
 from worker.core.effect.rungs import RouterEffect
-from worker.core.entry.entry import Entry, wanted_router
+from worker.core.entry.entry import Entry, assigned_to, wanted_router
 from worker.core.entry.short_lease import confirmed_short
 from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.operations import Waiting
@@ -113,6 +113,7 @@ def confirmed(  # noqa: PLR0913 - the parts of a conclusion
             detail=f"by {end.by}" if end.by else "; ".join(remarks),
             router=item.router,
             effective_by=noticed.by if touched and not end.by else "",
+            assigned={} if end.by else assigned_to(record),
         )
         for end in settled
     ]
@@ -330,6 +331,7 @@ def _outcomes(
             reason=reason,
             detail=detail,
             router=item.router,
+            assigned=assigned_to(item.record),
         )
         for event in events_at(item.record, item.router)
     ]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from worker.core.entry.brake import Cut, loss_of, ownership_change
-from worker.core.entry.entry import address_of, claims_of, lacking
+from worker.core.entry.entry import address_of, assigned_to, claims_of, lacking
 from worker.core.entry.short_lease import shortened, with_lease_time
 from worker.core.entry.wanted import in_sync, placed, wanted_entries, work_items_of
 from worker.core.policy.policy import RouterPolicy
@@ -152,6 +152,7 @@ class CommitDraft:
             record = self._end_without_router(record)
         changed = record != self.before.record
         report = self.report
+        report.name_assigned(assigned_to(record))
         return ServiceCommit(
             service_id=self.before.record.service_id,
             generation=self.before.generation,

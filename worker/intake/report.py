@@ -12,6 +12,7 @@ from contracts import names
 from worker.core.service.event_ref import EventRef
 from worker.core.service.history import line_to_json
 from worker.core.service.outcome import FINAL, DeadLetter, Outcome, State
+from worker.core.service.record import AssignedKind
 from worker.store.commits import EventCommit
 from worker.store.sources import SourceCount
 
@@ -24,6 +25,9 @@ _WARNINGS: Final = frozenset(
 """Log events that ask a person to look at the source."""
 _EXPECTED: Final = frozenset({"withdrawn", "newer-than-file"})
 """Reasons for which events are superseded though their source orders them well."""
+
+_NAMING: Final = frozenset({"accepted", "waiting", "applied"})
+"""States whose outcomes name what pools of ours gave the service."""
 
 
 @dataclass(slots=True)
@@ -104,6 +108,17 @@ class CommitReport:
             refused=event.source if state == "rejected" else None,
         )
         self.add_log(f"event.{count}", event, reason=reason, detail=detail)
+
+    def name_assigned(self, assigned: Mapping[AssignedKind, str]) -> None:
+        """Let the outcomes of events that count name what pools of ours gave the service."""
+        if not assigned:
+            return
+        for key, first in self._first.items():
+            if first.outcome is not None and first.outcome.state in _NAMING:
+                self._first[key] = replace(first, outcome=replace(first.outcome, assigned=assigned))
+        for key, outcome in self._later.items():
+            if outcome.state in _NAMING:
+                self._later[key] = replace(outcome, assigned=assigned)
 
     def came_again(self, event: EventRef, count: str) -> None:
         """An event came again: its outcome stands."""

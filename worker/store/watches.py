@@ -207,6 +207,7 @@ def _outcome_document(
         awaited.router,
         effective_by=watch.by,
         effect=report,
+        assigned=applied.assigned,
     )
     # What is left at a router that the service has left is no part of the event's own outcome.
     is_own = applied.router == awaited.router

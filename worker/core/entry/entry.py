@@ -149,6 +149,22 @@ def prefix_of(record: ServiceRecord) -> str | None:
     return _value_of(record, "prefix", ipv6 and ipv6["prefix"], "ipv6")
 
 
+def assigned_to(record: ServiceRecord) -> Mapping[AssignedKind, str]:
+    """Return what pools of ours gave the service, where it still wants one of them."""
+    if not record.assigned:
+        return {}
+    ipv6: Any = record.value("ipv6")
+    wants: dict[AssignedKind, Any] = {
+        "address": record.value("address"),
+        "prefix": ipv6 and ipv6["prefix"],
+    }
+    return {
+        kind: given.value
+        for kind, given in record.assigned.items()
+        if wants[kind] and wants[kind]["mode"] == "assigned"
+    }
+
+
 def _value_of(
     record: ServiceRecord, kind: AssignedKind, held: JsonValue, static: str
 ) -> str | None:

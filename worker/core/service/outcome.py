@@ -1,10 +1,12 @@
 """The outcome of an event, and the dead letter that is kept when it failed permanently."""
 
 import json
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, Literal, NamedTuple
 
 from worker.core.service.event_ref import EventRef
+from worker.core.service.record import AssignedKind
 from worker.core.storage_format import (
     check_format,
     full_type,
@@ -79,6 +81,7 @@ class Outcome:
         effective_by: of an applied event that changed a router: from when it acts there, in the
             short form of `EffectiveBy`.
         effect: of an applied event: whether it acts, as it was read last; None: it was not read.
+        assigned: what pools of ours gave the service: `address` and `prefix`.
     """
 
     event: EventRef
@@ -91,6 +94,7 @@ class Outcome:
     effective_at_ms: int = 0
     effective_by: str = ""
     effect: EffectReport | None = None
+    assigned: Mapping[AssignedKind, str] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -101,9 +105,9 @@ class Outcome:
         """One line of JSON, without the key, which is part of where it is kept.
 
         `[2, state, ms from accepted to this outcome, accepted_at_ms, type, event id, source,
-        service, router, effective_by, reason, detail, effective_at_ms, 1 if bulk, effect]`, without
-        what is empty at its end. Scripts read the state (`lua/_services.lua`) and skip the time
-        (`lua/_feed.lua`).
+        service, router, effective_by, reason, detail, effective_at_ms, 1 if bulk, effect,
+        assigned]`, without what is empty at its end. Scripts read the state (`lua/_services.lua`)
+        and skip the time (`lua/_feed.lua`).
         """
         # Each event has several outcomes: neither copy the fields nor write their names.
         event = self.event
@@ -123,6 +127,7 @@ class Outcome:
             self.effective_at_ms,
             int(event.bulk),
             self.effect,
+            self.assigned,
         ]
         return to_json(without_end(values))
 
@@ -141,16 +146,15 @@ class Outcome:
         check_format("outcome", raw, OUTCOME_FORMAT)
         raw += _NOTHING[len(raw) :]
         state, after_ms, accepted_at_ms, type_, event_id, source, service_id = raw[1:8]
-        router, by, reason, detail, effective_at_ms, bulk, effect = raw[8:15]
+        router, by, reason, detail, effective_at_ms, bulk, effect, assigned = raw[8:16]
         event = EventRef(key, event_id, source, full_type(type_), accepted_at_ms, bool(bulk))
         at_ms = accepted_at_ms + after_ms
         report = known_part(EffectReport, effect) if effect else None
-        return cls(
-            event, service_id, state, at_ms, reason, detail, router, effective_at_ms, by, report
-        )
+        about = state, at_ms, reason, detail, router, effective_at_ms, by, report, assigned or {}
+        return cls(event, service_id, *about)
 
 
-_NOTHING: Final = [0, "", 0, 0, *[""] * 8, 0, 0, None]
+_NOTHING: Final = [0, "", 0, 0, *[""] * 8, 0, 0, None, None]
 """What a shorter array leaves out."""
 
 

@@ -211,6 +211,15 @@ class ServiceRecord:
         return None if router is None else str(router)
 
 
+def ipv6_of(record: ServiceRecord) -> dict[str, JsonValue] | None:
+    """Return the `ipv6` of a `service` block with the values of a record; None: it has no IPv6."""
+    ipv6 = record.value("ipv6")
+    if not isinstance(ipv6, dict):
+        return None
+    fields = {**ipv6, "duid": record.value("duid"), "iaid": record.value("iaid")}
+    return {name: value for name, value in fields.items() if value is not None}
+
+
 def own_version(record: ServiceRecord, digest: str, said_us: int, names: Iterable[str]) -> Version:
     """Return the version of an event of an operator or of Leasewire itself, set in its commit.
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from contracts.envelope import MOST_NOTE
 from worker.core.rows.rows import is_host_address
-from worker.core.service.record import ServiceRecord
+from worker.core.service.record import ServiceRecord, ipv6_of
 
 
 def restoring_event(  # noqa: PLR0913 - what an event of a person has
@@ -38,7 +38,10 @@ def restoring_event(  # noqa: PLR0913 - what an event of a person has
     if written is not None:
         device["mac"] = written["mac-address"]
         place = written["address"]
-        if is_host_address(place):
+        given = record.assigned.get("address")
+        if given is not None and given.value == place and address["mode"] == "assigned":
+            pass  # the pool's: it stays so
+        elif is_host_address(place):
             address = {"mode": "static", "ipv4": place}
         else:
             address = {"mode": "pool", "pool": place}
@@ -50,6 +53,7 @@ def restoring_event(  # noqa: PLR0913 - what an event of a person has
         ),
         "device": _without_none(device),
         "address": address,
+        "ipv6": ipv6_of(record),
         "plan": _without_none(record.value("plan")),
         **{name: record.value(name) or None for name in ("dns_servers", "options", "label")},
     }
