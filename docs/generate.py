@@ -36,6 +36,7 @@ PATTERNS: Final = {
     pool_keys.PoolExclusion: "`FIRST-LAST`, a network or one address",
     pool_keys.RouterPattern: "name of routers, with `*`",
     setup_keys.Address: "IPv4 address",
+    setup_keys.Host: "IPv4 or IPv6 address",
     setup_keys.Prefix: "IPv4 prefix",
     setup_keys.Range: "`FIRST-LAST` or one address",
     file.RouterName: "name of a router",

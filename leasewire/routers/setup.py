@@ -28,10 +28,12 @@ from worker.core.policy.setup_firewall import fasttrack_steps
 from worker.core.policy.setup_problems import SetupProblem, problems_of
 from worker.core.policy.setup_rows import (
     CERTIFICATE,
+    IPV6_MENUS,
     SERVICE,
     Rows,
     SetupStep,
     wanted_rows,
+    with_ipv6,
 )
 from worker.core.policy.setup_script import script_of
 from worker.core.policy.setup_spec import RouterAccess, SetupSpec
@@ -171,13 +173,15 @@ class _Run:
         self.done: list[SetupStep] = []
 
     def plan(self, session: SetupSession) -> tuple[list[SetupStep], list[SetupProblem]]:
-        found = session.read(self._access.enable)
-        version, needed = session.version, _certificate_needed(found, self._access)
-        wanted = wanted_rows(self._spec, self._access, version=version, certificate=needed)
+        found = session.read([*self._access.enable, *IPV6_MENUS])
+        asked = bool(self._config.policy.ipv6_suspend_list)
+        access = with_ipv6(self._access, found, asked=asked)
+        version, needed = session.version, _certificate_needed(found, access)
+        wanted = wanted_rows(self._spec, access, version=version, certificate=needed)
         steps = plan_setup(wanted, found)
-        steps += fasttrack_steps(self._spec.fasttrack, self._access.suspend_list, found)
+        steps += fasttrack_steps(self._spec.fasttrack, access, found)
         seen_from = session.seen_from()
-        problems = problems_of(self._spec, self._access, wanted, found, steps, seen_from=seen_from)
+        problems = problems_of(self._spec, access, wanted, found, steps, seen_from=seen_from)
         return steps, problems
 
     def apply(
@@ -230,6 +234,8 @@ def _access(config: RouterConfig, *, offline: bool) -> RouterAccess:
         service=service,  # type: ignore[arg-type]  # one of the three
         username=config.username,
         suspend_list=config.policy.suspend_list,
+        # Nor can a script ask whether it has a DHCPv6 server.
+        ipv6_list=config.policy.ipv6_suspend_list if offline else config.policy.ipv6_list,
         enable={
             menu: fields
             for kind in possible_kinds(config.policy.entries)

@@ -30,6 +30,8 @@ from worker.core.entry.entry import (
 )
 from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.bindings import OwnBinding
+from worker.core.rows.prefixes import prefix_key
 from worker.core.rows.rows import NO_ADDRESS, NO_MAC, is_host_address, scopes_meet
 from worker.core.service.fold import fold
 from worker.core.service.record import Assigned, ServiceRecord, place
@@ -143,6 +145,17 @@ def test_the_label_is_given_where_the_policy_asks_for_it_and_is_not_compared():
 )
 def test_claims_are_what_one_row_only_may_hold(fields, claims):
     assert claims_of(Entry("SVC-1", fields)) == claims
+
+
+def test_the_bindings_of_a_service_are_claimed():
+    fields = {"mac-address": mac(1), "address": ipv4(1), "server": "dhcp1"}
+    bindings = (OwnBinding("pd", "2001:db8:1::/56"), OwnBinding("na", "2001:db8::7/128"))
+    entry = Entry("SVC-1", fields, bindings=bindings)
+    assert claims_of(entry) - claims_of(Entry("SVC-1", fields)) == {
+        (prefix_key("2001:db8:1::/56"), "all"),
+        (prefix_key("2001:db8::7"), "all"),
+    }
+    assert claims_of(Entry("SVC-1", None, bindings=bindings)) == frozenset()
 
 
 @pytest.mark.parametrize(

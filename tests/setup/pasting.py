@@ -7,7 +7,7 @@ from simulator.control import ControlError
 
 _GUARDED = re.compile(r":do \{(.*)\} on-error=\{\}")
 _FIND = re.compile(r'\[find comment=("(?:\\.|[^"\\])*"|\S+)\]')
-_PICK = re.compile(r"\[:pick \[/ip firewall filter find dynamic=no\] (\d+)\]")
+_PICK = re.compile(r"\[:pick \[/ip[v6]* firewall filter find dynamic=no\] (\d+)\]")
 _BY_ACTION = re.compile(r"\[find action=(\S+) dynamic=no\] ")
 _WORD = re.compile(r'(?:([A-Za-z0-9-]+)=)?("(?:\\.|[^"\\])*"|\S+)')
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}

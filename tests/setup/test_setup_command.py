@@ -407,3 +407,38 @@ def test_packets_of_a_suspended_customer_pass_before_the_set_up_and_not_after_it
         router.remove_row("/ip/firewall/connection", row[".id"])
     assert not old.send().passed
     assert not old.send(back=True).passed
+
+
+FILTER6, SERVER6 = "/ipv6/firewall/filter", "/ipv6/dhcp-server"
+
+
+def rules6(router):
+    names = ("action", "src-address-list", "dst-address-list")
+    rows = [row for row in router.rows(FILTER6) if row.get("dynamic") != "true"]
+    return [tuple(row.get(name, "") for name in names) for row in rows]
+
+
+def test_a_router_that_delegates_prefixes_gets_rules_for_ipv6(inventory, setup, leasewire, router):
+    assert setup("--apply").code == 0
+    assert rules6(router) == []
+    router.add_row(SERVER6, {"name": "v6", "interface": "ether2"})
+    for action in ("fasttrack-connection", "accept"):
+        router.add_row(FILTER6, {"chain": "forward", "action": action})
+    shown = setup()
+    assert (shown.code, shown.out.count(f"add      {FILTER6}")) == (4, 2), shown.out
+    assert setup("--apply").code == 0
+    assert rules6(router)[:2] == [("drop", "suspended", ""), ("drop", "", "suspended")]
+    assert len(rules6(router)) == 4
+    assert setup().code == 0
+
+    spec = WISH.replace('["198.51.100.80"]', '["198.51.100.80", "2001:db8:80::80"]')
+    inventory('ipv6_suspend_list = "off6"', spec=spec)
+    script = leasewire("routers", "setup", "R1", "--script").out
+    with running(user=ADMIN) as simulation:
+        paste(simulation.router, script)
+        assert rules6(simulation.router) == [
+            ("drop", "off6", "!off6-garden"),
+            ("drop", "!off6-garden", "off6"),
+        ]
+        (garden,) = simulation.router.rows("/ipv6/firewall/address-list")
+        assert (garden["list"], garden["address"]) == ("off6-garden", "2001:db8:80::80/128")

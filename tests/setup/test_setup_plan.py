@@ -11,10 +11,18 @@ from worker.core.entry.kinds.mac_server import MacServerEntry
 from worker.core.policy.router_setup import plan_setup
 from worker.core.policy.setup_firewall import fasttrack_steps
 from worker.core.policy.setup_problems import problems_of
-from worker.core.policy.setup_rows import GROUP, SERVICE, wanted_rows
+from worker.core.policy.setup_rows import (
+    ADDRESS_LIST,
+    ADDRESS_LIST6,
+    GROUP,
+    SERVER6,
+    SERVICE,
+    wanted_rows,
+    with_ipv6,
+)
 from worker.core.policy.setup_script import quoted
 from worker.core.policy.setup_spec import DhcpSpec, RouterAccess, SetupSpec
-from worker.core.rows.filter_rules import FILTER, judge_suspension, walled_garden_list
+from worker.core.rows.filter_rules import FILTER, FILTER6, judge_suspension, walled_garden_list
 
 WISH = SetupSpec(
     manage_from=("192.0.2.0/24", "198.51.100.7/32"),
@@ -30,15 +38,17 @@ WISH = SetupSpec(
         )
         for n in (1, 2)
     ),
-    walled_garden=("198.51.100.80",),
+    walled_garden=("198.51.100.80", "2001:db8:80::80"),
 )
 (MAC_SERVER,) = MacServerEntry.enable
 ACCESS = RouterAccess(
-    "acme", "r1.example", "api-ssl", "leasewire", "suspended", MacServerEntry.enable
+    "acme", "r1.example", "api-ssl", "leasewire", "suspended", MacServerEntry.enable, "suspended6"
 )
 WANTED = wanted_rows(WISH, ACCESS, version=(7, 18), certificate=True)
+THEIRS = {".id": "*1", "chain": "forward", "action": "accept", "comment": "theirs"}
 OTHERS = {
-    FILTER: [{".id": "*1", "chain": "forward", "action": "accept", "comment": "theirs"}],
+    FILTER: [THEIRS],
+    FILTER6: [THEIRS],
     GROUP: [{".id": "*1", "name": "full", "policy": "read,write,policy"}],
 }
 
@@ -148,13 +158,13 @@ def test_a_certificate_in_use_is_not_replaced_without_a_word():
     assert not any("certificate" in step.fields for step in plan_setup(kept, found))
 
 
-def firewall(rules):
+def firewall(rules, menu=FILTER):
     """A router that is set up but for its firewall: these rules, and how ours came to be there."""
     found = fresh()
     for step in plan_setup(WANTED, found):
         take(found, step)
-    ours = [row for row in found[FILTER] if row.get("action") == "drop"]
-    found[FILTER] = [{".id": f"*B{n}", **rule} for n, rule in enumerate(rules)]
+    ours = [row for row in found[menu] if row.get("action") == "drop"]
+    found[menu] = [{".id": f"*B{n}", **rule} for n, rule in enumerate(rules)]
     return found, ours
 
 
@@ -162,7 +172,7 @@ def finished(found, spec=WISH):
     """Set up; returns the steps, and makes sure that a second run has none."""
 
     def planned():
-        return [*plan_setup(WANTED, found), *fasttrack_steps(spec.fasttrack, "suspended", found)]
+        return [*plan_setup(WANTED, found), *fasttrack_steps(spec.fasttrack, ACCESS, found)]
 
     steps = planned()
     for step in steps:
@@ -171,17 +181,26 @@ def finished(found, spec=WISH):
     return steps
 
 
-@given(RULES, st.lists(st.integers(0, 8), min_size=2, max_size=2), st.booleans())
-def test_whatever_rules_there_are_ours_come_to_act_first(rules, places, add):
-    found, ours = firewall([{**rule, "comment": "theirs"} for rule in rules])
-    before = [dict(rule) for rule in found[FILTER]]
+@given(
+    RULES,
+    st.lists(st.integers(0, 8), min_size=2, max_size=2),
+    st.booleans(),
+    st.sampled_from([(FILTER, "suspended"), (FILTER6, "suspended6")]),
+)
+def test_whatever_rules_there_are_ours_come_to_act_first(rules, places, add, family):
+    menu, name = family
+    theirs = [{**rule, "comment": "theirs"} for rule in rules]
+    for rule in theirs:
+        rule |= {field: value.replace("suspended", name) for field, value in rule.items()}
+    found, ours = firewall(theirs, menu)
+    before = [dict(rule) for rule in found[menu]]
     if not add:
         for place, row in zip(places, ours, strict=True):
-            found[FILTER].insert(place, row)
+            found[menu].insert(place, row)
     finished(found)
-    assert [rule for rule in found[FILTER] if rule.get("comment") == "theirs"] == before
-    if walled_garden_list("suspended", found[FILTER]) == "suspended-garden":
-        assert judge_suspension(found[FILTER], "suspended").place == "first"
+    assert [rule for rule in found[menu] if rule.get("comment") == "theirs"] == before
+    if walled_garden_list(name, found[menu]) == f"{name}-garden":
+        assert judge_suspension(found[menu], name).place == "first"
 
 
 FASTTRACK = {"chain": "forward", "action": "fasttrack-connection"}
@@ -208,6 +227,36 @@ def test_fasttrack_stays_unless_the_inventory_says_otherwise():
 
     (step,) = finished(found, replace(WISH, fasttrack="off"))
     assert (step.fields, step.before) == ({"disabled": "yes"}, {"disabled": ""})
+
+
+def test_ipv6_has_rules_of_its_own_where_the_router_delegates_prefixes():
+    found, _ = firewall([FASTTRACK], FILTER6)
+    spare = replace(WISH, fasttrack="spare-suspended")
+    assert [step.menu for step in finished(found, spare)] == [FILTER6] * 3
+    first, second, fasttrack = found[FILTER6]
+    assert (first["src-address-list"], second["dst-address-list"]) == ("suspended6", "suspended6")
+    assert first["dst-address-list"] == "!suspended6-garden"
+    assert fasttrack["src-address-list"] == "!suspended6"
+    garden = [(row["list"], row["address"]) for row in found[ADDRESS_LIST6]]
+    assert garden == [("suspended6-garden", "2001:db8:80::80")]
+    assert not any(":" in row["address"] for row in found[ADDRESS_LIST])
+
+    for servers, asked, wanted in (
+        ([], False, ""),
+        ([{"dynamic": "true"}], False, ""),  # of a PPP session
+        ([{}], False, "suspended6"),
+        ([], True, "suspended6"),
+    ):
+        found = {SERVER6: servers}
+        assert with_ipv6(ACCESS, found, asked=asked).ipv6_list == wanted
+
+
+def test_a_router_without_ipv6_gets_no_rules_for_it_and_that_is_said():
+    found = fresh()
+    del found[FILTER6], found[ADDRESS_LIST6]
+    assert not any(step.menu in (FILTER6, ADDRESS_LIST6) for step in plan_setup(WANTED, found))
+    message = f"the router has no menu {FILTER6}: suspended services keep their IPv6, if any"
+    assert message in said(found)
 
 
 def said(found, spec=WISH):

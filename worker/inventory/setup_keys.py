@@ -1,6 +1,6 @@
 """`[routers.NAME.setup]`: what `leasewire routers setup` should create."""
 
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, ip_address
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
@@ -14,6 +14,13 @@ def _address(value: str) -> str:
         return str(IPv4Address(value))
     except ValueError:
         raise ValueError("must be an IPv4 address") from None
+
+
+def _host(value: str) -> str:
+    try:
+        return str(ip_address(value))
+    except ValueError:
+        raise ValueError("must be an IPv4 or IPv6 address") from None
 
 
 def _prefix(value: str) -> str:
@@ -34,6 +41,7 @@ def _range(value: str) -> str:
 
 
 Address = Annotated[str, AfterValidator(_address)]
+Host = Annotated[str, AfterValidator(_host)]
 Prefix = Annotated[str, AfterValidator(_prefix)]
 Range = Annotated[str, AfterValidator(_range)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,48}$")]
@@ -92,7 +100,7 @@ class SetupKeys(TomlTable):
 
     manage_from: Annotated[list[Prefix], Field(min_length=1)]
     dhcp: list[DhcpKeys] = Field(default_factory=list)
-    walled_garden: list[Address] = Field(default_factory=list)
+    walled_garden: list[Host] = Field(default_factory=list)
     manage_only: bool = False
     ping: bool = False
     use_reconfigure: bool = False

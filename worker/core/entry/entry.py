@@ -15,6 +15,7 @@ from worker.core.rows.bindings import IS_ADDRESS, OwnBinding
 from worker.core.rows.menus import Menu
 from worker.core.rows.normal import rate_limit
 from worker.core.rows.operations import Waiting
+from worker.core.rows.prefixes import prefix_key
 from worker.core.rows.queues import OwnQueue
 from worker.core.rows.rows import (
     ANY_SERVER,
@@ -176,11 +177,11 @@ def _value_of(
 
 
 class Claim(NamedTuple):
-    """A MAC or an IPv4 address that is reserved for one service on one router.
+    """A MAC, an IPv4 address or an IPv6 prefix that is reserved for one service on one router.
 
     Attributes:
-        key: `mac:AA:BB:CC:DD:EE:FF` or `address:198.51.100.10`.
-        scope: the DHCP server of a MAC; `all`, also for addresses, is every server.
+        key: `mac:AA:BB:CC:DD:EE:FF`, `address:198.51.100.10`, or `prefix_key` of a binding.
+        scope: the DHCP server of a MAC; `all`, also for the others, is every server.
     """
 
     key: str
@@ -193,7 +194,7 @@ def claims_of(entry: Entry) -> frozenset[Claim]:
     if place is None:
         return frozenset()
     mac, address = place["mac-address"], place["address"]
-    claims = []
+    claims = [Claim(prefix_key(binding.address), ANY_SERVER) for binding in entry.bindings]
     if mac != NO_MAC:
         claims.append(Claim(f"mac:{mac}", place["server"]))
     if not entry.is_pool and is_host_address(address):

@@ -13,7 +13,7 @@ from worker.core.policy.setup_rows import (
     list_of,
 )
 from worker.core.rows import normal
-from worker.core.rows.filter_rules import FILTER
+from worker.core.rows.filter_rules import FILTERS
 
 
 def plan_setup(wanted: Sequence[WantedRow], found: Rows) -> list[SetupStep]:
@@ -38,8 +38,8 @@ def plan_setup(wanted: Sequence[WantedRow], found: Rows) -> list[SetupStep]:
                 steps.append(
                     SetupStep(target.menu, "set", name, fields, row.get(".id", ""), before)
                 )
-            if target.menu == FILTER:
-                steps += move_ahead(target, row, found[FILTER])
+            if target.menu in FILTERS:
+                steps += move_ahead(target, row, found[target.menu])
         if target.menu == CERTIFICATE and (row is None or not row.get("fingerprint")):
             steps.append(SetupStep(CERTIFICATE, "sign", name, row_id=(row or {}).get(".id", "")))
     return steps
@@ -60,7 +60,7 @@ def _joined(wanted: WantedRow, row: Mapping[str, str]) -> Mapping[str, str]:
 def _adding(
     wanted: WantedRow, name: str, given: dict[str, str], here: Sequence[Mapping[str, str]]
 ) -> SetupStep:
-    if wanted.menu == FILTER and here:
+    if wanted.menu in FILTERS and here:
         given["place-before"] = here[0].get(".id", "")  # after an `accept` it would do nothing
     shown = {k: v for k, v in wanted.once.items() if k != "password"}
     secret = {k: v for k, v in wanted.once.items() if k == "password"}
@@ -71,10 +71,15 @@ def _is(key: Mapping[str, str], row: Mapping[str, str]) -> bool:
     return all(_normal(k, v) == _normal(k, row.get(k, "")) for k, v in key.items())
 
 
+def _without_lengths(value: str) -> str:
+    """Single addresses, several with commas, as some versions show them."""
+    return normal.comma_list(value.replace("/32", "").replace("/128", ""))
+
+
 _NORMAL: Final[Mapping[str, Callable[[str], str]]] = {
     "ranges": normal.comma_list,
-    "address": lambda value: normal.comma_list(value.replace("/32", "")),
-    "available-from": lambda value: normal.comma_list(value.replace("/32", "")),
+    "address": _without_lengths,
+    "available-from": _without_lengths,
     "dhcp-option": normal.comma_list,
     "lease-time": normal.duration,
     "disabled": lambda value: normal.boolean(value) or "no",

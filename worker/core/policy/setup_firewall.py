@@ -8,6 +8,8 @@ from worker.core.rows.filter_rules import (
     DIRECTIONS,
     FASTTRACK,
     FILTER,
+    FILTER6,
+    FILTERS,
     SOURCE_LIST,
     TARGET_LIST,
     describe,
@@ -30,7 +32,7 @@ def move_ahead(wanted: WantedRow, own: Rule, rules: Sequence[Rule]) -> Iterator[
         name, row_id = own.get("comment", ""), own.get(".id", "")
         destination = {"destination": rules[number].get(".id", "")}
         note = f"before {describe(rules, number)}"
-        yield SetupStep(FILTER, "move", name, destination, row_id, note=note)
+        yield SetupStep(wanted.menu, "move", name, destination, row_id, note=note)
 
 
 def _ahead(wanted: WantedRow, own: Rule, rules: Sequence[Rule]) -> Iterator[int]:
@@ -41,9 +43,16 @@ def _ahead(wanted: WantedRow, own: Rule, rules: Sequence[Rule]) -> Iterator[int]
     return iter(())
 
 
-def fasttrack_steps(mode: FastTrack, suspend_list: str, found: Rows) -> Iterator[SetupStep]:
+def fasttrack_steps(mode: FastTrack, access: RouterAccess, found: Rows) -> Iterator[SetupStep]:
     """Yield the steps that change the enabled FastTrack rules of others, as the inventory says."""
-    rules = found.get(FILTER, ())
+    yield from _fasttrack_steps(mode, access.suspend_list, FILTER, found.get(FILTER, ()))
+    if access.ipv6_list:
+        yield from _fasttrack_steps(mode, access.ipv6_list, FILTER6, found.get(FILTER6, ()))
+
+
+def _fasttrack_steps(
+    mode: FastTrack, suspend_list: str, menu: str, rules: Sequence[Rule]
+) -> Iterator[SetupStep]:
     for number, rule in enumerate(rules):
         if rule.get("action") != FASTTRACK or not is_active(rule) or rule.get("dynamic") == "true":
             continue
@@ -56,7 +65,7 @@ def fasttrack_steps(mode: FastTrack, suspend_list: str, found: Rows) -> Iterator
         if fields:
             before = {name: rule.get(name, "") for name in fields}
             name = describe(rules, number)
-            yield SetupStep(FILTER, "set", name, fields, rule.get(".id", ""), before)
+            yield SetupStep(menu, "set", name, fields, rule.get(".id", ""), before)
 
 
 def _other_lists(rule: Rule, suspend_list: str) -> list[str]:
@@ -68,28 +77,32 @@ def firewall_problems(
     spec: SetupSpec, access: RouterAccess, wanted: Sequence[WantedRow], found: Rows
 ) -> Iterator[str]:
     """Yield what keeps the firewall from stopping suspended services, and no step mends."""
-    rules, name = found.get(FILTER, ()), access.suspend_list
-    for target in (row for row in wanted if row.menu == FILTER):
+    for target in (row for row in wanted if row.menu in FILTERS):
+        rules = found.get(target.menu, ())
         own = next((r for r in rules if r.get("comment") == target.key["comment"]), None)
         if own is None:
             continue
         if more := more_matchers(own):
-            its = f"{describe(rules, rules.index(own))} matches only {', '.join(more)}"
+            its = f"{_named(target.menu, rules, rules.index(own))} matches only {', '.join(more)}"
             yield f"{its}: it stops only some packets; unset that by hand"
         for number in _ahead(target, own, rules):
             if rules[number].get("dynamic") == "true":
-                yield (
-                    f"{describe(rules, number)} is dynamic and lets packets of suspended services "
-                    "past: no rule can be placed before it"
-                )
-    if spec.fasttrack != "spare-suspended":
-        return
-    if not name:
+                its = f"{_named(target.menu, rules, number)} is dynamic and lets packets of"
+                yield f"{its} suspended services past: no rule can be placed before it"
+    if spec.fasttrack == "spare-suspended":
+        yield from _fasttrack_problems(access, found)
+
+
+def _fasttrack_problems(access: RouterAccess, found: Rows) -> Iterator[str]:
+    if not access.suspend_list:
         yield 'fasttrack = "spare-suspended" does nothing: the router has no suspend_list'
-        return
-    for number, rule in enumerate(rules):
-        if rule.get("action") == FASTTRACK and is_active(rule) and _other_lists(rule, name):
-            yield (
-                f"{describe(rules, number)} already matches address lists, so it cannot spare "
-                f"those of {name} too: change it by hand"
-            )
+    for menu, name in ((FILTER, access.suspend_list), (FILTER6, access.ipv6_list)):
+        rules = found.get(menu, ()) if name else ()
+        for number, rule in enumerate(rules):
+            if rule.get("action") == FASTTRACK and is_active(rule) and _other_lists(rule, name):
+                its = f"{_named(menu, rules, number)} already matches address lists"
+                yield f"{its}, so it cannot spare those of {name} too: change it by hand"
+
+
+def _named(menu: str, rules: Sequence[Rule], number: int) -> str:
+    return f"{'IPv6 ' if menu == FILTER6 else ''}{describe(rules, number)}"

@@ -18,6 +18,7 @@ from worker.core.policy.setup_rows import (
 )
 from worker.core.policy.setup_spec import DhcpSpec, RouterAccess, SetupSpec
 from worker.core.rows import normal
+from worker.core.rows.filter_rules import FILTER6
 
 
 class SetupProblem(NamedTuple):
@@ -52,6 +53,9 @@ def problems_of(  # noqa: PLR0913 - all that a plan is made of
         SetupProblem(message, hinders=False)
         for message in firewall_problems(spec, access, wanted, found)
     ]
+    if access.ipv6_list and FILTER6 not in found:
+        message = f"the router has no menu {FILTER6}: suspended services keep their IPv6, if any"
+        problems.append(SetupProblem(message, hinders=False))
     if spec.use_reconfigure and not any("use-reconfigure" in row.fields for row in wanted):
         message = "use_reconfigure is left out: DHCP servers have it from RouterOS 7.19 on"
         problems.append(SetupProblem(message, hinders=False))

@@ -5,18 +5,26 @@ Nothing that the spec does not name is ever in a step.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final, Literal, NamedTuple
 
 from worker.core.policy.setup_spec import DhcpSpec, RouterAccess, SetupSpec
-from worker.core.rows.filter_rules import CHAIN, DIRECTIONS, FILTER, walled_garden_list
+from worker.core.rows.filter_rules import (
+    CHAIN,
+    DIRECTIONS,
+    FILTER,
+    FILTER6,
+    walled_garden_list,
+)
 
 POOL: Final = "/ip/pool"
 OPTION: Final = "/ip/dhcp-server/option"
 NETWORK: Final = "/ip/dhcp-server/network"
 SERVER: Final = "/ip/dhcp-server"
 ADDRESS_LIST: Final = "/ip/firewall/address-list"
+ADDRESS_LIST6: Final = "/ipv6/firewall/address-list"
+SERVER6: Final = "/ipv6/dhcp-server"
 GROUP: Final = "/user/group"
 USER: Final = "/user"
 CERTIFICATE: Final = "/certificate"
@@ -29,6 +37,8 @@ MENUS: Final = (
     *(INTERFACE, ADDRESS),
 )
 """All menus that are read; the last two are never written."""
+IPV6_MENUS: Final = (FILTER6, ADDRESS_LIST6, SERVER6)
+"""Those that are read besides: a router may not have them. The last is never written."""
 
 Rows = Mapping[str, Sequence[Mapping[str, str]]]
 """A router's rows by menu, as read; without the menus that it does not have."""
@@ -96,6 +106,8 @@ def wanted_rows(
     rows = [row for dhcp in spec.dhcp for row in _of_dhcp(dhcp, reconfigure=reconfigure)]
     if access.suspend_list:
         rows += _of_walled_garden(spec, access)
+    if access.ipv6_list:
+        rows += _of_ipv6(spec, access)
     by = _available_from(version)
     sources = ",".join(spec.manage_from)
     service = {"disabled": "no", by: sources}
@@ -158,22 +170,46 @@ def _of_dhcp(spec: DhcpSpec, *, reconfigure: bool) -> list[WantedRow]:
     return rows
 
 
+def with_ipv6(access: RouterAccess, found: Rows, *, asked: bool) -> RouterAccess:
+    """Return it without a list for IPv6 where the router is to have no rules for that.
+
+    Args:
+        access: with that list.
+        found: of the router.
+        asked: the inventory names the list; else they are for a router with a DHCPv6 server.
+    """
+    servers = [row for row in found.get(SERVER6, ()) if row.get("dynamic") != "true"]
+    return access if asked or servers else replace(access, ipv6_list="")
+
+
 def _of_walled_garden(spec: SetupSpec, access: RouterAccess) -> list[WantedRow]:
+    open_to = [address for address in spec.walled_garden if ":" not in address]
+    open_to += [dns for dhcp in spec.dhcp for dns in dhcp.dns_servers]
+    return _of_suspended(access.suspend_list, open_to, access.installation)
+
+
+def _of_ipv6(spec: SetupSpec, access: RouterAccess) -> list[WantedRow]:
+    menus = {ADDRESS_LIST: ADDRESS_LIST6, FILTER: FILTER6}
+    open_to = [address for address in spec.walled_garden if ":" in address]
+    rows = _of_suspended(access.ipv6_list, open_to, access.installation)
+    return [row._replace(menu=menus[row.menu], optional=True) for row in rows]
+
+
+def _of_suspended(name: str, open_to: Sequence[str], installation: str) -> list[WantedRow]:
     """The rules that let suspended services reach the walled garden alone, in both directions."""
-    walled_garden = walled_garden_list(access.suspend_list)
-    open_to = [*spec.walled_garden, *(dns for dhcp in spec.dhcp for dns in dhcp.dns_servers)]
+    walled_garden = walled_garden_list(name)
     rows = [
         WantedRow(ADDRESS_LIST, {"list": walled_garden, "address": address}, {"disabled": "no"})
         for address in dict.fromkeys(open_to)
     ]
-    comment = f"Leasewire {access.installation}: suspended services"
+    comment = f"Leasewire {installation}: suspended services"
     for (customer, peer), key in zip(
         DIRECTIONS, (comment, f"{comment}, packets to them"), strict=True
     ):
         rule = {
             "chain": CHAIN,
             "action": "drop",
-            customer: access.suspend_list,
+            customer: name,
             peer: f"!{walled_garden}" if open_to else "",
             "disabled": "no",
         }

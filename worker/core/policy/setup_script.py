@@ -8,7 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from worker.core.policy.setup_rows import CERTIFICATE, SERVICE, WantedRow
 from worker.core.policy.setup_spec import FastTrack, RouterAccess
-from worker.core.rows.filter_rules import FASTTRACK, FILTER, SOURCE_LIST, TARGET_LIST
+from worker.core.rows.filter_rules import (
+    FASTTRACK,
+    FILTER,
+    FILTER6,
+    FILTERS,
+    SOURCE_LIST,
+    TARGET_LIST,
+)
 
 _PLAIN = re.compile(r"[A-Za-z0-9._:/,-]+")
 
@@ -27,7 +34,7 @@ def script_of(
         password: of our user.
         fasttrack: what becomes of FastTrack rules.
     """
-    moved = 0
+    moved = dict.fromkeys(FILTERS, 0)
     yield f"# Leasewire {access.installation}: sets up {access.host}."
     yield f"# It contains the password of user {access.username}: keep it private."
     for row in wanted:
@@ -44,23 +51,24 @@ def script_of(
         yield f"/{path} add {_message(fields)}"
         if row.menu == CERTIFICATE:
             yield f"/{path} sign {quoted(row.key['name'])}"
-        if row.menu == FILTER:
+        if row.menu in FILTERS:
             # To the top; the router complains where it is there already.
             find = f"[find comment={quoted(row.key['comment'])}]"
-            place = f"[:pick [/{path} find dynamic=no] {moved}]"
+            place = f"[:pick [/{path} find dynamic=no] {moved[row.menu]}]"
             yield f":do {{/{path} move {find} {place}}} on-error={{}}"
-            moved += 1
+            moved[row.menu] += 1
     yield from _fasttrack(fasttrack, access)
 
 
 def _fasttrack(fasttrack: FastTrack, access: RouterAccess) -> Iterator[str]:
-    fields = {"disabled": "yes"}
-    if fasttrack == "spare-suspended" and access.suspend_list:
-        fields = dict.fromkeys((SOURCE_LIST, TARGET_LIST), f"!{access.suspend_list}")
-    elif fasttrack != "off":
-        return
-    path = FILTER.replace("/", " ").strip()
-    yield f"/{path} set [find action={FASTTRACK} dynamic=no] {_message(fields)}"
+    for menu, name in ((FILTER, access.suspend_list), (FILTER6, access.ipv6_list)):
+        fields = {"disabled": "yes"}
+        if fasttrack == "spare-suspended" and name:
+            fields = dict.fromkeys((SOURCE_LIST, TARGET_LIST), f"!{name}")
+        elif fasttrack != "off" or (menu == FILTER6 and not name):
+            continue
+        path = menu.replace("/", " ").strip()
+        yield f"/{path} set [find action={FASTTRACK} dynamic=no] {_message(fields)}"
 
 
 def _message(fields: Mapping[str, str]) -> str:

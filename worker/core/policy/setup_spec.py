@@ -80,6 +80,7 @@ class RouterAccess:
         username: ours; its group has the same name.
         suspend_list: address list of suspended services; empty: none.
         enable: menu -> fields to be written where the router has that menu.
+        ipv6_list: that of their prefixes; empty: the router is to have no rules for IPv6.
     """
 
     installation: str
@@ -88,3 +89,4 @@ class RouterAccess:
     username: str
     suspend_list: str = ""
     enable: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    ipv6_list: str = ""

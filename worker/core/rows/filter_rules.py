@@ -10,6 +10,8 @@ from typing import Final, Literal, NamedTuple
 from worker.core.rows import normal
 
 FILTER: Final = "/ip/firewall/filter"
+FILTER6: Final = "/ipv6/firewall/filter"
+FILTERS: Final = (FILTER, FILTER6)
 FASTTRACK: Final = "fasttrack-connection"
 CHAIN: Final = "forward"
 """Packets between customers and the rest of the world go through this chain."""

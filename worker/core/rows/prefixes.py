@@ -6,6 +6,7 @@ that all inside a prefix are one range of names (as in `worker/store/lua/_claims
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from ipaddress import IPv6Network
 from typing import Final
 
@@ -15,6 +16,7 @@ _LONGEST: Final = 64
 """Lengths of prefixes in which others may lie."""
 
 
+@lru_cache(maxsize=2048)  # a pass asks several times for those of its batch
 def prefix_key(prefix: str) -> str:
     """Return the key of a prefix or of a single IPv6 address."""
     network = IPv6Network(prefix)
