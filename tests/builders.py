@@ -94,6 +94,13 @@ def mac_changed(
     return event("mac_changed", service_id, revision=revision, mac=mac, **given)
 
 
+def address_changed(
+    service_id: str = "SVC-1", *, revision: int | None = 2, **given: Any
+) -> dict[str, object]:
+    """Another address, or other IPv6."""
+    return event("address_changed", service_id, revision=revision, **given)
+
+
 def suspended(
     service_id: str = "SVC-1", mode: str | None = None, *, revision: int | None = 3, **given: Any
 ) -> dict[str, object]:

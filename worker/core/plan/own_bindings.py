@@ -17,7 +17,15 @@ from worker.core.rows.binding_index import BOUND
 from worker.core.rows.bindings import IAS, OwnBinding, binding_fields
 from worker.core.rows.operations import Add, MakeStatic, Remove, Set, Waiting
 from worker.core.rows.row_index import RowIndex
-from worker.core.rows.rows import BINDINGS, BindingRow, RowKey, comment_for, parse_tag, scopes_meet
+from worker.core.rows.rows import (
+    BINDINGS,
+    BindingRow,
+    RowKey,
+    client_name,
+    comment_for,
+    parse_tag,
+    scopes_meet,
+)
 
 
 def bindings_in_the_way(wanted: Iterable[OwnBinding], index: RowIndex) -> Iterator[BindingRow]:
@@ -168,8 +176,7 @@ class OwnBindings:
                 continue
             servers = taken[(target.ia, *target.client)]
             if any(scopes_meet(server, target.server) for server in servers):
-                duid, iaid = target.client
-                detail = f"the client with DUID {duid}, IAID {iaid} is that of another service"
+                detail = f"{client_name(target.client)} is the client of another service"
                 plan.waiting = Waiting("client-taken", detail)
             servers.append(target.server)
 
@@ -193,6 +200,9 @@ class OwnBindings:
                 plan.waiting = plan.waiting or Waiting("dynamic-lease", detail)
             else:
                 plan.ends.append(row)
+                if row.client != target.client:
+                    detail = f"{row.name} had its prefix"
+                    self._draft.note(plan.member.id, "address-still-used-by", detail)
 
     def _stays_blocked(self, plan: MemberBinding) -> bool:
         """Whether it is found only now that a row of ours in its way will stay there."""

@@ -120,7 +120,8 @@ class Note:
         kind: `tag-lost`, `duplicate-row`, `late-row`, `disabled-by-hand`, `address-still-used-by`,
             `listed-by-others`, `suspend-mode`, `options-not-managed`, `rate-not-managed`,
             `rate-on-lease`, `queue-disabled`, `queue-place`, `queue-shadowed`, `lease-queue`,
-            `ipv6-client-unknown`, `ipv6-client-ambiguous` or `ipv6-client-changed`.
+            `binding-disabled`, `ipv6-client-unknown`, `ipv6-client-ambiguous` or
+            `ipv6-client-changed`.
         detail: one sentence that names the row.
     """
 

@@ -2,11 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
 from typing import Final, Literal, NamedTuple
 
 from worker.core.rows.normal import durations, prefixes, rates
-from worker.core.rows.rows import QueueRow, Row, is_host_address, parse_tag, tag_text
+from worker.core.rows.rows import QueueRow, Row, parse_tag, tag_text
 
 FIRST: Final = "first"
 LAST: Final = "last"
@@ -89,12 +89,16 @@ class QueueOrder:
         self._static = [row for row in foreign if not row.dynamic]
         self._at: dict[str, list[QueueRow]] = defaultdict(list)
         self._wide: list[tuple[QueueRow, QueueTarget]] = []
+        self._prefixes: dict[IPv6Network, list[QueueRow]] = defaultdict(list)
         for row in foreign:
             target = QueueTarget.of(row.target)
             for address in target.addresses:
                 self._at[address].append(row)
+            for prefix in target.prefixes:
+                self._prefixes[prefix].append(row)
             if target.networks or target.interfaces:
                 self._wide.append((row, target))
+        self._lengths = {prefix.prefixlen for prefix in self._prefixes}
 
     def named(self, name: str) -> QueueRow | None:
         """Return the queue with this name."""
@@ -133,7 +137,7 @@ class QueueOrder:
         return queue.place.startswith(BEFORE) and self._anchor(queue) is None
 
     def shadows(self, queue: OwnQueue, place: int) -> list[QueueRow]:
-        """Return the queues of others that take the packets of the address before its own queue.
+        """Return the queues of others that take the packets of a service before its own queue.
 
         Siblings stand in order, and so do the queues above. Queues for marked packets alone are
         left out, and those of an interface, as it is not known which addresses are behind it.
@@ -159,12 +163,17 @@ class QueueOrder:
         return self._named.get(queue.place.removeprefix(BEFORE))
 
     def _meeting(self, queue: OwnQueue) -> Iterator[tuple[QueueRow, Literal["yes", "maybe"]]]:
-        """The queues of others that can take the packets of the address."""
-        exact = self._at.get(queue.address, ())
-        yield from ((row, "yes") for row in exact)
+        """The queues of others that can take its packets, of IPv6 those of a whole prefix."""
+        found = {row.id: row for row in self._at.get(queue.address, ())}
+        for prefix in map(IPv6Network, filter(None, queue.ipv6.split(","))):
+            for length in self._lengths:
+                if length <= prefix.prefixlen:
+                    rows = self._prefixes.get(prefix.supernet(new_prefix=length), ())
+                    found |= {row.id: row for row in rows}
+        yield from ((row, "yes") for row in found.values())
         address = IPv4Address(queue.address)
         for row, target in self._wide:
-            if row in exact:
+            if row.id in found:
                 continue
             if any(address in network for network in target.networks):
                 yield row, "yes"
@@ -207,11 +216,12 @@ def shadows_of(rows: Iterable[Row], installation: str) -> tuple[Shadow, ...]:
     queues = [row for row in rows if isinstance(row, QueueRow)]
     order, found = QueueOrder(queues, installation), dict[Shadow, None]()
     for row in queues:
-        address = row.target.removesuffix("/32")
-        if owner_of(row, installation) is None or not is_host_address(address):
+        target = QueueTarget.of(row.target)
+        if owner_of(row, installation) is None or len(target.addresses) != 1:
             continue
-        parent = row.fields["parent"]
-        queue = OwnQueue(address, parent="" if parent == _NO_PARENT else parent)
+        parent = "" if row.fields["parent"] == _NO_PARENT else row.fields["parent"]
+        ipv6 = ",".join(map(str, target.prefixes))
+        queue = OwnQueue(min(target.addresses), parent=parent, ipv6=ipv6)
         for other in order.shadows(queue, row.place):
             if not other.dynamic:
                 found[Shadow(other.queue, other.target)] = None
@@ -223,27 +233,31 @@ def _parent_of(queue: OwnQueue) -> str:
 
 
 class QueueTarget(NamedTuple):
-    """What a queue limits: single IPv4 addresses, IPv4 networks, and whether interfaces."""
+    """What a queue limits: IPv4 addresses and networks, IPv6 prefixes, and whether interfaces."""
 
     addresses: frozenset[str]
     networks: tuple[IPv4Network, ...]
     interfaces: bool
+    prefixes: tuple[IPv6Network, ...] = ()
 
     @classmethod
     def of(cls, text: str) -> "QueueTarget":
         """Read the field; nothing in it is everything."""
-        addresses, networks, interfaces = set(), [], False
+        addresses, networks, delegated, interfaces = set(), [], [], False
         for part in text.split(",") if text else ["0.0.0.0/0"]:
             try:
-                network = IPv4Network(part, strict=False)
+                network = ip_network(part, strict=False)
             except ValueError:
-                interfaces = interfaces or ":" not in part  # else it is an IPv6 prefix
+                interfaces = True
+                continue
+            if isinstance(network, IPv6Network):
+                delegated.append(network)
                 continue
             if network.prefixlen == network.max_prefixlen:
                 addresses.add(str(network.network_address))
             else:
                 networks.append(network)
-        return cls(frozenset(addresses), tuple(networks), interfaces)
+        return cls(frozenset(addresses), tuple(networks), interfaces, tuple(delegated))
 
 
 def fields_that_differ(

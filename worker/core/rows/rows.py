@@ -179,6 +179,12 @@ class ListedAddress(Row):
         return f"{kind} {self.fields['address']} in address list {self.fields['list']}{comment}"
 
 
+def client_name(client: tuple[str, str]) -> str:
+    """Return a DHCPv6 client as text for a person; the end of its DUID may be a MAC address."""
+    duid, iaid = client
+    return f"DUID {duid[:-6]}******, IAID {iaid}"
+
+
 @dataclass(frozen=True, slots=True)
 class BindingRow(Row):
     """One row of `/ipv6/dhcp-server/binding`: the prefix, or the address, of a DHCPv6 client.
@@ -228,11 +234,10 @@ class BindingRow(Row):
 
     @property
     def name(self) -> str:
-        """The row as text for a person."""
+        """The row as text for a person, without the part of the DUID that identifies the device."""
         kind = "dynamic binding" if self.dynamic else "binding"
         comment = f", comment {self.comment!r}" if self.comment else ""
-        duid, iaid = self.client
-        return f"{kind} {self.address} (DUID {duid}, IAID {iaid} on {self.server}{comment})"
+        return f"{kind} {self.address} ({client_name(self.client)} on {self.server}{comment})"
 
 
 @dataclass(frozen=True, slots=True)
