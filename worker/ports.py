@@ -23,6 +23,19 @@ class FieldEquals(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class BindingQuery:
+    """The DHCPv6 bindings to show to a person: those that match any of these, and dynamic ones.
+
+    Attributes:
+        addresses: prefixes, or addresses with `/128`.
+        comments: whole comments.
+    """
+
+    addresses: Collection[str] = ()
+    comments: Collection[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class LeaseQuery:
     """The leases to read: those that match any of these, exactly.
 
@@ -33,11 +46,13 @@ class LeaseQuery:
         macs: in normal form.
         addresses: as the field `address` holds them.
         comments: whole comments.
+        bindings: to be observed beside them; None: none, and nothing of IPv6 is read.
     """
 
     macs: Collection[str] = ()
     addresses: Collection[str] = ()
     comments: Collection[str] = ()
+    bindings: BindingQuery | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""`leasewire why`: why a customer has no address, in one sentence, and how it came about."""
+"""`leasewire why`: why a customer has no address or no prefix, and how it came about."""
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
@@ -17,7 +17,7 @@ from worker.routeros.parallel_read import RowObserver
 
 def why_command(
     subject: Annotated[
-        str, typer.Argument(metavar="MAC|IP|SERVICE", help="A MAC may have any spelling.")
+        str, typer.Argument(metavar="MAC|IP|PREFIX|SERVICE", help="A MAC may have any spelling.")
     ],
     *,
     offline: Annotated[
@@ -25,11 +25,12 @@ def why_command(
     ] = False,
     inventory: InventoryOption = None,
 ) -> Answer:
-    """Explain why a customer has no address, or that all is well.
+    """Explain why a customer has no address or no IPv6 prefix, or that all is well.
 
-    One sentence, then what happened from the BSS's event to the row that was read back and the
-    device that is bound to it. Only reads routers: those of the service, or all of them for a MAC
-    or an IP that no service has. Exit 0: all is well; 1: something is wrong, or nothing is known.
+    One sentence, and one more for a service with IPv6; then what happened from the BSS's event to
+    the row that was read back and the device that is bound to it. Only reads routers: those of the
+    service, or all of them for a MAC, an IP or a prefix that no service has. Exit 0: all is well;
+    1: something is wrong, or nothing is known.
 
     Example: leasewire why 00:00:5E:00:53:01
     """
@@ -38,7 +39,7 @@ def why_command(
     text: list[Part] = []
     for result in results:
         text += [*([""] if text else []), *_text(result)]
-    well = all(result.explanation.code == "all-well" for result in results)
+    well = all(result.is_well for result in results)
     return Answer(
         {"subject": subject, "answers": [diagnosis_document(result) for result in results]},
         text,
@@ -58,10 +59,11 @@ def diagnosis(context: Context, *, offline: bool) -> Diagnosis:
 
 
 def _text(result: DiagnosisResult) -> Iterator[Part]:
-    code, sentence, advice = result.explanation
-    yield Line(clean(sentence), "green" if code == "all-well" else "yellow", bold=True)
-    if advice:
-        yield f"What to do: {clean(advice)}."
+    for explanation in filter(None, (result.explanation, result.ipv6)):
+        colour = "green" if explanation.code == "all-well" else "yellow"
+        yield Line(clean(explanation.sentence), colour, bold=True)
+        if explanation.advice:
+            yield f"What to do: {clean(explanation.advice)}."
     if result.facts is None:
         return
     if result.facts.to_clean:

@@ -3,12 +3,13 @@
 `worker/core/diagnosis/explain.py` explains the facts. Routers are only read, if at all.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from contracts.values import Ipv4, Mac48
+from contracts.values import Ipv4, Ipv6Address, Ipv6Prefix, Mac48
 from worker.core.diagnosis.explain import explain
+from worker.core.diagnosis.explain_ipv6 import explain_ipv6
 from worker.core.diagnosis.explain_unknown import explain_unknown
 from worker.core.diagnosis.facts import AtRouter, Explanation, Facts, Holder, ScheduledEvent, Why
 from worker.core.effect.findings import findings
@@ -17,9 +18,10 @@ from worker.core.entry.short_lease import shortened
 from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.observed import Observation
+from worker.core.rows.prefixes import prefix_key
 from worker.core.rows.rows import parse_tag, tag_text
-from worker.core.service.record import ServiceRecord
-from worker.ports import LeaseQuery
+from worker.core.service.record import Placement, ServiceRecord
+from worker.ports import BindingQuery, LeaseQuery
 from worker.store.finder import JOURNAL_LOOKED_THROUGH, Finder
 from worker.store.store import Store
 from worker.store.views import ServiceView
@@ -36,6 +38,7 @@ class DiagnosisResult:
 
     Attributes:
         explanation: the sentence.
+        ipv6: the same about its IPv6 prefix; None: it has none, or the sentence holds for both.
         facts: of the explanation.
         view: the service's events and history.
     """
@@ -43,6 +46,13 @@ class DiagnosisResult:
     explanation: Explanation
     facts: Facts | None = None
     view: ServiceView | None = None
+    ipv6: Explanation | None = None
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing is wrong."""
+        parts = (self.explanation, self.ipv6)
+        return all(part is None or part.code == "all-well" for part in parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +129,13 @@ class Diagnosis:
             inventories=self.store.views.inventories(),
             workers=frozenset(name.partition("@")[0] for name in self.store.views.workers()),
         )
-        return DiagnosisResult(explain(facts, self.when), facts, view)
+        ipv6 = explain_ipv6(facts, self.when)
+        return DiagnosisResult(explain(facts, self.when), facts, view, ipv6)
 
     def _services(self, finder: Finder, text: str, kind: str) -> list[str]:
         """Find services by claims, held or wanted, else by a search of all records."""
-        claim = f"{kind}:{text}"
+        is_ipv6 = kind in ("prefix", "ipv6")
+        claim = prefix_key(text) if is_ipv6 else f"{kind}:{text}"
         found: set[str] = set()
         for router in self.policies:
             for held in self.store.claims.at(router, [claim]):
@@ -136,6 +148,9 @@ class Diagnosis:
             macs=frozenset({text} if kind == "mac" else ()),
             addresses=frozenset({text} if kind == "address" else ()),
             comments=frozenset(() if kind else {tag_text(self.installation, text)}),
+            bindings=BindingQuery(addresses={_row_address(text)})
+            if kind in ("prefix", "ipv6")
+            else None,
         )
         return self.look(dict.fromkeys(self.policies, query)) if self.look else {}
 
@@ -145,8 +160,8 @@ class Diagnosis:
             tag.service_id
             for seen in rows.values()
             if isinstance(seen, Observation)
-            for row in seen.rows
-            for tag in [parse_tag(row.lease.comment)]
+            for comment in _comments(seen)
+            for tag in [parse_tag(comment)]
             if tag is not None and tag.installation == self.installation
         }
         stored = self.store.records.read(sorted(named))
@@ -167,8 +182,22 @@ class Diagnosis:
                 macs=frozenset(fields["mac-address"] for fields in named),
                 addresses=frozenset(fields["address"] for fields in named),
                 comments=frozenset({tag_text(self.installation, record.service_id)}),
+                bindings=self._bindings(record.service_id, entry, placement),
             )
         return self.look(queries)
+
+    def _bindings(
+        self, service_id: str, entry: Entry | None, placement: Placement | None
+    ) -> BindingQuery | None:
+        """The bindings to read for a service; None: it has no IPv6 there."""
+        wanted = entry.bindings if entry else ()
+        own = [*wanted, *(placement.bindings if placement else ())]
+        if not own:
+            return None
+        return BindingQuery(
+            addresses=frozenset(binding.address for binding in own),
+            comments=frozenset({tag_text(self.installation, service_id)}),
+        )
 
     def _as_held(self, seen: Mapping[str, Observation | str]) -> Mapping[str, RouterPolicy]:
         """The policies, with the menu in which each router that was read keeps its entries."""
@@ -208,6 +237,8 @@ class Diagnosis:
             wants=entry.fields if entry else None,
             written=placement.written if placement else None,
             written_at_ms=_written_at(name, view),
+            bindings=entry.bindings if entry else (),
+            written_bindings=placement.bindings if placement else (),
             queued=bool(view) and name in view.queued if view else False,
             why=Why(why["reason"], why["detail"], why["since_ms"]) if why else None,
             holders=self._holders(name, record.service_id, entry) if waits and entry else (),
@@ -238,14 +269,25 @@ class Diagnosis:
 
 
 def _read(subject: str) -> tuple[str, str]:
-    """A MAC in normal form, an address, or an id; with the kind of its claim, if any."""
+    """A MAC in normal form, an address, a prefix, or an id; with its kind, if it is no id."""
     text = subject.strip()
-    for kind, type_ in (("mac", Mac48), ("address", Ipv4)):
+    kinds = {"mac": Mac48, "address": Ipv4, "prefix": Ipv6Prefix, "ipv6": Ipv6Address}
+    for kind, type_ in kinds.items():
         try:
             return str(type_.parse(text)), kind
         except ValueError:
             continue
     return text, ""
+
+
+def _row_address(text: str) -> str:
+    """A prefix or an address as the row of a binding has it."""
+    return text if "/" in text else f"{text}/128"
+
+
+def _comments(seen: Observation) -> Iterator[str]:
+    yield from (row.lease.comment for row in seen.rows)
+    yield from (row.comment for row in (seen.ipv6.rows if seen.ipv6 else ()))
 
 
 def _written_at(router: str, view: ServiceView | None) -> int:

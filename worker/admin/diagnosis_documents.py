@@ -1,7 +1,7 @@
 """JSON documents of diagnoses: the same for commands and console."""
 
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, Final
 
 from worker.admin.diagnosis import DiagnosisResult
 from worker.admin.json_fields import utc_time, without_empty
@@ -9,12 +9,16 @@ from worker.admin.service_documents import effect_entries, service_document
 from worker.core.diagnosis.facts import AtRouter, Facts
 from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
-from worker.core.rows.observed import SeenRow
+from worker.core.rows.bindings import OwnBinding
+from worker.core.rows.observed import SeenRow, macs_of, shown_address
 from worker.core.rows.queues import OwnQueue
-from worker.core.rows.rows import ListPlace, parse_tag
+from worker.core.rows.rows import BindingRow, ListPlace, parse_tag
 from worker.core.service.record import Placement
 from worker.store.store import Store
 from worker.store.views import ServiceView
+
+_KINDS: Final = {"pd": "prefix", "na": "IPv6 address"}
+_NAMES: Final = {"rate-limit": "rate", "address-lists": "lists", "dhcp-option": "options"}
 
 
 def diagnosis_document(result: DiagnosisResult) -> dict[str, Any]:
@@ -29,6 +33,7 @@ def diagnosis_document(result: DiagnosisResult) -> dict[str, Any]:
             "service": facts.record.service_id,
             "status": facts.record.status,
             **document,
+            "ipv6": result.ipv6._asdict() if result.ipv6 else None,
             "waits_for": [without_empty(holder) for holder in holders],
             "to_clean": facts.to_clean,
             "rows": row_documents(result),
@@ -42,11 +47,16 @@ def explained_service(
 ) -> dict[str, Any]:
     """All that is known of a service, with its diagnosis, if there is one."""
     found = {} if result is None else diagnosis_document(result)
-    return service_document(view, store) | {
-        "why": {name: found.get(name, "") for name in ("code", "sentence", "advice")},
-        "waits_for": found.get("waits_for", []),
-        "rows": found.get("rows", []),
-    }
+    ipv6 = {"why_ipv6": found["ipv6"]} if "ipv6" in found else {}
+    return (
+        service_document(view, store)
+        | {
+            "why": {name: found.get(name, "") for name in ("code", "sentence", "advice")},
+            "waits_for": found.get("waits_for", []),
+            "rows": found.get("rows", []),
+        }
+        | ipv6
+    )
 
 
 def compared_fields(
@@ -66,6 +76,14 @@ def compared_fields(
             "written": _fields(placement.written, placement.listed, placement.queue),
             "read": dict(own.lease.fields) if own else {},
         }
+        written = binding_fields(placement.bindings)
+        wanted = binding_fields(entry.bindings) if entry else {}
+        learned = (f"{kind} {name}" for kind in _KINDS.values() for name in ("duid", "iaid"))
+        columns["wanted"] |= wanted | {
+            name: written[name] for name in learned if name in written and name not in wanted
+        }
+        columns["written"] |= written
+        columns["read"] |= _read_bindings(at, facts)
         names = [*columns["wanted"], *(columns["written"].keys() - columns["wanted"].keys())]
         found += [
             without_empty(
@@ -86,6 +104,28 @@ def _fields(
     return {**(row or {}), **{name: value for name, value in more.items() if value}}
 
 
+def binding_fields(bindings: Iterable[OwnBinding]) -> dict[str, str]:
+    """The fields of bindings that are not empty, by names that tell prefix and address apart."""
+    return {
+        f"{_KINDS[own.ia]} {name.replace('_', '-')}": value
+        for own in bindings
+        for name, value in own._asdict().items()
+        if name != "ia" and value
+    }
+
+
+def _read_bindings(at: AtRouter, facts: Facts) -> dict[str, str]:
+    seen = at.seen.ipv6 if at.seen is not None else None
+    found = {}
+    for row in seen.rows if seen is not None else ():
+        tag = None if row.dynamic else parse_tag(row.comment)
+        if tag and tag[:2] == (facts.installation, facts.record.service_id):
+            for name, value in row.fields.items():
+                field = _NAMES.get(name, name)
+                found[f"{_KINDS[row.ia]} {field}"] = value
+    return found
+
+
 def _own_row(at: AtRouter, facts: Facts) -> SeenRow | None:
     """The row with the tag of the service, among those that were read."""
     for row in at.seen.rows if at.seen is not None else ():
@@ -98,7 +138,7 @@ def _own_row(at: AtRouter, facts: Facts) -> SeenRow | None:
 def row_documents(result: DiagnosisResult) -> list[dict[str, Any]]:
     """The rows that were read from the routers of the service."""
     facts = result.facts
-    return [row for at in facts.at for row in _rows(at)] if facts is not None else []
+    return [row for at in facts.at for row in _rows(at, facts)] if facts is not None else []
 
 
 def timeline_documents(result: DiagnosisResult) -> list[dict[str, Any]]:
@@ -127,6 +167,9 @@ def timeline(result: DiagnosisResult) -> Iterator[tuple[int, str, dict[str, Any]
         for row in at.seen.rows if at.seen is not None else ():
             if row.active_address:
                 yield facts.now_ms, f"device {row.status}", _bound(at, row)
+        for binding in _shown(at, facts):
+            if binding.status == "bound":
+                yield facts.now_ms, "device bound", _bound_ipv6(at, binding)
     for coming in facts.scheduled:
         more = {"event": coming.event_id, "type": coming.type, "lease": coming.lease}
         yield coming.at_ms, "to take effect", more
@@ -146,7 +189,30 @@ def _bound(at: AtRouter, row: SeenRow) -> dict[str, Any]:
     }
 
 
-def _rows(at: AtRouter) -> Iterator[dict[str, Any]]:
+def _shown(at: AtRouter, facts: Facts) -> Iterator[BindingRow]:
+    """The bindings of the service, those of its device, and who else has its prefix."""
+    seen = at.seen.ipv6 if at.seen is not None else None
+    mac = (at.wants or {}).get("mac-address", "")
+    wanted = {own.address for own in (*at.bindings, *at.written_bindings)}
+    for row in seen.rows if seen is not None else ():
+        tag = parse_tag(row.comment)
+        is_own = tag is not None and tag[:2] == (facts.installation, facts.record.service_id)
+        if is_own or mac in macs_of(row) or row.address in wanted:
+            yield row
+
+
+def _bound_ipv6(at: AtRouter, row: BindingRow) -> dict[str, Any]:
+    ends = f"{row.expires_in_s} s" if row.expires_in_s is not None else ""
+    address = shown_address(row.address)
+    return {
+        "router": at.name,
+        "client": row.client_address,
+        _KINDS[row.ia]: address,
+        "expires_in": ends,
+    }
+
+
+def _rows(at: AtRouter, facts: Facts) -> Iterator[dict[str, Any]]:
     for row in at.seen.rows if at.seen is not None else ():
         lease = row.lease
         yield without_empty(
@@ -160,5 +226,20 @@ def _rows(at: AtRouter) -> Iterator[dict[str, Any]]:
                 "active_address": row.active_address,
                 "expires_in_s": row.expires_in_s,
                 "whose": "dynamic" if lease.dynamic else lease.comment or "not ours",
+            }
+        )
+    for binding in _shown(at, facts):
+        duid, iaid = binding.client
+        yield without_empty(
+            {
+                "router": at.name,
+                "row": f"{shown_address(binding.address)} {duid} {iaid} {binding.server}",
+                "comment": binding.comment,
+                "dynamic": binding.dynamic or None,
+                "status": binding.status,
+                "active_mac": " ".join(sorted(macs_of(binding))),
+                "active_address": binding.client_address,
+                "expires_in_s": binding.expires_in_s,
+                "whose": "dynamic" if binding.dynamic else binding.comment or "not ours",
             }
         )

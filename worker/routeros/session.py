@@ -1,6 +1,7 @@
 """One logged-in session with one router over its API or REST: `worker.ports.RouterSession`."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from time import monotonic
 from typing import Final, TypeVar
@@ -16,7 +17,7 @@ from worker.core.rows.menus import MENUS, lacking
 from worker.core.rows.observed import Observation, SeenRow
 from worker.core.rows.operations import Operation
 from worker.core.rows.pools import Pools
-from worker.core.rows.rows import LEASES, Lease, MenuPath, Row
+from worker.core.rows.rows import BINDINGS, LEASES, Lease, MenuPath, Row
 from worker.errors import ReadTooLong, RouterUnreachable
 from worker.inventory import RouterConfig
 from worker.ports import (
@@ -27,6 +28,7 @@ from worker.ports import (
     TrackedConnections,
     Written,
 )
+from worker.routeros.binding_holders import IPV6_SERVERS, binding_terms, seen_ipv6
 from worker.routeros.connection import Command, Pace, RouterConnection
 from worker.routeros.effect_reads import effect_prints, effect_reading
 from worker.routeros.failures import refusal
@@ -231,10 +233,18 @@ class Session:
         Raises:
             RouterUnreachable, RouterBlocked: as `read_leases`.
         """
-        if not self._kind.shows_devices:
+        if self._kind.shows_devices:
+            found = self._observe("observing leases", observing_commands(query))
+        else:
             rows_alone = [SeenRow(row) for row in self.read_leases(query, lambda: None)]
-            return Observation(rows_alone, entries=self.entries)
-        return self._observe("observing leases", observing_commands(query))
+            found = Observation(rows_alone, entries=self.entries)
+        if query.bindings is None:
+            return found
+        doing, pace = "reading DHCPv6 servers", self._read_pace(1)
+        (servers,) = self._connection.run(doing, [IPV6_SERVERS], pace)
+        terms = binding_terms(query.bindings)
+        rows = [] if servers.traps else self.read_rows(BINDINGS, terms, lambda: None)
+        return replace(found, ipv6=seen_ipv6(rows, servers))
 
     def read_effect_rows(self, query: EffectQuery) -> EffectReading:
         """See `worker.ports.RouterSession`."""

@@ -4,11 +4,11 @@ The judges below are asked in order, from the journal to the device; the first t
 explanation is the answer. `device.py` judges what the device does.
 """
 
-from collections.abc import Callable, Mapping
 from typing import Final
 
 from worker.core.diagnosis.device import judge_address, judge_device, judge_row, until_renewed
-from worker.core.diagnosis.facts import AtRouter, Explanation, Facts, Holder, When, Why
+from worker.core.diagnosis.facts import AtRouter, Explanation, Facts, When
+from worker.core.diagnosis.waiting import waits_for
 from worker.core.effect.findings import ENDS, EffectFinding
 from worker.core.entry.brake import HELD
 from worker.core.entry.entry import lacking
@@ -26,11 +26,16 @@ def explain(facts: Facts, when: When) -> Explanation:
     return found._replace(sentence=f"{found.sentence}; not acting yet{until}: {effect.detail}")
 
 
+def explain_whole(facts: Facts, when: When) -> Explanation | None:
+    """Return what keeps the whole service from its router, for IPv4 and IPv6; None: nothing."""
+    found = (judge(facts, when) for judge in _JUDGES)
+    return next((explanation for explanation in found if explanation is not None), None)
+
+
 def _explain(facts: Facts, when: When) -> Explanation:
-    for judge in _JUDGES:
-        found = judge(facts, when)
-        if found is not None:
-            return found
+    whole = explain_whole(facts, when)
+    if whole is not None:
+        return whole
     at = facts.home
     service = facts.record.service_id
     if at is None:  # by its status alone there is nothing to serve
@@ -173,68 +178,11 @@ def _waiting(facts: Facts, when: When) -> Explanation | None:
             "correct the value, the next event tries again; see `leasewire dead-letters show "
             f"{service}@{at.name}`",
         )
-    cause, advice = _WAITS.get(why.reason, _wait_other)(at, why)
+    cause, advice = waits_for(at, why)
     since = when(why.since_ms)
     return Explanation(
         why.reason, f"{service} waits on router {at.name} since {since}: {cause}", advice
     )
-
-
-def _wait_claim(at: AtRouter, why: Why) -> tuple[str, str]:
-    if not at.holders:
-        return why.detail, "nothing to do: it continues by itself"
-    holder = at.holders[0].service_id
-    return (
-        "; ".join(map(_holds, at.holders)),
-        f"it continues by itself when {holder} gives it up; see `leasewire why {holder}`",
-    )
-
-
-def _holds(holder: Holder) -> str:
-    kind, _, value = holder.claim.partition(":")
-    what = "MAC" if kind == "mac" else kind
-    sync = f", {holder.sync}" + (f": {holder.why}" if holder.why else "")
-    beside = "" if holder.sync == "in_sync" else sync
-    return f"{what} {value} is held by service {holder.service_id} ({holder.status}{beside})"
-
-
-def _wait_row(_: AtRouter, why: Why) -> tuple[str, str]:
-    return why.detail, "remove or correct that row on the router: it is not ours to change"
-
-
-def _wait_router(at: AtRouter, why: Why) -> tuple[str, str]:
-    server = (at.wants or {}).get("server", "")
-    named = f" (DHCP server: {server})" if server else ""
-    return (
-        f"the router lacks something that the row names{named}: {why.detail}",
-        "create it there, or have the BSS send another: it is rechecked periodically",
-    )
-
-
-def _wait_plan(_: AtRouter, why: Why) -> tuple[str, str]:
-    return why.detail, "add it to the plans of the inventory, or have the BSS send another"
-
-
-def _wait_address(_: AtRouter, why: Why) -> tuple[str, str]:
-    return (
-        f"{why.detail}: a device with this address would cut off all others there",
-        "have the BSS send another address",
-    )
-
-
-def _wait_other(_: AtRouter, why: Why) -> tuple[str, str]:
-    return f"{why.detail} ({why.reason})", "nothing to do: it is rechecked periodically"
-
-
-_WAITS: Final[Mapping[str, Callable[[AtRouter, Why], tuple[str, str]]]] = {
-    "claim-held": _wait_claim,
-    "foreign-row": _wait_row,
-    "ambiguous-rows": _wait_row,
-    "row-in-the-way": _wait_row,
-    "waiting-for-router": _wait_router,
-    "unknown-plan": _wait_plan,
-    "address-of-router": _wait_address,
-}
 
 
 def _suspended(facts: Facts, when: When) -> Explanation | None:

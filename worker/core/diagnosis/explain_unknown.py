@@ -1,10 +1,10 @@
-"""Explains a MAC address, an IP address or an id that no service has."""
+"""Explains a MAC address, an IP address, a prefix or an id that no service has."""
 
 from collections.abc import Mapping, Sequence
 
 from worker.core.diagnosis.facts import Explanation
 from worker.core.rows.observed import Observation, SeenRow
-from worker.core.rows.rows import parse_tag
+from worker.core.rows.rows import BindingRow, Row, parse_tag
 from worker.core.service.outcome import DeadLetter
 
 
@@ -33,27 +33,43 @@ def explain_unknown(
             f"see `leasewire dead-letters show {dead_letter.id}`, correct the event and send it",
         )
     rows = [(router, row) for router, found in seen.items() for row in found.rows]
+    bindings = [
+        (router, row)
+        for router, found in seen.items()
+        for row in (found.ipv6.rows if found.ipv6 is not None else ())
+        if row.address in (subject, f"{subject}/128")
+    ]
     advice = "if a customer should have it, the BSS must send service.activated"
     unasked = f"; {len(silent)} did not answer ({', '.join(sorted(silent))})" if silent else ""
-    if not rows:
+    if not rows and not bindings:
         asked = f", no row on the {len(seen)} routers that were asked" if seen else ""
         sentence = f"{subject} is unknown: no service has it, no event names it{asked}{unasked}"
         return Explanation("unknown", sentence, advice)
-    found_rows = "; ".join(f"router {router} has {_row(row, installation)}" for router, row in rows)
-    orphan = any(_is_ours(row, installation) for _, row in rows)
+    named = [(router, _row(row, installation)) for router, row in rows]
+    named += [(router, _binding(row, installation)) for router, row in bindings]
+    found_rows = "; ".join(f"router {router} has {text}" for router, text in named)
+    orphan = any(_is_ours(row.lease, installation) for _, row in rows)
+    orphan = orphan or any(_is_ours(row, installation) for _, row in bindings)
     code = "orphan-row" if orphan else "not-ours"
     return Explanation(code, f"no service has {subject}, but {found_rows}{unasked}", advice)
 
 
 def _row(row: SeenRow, installation: str) -> str:
-    if _is_ours(row, installation):
-        whose = ", an orphan: tagged by us for a service that does not exist"
-    else:
-        whose = ", a dynamic lease" if row.lease.dynamic else ", not ours"
     held = f", used by {row.active_mac} as {row.active_address}" if row.active_address else ""
-    return f"{row.lease.name}{whose}{held}"
+    return f"{row.lease.name}, {_whose(row.lease, installation, 'lease')}{held}"
 
 
-def _is_ours(row: SeenRow, installation: str) -> bool:
-    tag = parse_tag(row.lease.comment)
-    return tag is not None and not row.lease.dynamic and tag.installation == installation
+def _binding(row: BindingRow, installation: str) -> str:
+    held = f", used by {row.client_address}" if row.status == "bound" else ""
+    return f"{row.name}, {_whose(row, installation, 'binding')}{held}"
+
+
+def _whose(row: Row, installation: str, noun: str) -> str:
+    if _is_ours(row, installation):
+        return "an orphan: tagged by us for a service that does not exist"
+    return f"a dynamic {noun}" if row.dynamic else "not ours"
+
+
+def _is_ours(row: Row, installation: str) -> bool:
+    tag = parse_tag(row.comment)
+    return tag is not None and not row.dynamic and tag.installation == installation

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from worker.core.effect.findings import EffectFinding
 from worker.core.entry.entry import wanted_router
+from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.observed import Observation
 from worker.core.rows.operations import Note
 from worker.core.service.outcome import DeadLetter, EffectReport
@@ -53,7 +54,7 @@ class Holder(NamedTuple):
     """The service that has the claim for which another one waits.
 
     Attributes:
-        claim: `mac:…` or `address:…`.
+        claim: `mac:…`, `address:…` or `prefix:…`.
         service_id: the holder.
         status: its own.
         sync: `in_sync`, `pending`, `waiting`, `circuit_open` or `failed`.
@@ -92,6 +93,8 @@ class AtRouter:
         wants: the row that the service should have there; None: none.
         written: the row that was last written and read back; None: none.
         written_at_ms: when that was; 0: not known.
+        bindings: the DHCPv6 bindings that the service should have there.
+        written_bindings: those that were last written and read back.
         queued: a pass will check it.
         why: the reason for which it waits or failed.
         holders: the services that have its claims.
@@ -114,6 +117,8 @@ class AtRouter:
     wants: Mapping[str, str] | None = None
     written: Mapping[str, str] | None = None
     written_at_ms: int = 0
+    bindings: Sequence[OwnBinding] = ()
+    written_bindings: Sequence[OwnBinding] = ()
     queued: bool = False
     why: Why | None = None
     holders: Sequence[Holder] = ()

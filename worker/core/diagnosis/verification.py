@@ -1,11 +1,14 @@
 """Checks whether a customer is online: one line for each thing that must hold."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from worker.core.diagnosis.device import judge_address, judge_device, judge_row
-from worker.core.diagnosis.facts import AtRouter, Facts, When
+from worker.core.diagnosis.explain_ipv6 import explain_ipv6
+from worker.core.diagnosis.facts import AtRouter, Explanation, Facts, When
 from worker.core.policy.router_check import CheckLine
+
+_COMES_BY_ITSELF: Final = ("ipv6-client-found", "ipv6-client-changed")
 
 
 class Probe(NamedTuple):
@@ -61,6 +64,9 @@ def verify(facts: Facts, probe: Probe | None, when: When) -> Iterator[CheckLine]
     if misfit is not None:
         yield CheckLine("fail", "address", misfit.sentence, misfit.advice)
     yield _device(facts, home, when)
+    ipv6 = explain_ipv6(facts, when)
+    if ipv6 is not None:
+        yield _prefix(facts, ipv6)
     if probe is not None:
         yield _ping(home, probe)
         yield _log(home, probe)
@@ -96,6 +102,14 @@ def _device(facts: Facts, home: AtRouter, when: When) -> CheckLine:
     advice = found.advice or "wait until then, or restart the device"
     moves = found.code in ("old-lease", "device-not-moved")
     return CheckLine("warn" if moves else "fail", "device", found.sentence, advice)
+
+
+def _prefix(facts: Facts, found: Explanation) -> CheckLine:
+    sentence = found.sentence.removeprefix(f"{facts.record.service_id}: ")
+    if found.code == "all-well":
+        return CheckLine("ok", "prefix", sentence.removeprefix("all is well: "))
+    by_itself = found.code in _COMES_BY_ITSELF
+    return CheckLine("warn" if by_itself else "fail", "prefix", sentence, found.advice)
 
 
 def _ping(home: AtRouter, probe: Probe) -> CheckLine:

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from worker.core.rows.rows import Lease
+from worker.core.rows.bindings import mac_in_duid, mac_in_link_local
+from worker.core.rows.rows import BindingRow, Lease
 
 
 class SeenRow(NamedTuple):
@@ -30,6 +31,21 @@ class SeenRow(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class SeenIpv6:
+    """The DHCPv6 bindings of one router that were asked for, and all dynamic ones.
+
+    Attributes:
+        rows: with the clients that use them.
+        servers: DHCPv6 server -> why it serves nobody, such as `disabled`; empty: it serves.
+        problem: why the router shows no bindings; empty: it does.
+    """
+
+    rows: Sequence[BindingRow] = ()
+    servers: Mapping[str, str] = field(default_factory=dict)
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """Some rows of one router.
 
@@ -37,8 +53,21 @@ class Observation:
         rows: with the devices that hold them, where the menu shows that.
         lease_times_s: the lease time of each DHCP server.
         entries: name of the kind of entry that the router holds for us.
+        ipv6: its DHCPv6 bindings; None: they were not asked for.
     """
 
     rows: Sequence[SeenRow] = ()
     lease_times_s: Mapping[str, int] = field(default_factory=dict)
     entries: str = "lease"
+    ipv6: SeenIpv6 | None = None
+
+
+def macs_of(row: BindingRow) -> frozenset[str]:
+    """Return the MAC addresses that a client may have: of its DUID, its address, its neighbour."""
+    found = {mac_in_duid(row.fields["duid"]), mac_in_link_local(row.client_address), row.client_mac}
+    return frozenset(found - {""})
+
+
+def shown_address(address: str) -> str:
+    """Return a prefix, or an address without its `/128`, for a person."""
+    return address.removesuffix("/128")
