@@ -21,6 +21,8 @@ from leasewire.tables import TextTable
 from producers.complete import CompleteEvent
 from worker.admin.adoption import Adopted, Adoption
 from worker.core.full_read.adoption import SORTS, SortedRow
+from worker.core.rows.bindings import mac_in_duid
+from worker.core.rows.rows import BindingRow, Lease
 from worker.routeros.sessions import Sessions
 
 Choice = Literal["adopt", "skip"]
@@ -56,12 +58,13 @@ def adopt_command(  # noqa: PLR0913 - each is an option
     """Take over the static leases of a router that was in use before Leasewire.
 
     Sorts each static lease: ours (it has our tag), would adopt (a service has its MAC or its
-    address), conflict (a person must decide), foreign (of no service). With --apply the events of
-    the file, or of the rows, are published, and our tag is written into the comments of the rows to
-    adopt; nothing else on the router changes. Start with `mode = "observe"` for the router in the
-    inventory: then nothing else is written until `leasewire routers manage`. Exit 0: nothing to
-    adopt, or done; 1: the router refused something; 2: --disabled is missing; 4: something to
-    adopt; 3: the router or Redis cannot be reached.
+    address), conflict (a person must decide), foreign (of no service). Where a service has IPv6,
+    static DHCPv6 bindings are sorted too, by their prefix and the MAC in their DUID. With --apply
+    the events of the file, or of the rows, are published, and our tag is written into the comments
+    of the rows to adopt; nothing else on the router changes. Start with `mode = "observe"` for the
+    router in the inventory: then nothing else is written until `leasewire routers manage`. Exit 0:
+    nothing to adopt, or done; 1: the router refused something; 2: --disabled is missing; 4:
+    something to adopt; 3: the router or Redis cannot be reached.
 
     Examples: leasewire adopt tower-7 --services export.csv; leasewire adopt tower-7
     --import-services --apply
@@ -173,7 +176,9 @@ def _answer(  # noqa: PLR0913 - all of it is shown
     text.append(Line(f"{router}: {sorts}{more}", bold=True))
     notable = [row for row in found if show_all or row.sort == "conflict" or row.differs]
     shown = notable if show_all else notable[:_SHOWN]
-    text.append(TextTable(map(_row, shown), "sort, service, address, mac, server, differs, reason"))
+    of_ipv6 = ", duid, iaid" if any(isinstance(row.row, BindingRow) for row in shown) else ""
+    columns = f"sort, service, address, mac{of_ipv6}, server, differs, reason"
+    text.append(TextTable(map(_row, shown), columns))
     if len(shown) < len(notable):
         text.append(f"… and {len(notable) - len(shown)} more; --all lists every row.")
     return Answer(document, [*text, *hints], code, errors)
@@ -190,10 +195,17 @@ def _document(found: SortedRow) -> dict[str, Any]:
         "sort": found.sort,
         "service": found.service_id or None,
         "reason": found.reason or None,
-        "address": row.address,
-        "mac": row.mac,
+        **_client(row),
         "server": row.server,
         "comment": clean(row.comment),
         "disabled": row.disabled,
         "differs": [difference._asdict() for difference in found.differs],
     }
+
+
+def _client(row: Lease | BindingRow) -> dict[str, str]:
+    """What a row gives, and to whom."""
+    if isinstance(row, Lease):
+        return {"address": row.address, "mac": row.mac}
+    duid, iaid = row.client
+    return {"address": row.address, "mac": mac_in_duid(duid), "duid": clean(duid), "iaid": iaid}

@@ -77,7 +77,7 @@ def events_of_rows(
     return publisher.check(
         _service_of(found.row, router, actor)
         for found in rows
-        if found.sort == "foreign" and can_be_service(found.row)
+        if found.sort == "foreign" and isinstance(found.row, Lease) and can_be_service(found.row)
     )
 
 

@@ -9,7 +9,7 @@ from leasewire.context import Context, InventoryOption, RouterArgument
 from leasewire.routers import mode, names, policy, setup
 from leasewire.tables import TextTable
 from worker.admin.json_fields import utc_time, without_empty
-from worker.admin.lease_documents import lease_documents, orphans_of
+from worker.admin.lease_documents import lease_documents, orphans_of, read_lease_table
 from worker.admin.router_checks import state_checks
 from worker.admin.router_documents import router_documents, shown_state
 from worker.routeros.check import check_router
@@ -86,20 +86,22 @@ def check(name: RouterArgument, *, inventory: InventoryOption = None) -> Answer:
 def leases(name: RouterArgument, *, inventory: InventoryOption = None) -> Answer:
     """Show a router's lease table as it is now, and whose each row is; writes nothing.
 
-    ours, with the service; orphan: it has our tag, but no such service exists; foreign: made by
-    somebody else, never changed; service-device and unknown-device: a dynamic lease of a device
-    that a service has on this router, or none.
+    Where a service has IPv6 the DHCPv6 bindings are shown too. ours, with the service; orphan: it
+    has our tag, but no such service exists; foreign: made by somebody else, never changed;
+    service-device and unknown-device: a dynamic row of a device that a service has on this router,
+    or none.
 
     Example: leasewire routers leases tower-7
     """
     context = Context(inventory)
     context.router(name)
-    with closing(Sessions(context.inventory, context.settings).open(name)) as session:
-        rows = session.read_leases(None, lambda: None)
     store, installation = context.store, context.inventory.installation
+    with closing(Sessions(context.inventory, context.settings).open(name)) as session:
+        rows = read_lease_table(store, session, name)
     orphans = orphans_of(store, rows, installation)
     documents = lease_documents(store, name, rows, installation, orphans)
-    columns = "address, mac, server, block, whose, service, kind, comment"
+    of_ipv6 = ", duid, iaid" if any("duid" in document for document in documents) else ""
+    columns = f"address, mac{of_ipv6}, server, block, whose, service, kind, comment"
     return Answer(
         {"router": name, "leases": documents}, [TextTable(documents, columns, "No leases.")]
     )

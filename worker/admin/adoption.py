@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from worker.convergence.full_read import read_bindings
 from worker.convergence.router_lock import RouterLock
 from worker.core.entry.wanted import wanted_entries
 from worker.core.full_read.adoption import KnownServices, SortedRow, sort_rows
+from worker.core.full_read.binding_adoption import sort_bindings
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Set
 from worker.core.rows.rows import comment_for
@@ -24,7 +26,7 @@ class Adopted(NamedTuple):
     """The result.
 
     Attributes:
-        tagged: services whose row has our tag now.
+        tagged: services whose row has our tag now; twice, if it is a lease and a binding.
         refused: services, each with the message of the router.
     """
 
@@ -49,14 +51,19 @@ class Adoption:
     def sort(
         self, session: RouterSession, to_come: Iterable[ServiceRecord] = ()
     ) -> list[SortedRow]:
-        """Read the router, and find the service of every static row.
+        """Read the router, and find the service of every static lease, and of every binding.
+
+        DHCPv6 bindings are read only where a service has IPv6.
 
         Args:
             session: to the router.
             to_come: future records of services whose events are not published yet.
         """
-        rows = session.read_leases(None, lambda: None)
-        return sort_rows(rows, self._known(to_come), self.policy.installation)
+        known, installation = self._known(to_come), self.policy.installation
+        found = sort_rows(session.read_leases(None, lambda: None), known, installation)
+        if any(entry.bindings for entry in known.entries.values()):
+            found += sort_bindings(read_bindings(session, lambda: None), known, installation)
+        return found
 
     def _known(self, to_come: Iterable[ServiceRecord]) -> KnownServices:
         records = {read.record.service_id: read.record for read in self.store.views.services()}
@@ -105,10 +112,14 @@ class Adoption:
                     refused.append((row.service_id, result.refusal.message))
         if tagged:
             detail = f"{len(tagged)} rows"
-            self.store.fleet.recheck(self.router, tagged, "rows_adopted", detail, actor)
+            self.store.fleet.recheck(
+                self.router, list(dict.fromkeys(tagged)), "rows_adopted", detail, actor
+            )
         return Adopted(tagged, refused)
 
     def _tagging(self, number: int, found: SortedRow) -> Set:
         comment = comment_for(self.policy.installation, found.service_id, found.row.comment)
         was = {"comment": found.row.comment}
-        return Set(number, found.service_id, found.row.id, {"comment": comment}, was)
+        return Set(
+            number, found.service_id, found.row.id, {"comment": comment}, was, menu=found.row.menu
+        )

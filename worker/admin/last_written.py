@@ -11,12 +11,15 @@ from worker.core.entry.ipv6_setup import Ipv6Setup
 from worker.core.entry.wanted import possible_kinds
 from worker.core.plan.planner import wanted_at
 from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.bindings import binding_fields
 from worker.core.rows.menus import MENUS
 from worker.core.rows.queues import MAY_BE_THERE, queue_fields, queue_name
 from worker.core.rows.rows import (
+    BINDINGS,
     LEASES,
     OPTIONS,
     QUEUES,
+    BindingRow,
     Lease,
     ListedAddress,
     MenuPath,
@@ -127,6 +130,9 @@ class LastWritten:
                     options[name] = OptionRow(f"*option-{name}", known)
         for place in placement.listed:
             yield ListedAddress("", place._asdict(), comment)
+        for own in placement.bindings:
+            if own.is_known:
+                yield BindingRow("", {**MENUS[BINDINGS].defaults, **binding_fields(own)}, comment)
         if placement.queue is not None and placement.queue != MAY_BE_THERE:
             name = queue_name(self.policy.installation, record.service_id)
             fields = {**MENUS[QUEUES].defaults, **queue_fields(placement.queue, name)}

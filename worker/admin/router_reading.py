@@ -8,7 +8,7 @@ from typing import Any, Final
 from worker.admin.drift_documents import drift_document
 from worker.admin.json_fields import clean, shortened
 from worker.admin.last_written import LastWritten
-from worker.admin.lease_documents import Owner, lease_documents
+from worker.admin.lease_documents import LeaseRow, Owner, lease_documents
 from worker.admin.plan_documents import PlanLine, plan_document, plan_lines, plan_summary
 from worker.admin.router_actions import drift_digest, plan_digest, to_rebuild, to_reconcile
 from worker.admin.router_reads import ReadFailure, error_document, read_router
@@ -16,7 +16,7 @@ from worker.convergence.full_read import FullRead, read_fully
 from worker.core.policy.circuit import LOGIN_REFUSED, TAKES_NO_WRITES, RouterState
 from worker.core.rows.operations import MakeStatic, Set
 from worker.core.rows.pools import PoolUse, pools_in_use
-from worker.core.rows.rows import LEASES
+from worker.core.rows.rows import BINDINGS, LEASES, RowKey
 from worker.errors import RouterBlocked, RouterUnreachable
 from worker.inventory import Inventory
 from worker.ports import RouterSessions
@@ -26,6 +26,8 @@ _LONGEST: Final = 160
 """Characters of a field that are kept; a page of 50 rows stays below 100 kB."""
 _LONGEST_LINE: Final = 300
 """Characters of a line of the plan."""
+
+_SHOWN: Final = (LEASES, BINDINGS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,11 +104,12 @@ def read_now(
     except (RouterUnreachable, RouterBlocked) as error:
         return _from_store(store, inventory, router, _why(router, error))
     installation = inventory.routers[router].policy.installation
+    rows: list[LeaseRow] = [*read.leases, *read.bindings]
     return RouterReading(
         at_ms=store.records.now_ms(),
         identity=identity,
         drift=_short(drift_document(router, read)["drift"]),
-        leases=_short(lease_documents(store, router, read.leases, installation, _owners(read))),
+        leases=_short(lease_documents(store, router, rows, installation, _owners(read))),
         pools=None if pools is None else list(pools_in_use(pools)),
         missing=len(read.row_owners.gone),
         expected=read.row_owners.expected,
@@ -133,19 +136,20 @@ def _from_store(
     return RouterReading(at_ms=store.records.now_ms(), error=error, **_plan(router, read))
 
 
-def _owners(read: FullRead) -> dict[str, Owner]:
-    """The owners of orphans, and of leases of ours that lost our tag, by row id."""
+def _owners(read: FullRead) -> dict[RowKey, Owner]:
+    """The owners of orphans, and of rows of ours that lost our tag."""
     owners = {
-        orphan.row.id: Owner("orphan", orphan.service_id)
+        orphan.row.key: Owner("orphan", orphan.service_id)
         for orphan in read.row_owners.orphans
-        if orphan.row.menu == LEASES
+        if orphan.row.menu in _SHOWN
     }
-    dynamic = {op.row_id for op in read.plan.operations if isinstance(op, MakeStatic)}
+    writes = [op for op in read.plan.operations if op.menu in _SHOWN]
+    dynamic = {RowKey(op.menu, op.row_id) for op in writes if isinstance(op, MakeStatic)}
     return owners | {
-        op.row_id: Owner("ours", op.service_id)
-        for op in read.plan.operations
-        if isinstance(op, Set) and op.menu == LEASES and "comment" in op.fields
-        if op.row_id not in dynamic
+        key: Owner("ours", op.service_id)
+        for op in writes
+        if isinstance(op, Set) and "comment" in op.fields
+        if (key := RowKey(op.menu, op.row_id)) not in dynamic
     }
 
 

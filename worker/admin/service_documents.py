@@ -150,6 +150,7 @@ def service_document(view: ServiceView, store: Store) -> dict[str, Any]:
             "since": utc_time(status.why.get("since_ms", 0)),
             "lease": describe(placement.short),
             "written": dict(placement.written) if placement.written else None,
+            "bindings": [without_empty(own._asdict()) for own in placement.bindings] or None,
         }
         routers.append(without_empty(document))
     scheduled = scheduled_documents(record, store.records.now_ms())

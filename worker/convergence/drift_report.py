@@ -73,6 +73,8 @@ def make_report(
     _check_pools(store, session, lock)
     if not found.row_owners.many_gone and not found.row_owners.many_of_others:
         store.full_reads.rebuilt(router)
+    if found.to_learn and policy.mode == "manage":
+        store.routers.add_work(router, sorted(found.to_learn), BULK)
     auto = policy.reconcile == "auto" and policy.mode == "manage"
     mendable = sorted({drift.service_id for drift in found.drift if drift.mendable})
     if auto and mendable:

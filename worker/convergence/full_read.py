@@ -13,22 +13,27 @@ from worker.core.entry.dhcp_options import is_ours
 from worker.core.entry.entry import claims_of
 from worker.core.entry.short_lease import describe
 from worker.core.entry.wanted import kind_of
-from worker.core.full_read.drift import Difference, differences
+from worker.core.full_read.drift import Difference, differences, learned_clients
 from worker.core.full_read.drift import describe as describe_row
 from worker.core.full_read.row_owners import RowOwners, Tagged, row_owners, tagged_rows
 from worker.core.plan.planner import Wanted, plan, wanted_at
 from worker.core.policy.policy import RouterPolicy
-from worker.core.rows.operations import Note, Waiting, WritePlan
+from worker.core.rows.operations import Note, Set, Waiting, WritePlan
 from worker.core.rows.prefixes import ClaimKeys, claim_text
 from worker.core.rows.queues import Shadow, shadows_of
 from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import (
     ADDRESS_LISTS,
+    ADDRESS_LISTS6,
+    BINDINGS,
     OPTIONS,
     QUEUES,
+    BindingRow,
     Lease,
     OptionRow,
     Row,
+    RowKey,
+    list_menu,
     scopes_meet,
 )
 from worker.ports import FieldEquals, RowReader
@@ -44,8 +49,10 @@ class FullRead:
         plan: of all services of which a row may exist on the router.
         services: how many those are.
         leases: all leases of the router.
+        bindings: all its DHCPv6 bindings; empty where no service has IPv6.
         pending: services that have a work item, or are known not to be in sync.
         drift: what differs for the other services.
+        to_learn: those of them whose DHCPv6 client was found: a pass makes its binding static.
         row_owners: the services that the rows belong to.
         options: our option rows that no lease of this read names.
         shadows: queues of others that take packets of ours.
@@ -55,17 +62,19 @@ class FullRead:
     plan: WritePlan
     services: int
     leases: Sequence[Lease]
+    bindings: Sequence[BindingRow]
     pending: frozenset[str]
     drift: Sequence[Difference]
     row_owners: RowOwners
     options: Sequence[OptionRow]
     servers: frozenset[str]
     shadows: tuple[Shadow, ...] = ()
+    to_learn: frozenset[str] = frozenset()
 
     @property
     def rows(self) -> int:
-        """How many leases the router has."""
-        return len(self.leases)
+        """How many leases and bindings the router has."""
+        return len(self.leases) + len(self.bindings)
 
 
 def read_fully(
@@ -110,7 +119,8 @@ def read_fully(
     # Options first: one that comes into use between the two reads is not judged.
     options = session.read_rows(OPTIONS, None, progress)
     leases = session.read_leases(None, progress)
-    rows: list[Row] = [*options, *leases, *_listed(session, policy, wanted, progress)]
+    bindings = read_bindings(session, progress) if any(map(_has_ipv6, wanted)) else []
+    rows: list[Row] = [*options, *leases, *bindings, *_listed(session, policy, wanted, progress)]
     if policy.rates == "queue" or any(_may_have_queue(known, router) for known in stored.values()):
         rows += session.read_rows(QUEUES, None, progress)
     tagged = list(tagged_rows(rows, policy.installation))
@@ -120,7 +130,9 @@ def read_fully(
     made = plan(wanted, RowIndex(rows, policy.installation, unknown=unknown), policy)
     made = replace(made, notes=(*made.notes, *notes))
     counted = row_owners(rows, tagged, wanted, with_record, policy.installation)
-    drift = [*differences(made), *map(_duplicate, counted.left)]
+    counted = counted._replace(orphans=_not_retagged(counted.orphans, made))
+    learned = learned_clients(made, wanted)
+    drift = [*differences(made, learned), *map(_duplicate, counted.left)]
     # Services that are due by now, or have another record, were written during this read.
     pending |= _pending(store, router)
     now = store.records.read(sorted({difference.service_id for difference in drift} - pending))
@@ -130,13 +142,25 @@ def read_fully(
         made,
         len(stored),
         leases,
+        bindings,
         pending,
         [difference for difference in drift if difference.service_id in settled],
         counted,
         _unnamed(options, leases, policy.installation),
         servers_of(wanted),
         shadows_of(rows, policy.installation),
+        learned - pending,
     )
+
+
+def _not_retagged(orphans: Iterable[Tagged], made: WritePlan) -> list[Tagged]:
+    """Without rows as last written for a service, of which only the tag was edited."""
+    retagged = {
+        RowKey(operation.menu, operation.row_id)
+        for operation in made.operations
+        if isinstance(operation, Set) and "comment" in operation.fields
+    }
+    return [orphan for orphan in orphans if orphan.row.key not in retagged]
 
 
 def servers_of(wanted: Iterable[Wanted]) -> frozenset[str]:
@@ -167,11 +191,35 @@ def _listed(
     progress: Callable[[], None],
 ) -> Iterator[Row]:
     """Rows of the address lists that we use: others may be long."""
-    lists = {place.list for service in wanted for place in service.listed | service.entry.listed}
+    if ADDRESS_LISTS not in kind_of(policy).uses:
+        return
+    places = {place for service in wanted for place in service.listed | service.entry.listed}
+    lists = {place.list for place in places if list_menu(place) == ADDRESS_LISTS}
     lists |= {policy.suspend_list} - {""}
-    terms = [FieldEquals("list", name) for name in sorted(lists)]
-    if terms and ADDRESS_LISTS in kind_of(policy).uses:
-        yield from session.read_rows(ADDRESS_LISTS, terms, progress)
+    if lists:
+        yield from session.read_rows(ADDRESS_LISTS, _named(lists), progress)
+    lists = {place.list for place in places if list_menu(place) == ADDRESS_LISTS6}
+    if any(map(_has_ipv6, wanted)):
+        lists.add(policy.ipv6_list)
+    if lists:
+        yield from session.read_rows(ADDRESS_LISTS6, _named(lists), progress)
+
+
+def _named(lists: Iterable[str]) -> list[FieldEquals]:
+    return [FieldEquals("list", name) for name in sorted(lists)]
+
+
+def _has_ipv6(wanted: Wanted) -> bool:
+    """Whether a binding of the service may be on the router."""
+    return bool(wanted.entry.bindings or wanted.bindings)
+
+
+def read_bindings(session: RowReader, progress: Callable[[], None]) -> list[BindingRow]:
+    """Read all DHCPv6 bindings of a router; one without IPv6 has none."""
+    if not session.read_ipv6_setup(fresh=False).has_menu:
+        return []
+    rows = session.read_rows(BINDINGS, None, progress)
+    return [row for row in rows if isinstance(row, BindingRow)]
 
 
 def _unnamed(

@@ -18,15 +18,17 @@ import structlog
 from worker.core.full_read.unknown_devices import (
     KINDS_OF_WATCH,
     NAMED,
+    DynamicRow,
     UnknownDevice,
     blocked,
     grouped,
     judge,
     judge_blocked,
     watched,
+    watched_clients,
 )
 from worker.core.policy.policy import RouterPolicy
-from worker.core.rows.observed import Observation, SeenRow
+from worker.core.rows.observed import Observation
 from worker.core.rows.rows import BindingRow
 from worker.core.service.record import ServiceRecord
 from worker.errors import RouterBlocked, RouterBusy, RouterUnreachable, StoreUnavailable
@@ -126,7 +128,8 @@ class Watch:
         """Open and resolve alerts of one router; a failure does not affect the others."""
         router, found = view.name, seen.leases
         try:
-            watched_rows = watched(found.rows, self.policies[router])
+            policy = self.policies[router]
+            watched_rows = watched_clients(seen.askers, policy) | watched(found.rows, policy)
             devices = [
                 *self._unknown_devices(router, watched_rows),
                 *self._blocked(router, found),
@@ -142,7 +145,7 @@ class Watch:
             return False
         return True
 
-    def _unknown_devices(self, router: str, rows: Mapping[str, SeenRow]) -> list[UnknownDevice]:
+    def _unknown_devices(self, router: str, rows: Mapping[str, DynamicRow]) -> list[UnknownDevice]:
         finder = Finder(self.store.client, self.store.keys)
         claimed = finder.claimed(router, [f"mac:{mac}" for mac in rows])
         holders = {mac: sorted(claimed[f"mac:{mac}"].holders.values()) for mac in rows}
@@ -173,18 +176,18 @@ class Watch:
         )
         return [device for device in devices if device is not None]
 
-    def _unclaimed(self, finder: Finder, router: str, row: SeenRow) -> UnknownDevice | None:
+    def _unclaimed(self, finder: Finder, router: str, row: DynamicRow) -> UnknownDevice | None:
         """Judge a device that no service claims on this router; searches all records."""
-        now_ms, key = self.store.records.now_ms(), (router, row.active_mac)
+        now_ms, key = self.store.records.now_ms(), (router, row.mac)
         until, known = self._elsewhere.get(key, (0, None))
         if now_ms < until:
             return known
-        ids = finder.services_naming(row.active_mac)
+        ids = finder.services_naming(row.mac)
         stored = self.store.records.read(ids)
         services = [
-            entry.record for entry in stored.values() if entry.record.value("mac") == row.active_mac
+            entry.record for entry in stored.values() if entry.record.value("mac") == row.mac
         ]
-        elsewhere = any(self._is_active(record, row.active_mac) for record in services)
+        elsewhere = any(self._is_active(record, row.mac) for record in services)
         found = judge(router, row, services, active_elsewhere=elsewhere)
         self._elsewhere = {
             device: verdict for device, verdict in self._elsewhere.items() if verdict[0] > now_ms

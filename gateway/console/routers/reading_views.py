@@ -231,7 +231,7 @@ def leases(document: Document, viewer: Viewer) -> Node:
         h.form(".filter", action=f"{ROOT}/router/leases")[
             h.input(type="hidden", name="id", value=name),
             h.label[
-                "Part of address, MAC, service or comment",
+                "Part of address, MAC, DUID, service or comment",
                 h.input(name="find", value=find, maxlength="64"),
             ],
             h.label["Whose", h.select(name="whose")[h.option(value="")["all"], chosen]],
@@ -248,7 +248,7 @@ def leases(document: Document, viewer: Viewer) -> Node:
 
 def _lease_rows(document: Document) -> Node:
     query = {"id": document["router"], "whose": document["whose"], "find": document["find"]}
-    columns = ("Address", "MAC", "Whose", "Service", "Server", "Kind", "Comment")
+    columns = ("Address or prefix", "Device", "Whose", "Service", "Server", "Kind", "Comment")
     return [
         table(
             counted(document["found"], "lease"),
@@ -263,16 +263,22 @@ def _lease_rows(document: Document) -> Node:
 def _lease_row(row: Document) -> Sequence[Node]:
     off = ", disabled" if row.get("disabled") else ""
     off += ", blocked" if row.get("block") == "yes" else ""
-    mac = row["mac"]
     return (
         row["address"],
-        link("/services", mac, q=mac),
+        _device(row),
         row["whose"],
         service(row.get("service")),
         row.get("server"),
         f"{row['kind']}{off}",
         row.get("comment"),
     )
+
+
+def _device(row: Document) -> Node:
+    """The MAC of a lease; of a binding also its DUID and IAID."""
+    mac = row.get("mac", "")
+    known = link("/services", mac, q=mac) if mac else None
+    return known if "duid" not in row else [known, f" DUID {row['duid']}, IAID {row.get('iaid')}"]
 
 
 def drift(document: Document, viewer: Viewer) -> Node:

@@ -211,7 +211,7 @@ class RouterPages:
 
 
 def _holds(row: Document, part: str) -> bool:
-    fields = ("address", "mac", "service", "comment")
+    fields = ("address", "mac", "duid", "service", "comment")
     return any(part in str(row.get(field, "")).casefold() for field in fields)
 
 

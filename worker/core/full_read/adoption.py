@@ -10,7 +10,14 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple
 
 from worker.core.entry.entry import Entry
-from worker.core.rows.rows import NO_MAC, Lease, is_host_address, parse_tag, scopes_meet
+from worker.core.rows.rows import (
+    NO_MAC,
+    BindingRow,
+    Lease,
+    is_host_address,
+    parse_tag,
+    scopes_meet,
+)
 
 Sort = Literal["ours", "adopt", "foreign", "conflict"]
 SORTS: Final[Mapping[Sort, str]] = {
@@ -35,7 +42,7 @@ class SortedRow:
     """One static row and its owner.
 
     Attributes:
-        row: as read.
+        row: a lease or a DHCPv6 binding, as read.
         sort: `ours` (it has our tag), `adopt` (it is the row of a service and lacks the tag),
             `conflict` (a person must decide) or `foreign` (of no service of ours).
         reason: one sentence; may be empty.
@@ -43,7 +50,7 @@ class SortedRow:
         differs: of `adopt`, what a pass would change after it.
     """
 
-    row: Lease
+    row: Lease | BindingRow
     sort: Sort
     reason: str = ""
     service_id: str = ""
@@ -75,8 +82,18 @@ def sort_rows(rows: Iterable[Lease], known: KnownServices, installation: str) ->
     """
     sorting = _Sorting(known, installation)
     static = [row for row in rows if not row.dynamic]
-    found = [sorting.first_check(row) for row in static]
-    return sorting.second_check(found)
+    return second_check([sorting.first_check(row) for row in static])
+
+
+def by_tag(row: Lease | BindingRow, known: KnownServices, installation: str) -> SortedRow | None:
+    """Sort a row by its tag; None: it has none."""
+    tag = parse_tag(row.comment)
+    if tag is None:
+        return None
+    if tag.installation != installation:
+        return SortedRow(row, "foreign", f"it belongs to installation {tag.installation}")
+    orphan = "" if tag.service_id in known.ids else "no such service: an orphan"
+    return SortedRow(row, "ours", orphan, tag.service_id)
 
 
 class _Sorting:
@@ -94,13 +111,7 @@ class _Sorting:
 
     def first_check(self, row: Lease) -> SortedRow:
         """Sort a row by itself."""
-        tag = parse_tag(row.comment)
-        if tag is not None and tag.installation == self._installation:
-            orphan = "" if tag.service_id in self._known.ids else "no such service: an orphan"
-            return SortedRow(row, "ours", orphan, tag.service_id)
-        if tag is not None:
-            return SortedRow(row, "foreign", f"it belongs to installation {tag.installation}")
-        return self._untagged(row)
+        return by_tag(row, self._known, self._installation) or self._untagged(row)
 
     def _untagged(self, row: Lease) -> SortedRow:
         by_mac = [
@@ -128,30 +139,34 @@ class _Sorting:
         found = ((name, value, row.fields.get(name, "")) for name, value in wanted.items())
         return [Differing(name, value, held) for name, value, held in found if value != held]
 
-    def second_check(self, found: Sequence[SortedRow]) -> list[SortedRow]:
-        """Sort the rows again, now that all rows of each service are known."""
-        own = {row.service_id: row.row for row in found if row.sort == "ours"}
-        rivals: dict[str, list[Lease]] = defaultdict(list)
-        for row in found:
-            if row.sort == "adopt":
-                rivals[row.service_id].append(row.row)
-        return [self._settled(row, own, rivals) for row in found]
 
-    def _settled(
-        self, found: SortedRow, own: Mapping[str, Lease], rivals: Mapping[str, Sequence[Lease]]
-    ) -> SortedRow:
-        if found.sort != "adopt":
-            return found
-        service_id = found.service_id
-        conflict = replace(found, sort="conflict", service_id="", differs=())
-        if service_id in own:
-            return replace(conflict, reason=f"{service_id} has a row: {own[service_id].name}")
-        others = [row for row in rivals[service_id] if row is not found.row]
-        enabled = [row for row in others if not row.disabled]
-        if found.row.disabled and len(enabled) == 1:
-            message = f"disabled; {service_id} has another row: {enabled[0].name}"
-            return replace(conflict, sort="foreign", reason=message)
-        if enabled or (others and found.row.disabled):
-            names = "; ".join(row.name for row in enabled or others)
-            return replace(conflict, reason=f"{service_id} has more than one row: also {names}")
-        return replace(found, reason="disabled" if found.row.disabled else "")
+def second_check(found: Sequence[SortedRow]) -> list[SortedRow]:
+    """Sort rows of one kind again, now that all rows of each service are known."""
+    own = {row.service_id: row.row for row in found if row.sort == "ours"}
+    rivals: dict[str, list[Lease | BindingRow]] = defaultdict(list)
+    for row in found:
+        if row.sort == "adopt":
+            rivals[row.service_id].append(row.row)
+    return [_settled(row, own, rivals) for row in found]
+
+
+def _settled(
+    found: SortedRow,
+    own: Mapping[str, Lease | BindingRow],
+    rivals: Mapping[str, Sequence[Lease | BindingRow]],
+) -> SortedRow:
+    if found.sort != "adopt":
+        return found
+    service_id = found.service_id
+    conflict = replace(found, sort="conflict", service_id="", differs=())
+    if service_id in own:
+        return replace(conflict, reason=f"{service_id} has a row: {own[service_id].name}")
+    others = [row for row in rivals[service_id] if row is not found.row]
+    enabled = [row for row in others if not row.disabled]
+    if found.row.disabled and len(enabled) == 1:
+        message = f"disabled; {service_id} has another row: {enabled[0].name}"
+        return replace(conflict, sort="foreign", reason=message)
+    if enabled or (others and found.row.disabled):
+        names = "; ".join(row.name for row in enabled or others)
+        return replace(conflict, reason=f"{service_id} has more than one row: also {names}")
+    return replace(found, reason="disabled" if found.row.disabled else "")

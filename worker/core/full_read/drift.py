@@ -1,17 +1,20 @@
 """Lists what differs between a router and what was written there, by service, row and field."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from worker.core.plan.planner import Wanted
+from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.operations import Add, MakeStatic, Move, Remove, Set, WritePlan
-from worker.core.rows.rows import LEASES, QUEUES, MenuPath
+from worker.core.rows.rows import BINDINGS, LEASES, QUEUES, MenuPath
 
 Kind = Literal["changed", "untagged", "missing", "duplicate", "disabled", "copied", "waiting"]
 _NOTED: Final[Mapping[str, tuple[Kind, MenuPath]]] = {
     "disabled-by-hand": ("disabled", LEASES),
     "queue-disabled": ("disabled", QUEUES),
     "duplicate-row": ("copied", LEASES),
+    "binding-disabled": ("disabled", BINDINGS),
 }
 _OF_THE_MAC: Final = "client-id"
 """Changes with its MAC and is no difference of its own."""
@@ -46,33 +49,50 @@ class Difference:
         return self.kind not in ("disabled", "copied", "waiting")
 
 
-def differences(plan: WritePlan) -> list[Difference]:
+def differences(plan: WritePlan, learned: Collection[str] = frozenset()) -> list[Difference]:
     """Return what was changed, by a plan; for services with a work item it is work to come.
 
     Args:
         plan: for all services of a router, from one read of it.
+        learned: services with a DHCPv6 client that is new: a pass will check them in any case.
     """
-    found = [*_written(plan), *_noted(plan)]
+    found = (d for d in (*_written(plan), *_noted(plan)) if d.service_id not in learned)
     return sorted(found, key=lambda d: (d.service_id, d.menu, d.kind, d.field))
+
+
+def learned_clients(plan: WritePlan, wanted: Iterable[Wanted]) -> frozenset[str]:
+    """Return the services of which a plan found the DHCPv6 client, or another one than before."""
+    return frozenset(
+        service.entry.service_id
+        for service in wanted
+        for own in plan.bindings.get(service.entry.service_id, ())
+        if own.mac and own.is_known and not _is_noted(own, service.bindings)
+    )
+
+
+def _is_noted(own: OwnBinding, written: Iterable[OwnBinding]) -> bool:
+    return any(noted.ia == own.ia and noted.client == own.client for noted in written)
 
 
 def _written(plan: WritePlan) -> Iterator[Difference]:
     sets: dict[tuple[MenuPath, str, str], Difference] = {}
-    leased: set[str] = set()
+    made_static: set[tuple[MenuPath, str]] = set()
     for operation in plan.operations:
         service, menu = operation.service_id, operation.menu
         match operation:
             case Add(fields=fields):
                 yield Difference(service, "missing", menu, "", describe(fields), "")
             case MakeStatic(row_id=row_id, was=was):
-                leased.add(row_id)
+                made_static.add((menu, row_id))
                 yield Difference(service, "missing", menu, "", "a static row", describe(was))
             case Move(place=place):
                 yield Difference(service, "changed", menu, "place", place, "elsewhere")
             case Remove(was=was):
                 yield Difference(service, "duplicate", menu, "", "", describe(was))
             case Set(row_id=row_id, fields=fields, was=was):
-                for name in (fields.keys() - {_OF_THE_MAC}) if row_id not in leased else ():
+                if (menu, row_id) in made_static:
+                    continue
+                for name in fields.keys() - {_OF_THE_MAC}:
                     kind: Kind = "untagged" if name == "comment" else "changed"
                     # A ring is broken by a placeholder first: the last value is the wanted one.
                     sets[menu, row_id, name] = Difference(

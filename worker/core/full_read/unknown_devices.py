@@ -5,8 +5,8 @@ from typing import Final, NamedTuple
 
 from worker.core.alerting.alerts import AlertKind
 from worker.core.policy.policy import RouterPolicy
-from worker.core.rows.observed import Observation, SeenRow
-from worker.core.rows.rows import ANY_SERVER, parse_tag
+from worker.core.rows.observed import Observation, SeenRow, macs_of, shown_address
+from worker.core.rows.rows import ANY_SERVER, BindingRow, parse_tag
 from worker.core.service.record import ServiceRecord
 
 KINDS_OF_WATCH: Final[tuple[AlertKind, ...]] = (
@@ -27,10 +27,19 @@ class UnknownDevice(NamedTuple):
     text: str
 
 
-def watched(rows: Sequence[SeenRow], policy: RouterPolicy) -> dict[str, SeenRow]:
+class DynamicRow(NamedTuple):
+    """What a device holds without a static row: of a DHCP server, a lease or a DHCPv6 binding."""
+
+    mac: str
+    address: str
+    server: str
+    noun: str = "lease"
+
+
+def watched(rows: Sequence[SeenRow], policy: RouterPolicy) -> dict[str, DynamicRow]:
     """Return by MAC the bound dynamic leases of our DHCP server, except those of RADIUS."""
     return {
-        row.active_mac: row
+        row.active_mac: DynamicRow(row.active_mac, row.active_address, row.lease.server)
         for row in rows
         if row.lease.dynamic
         and not row.lease.radius
@@ -38,6 +47,18 @@ def watched(rows: Sequence[SeenRow], policy: RouterPolicy) -> dict[str, SeenRow]
         and row.active_mac
         and policy.default_server in (ANY_SERVER, row.lease.server)
     }
+
+
+def watched_clients(rows: Sequence[BindingRow], policy: RouterPolicy) -> dict[str, DynamicRow]:
+    """Return by MAC the bound dynamic bindings of our DHCPv6 server; those that name one MAC."""
+    found = {}
+    for row in rows:
+        macs = macs_of(row)
+        ours = policy.ipv6_server in (ANY_SERVER, row.server)
+        if row.dynamic and not row.radius and row.status == "bound" and ours and len(macs) == 1:
+            (mac,) = macs
+            found[mac] = DynamicRow(mac, shown_address(row.address), row.server, "DHCPv6 binding")
+    return found
 
 
 def blocked(rows: Sequence[SeenRow], policy: RouterPolicy) -> list[tuple[str, SeenRow]]:
@@ -83,21 +104,23 @@ def judge_blocked(
 
 
 def judge(
-    router: str, row: SeenRow, services: Sequence[ServiceRecord], *, active_elsewhere: bool
+    router: str, row: DynamicRow, services: Sequence[ServiceRecord], *, active_elsewhere: bool
 ) -> UnknownDevice | None:
-    """Judge a dynamic lease.
+    """Judge a dynamic lease or binding.
 
     Args:
         router: where it is.
-        row: the lease.
+        row: the lease or binding.
         services: those with this MAC now.
         active_elsewhere: the device is active on the router of its service too.
     """
-    mac = row.active_mac
-    where = f"device {mac} has {row.active_address} on router {router} ({row.lease.server})"
+    mac = row.mac
+    where = f"device {mac} has {row.address} on router {router} ({row.server})"
     if not services:
         return UnknownDevice(
-            "rogue-device", f"{router} {mac}", f"{where} by a dynamic lease, but no service has it"
+            "rogue-device",
+            f"{router} {mac}",
+            f"{where} by a dynamic {row.noun}, but no service has it",
         )
     for record in services:
         if record.status in ("active", "incomplete"):

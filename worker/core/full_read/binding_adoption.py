@@ -1,0 +1,111 @@
+"""Sorts the static DHCPv6 bindings of a router that was in use before Leasewire.
+
+As `adoption.py` sorts leases. A binding is adopted by its prefix, by the stated DUID and IAID, or
+by the MAC in its DUID.
+"""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from ipaddress import IPv6Network
+
+from worker.core.full_read.adoption import (
+    Differing,
+    KnownServices,
+    SortedRow,
+    by_tag,
+    second_check,
+)
+from worker.core.rows.bindings import OwnBinding, mac_in_duid
+from worker.core.rows.rows import BindingRow
+
+
+def sort_bindings(
+    rows: Iterable[BindingRow], known: KnownServices, installation: str
+) -> list[SortedRow]:
+    """Sort every static binding: those of prefixes first, then those of addresses.
+
+    Args:
+        rows: all bindings of one read; dynamic ones are ignored.
+        known: the services.
+        installation: ours.
+    """
+    static = [row for row in rows if not row.dynamic]
+    found = []
+    for ia in ("pd", "na"):
+        sorting = _Sorting(known, ia)
+        of_ia = [row for row in static if row.ia == ia]
+        found += second_check(
+            [by_tag(row, known, installation) or sorting.untagged(row) for row in of_ia]
+        )
+    return found
+
+
+class _Sorting:
+    def __init__(self, known: KnownServices, ia: str) -> None:
+        self._known = known
+        self._wanted: dict[str, OwnBinding] = {}
+        self._macs: dict[str, list[str]] = defaultdict(list)
+        self._clients: dict[tuple[str, str], list[str]] = defaultdict(list)
+        self._networks: dict[IPv6Network, str] = {}
+        for service_id, entry in sorted(known.entries.items()):
+            own = next((binding for binding in entry.bindings if binding.ia == ia), None)
+            if own is None:
+                continue
+            self._wanted[service_id] = own
+            self._networks.setdefault(IPv6Network(own.address), service_id)
+            if own.duid:
+                self._clients[own.duid, own.iaid].append(service_id)
+            if entry.fields is not None:
+                self._macs[entry.fields["mac-address"]].append(service_id)
+        self._sorted = sorted(self._networks)
+        self._lengths = sorted({network.prefixlen for network in self._sorted})
+
+    def untagged(self, row: BindingRow) -> SortedRow:
+        """Sort a row without a tag by itself."""
+        mac, network = mac_in_duid(row.fields["duid"]), _network(row)
+        by_address = self._networks.get(network, "") if network is not None else ""
+        by_client = self._clients.get((row.fields["duid"], row.fields["iaid"]), [])
+        by_mac = [] if by_client else self._macs.get(mac, [])
+        candidates = sorted({*([by_address] if by_address else []), *by_client, *by_mac})
+        if len(candidates) > 1:
+            return SortedRow(row, "conflict", f"it may be that of {', '.join(candidates)}")
+        if candidates:
+            (service_id,) = candidates
+            differs = list(_differing(row, self._wanted[service_id]))
+            return SortedRow(row, "adopt", "", service_id, differs)
+        met = sorted(self._met_by(network)) if network is not None else []
+        if met:
+            return SortedRow(row, "conflict", f"it overlaps the prefix of {', '.join(met)}")
+        if mac and mac in self._known.elsewhere:
+            return SortedRow(row, "conflict", self._known.elsewhere[mac])
+        return SortedRow(row, "foreign", "no service has its prefix or its device")
+
+    def _met_by(self, network: IPv6Network) -> Iterator[str]:
+        """The services whose prefix is in this one, or has it in it."""
+        for length in self._lengths:
+            if length < network.prefixlen:
+                around = network.supernet(new_prefix=length)
+                if around in self._networks:
+                    yield self._networks[around]
+        for inner in self._sorted[bisect_left(self._sorted, network) :]:
+            if not inner.subnet_of(network):
+                break
+            yield self._networks[inner]
+
+
+def _network(row: BindingRow) -> IPv6Network | None:
+    """The prefix of a row; None: it has none of its own, as its pool gives it."""
+    try:
+        network = IPv6Network(row.address)
+    except ValueError:
+        return None
+    return network if network.prefixlen else None
+
+
+def _differing(row: BindingRow, own: OwnBinding) -> Iterator[Differing]:
+    wanted = {"address": own.address, "server": own.server, "duid": own.duid, "iaid": own.iaid}
+    for name, value in wanted.items():
+        found = row.fields.get(name, "")
+        if value and value != found:
+            yield Differing(name, value, found)
