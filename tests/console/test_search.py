@@ -53,6 +53,28 @@ def test_exact_matches_come_first_and_pages_join():
     assert MOST_FOUND >= 1000
 
 
+def test_a_prefix_is_found_by_itself_by_an_address_in_it_and_by_the_duid_of_its_device():
+    def ipv6(prefix):
+        return {"prefix": {"mode": "static", "ipv6": prefix}, "address": "2001:db8:ff::1"}
+
+    index = ServiceIndex()
+    index.put(
+        [
+            stored("A", ipv6=ipv6("2001:db8:1:100::/56"), duid="00030001aabb"),
+            stored("B", ipv6=ipv6("2001:db8:1:200::/56")),
+            stored("C", address={"mode": "static", "ipv4": ipv4(1)}),
+        ],
+        1,
+    )
+    assert index.find("2001:0db8:1:100::/56", 0, 9) == ["A"]
+    assert index.find("2001:db8:1:1ff::9", 0, 9) == ["A"]
+    assert index.find("2001:db8:1:100::/60", 0, 9) == ["A"]
+    assert index.find("2001:db8:3::1", 0, 9) == []
+    assert index.find("2001:db8:ff::1", 0, 9) == ["A", "B"]
+    assert index.find("2001:db8:1", 0, 9) == ["A", "B"]
+    assert index.find("00030001aa", 0, 9) == ["A"]
+
+
 def test_what_is_replaced_or_removed_is_found_no_longer():
     index = ServiceIndex()
     index.put([stored("A", "first label"), stored("B", "other label")], 1)

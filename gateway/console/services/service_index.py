@@ -2,11 +2,12 @@
 
 import sqlite3
 import threading
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Final
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from ipaddress import IPv6Network
+from typing import Any, Final
 
 from contracts.values import Ipv4, Mac48
-from worker.core.entry.entry import address_of
+from worker.core.entry.entry import address_of, prefix_of
 from worker.core.service.record import ServiceRecord
 from worker.errors import ConfigurationError
 from worker.store.records import Stored
@@ -19,10 +20,12 @@ MOST_FOUND: Final = 1_000
 _SCHEMA: Final = """
 CREATE TABLE services (
   number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, generation INTEGER NOT NULL,
-  round INTEGER NOT NULL, router TEXT, mac TEXT, address TEXT, customer TEXT, words TEXT NOT NULL
+  round INTEGER NOT NULL, router TEXT, mac TEXT, address TEXT, prefix TEXT, customer TEXT,
+  words TEXT NOT NULL
 );
 CREATE INDEX by_mac ON services (mac);
 CREATE INDEX by_address ON services (address);
+CREATE INDEX by_prefix ON services (prefix);
 CREATE INDEX by_customer ON services (customer);
 CREATE INDEX by_router ON services (router, id);
 CREATE VIRTUAL TABLE parts USING fts5 (
@@ -40,22 +43,25 @@ CREATE TRIGGER changed AFTER UPDATE OF words ON services WHEN old.words <> new.w
 END;
 """
 _PUT: Final = """
-INSERT INTO services (id, generation, round, router, mac, address, customer, words)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO services (id, generation, round, router, mac, address, prefix, customer, words)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET generation = excluded.generation, round = excluded.round,
   router = excluded.router, mac = excluded.mac, address = excluded.address,
-  customer = excluded.customer, words = excluded.words
+  prefix = excluded.prefix, customer = excluded.customer, words = excluded.words
 """
-_FIND: Final = """
+_LENGTHS: Final = range(16, 65)
+"""Of prefixes in which an address may lie."""
+_FIND: Final = f"""
 WITH found (id, place) AS (
   SELECT id, 0 FROM services WHERE id = :id OR mac = :mac OR address = :address OR customer = :id
+  OR prefix IN ({", ".join(f":prefix_{length}" for length in _LENGTHS)})
   UNION ALL
   SELECT services.id, 1
   FROM (SELECT rowid FROM parts WHERE words MATCH :part LIMIT :most_found) AS hits
   JOIN services ON services.number = hits.rowid
 )
 SELECT id FROM found GROUP BY id ORDER BY min(place), id LIMIT :most OFFSET :start
-"""
+"""  # noqa: S608 - names of parameters
 _OF_ROUTER: Final = """
 SELECT id FROM services WHERE router = :router ORDER BY id LIMIT :most OFFSET :start
 """
@@ -125,21 +131,23 @@ class ServiceIndex:
         """Ids of services, the exact matches first.
 
         Args:
-            text: an id, a MAC in any spelling, an IP address, a customer, or a part of one of
-                these or of the label.
+            text: an id, a MAC in any spelling, an IP address, an IPv6 prefix or an address in it,
+                a customer, or a part of one of these or of the label.
             start: how many to leave out.
             most: how many to return.
         """
         typed = text.replace("\0", "").strip()
-        mac, address = _as_mac(typed), _as_address(typed)
-        part = typed.casefold().replace('"', '""')
-        values = {
+        mac, address, network = _as_mac(typed), _as_address(typed), _as_network(typed)
+        shown = str(network).removesuffix("/128") if network else typed
+        part = shown.casefold().replace('"', '""')
+        values: dict[str, object] = {
             "id": typed,
             "mac": mac,
             "address": address or typed,
             "part": _NO_PART if mac or address or len(typed) < SHORTEST_PART else f'"{part}"',
             "most_found": MOST_FOUND,
         }
+        values |= {f"prefix_{length}": _around(network, length) for length in _LENGTHS}
         return self._ids(_FIND, values | {"most": most, "start": start})
 
     def of_router(self, router: str, start: int, most: int) -> list[str]:
@@ -171,11 +179,21 @@ def changed_of(texts: Mapping[str, str], known: Mapping[str, int]) -> dict[str, 
 def _row(stored: Stored, round_: int) -> tuple[object, ...]:
     record: ServiceRecord = stored.record
     mac, customer = (record.value(name) for name in ("mac", "customer_id"))
-    address, label = address_of(record), record.value("label")
-    parts = (record.service_id, customer, mac, address, label)
+    address, prefix, label = address_of(record), prefix_of(record), record.value("label")
+    parts = (record.service_id, customer, mac, address, prefix, *_ipv6_words(record), label)
     words = "\n".join(str(part) for part in parts if part).casefold()
     service_id, router = record.service_id, record.router
-    return (service_id, stored.generation, round_, router, mac, address, customer, words)
+    return (service_id, stored.generation, round_, router, mac, address, prefix, customer, words)
+
+
+def _ipv6_words(record: ServiceRecord) -> Iterator[str]:
+    """The IPv6 address of a service, and the DUIDs of its device: stated and learned."""
+    ipv6: Any = record.value("ipv6")
+    if ipv6:
+        yield str(ipv6.get("address") or "")
+        stated = record.value("duid")
+        learned = (own.duid for at in record.placements.values() for own in at.bindings)
+        yield from {str(stated or ""), *(duid.removeprefix("0x") for duid in learned)}
 
 
 def _as_mac(text: str) -> str:
@@ -190,3 +208,18 @@ def _as_address(text: str) -> str:
         return Ipv4.parse(text)
     except ValueError:
         return ""
+
+
+def _as_network(text: str) -> IPv6Network | None:
+    """A prefix, or an address as a /128; None: it is neither, or has no colon."""
+    try:
+        return IPv6Network(text, strict=False) if ":" in text else None
+    except ValueError:
+        return None
+
+
+def _around(network: IPv6Network | None, length: int) -> str:
+    """The prefix of this length that a network lies in; empty: none does."""
+    if network is None or network.prefixlen < length:
+        return ""
+    return str(network.supernet(new_prefix=length))

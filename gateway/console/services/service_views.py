@@ -43,7 +43,7 @@ def services(document: Document, viewer: Viewer) -> Node:
     return [
         h.form(".filter", action=f"{ROOT}/services", role="search", aria_label="Services")[
             h.label[
-                "Id, MAC, IP, customer, or part of a label",
+                "Id, MAC, IP, prefix, customer, or part of a label",
                 h.input(name="q", value=clean(text), maxlength="100", type="search"),
             ],
             h.button["Find"],
@@ -77,11 +77,17 @@ def _found(row: Document) -> tuple[Node, ...]:
         badge(row["sync"]) if "sync" in row else None,
         _router(row.get("router")),
         row.get("mac"),
-        row.get("address"),
+        _addresses(row),
         row.get("customer"),
         clean(row.get("label")),
         clean(row.get("detail") or row.get("reason")),
     )
+
+
+def _addresses(row: Document) -> Node:
+    """The address of a service, and under it its IPv6 prefix."""
+    prefix = row.get("prefix")
+    return [row.get("address"), h.br, prefix] if prefix else row.get("address")
 
 
 def service(document: Document, viewer: Viewer) -> Node:
@@ -114,13 +120,13 @@ def service(document: Document, viewer: Viewer) -> Node:
 
 
 def _why(document: Document, viewer: Viewer) -> Node:
-    why = document["why"]
-    if not why["sentence"]:
-        return None
-    kind = "ok" if why["code"] == "all-well" else "warning"
-    return h.div(f".note.{kind}")[
-        h.p[h.strong[with_times(clean(why["sentence"]), viewer)]],
-        h.p["What to do: ", with_code(clean(why["advice"])), "."] if why["advice"] else None,
+    return [
+        h.div(".note.ok" if why["code"] == "all-well" else ".note.warning")[
+            h.p[h.strong[with_times(clean(why["sentence"]), viewer)]],
+            h.p["What to do: ", with_code(clean(why["advice"])), "."] if why["advice"] else None,
+        ]
+        for why in (document["why"], document.get("why_ipv6"))
+        if why and why["sentence"]
     ]
 
 
