@@ -165,10 +165,14 @@ class SmallInstallation:
         self.inventory = load_inventory(self.inventory_path)
         self.sessions = Sessions(self.inventory, self.settings)
         self.policies = {name: router.policy for name, router in self.inventory.routers.items()}
+        inventory = self.inventory
         self.accept = Accept(
-            self.store, self.inventory.sources, self.policies, self.inventory.brake
+            *(self.store, inventory.sources, self.policies, inventory.brake),
+            pools=inventory.pools,
         )
-        self.converge = Converge(self.store, self.sessions, self.policies, self.limits)
+        self.converge = Converge(
+            *(self.store, self.sessions, self.policies, self.limits), pools=inventory.pools
+        )
 
     def say(self, *events: Mapping[str, Any], lane: names.Lane = names.QUEUE_EVENTS) -> int:
         """Fold events as a message brings them, and what the journal holds; returns how many."""

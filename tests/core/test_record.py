@@ -17,11 +17,13 @@ from worker.core.service.fold import fold
 from worker.core.service.record import (
     DEFAULTS,
     Assigned,
+    LeftValue,
     PendingEvent,
     Placement,
     ServiceRecord,
     Settled,
     ShortLease,
+    Unassigned,
     own_version,
     place,
     settle,
@@ -75,6 +77,17 @@ def records(draw):
             st.dictionaries(
                 st.sampled_from(["address", "prefix"]), st.builds(Assigned, texts, texts)
             )
+        ),
+        unassigned=draw(
+            st.dictionaries(
+                st.sampled_from(["address", "prefix"]), st.builds(Unassigned, texts, texts, texts)
+            )
+        ),
+        left=draw(
+            st.lists(
+                st.builds(LeftValue, texts, texts, st.integers(0, 2**53), st.tuples(texts, texts)),
+                max_size=2,
+            ).map(tuple)
         ),
         highest=draw(st.just(record.highest) | st.just(record.highest._replace(local=9))),
     )

@@ -164,7 +164,7 @@ def test_a_person_ends_a_quarantine_and_nothing_else(bench):
 def test_rows_of_others_keep_a_value_from_services(bench):
     bench.take("A")
     until_ms = bench.now_ms + HOUR_MS
-    bench.store.pools.block({FIRST: "home", SECOND: "home"}, until_ms)
+    bench.store.pools.note({FIRST: "home", SECOND: "home"}, until_ms)
     assert bench.holder() == HeldValue(FIRST, "A", 0)
     assert bench.holder(SECOND) == HeldValue(SECOND, "", until_ms)
     assert not bench.take("A", SECOND)

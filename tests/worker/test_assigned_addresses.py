@@ -324,7 +324,7 @@ def test_a_row_of_others_in_a_full_pool_lets_wait(store):
 
 def test_after_a_restore_a_pool_gives_nothing_before_its_routers_were_read(desk):
     desk.activate(1)
-    desk.store.pools.distrust(["R1", "R2"])
+    desk.store.pools.distrust(["R1", "R2"], desk.store.records.now_ms())
     waiting = desk.activated(2)
     desk.send(waiting)
     assert desk.state(waiting) == "waiting: pool-not-read"

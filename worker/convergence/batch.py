@@ -12,6 +12,7 @@ from worker.convergence.concluder import Attempts, Concluder
 from worker.convergence.gather import Gatherer
 from worker.convergence.make_effective import MakeEffective
 from worker.convergence.observe import observe
+from worker.convergence.pool_rows import give_others
 from worker.convergence.safety_checks import check_rows
 from worker.convergence.writing import Answers, write
 from worker.core.effect.means import means_of
@@ -98,6 +99,7 @@ class BatchRunner:
             missing, misfit = self.concluder.prerequisites.check(item)
             if missing is not None:
                 conclusions.append(self.concluder.wait(item, missing))
+                give_others(self._store, [(item, missing)])
             elif misfit is not None and self._policy.on_misfit == "refuse":
                 conclusions.append(self.concluder.fail(item, misfit.kind, misfit.detail))
             else:
@@ -120,7 +122,9 @@ class BatchRunner:
         self.concluder.unclear_clients.planned((item.entry for item in items.values()), made.notes)
         self._check_rows_if_lost(items, made)
         items = self._with_warnings(items, made)
+        waiting = [(items[name], why) for name, why in made.waiting.items()]
         items = self._conclude_done(items, made)
+        give_others(self._store, waiting, gathered.index)
         items = self._note_placements(items, made)
         if not items:
             return items

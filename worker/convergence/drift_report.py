@@ -16,10 +16,12 @@ import structlog
 from worker.convergence.effect_report import report_effect
 from worker.convergence.full_read import FullRead, read_fully
 from worker.convergence.option_collection import collect_options, find_unnamed
+from worker.convergence.pool_rows import note_rows
 from worker.convergence.router_lock import RouterLock
 from worker.convergence.safety_checks import TABLE_NOT_READ, postpone
 from worker.core.alerting.alerts import AlertKind
 from worker.core.entry.wanted import kind_of
+from worker.core.policy.address_pool import NO_POOLS, AddressPools
 from worker.core.policy.policy import RouterPolicy
 from worker.core.policy.router_check import CERTIFICATE_WARNS_MS
 from worker.core.rows.pools import pools_in_use
@@ -37,8 +39,13 @@ _KEPT: Final = 500
 _NAMED: Final = 3
 
 
-def make_report(
-    store: Store, session: RouterSession, policy: RouterPolicy, lock: RouterLock, every_ms: int
+def make_report(  # noqa: PLR0913, PLR0917 - what it works with
+    store: Store,
+    session: RouterSession,
+    policy: RouterPolicy,
+    lock: RouterLock,
+    every_ms: int,
+    pools: AddressPools = NO_POOLS,
 ) -> None:
     """Read a locked router fully, store the report, and alert on drift.
 
@@ -71,6 +78,7 @@ def make_report(
     report_effect(store, session, policy, lock, found.servers, shadows=found.shadows)
     _check_certificate(store, session, router)
     _check_pools(store, session, lock)
+    note_rows(store, session, lock, pools, found.leases)
     if not found.row_owners.many_gone and not found.row_owners.many_of_others:
         store.full_reads.rebuilt(router)
     if found.to_learn and policy.mode == "manage":

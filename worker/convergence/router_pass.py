@@ -24,6 +24,7 @@ from worker.convergence.refusals import MASS_REFUSAL, PROBE
 from worker.convergence.router_lock import RouterLock
 from worker.convergence.safety_checks import make_sure
 from worker.convergence.unknown_router import postpone_unknown
+from worker.core.policy.address_pool import NO_POOLS, AddressPools
 from worker.core.policy.circuit import (
     INTERNAL_ERROR,
     RECOVERY_S,
@@ -75,6 +76,7 @@ class Converge:
         bulk: runs the passes of routers where only bulk work is due.
         gate: of the other passes.
         clock: monotonic seconds.
+        pools: of the inventory.
     """
 
     store: Store
@@ -85,6 +87,7 @@ class Converge:
     bulk: Bulk = field(default_factory=Bulk)
     gate: ComputeGate = field(default_factory=lambda: ComputeGate(time_limit_s=NEXT_AFTER_S))
     clock: Callable[[], float] = time.monotonic
+    pools: AddressPools = NO_POOLS
 
     def run(self, router: str) -> None:
         """Run one pass.
@@ -259,7 +262,7 @@ class RouterPass:
         """Make the drift report; if that fails by a bug, the services go on."""
         policy, every_ms = self._parts.policies[self._router], self._limits.report_every_ms
         try:
-            make_report(self._store, session, policy, self._lock, every_ms)
+            make_report(self._store, session, policy, self._lock, every_ms, self._parts.pools)
         except UnknownFormatError as error:  # a newer worker makes it
             log.warning("router.left_to_newer_worker", router=self._router, reason=str(error))
         except LeasewireError:

@@ -101,7 +101,7 @@ class Accept:
 
     def __post_init__(self) -> None:
         """Make the parts that assign addresses."""
-        assigner = Assigner(self.store, self.pools)
+        assigner = Assigner(self.store, self.pools, self.policies.keys())
         waiting = WaitingServices(self.store, self.policies, assigner, self.limits)
         object.__setattr__(self, "_assigner", assigner)
         object.__setattr__(self, "_waiting", waiting)

@@ -61,10 +61,13 @@ class Assigner:
     Args:
         store: the store.
         pools: of the inventory.
+        routers: of the inventory.
     """
 
     store: Store
     pools: AddressPools
+    routers: Collection[str] = ()
+    _is_prepared: bool = False
     _full: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Pool -> how many values were held when a search of all of it found none."""
 
@@ -72,6 +75,9 @@ class Assigner:
         """Give each service what it should have, or note why it cannot; before its commit."""
         drafts = [draft for draft in drafts if concerns_pools(draft.record, self.pools)]
         if drafts:
+            if not self._is_prepared:
+                self.store.pools.prepare(self.pools, self.routers)
+                self._is_prepared = True
             _Assignment(self, drafts).run()
             for draft in drafts:
                 self._note_changes(draft)
@@ -214,7 +220,7 @@ class _Assignment:
     def _why_closed(self, pool: AddressPool) -> Unassigned | None:
         """Why a pool gives nothing new: after a restore its routers are read first."""
         if self._unread is None:
-            self._unread = self._store.pools.unread()
+            self._unread = self._store.pools.unread(self._parts.routers)
         names = sorted(router for router in self._unread if pool.serves(router))
         if not names:
             return None

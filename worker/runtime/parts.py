@@ -147,7 +147,14 @@ class WorkerParts:
         )
         limiter = ConcurrencyLimiter(settings.router_threads)
         return Converge(
-            self._store, self._sessions, self._policies, limits, limiter, self._bulk, self._gate
+            self._store,
+            self._sessions,
+            self._policies,
+            limits,
+            limiter,
+            self._bulk,
+            self._gate,
+            pools=self._inventory.pools,
         )
 
     def _maintain(self) -> None:

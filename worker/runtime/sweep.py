@@ -119,6 +119,7 @@ class Sweep:
         if queued or unknown or rolled_back:
             log.warning("redis.came_back", rolled_back=rolled_back, queued=queued, unknown=unknown)
         if rolled_back:
+            self._store.pools.distrust_written()
             message = (
                 "Redis lost its last writes: let the BSS send the events of the last minutes "
                 "again; services that were confirmed in these minutes are checked again"

@@ -18,6 +18,7 @@ from contracts import names
 from worker.errors import LeasewireError
 from worker.store.connection import store_errors
 from worker.store.keys import Keys
+from worker.store.pools import ALL_ROUTERS
 
 _PAGE: Final = 500
 _FIELDS: Final = 2_000
@@ -141,6 +142,8 @@ def put_back(
             on_progress(len(group))
 
     yield put
+    if plain.exists(keys.assigned):  # routers may have what was assigned since the backup
+        plain.sadd(keys.pools_unread, ALL_ROUTERS)
     for name in installation:
         plain.set(keys.installation, name)
 

@@ -337,7 +337,7 @@ class Keys:
     pool_waiting = KeyByName("zset", "pools:waiting:")
     """Service that waits for a value of a pool -> since when (ms). Empty name: of no known pool."""
     pools_unread = Key("set", "pools:unread")
-    """Routers to be read before pools of theirs give values: Redis may have forgotten some."""
+    """Routers to be read before pools of theirs give values: Redis may have lost some; `*`: all."""
 
     # One a service.
 

@@ -3,11 +3,14 @@
 A commit takes and gives back values (`lua/_pools.lua`); here they are found and counted.
 """
 
+import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping
+from itertools import islice
 from typing import Final, NamedTuple, cast
 
 from worker.core.policy.address_pool import AddressPool, AddressPools
+from worker.core.rows.prefixes import claim_text
 from worker.store.audit import AuditEntry
 from worker.store.connection import redis_now_ms
 from worker.store.scripts import StorePart
@@ -15,7 +18,13 @@ from worker.store.scripts import StorePart
 _PAGE: Final = 500
 CURSOR: Final = "cursor:"
 """Begins the field of a pool: where the search for free values goes on."""
+ALL_ROUTERS: Final = "*"
+"""Among the routers to be read: all of the inventory, whichever they are."""
 _PREPARED: Final = "prepared"
+"""Another field: for which pools the store was made fit."""
+_DIGEST: Final = 16
+_MOST_COVERED: Final = 256
+"""Values that one fixed prefix may cover, as at the intake."""
 
 
 class HeldValue(NamedTuple):
@@ -144,9 +153,18 @@ class PoolValues(StorePart):
         end = int(self._client.hincrby(self._keys.pools, CURSOR + pool.name, count))
         return [(end - count + at) % pool.size for at in range(count)]
 
-    def unread(self) -> frozenset[str]:
-        """Routers that must be read before pools of theirs give values."""
-        return frozenset(cast("set[str]", self._client.smembers(self._keys.pools_unread)))
+    def unread(self, routers: Collection[str]) -> frozenset[str]:
+        """Routers that must be read before pools of theirs give values.
+
+        Args:
+            routers: of the inventory: after a restore all of them.
+        """
+        found = cast("set[str]", self._client.smembers(self._keys.pools_unread))
+        if ALL_ROUTERS not in found:
+            return frozenset(found) & frozenset(routers)
+        self.distrust(routers, redis_now_ms(self._client))
+        self._client.srem(self._keys.pools_unread, ALL_ROUTERS)
+        return frozenset(routers)
 
     def free(self, value: str, pool: str, actor: str) -> bool:
         """End the quarantine of a value, in a person's name.
@@ -160,16 +178,17 @@ class PoolValues(StorePart):
         )
         return bool(self._scripts.run("free_value", value, pool, entry.to_text()))
 
-    def block(self, values: Mapping[str, str], until_ms: int) -> None:
-        """Keep values from services: rows that are not ours have them.
+    def note(self, values: Mapping[str, str], until_ms: int, service: str = "") -> None:
+        """Note who has values that no service has or had lately; the others stay.
 
         Args:
-            values: value -> pool; those that a service has or had stay.
-            until_ms: until when; rows that are still there are found again before.
+            values: value -> pool.
+            until_ms: until when; 0: the service has them.
+            service: empty: rows of others have them.
         """
-        for at in range(0, len(values), _PAGE):
-            part = list(values.items())[at : at + _PAGE]
-            self._scripts.run("block_values", until_ms, json.dumps(part))
+        pairs = list(values.items())
+        for at in range(0, len(pairs), _PAGE):
+            self._scripts.run("note_values", until_ms, service, json.dumps(pairs[at : at + _PAGE]))
 
     def lose(self, value: str, pool: str, service: str, until_ms: int) -> bool:
         """Take a value from a service, as a row that is not ours has it on the router.
@@ -181,18 +200,57 @@ class PoolValues(StorePart):
         """
         return bool(self._scripts.run("lose_value", value, pool, service, until_ms))
 
-    def prepared(self) -> str:
-        """For which pools the store was prepared."""
-        return cast("str | None", self._client.hget(self._keys.pools, _PREPARED)) or ""
+    def prepare(self, pools: AddressPools, routers: Collection[str]) -> None:
+        """Make the store fit pools that are new, or have other ranges, if it does not yet.
 
-    def set_prepared(self, digest: str) -> None:
-        """Note for which pools the store is prepared."""
+        Fixed addresses that services have already are noted, so that nobody else gets them.
+        """
+        digest = hashlib.sha256(repr(pools).encode()).hexdigest()[:_DIGEST]
+        if not pools or self._client.hget(self._keys.pools, _PREPARED) == digest:
+            return
+        for router in routers:
+            self._note_claims(router, pools)
+        for field, text in self._client.hscan_iter(self._keys.assigned, count=_PAGE):
+            pool, (until_ms, _, service) = pools.around(field), text.partition("|")
+            if pool is not None:
+                self._scripts.run("place_value", field, pool.name, service, until_ms)
+        for name, pool in pools.pools.items():
+            values = self._client.zscan_iter(self._keys.pool_values(name), count=_PAGE)
+            if gone := [str(value) for value, _ in values if not pool.holds(str(value))]:
+                self._client.zrem(self._keys.pool_values(name), *gone)
         self._client.hset(self._keys.pools, _PREPARED, digest)
 
-    def distrust(self, routers: Collection[str]) -> None:
+    def _note_claims(self, router: str, pools: AddressPools) -> None:
+        claims = self._client.hscan_iter(self._keys.router(router).claims, count=_PAGE)
+        for key, text in claims:
+            kind, _, value = claim_text(key).partition(":")
+            pool = pools.around(value) if kind in ("address", "prefix") else None
+            if pool is None:
+                continue
+            covered = dict.fromkeys(islice(pool.overlapping(value), _MOST_COVERED), pool.name)
+            later_ms = redis_now_ms(self._client) + pool.quarantine_ms
+            for service, is_held in json.loads(text).values():
+                self.note(covered, 0 if is_held else later_ms, service)
+
+    def distrust(self, routers: Collection[str], now_ms: int) -> None:
         """Let pools give nothing before these routers were read: Redis may have lost values."""
         if routers:
-            self._client.sadd(self._keys.pools_unread, *routers)
+            pipe = self._client.pipeline()
+            pipe.sadd(self._keys.pools_unread, *routers)
+            pipe.sadd(self._keys.reports.asked, *routers)
+            pipe.zadd(self._keys.routers_due, dict.fromkeys(routers, now_ms), lt=True)
+            pipe.execute()
+
+    def distrust_written(self) -> None:
+        """Redis lost its last writes: distrust the routers that were written, or may have been."""
+        if not self._client.exists(self._keys.assigned):
+            return
+        routers = cast("list[str]", self._client.zrange(self._keys.routers_due, 0, -1))
+        flags = self._client.mget([self._keys.router(name).notified for name in routers] or [""])
+        written = [
+            name for name, flag in zip(routers, flags, strict=False) if flag != "circuit_open"
+        ]
+        self.distrust(written, redis_now_ms(self._client))
 
     def was_read(self, router: str) -> None:
         """A router was read, and what its rows hold is noted."""

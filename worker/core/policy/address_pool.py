@@ -165,6 +165,9 @@ class AddressPools:
         return None
 
 
+NO_POOLS: Final = AddressPools()
+
+
 def problems_of_pools(pools: Iterable[AddressPool], routers: Iterable[str]) -> Iterator[str]:
     """Yield what is wrong between pools: ranges that overlap, and two of one name on a router."""
     pools, routers = list(pools), list(routers)

@@ -13,6 +13,7 @@ for _, at in pairs(key.router(router.name)) do
 end
 redis.call('ZREM', key.routers_due, router.name)
 redis.call('ZREM', key.reports.due, router.name)
+redis.call('SREM', key.pools_unread, router.name)
 for _, hash in ipairs({ fleet.policies, fleet.paused, fleet.full_reads }) do
   redis.call('HDEL', hash, router.name)
 end

@@ -1,0 +1,101 @@
+"""What rows on routers mean for the pools of the inventory: addresses in use by others."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Final
+
+import structlog
+
+from worker.convergence.batch_item import BatchItem
+from worker.convergence.router_lock import RouterLock
+from worker.core.entry.assignment import MOST_FIXED
+from worker.core.policy.address_pool import AddressPools
+from worker.core.rows.operations import Waiting
+from worker.core.rows.row_index import RowIndex
+from worker.core.rows.rows import BINDINGS, BindingRow, Lease, Row, is_host_address
+from worker.ports import RouterSession
+from worker.store.store import Store
+
+log = structlog.get_logger()
+
+KEPT_MS: Final = 2 * 86_400_000
+"""So long a value in a row of others is not assigned; each report of its router renews it."""
+
+
+def give_others(
+    store: Store, waiting: Sequence[tuple[BatchItem, Waiting]], index: RowIndex | None = None
+) -> None:
+    """Let services have other addresses of their pools where rows of others have theirs.
+
+    Only a service that never had its address there gets another one.
+
+    Args:
+        store: the store.
+        waiting: the services that wait, and why.
+        index: the rows of the round; None: none were read.
+    """
+    for item, why in waiting:
+        given, fields = item.record.assigned.get("address"), item.entry.fields
+        if given is None or not given.pool or fields is None or fields["address"] != given.value:
+            continue
+        if item.written is not None and item.written["address"] == given.value:
+            continue
+        if why.reason == "address-of-router" or (index and _is_blocked(fields, index)):
+            until_ms = store.records.now_ms() + KEPT_MS
+            if store.pools.lose(given.value, given.pool, item.service_id, until_ms):
+                log.warning(
+                    "address.in_use",
+                    service_id=item.service_id,
+                    router=item.router,
+                    address=given.value,
+                    reason=why.detail,
+                    advice="another address of the pool is assigned",
+                )
+
+
+def _is_blocked(fields: Mapping[str, str], index: RowIndex) -> bool:
+    """Whether a row that is not ours has the address, and not the MAC."""
+    names = {name for name, row in index.holders(fields) if index.names_no_service(row)}
+    return names == {"address"}
+
+
+def note_rows(
+    store: Store,
+    session: RouterSession,
+    lock: RouterLock,
+    pools: AddressPools,
+    leases: Sequence[Lease],
+) -> None:
+    """Keep values of pools from services that rows of others on a router have.
+
+    Called with each full read: so a pool is known to be right again after a restore.
+
+    Args:
+        store: the store.
+        session: to the router.
+        lock: on it.
+        pools: of the inventory.
+        leases: all of the router.
+    """
+    serving = [pool for pool in pools.pools.values() if pool.serves(lock.router)]
+    if not serving:
+        return
+    rows: list[Row] = [*leases]
+    has_prefixes = any(pool.kind == "prefix" for pool in serving)
+    if has_prefixes and session.read_ipv6_setup(fresh=False).has_menu:
+        rows += session.read_rows(BINDINGS, None, lock.progress)
+    # The script leaves all as it is that services have, or had lately.
+    store.pools.note(dict(_values(rows, pools)), store.records.now_ms() + KEPT_MS)
+    store.pools.was_read(lock.router)
+
+
+def _values(rows: Iterable[Row], pools: AddressPools) -> Iterator[tuple[str, str]]:
+    """The values of pools that static rows cover, each with its pool."""
+    for row in rows:
+        if row.dynamic or not isinstance(row, Lease | BindingRow):
+            continue
+        is_value = isinstance(row, BindingRow) or is_host_address(row.address)
+        pool = pools.around(row.address) if is_value else None
+        if pool is not None:
+            covered = islice(pool.overlapping(row.address), MOST_FIXED)
+            yield from ((value, pool.name) for value in covered)
