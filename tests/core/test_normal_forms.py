@@ -20,6 +20,10 @@ from worker.core.rows import normal
         (normal.comma_list, ["a,b", "b,a", " b, a ,a"]),
         (normal.boolean, ["yes", "true"]),
         (normal.host, ["198.51.100.1", "198.51.100.1/32"]),
+        (normal.prefix6, ["2001:db8::/56", "2001:0DB8:0::/56"]),
+        (normal.prefix6, ["2001:db8::1/128", "2001:db8::1", "2001:db8:0:0::1"]),
+        (normal.duid, ["0x0003000100005e005301", "0003000100005E005301"]),
+        (normal.prefixes, ["10.0.0.5,2001:db8::/56", "2001:DB8::/56,10.0.0.5/32"]),
         (normal.hexadecimal, ["0xc633", "0xC633", "0Xc633"]),
     ],
 )
@@ -43,7 +47,7 @@ def test_other_values_stay_other(form, one, other):
 
 @pytest.mark.parametrize("message", ["never", "", "as fast as it goes", "'10.0.0.1'"])
 def test_what_is_of_no_known_form_is_left_as_it_is(message):
-    for form in (normal.rate_limit, normal.duration, normal.hexadecimal):
+    for form in (normal.rate_limit, normal.duration, normal.hexadecimal, normal.prefix6):
         assert form(message) == message
 
 

@@ -11,6 +11,8 @@ from contracts import parse_event
 from tests import builders
 from tests.builders import activated, mac_changed, suspended, version_of
 from tests.strategies import events
+from worker.core.rows.bindings import IAS, OwnBinding
+from worker.core.rows.queues import MAY_BE_THERE, OwnQueue
 from worker.core.rows.rows import ListPlace
 from worker.core.service.event_ref import NEVER, EventRef, Version
 from worker.core.service.fold import fold
@@ -35,6 +37,11 @@ texts = st.text(max_size=8)
 
 
 short_leases = st.builds(ShortLease, texts, st.integers(0, 2**41), st.none() | texts)
+queues = st.builds(OwnQueue, texts, texts, texts, texts, texts) | st.just(MAY_BE_THERE)
+rest = st.none() | texts
+bindings = st.builds(
+    OwnBinding, st.sampled_from(IAS), texts, texts, texts, texts, texts, rest, rest, rest, rest
+)
 leases = st.sampled_from(["mac-address", "address", "server", "block-access", "dhcp-option"])
 
 
@@ -63,7 +70,15 @@ def records(draw):
     placements = draw(
         st.dictionaries(
             texts,
-            st.builds(Placement, written, listed, st.integers(0, 2**41), st.none() | short_leases),
+            st.builds(
+                Placement,
+                written,
+                listed,
+                st.integers(0, 2**41),
+                st.none() | short_leases,
+                st.none() | queues,
+                st.lists(bindings, max_size=2).map(tuple),
+            ),
             max_size=3,
         )
     )

@@ -1,0 +1,168 @@
+"""What a router must hold for the IPv6 of a service, and when that is written."""
+
+import pytest
+
+from tests.builders import activated, mac, mac_changed, suspended
+from tests.core.test_entry_policy import entry, folded
+from worker.core.entry.entry import Entry
+from worker.core.entry.wanted import in_sync, work_items_of
+from worker.core.plan.in_flight import placements_to_note
+from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.bindings import OwnBinding
+from worker.core.rows.menus import QUEUE
+from worker.core.rows.operations import Add, MakeStatic, Set, WritePlan
+from worker.core.rows.queues import OwnQueue, QueueOrder, queue_fields, shadows_of
+from worker.core.rows.rows import BINDINGS, ListPlace, QueueRow
+from worker.core.service.record import Placement
+
+PREFIX = "2001:db8:1:100::/56"
+IPV6 = {"prefix": {"mode": "static", "ipv6": PREFIX}}
+STATED = {**IPV6, "duid": "00:02:00:00:AB:11", "iaid": 7}
+PLAN = {"plan": {"code": "HOME-20"}, "plans": {"HOME-20": "5M/20M"}}
+LEARNED = {"duid": "0x0003000100005e005301", "iaid": "1"}
+
+
+def test_a_service_without_ipv6_has_no_binding():
+    assert entry().bindings == ()
+
+
+def test_a_client_is_learned_for_the_device_unless_it_is_stated():
+    assert entry(activated(ipv6=IPV6)).bindings == (OwnBinding("pd", PREFIX, mac=mac(1)),)
+    stated = OwnBinding("pd", PREFIX, duid="0x00020000ab11", iaid="7")
+    assert entry(activated(ipv6=STATED)).bindings == (stated,)
+    swapped = entry(activated(ipv6=STATED), mac_changed(mac=mac(2)))
+    assert swapped.bindings == (OwnBinding("pd", PREFIX, mac=mac(2)),)
+
+
+def test_an_address_of_the_device_is_a_binding_of_its_own():
+    made = entry(activated(ipv6={**IPV6, "address": "2001:DB8::5"}))
+    assert [(binding.ia, binding.address) for binding in made.bindings] == [
+        ("pd", PREFIX),
+        ("na", "2001:db8::5/128"),
+    ]
+    assert made.needs[BINDINGS] == ("ia-type",)
+    assert BINDINGS not in entry(activated(ipv6=IPV6)).needs
+
+
+def test_what_a_policy_leaves_to_others_is_not_written():
+    others = entry(activated(ipv6=IPV6)).bindings[0]
+    assert (others.rate, others.lists, others.options, others.life_time) == (None,) * 4
+    ours = entry(
+        activated(ipv6=IPV6, plan=PLAN["plan"]),
+        plans=PLAN["plans"],
+        address_lists="customers",
+        ipv6_options="dns6",
+        ipv6_life_time="1d",
+        ipv6_server="dhcp6",
+    ).bindings[0]
+    assert (ours.rate, ours.lists, ours.options) == ("5M/20M", "customers", "dns6")
+    assert (ours.life_time, ours.server) == ("1d", "dhcp6")
+
+
+@pytest.mark.parametrize(
+    ("policy", "mode", "listed"),
+    [
+        ({}, None, {ListPlace("leasewire-suspended", PREFIX)}),
+        ({"suspend_list": "off"}, "block", {ListPlace("off", PREFIX)}),
+        (
+            {"suspend_list": "off", "ipv6_suspend_list": "off6"},
+            "block",
+            {ListPlace("off6", PREFIX)},
+        ),
+        ({"throttle": "64k/64k"}, "throttle", set()),
+    ],
+)
+def test_a_suspended_service_keeps_its_binding_and_stands_in_the_list(policy, mode, listed):
+    made = entry(activated(ipv6=IPV6), suspended(mode=mode), **policy)
+    assert {place for place in made.listed if ":" in place.address} == listed
+    assert [binding.address for binding in made.bindings] == [PREFIX]
+
+
+def test_a_throttle_holds_for_both_families():
+    made = entry(activated(ipv6=IPV6), suspended(mode="throttle"), throttle="64k/64k")
+    assert made.bindings[0].rate == made.fields["rate-limit"] == "64k/64k"
+
+
+def test_one_queue_limits_both_families():
+    made = entry(activated(ipv6=IPV6, plan=PLAN["plan"]), plans=PLAN["plans"], rates="queue")
+    assert made.queue == OwnQueue("198.51.100.10", "5M/20M", ipv6=PREFIX)
+    assert made.bindings[0].rate == made.fields["rate-limit"] == ""
+
+
+@pytest.mark.parametrize(
+    ("bindings", "is_written"),
+    [
+        ([OwnBinding("pd", PREFIX, mac=mac(1), **LEARNED)], True),
+        ([OwnBinding("pd", PREFIX, mac=mac(1))], True),  # applied, though nobody has asked yet
+        ([OwnBinding("pd", PREFIX, mac=mac(2), **LEARNED)], False),  # of the device before
+        ([OwnBinding("pd", "2001:db8:2::/56", mac=mac(1), **LEARNED)], False),
+        ([OwnBinding("pd", PREFIX, mac=mac(1), rate="1M/1M", **LEARNED)], False),
+        ([], False),
+    ],
+)
+def test_a_pass_is_needed_unless_the_bindings_are_as_wanted(bindings, is_written):
+    record, made = folded(activated(ipv6=IPV6)), entry(activated(ipv6=IPV6))
+    record.placements["R1"] = Placement(made.fields, bindings=tuple(bindings))
+    assert in_sync(record, {"R1": RouterPolicy("acme")}) == is_written
+    assert ("R1" in work_items_of(record, {"R1": made}, bulk=False)) != is_written
+
+
+def test_a_stated_client_is_written_only_as_stated():
+    raw = activated(ipv6=STATED)
+    record, made = folded(raw), entry(raw)
+    other = made.bindings[0]._replace(iaid="8")
+    record.placements["R1"] = Placement(made.fields, bindings=(other,))
+    assert not in_sync(record, {"R1": RouterPolicy("acme")})
+
+
+def test_bindings_are_left_of_a_service_that_goes():
+    record = folded()
+    record.placements["R9"] = Placement(None, bindings=(OwnBinding("pd", PREFIX),))
+    entries = {"R9": Entry("SVC-1", None)}
+    assert work_items_of(record, entries, bulk=False)
+
+
+def queue_row(name, target, place, *, comment=""):
+    return QueueRow(
+        f"*{place}", {**QUEUE.defaults, "name": name, "target": target}, comment, place=place
+    )
+
+
+@pytest.mark.parametrize(
+    ("target", "shadows"),
+    [
+        ("2001:db8:1::/48", True),
+        (PREFIX, True),
+        ("198.51.100.0/24", True),
+        ("198.51.100.77/32,2001:db8:1:100::/56", True),
+        ("2001:db8:2::/48", False),
+        ("2001:db8:1:200::/56", False),
+    ],
+)
+def test_a_queue_of_others_before_ours_is_seen_for_both_families(target, shadows):
+    own = OwnQueue("198.51.100.10", "5M/20M", ipv6=PREFIX)
+    name = "leasewire:acme:SVC-1"
+    rows = [
+        queue_row("site", target, 0),
+        queue_row(name, queue_fields(own, name)["target"], 1, comment=name),
+    ]
+    assert [row.queue for row in QueueOrder(rows, "acme").shadows(own, 1)] == ["site"] * shadows
+    assert [shadow.name for shadow in shadows_of(rows, "acme")] == ["site"] * shadows
+
+
+def test_what_becomes_ours_is_noted_before_it_is_written():
+    """A crash after make-static leaves a row without a tag; one before a Set, the client before."""
+    dynamic = {"address": "2001:db8:f::/56", "server": "dhcp6", **LEARNED}
+    planned = OwnBinding("pd", PREFIX, mac=mac(1), **LEARNED)
+    before = {"SVC-1": Placement({"mac-address": mac(1)}, bindings=(OwnBinding("pd", PREFIX),))}
+
+    def noted(operation):
+        made = WritePlan(((operation,),), bindings={"SVC-1": (planned,)})
+        return placements_to_note(made, before)["SVC-1"].bindings
+
+    as_read = planned._replace(address="2001:db8:f::/56", server="dhcp6")
+    assert noted(MakeStatic(1, "SVC-1", "*1", was=dynamic, menu=BINDINGS)) == (as_read,)
+    added = {"address": PREFIX, "server": "all", **LEARNED}
+    assert noted(Add(1, "SVC-1", added, menu=BINDINGS)) == (planned,)
+    learned = {"iaid": "1"}
+    assert noted(Set(1, "SVC-1", "*1", learned, {"iaid": "9"}, menu=BINDINGS)) == (planned,)
