@@ -1,0 +1,209 @@
+"""Services with IPv6 where something is missing, in the way, or ended half-way."""
+
+import pytest
+
+from simulator.errors import RouterError
+from tests import builders
+from tests.converge.ipv6 import (
+    BINDING,
+    DUID,
+    OTHER,
+    PREFIX,
+    SECOND,
+    SERVER6,
+    active,
+    bindings,
+    installation,
+    own,
+    say,
+    unclear,
+    watching,
+)
+from tests.converge.queues import drain_until, simulated
+from tests.converge.test_late_rows import LEASE_MS, Late
+from tests.store.passing_time import let_pass
+from worker.core.rows.operations import MakeStatic
+from worker.routeros.session import Session
+
+pytestmark = [pytest.mark.redis, pytest.mark.router]
+
+TAG = "leasewire:acme:SVC-1"
+SVC_2 = "leasewire:acme:SVC-2"
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+def without_ipv6(here):
+    """The router loses its package `ipv6`."""
+    router = simulated(here)
+    execute = router.execute
+
+    def refusing(command, *arguments, **named):
+        if command.startswith("/ipv6"):
+            raise RouterError("no such command prefix")
+        return execute(command, *arguments, **named)
+
+    router.execute = refusing
+    return lambda: delattr(router, "execute")
+
+
+def test_a_router_without_ipv6_is_named_and_others_go_on():
+    with installation() as here:
+        restore = without_ipv6(here)
+        v4 = builders.activated("SVC-4", mac=builders.mac(4), ipv4="223.203.225.40", server=None)
+        waiting = active(duid=DUID, iaid=1)
+        here.say(waiting)
+        assert say(here, v4) == "applied"
+        assert here.outcome(waiting).startswith(
+            "waiting: waiting-for-router (not there: menu /ipv6"
+        )
+        assert here.store.views.router("R1").state.state == "up"
+        restore()
+        here.store.routers.add_work("R1", ["SVC-1"])
+        here.load()
+        here.drain()
+        assert here.outcome(waiting) == "applied"
+        assert bindings(here) == {TAG: (PREFIX, DUID, "1", "false")}
+
+
+def test_a_service_waits_for_a_dhcpv6_server_that_the_policy_names():
+    with installation(router_lines={"R1": 'ipv6_server = "seven"\n'}) as here:
+        event = active(duid=DUID, iaid=1)
+        assert say(here, event).endswith("(not there: DHCPv6 server 'seven')")
+        (six,) = here.r["R1"].rows(SERVER6)
+        here.r["R1"].set_row(SERVER6, six[".id"], {"name": "seven"})
+        here.store.routers.add_work("R1", ["SVC-1"])
+        here.drain()
+        assert here.outcome(event) == "applied"
+        assert own(here)["server"] == "seven"
+
+
+def test_no_service_gets_a_prefix_with_an_address_of_the_router():
+    with installation() as here:
+        here.r["R1"].add_row(
+            "/ipv6/address", {"address": "2001:db8:1:1ff::1/64", "interface": "vlan-32"}
+        )
+        outcome = say(here, active(duid=DUID, iaid=1))
+        assert outcome.startswith("waiting: address-of-router (2001:db8:1:1ff::1 in ")
+        assert bindings(here) == {}
+
+
+@pytest.mark.parametrize("foreign", [PREFIX, "2001:db8:1:1f0::/60", "2001:db8:1::/48"])
+def test_a_binding_of_others_is_left_alone_and_waited_for(foreign):
+    with installation() as here:
+        row_id = here.r["R1"].add_row(BINDING, {"address": foreign, "duid": OTHER, "iaid": "9"})
+        event = active(duid=DUID, iaid=1)
+        assert say(here, event).startswith("waiting: foreign-row")
+        assert bindings(here) == {"": (foreign, OTHER, "9", "false")}
+        here.r["R1"].remove_row(BINDING, row_id)
+        here.store.routers.add_work("R1", ["SVC-1"])
+        here.drain()
+        assert here.outcome(event) == "applied"
+
+
+def test_two_services_swap_their_prefixes():
+    with installation() as here:
+        here.say(active(duid=DUID, iaid=1))
+        say(here, active("SVC-2", 2, prefix=SECOND, duid=OTHER, iaid=1))
+        here.say(
+            builders.event(
+                "address_changed",
+                revision=2,
+                ipv6={"prefix": {"mode": "static", "ipv6": SECOND}},
+            )
+        )
+        other = builders.event(
+            "address_changed",
+            "SVC-2",
+            revision=2,
+            ipv6={"prefix": {"mode": "static", "ipv6": PREFIX}},
+        )
+        assert say(here, other) == "applied"
+        assert bindings(here) == {
+            TAG: (SECOND, DUID, "1", "false"),
+            SVC_2: (PREFIX, OTHER, "1", "false"),
+        }
+
+
+def test_a_crash_between_make_static_and_its_tag_leaves_no_row_behind(monkeypatch):
+    with installation() as here:
+        here.r["R1"].device6(builders.mac(1))
+        real = Session.write
+
+        def write(session, operations, progress):
+            answers = real(session, operations, progress)
+            if any(isinstance(operation, MakeStatic) for operation in operations):
+                raise Killed
+            return answers
+
+        here.say(active())
+        monkeypatch.setattr(Session, "write", write)
+        with pytest.raises(Killed):
+            here.drain()
+        monkeypatch.setattr(Session, "write", real)
+        assert bindings(here) == {"": (bindings(here)[""][0], DUID, "1", "false")}
+        here.client.delete(here.block("R1").lock)
+        here.load()
+        drain_until(here, lambda: TAG in bindings(here), "the row has its tag")
+        assert bindings(here) == {TAG: (PREFIX, DUID, "1", "false")}
+
+
+def test_a_binding_that_was_added_but_not_confirmed_is_found_again():
+    with installation() as here:
+        here.r["R1"].set_faults(lose_replies=1, fault_command=f"{BINDING}/add")
+        event = active(duid=DUID, iaid=1)
+        here.say(event)
+        here.converge.run("R1")
+        drain_until(here, lambda: here.outcome(event) == "applied", "read back")
+        assert bindings(here) == {TAG: (PREFIX, DUID, "1", "false")}
+        assert here.r["R1"].counters()[f"{BINDING}/add"] == 1
+
+
+def test_a_binding_that_lands_after_its_service_ended_is_removed():
+    with installation(lock_ms=LEASE_MS) as here:
+        late = Late(here, BINDING)
+        here.say(active(duid=DUID, iaid=1))
+        with late.stalls():
+            here.converge.run("R1")
+        here.say(builders.cancelled(revision=2))
+        let_pass(here.store, LEASE_MS)
+        here.drain()
+        assert bindings(here) == {}
+        late.land()
+        assert TAG in bindings(here)
+        let_pass(here.store, 2 * LEASE_MS)
+        here.drain()
+        assert bindings(here) == {}
+
+
+def test_a_service_that_loses_its_ipv6_loses_its_binding():
+    with installation() as here:
+        say(here, active(duid=DUID, iaid=1))
+        block = builders.service_block(
+            mac=builders.mac(1), ipv4="223.203.225.10", server="dhcp-vlan-32"
+        )
+        event = builders.event("snapshot", revision=2, service=block)
+        assert say(here, event) == "applied"
+        assert bindings(here) == {}
+        assert len(here.rows("R1")) == 1
+
+
+def test_while_the_known_client_renews_another_one_is_not_taken_until_it_has_left():
+    with installation() as here, watching(here) as look:
+        here.r["R1"].device6(builders.mac(1), iaid=1)
+        say(here, active())
+        here.r["R1"].device6_renews(builders.mac(1), iaid=1)
+        here.r["R1"].device6(builders.mac(1), iaid=2)
+        look()
+        assert bindings(here)[TAG] == (PREFIX, DUID, "1", "false")
+        look()
+        assert unclear(here) == ["R1 SVC-1"]
+        here.r["R1"].skip(2 * 86_400)  # of a lease of three days
+        here.r["R1"].device6_renews(builders.mac(1), iaid=2)
+        with watching(here) as later:  # which has offered nothing lately
+            later()
+        assert bindings(here) == {TAG: (PREFIX, DUID, "2", "false")}
+        look()
+        assert unclear(here) == []
