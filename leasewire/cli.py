@@ -71,6 +71,8 @@ SECTIONS: Final = {
         "worker": ("host.worker:worker_command", "Run the worker processes."),
         "gateway": ("host.gateway:gateway_command", "Accept events over HTTP."),
         "people": ("host.people:app", "Add and remove people of the console."),
+        "config": ("host.config:app", "Check routers.toml and the files beside it."),
+        "reload": ("host.config:reload_command", "Let `leasewire up` read the inventory again."),
         "backup": ("host.backup:backup_command", "Write all state to one file."),
         "restore": ("host.backup:restore_command", "Restore a backup; pauses all routers."),
         "deploy-files": ("host.packaged:deploy_files_command", "Write systemd units and the like."),

@@ -16,6 +16,7 @@ from producers.publisher import Publisher
 from worker.core.policy.policy import RouterPolicy
 from worker.errors import ConfigurationError
 from worker.inventory import Inventory, RouterConfig, load_inventory
+from worker.inventory.changes import changes_between
 from worker.log_setup import configure_logging, hide_secret
 from worker.settings import PREFIX, Settings, environment
 from worker.store.connection import check_login, connect
@@ -25,6 +26,7 @@ log = structlog.get_logger("command")
 
 DATA: Final = Path("leasewire-data")
 """Default data directory of `leasewire up`; other commands look for its Redis there."""
+_MOST_LOGGED: Final = 100
 _REDIS_URL: Final = f"{PREFIX}REDIS_URL"
 _INVENTORY: Final = f"{PREFIX}INVENTORY"
 
@@ -108,6 +110,18 @@ class Context:
     def policies(self) -> dict[str, RouterPolicy]:
         """The policies of the inventory, by router."""
         return self.inventory.policies
+
+    def reload(self) -> None:
+        """Read the inventory again, and log what is different; keep the old one if it is wrong."""
+        try:
+            inventory = load_inventory(self.settings.inventory, on_secret=hide_secret)
+        except ConfigurationError as error:
+            advice = "correct the file and reload: until then the inventory stays as it was"
+            log.error("inventory.refused", problems=list(error.problems), advice=advice)  # noqa: TRY400 - the problems say more than a traceback
+            return
+        changes = changes_between(self.inventory, inventory)
+        log.info("inventory.reloaded", changes=changes[:_MOST_LOGGED], number=len(changes))
+        self.use(inventory)
 
     def use(self, inventory: Inventory) -> None:
         """Replace the inventory by one that was reloaded."""

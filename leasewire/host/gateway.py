@@ -1,5 +1,6 @@
 """`leasewire gateway`: events over HTTP."""
 
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -60,7 +61,8 @@ def gateway_command(  # noqa: PLR0913 - as many options
 ) -> None:
     """Run the HTTP gateway until SIGTERM or Ctrl-C: it accepts events and answers for their state.
 
-    Callers need a key from `leasewire keys create`. Several gateways may run, on any hosts.
+    Callers need a key from `leasewire keys create`. Several gateways may run, on any hosts. At
+    SIGHUP it reads the inventory again.
 
     Examples: leasewire gateway --port 8080; leasewire gateway --console
     """
@@ -75,6 +77,7 @@ def gateway_command(  # noqa: PLR0913 - as many options
         typer.echo(f"The gateway listens on {server.url}; it describes itself at /openapi.json.")
         if console:
             typer.echo(f"The console is at {server.url}/console/")
+        signal.signal(signal.SIGHUP, lambda *_: context.reload())
         run_until_stopped(server, stopping)
     typer.echo("The gateway has stopped.")
 

@@ -34,7 +34,7 @@ from worker.watching.apprise_sender import check_installed
 
 log = structlog.get_logger()
 
-_LOCK: Final = "up.lock"
+LOCK: Final = "up.lock"
 _CHECK_EVERY_S: Final = 0.2
 _LAB_PORT: Final = 8728
 """Port of the router in the first inventory."""
@@ -100,8 +100,8 @@ def up_command(  # noqa: PLR0913 - as many options
 ) -> None:
     """Run everything on this host: an embedded Valkey and the workers. Ctrl-C stops all in order.
 
-    `kill -HUP $(cat leasewire-data/up.lock)` reloads the inventory; hooks.toml and outcomes.toml
-    are read at the start only.
+    `leasewire reload` has it read the inventory again; hooks.toml and outcomes.toml are read at the
+    start only.
 
     Other commands find its Redis when they run in the same directory; from elsewhere, or with
     another --data, set LEASEWIRE_REDIS_URL to what this prints.
@@ -135,7 +135,7 @@ def up_command(  # noqa: PLR0913 - as many options
         delivering(context, targets) if targets else nullcontext() as outcomes,
     ):
         environ = environment_for(settings)
-        supervisor = Supervisor(environ, events, routers, reloaded=context.use)
+        supervisor = Supervisor(environ, events, routers, reloaded=context.use, inventory=known)
         signal.signal(signal.SIGHUP, lambda *_: stopping.set() if supervisor.hung_up() else None)
         lines = [
             f"Leasewire is up: {counted(len(known.routers), 'router')} in {settings.inventory}.",
@@ -227,7 +227,7 @@ def simulated_router(directory: Path) -> Iterator[None]:
 @contextmanager
 def only_one(directory: Path) -> Iterator[None]:
     """Lock the data directory: two servers would destroy the append-only file."""
-    lock = directory / _LOCK
+    lock = directory / LOCK
     try:
         if directory.exists() and not lock.exists() and any(directory.iterdir()):
             raise DataDirectoryError(

@@ -31,16 +31,19 @@ def worker_command(
     """Run the worker processes and restart those that end, until SIGTERM or Ctrl-C.
 
     Several may run, on any hosts: only one works on a router at a time. The log goes to standard
-    error: columns on a terminal, else one JSON object per line.
+    error: columns on a terminal, else one JSON object per line. At SIGHUP they read the inventory
+    again; `leasewire config check` says before whether it is correct.
 
     Example: LEASEWIRE_REDIS_URL=redis://redis.example.net:6379/0 leasewire worker
     """
     settings = load_settings(inventory)
     configure_logging(settings)
     # Each process loads it again; report mistakes once, before they start.
-    check_installed(load_inventory(settings.inventory, on_secret=hide_secret).alerts)
+    known = load_inventory(settings.inventory, on_secret=hide_secret)
+    check_installed(known.alerts)
     check_login(settings.redis_url, **settings.redis_login)
-    raise typer.Exit(Supervisor(environment_for(settings), events, routers).run())
+    environ = environment_for(settings)
+    raise typer.Exit(Supervisor(environ, events, routers, inventory=known).run())
 
 
 def health_command() -> Answer:

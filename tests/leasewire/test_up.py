@@ -183,7 +183,7 @@ scopes = ["publish", "override"]
     return inventory.read_text() + more
 
 
-def test_a_router_that_was_added_is_used_within_seconds_of_a_hang_up(up, short_path):
+def test_a_router_that_was_added_is_used_within_seconds_of_a_reload(up, short_path, leasewire):
     inventory = short_path / "routers.toml"
     with simulated(seed_guide=True, user="leasewire") as simulation:
         (short_path / "secrets" / "tower-9").write_text(PASSWORD)
@@ -201,7 +201,9 @@ def test_a_router_that_was_added_is_used_within_seconds_of_a_hang_up(up, short_p
         assert post(activated("SVC-8", source=NOC, revision=None)).status_code == 202
 
         inventory.write_text(served(inventory, simulation.router))
-        os.kill(int((short_path / "data" / "up.lock").read_text()), signal.SIGHUP)
+        where = ("--data", str(short_path / "data"), "--inventory", str(inventory))
+        said = leasewire("reload", *where)
+        assert (said.code, "2 routers" in said.out) == (0, True), said
         wait_for(lambda: simulation.router.rows("/ip/dhcp-server/lease"), "its service was written")
         assert process.poll() is None
         assert not before & set(workers_of(process))
@@ -259,6 +261,22 @@ def test_server_that_dies_is_started_again(up, short_path):
 
         wait_for(answers, "another server")
         assert client.get("kept") == "yes"
+
+
+def test_files_are_checked_before_anybody_reads_them_again(leasewire, tmp_path):
+    init_command(tmp_path / "routers.toml")
+    said = leasewire("config", "check")
+    assert (said.code, said.out) == (0, "routers.toml is correct: 1 router, 2 sources.\n"), said
+    assert leasewire("config", "check", "--json").document["routers"] == 1
+    said = leasewire("reload")
+    assert (said.code, "No `leasewire up` runs in" in said.err) == (1, True), said
+    (tmp_path / "outcomes.toml").write_text("[targets.bss]\n")
+    (tmp_path / "secrets" / "simulator").unlink()
+    for command in (("config", "check"), ("reload",)):
+        said = leasewire(*command)
+        assert said.code == 2
+        assert "outcomes.toml: targets.bss" in said.err
+        assert "secrets/simulator is empty or cannot be read" in said.err
 
 
 @pytest.mark.parametrize("size", ["lots", "0", "-1", "2 gb"])

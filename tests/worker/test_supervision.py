@@ -276,6 +276,9 @@ def test_workers_read_the_inventory_anew_when_they_are_told_to(
         INVENTORY.replace("[routers.R1]", "[routers.R2]").replace("127.0.0.1", "127.0.0.2")
     )
     supervisor.send_signal(signal.SIGHUP)
+    line = next_line(supervisor, "worker.reloading")
+    assert "router R1: removed" in line
+    assert "router R2: added" in line
     eventually(
         lambda: (
             len(pids(own_valkey)) == 2 and not set(pids(own_valkey).values()) & {*before.values()}

@@ -13,6 +13,7 @@ import structlog
 
 from worker.errors import ConfigurationError
 from worker.inventory import Inventory, load_inventory
+from worker.inventory.changes import changes_between
 from worker.runtime.process import EXIT_CONFIGURATION
 from worker.settings import Settings
 
@@ -26,6 +27,7 @@ restart of Redis must not wait longer each time."""
 STOP_S = 60.0
 """Running tasks may finish, a pass within its time box; then the process is killed."""
 _POLL_S = 0.2
+_MOST_LOGGED = 100
 
 
 @dataclass(slots=True)
@@ -49,16 +51,20 @@ class Supervisor:
         routers: number of processes that converge routers.
         clock: monotonic seconds.
         reloaded: called with an inventory that was read again and is valid.
+        inventory: as the processes read it at first; the log says what a reload changes.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its parts
         self,
         environ: Mapping[str, str],
         events: int = 1,
         routers: int = 1,
         clock: Callable[[], float] = time.monotonic,
+        *,
         reloaded: Callable[[Inventory], None] = lambda _: None,
+        inventory: Inventory | None = None,
     ) -> None:
+        self._inventory = inventory
         self._environ = dict(environ)
         self._reloaded = reloaded
         self._at_terminal = os.isatty(0)
@@ -126,7 +132,9 @@ class Supervisor:
             advice = "the workers keep the inventory that they have: correct the file and reload"
             log.error("worker.inventory_refused", problems=list(error.problems), advice=advice)  # noqa: TRY400 - the problems say more than a traceback
             return
-        log.info("worker.reloading", reason="the inventory is read again")
+        changes = changes_between(self._inventory, inventory) if self._inventory else []
+        self._inventory = inventory
+        log.info("worker.reloading", changes=changes[:_MOST_LOGGED], number=len(changes))
         self._reloaded(inventory)
         for child in self._children:
             if child.process is not None and child.process.poll() is None:
