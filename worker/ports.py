@@ -220,7 +220,12 @@ class RouterSession(RowReader, Protocol):
         """
 
     def read_effect(
-        self, suspend_list: str, servers: Collection[str], progress: Callable[[], None]
+        self,
+        suspend_list: str,
+        servers: Collection[str],
+        progress: Callable[[], None],
+        *,
+        ipv6_list: str = "",
     ) -> EffectFacts:
         """What decides there when a change acts; menus that we may not read are in `unread`.
 
@@ -228,6 +233,7 @@ class RouterSession(RowReader, Protocol):
             suspend_list: address list of suspended services; empty: there is none.
             servers: DHCP servers of our services; with `all`, every server is one.
             progress: see `read_leases`.
+            ipv6_list: address list of suspended prefixes; empty: IPv6 is not looked at.
         """
 
     def read_named_options(self) -> frozenset[str]:
@@ -245,10 +251,10 @@ class RouterSession(RowReader, Protocol):
     def find_connections(
         self, addresses: Collection[str], progress: Callable[[], None]
     ) -> TrackedConnections:
-        """Find the tracked connections from or to IPv4 addresses; within a few seconds or not.
+        """Find the tracked connections from or to addresses; within a few seconds or not.
 
         Args:
-            addresses: single ones.
+            addresses: single ones of IPv4, and IPv6 prefixes.
             progress: see `read_leases`.
         """
 

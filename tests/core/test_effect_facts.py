@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.effect.facts import EffectFacts
+from worker.core.effect.facts import EffectFacts, Ipv6Filter
 from worker.core.effect.findings import check_lines, findings
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.filter_rules import FILTER
@@ -24,6 +24,10 @@ FACTS = st.builds(
     ipv6=NAMES,
     lease_times_s=st.dictionaries(st.text(max_size=8), st.integers(0, 10**6), max_size=3),
     unread=NAMES,
+    ipv6_filter=st.none()
+    | st.builds(
+        Ipv6Filter, st.booleans(), st.sampled_from(["none", "after-fasttrack", "first"]), st.text()
+    ),
 )
 
 
@@ -40,6 +44,9 @@ def test_facts_of_other_versions_can_be_read():
 
 POLICY = RouterPolicy("acme", suspend_list="suspended")
 OPEN = EffectFacts(read_at_ms=1, fasttrack=True)
+
+
+SAFE = EffectFacts(read_at_ms=1, suspension="first", ipv6_filter=Ipv6Filter(suspension="first"))
 
 
 def kinds(facts, policy=POLICY):
@@ -73,10 +80,37 @@ def test_before_a_full_read_nothing_is_said():
         (replace(OPEN, fasttrack=False), RouterPolicy("acme", throttle="64k/64k"), []),
         (replace(OPEN, ipv6=frozenset({"vlan1"})), RouterPolicy("acme"), ["ipv6-not-covered"]),
         (replace(OPEN, unread=frozenset({FILTER})), POLICY, []),
+        # Of services with IPv6, rules of their own are needed, whatever suspends the others.
+        (replace(OPEN, ipv6_filter=Ipv6Filter()), RouterPolicy("acme"), ["suspension-rule"]),
+        (replace(OPEN, ipv6_filter=Ipv6Filter()), POLICY, ["suspension-rule"]),
+        (SAFE, POLICY, []),
+        (replace(SAFE, ipv6=frozenset({"vlan1"})), POLICY, []),
+        (replace(SAFE, ipv6_filter=Ipv6Filter()), POLICY.held_in("mac-server"), []),
+        (
+            replace(SAFE, ipv6_filter=Ipv6Filter(fasttrack=True, suspension="first")),
+            replace(POLICY, cut_connections="never"),
+            ["fasttrack-defeats-suspension"],
+        ),
+        (
+            replace(
+                SAFE,
+                ipv6_filter=Ipv6Filter(
+                    suspension="after-fasttrack", ahead="rule 1", ahead_is_fasttrack=True
+                ),
+            ),
+            POLICY,
+            ["fasttrack-defeats-suspension"],
+        ),
     ],
 )
 def test_what_is_found(facts, policy, found):
     assert kinds(facts, policy) == found
+
+
+def test_both_families_are_in_one_finding():
+    (finding,) = findings(replace(OPEN, ipv6_filter=Ipv6Filter()), POLICY)
+    assert "no firewall rules drop all packets from and to address list suspended" in finding.detail
+    assert "no IPv6 firewall rules drop all packets" in finding.detail
 
 
 def test_a_menu_that_was_not_read_is_named_in_the_check():

@@ -1,5 +1,7 @@
 """What decides when changes act is read on every version, over each transport."""
 
+from dataclasses import replace
+
 import pytest
 
 from simulator.testing import running
@@ -10,6 +12,7 @@ from worker.core.rows.menus import version_of
 from worker.routeros.connection import Reply
 from worker.routeros.reads import effect_of
 
+FILTER6 = "/ipv6/firewall/filter"
 FILTER, DHCP = "/ip/firewall/filter", "/ip/dhcp-server"
 
 
@@ -32,9 +35,16 @@ def test_facts_of_each_version(log_into, version, transport):
         router.add_row("/ipv6/dhcp-server", {"name": "six", "interface": interface})
         for rule in (*OURS, FASTTRACK):
             router.add_row(FILTER, rule)
+        for rule in (FASTTRACK, *OURS) if new else OURS:  # the action is of 7.18
+            router.add_row(FILTER6, rule)
         before = router.journal()
-        facts = log_into(router, transport).read_effect("suspended", {SERVER}, nothing)
+        session = log_into(router, transport)
+        facts = session.read_effect("suspended", {SERVER}, nothing, ipv6_list="suspended")
+        alone = session.read_effect("suspended", {SERVER}, nothing)
         assert router.journal() == before
+        assert alone == replace(facts, ipv6_filter=None)
+        assert facts.ipv6_filter.fasttrack == new
+        assert facts.ipv6_filter.suspension == ("after-fasttrack" if new else "first")
         assert (facts.fasttrack, facts.suspension) == (True, "first")
         assert facts.layer2 == {SERVER}
         assert facts.reconfigure == ({SERVER} if new else set())

@@ -45,7 +45,7 @@ class MemoryRouter:
     def read_setup(self, *, fresh):
         return DhcpSetup()
 
-    def read_effect(self, suspend_list, servers, progress):
+    def read_effect(self, suspend_list, servers, progress, *, ipv6_list=""):
         return EffectFacts()
 
     def read_leases(self, query, progress):

@@ -55,7 +55,7 @@ class Memory:
     def read_setup(self, *, fresh):
         return DhcpSetup()
 
-    def read_effect(self, _suspend_list, _servers, _progress):
+    def read_effect(self, _suspend_list, _servers, _progress, *, ipv6_list=""):
         return EffectFacts()
 
     def lacking(self, _menu, _names):

@@ -75,7 +75,9 @@ def make_report(  # noqa: PLR0913, PLR0917 - what it works with
         store.alerts.open("drift", router, _describe(router, found))
     else:
         store.alerts.resolve("drift", router, "all rows are as they were written")
-    report_effect(store, session, policy, lock, found.servers, shadows=found.shadows)
+    report_effect(
+        store, session, policy, lock, found.servers, ipv6=found.ipv6, shadows=found.shadows
+    )
     _check_certificate(store, session, router)
     _check_pools(store, session, lock)
     note_rows(store, session, lock, pools, found.leases)

@@ -24,6 +24,7 @@ def report_effect(  # noqa: PLR0913 - what a report is made of
     lock: RouterLock,
     servers: Collection[str],
     *,
+    ipv6: bool,
     shadows: tuple[Shadow, ...] | None = None,
 ) -> None:
     """Read the facts of a locked router, remember them, and open or resolve alerts.
@@ -34,13 +35,15 @@ def report_effect(  # noqa: PLR0913 - what a report is made of
         policy: of it, as held in the session's menu.
         lock: of it.
         servers: DHCP servers that its services name.
+        ipv6: one of them has a binding.
         shadows: queues of others that take packets of ours; None: not read yet.
 
     Raises:
         LockLost, RouterUnreachable, RouterBlocked: as the lock and the session do.
     """
     router, ours = lock.router, {policy.default_server, *servers}
-    facts = session.read_effect(policy.suspend_list, ours, lock.progress)
+    ipv6_list = policy.ipv6_list if ipv6 else ""
+    facts = session.read_effect(policy.suspend_list, ours, lock.progress, ipv6_list=ipv6_list)
     if shadows is None and policy.rates == "queue":
         shadows = shadows_of(session.read_rows(QUEUES, None, lock.progress), policy.installation)
     facts = replace(facts, read_at_ms=store.records.now_ms(), shadows=shadows or ())

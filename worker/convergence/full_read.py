@@ -57,6 +57,7 @@ class FullRead:
         options: our option rows that no lease of this read names.
         shadows: queues of others that take packets of ours.
         servers: DHCP servers that the services name.
+        ipv6: one of them has a binding.
     """
 
     plan: WritePlan
@@ -68,6 +69,7 @@ class FullRead:
     row_owners: RowOwners
     options: Sequence[OptionRow]
     servers: frozenset[str]
+    ipv6: bool
     shadows: tuple[Shadow, ...] = ()
     to_learn: frozenset[str] = frozenset()
 
@@ -119,7 +121,7 @@ def read_fully(
     # Options first: one that comes into use between the two reads is not judged.
     options = session.read_rows(OPTIONS, None, progress)
     leases = session.read_leases(None, progress)
-    bindings = read_bindings(session, progress) if any(map(_has_ipv6, wanted)) else []
+    bindings = read_bindings(session, progress) if any_ipv6(wanted) else []
     rows: list[Row] = [*options, *leases, *bindings, *_listed(session, policy, wanted, progress)]
     if policy.rates == "queue" or any(_may_have_queue(known, router) for known in stored.values()):
         rows += session.read_rows(QUEUES, None, progress)
@@ -148,6 +150,7 @@ def read_fully(
         counted,
         _unnamed(options, leases, policy.installation),
         servers_of(wanted),
+        any_ipv6(wanted),
         shadows_of(rows, policy.installation),
         learned - pending,
     )
@@ -161,6 +164,11 @@ def _not_retagged(orphans: Iterable[Tagged], made: WritePlan) -> list[Tagged]:
         if isinstance(operation, Set) and "comment" in operation.fields
     }
     return [orphan for orphan in orphans if orphan.row.key not in retagged]
+
+
+def any_ipv6(wanted: Iterable[Wanted]) -> bool:
+    """Return whether one of the services has an IPv6 binding."""
+    return any(map(_has_ipv6, wanted))
 
 
 def servers_of(wanted: Iterable[Wanted]) -> frozenset[str]:
@@ -199,7 +207,7 @@ def _listed(
     if lists:
         yield from session.read_rows(ADDRESS_LISTS, _named(lists), progress)
     lists = {place.list for place in places if list_menu(place) == ADDRESS_LISTS6}
-    if any(map(_has_ipv6, wanted)):
+    if any_ipv6(wanted):
         lists.add(policy.ipv6_list)
     if lists:
         yield from session.read_rows(ADDRESS_LISTS6, _named(lists), progress)

@@ -52,7 +52,14 @@ class MakeEffective:
 
     def needs_cut(self, item: BatchItem) -> bool:
         """Return whether connections must be removed before the service is confirmed."""
-        return cuts_connections(self._policy, self._facts) and bool(_addresses(item))
+        return bool(self._addresses(item))
+
+    def _addresses(self, item: BatchItem) -> frozenset[str]:
+        return frozenset(
+            address
+            for address in addresses_to_cut(item.record, item.router, item.entry)
+            if cuts_connections(self._policy, self._facts, ipv6=":" in address)
+        )
 
     def cut(self, items: Sequence[BatchItem], now_ms: int) -> Mapping[str, str]:
         """Remove the tracked connections that the services must not keep.
@@ -69,7 +76,7 @@ class MakeEffective:
             RouterUnreachable: also when the router does not search in time; it rests then.
             LockLost, RouterBlocked: as the lock and the session do.
         """
-        by_service = {item.service_id: _addresses(item) for item in items}
+        by_service = {item.service_id: self._addresses(item) for item in items}
         addresses = sorted(set().union(*by_service.values()))
         if not addresses:
             return {}
@@ -208,7 +215,3 @@ class MakeEffective:
                 reason=refusal,
                 advice="the device learns the change when it renews",
             )
-
-
-def _addresses(item: BatchItem) -> frozenset[str]:
-    return addresses_to_cut(item.record, item.router, item.entry)

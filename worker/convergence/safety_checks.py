@@ -10,7 +10,7 @@ import structlog
 
 from worker.convergence.circuit_reporter import REBUILD
 from worker.convergence.effect_report import report_effect
-from worker.convergence.full_read import read_fully, servers_of
+from worker.convergence.full_read import any_ipv6, read_fully, servers_of
 from worker.convergence.router_lock import RouterLock
 from worker.core.alerting.alerts import AlertKind
 from worker.core.full_read.row_owners import RowOwners, row_owners, tagged_rows
@@ -170,7 +170,8 @@ def check_rows(
         if differing:
             log.warning("router.rows_differ", router=router, services=len(differing))
             store.routers.add_work(router, differing, BULK, closely=True)
-    report_effect(store, session, held_in, lock, servers_of(placed.values()))
+    services = placed.values()
+    report_effect(store, session, held_in, lock, servers_of(services), ipv6=any_ipv6(services))
     store.full_reads.rows_checked(router, now_ms, session.uptime_s)
     store.alerts.resolve(TABLE_NOT_READ, router, "the whole table was read")
 

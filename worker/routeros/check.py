@@ -87,7 +87,14 @@ def _checks(config: RouterConfig, settings: Settings, now: datetime) -> Iterator
             yield CheckLine("ok", "entries", f"held in {kind.menu.path}, which the router has")
         yield from judge(_settings(connection, config, settings, now))
         session, policy = Session(config.name, connection, who, settings), config.policy
-        facts = session.read_effect(policy.suspend_list, {policy.default_server}, lambda: None)
+        facts = session.read_effect(
+            policy.suspend_list,
+            {policy.default_server},
+            lambda: None,
+            ipv6_list=policy.ipv6_list,
+        )
+        if not facts.ipv6 and not policy.ipv6_suspend_list:
+            facts = replace(facts, ipv6_filter=None)  # then no service can have a binding
         facts = replace(facts, read_at_ms=int(now.timestamp() * 1000))
         if policy.rates == "queue":
             queues = session.read_rows(QUEUES, None, lambda: None)

@@ -10,7 +10,7 @@ from typing import Final
 
 from worker.core.diagnosis.verification import Probe
 from worker.core.effect.facts import EffectFacts
-from worker.core.effect.from_router import EFFECT_MENUS, facts_of
+from worker.core.effect.from_router import EFFECT_MENUS, IPV6_EFFECT_MENUS, facts_of
 from worker.core.entry.dhcp_setup import DhcpSetup
 from worker.core.entry.ipv6_setup import Ipv6Setup
 from worker.core.rows.menus import version_of
@@ -147,21 +147,32 @@ def _length(part: str) -> int:
     return IPv4Network(part, strict=False).num_addresses
 
 
-EFFECT_PRINTS: Final[Sequence[Command]] = tuple(
-    (f"{menu}/print", *([f"=.proplist={fields}"] if fields else []))
-    for menu, fields in EFFECT_MENUS.items()
-)
+def facts_prints(*, ipv6: bool) -> list[Command]:
+    """Return the prints of what decides on a router when changes act."""
+    return [
+        (f"{menu}/print", *([f"=.proplist={fields}"] if fields else []))
+        for menu, fields in _effect_menus(ipv6=ipv6).items()
+    ]
+
+
+def _effect_menus(*, ipv6: bool) -> Mapping[str, str]:
+    return {**EFFECT_MENUS, **IPV6_EFFECT_MENUS} if ipv6 else EFFECT_MENUS
 
 
 def effect_of(
-    replies: Sequence[Reply], suspend_list: str, servers: Collection[str], version: str
+    replies: Sequence[Reply],
+    suspend_list: str,
+    servers: Collection[str],
+    version: str,
+    *,
+    ipv6_list: str = "",
 ) -> EffectFacts:
-    """Understand the answers to `EFFECT_PRINTS`; see `facts_of`."""
-    answers = dict(zip(EFFECT_MENUS, replies, strict=True))
+    """Understand the answers to `facts_prints`; see `facts_of`."""
+    answers = dict(zip(_effect_menus(ipv6=bool(ipv6_list)), replies, strict=True))
     refused = {menu: "; ".join(reply.traps) for menu, reply in answers.items() if reply.traps}
     unread = [menu for menu, message in refused.items() if _NO_MENU not in message]
     found = {menu: reply.rows for menu, reply in answers.items() if not reply.traps}
-    return facts_of(found, unread, suspend_list, servers, version_of(version))
+    return facts_of(found, unread, suspend_list, servers, version_of(version), ipv6_list=ipv6_list)
 
 
 USER_PRINTS: Final[Sequence[Command]] = (

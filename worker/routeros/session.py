@@ -36,12 +36,12 @@ from worker.routeros.ipv6_clients import neighbour_prints, unclear_clients, with
 from worker.routeros.lease_holders import observed, observing_commands, watching_commands
 from worker.routeros.login import RouterIdentity, compare, connect, identify, log_in
 from worker.routeros.reads import (
-    EFFECT_PRINTS,
     IPV6_SETUP_PRINTS,
     POOL_PRINTS,
     SETUP_PRINTS,
     USER_PRINTS,
     effect_of,
+    facts_prints,
     ipv6_setup_of,
     named_options,
     pools_of,
@@ -168,12 +168,18 @@ class Session:
         return pools_of(self._connection.run("reading pools", POOL_PRINTS, pace, progress))
 
     def read_effect(
-        self, suspend_list: str, servers: Collection[str], progress: Callable[[], None]
+        self,
+        suspend_list: str,
+        servers: Collection[str],
+        progress: Callable[[], None],
+        *,
+        ipv6_list: str = "",
     ) -> EffectFacts:
         """See `worker.ports.RouterSession`."""
         doing, pace = "reading what decides when changes act", self._read_pace(_PRINTS_IN_FLIGHT)
-        replies = self._connection.run(doing, EFFECT_PRINTS, pace, progress)
-        return effect_of(replies, suspend_list, servers, self.version)
+        prints = facts_prints(ipv6=bool(ipv6_list))
+        replies = self._connection.run(doing, prints, pace, progress)
+        return effect_of(replies, suspend_list, servers, self.version, ipv6_list=ipv6_list)
 
     def read_named_options(self) -> frozenset[str]:
         """See `worker.ports.RouterSession`."""
@@ -198,7 +204,17 @@ class Session:
     ) -> TrackedConnections:
         """See `worker.ports.RouterSession`."""
         table = ConnectionTable(self._connection, self._settings.command_timeout_s, progress)
-        return table.find(addresses, self._settings.read_terms_per_print)
+        prefixes = [address for address in addresses if ":" in address]
+        single = [address for address in addresses if ":" not in address]
+        found = TrackedConnections({})
+        if single:
+            found = table.find(single, self._settings.read_terms_per_print)
+        if not prefixes or found.problem:
+            return found
+        more = table.find_ipv6(prefixes)
+        return TrackedConnections(
+            {**found.ids, **more.ids}, more.problem, [*found.flows, *more.flows]
+        )
 
     def remove_connections(self, ids: Sequence[str], progress: Callable[[], None]) -> str:
         """See `worker.ports.RouterSession`."""

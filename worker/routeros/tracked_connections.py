@@ -2,10 +2,11 @@
 
 RouterOS shows an address with its port in a field of its own (seen in the 7.21.5 tree), or as
 `address:port` (6.x, and the manual of earlier 7.x). A query selects by an exact value only, so the
-second form needs a read of the whole table.
+second form needs a read of the whole table. So do the connections of an IPv6 prefix.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from ipaddress import IPv6Address, IPv6Network
 from typing import Final
 
 from worker.core.effect.reading import SeenFlow
@@ -20,6 +21,9 @@ MOST_READ: Final = 50_000
 _IDS_PER_COMMAND: Final = 50
 _WINDOW: Final = 8
 _MENU: Final = "/ip/firewall/connection"
+_MENU6: Final = "/ipv6/firewall/connection"
+_IS_IPV6: Final = "ipv6:"
+"""Before the id of a row of that menu: both menus have the same ids."""
 _ENDS: Final = ("src-address", "dst-address", "reply-src-address", "reply-dst-address")
 """Both directions: with NAT the customer stands in one of the two only."""
 _FIELDS: Final = f"=.proplist={','.join(('.id', *_ENDS))},src-port,fasttrack"
@@ -84,6 +88,30 @@ class ConnectionTable:
             flows=list(found.values()),
         )
 
+    def find_ipv6(self, prefixes: Collection[str]) -> TrackedConnections:
+        """Find all connections from or to addresses in these prefixes.
+
+        Raises:
+            RouterUnreachable, RouterBlocked: see `find`.
+        """
+        (count,) = self._run("counting connections", [(f"{_MENU6}/print", "=count-only=")])
+        if count.traps:
+            return TrackedConnections({}, _refusal([count]))
+        total = int(count.done.get("ret", 0))
+        if total > MOST_READ:
+            why = f"the router tracks {total} IPv6 connections; at most {MOST_READ} are read"
+            return TrackedConnections({}, why)
+        if not total:
+            return TrackedConnections({})
+        (whole,) = self._run("reading connections", [(f"{_MENU6}/print", _FIELDS)])
+        if whole.traps:
+            return TrackedConnections({}, _refusal([whole]))
+        found = dict(_of_prefixes(whole.rows, prefixes))
+        return TrackedConnections(
+            {connection_id: flow.address for connection_id, flow in found.items()},
+            flows=list(found.values()),
+        )
+
     def remove(self, ids: Sequence[str]) -> str:
         """Remove connections; one that ended meanwhile counts as removed.
 
@@ -94,7 +122,8 @@ class ConnectionTable:
             RouterUnreachable, RouterBlocked: see `find`.
         """
         within = list(ids[:MOST_REMOVED])
-        parts = list(_parts(within, _IDS_PER_COMMAND))
+        families = [[i for i in within if i.startswith(_IS_IPV6) is ipv6] for ipv6 in (False, True)]
+        parts = [part for ids in families for part in _parts(ids, _IDS_PER_COMMAND)]
         replies = self._run("removing connections", map(_removal, parts))
         # A list with one that has ended may be refused as a whole.
         again = [
@@ -115,7 +144,8 @@ class ConnectionTable:
 
 
 def _removal(ids: Sequence[str]) -> Command:
-    return (f"{_MENU}/remove", f"=numbers={','.join(ids)}")
+    menu = _MENU6 if ids[0].startswith(_IS_IPV6) else _MENU
+    return (f"{menu}/remove", f"=numbers={','.join(i.removeprefix(_IS_IPV6) for i in ids)}")
 
 
 def _parts(values: list[str], size: int) -> Iterator[list[str]]:
@@ -136,3 +166,38 @@ def _of_addresses(
         if at is not None:
             peer = ends[at ^ 1]  # the ends stand in pairs
             yield row[".id"], SeenFlow(ends[at], peer, row.get("fasttrack") in _YES)
+
+
+def _of_prefixes(
+    rows: Sequence[Mapping[str, str]], prefixes: Collection[str]
+) -> Iterator[tuple[str, SeenFlow]]:
+    """The same for rows of IPv6 with an end in one of the prefixes."""
+    ranges = [(int(net[0]), int(net[-1]), str(net)) for net in map(IPv6Network, prefixes)]
+    for row in rows:
+        ends = [_number(row.get(end, "")) for end in _ENDS]
+        at, prefix = next(
+            (
+                (at, prefix)
+                for at, end in enumerate(ends)
+                for first, last, prefix in ranges
+                if first <= end <= last
+            ),
+            (None, ""),
+        )
+        if at is not None:
+            peer = row.get(_ENDS[at ^ 1], "")
+            flow = SeenFlow(prefix, _bare(peer), row.get("fasttrack") in _YES)
+            yield f"{_IS_IPV6}{row['.id']}", flow
+
+
+def _number(text: str) -> int:
+    """An address as a number; -1: none that is known."""
+    try:
+        return int(IPv6Address(_bare(text)))
+    except ValueError:
+        return -1
+
+
+def _bare(text: str) -> str:
+    """An address without a length, and without the port of `[address]:port`."""
+    return text.removeprefix("[").partition("]")[0].partition("/")[0]

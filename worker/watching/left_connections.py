@@ -1,6 +1,7 @@
 """Removes tracked connections that a pass had to leave: too many, or it took too long.
 
-An address that somebody has again is left alone: its connections are those of the new holder.
+An address or prefix that somebody has again is left alone: its connections are those of the new
+holder.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -8,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 import structlog
 
 from worker.core.effect.means import SEARCHED_AT_ONCE
+from worker.core.rows.prefixes import ClaimKeys, prefix_key
 from worker.ports import RouterSession, TrackedConnections
 from worker.store.store import Store
 
@@ -49,14 +51,17 @@ def cut_left(
 
 def _still_lost(store: Store, router: str, left: Mapping[str, str]) -> set[str]:
     """The addresses that nobody has, or that their service has while it is suspended."""
-    claims = store.claims.at(router, [f"address:{address}" for address in left])
-    holders = {
-        claim.key.removeprefix("address:"): claim.holder for claim in claims if claim.is_held
-    }
+    claims = store.claims.at(router, [_claim_key(address) for address in left])
+    held = ClaimKeys(claim.key for claim in claims if claim.is_held)
+    holders = {claim.key: claim.holder for claim in claims if claim.is_held}
     stored = store.records.read(sorted({*holders.values()} & {*left.values()}))
     suspended = {name for name, found in stored.items() if found.record.status == "suspended"}
     return {
         address
         for address, service_id in left.items()
-        if address not in holders or (holders[address] == service_id and service_id in suspended)
+        if {holders[key] for key in held.met_by(_claim_key(address))} <= {service_id} & suspended
     }
+
+
+def _claim_key(address: str) -> str:
+    return prefix_key(address) if ":" in address else f"address:{address}"

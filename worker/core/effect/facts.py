@@ -3,13 +3,22 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 from worker.core.rows.filter_rules import Place
 from worker.core.rows.queues import Shadow
 from worker.core.storage_format import known_part, to_json
 
 _SETS: Final = ("layer2", "reconfigure", "ipv6", "unread")
+
+
+class Ipv6Filter(NamedTuple):
+    """The rules of `/ipv6/firewall/filter`; as those of IPv4 in `EffectFacts`."""
+
+    fasttrack: bool = False
+    suspension: Place = "none"
+    ahead: str = ""
+    ahead_is_fasttrack: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +38,7 @@ class EffectFacts:
         lease_times_s: DHCP server -> its lease time in seconds.
         shadows: queues of others that stand before queues of ours and take their packets.
         unread: menus that our login may not read: what they hold is unknown.
+        ipv6_filter: None: not read, as no service there had IPv6.
     """
 
     read_at_ms: int = 0
@@ -43,6 +53,7 @@ class EffectFacts:
     lease_times_s: Mapping[str, int] = field(default_factory=dict)
     shadows: tuple[Shadow, ...] = ()
     unread: frozenset[str] = frozenset()
+    ipv6_filter: Ipv6Filter | None = None
 
     def shadow_of(self, address: str) -> Shadow | None:
         """Return the queue of others that takes the packets of an address before its own queue."""
@@ -50,13 +61,18 @@ class EffectFacts:
 
     def to_text(self) -> str:
         """Return them as JSON."""
-        values = asdict(self)
-        return to_json(values | {name: sorted(values[name]) for name in _SETS})
+        values: dict[str, Any] = asdict(self)
+        values |= {name: sorted(values[name]) for name in _SETS}
+        if self.ipv6_filter is not None:
+            values["ipv6_filter"] = self.ipv6_filter._asdict()
+        return to_json(values)
 
     @classmethod
     def from_text(cls, text: str) -> Self:
         """Read what `to_text` wrote; fields of a newer version are dropped."""
         values = json.loads(text)
         values |= {name: frozenset(values.get(name, ())) for name in _SETS}
+        if values.get("ipv6_filter"):
+            values["ipv6_filter"] = known_part(Ipv6Filter, values["ipv6_filter"])
         values["shadows"] = tuple(Shadow(*shadow) for shadow in values.get("shadows", ()))
         return known_part(cls, values | {"version": tuple(values.get("version", ()))})

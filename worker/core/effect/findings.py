@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from typing import Final, Literal, NamedTuple
 
-from worker.core.effect.facts import EffectFacts
+from worker.core.effect.facts import EffectFacts, Ipv6Filter
 from worker.core.entry.wanted import kind_of
 from worker.core.policy.policy import RouterPolicy
 from worker.core.policy.router_check import CheckLine
-from worker.core.rows.filter_rules import FILTER
-from worker.core.rows.rows import ADDRESS_LISTS
+from worker.core.rows.filter_rules import FILTER, FILTER6
+from worker.core.rows.rows import ADDRESS_LISTS, ADDRESS_LISTS6
 
 FindingKind = Literal[
     "suspension-rule",
@@ -31,7 +31,7 @@ ENDS: Final[dict[FindingKind, str]] = {
     "fasttrack-defeats-suspension": "FastTrack does not keep suspended customers online any more",
     "fasttrack-defeats-rates": "no enabled firewall rule uses FastTrack",
     "queue-shadowed": "no queue of others takes packets before a queue of ours",
-    "ipv6-not-covered": "its DHCP servers give out no IPv6 addresses",
+    "ipv6-not-covered": "services have `ipv6`, or its DHCP servers give out no IPv6 addresses",
 }
 """Kind -> how it is when it is not found any more."""
 
@@ -45,7 +45,14 @@ def findings(facts: EffectFacts, policy: RouterPolicy) -> list[EffectFinding]:
     """
     if not facts.read_at_ms:
         return []
-    return [*_of_suspension(facts, policy), *_of_rates(facts, policy), *_of_ipv6(facts)]
+    details: dict[FindingKind, list[str]] = {}
+    for kind, detail in (
+        *_of_suspension(facts, policy),
+        *_of_rates(facts, policy),
+        *_of_ipv6(facts),
+    ):
+        details.setdefault(kind, []).append(detail)
+    return [EffectFinding(kind, "; ".join(of_kind)) for kind, of_kind in details.items()]
 
 
 def check_lines(facts: EffectFacts, policy: RouterPolicy) -> Iterator[CheckLine]:
@@ -65,6 +72,8 @@ def _in_order(facts: EffectFacts, policy: RouterPolicy) -> Iterator[str]:
     yield "FastTrack is on" if facts.fasttrack else "no FastTrack"
     if policy.suspend_list and facts.suspension == "first":
         yield f"new packets from and to address list {policy.suspend_list} are dropped first"
+    if facts.ipv6_filter is not None and facts.ipv6_filter.suspension == "first":
+        yield f"new IPv6 packets from and to address list {policy.ipv6_list} are dropped first"
     if facts.layer2:
         yield f"without a lease a device is cut off by ARP: {', '.join(sorted(facts.layer2))}"
     if facts.reconfigure:
@@ -72,26 +81,34 @@ def _in_order(facts: EffectFacts, policy: RouterPolicy) -> Iterator[str]:
 
 
 def _of_suspension(facts: EffectFacts, policy: RouterPolicy) -> Iterator[EffectFinding]:
-    name = policy.suspend_list
-    if not name or ADDRESS_LISTS not in kind_of(policy).uses or FILTER in facts.unread:
-        return
-    if facts.suspension == "none":
+    uses = kind_of(policy).uses
+    if policy.suspend_list and ADDRESS_LISTS in uses and FILTER not in facts.unread:
+        yield from _of_rules(facts, policy.suspend_list, policy, "")
+    if facts.ipv6_filter is not None and ADDRESS_LISTS6 in uses and FILTER6 not in facts.unread:
+        yield from _of_rules(facts.ipv6_filter, policy.ipv6_list, policy, "IPv6 ")
+
+
+def _of_rules(
+    rules: EffectFacts | Ipv6Filter, name: str, policy: RouterPolicy, family: str
+) -> Iterator[EffectFinding]:
+    if rules.suspension == "none":
         detail = (
-            f"no firewall rules drop all packets from and to address list {name}: a suspended "
-            "customer may stay online"
+            f"no {family}firewall rules drop all packets from and to address list {name}: a "
+            "suspended customer may stay online"
         )
         yield EffectFinding("suspension-rule", detail)
-    elif facts.suspension == "after-fasttrack":
-        detail = f"{facts.ahead} comes before the rules that drop packets of address list {name}"
-        if facts.ahead_is_fasttrack:
+    elif rules.suspension == "after-fasttrack":
+        detail = f"{family}{rules.ahead} comes before the rules that drop packets of address list"
+        detail = f"{detail} {name}"
+        if rules.ahead_is_fasttrack:
             detail += ": open connections of a suspended customer go on"
             yield EffectFinding("fasttrack-defeats-suspension", detail)
         else:
             yield EffectFinding("suspension-rule", f"{detail}, and lets some of them past")
-    elif facts.fasttrack and policy.cut_connections == "never":
+    elif rules.fasttrack and policy.cut_connections == "never":
         detail = (
-            'FastTrack is on and cut_connections is "never": connections that were open before a '
-            "suspension go on until they end"
+            f'{family}FastTrack is on and cut_connections is "never": connections that were open '
+            "before a suspension go on until they end"
         )
         yield EffectFinding("fasttrack-defeats-suspension", detail)
 
@@ -109,9 +126,9 @@ def _of_rates(facts: EffectFacts, policy: RouterPolicy) -> Iterator[EffectFindin
 
 
 def _of_ipv6(facts: EffectFacts) -> Iterator[EffectFinding]:
-    if facts.ipv6:
+    if facts.ipv6 and facts.ipv6_filter is None:
         detail = (
-            f"devices get IPv6 addresses on {', '.join(sorted(facts.ipv6))}: a suspension covers "
-            "IPv4 alone, and so does a rate limit"
+            f"devices get IPv6 addresses on {', '.join(sorted(facts.ipv6))}, and no service there "
+            "has `ipv6`: a suspension covers IPv4 alone, and so does a rate limit"
         )
         yield EffectFinding("ipv6-not-covered", detail)

@@ -4,11 +4,12 @@ from collections.abc import Collection, Mapping, Sequence
 from ipaddress import IPv6Interface
 from typing import Final
 
-from worker.core.effect.facts import EffectFacts
+from worker.core.effect.facts import EffectFacts, Ipv6Filter
 from worker.core.rows import normal
 from worker.core.rows.filter_rules import (
     FASTTRACK,
     FILTER,
+    FILTER6,
     Judgement,
     is_active,
     judge_suspension,
@@ -33,18 +34,22 @@ EFFECT_MENUS: Final[Mapping[str, str]] = {
     _SETTINGS6: "disable-ipv6",
 }
 """Menu -> the fields that are read, with commas; empty: all. Older versions lack some of both."""
+IPV6_EFFECT_MENUS: Final[Mapping[str, str]] = {FILTER6: ""}
+"""Those that are read besides where services have IPv6."""
 
 Row = Mapping[str, str]
 Found = Mapping[str, Sequence[Row]]
 """Rows by menu, without the menus that the router lacks or does not show us."""
 
 
-def facts_of(
+def facts_of(  # noqa: PLR0913 - what was read, and what it is read for
     found: Found,
     unread: Collection[str],
     suspend_list: str,
     servers: Collection[str],
     version: tuple[int, ...],
+    *,
+    ipv6_list: str = "",
 ) -> EffectFacts:
     """Return what decides on a router when a change acts.
 
@@ -54,16 +59,17 @@ def facts_of(
         suspend_list: address list of suspended services; empty: there is none.
         servers: DHCP servers of our services; with `all`, every server is one.
         version: of RouterOS.
+        ipv6_list: address list of suspended prefixes; empty: `IPV6_EFFECT_MENUS` were not read.
     """
     rules = found.get(FILTER, ())
-    judged = judge_suspension(rules, suspend_list) if suspend_list else Judgement("none")
+    judged = _judged(rules, suspend_list)
     dhcp = [row for row in found.get(SERVERS, ()) if not _on(row, "disabled") and row.get("name")]
     arp = {row.get("name"): row.get("arp") for kind in _WITH_ARP for row in _of(found, kind)}
     ours = {row.get("interface", "") for row in dhcp if {row["name"], ANY_SERVER} & {*servers}}
     times = {row["name"]: normal.seconds(row.get("lease-time", "")) for row in dhcp}
     return EffectFacts(
         version=version,
-        fasttrack=any(rule.get("action") == FASTTRACK and is_active(rule) for rule in rules),
+        fasttrack=_has_fasttrack(rules),
         suspension=judged.place,
         ahead=judged.ahead,
         ahead_is_fasttrack=judged.by_fasttrack,
@@ -76,7 +82,21 @@ def facts_of(
         ipv6=frozenset(interface for interface in ours if _has_ipv6(interface, found, unread)),
         lease_times_s={name: time_s for name, time_s in times.items() if time_s},
         unread=frozenset(unread),
+        ipv6_filter=_ipv6_filter(found.get(FILTER6, ()), ipv6_list) if ipv6_list else None,
     )
+
+
+def _judged(rules: Sequence[Row], suspend_list: str) -> Judgement:
+    return judge_suspension(rules, suspend_list) if suspend_list else Judgement("none")
+
+
+def _has_fasttrack(rules: Sequence[Row]) -> bool:
+    return any(rule.get("action") == FASTTRACK and is_active(rule) for rule in rules)
+
+
+def _ipv6_filter(rules: Sequence[Row], ipv6_list: str) -> Ipv6Filter:
+    judged = _judged(rules, ipv6_list)
+    return Ipv6Filter(_has_fasttrack(rules), judged.place, judged.ahead, judged.by_fasttrack)
 
 
 def _of(found: Found, kind: str) -> Sequence[Row]:

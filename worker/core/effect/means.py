@@ -26,22 +26,25 @@ def means_of(policy: RouterPolicy, facts: EffectFacts) -> Means:
     return Means(cut=cuts_connections(policy, facts), reconfigure=policy.reconfigure)
 
 
-def cuts_connections(policy: RouterPolicy, facts: EffectFacts) -> bool:
-    """Return whether tracked connections are removed on a router.
+def cuts_connections(policy: RouterPolicy, facts: EffectFacts, *, ipv6: bool = False) -> bool:
+    """Return whether tracked connections of a family are removed on a router.
 
     Without FastTrack, and with suspension rules that come first, each packet of an old connection
-    meets the rules anyway.
+    meets the rules anyway. Rules for IPv6 that were not read yet may be any.
     """
-    if policy.cut_connections == "auto":
-        return facts.fasttrack or facts.suspension == "after-fasttrack"
-    return policy.cut_connections == "always"
+    if policy.cut_connections != "auto":
+        return policy.cut_connections == "always"
+    if ipv6 and facts.ipv6_filter is None:
+        return True
+    rules = facts.ipv6_filter if ipv6 and facts.ipv6_filter is not None else facts
+    return rules.fasttrack or rules.suspension == "after-fasttrack"
 
 
 def addresses_to_cut(record: ServiceRecord, router: str, entry: Entry) -> frozenset[str]:
-    """Return the IPv4 addresses whose tracked connections must end before a service is confirmed.
+    """Return the addresses whose tracked connections must end before a service is confirmed.
 
     These are the address that was just suspended by an address list, and the one that the service
-    leaves, or keeps with another MAC.
+    leaves, or keeps with another MAC. Likewise its IPv6 prefixes.
 
     Args:
         record: as stored before the conclusion.
@@ -50,11 +53,17 @@ def addresses_to_cut(record: ServiceRecord, router: str, entry: Entry) -> frozen
     """
     addresses = set()
     before = _before(record, router)
-    if before is not None and _changes_hands(before, entry):
-        addresses.add(before["address"])
+    if before is not None:
+        if _changes_hands(before, entry):
+            addresses.add(before["address"])
+        same_device = (
+            entry.fields is not None and entry.fields["mac-address"] == before["mac-address"]
+        )
+        kept = {binding.address for binding in entry.bindings if same_device}
+        addresses |= {binding.address for binding in record.placements[router].bindings} - kept
     if "suspension" in _registers(settle(record)[1]):
         addresses |= {place.address for place in entry.listed}
-    return frozenset(address for address in addresses if is_host_address(address))
+    return frozenset(address for address in addresses if ":" in address or is_host_address(address))
 
 
 def needs_reconfigure(
