@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.effect.facts import EffectFacts
+from worker.core.effect.facts import EffectFacts, Ipv6Filter
 from worker.core.effect.means import addresses_to_cut, cuts_connections, means_of, needs_reconfigure
 from worker.core.entry.entry import Entry
 from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.rows import ListPlace
 from worker.core.service.event_ref import EventRef, Version
 from worker.core.service.record import PendingEvent, Placement, Register, ServiceRecord, ShortLease
@@ -28,7 +29,7 @@ def version(revision):
     return Version(0, revision, 0, "")
 
 
-def record(before, *wrote, seen_ms=1, later=()):
+def record(before, *wrote, seen_ms=1, later=(), bindings=()):
     """A service of which one event waits, that wrote these registers; others wrote some later."""
     registers = {
         name: Register({} if name == "suspension" else "x", version(9 if name in later else 2), "e")
@@ -38,7 +39,9 @@ def record(before, *wrote, seen_ms=1, later=()):
     return ServiceRecord(
         "SVC-1",
         registers=registers,
-        placements={} if before is None else {"R1": Placement(before, seen_ms=seen_ms)},
+        placements={}
+        if before is None
+        else {"R1": Placement(before, seen_ms=seen_ms, bindings=bindings)},
         pending=(PendingEvent(event, tuple(wrote), version(2)),) if wrote else (),
     )
 
@@ -110,6 +113,51 @@ def test_only_its_own_addresses_are_named(before, fields, listed, wrote):
     found = cut(before, Entry("SVC-1", fields, listed=places), *sorted(wrote))
     assert found <= ({before["address"]} if before else set()) | {p.address for p in places}
     assert "a-pool" not in found
+
+
+PREFIX, OTHER = OwnBinding("pd", "2001:db8:1::/56"), OwnBinding("pd", "2001:db8:2::/56")
+HOST = OwnBinding("na", "2001:db8::7/128")
+
+
+@pytest.mark.parametrize(
+    ("bindings", "fields", "ends"),
+    [
+        ((PREFIX, HOST), row(), set()),
+        ((HOST,), row(), {PREFIX}),
+        ((OTHER, HOST), row(), {PREFIX}),
+        ((PREFIX, HOST), row(mac="00:00:5E:00:53:02"), {PREFIX, HOST}),
+        ((PREFIX, HOST), row(address=NEW), set()),
+        ((), None, {PREFIX, HOST}),
+    ],
+)
+def test_a_prefix_that_changes_hands_loses_its_connections(bindings, fields, ends):
+    entry = Entry("SVC-1", fields, bindings=bindings)
+    found = cut(row(), entry, bindings=(PREFIX, HOST))
+    assert {address for address in found if ":" in address} == {each.address for each in ends}
+
+
+def test_a_prefix_that_is_suspended_loses_its_connections():
+    listed = frozenset({ListPlace("suspended", PREFIX.address)})
+    entry = Entry("SVC-1", row(), bindings=(PREFIX,), listed=listed)
+    assert cut(row(), entry, "suspension", bindings=(PREFIX,)) == {PREFIX.address}
+    assert not cut(row(), entry, "plan", bindings=(PREFIX,))
+
+
+@pytest.mark.parametrize(
+    ("policy", "rules", "cuts"),
+    [
+        ("auto", None, True),  # nobody knows the rules yet
+        ("auto", Ipv6Filter(), False),
+        ("auto", Ipv6Filter(suspension="first"), False),
+        ("auto", Ipv6Filter(fasttrack=True, suspension="first"), True),
+        ("auto", Ipv6Filter(suspension="after-fasttrack"), True),
+        ("always", Ipv6Filter(), True),
+        ("never", None, False),
+    ],
+)
+def test_where_connections_of_ipv6_are_cut(policy, rules, cuts):
+    policy, facts = replace(POLICY, cut_connections=policy), EffectFacts(ipv6_filter=rules)
+    assert cuts_connections(policy, facts, ipv6=True) is cuts
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from simulator.testing import running
 from tests.routeros.peers import nothing
 from worker.errors import RouterUnreachable
+from worker.routeros import tracked_connections
 
 pytestmark = pytest.mark.router
 
@@ -132,3 +133,42 @@ def test_a_slow_search_ends_in_time(log_into, router):
         session.find_connections(["10.0.0.1"], nothing)
     assert isinstance(raised.value.__cause__, TimeoutError)
     assert time.monotonic() - began < 3
+
+
+CONNECTION6 = "/ipv6/firewall/connection"
+
+
+def test_connections_of_a_prefix_are_those_of_all_its_addresses(session, router):
+    inside = [
+        router.flow("2001:db8:1:100::1"),
+        router.flow("2001:db8:1:1ff:ffff:ffff:ffff:ffff"),
+        router.flow("2001:db8:ffff::9", "2001:db8:1:180::7"),
+        router.flow("2001:db8:1:140::2", protocol="icmp"),
+        router.flow("2001:db8:7::5"),
+    ]
+    outside = [router.flow("2001:db8:1:200::1"), router.flow("2001:db8:1:ff::1")]
+    router.flow("10.0.0.1").establish()
+    for flow in (*inside, *outside):
+        flow.establish()
+    found = session.find_connections(
+        ["10.0.0.1", "2001:db8:1:100::/56", "2001:db8:7::5/128"], nothing
+    )
+    assert sorted(found.ids.values()) == [
+        "10.0.0.1",
+        *["2001:db8:1:100::/56"] * 4,
+        "2001:db8:7::5/128",
+    ]
+    assert {flow.peer for flow in found.flows} == {
+        *("198.51.100.80", "2001:db8:ffff::80", "2001:db8:ffff::9")
+    }
+    assert session.remove_connections(list(found.ids), nothing) == ""
+    assert router.rows(CONNECTION) == []
+    left = {row["src-address"] for row in router.rows(CONNECTION6)}
+    assert left == {"2001:db8:1:200::1", "2001:db8:1:ff::1"}
+
+
+def test_a_large_table_of_ipv6_is_not_read(session, router, monkeypatch):
+    monkeypatch.setattr(tracked_connections, "MOST_READ", 3)
+    router.open_connections(["2001:db8:1:100::1"], each=4)
+    found = session.find_connections(["2001:db8:1:100::/56"], nothing)
+    assert found.problem == "the router tracks 4 IPv6 connections; at most 3 are read"
