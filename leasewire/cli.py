@@ -36,6 +36,7 @@ SECTIONS: Final = {
         "events": ("services.events:app", "Show or follow what became of events."),
         "schedule": ("services.schedule:app", "List events that take effect later."),
         "claims": ("services.claims:app", "Show who holds a MAC, an address or a prefix."),
+        "pools": ("services.pools:app", "Show pools of addresses that Leasewire assigns."),
         "brake": ("services.brake:app", "Approve or reject an unusual number of losses."),
         "dead-letters": ("services.dead_letters:app", "List, retry, edit or discard failures."),
     },

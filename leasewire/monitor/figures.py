@@ -17,6 +17,7 @@ from worker.core.alerting.health_figures import HealthFigures
 from worker.store.connection import connect
 from worker.store.feed import CursorTooOldError, position
 from worker.store.health_figures import HealthReader
+from worker.store.pools import PoolUsage
 from worker.store.router_figures import RouterFigures
 from worker.store.sources import SourceView
 from worker.store.store import Store, open_store
@@ -62,6 +63,7 @@ class Figures:
         sources: sources of the inventory.
         deliveries: one for each target of `outcomes.toml`.
         acted: (kind of change, rung) -> how fast such changes acted since the installation began.
+        pools: how much of each pool of the inventory is used.
         awaited: applied changes that do not act yet, or were not read yet.
         workers_seen: worker of the last day -> time since its last heartbeat (ms).
         read_s: seconds that reading took.
@@ -77,6 +79,7 @@ class Figures:
     deliveries: Sequence[DeliveryFigures]
     acted: Mapping[tuple[str, str], ActedTimes]
     awaited: int
+    pools: Mapping[str, PoolUsage]
     workers_seen: Mapping[str, int]
     read_s: float
 
@@ -131,6 +134,7 @@ class FiguresReader:
             deliveries=[self._delivery(*target) for target in self._targets],
             acted=store.watches.acted(),
             awaited=store.watches.number(),
+            pools=store.pools.use(inventory.pools, now_ms),
             workers_seen=store.views.workers_seen(),
             read_s=time.perf_counter() - began,
         )

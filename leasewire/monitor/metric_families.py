@@ -207,6 +207,17 @@ FAMILIES: Final[tuple[Family | Histogram, ...]] = (
         lambda f: {(r.name, pool.name): pool.size for r in f.routers for pool in r.pools},
     ),
     Family(
+        "assigned_pool_values{pool,state}",
+        "Addresses or prefixes of a pool of the inventory: given to services, in quarantine (given "
+        "back lately, or on a row that is not ours), or free. An alert opens at 90 %.",
+        values.pools,
+    ),
+    Family(
+        "assigned_pool_waiting_services{pool}",
+        "Services that wait for an address or a prefix of the pool.",
+        lambda f: {(name,): use.waiting for name, use in f.pools.items()},
+    ),
+    Family(
         "findings{level,what}",
         "Findings of `leasewire status`, which shows thresholds, figures and advice; 0: none.",
         values.findings,

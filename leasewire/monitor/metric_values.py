@@ -51,6 +51,19 @@ def per_router(value: Callable[[RouterFigures], float | None]) -> Callable[[Figu
     }
 
 
+def pools(figures: Figures) -> Values:
+    """Values of each pool of ours by state."""
+    return {
+        (name, state): number
+        for name, use in figures.pools.items()
+        for state, number in (
+            ("given", use.given),
+            ("quarantine", use.quarantine),
+            ("free", use.free),
+        )
+    }
+
+
 def services(figures: Figures) -> Values:
     """Services of each router by state."""
     found: dict[tuple[str, ...], float] = {}

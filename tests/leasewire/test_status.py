@@ -8,7 +8,7 @@ import pytest
 from tests.builders import activated, ipv4, mac, mac_changed
 from tests.calls import lose_calls
 from tests.leasewire.conftest import LEASES
-from worker.core.alerting.health_figures import Sample
+from worker.core.alerting.trend import Sample
 from worker.store.maintenance import SAMPLE_MS
 from worker.store.watches import HOUR_MS
 

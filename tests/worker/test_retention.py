@@ -8,7 +8,7 @@ from contracts import names
 from tests.builders import SOURCE, activated, cancelled, mac, mac_changed, snapshot
 from tests.store.passing_time import let_pass
 from tests.worker.desk import key_of
-from worker.core.alerting.health_figures import Sample
+from worker.core.alerting.trend import Sample
 from worker.core.service.conflicts import Conflict
 from worker.store import conflicts
 from worker.store.maintenance import DAY_MS, SAMPLE_MS, SAMPLES, TOMBSTONE_MS

@@ -89,6 +89,7 @@ class WorkerParts:
             canary_sender(app),
             round(self._settings.waiting_alert_s * 1000),
             self._policies,
+            self._inventory.pools,
         )
         register(app, self._accept, self._converge(), self._maintenance.arrived)
 

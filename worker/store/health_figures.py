@@ -12,8 +12,8 @@ from worker.core.alerting.health_figures import (
     JournalFigures,
     ReasonCount,
     RedisFigures,
-    Sample,
 )
+from worker.core.alerting.trend import Sample
 from worker.core.policy.circuit import UNKNOWN
 from worker.core.storage_format import known_part
 from worker.store.maintenance import SAMPLES

@@ -336,6 +336,8 @@ class Keys:
     """Value of a pool -> 0 given | until when (ms) it is in quarantine, as `assigned` says it."""
     pool_waiting = KeyByName("zset", "pools:waiting:")
     """Service that waits for a value of a pool -> since when (ms). Empty name: of no known pool."""
+    pool_samples = KeyByName("list", "pools:samples:")
+    """How much of a pool was used, newest first: 840 samples as JSON, one an hour. 40 days."""
     pools_unread = Key("set", "pools:unread")
     """Routers to be read before pools of theirs give values: Redis may have lost some; `*`: all."""
 

@@ -10,7 +10,7 @@ from typing import Final, cast
 import redis
 
 from contracts import names
-from worker.core.alerting.health_figures import Sample
+from worker.core.alerting.trend import Sample
 from worker.core.storage_format import known_part
 from worker.store.feed import Feed
 from worker.store.keys import Keys

@@ -67,6 +67,11 @@ class PoolUsage(NamedTuple):
         """Values that any service may get."""
         return max(0, self.size - self.given - self.quarantine)
 
+    @property
+    def used_share(self) -> float:
+        """What is not free, as a share of all."""
+        return 1 - self.free / self.size if self.size else 1.0
+
 
 class PoolValues(StorePart):
     """The values of all pools."""
@@ -100,6 +105,17 @@ class PoolValues(StorePart):
                 yield from self.holders(page).values()
                 page = []
         yield from self.holders(page).values()
+
+    def page(self, pool: str, begin: int, most: int) -> list[HeldValue]:
+        """Some of the values of a pool: those of services, then by the end of their quarantine.
+
+        Args:
+            pool: its name.
+            begin: how many to skip.
+            most: limit.
+        """
+        found = self._client.zrange(self._keys.pool_values(pool), begin, begin + most - 1)
+        return list(self.holders(cast("list[str]", found)).values())
 
     def waiting(self, pool: str, most: int) -> dict[str, int]:
         """The services that wait longest for a value of a pool, and since when (ms).

@@ -24,6 +24,7 @@ from worker.store.keys import Keys
 from worker.store.maintenance import StoreMaintenance
 from worker.store.manifests import StoredManifests
 from worker.store.notifications import Notifications
+from worker.store.pool_samples import PoolSamples
 from worker.store.pools import PoolValues
 from worker.store.reconfigures import Reconfigures
 from worker.store.records import Records
@@ -57,6 +58,7 @@ class Store:
     samples: Samples
     memory: RouterMemory
     pools: PoolValues
+    pool_samples: PoolSamples
     reconfigures: Reconfigures
     full_reads: FullReads
     claims: Claims
@@ -168,6 +170,7 @@ def open_store(plain: redis.Redis, prefix: str, lock_ms: int = 30_000) -> Store:
         samples=Samples(client, scripts, keys),
         memory=RouterMemory(client, keys),
         pools=PoolValues(client, scripts, keys),
+        pool_samples=PoolSamples(client, scripts, keys),
         reconfigures=Reconfigures(client, scripts, keys),
         full_reads=FullReads(client, scripts, keys),
         claims=Claims(client, scripts, keys),

@@ -8,9 +8,11 @@ import structlog
 from worker.core.alerting.alerts import AWAY
 from worker.core.entry.brake import HELD_MESSAGE
 from worker.core.full_read.unknown_devices import KINDS_OF_WATCH
+from worker.core.policy.address_pool import AddressPools
 from worker.core.policy.policy import RouterPolicy
 from worker.store.store import Store
 from worker.watching.backlogs import Backlogs
+from worker.watching.pool_watch import check_pools
 
 log = structlog.get_logger()
 
@@ -30,6 +32,7 @@ class Maintenance:
         send_canary: puts a canary into a queue.
         waiting_ms: a service that waits longer (milliseconds) opens an alert.
         policies: of the routers in the inventory.
+        pools: of the inventory.
     """
 
     def __init__(
@@ -38,8 +41,10 @@ class Maintenance:
         send_canary: Callable[[str], None],
         waiting_ms: int,
         policies: Mapping[str, RouterPolicy],
+        pools: AddressPools | None = None,
     ) -> None:
         self._store = store
+        self._pools = pools or AddressPools()
         self._policies = policies
         self._backlogs = Backlogs(store, waiting_ms, policies)
         self._send_canary = send_canary
@@ -56,6 +61,7 @@ class Maintenance:
         self._resolve_stale()
         self._check_brake()
         self._backlogs.check()
+        check_pools(self._store, self._pools)
         for queue in queues:
             self._send_canary(queue)
 

@@ -19,6 +19,7 @@ AlertKind = Literal[
     "brake",
     "rebuild",
     "pool-nearly-full",
+    "assigned-pool-nearly-full",
     "drift",
     "certificate-expiring",
     "table-not-read",
@@ -68,6 +69,8 @@ KINDS: Final[dict[AlertKind, AlertRule]] = {
     "brake": AlertRule("critical", 0, "brake.md"),
     "rebuild": AlertRule("critical", 0, "rebuild.md", of_router=True),
     "pool-nearly-full": AlertRule("warning", 600, "pool-nearly-full.md", of_router=True),
+    # a pool that is full lets services wait: a few minutes of them are soon over
+    "assigned-pool-nearly-full": AlertRule("warning", 60, "assigned-pool-nearly-full.md"),
     "drift": AlertRule("warning", 0, "drift.md", of_router=True),
     "certificate-expiring": AlertRule("warning", 0, "certificate-expiring.md", of_router=True),
     "table-not-read": AlertRule("warning", 0, "table-not-read.md", of_router=True),

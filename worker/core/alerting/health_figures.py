@@ -5,20 +5,11 @@ Times are milliseconds since 1970 by Redis's clock, memory is bytes.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from contracts.names import INTAKE_ENDS
 from worker.core.alerting.alerts import Alert
-
-_ENOUGH_SAMPLES: Final = 12
-"""An hour of samples: fewer say nothing about days."""
-
-
-class Sample(NamedTuple):
-    """Memory used at a moment."""
-
-    at_ms: int
-    used: int
+from worker.core.alerting.trend import Sample, days_left
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,20 +54,9 @@ class RedisFigures:
     @property
     def days_left(self) -> float | None:
         """Days until intake ends, at the rate of the last hours; None: not known, or never."""
-        if not self.ceiling or len(self.samples) < _ENOUGH_SAMPLES:
+        if not self.ceiling:
             return None
-        days = [(sample.at_ms - self.samples[0].at_ms) / 86_400_000 for sample in self.samples]
-        mean_day = sum(days) / len(days)
-        mean_used = sum(sample.used for sample in self.samples) / len(days)
-        spread = sum((day - mean_day) ** 2 for day in days)
-        together = sum(
-            (day - mean_day) * (sample.used - mean_used)
-            for day, sample in zip(days, self.samples, strict=True)
-        )
-        if not spread or together <= 0:
-            return None
-        left = self.ceiling * INTAKE_ENDS - self.used
-        return max(0.0, left * spread / together)
+        return days_left(self.samples, self.used, self.ceiling * INTAKE_ENDS)
 
 
 class JournalFigures(NamedTuple):
