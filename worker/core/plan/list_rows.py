@@ -67,6 +67,8 @@ class ListRows:
             noted: what its rows may say, as noted before the last writes.
         """
         self._own[member.id] = {}
+        if not (noted or member.entry.listed or member.id in self._index.listed_tagged):
+            return
         for menu in self._suspend_list:
             own = self._rows_in(menu, member, noted)
             for row in own:

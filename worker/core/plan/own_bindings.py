@@ -65,6 +65,9 @@ class OwnBindings:
 
     def find(self, member: Member, noted: Sequence[OwnBinding]) -> None:
         """Find the rows of a service, by tag or as noted before the last writes."""
+        has_rows = member.id in self._index.bindings_of
+        if not (member.entry.bindings or noted or has_rows):
+            return
         entry = {binding.ia: binding for binding in member.entry.bindings}
         before = {binding.ia: binding for binding in noted}
         for ia in IAS:
@@ -134,7 +137,9 @@ class OwnBindings:
 
     def bound(self, member: Member) -> list[str] | None:
         """The prefixes of a service that its device has now; None: they are written first."""
-        plans = self._of.get(member.id, ())
+        plans = self._of.get(member.id)
+        if plans is None:
+            return []
         rows = [plan.row for plan in plans if plan.row is not None]
         if len(rows) < sum(plan.target is not None for plan in plans):
             return None

@@ -75,13 +75,13 @@ class RowIndex:
         self.options: dict[str, OptionRow] = {}
         self.queues: list[QueueRow] = []
         self.queues_of: dict[str, list[QueueRow]] = defaultdict(list)
-        self.bindings = BindingIndex([row for row in self.rows if isinstance(row, BindingRow)])
         self.bindings_of: dict[str, list[BindingRow]] = defaultdict(list)
         self.untagged_bindings: list[BindingRow] = []
         self._static_macs: _Leases = defaultdict(list)
         self._static_addresses: _Leases = defaultdict(list)
         self._dynamic_macs: _Leases = defaultdict(list)
         self._dynamic_addresses: _Leases = defaultdict(list)
+        bindings: list[BindingRow] = []
         for row in self.rows:
             if isinstance(row, Lease):
                 self._add_lease(row)
@@ -91,8 +91,10 @@ class RowIndex:
                 self.options.setdefault(row.option, row)
             elif isinstance(row, QueueRow):
                 self._add_queue(row)
-            elif isinstance(row, BindingRow) and not row.dynamic and row.key not in duplicates:
+            elif isinstance(row, BindingRow):
+                bindings.append(row)
                 self._add_binding(row)
+        self.bindings = BindingIndex(bindings)
         self.queues.sort(key=lambda queue: queue.place)
         self.queue_order = QueueOrder(self.queues, installation)
 
@@ -127,6 +129,8 @@ class RowIndex:
             self.queues_of[service_id].append(row)
 
     def _add_binding(self, row: BindingRow) -> None:
+        if row.dynamic or row.key in self.duplicates:
+            return
         service_id = self.service_of(row)
         if self.names_no_service(row):
             self.untagged_bindings.append(row)
