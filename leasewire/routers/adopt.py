@@ -20,6 +20,7 @@ from leasewire.sources.standard_input import as_file
 from leasewire.tables import TextTable
 from producers.complete import CompleteEvent
 from worker.admin.adoption import Adopted, Adoption
+from worker.convergence.full_read import read_bindings
 from worker.core.full_read.adoption import SORTS, SortedRow
 from worker.core.rows.bindings import mac_in_duid
 from worker.core.rows.rows import BindingRow, Lease
@@ -44,7 +45,7 @@ def adopt_command(  # noqa: PLR0913 - each is an option
     ] = None,
     import_services: Annotated[
         bool,
-        typer.Option("--import-services", help="Create a service for each foreign row."),
+        typer.Option("--import-services", help="Create a service for each foreign lease."),
     ] = False,
     disabled: Annotated[
         Choice | None,
@@ -82,7 +83,8 @@ def adopt_command(  # noqa: PLR0913 - each is an option
             found = adoption.sort(session, folded(context.store, events))
             if import_services:
                 rows = [row for row in found if disabled == "adopt" or not row.row.disabled]
-                events += events_of_rows(rows, name, publisher, who)
+                bindings = read_bindings(session, lambda: None)
+                events += events_of_rows(rows, bindings, name, publisher, who)
                 found = adoption.sort(session, folded(context.store, events))
     undecided = [row for row in found if row.sort == "adopt" and row.row.disabled]
     if disabled is not None:

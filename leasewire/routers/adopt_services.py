@@ -1,10 +1,12 @@
 """The services that `leasewire adopt` works with: from a file of the BSS, or from the rows."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from contracts import Manifest, parse_event, version_hash
+from contracts.values import Ipv6Prefix
 from producers.complete import CompleteEvent
 from producers.errors import BatchViolation
 from producers.event_input import BrokenText, find_events
@@ -12,7 +14,15 @@ from producers.fields import event_of
 from producers.files.reading import CSV, FileBroken, rows_of
 from producers.publisher import Publisher
 from worker.core.full_read.adoption import SortedRow
-from worker.core.rows.rows import NO_ADDRESS, NO_MAC, Lease, is_host_address, parse_tag
+from worker.core.rows.bindings import IS_ADDRESS, IS_PREFIX, mac_in_duid
+from worker.core.rows.rows import (
+    NO_ADDRESS,
+    NO_MAC,
+    BindingRow,
+    Lease,
+    is_host_address,
+    parse_tag,
+)
 from worker.core.service.fold import fold
 from worker.core.service.record import ServiceRecord
 from worker.errors import ConfigurationError
@@ -67,17 +77,33 @@ def _of_table(path: Path, actor: str) -> list[tuple[int, str | Mapping[str, Any]
 
 
 def events_of_rows(
-    rows: Iterable[SortedRow], router: str, publisher: Publisher, actor: str
+    rows: Iterable[SortedRow],
+    bindings: Iterable[BindingRow],
+    router: str,
+    publisher: Publisher,
+    actor: str,
 ) -> list[CompleteEvent]:
-    """Make a service of each foreign row, named after the router and the address.
+    """Make a service of each foreign lease, named after the router and the address.
 
     A row with blocked access becomes a suspended service. Only MAC, address and server of a row are
-    used: the policy decides the other fields that it manages.
+    used: the policy decides the other fields that it manages. It gets the prefix and the address of
+    static DHCPv6 bindings with its MAC in their DUID, if there is one of a kind.
     """
+    own: dict[str, list[BindingRow]] = defaultdict(list)
+    for binding in bindings:
+        mac = mac_in_duid(binding.client[0])
+        if (
+            mac
+            and not binding.dynamic
+            and not binding.radius
+            and parse_tag(binding.comment) is None
+        ):
+            own[mac].append(binding)
+    leases = (found.row for found in rows if found.sort == "foreign")
     return publisher.check(
-        _service_of(found.row, router, actor)
-        for found in rows
-        if found.sort == "foreign" and isinstance(found.row, Lease) and can_be_service(found.row)
+        _service_of(row, own[row.mac], router, actor)
+        for row in leases
+        if isinstance(row, Lease) and can_be_service(row)
     )
 
 
@@ -87,7 +113,9 @@ def can_be_service(row: Lease) -> bool:
     return has_place and not row.radius and parse_tag(row.comment) is None
 
 
-def _service_of(row: Lease, router: str, actor: str) -> Mapping[str, Any]:
+def _service_of(
+    row: Lease, bindings: Sequence[BindingRow], router: str, actor: str
+) -> Mapping[str, Any]:
     own_address = is_host_address(row.address)
     name = row.address if own_address else row.mac.replace(":", "")
     fields = {
@@ -97,11 +125,29 @@ def _service_of(row: Lease, router: str, actor: str) -> Mapping[str, Any]:
         "mac": row.mac,
         "ipv4" if own_address else "pool": row.address,
     }
+    fields |= _ipv6(bindings)
     if row.fields.get("block-access") == "yes":
         fields["suspension_mode"] = "block"
     if row.comment.isprintable() and len(row.comment) <= _LONGEST_LABEL:
         fields["label"] = row.comment
     return event_of(fields) | {"source": CLI_SOURCE, "actor": actor}
+
+
+def _ipv6(bindings: Sequence[BindingRow]) -> dict[str, str]:
+    """The IPv6 of a service; none where it cannot be said which bindings are its own."""
+    clients = {binding.client for binding in bindings}
+    prefixes = [row.address for row in bindings if row.ia == IS_PREFIX]
+    addresses = [row.address for row in bindings if row.ia == IS_ADDRESS]
+    if len(clients) != 1 or len(prefixes) != 1 or len(addresses) > 1:
+        return {}
+    try:
+        fields = {"ipv6_prefix": str(Ipv6Prefix.parse(prefixes[0]))}
+    except ValueError:
+        return {}  # a service cannot have it, such as one that is longer than /64
+    ((fields["duid"], fields["iaid"]),) = clients
+    if addresses:
+        fields["ipv6_address"] = addresses[0].removesuffix("/128")
+    return fields
 
 
 def folded(store: Store, events: Sequence[CompleteEvent]) -> list[ServiceRecord]:

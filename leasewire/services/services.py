@@ -53,9 +53,10 @@ def show(
 ) -> Answer:
     """Show all that is known of a service.
 
-    Why its customer has no address, or that all is well; its values, each with the event that set
-    it; its state on each router (in_sync, pending, waiting, circuit_open, failed; where nothing is
-    written observed or observed: differs); what it waits for; its last events and its history.
+    Why its customer has no address or no IPv6 prefix, or that all is well; its values, each with
+    the event that set it; its state on each router (in_sync, pending, waiting, circuit_open,
+    failed; where nothing is written observed or observed: differs); what it waits for; its last
+    events and its history.
 
     Example: leasewire services show SVC-1001 --live
     """
@@ -79,6 +80,8 @@ def _text(document: dict[str, Any]) -> Iterator[Part]:
     assigned = document.get("assigned", {})
     yield Fields(head | {f"assigned {kind}": value for kind, value in assigned.items()})
     yield Fields({"why": document["why"]["sentence"], "to do": document["why"]["advice"]})
+    if ipv6 := document.get("why_ipv6"):
+        yield Fields({"why IPv6": ipv6["sentence"], "to do": ipv6["advice"]})
     yield ""
     registers = [
         {"register": name} | register
