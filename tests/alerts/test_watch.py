@@ -6,6 +6,7 @@ import pytest
 
 from leasewire.context import Context
 from tests.builders import activated, cancelled, event, ipv4, mac
+from tests.full_read.ipv6 import with_ipv6, with_server6
 from tests.leasewire.conftest import LEASES
 from tests.waiting import eventually
 from worker.core.full_read.unknown_devices import NAMED
@@ -48,6 +49,28 @@ def test_an_unknown_device_is_reported_until_a_service_has_it(world, watch):
     assert world.r1.journal() == before  # only read
     world.say(activated("SVC-7", server=None, mac=mac(7), ipv4=ipv4(107)))
     assert watch() == set()
+
+
+def test_a_device_with_a_prefix_and_no_service_is_reported_where_services_have_ipv6(world, watch):
+    def devices():
+        return {found for found in watch() if found[0] != "ipv6-not-covered"}
+
+    with_server6(world.r1)
+    world.r1.device6(mac(7))
+    assert devices() == set()  # bindings are not read: no service has IPv6
+    world.say(with_ipv6(1))
+    world.drain()
+    world.r1.device6(mac(1))
+    world.r1.device6(mac(8), duid="0x00020000ab11", link_local="fe80::8")
+    assert devices() == {("rogue-device", f"R1 {mac(7)}"), ("rogue-device", f"R1 {mac(8)}")}
+    texts = " ".join(alert.text for alert in world.context.store.alerts.all_open())
+    assert texts.count("by a dynamic DHCPv6 binding, but no service has it") == 2
+    world.say(with_ipv6(7), with_ipv6(8))
+    assert devices() == set()
+    world.say(cancelled("SVC-1", revision=2))
+    world.drain()
+    world.r1.device6(mac(1))
+    assert devices() == {("ended-service-bound", f"R1 {mac(1)}")}
 
 
 def test_unknown_devices_are_ignored_if_the_inventory_says_so(world, watch, edited, leasewire):

@@ -3,13 +3,17 @@
 import pytest
 
 from tests.bindings import duid
-from tests.builders import activated, ipv4, mac
+from tests.builders import activated, event, ipv4, mac, suspended
 from tests.full_read.ipv6 import BINDINGS, prefix, row_of, stated, with_ipv6, with_server6
 from tests.full_read.test_hourly_reports import make_due
 from tests.full_read.test_rebuilding_routers import look_now, restart, state
 from tests.leasewire.conftest import LEASES
+from worker.admin.last_written import LastWritten
+from worker.convergence.full_read import read_fully
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
+
+STATIC = {"mode": "static", "ipv6": "2001:db8:9::/56"}
 
 
 @pytest.fixture
@@ -163,6 +167,22 @@ def test_lease_table_says_whose_each_binding_is(learned, leasewire):
     table = leasewire("routers", "leases", "R1").out
     assert duid(9) in table
     assert shown[0]["address"] == ipv4(101)  # leases come first
+
+
+def test_a_router_that_does_not_answer_is_planned_for_by_what_was_written(learned):
+    learned.say(stated(2), with_ipv6(3), suspended("SVC-1", revision=2))
+    learned.drain()
+    context = learned.context
+    policy = context.inventory.routers["R1"].policy
+    last = LastWritten(context.store, "R1", policy)
+    read = read_fully(context.store, last, "R1", last.policy)
+    assert read.plan.operations == ()
+    assert sorted(row.address for row in read.bindings) == [prefix(1), prefix(2)]
+    change = event("address_changed", "SVC-2", revision=2, ipv6={"prefix": STATIC})
+    learned.say(change)
+    last = LastWritten(context.store, "R1", policy)
+    (write,) = read_fully(context.store, last, "R1", last.policy).plan.operations
+    assert (write.menu, write.fields["address"]) == (BINDINGS, STATIC["ipv6"])
 
 
 def test_without_ipv6_no_menu_of_ipv6_bindings_is_read(world, leasewire):
