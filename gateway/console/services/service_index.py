@@ -139,7 +139,7 @@ class ServiceIndex:
         typed = text.replace("\0", "").strip()
         mac, address, network = _as_mac(typed), _as_address(typed), _as_network(typed)
         shown = str(network).removesuffix("/128") if network else typed
-        part = shown.casefold().replace('"', '""')
+        part = shown.casefold().removeprefix("0x").replace('"', '""')  # of a DUID
         values: dict[str, object] = {
             "id": typed,
             "mac": mac,
