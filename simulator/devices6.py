@@ -34,7 +34,7 @@ class Devices6:
     def __init__(self, router: Router) -> None:
         self._router = router
         self._held: dict[tuple[str, str, int], _Held6] = {}
-        router.reconfigure6.append(self._told)
+        router.reconfigure6.append(self._reconfigured)
 
     def ask(self, client: Client6, asked: Asked6, *, obeys: bool) -> Reply6:
         """Ask for a prefix or an address.
@@ -76,8 +76,8 @@ class Devices6:
             self._held[client.duid, asked.ia, asked.iaid] = held
         return answer
 
-    def _told(self, binding: Values, message: int) -> None:
-        del message  # played clients renew, whichever message is asked for
+    def _reconfigured(self, binding: Values, server: Values, message: int) -> None:
+        del server, message  # played clients renew, whichever message is asked for
         key = (binding["duid"], binding.get("ia-type", "pd"), int(binding["iaid"]))
         device = self._held.get(key)
         if device is not None and device.obeys:

@@ -93,7 +93,7 @@ class Dhcp6Port(asyncio.DatagramProtocol):
         self._transport, _ = await loop.create_datagram_endpoint(lambda: self, sock=sock)
         self._frames = frames
         loop.add_reader(frames, self._hear)
-        self._router.reconfigure6.append(self._tell)
+        self._router.reconfigure6.append(self._reconfigure)
 
     def close(self) -> None:
         """Stop listening."""
@@ -102,7 +102,7 @@ class Dhcp6Port(asyncio.DatagramProtocol):
         if self._frames is not None:
             asyncio.get_running_loop().remove_reader(self._frames)
             self._frames.close()
-            self._router.reconfigure6.remove(self._tell)
+            self._router.reconfigure6.remove(self._reconfigure)
 
     def _hear(self) -> None:
         """Learn the MAC of a client, which a UDP socket does not tell."""
@@ -216,14 +216,14 @@ class Dhcp6Port(asyncio.DatagramProtocol):
         reply.options[STATUS] = status_value(Code6.SUCCESS if on_link else Code6.NOT_ON_LINK)
         return reply
 
-    def _tell(self, binding: Values, message: int) -> None:
-        """Send a Reconfigure message to the client of a binding."""
-        server = self._server()
-        if server is None or self._transport is None or "client-address" not in binding:
+    def _reconfigure(self, binding: Values, server: Values, message: int) -> None:
+        """Send a Reconfigure message to the client of a binding, if it is on this interface."""
+        plugged = self._router.id_of("/interface", self._interface) if self._interface else None
+        if self._transport is None or plugged not in (None, server["interface"]):
             return
         data = write_reconfigure(
             bytes.fromhex(binding["duid"].removeprefix("0x")),
-            bytes.fromhex(server.values["duid"].removeprefix("0x")),
+            bytes.fromhex(server["duid"].removeprefix("0x")),
             message,
             bytes.fromhex(binding["reconfigure-key"]),
             int(binding["reconfigure-last-sent"]),

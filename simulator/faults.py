@@ -71,6 +71,8 @@ class Faults:
             0 is off.
         session_limit: sessions at most, in place of the version's own; None is the latter.
         denied_policies: policies that every user has lost, such as `write`.
+        missing_menus: menus that the router does not have, with those below, such as `/ipv6`:
+            a version 6 without that package.
         refuse_values: values that are refused, with the message.
         change_values: values that are stored otherwise than written.
     """
@@ -92,6 +94,7 @@ class Faults:
     reset_after_commands: int = 0
     session_limit: int | None = None
     denied_policies: list[str] = field(default_factory=list)
+    missing_menus: list[str] = field(default_factory=list)
     refuse_values: list[ValueFault] = field(default_factory=list)
     change_values: list[ValueFault] = field(default_factory=list)
 

@@ -72,6 +72,9 @@ class MenuBase:
 
     def exists(self, router: RouterState) -> bool:
         """Say whether this router has the menu."""
+        for missing in router.faults.missing_menus:
+            if f"{self.path}/".startswith(f"{missing}/"):
+                return False
         if router.schema.knows(self.path):
             return router.schema.has(self.path)
         return router.version >= self.since

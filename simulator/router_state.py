@@ -21,7 +21,8 @@ from simulator.state import Row, Table, Values
 OPERATOR = "operator"  # session name of a person at the router: not counted
 _ISO_DATES_SINCE = (7, 10)
 _LOG_LINES = 1000
-Reconfigure6 = Callable[[Values, int], None]  # a bound binding, and what its device is to send
+# a bound binding, its server, and what its device is to send
+Reconfigure6 = Callable[[Values, Values, int], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from simulator.faults import AT_ONCE, AT_RENEWAL
 from simulator.fields import COMMENT, DISABLED, Field, state
 from simulator.menu import Menu
 from simulator.menus.binding_rows import BINDING, HELD, MAC, SERVER6, leases_beside, refresh
-from simulator.menus.dhcp6 import ADDRESSES_SINCE, POOL6, RENEW, Options6, tell
+from simulator.menus.dhcp6 import ADDRESSES_SINCE, POOL6, RENEW, Options6, reconfigure
 from simulator.menus.lease import RateLimit
 from simulator.menus.lease_effects import refresh_lease
 from simulator.menus.lease_moments import hold_back
@@ -36,8 +36,10 @@ ACTIVE = frozenset(
         *("reconfigure-key", "reconfigure-last-sent", "reconfigure-status"),
     }
 )
-# a change of these makes a server that uses reconfigure tell the device (MAN-S6)
-_TOLD = ("address", "prefix-pool", "life-time", "dhcp-option", "rate-limit", "address-lists")
+# a change of these makes a server that uses reconfigure let the device ask (MAN-S6)
+_RECONFIGURES = frozenset(
+    {"address", "prefix-pool", "life-time", "dhcp-option", "rate-limit", "address-lists"}
+)
 
 
 class BindingMenu(Menu):
@@ -118,8 +120,9 @@ class BindingMenu(Menu):
         self.follow(router, before, row)
         if any(getattr(router.switches, name) == AT_ONCE for name in ended):
             self.let_go(router, row)
-        elif any(before.get(name) != values.get(name) for name in _TOLD):
-            tell(router, router.table(SERVER6).rows.get(values["active-server"]), row, RENEW)
+        elif any(before.get(name) != values.get(name) for name in _RECONFIGURES):
+            server = router.table(SERVER6).rows.get(values["active-server"])
+            reconfigure(router, server, row, RENEW)
 
     def removed(self, router: RouterState, row: Row) -> None:
         """Take along what the binding made, at once whatever the switch `removal` says."""
@@ -195,7 +198,7 @@ class BindingMenu(Menu):
         for row in rows:
             before = self.view(router, row)
             server = router.table(SERVER6).rows.get(row.values["active-server"])
-            tell(router, server, row, RENEW)
+            reconfigure(router, server, row, RENEW)
             request.wrote(before, self.view(router, row))
         return Result()
 

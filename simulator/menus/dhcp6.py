@@ -23,7 +23,7 @@ OPTION_SETS6 = "/ipv6/dhcp-server/option/sets"
 POOL6 = "/ipv6/pool"
 ADDRESSES_SINCE = (7, 17)  # from then on `address-pool` gives addresses, `prefix-pool` prefixes
 # the settings whose change tells devices to ask again (MAN-S6)
-_TOLD = ("address-pool", "prefix-pool", "lease-time", "dhcp-option")
+_RECONFIGURES = ("address-pool", "prefix-pool", "lease-time", "dhcp-option")
 RENEW, REBIND = 5, 6  # what a device is told to send (RFC 8415, RFC 6644)
 
 
@@ -77,21 +77,21 @@ class Server6Menu(Menu):
 
     def changed(self, router: RouterState, before: Values | None, row: Row) -> None:
         """Tell all its devices to ask, where what they have depends on it (MAN-S6)."""
-        if before and any(before.get(name) != row.values.get(name) for name in _TOLD):
-            self._tell(router, row, RENEW)
+        if before and any(before.get(name) != row.values.get(name) for name in _RECONFIGURES):
+            self._reconfigure_all(router, row, RENEW)
 
     def removed(self, router: RouterState, row: Row) -> None:
         """Tell its devices to ask any server (MAN-S6)."""
-        self._tell(router, row, REBIND)
+        self._reconfigure_all(router, row, REBIND)
 
     @staticmethod
-    def _tell(router: RouterState, server: Row, message: int) -> None:
+    def _reconfigure_all(router: RouterState, server: Row, message: int) -> None:
         for row in router.table(BINDING).rows.values():
             if row.values.get("active-server") == server.id:
-                tell(router, server, row, message)
+                reconfigure(router, server, row, message)
 
 
-def tell(router: RouterState, server: Row | None, row: Row, message: int) -> bool:
+def reconfigure(router: RouterState, server: Row | None, row: Row, message: int) -> bool:
     """Tell the device of a binding to ask again, where it may be told; say whether."""
     if server is None or server.values.get("use-reconfigure") != "true":
         return False
@@ -101,7 +101,7 @@ def tell(router: RouterState, server: Row | None, row: Row, message: int) -> boo
     sent = {"reconfigure-last-sent": str(count), "reconfigure-status": "sent"}
     router.table(BINDING).update(row, {**row.values, **sent})
     for send in router.reconfigure6:
-        send(row.values, message)
+        send(row.values, server.values, message)
     return True
 
 

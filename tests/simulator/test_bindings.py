@@ -278,3 +278,14 @@ def test_a_device_that_obeys_has_its_new_prefix_by_itself():
         router.set_row(BINDING, row_id, {"address": OWN})
         eventually(lambda: router.rows(ROUTES)[0]["dst-address"] == OWN, "it has asked")
         assert binding(router)["reconfigure-status"] == "renewed"
+
+
+def test_a_router_without_the_package_has_none_of_its_menus(six):
+    six.set_faults(missing_menus=["/ipv6"])
+    for menu in (BINDING, ROUTES, LISTS):
+        with pytest.raises(ControlError, match="no such command prefix"):
+            six.rows(menu)
+    assert six.device6(A)["kind"] == "none"
+    assert six.rows("/ip/firewall/address-list") == []
+    six.clear_faults()
+    assert six.device6(A)["address"] == FIRST

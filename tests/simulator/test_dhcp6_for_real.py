@@ -8,15 +8,17 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from simulator.control import ControlClient
+from tests import reconfigured
 from tests.namespaces import Lab, need_namespaces
 from tests.needs import missing
 from tests.waiting import eventually
 
-BINDING = "/ipv6/dhcp-server/binding"
+BINDING, SERVER = "/ipv6/dhcp-server/binding", "/ipv6/dhcp-server"
 A, FIRST, OWN = "00:00:5E:00:53:0A", "2001:db8:100::/56", "2001:db8:1:100::/56"
 NO_WAIT = "for name in all default vd0 vr0; do\n at=/proc/sys/net/ipv6/conf/$name/accept_dad\n"
 NO_WAIT += " [ ! -e $at ] || echo 0 > $at\ndone"
@@ -93,7 +95,7 @@ def lab(tmp_path):
         pool = {"name": "p6", "prefix": "2001:db8:100::/40", "prefix-length": "56"}
         lab.control.add_row("/ipv6/pool", pool)
         server = {"name": "six", "interface": "vlan-32", "prefix-pool": "p6", "lease-time": "6s"}
-        lab.control.add_row("/ipv6/dhcp-server", server)
+        lab.control.add_row(SERVER, server)
         lab.control.set_row("/ip/dns", "", {"servers": "2001:db8::53"})
         lab.wear(A)
         yield lab
@@ -120,6 +122,24 @@ def test_a_client_is_delegated_a_prefix_is_renumbered_and_releases(lab, tmp_path
     client.process.wait()
     client.release()
     assert [row["status"] for row in lab.control.rows(BINDING)] == ["waiting"]
+
+
+def test_a_client_that_obeys_is_renumbered_by_a_signed_message(lab):
+    lab.control.set_row(SERVER, "six", {"use-reconfigure": "yes", "lease-time": "1d"})
+    program = Path(reconfigured.__file__)
+    how = [*lab.inside(lab.device), sys.executable, program, "vd0"]
+    client = subprocess.Popen(how, stdout=subprocess.PIPE, text=True)
+    lab.stack.callback(client.communicate)
+    lab.stack.callback(client.kill)
+    assert client.stdout.readline().strip() == FIRST
+    (row,) = lab.control.rows(BINDING)
+    lab.control.run(f"{BINDING}/make-static", {".id": row[".id"]})
+    lab.control.set_row(BINDING, row[".id"], {"address": OWN})
+    assert [client.stdout.readline().strip() for _ in range(2)] == ["RENEW", OWN]
+    (route,) = lab.control.rows("/ipv6/route")
+    assert route["dst-address"] == OWN
+    lab.control.remove_row(SERVER, "six")
+    assert client.stdout.readline().strip() == "REBIND"
 
 
 def test_a_client_whose_binding_is_gone_asks_anew(lab, tmp_path):
