@@ -7,6 +7,7 @@ from tests import builders
 from tests.converge.ipv6 import (
     BINDING,
     DUID,
+    LIST6,
     OTHER,
     PREFIX,
     SECOND,
@@ -14,6 +15,7 @@ from tests.converge.ipv6 import (
     active,
     bindings,
     installation,
+    listed6,
     own,
     say,
     unclear,
@@ -175,6 +177,39 @@ def test_a_binding_that_lands_after_its_service_ended_is_removed():
         assert TAG in bindings(here)
         let_pass(here.store, 2 * LEASE_MS)
         here.drain()
+        assert bindings(here) == {}
+
+
+def test_a_row_of_a_suspended_prefix_that_lands_late_is_removed():
+    """Else whoever has the prefix next would be cut off."""
+    with installation(lock_ms=LEASE_MS) as here:
+        say(here, active(duid=DUID, iaid=1))
+        late = Late(here, LIST6)
+        here.say(builders.suspended(revision=2))
+        with late.stalls():
+            here.converge.run("R1")
+        here.say(builders.cancelled(revision=3))
+        let_pass(here.store, LEASE_MS)
+        here.drain()
+        assert bindings(here) == {}
+        late.land()
+        assert listed6(here) == {("leasewire-suspended", PREFIX)}
+        let_pass(here.store, 2 * LEASE_MS)
+        here.drain()
+        assert listed6(here) == set()
+
+
+@pytest.mark.parametrize("of", ["/system/identity", "/ip/dhcp-server", "/user"])
+def test_another_menus_answer_is_not_taken_for_no_bindings(of):
+    with installation(transport="rest") as here:
+        say(here, active(duid=DUID, iaid=1))
+        event = builders.cancelled(revision=2)
+        here.say(event)
+        here.r["R1"].set_faults(wrong_bodies=1, wrong_body_of=of, fault_command="binding/print")
+        here.converge.run("R1")
+        assert here.store.views.router("R1").state.state == "unreachable"
+        assert len(bindings(here)) == 1
+        drain_until(here, lambda: here.outcome(event) == "applied", "removed")
         assert bindings(here) == {}
 
 

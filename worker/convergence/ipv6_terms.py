@@ -60,7 +60,7 @@ def _listed(item: BatchItem) -> set[str]:
 
 
 def _sent(item: BatchItem) -> set[str]:
-    """The bindings that were added and may land late (`worker.core.plan.in_flight`)."""
+    """The prefixes in rows that were added and may land late (`worker.core.plan.in_flight`)."""
     return {added.address for added in item.work_item.sent or () if ":" in added.address}
 
 

@@ -111,9 +111,10 @@ def _shortens(
 
 
 def added_rows(plan: WritePlan) -> dict[str, list[Identity]]:
-    """The leases and bindings that a plan adds, by service: to be noted as in flight.
+    """The leases and rows of IPv6 that a plan adds, by service: to be noted as in flight.
 
-    A binding has no MAC, and is told from a lease by its address.
+    Those of IPv6 have no MAC, and are told from leases by their address. Without the note nothing
+    would say later that a service had IPv6, and that its menus are to be read.
     """
     adds: dict[str, list[Identity]] = {}
     for operation in plan.operations:
@@ -122,7 +123,7 @@ def added_rows(plan: WritePlan) -> dict[str, list[Identity]]:
         fields = operation.fields
         if operation.menu == LEASES:
             adds.setdefault(operation.service_id, []).append(identity_of(fields))
-        elif operation.menu == BINDINGS:
+        elif operation.menu in (BINDINGS, ADDRESS_LISTS6):
             added = Identity("", fields["address"], fields.get("server", ANY_SERVER))
             adds.setdefault(operation.service_id, []).append(added)
     return adds
