@@ -7,10 +7,12 @@ import subprocess
 from ipaddress import IPv6Network
 from pathlib import Path
 
-from tests.traffic import PROGRAM, Talk, TrafficLab, need_client
+from tests.traffic import PLUGS, PROGRAM, Talk, TrafficLab, need_client
 
 WORLD6, GATEWAY = "2001:db8:ffff::80", "fe80::1"
-KINDS = ("dhclient", "dhcpcd", "udhcpc6")
+PLUGS6 = (*PLUGS, "--dhcp6", "vr0=vlan-32")
+KINDS = ("dhclient", "dhcpcd")
+"""Those that renew; BusyBox 1.37 crashes when it renews a prefix without an address."""
 # What all three run; each has names of its own for the same. A device uses the first address of
 # the prefix that it was given last.
 SCRIPT6 = f"""#!/bin/sh
@@ -45,9 +47,11 @@ NO_DUPLICATES = "echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad"
 """Nobody else is on the wire: an address may be used at once."""
 BOOT = """
 ip -6 addr flush dev lo scope global; ip -6 route flush default; ip -6 route flush type unreachable
-echo 0 > /proc/sys/net/ipv6/conf/vd0/addr_gen_mode
+echo "$0" > /proc/sys/net/ipv6/conf/vd0/addr_gen_mode
 """
-"""A device that starts has no address but a link-local one, from its MAC."""
+"""A device that starts has no address but a link-local one."""
+FROM_MAC, PRIVATE = "0", "3"
+"""How the kernel makes that: EUI-64, or RFC 7217."""
 
 
 def need_clients(*kinds):
@@ -76,19 +80,20 @@ class PrefixLab(TrafficLab):
         Path(f"{self.script6}.now").touch()
         self.script6.chmod(0o755)
 
-    def prefix_client(self, kind, mac, *, iaid=1, duid="ll", link_local="hwaddr"):
+    def prefix_client(self, kind, mac, *, iaid=1, duid="ll", link_local=FROM_MAC):
         """Start a DHCPv6 client that stays; a device has the files that it had before.
 
         Args:
             kind: `dhclient`, `dhcpcd`, `udhcpc6`.
             mac: of the device.
-            iaid, duid, link_local: what `dhcpcd` is told; the others go their own ways.
+            iaid, duid: what `dhcpcd` is told; the others go their own ways.
+            link_local: `FROM_MAC` or `PRIVATE`.
         """
-        self.run(self.device, "sh", "-c", BOOT)
+        self.run(self.device, "sh", "-c", BOOT, link_local)
         self.wear(mac)
         files = self.directory / mac.replace(":", "")
         files.mkdir(exist_ok=True)
-        how = getattr(self, f"_{kind}")(files, iaid, duid, link_local)
+        how = getattr(self, f"_{kind}")(files, iaid, duid)
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         return self.start(self.device, *how, **quiet)
 
@@ -98,10 +103,10 @@ class PrefixLab(TrafficLab):
         more = ["-sf", self.script6, "-cf", config, "-lf", files / "leases", "-pf", files / "pid"]
         return ["dhclient", "-d", "-6", "-P", *more, "vd0"]
 
-    def _dhcpcd(self, files, iaid, duid, link_local):
+    def _dhcpcd(self, files, iaid, duid):
         (files / "passwd").write_text("root:x:0:0::/:/bin/sh\n")
         (files / "dhcpcd.conf").write_text(
-            f"nodev\nnoipv6rs\nipv6only\nnohook *\nduid {duid}\nslaac {link_local}\n"
+            f"nodev\nnoipv6rs\nipv6only\nnohook *\nduid {duid}\n"
             f"script {self.script6}\ninterface vd0\nia_pd {iaid} -\n"
         )
         return ["unshare", "-m", "sh", "-c", DHCPCD, "dhcpcd", files]
