@@ -3,13 +3,17 @@
 See `tests/traffic.py`. What each client says of itself: docs/decisions/0131.
 """
 
+import contextlib
 import subprocess
 from ipaddress import IPv6Network
 from pathlib import Path
 
 from tests.traffic import PLUGS, PROGRAM, Talk, TrafficLab, need_client
+from tests.waiting import eventually
 
-WORLD6, GATEWAY = "2001:db8:ffff::80", "fe80::1"
+WORLD6, GATEWAY, LENT = "2001:db8:ffff::80", "fe80::1", "2001:db8:f000::/40"
+SENT = 30
+"""Datagrams of the customer's program: half a second's, and some of DHCPv6."""
 PLUGS6 = (*PLUGS, "--dhcp6", "vr0=vlan-32")
 KINDS = ("dhclient", "dhcpcd")
 """Those that renew; BusyBox 1.37 crashes when it renews a prefix without an address."""
@@ -54,6 +58,21 @@ FROM_MAC, PRIVATE = "0", "3"
 """How the kernel makes that: EUI-64, or RFC 7217."""
 
 
+def lend_prefixes(router):
+    """Have the router give unknown devices a prefix, for a short time."""
+    pool = {"name": "lent", "prefix": LENT, "prefix-length": "56"}
+    router.add_row("/ipv6/pool", pool)
+    server = {"name": "dhcp6", "interface": "vlan-32", "prefix-pool": "lent", "lease-time": "4s"}
+    router.add_row("/ipv6/dhcp-server", server)
+
+
+def drop_suspended(router):
+    """Drop what comes from the list `suspended` or goes there."""
+    for end in ("src", "dst"):
+        drop = {"chain": "forward", "action": "drop", f"{end}-address-list": "suspended"}
+        router.add_row("/ipv6/firewall/filter", drop)
+
+
 def need_clients(*kinds):
     """Skip the test where a DHCPv6 client, or a namespace for it, cannot be had."""
     for kind in kinds:
@@ -77,7 +96,9 @@ class PrefixLab(TrafficLab):
         assert echo.stdout.readline() == b"ready\n"
         self.script6 = directory / "script6"
         self.script6.write_text(SCRIPT6)
-        Path(f"{self.script6}.now").touch()
+        self.log6 = directory / "script6.log"
+        self.log6.touch()
+        (directory / "script6.now").touch()
         self.script6.chmod(0o755)
 
     def prefix_client(self, kind, mac, *, iaid=1, duid="ll", link_local=FROM_MAC):
@@ -106,13 +127,28 @@ class PrefixLab(TrafficLab):
     def _dhcpcd(self, files, iaid, duid):
         (files / "passwd").write_text("root:x:0:0::/:/bin/sh\n")
         (files / "dhcpcd.conf").write_text(
-            f"nodev\nnoipv6rs\nipv6only\nnohook *\nduid {duid}\n"
+            f"nodev\nnoipv6rs\nipv6only\nrelease\nnohook *\nduid {duid}\n"
             f"script {self.script6}\ninterface vd0\nia_pd {iaid} -\n"
         )
         return ["unshare", "-m", "sh", "-c", DHCPCD, "dhcpcd", files]
 
     def _udhcpc6(self, *_):
         return ["busybox", "udhcpc6", "-i", "vd0", "-f", "-r", "no", "-d", "-s", self.script6]
+
+    @contextlib.contextmanager
+    def visit(self):
+        """End with it what was started in it; another device comes next."""
+        kept = self.stack
+        with contextlib.ExitStack() as self.stack:
+            yield self
+        self.stack = kept
+        self.log6.write_text("")
+
+    @staticmethod
+    def shut_down(client):
+        """End a client that gives back what it has."""
+        client.terminate()
+        client.wait()
 
     @staticmethod
     def pull_the_plug(client):
@@ -122,9 +158,20 @@ class PrefixLab(TrafficLab):
 
     def prefixes(self):
         """Give what the device was told, oldest first."""
-        log = Path(f"{self.script6}.log")
-        lines = log.read_text().splitlines() if log.exists() else []
-        return [str(IPv6Network(words[1])) for line in lines if len(words := line.split()) > 1]
+        lines = map(str.split, self.log6.read_text().splitlines())
+        return [str(IPv6Network(words[1])) for words in lines if len(words) > 1]
+
+    def nothing_passes(self):
+        """Say whether of the next datagrams that the device sends over IPv6 none arrives."""
+        arrived, sent = self._datagrams(self.world, "In"), self._datagrams(self.device, "Out")
+        enough = sent + SENT
+        eventually(lambda: self._datagrams(self.device, "Out") > enough, "the device sends")
+        return self._datagrams(self.world, "In") == arrived
+
+    def _datagrams(self, pid, way):
+        counters = [*self.inside(pid), "cat", "/proc/self/net/snmp6"]
+        text = subprocess.run(counters, check=True, capture_output=True, text=True).stdout
+        return int(dict(line.split() for line in text.splitlines())[f"Udp6{way}Datagrams"])
 
     def talk6(self, protocol):
         """Start the customer's program over IPv6."""
