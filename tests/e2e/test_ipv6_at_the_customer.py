@@ -1,11 +1,16 @@
 """Leasewire gives a prefix to a real device whose DUID and IAID nobody told it: seen in packets.
 
 The whole installation runs in the namespace of the simulated router; dhclient, dhcpcd and udhcpc6
-are the customer's device. See `tests/prefixes.py` and docs/decisions/0131.
+are the customers' devices. See `tests/prefixes.py` and docs/decisions/0131.
 """
 
 import contextlib
+import itertools
+import shutil
 import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -23,125 +28,163 @@ from tests.prefixes import (
 from tests.waiting import eventually
 
 BINDING, LIST = "/ipv6/dhcp-server/binding", "/ipv6/firewall/address-list"
-MAC, OTHER_MAC = "00:00:5E:00:53:0A", "00:00:5E:00:53:0B"
-PREFIX = "2001:db8:1:100::/56"
-DEVICE = {"server": SERVER, "mac": MAC, "ipv4": "223.203.225.10"}
-IPV6 = {"prefix": {"mode": "static", "ipv6": PREFIX}}
+NUMBERS = itertools.count(1)
 # of openwrt#21828: the same device before an upgrade and after it
 BEFORE, AFTER = "3123639", "2711991250"
 
 pytestmark = [*(pytest.mark.e2e, pytest.mark.redis, pytest.mark.router, in_leases)]
 
 
-@pytest.fixture
-def lab(tmp_path):
+@dataclass
+class Customer:
+    """A service with a prefix; its device has the whole wire for itself.
+
+    Attributes:
+        lab: where its device is.
+        here: where its service is.
+        number: of everything that it has.
+    """
+
+    lab: PrefixLab
+    here: Installation
+    number: int
+
+    def __post_init__(self):
+        self.service_id = f"SVC-{self.number}"
+        self.mac, self.next_mac = builders.mac(self.number), builders.mac(100 + self.number)
+        self.prefix = f"2001:db8:1:{self.number:x}00::/56"
+        self._revisions = itertools.count(1)
+        address = f"223.203.225.{self.number}0"
+        ipv6 = {"prefix": {"mode": "static", "ipv6": self.prefix}}
+        self.publish(builders.activated, server=SERVER, mac=self.mac, ipv4=address, ipv6=ipv6)
+
+    def publish(self, make, **given):
+        """Publish an event, and wait until it is applied."""
+        event = make(service_id=self.service_id, revision=next(self._revisions), **given)
+        self.here.publisher.publish([event])
+
+        def applied():
+            outcome = self.here.outcome(event)
+            return outcome is not None and outcome.state in ("applied", "acting", "not-acting-yet")
+
+        eventually(applied, f"applied: {self.here.outcome(event)}", within_s=20)
+
+    def has_its_prefix(self):
+        return self.lab.prefixes()[-1:] == [self.prefix]
+
+    def learned(self):
+        """Wait until the device that asks has the prefix; give its DUID and IAID as written."""
+        eventually(self.has_its_prefix, "the device has its own prefix", within_s=30)
+        rows = self.here.control["R1"].rows(BINDING)
+        (row,) = [row for row in rows if row["address"] == self.prefix]
+        assert row["comment"] == f"leasewire:tests:{self.service_id}"
+        return row["duid"], row["iaid"]
+
+    def start_another(self, kind, mac, **how):
+        """Start a client that the router does not know: it is lent a prefix first."""
+        before = len(self.lab.prefixes())
+        self.lab.prefix_client(kind, mac, **how)
+
+        def is_lent():
+            return any(prefix != self.prefix for prefix in self.lab.prefixes()[before:])
+
+        eventually(is_lent, "the device is lent a prefix", within_s=20)
+
+    def online(self, protocol="udp"):
+        talk = self.lab.talk6(protocol)
+        eventually(talk.answered, "the customer is online over IPv6", within_s=20)
+        return talk
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    """A router that lends prefixes, and an installation of Leasewire."""
     need_clients("dhclient", "dhcpcd", "udhcpc6")
+    directory = Path(tempfile.mkdtemp(prefix="lw-"))
     with contextlib.ExitStack() as stack:
-        yield PrefixLab(stack, tmp_path)
-
-
-@pytest.fixture
-def here(lab, short_directory):
-    inside = (*lab.inside(lab.router), sys.executable, "-m")
-    policy = {"suspend_list": '"suspended"', "cut_connections": '"always"'}
-    with Installation(
-        short_directory,
-        inventory={"R1": {**policy, "ipv6_life_time": '"4s"'}},
-        simulator=PLUGS6,
-        simulator_command=(*inside, "simulator"),
-        worker_command=(*inside, "worker.runtime.process"),
-        environ_more={"LEASEWIRE_WATCH_EVERY_S": "1"},
-    ) as here:
+        stack.callback(shutil.rmtree, directory)
+        lab = PrefixLab(stack, tmp_path_factory.mktemp("lab"))
+        inside = (*lab.inside(lab.router), sys.executable, "-m")
+        policy = {"suspend_list": '"suspended"', "cut_connections": '"always"'}
+        installation = Installation(
+            directory,
+            inventory={"R1": {**policy, "ipv6_life_time": '"4s"'}},
+            simulator=PLUGS6,
+            simulator_command=(*inside, "simulator"),
+            worker_command=(*inside, "worker.runtime.process"),
+            environ_more={"LEASEWIRE_WATCH_EVERY_S": "0.5"},
+        )
+        here = stack.enter_context(installation)
         router = here.control["R1"]
         lend_prefixes(router)
         drop_suspended(router)
         # A lent prefix is for being seen, not for being online.
         router.add_row(LIST, {"list": "suspended", "address": LENT})
         here.start_workers("events", "routers")
-        publish(here, builders.activated(**DEVICE, ipv6=IPV6))
-        yield here
+        yield lab, here
 
 
-def publish(here, event):
-    """Publish, and wait until it is applied."""
-    here.publisher.publish([event])
-
-    def applied():
-        outcome = here.outcome(event)
-        return outcome is not None and outcome.state in ("applied", "acting", "not-acting-yet")
-
-    eventually(applied, f"applied: {here.outcome(event)}", within_s=20)
-
-
-def own(here):
-    """The static bindings: DUID, IAID and prefix of each."""
-    rows = [row for row in here.control["R1"].rows(BINDING) if row["dynamic"] == "false"]
-    return [(row["duid"], row["iaid"], row["address"]) for row in rows]
-
-
-def has_its_prefix(lab):
-    return lambda: lab.prefixes()[-1:] == [PREFIX]
-
-
-def learned(lab, here):
-    """Wait until the device that asks is the service's, and has the service's prefix."""
-    eventually(has_its_prefix(lab), "the device has its own prefix", within_s=30)
-    eventually(lambda: len(own(here)) == 1, "one static binding")
-    return own(here)[0]
+@pytest.fixture
+def customer(house):
+    lab, here = house
+    with lab.visit():
+        yield Customer(lab, here, next(NUMBERS))
 
 
 @pytest.mark.parametrize("kind", ["dhclient", "dhcpcd"])
-def test_a_device_is_learned_suspended_and_resumed(lab, here, kind):
-    lab.prefix_client(kind, MAC)
-    duid, _, _ = learned(lab, here)
-    assert duid.endswith("00005e00530a")
-    talk = lab.talk6("udp")
-    eventually(talk.answered, "the customer is online over IPv6", within_s=20)
-    publish(here, builders.suspended(revision=2))
+def test_a_device_is_learned_suspended_and_resumed(customer, kind):
+    lab = customer.lab
+    lab.prefix_client(kind, customer.mac)
+    duid, _ = customer.learned()
+    assert duid.endswith(customer.mac.replace(":", "").lower())
+    talk = customer.online()
+    customer.publish(builders.suspended)
     assert lab.nothing_passes()
-    assert not talk.answered()
-    publish(here, builders.resumed(revision=3))
+    customer.publish(builders.resumed)
     eventually(talk.answered, "the customer is online again", within_s=20)
 
 
-def test_a_new_device_gets_the_prefix_of_the_old_one(lab, here):
-    old = lab.prefix_client("dhcpcd", MAC)
-    learned(lab, here)
+def test_a_new_device_gets_the_prefix_of_the_old_one(customer):
+    lab = customer.lab
+    old = lab.prefix_client("dhcpcd", customer.mac)
+    customer.learned()
     lab.pull_the_plug(old)
-    publish(here, builders.event("device_swapped", "SVC-1", revision=2, device={"mac": OTHER_MAC}))
-    lab.prefix_client("dhclient", OTHER_MAC)
-    eventually(lambda: not has_its_prefix(lab)(), "it is lent a prefix first")
-    duid, _, _ = learned(lab, here)
-    assert duid.endswith("00005e00530b")
-    talk = lab.talk6("tcp")
-    eventually(talk.answered, "the customer is online over IPv6", within_s=20)
+
+    def swapped(service_id, **given):
+        return builders.event("device_swapped", service_id, **given)
+
+    customer.publish(swapped, device={"mac": customer.next_mac})
+    customer.start_another("dhclient", customer.next_mac)
+    duid, _ = customer.learned()
+    assert duid.endswith(customer.next_mac.replace(":", "").lower())
+    customer.online("tcp")
 
 
-def test_a_device_whose_iaid_an_upgrade_changed_keeps_its_prefix(lab, here):
-    before = lab.prefix_client("dhcpcd", MAC, iaid=BEFORE)
-    duid, iaid, _ = learned(lab, here)
+@pytest.mark.parametrize("end", [PrefixLab.shut_down, PrefixLab.pull_the_plug])
+def test_a_device_whose_iaid_an_upgrade_changed_keeps_its_prefix(customer, end):
+    lab = customer.lab
+    before = lab.prefix_client("dhcpcd", customer.mac, iaid=BEFORE)
+    duid, iaid = customer.learned()
     assert iaid == BEFORE
-    lab.shut_down(before)
-    lab.prefix_client("dhcpcd", MAC, iaid=AFTER)
-    eventually(lambda: not has_its_prefix(lab)(), "it is lent a prefix first")
-    assert learned(lab, here) == (duid, AFTER, PREFIX)
-    talk = lab.talk6("udp")
-    eventually(talk.answered, "the customer is online over IPv6", within_s=20)
+    end(before)
+    customer.start_another("dhcpcd", customer.mac, iaid=AFTER)
+    assert customer.learned() == (duid, AFTER)
+    customer.online()
 
 
-def test_a_suspended_device_is_silent_as_another_client_too(lab, here):
-    client = lab.prefix_client("dhcpcd", MAC)
-    learned(lab, here)
-    publish(here, builders.suspended(revision=2))
+def test_a_suspended_device_is_silent_as_another_client_too(customer):
+    lab = customer.lab
+    client = lab.prefix_client("dhcpcd", customer.mac)
+    customer.learned()
+    customer.publish(builders.suspended)
     lab.pull_the_plug(client)
-    lab.prefix_client("udhcpc6", MAC)  # which has another IAID each time
-    eventually(lambda: not has_its_prefix(lab)(), "it is lent a prefix")
+    customer.start_another("udhcpc6", customer.mac)  # which has another IAID each time
     lab.talk6("udp")
     assert lab.nothing_passes()
 
 
-def test_a_device_that_hides_its_mac_is_known_by_its_link(lab, here):
+def test_a_device_that_hides_its_mac_is_known_by_its_link(customer):
     hidden = "00:02:00:00:ab:11:c7:40:e6:7d:12:d0:b6:cf"  # as systemd-networkd says it
-    lab.prefix_client("dhcpcd", MAC, duid=hidden, link_local=PRIVATE)
-    duid, _, _ = learned(lab, here)
+    customer.lab.prefix_client("dhcpcd", customer.mac, duid=hidden, link_local=PRIVATE)
+    duid, _ = customer.learned()
     assert duid == "0x" + hidden.replace(":", "")
