@@ -21,6 +21,7 @@ from gateway.console.login import LOGIN_BURST_S, LoginRoutes
 from gateway.console.now.now_page import NowPage
 from gateway.console.pages import Pages
 from gateway.console.people_pages import PeoplePages
+from gateway.console.pool_pages import PoolPages
 from gateway.console.routers.router_actions import RouterActions
 from gateway.console.routers.router_pages import RouterPages
 from gateway.console.services.service_actions import ServiceActions
@@ -54,6 +55,7 @@ def make_console(console: Console) -> ConsoleApp:
     runbook_page.add_to(pages)
     services.add_to(pages)
     ServiceActions(console, services).add_to(pages)
+    PoolPages(console).add_to(pages)
     ApprovalPages(console).add_to(pages)
     dead_letters = DeadLetterPages(console)
     dead_letters.add_to(pages)

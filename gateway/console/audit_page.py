@@ -21,7 +21,7 @@ from worker.store.audit import AuditFilter
 
 _KINDS: Final = (
     *("alert", "backup", "brake", "claim", "dead_letter", "delivery", "event", "key", "person"),
-    *("router", "service", "source"),
+    *("pool", "router", "service", "source"),
 )
 """Kinds of things, as the first word of what happened to them."""
 _LINKS: Final = {"router": "/router", "service": "/service"}

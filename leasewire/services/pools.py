@@ -6,16 +6,16 @@ from typing import Annotated, Any, Final
 import typer
 
 from leasewire.actor import ActorOption, actor_of
-from leasewire.answer import Answer, App, ApplyOption, Exit, Fields, Part, bad_input, fail
+from leasewire.answer import Answer, App, ApplyOption, Exit, Fields, Part, fail
 from leasewire.context import Context, InventoryOption
 from leasewire.tables import TextTable
+from worker.admin.json_fields import utc_time
 from worker.admin.pool_documents import (
+    in_quarantine,
     pool_document,
     pool_documents,
     pool_named,
-    value_document,
 )
-from worker.core.policy.address_pool import AddressPool, AddressPools
 
 app = App("Pools of the inventory, from which Leasewire assigns addresses and prefixes.")
 
@@ -111,33 +111,14 @@ def free(
     """
     context = Context(inventory)
     store, found = context.store, pool_named(context.inventory.pools, pool)
-    name = _normal(found, value)
-    held = store.pools.holders([name]).get(name)
-    document = {"pool": pool, "value": name, "freed": False}
-    if held is None:
-        return Answer(document, [f"{name} of pool {pool} is free already."])
-    known = value_document(held)
-    if known["state"] in ("given", "leaving"):
-        given = known["state"] == "given"
-        has = "has it" if given else "gave it back, but its row may still be on a router"
-        fail(f"Nothing was changed: service {held.service} {has}.")
-    document |= {"until": known["until"], "service": held.service}
+    held = in_quarantine(store, found, value)
+    name, until = held.value, utc_time(held.until_ms)
+    document = {"pool": pool, "value": name, "service": held.service, "until": until}
     if not apply:
-        text = f"{name} of pool {pool} is in quarantine until {known['until']}."
-        return Answer(document, [text, "Run with --apply to end that."], Exit.CHANGES)
+        text = f"{name} of pool {pool} is in quarantine until {until}."
+        return Answer(
+            document | {"freed": False}, [text, "Run with --apply to end that."], Exit.CHANGES
+        )
     if not store.pools.free(name, pool, actor_of(actor)):
         fail("Nothing was changed: it just changed. Try again.")
     return Answer(document | {"freed": True}, [f"Done: any service may get {name} now."])
-
-
-def _normal(pool: AddressPool, text: str) -> str:
-    """A value of the pool in normal form."""
-    try:
-        if AddressPools({pool.name: pool}).around(text) is not None:
-            (name,) = pool.overlapping(text)
-            return name
-    except ValueError:
-        pass
-    return bad_input(
-        f"{text} is no value of pool {pool.name}; see `leasewire pools show {pool.name}`."
-    )

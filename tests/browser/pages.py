@@ -42,6 +42,8 @@ PAGES = (
     Page("check", "/router/check?id=R1", "Read at"),
     Page("pause", "/router/pause?id=R1", "Pause R1"),
     Page("reconcile", "/router/reconcile?id=R1", "Read at"),
+    Page("pools", "/pools", "home address"),
+    Page("pool", "/pool?id=home", "SVC-1-13 given"),
     Page("approvals", "/approvals", "router R5 Approve … Announce losses"),
     Page("announce", "/announce", "Announce Reason"),
     Page("failed", "/failed", "operation-refused source-not-allowed"),

@@ -24,6 +24,12 @@ SERVICES = 12
 """Of each router but R4."""
 KEPT = 2
 """Of R2, R3 and R5: all others are cancelled."""
+POOL = """\
+[pools.home]
+ranges = ["100.64.1.13-100.64.1.20"]
+"""
+ASSIGNED = "SVC-1-13"
+"""Its address is of the pool."""
 UNKNOWN = "urn:isp:bss:new"
 """A source that the inventory does not list."""
 
@@ -97,6 +103,7 @@ class Stage(Installation):
                 for s in self.services(router)
             ]
             + [self.activated(s) for s in ("SVC-1-14", "SVC-1-15", "SVC-4-1")]
+            + [self.activated(ASSIGNED, address={"mode": "assigned", "pool": "home"})]
             + [self.activated(f"SVC-1-{n}", source=UNKNOWN) for n in (21, 22, 23)]
         )
         ready = ["R1", "R2", "R3", "R5"]
@@ -130,7 +137,7 @@ def running_stage(tables="", services=0):
     """
     directory = Path(tempfile.mkdtemp(prefix="lw-"))
     try:
-        with Stage(directory, 5, brake=BRAKE, tables=tables) as here:
+        with Stage(directory, 5, brake=BRAKE, tables=POOL + tables) as here:
             if services:
                 populate(here, services)
             here.start_workers("events", "routers")

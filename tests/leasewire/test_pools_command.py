@@ -100,7 +100,7 @@ def test_a_person_ends_a_quarantine_and_nothing_else(desk, leasewire):
     desk.converge()
     held = leasewire("pools", "free", "home", "198.51.100.1", "--apply")
     assert held.code == 1
-    assert "service SVC-1 has it" in held.err
+    assert "service SVC-1 has 198.51.100.1" in held.err
     desk.tell("cancelled", 1)
     assert (
         "its row may still be on a router" in leasewire("pools", "free", "home", "198.51.100.1").err
@@ -115,9 +115,10 @@ def test_a_person_ends_a_quarantine_and_nothing_else(desk, leasewire):
     assert desk.use().quarantine == 0
     (entry,) = desk.store.audit.entries()
     assert (entry.by, entry.what, entry.subject) == ("ann", "pool.value_freed", "198.51.100.1")
-    assert "is free already" in leasewire("pools", "free", "home", "198.51.100.1").out
-    wrong = leasewire("pools", "free", "home", "198.51.100.12")
-    assert "198.51.100.12 is no value of pool home" in wrong.err
+    assert "is free already" in leasewire("pools", "free", "home", "198.51.100.1").err
+    for wrong in ("198.51.100.12", "198.51.100.0/29", "2001:db8::/56", "any"):
+        said = leasewire("pools", "free", "home", wrong).err
+        assert f"{wrong} is no value of pool home" in said
 
 
 def test_an_alert_opens_before_a_pool_is_full(desk):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, summarize_address_range
+from itertools import islice
 from typing import Any, Final
 
 from worker.admin.json_fields import utc_time, without_empty
@@ -19,6 +20,10 @@ MOST_WAITING: Final = 100
 
 class UnknownPoolError(LeasewireError):
     """The inventory has no such pool."""
+
+
+class NotFreeableError(LeasewireError):
+    """The quarantine of a value cannot be ended; the message says why."""
 
 
 def pool_documents(store: Store, pools: AddressPools) -> list[dict[str, Any]]:
@@ -81,6 +86,35 @@ def value_document(held: HeldValue) -> dict[str, Any]:
     until = utc_time(max(0, held.until_ms))
     document = {"value": held.value, "state": state, "service": held.service, "until": until}
     return without_empty(document)
+
+
+def in_quarantine(store: Store, pool: AddressPool, text: str) -> HeldValue:
+    """Return a value of a pool that is in quarantine, and so may be freed.
+
+    Raises:
+        NotFreeableError: it is none of the pool, a service has it, or it is free already.
+    """
+    (value,) = _values_at(pool, text) or [""]
+    if not value:
+        raise NotFreeableError(f"{text} is no value of pool {pool.name}.")
+    held = store.pools.holders([value]).get(value)
+    if held is None:
+        raise NotFreeableError(f"{value} of pool {pool.name} is free already.")
+    if held.until_ms == 0:
+        raise NotFreeableError(f"Nothing was changed: service {held.service} has {value}.")
+    if held.until_ms == LEFT:
+        message = f"service {held.service} gave {value} back, but its row may still be on a router"
+        raise NotFreeableError(f"Nothing was changed: {message}.")
+    return held
+
+
+def _values_at(pool: AddressPool, text: str) -> list[str]:
+    """The one value of a pool that a text means; nothing: it means none, or several."""
+    try:
+        found = list(islice(pool.overlapping(text.strip()), 2))
+    except ValueError:
+        return []
+    return found if len(found) == 1 else []
 
 
 _COUNTS: Final = PoolSample._fields[1:]

@@ -1,0 +1,203 @@
+"""Pages `pools` and `pool`: how full the pools of the inventory are, and who has what."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Final
+from urllib.parse import urlencode
+
+import htpy as h
+from fastapi import Query, Request
+from htpy import Node
+
+from gateway.api.problems import Refused
+from gateway.api.responses import Document
+from gateway.console.console import Console, Viewer
+from gateway.console.layout import badge, confirm_form, fields, link, moment, pager, table
+from gateway.console.pages import PAGE_SIZE, Done, Form, NotDone, PageNumber, Pages
+from gateway.console.people import Role
+from gateway.console.pictures import Bar, Point, Series, bar_picture, line_picture
+from worker.admin.pool_documents import (
+    NotFreeableError,
+    UnknownPoolError,
+    in_quarantine,
+    pool_document,
+    pool_documents,
+    pool_named,
+    value_document,
+)
+from worker.core.policy.address_pool import AddressPool
+
+_LONGEST: Final = 200
+_GAP_MS: Final = 3 * 3_600_000
+"""Hours without a sample, after which the lines of a picture are not joined."""
+
+Name = Annotated[str, Query(max_length=_LONGEST)]
+
+
+class PoolPages:
+    """Reads pools, and ends the quarantine of a value.
+
+    Args:
+        console: has the store and the inventory.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._store = console.store
+        self._inventory = console.inventory
+
+    def add_to(self, pages: Pages) -> None:
+        """Add the pages and the write."""
+        path = "/pool/free"
+        pages.page("/pools", self.read, show_pools, title="Pools")
+        pages.page("/pool", self.pool, show_pool, title="Pool {pool}")
+        pages.page(path, self.value, show_value, title="Free {value}", role=Role.OPERATOR)
+        pages.action(path, self.free)
+
+    def read(self, request: Request) -> Document:
+        """How much of each pool is used."""
+        del request
+        return {"pools": pool_documents(self._store, self._inventory().pools)}
+
+    def pool(self, request: Request, id: Name, page: PageNumber = 1) -> Document:  # noqa: A002 - as the query has it
+        """A pool with one page of its values."""
+        del request
+        begin = (page - 1) * PAGE_SIZE
+        return pool_document(self._store, self._pool(id), begin, PAGE_SIZE) | {"page": page}
+
+    def value(self, request: Request, id: Name, value: Name) -> Document:  # noqa: A002 - as the query has it
+        """A value that is in quarantine."""
+        del request
+        try:
+            held = in_quarantine(self._store, self._pool(id), value)
+        except NotFreeableError as error:
+            raise Refused("not-found", str(error)) from None
+        return {"pool": id, **value_document(held)}
+
+    def free(self, viewer: Viewer, form: Form) -> Done:
+        """End the quarantine of a value."""
+        name, value = form.get("id", ""), form.get("value", "")
+        pool, back = self._pool(name), f"/pool?{urlencode({'id': name})}"
+        try:
+            held = in_quarantine(self._store, pool, value)
+        except NotFreeableError as error:
+            raise NotDone(str(error), back) from None
+        if not self._store.pools.free(held.value, name, viewer.actor):
+            raise NotDone("Nothing was changed: it just changed. Look again.", back)
+        return Done(f"Any service may get {held.value} of pool {name} now.", back)
+
+    def _pool(self, name: str) -> AddressPool:
+        try:
+            return pool_named(self._inventory().pools, name)
+        except UnknownPoolError as error:
+            raise Refused("not-found", str(error)) from None
+
+
+def show_pools(document: Mapping[str, Any], viewer: Viewer) -> Node:
+    """The pools as bars and as a table."""
+    del viewer
+    pools = document["pools"]
+    rows = [
+        (
+            link("/pool", pool["pool"], id=pool["pool"]),
+            pool["kind"],
+            pool.get("known_as"),
+            ", ".join(pool.get("routers", ["all"])),
+            *(f"{pool[name]:,}" for name in ("size", "given", "quarantine", "free", "waiting")),
+            pool["days_left"],
+        )
+        for pool in pools
+    ]
+    columns = ("Pool", "Kind", "Events call it", "Routers", "Size", "Given", "In quarantine")
+    empty = "the inventory has no pools, so Leasewire assigns nothing."
+    bars = [Bar(pool["pool"], pool["given"] + pool["quarantine"], pool["size"]) for pool in pools]
+    return [
+        h.p["Leasewire assigns addresses and prefixes from these pools of the inventory."],
+        bar_picture("Given or in quarantine", bars) if bars else None,
+        table("Pools", (*columns, "Free", "Services wait", "Days left"), rows, empty),
+    ]
+
+
+def show_pool(document: Mapping[str, Any], viewer: Viewer) -> Node:
+    """What the inventory says of a pool, its use in the last weeks, who waits, and its values."""
+    name = document["pool"]
+    waiting = [
+        (link("/service", at["service"], id=at["service"]), moment(at["since"], viewer))
+        for at in document["waiting_services"]
+    ]
+    values = [_value_row(name, value, viewer) for value in document["values"]]
+    return [
+        fields(
+            [
+                ("Kind", document["kind"]),
+                ("Events call it", document.get("known_as")),
+                ("Routers", ", ".join(document.get("routers", ["all"]))),
+                ("Ranges", ", ".join(document["ranges"])),
+                ("Excluded", ", ".join(document["exclude"])),
+                ("Prefix length", document.get("prefix_length")),
+                ("Quarantine", f"{document['quarantine_s']} s"),
+                ("Size", f"{document['size']:,}"),
+                ("Given", f"{document['given']:,}"),
+                ("In quarantine", f"{document['quarantine']:,}"),
+                ("Free", f"{document['free']:,}"),
+                ("Services wait", f"{document['waiting']:,}"),
+                ("Days left", document["days_left"]),
+            ]
+        ),
+        line_picture("Use", _lines(document["samples"]), viewer.zone, gap_ms=_GAP_MS),
+        table("Services that wait longest", ("Service", "Since"), waiting),
+        table(
+            "Values that are not free",
+            ("Value", "State", "Service", "Until", "Action"),
+            values,
+            "All are free.",
+        ),
+        pager("/pool", document["page"], more=document["more"], id=name),
+    ]
+
+
+def _lines(samples: Sequence[Mapping[str, Any]]) -> list[Series]:
+    return [
+        Series(
+            text,
+            [
+                Point(round(datetime.fromisoformat(at["at"]).timestamp() * 1000), at[name])
+                for at in samples
+            ],
+        )
+        for name, text in (
+            ("given", "given"),
+            ("quarantine", "in quarantine"),
+            ("waiting", "services wait"),
+        )
+    ]
+
+
+def _value_row(pool: str, value: Mapping[str, Any], viewer: Viewer) -> list[Node]:
+    service = value.get("service")
+    may_free = value["state"] in ("quarantine", "foreign-row") and viewer.may(Role.OPERATOR)
+    action = link("/pool/free", "Free it …", id=pool, value=value["value"]) if may_free else None
+    return [
+        value["value"],
+        badge(value["state"]),
+        link("/service", service, id=service) if service else None,
+        moment(value.get("until"), viewer),
+        action,
+    ]
+
+
+def show_value(document: Mapping[str, Any], viewer: Viewer) -> Node:
+    """What a value is, and the form that ends its quarantine."""
+    service = document.get("service")
+    hidden = {"id": document["pool"], "value": document["value"]}
+    return [
+        h.p["Any service may get it then. Do so if you know that no device uses it any more."],
+        fields(
+            [
+                ("Pool", link("/pool", document["pool"], id=document["pool"])),
+                ("State", document["state"]),
+                ("Last service", link("/service", service, id=service) if service else None),
+                ("Until", moment(document.get("until"), viewer)),
+            ]
+        ),
+        confirm_form(viewer, "/pool/free", hidden, "Free it", reason=False),
+    ]
