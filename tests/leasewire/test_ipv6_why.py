@@ -101,3 +101,21 @@ def test_verify_has_a_line_for_the_prefix(world, leasewire):
     assert level() == "fail"
     world.r1.device6(mac(1))
     assert level() == "ok"
+
+
+def test_a_prefix_and_an_address_in_it_lead_to_the_service(one, leasewire):
+    for subject in (prefix(1), "2001:db8:1:1ab::5", "2001:0DB8:1:100::/56"):
+        (answer,) = leasewire("why", subject, "--json").document["answers"]
+        assert answer["service"] == "SVC-1"
+
+
+def test_claim_of_another_service_is_named(world, leasewire):
+    with_server6(world.r1)
+    world.say(stated(1))
+    world.drain()
+    inside = {"mode": "static", "ipv6": prefix(1).replace("/56", "/60")}
+    world.say(with_ipv6(2, prefix=inside))
+    world.drain()
+    (answer,) = leasewire("why", "SVC-2", "--json").document["answers"]
+    assert answer["code"] == "claim-held"
+    assert f"prefix {prefix(1)} is held by service SVC-1" in answer["sentence"]
