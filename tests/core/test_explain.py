@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.bindings import own_binding
 from tests.builders import ipv4, lease, mac
 from worker.core.diagnosis.explain import explain
 from worker.core.diagnosis.facts import AtRouter, Facts, Holder, Journaled, ScheduledEvent, Why
@@ -204,6 +205,25 @@ SITUATIONS = {
         "suspended",
         ["may be online all the same: on router R1 IPv6 goes on"],
     ),
+    "suspended by block-access, and over IPv6 no rule drops its packets": (
+        at(
+            said(suspension={}),
+            wants={**ROW, "block-access": "yes"},
+            bindings=(own_binding(),),
+            findings=[EffectFinding("suspension-rule", "no IPv6 firewall rules drop all packets")],
+        ),
+        "suspended",
+        ["may be online all the same", "no IPv6 firewall rules"],
+    ),
+    "no DHCPv6 server": (
+        at(
+            bindings=(own_binding(),),
+            queued=True,
+            why=Why("waiting-for-router", "not there: a DHCPv6 server", NOW),
+        ),
+        "waiting-for-router",
+        ["its IPv6 needs: not there: a DHCPv6 server"],
+    ),
     "suspended and acting": (
         replace(
             at(said(suspension={})),
@@ -319,3 +339,10 @@ def test_that_fasttrack_defeats_rates_says_nothing_of_a_suspension():
     explanation = explain(at(said(suspension={}), findings=[finding]), str)
     assert explanation.sentence == "SVC-1 is suspended by event suspension-1"
     assert explanation.advice == "the BSS must send service.resumed"
+
+
+def test_a_missing_ipv6_rule_says_nothing_of_a_blocked_service_without_ipv6():
+    finding = EffectFinding("suspension-rule", "no IPv6 firewall rules drop all packets")
+    wants = {**ROW, "block-access": "yes"}
+    explanation = explain(at(said(suspension={}), wants=wants, findings=[finding]), str)
+    assert explanation.sentence == "SVC-1 is suspended by event suspension-1"

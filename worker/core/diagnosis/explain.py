@@ -9,7 +9,7 @@ from typing import Final
 from worker.core.diagnosis.device import judge_address, judge_device, judge_row, until_renewed
 from worker.core.diagnosis.facts import AtRouter, Explanation, Facts, When
 from worker.core.diagnosis.waiting import waits_for
-from worker.core.effect.findings import ENDS, EffectFinding
+from worker.core.effect.findings import EffectFinding
 from worker.core.entry.brake import HELD
 from worker.core.entry.entry import lacking
 from worker.core.storage_format import short_type
@@ -209,10 +209,15 @@ _OF_RATES: Final = frozenset({"fasttrack-defeats-rates", "queue-shadowed"})
 
 
 def _leak(at: AtRouter) -> EffectFinding | None:
-    """Why a suspended service may still be online."""
+    """Why a suspended service may still be online: a block ends its lease, and not its IPv6."""
     blocked = (at.wants or {}).get("block-access") == "yes"
-    kinds = {"ipv6-not-covered"} if blocked else {*ENDS} - _OF_RATES
-    return next((finding for finding in at.findings if finding.kind in kinds), None)
+    for finding in at.findings:
+        of_ipv6 = "IPv6" in finding.detail and bool(at.bindings)
+        if finding.kind == "ipv6-not-covered" or (
+            finding.kind not in _OF_RATES and (of_ipv6 or not blocked)
+        ):
+            return finding
+    return None
 
 
 def _pending(facts: Facts, when: When) -> Explanation | None:

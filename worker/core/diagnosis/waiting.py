@@ -35,6 +35,9 @@ def _wait_row(_: AtRouter, why: Why) -> tuple[str, str]:
 
 def _wait_router(at: AtRouter, why: Why) -> tuple[str, str]:
     server = (at.wants or {}).get("server", "")
+    if at.bindings and "v6" in why.detail:
+        advice = "create it there, or have the BSS leave out `ipv6`: it is rechecked periodically"
+        return f"the router lacks something that its IPv6 needs: {why.detail}", advice
     named = f" (DHCP server: {server})" if server else ""
     return (
         f"the router lacks something that the row names{named}: {why.detail}",
