@@ -214,6 +214,24 @@ def test_what_two_rows_both_want_and_unknown_routers_stand_in_the_preview(office
     assert [f"! {message}" for message in warnings] == said
 
 
+def test_prefixes_that_overlap_are_shown_in_the_preview(office):
+    with (office.folder / "routers.toml").open("a") as inventory:
+        inventory.write(
+            '[routers.R1]\nhost = "192.0.2.1"\ndhcp_server = "dhcp1"\npassword_file = "p"\n'
+            f'fingerprint = "{"0" * 64}"\n'
+        )
+    (office.folder / "p").write_text("x")
+    head = "service_id,router,mac,ipv4,ipv6_prefix\n"
+    rows = [
+        f"S-{number},R1,{mac(number)},{address(number)},{prefix}\n"
+        for number, prefix in ((1, "2001:db8:1:100::/56"), (2, "2001:db8:1:180::/60"), (3, ""))
+    ]
+    shown = office.run("import", office.file("s.csv", head + "".join(rows)))
+    assert [line for line in shown.out.splitlines() if line.startswith("!")] == [
+        "! S-1 and S-2 both want prefix 2001:db8:1:180::/60 on router R1: one waits"
+    ]
+
+
 def test_a_table_with_tabs_is_reported(office):
     path = office.file("s.csv", HEAD.replace(",", "\t") + row(1).replace(",", "\t"))
     shown = office.run("import", path)

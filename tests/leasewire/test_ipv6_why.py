@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.builders import mac, suspended
+from tests.builders import cancelled, mac, suspended
 from tests.full_read.ipv6 import BINDINGS, prefix, row_of, stated, with_ipv6, with_server6
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
@@ -119,3 +119,22 @@ def test_claim_of_another_service_is_named(world, leasewire):
     (answer,) = leasewire("why", "SVC-2", "--json").document["answers"]
     assert answer["code"] == "claim-held"
     assert f"prefix {prefix(1)} is held by service SVC-1" in answer["sentence"]
+
+
+def test_a_cancelled_service_gets_its_prefix_back_unless_another_has_it(world, leasewire):
+    with_server6(world.r1)
+    world.say(stated(1))
+    world.drain()
+    world.say(cancelled("SVC-1", revision=2))
+    world.drain()
+    assert world.r1.rows(BINDINGS) == []
+    assert leasewire("services", "restore", "SVC-1").code == 0
+    world.accept.run([], "events")
+    world.drain()
+    assert row_of(world.r1, 1)["address"] == prefix(1)
+    world.say(cancelled("SVC-1", revision=3))
+    inside = {"mode": "static", "ipv6": prefix(1).replace("/56", "/60")}
+    world.say(with_ipv6(2, prefix=inside))
+    world.drain()
+    refused = leasewire("services", "restore", "SVC-1")
+    assert "is held by service SVC-2" in refused.err

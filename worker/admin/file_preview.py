@@ -4,7 +4,7 @@
 changes meanwhile.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, Literal, NamedTuple
@@ -14,6 +14,8 @@ from worker.core.entry.dhcp_setup import DhcpSetup
 from worker.core.entry.entry import Claim, address_of, claims_of, wanted_router
 from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.prefixes import ClaimKeys, claim_text
+from worker.core.rows.rows import scopes_meet
 from worker.core.service.fold import former_only, with_present_names
 from worker.core.service.record import DEFAULTS, ServiceRecord
 from worker.intake.checks import CheckedEvent, NotAccepted, check, key_of
@@ -71,7 +73,8 @@ class FilePreview:
         self._store = store
         self._sources = sources
         self._policies = policies
-        self._claimed: dict[tuple[str, Claim], str] = {}
+        self._keys: dict[str, ClaimKeys] = {}
+        self._claimed: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
         self._setups: dict[str, DhcpSetup] = {}
         self.unknown_routers: Counter[str] = Counter()
         self.warnings: list[str] = []
@@ -120,11 +123,11 @@ class FilePreview:
         if router not in self._policies:
             self.unknown_routers[router] += 1
             return
-        for claim in claims_of(wanted_entries(record, self._policies)[router]):
-            first = self._claimed.setdefault((router, claim), service_id)
+        for claim in sorted(claims_of(wanted_entries(record, self._policies)[router])):
+            first = self._claim(router, claim, service_id)
             if first != service_id:
-                kind, _, value = claim.key.partition(":")
-                what = f"{'MAC address' if kind == 'mac' else 'address'} {value} on router {router}"
+                kind, _, value = claim_text(claim.key).partition(":")
+                what = f"{'MAC address' if kind == 'mac' else kind} {value} on router {router}"
                 self.warnings.append(f"{first} and {service_id} both want {what}: one waits")
         address = address_of(record)
         if address is None:
@@ -138,6 +141,20 @@ class FilePreview:
         elif misfit is not None:
             message = f"{misfit.detail} ({router}): no device can use it"
             self.warnings.append(f"{service_id}: {message}")
+
+    def _claim(self, router: str, claim: Claim, service_id: str) -> str:
+        """Note what a service wants; returns the first service of the file that excludes it."""
+        keys = self._keys.setdefault(router, ClaimKeys())
+        others = (
+            first
+            for key in sorted(keys.met_by(claim.key))
+            for scope, first in self._claimed[router, key].items()
+            if scopes_meet(scope, claim.scope) and first != service_id
+        )
+        other = next(others, service_id)
+        keys.add(claim.key)
+        self._claimed[router, claim.key].setdefault(claim.scope, service_id)
+        return other
 
 
 def _effect(folded: Sequence[EventCommit]) -> tuple[Effect, str]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from worker.core.entry.entry import Claim
 from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.prefixes import prefix_key
 from worker.core.rows.rows import ANY_SERVER
 from worker.core.service.record import ServiceRecord
 from worker.core.service.restoring import restoring_event
@@ -50,10 +51,17 @@ def restored(
 def holders(
     store: Store, record: ServiceRecord, router: str, policy: RouterPolicy
 ) -> list[HeldClaim]:
-    """The claims of other services for the MAC or the address of a service on its router."""
+    """The claims of other services for what a service needs on its router.
+
+    Its MAC, and its fixed address and prefix: instead of an assigned one it could get another.
+    """
     scope = str(record.value("dhcp_server") or policy.default_server)
     wants = [Claim(f"mac:{record.value('mac')}", scope)]
-    address: Any = record.value("address")  # instead of an assigned one it could get another
+    address: Any = record.value("address")
     if address and address["mode"] == "static":
         wants.append(Claim(f"address:{address['ipv4']}", ANY_SERVER))
+    ipv6: Any = record.value("ipv6") or {"prefix": {"mode": ""}, "address": None}
+    fixed = [ipv6["prefix"]["ipv6"]] if ipv6["prefix"]["mode"] == "static" else []
+    fixed += [ipv6["address"]] if ipv6["address"] else []
+    wants += [Claim(prefix_key(value), ANY_SERVER) for value in fixed]
     return store.claims.of_others(router, record.service_id, wants)
