@@ -20,6 +20,8 @@ from tests.converge.ipv6 import (
     unclear,
     watching,
 )
+from tests.converge.queues import ipv4
+from tests.small_installation import LEASES, SERVER
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 
@@ -64,6 +66,20 @@ def test_a_client_is_learned_when_its_device_asks(version, transport):
         assert (at.duid, at.iaid) == (DUID, "3")
         assert say(here, builders.cancelled()) == "applied"
         assert bindings(here) == {}
+
+
+def test_a_client_that_is_no_news_costs_no_pass():
+    with installation() as here, watching(here) as look:
+        say(here, active(duid=DUID, iaid=1))
+        say(here, builders.activated("SVC-4", mac=builders.mac(4), ipv4=ipv4(40), server=SERVER))
+        here.r["R1"].device6(builders.mac(4))  # of a service without IPv6
+        here.r["R1"].device6(builders.mac(9))  # of none
+        here.r["R1"].reset_counters()
+        for _ in range(2):
+            look()
+        counted = here.r["R1"].counters()
+        assert counted[f"{BINDING}/print"] == 2
+        assert counted[f"{LEASES}/print"] == 2  # of the watch
 
 
 @each_way

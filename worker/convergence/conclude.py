@@ -43,6 +43,8 @@ WARNINGS: Final = frozenset(
         "queue-disabled",
         "queue-shadowed",
         "lease-queue",
+        "binding-disabled",
+        "ipv6-not-managed",
         "ipv6-client-unknown",
         "ipv6-client-ambiguous",
         "ipv6-client-changed",

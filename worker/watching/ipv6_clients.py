@@ -3,9 +3,11 @@
 A pass learns the client (`worker.core.plan.binding_clients`); here it is only seen that one asks.
 """
 
+import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final
 
 import structlog
@@ -22,7 +24,7 @@ log = structlog.get_logger()
 
 _DYNAMIC: Final = (FieldEquals("dynamic", "true"), FieldEquals("dynamic", "yes"))
 """Versions differ in how a query spells a flag."""
-_AGAIN_MS: Final = 300_000
+_AGAIN_S: Final = 300.0
 """A client that was not learned is offered again then: the one before it may have left."""
 
 _Clients = frozenset[tuple[str, str]]
@@ -46,59 +48,59 @@ class Ipv6Clients:
 
     Attributes:
         store: the store.
+        clock: monotonic seconds.
     """
 
     store: Store
-    _offered: dict[tuple[str, str], tuple[_Clients, int]] = field(default_factory=dict)
+    clock: Callable[[], float] = time.monotonic
+    _seen: dict[tuple[str, str], tuple[_Clients, float]] = field(default_factory=dict)
 
-    def offer(self, router: str, rows: Iterable[BindingRow], unclear: Iterable[str]) -> None:
-        """Add work for services of which a client asks that was not offered lately.
+    def offer(self, router: str, rows: Sequence[BindingRow], unclear: Iterable[str]) -> None:
+        """Add work for services of which a client asks that was not there a moment ago.
 
         Args:
             router: its name.
             rows: its dynamic bindings.
             unclear: services whose client could not be told at their last check.
         """
-        now_ms = self.store.records.now_ms()
-        clients = self._clients(router, rows)
-        self._offered = {
-            key: (before, until_ms)
-            for key, (before, until_ms) in self._offered.items()
-            if until_ms > now_ms
-        }
-        nobody: _Clients = frozenset()
-        asked = {service_id: clients.get(service_id, nobody) for service_id in unclear} | clients
-        new = sorted(
-            service_id
-            for service_id, those in asked.items()
-            if self._offered.get((router, service_id), (None, 0))[0] != those
-        )
-        if new:
-            self.store.routers.add_work(router, new, closely=True)
-            log.info("ipv6_clients.seen", router=router, services=new)
-        for service_id in new:
-            self._offered[router, service_id] = asked[service_id], now_ms + _AGAIN_MS
-
-    def _clients(self, router: str, rows: Iterable[BindingRow]) -> dict[str, _Clients]:
-        """The clients that may be those of services of ours, by service."""
         by_mac: dict[str, list[BindingRow]] = defaultdict(list)
         for row in rows:
             for mac in _macs(row):
                 by_mac[mac].append(row)
-        claimed = Finder(self.store.client, self.store.keys).claimed(
-            router, [f"mac:{mac}" for mac in by_mac]
+        clients = {mac: frozenset(row.client for row in asking) for mac, asking in by_mac.items()}
+        new = {mac: by_mac[mac] for mac in self._not_seen(router, clients)}
+        nobody: _Clients = frozenset()
+        services = self._not_seen(router, dict.fromkeys(unclear, nobody)) | self._to_learn(
+            router, new
         )
-        holders = {mac: set(claimed[f"mac:{mac}"].holders.values()) for mac in by_mac}
-        stored = self.store.records.read(
-            sorted({name for names in holders.values() for name in names})
-        )
-        found: dict[str, set[tuple[str, str]]] = defaultdict(set)
-        for mac, service_ids in holders.items():
-            for service_id in service_ids:
-                record = stored[service_id].record
-                kinds = _kinds_to_learn(record, router)
-                found[service_id] |= {row.client for row in by_mac[mac] if row.ia in kinds}
-        return {service_id: frozenset(those) for service_id, those in found.items() if those}
+        if services:
+            self.store.routers.add_work(router, sorted(services), closely=True)
+            log.info("ipv6_clients.seen", router=router, services=sorted(services))
+
+    def _not_seen(self, router: str, clients: Mapping[str, _Clients]) -> set[str]:
+        """Those of the MACs, or services, that were not seen lately with the same clients."""
+        now_s = self.clock()
+        self._seen = {key: seen for key, seen in self._seen.items() if seen[1] > now_s}
+        new = {
+            name
+            for name, those in clients.items()
+            if self._seen.get((router, name), (None, 0))[0] != those
+        }
+        self._seen |= {(router, name): (clients[name], now_s + _AGAIN_S) for name in new}
+        return new
+
+    def _to_learn(self, router: str, asking: Mapping[str, Sequence[BindingRow]]) -> set[str]:
+        """The services of ours whose device may be one of these, by MAC."""
+        finder = Finder(self.store.client, self.store.keys)
+        claimed = finder.claimed(router, [f"mac:{mac}" for mac in asking])
+        holders = {mac: set(claimed[f"mac:{mac}"].holders.values()) for mac in asking}
+        stored = self.store.records.readable(sorted(set(chain.from_iterable(holders.values()))))
+        return {
+            service_id
+            for mac, service_ids in holders.items()
+            for service_id in stored.keys() & service_ids
+            if _kinds_to_learn(stored[service_id].record, router) & {row.ia for row in asking[mac]}
+        }
 
 
 def _macs(row: BindingRow) -> set[str]:

@@ -86,7 +86,7 @@ class Watch:
 
     def __post_init__(self) -> None:
         """Begin with no client seen."""
-        self._ipv6 = Ipv6Clients(self.store)
+        self._ipv6 = Ipv6Clients(self.store, self.clock)
 
     def once(self) -> list[str]:
         """Do one round over the routers that are due; returns those that were read."""
