@@ -1,11 +1,12 @@
 """Free prefixes of a router's pools."""
 
-from ipaddress import IPv6Network
+from ipaddress import IPv6Address, IPv6Network
 from typing import Literal
 
 from simulator.menus import MENUS
 from simulator.menus.binding_rows import BINDING, HELD
 from simulator.menus.dhcp6 import POOL6
+from simulator.menus.ipv6 import ADDRESS6
 from simulator.router import Router
 
 _SINGLE = 128
@@ -30,6 +31,8 @@ def free_prefix(router: Router, pool_id: str, ia: Ia, wanted: tuple[str, ...]) -
         return None  # addresses come from pools of length 128 (MAN-S6)
     whole = IPv6Network(pool.values["prefix"])
     taken = _taken(router, whole, length)
+    if ia == "na":
+        taken |= _own(router, whole)
     step = _SINGLE - length
     for text in wanted:
         net = IPv6Network(text, strict=False)
@@ -57,3 +60,12 @@ def _taken(router: Router, whole: IPv6Network, length: int) -> set[int]:
                 )
                 taken.update(places)
     return taken
+
+
+def _own(router: Router, whole: IPv6Network) -> set[int]:
+    """Give what no client gets as an address: the first one, and those of the router (assumed)."""
+    rows = router.table(ADDRESS6).rows.values()
+    own = (IPv6Address(row.values["address"].partition("/")[0]) for row in rows)
+    first = int(whole.network_address)
+    anycast = {0} if whole.num_addresses > 2 else set()  # noqa: PLR2004 - a pair has none (RFC 6164)
+    return anycast | {int(address) - first for address in own if address in whole}

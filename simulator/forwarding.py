@@ -19,7 +19,7 @@ from simulator.menus.ipv6 import SETTINGS6
 from simulator.menus.lease_effects import ADDRESS_LIST
 from simulator.menus.made_rows import QUEUE
 from simulator.rates import pair
-from simulator.reach import interface_of, is_six, prefixes_with, unreachable, within
+from simulator.reach import interface_of, is_six, next_hop, prefixes_with, unreachable, within
 from simulator.router import Router
 from simulator.state import Row, Values
 
@@ -81,7 +81,8 @@ def forward(router: Router, flow: Flow, *, to_mac: str = "", size: int = 64) -> 
     tracked = _tracked(router, flow)
     row = tracked.of(flow)
     state = _state_of(row, flow)
-    packet = _Packet(flow, state, interface_of(router, flow.src), interface_of(router, flow.dst))
+    goes_out, hop = next_hop(router, flow.dst)
+    packet = _Packet(flow, state, interface_of(router, flow.src), goes_out)
     fasttrack = row is not None and row.values["fasttrack"] == "true"
     queue, limit, mark = "", 0, False
     if not fasttrack:
@@ -93,7 +94,7 @@ def forward(router: Router, flow: Flow, *, to_mac: str = "", size: int = 64) -> 
     _track(router, row, flow, size)
     if mark and flow.protocol in ("tcp", "udp"):
         row.values["fasttrack"] = "true"
-    why = unreachable(router, flow.dst, to_mac)
+    why = unreachable(router, goes_out, hop, to_mac)
     if why:
         return Verdict(passed=False, why=f"arp: {why}", state=state, fasttrack=fasttrack)
     return Verdict(passed=True, state=state, fasttrack=fasttrack, queue=queue, limit=limit)
@@ -189,10 +190,9 @@ def in_list(router: Router, name: str, address: str) -> bool:
     """Say whether an address is in an address list."""
     six = is_six(address)
     table = router.menus[LIST6 if six else ADDRESS_LIST].rows(router)
-    for held in prefixes_with(address) if six else (address,):
-        rows = table.having("address", held)
-        if any(row.values["list"] == name and not row.disabled for row in rows):
-            return True
+    single = table.having_any("address", prefixes_with(address) if six else (address,))
+    if any(row.values["list"] == name and not row.disabled for row in single):
+        return True
     return any(
         row.values["list"] == name and not row.disabled and within(row.values["address"], address)
         for row in table.rows.values()

@@ -3,7 +3,6 @@
 All that no address or route of the router reaches is behind `ether1`.
 """
 
-from collections.abc import Iterator
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
@@ -80,13 +79,13 @@ def _on_link(router: Router, address: str) -> tuple[int, str]:
     return best
 
 
-def _routes(router: Router, address: str) -> Iterator[tuple[int, Row]]:
+def _routes(router: Router, address: str) -> list[tuple[int, Row]]:
     """Give the active routes to an IPv6 address, the longest first, the nearest of those."""
-    table = router.table(ROUTE6)
-    for prefix in prefixes_with(address) if table.rows else ():
-        rows = [row for row in table.having("dst-address", prefix) if not row.disabled]
-        for row in sorted(rows, key=lambda row: int(row.values["distance"])):
-            yield int(prefix.partition("/")[2]), row
+    found = router.table(ROUTE6).having_any("dst-address", prefixes_with(address))
+    routes = [
+        (int(row.values["dst-address"].partition("/")[2]), row) for row in found if not row.disabled
+    ]
+    return sorted(routes, key=lambda route: (-route[0], int(route[1].values["distance"])))
 
 
 def neighbor_row(router: Router, interface: str, address: str) -> Row | None:
@@ -98,15 +97,15 @@ def neighbor_row(router: Router, interface: str, address: str) -> Row | None:
     return None
 
 
-def unreachable(router: Router, address: str, to_mac: str) -> str:
-    """Say why the router cannot reach a receiver; empty when it can.
+def unreachable(router: Router, interface_id: str, hop: str, to_mac: str) -> str:
+    """Say why the router cannot reach the next hop; empty when it can.
 
     Args:
         router: that sends.
-        address: of the receiver.
+        interface_id: to which interface.
+        hop: address that it sends to there.
         to_mac: the device that should get it; empty: whatever device has the address.
     """
-    interface_id, hop = next_hop(router, address)
     interface = router.table("/interface").rows.get(interface_id)
     row = neighbor_row(router, interface_id, hop)
     if row is not None:
@@ -114,5 +113,5 @@ def unreachable(router: Router, address: str, to_mac: str) -> str:
         return "" if to_mac in ("", mac) else f"{hop} is {mac}"
     arp = interface.values.get("arp") if interface is not None else None
     if interface is not None and not is_six(hop) and arp in ("reply-only", "disabled"):
-        return f"no entry for {address}, and {interface.values['name']} is reply-only"
+        return f"no entry for {hop}, and {interface.values['name']} is reply-only"
     return ""

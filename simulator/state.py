@@ -103,6 +103,11 @@ class Table:
         """Give the rows whose indexed property has this value, in no special order."""
         return list(self.indexes[name].get(value, {}).values())
 
+    def having_any(self, name: str, values: Iterable[str]) -> list[Row]:
+        """Give the rows whose indexed property has one of these values, in their order."""
+        index = self.indexes[name]
+        return [row for value in values if value in index for row in index[value].values()]
+
     def expire_at(self, row: Row, name: str, moment: float) -> None:
         """Let a row's time run to a moment."""
         row.times[name] = moment

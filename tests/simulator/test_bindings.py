@@ -134,7 +134,7 @@ def test_an_address_of_a_pool_of_addresses(six):
     six.add_row("/ipv6/pool", {"name": "a6", "prefix": "2001:db8:2::/64", "prefix-length": "128"})
     assert six.device6(A, ia="na")["status"] == "none-available"
     six.set_row(SERVER, "six", {"address-pool": "a6"})
-    assert six.device6(A, ia="na")["address"] == "2001:db8:2::/128"
+    assert six.device6(A, ia="na")["address"] == "2001:db8:2::1/128"
     assert six.device6(A)["address"] == FIRST  # the same IAID, but a prefix
     assert [row["ia-type"] for row in six.rows(BINDING)] == ["na", "pd"]
     assert [row["dst-address"] for row in six.rows(ROUTES)] == [FIRST]

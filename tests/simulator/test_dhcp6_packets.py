@@ -169,7 +169,7 @@ def test_prefix_and_address_in_one_message(router):
     run(router, "/ipv6/dhcp-server/set", numbers="six", address_pool="a6")
     reply = say(router, Message6.REQUEST, *both)
     held = [association.given[0].prefix for association in reply.associations]
-    assert held == [FIRST, "2001:db8:2::/128"]
+    assert held == [FIRST, "2001:db8:2::1/128"]
     run(router, "/ipv6/dhcp-server/set", numbers="six", ignore_ia_na_bindings="yes")
     assert [a.ia for a in say(router, Message6.REQUEST, *both).associations] == ["pd"]
     assert say(router, Message6.REQUEST, both[1]) is None
