@@ -188,9 +188,11 @@ class Dhcp6Port(asyncio.DatagramProtocol):
         if not reply.associations:
             return None
         reply.options |= options6_for(self._router, server, binding, packet.asked())
+        # An offer says it too: odhcp6c decides by that whether it will obey.
+        if client.allow_reconfigure and server.values.get("use-reconfigure") == "true":
+            reply.options[RECONFIGURE_ACCEPT] = b""
         key = binding.values.get("reconfigure-key") if binding else None
         if key and reply.kind == Message6.REPLY:
-            reply.options[RECONFIGURE_ACCEPT] = b""
             reply.options[AUTHENTICATION] = key_value(bytes.fromhex(key))
         return reply
 

@@ -274,8 +274,6 @@ def _bind(router: Router, server: Row, row: Row, client: Client6, address: str) 
     }
     if client.allow_reconfigure and server.values.get("use-reconfigure") == "true":
         values["reconfigure-key"] = _key_of(router, client)
-    elif "reconfigure-key" in values:
-        del values["reconfigure-key"]
     if values.get("reconfigure-status") == "sent":
         values["reconfigure-status"] = "renewed"
     goes_on = (old.get(CLIENT), old.get(HELD)) == (values[CLIENT], address)

@@ -2,7 +2,9 @@
 
 import contextlib
 import hmac
+import json
 from ipaddress import IPv6Address
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -38,6 +40,7 @@ PERSON = Caller("t", "t", frozenset(POLICIES))
 CLIENT, SERVER = bytes.fromhex("0003000100005e00530a"), bytes.fromhex("00030001020000000001")
 LINK_LOCAL, FIRST, OWN = "fe80::200:5eff:fe00:530a", "2001:db8:100::/56", "2001:db8:1:100::/56"
 PD = Association6("pd", 7)
+REAL_CLIENTS = json.loads((Path(__file__).parents[1] / "dhcpv6_clients.json").read_text())
 
 NUMBERS = st.integers(0, 2**32 - 1)
 PREFIXES = st.tuples(st.integers(1, 2**64 - 1), st.integers(0, 2**31 - 1)).map(
@@ -227,3 +230,36 @@ def test_a_client_that_accepts_it_is_given_a_key_and_told_with_it(router):
     told = read_packet6(data)
     assert (told.kind, told.options[RECONFIGURE_MESSAGE]) == (Message6.RECONFIGURE, b"\5")
     assert (told.client_id, told.server_id) == (CLIENT, SERVER)
+
+
+def test_what_odhcp6c_says_of_reconfigure_and_when(router):
+    """It decides by the offer whether it obeys, and says that it accepts only when it asks anew."""
+    run(router, "/ipv6/dhcp-server/set", numbers="six", use_reconfigure="yes")
+    accepts = {RECONFIGURE_ACCEPT: b""}
+    assert RECONFIGURE_ACCEPT not in say(router, Message6.SOLICIT, PD).options
+    assert RECONFIGURE_ACCEPT in say(router, Message6.SOLICIT, PD, options=accepts).options
+    say(router, Message6.REQUEST, PD, options=accepts)
+    key = rows(router)[0]["reconfigure-key"]
+    say(router, Message6.RENEW, has(FIRST))
+    assert rows(router)[0]["reconfigure-key"] == key
+
+
+@pytest.mark.parametrize("client", REAL_CLIENTS, ids=lambda client: client["client"])
+def test_packets_of_real_clients_are_read_and_answered(router, client):
+    run(router, "/ipv6/pool/add", name="a6", prefix="2001:db8:200::/64", prefix_length="128")
+    run(router, "/ipv6/dhcp-server/set", numbers="six", address_pool="a6")
+    for kind in ("solicit", "request"):
+        if kind not in client:
+            continue  # one that was bound by Rapid Commit
+        packet = read_packet6(bytes.fromhex(client[kind]))
+        assert "0x" + packet.client_id.hex() == client["duid"]
+        assert {a.ia: str(a.iaid) for a in packet.associations} == client["iaids"]
+        packet.server_id = packet.server_id and SERVER
+        reply = Dhcp6Port(router, "none").answer(packet, LINK_LOCAL)
+        assert [(a.ia, a.iaid) for a in reply.associations] == [
+            (a.ia, a.iaid) for a in packet.associations
+        ]
+        assert all(association.given for association in reply.associations)
+    assert {(row["duid"], row["iaid"], row["ia-type"]) for row in rows(router)} == {
+        (client["duid"], iaid, ia) for ia, iaid in client["iaids"].items()
+    }
