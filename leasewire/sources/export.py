@@ -33,8 +33,9 @@ def export_command(
     """Write the services to standard output, in the format of `leasewire import`.
 
     Services that are cancelled or were never activated are left out. The file has no revisions: an
-    edited file is imported as of its last change. Cells that a spreadsheet would take for formulas
-    begin with an apostrophe, which `import` removes.
+    edited file is imported as of its last change. An address that Leasewire assigned is in `ipv4`,
+    beside `assigned_pool`: imported elsewhere, the service gets the same one. Cells that a
+    spreadsheet would take for formulas begin with an apostrophe, which `import` removes.
 
     Examples: leasewire export > services.csv; leasewire export --format ndjson --router tower-7
     """

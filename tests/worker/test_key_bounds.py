@@ -101,6 +101,7 @@ SIZES = {
     "manifests": SOURCES,
     "minutes": 720,
     "pools": 20,
+    "pools:samples:*": 840,
     "pools:assigned": 8 * SERVICES,
     "pools:values:*": 4 * SERVICES,
     "pools:waiting:*": SERVICES,

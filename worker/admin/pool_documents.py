@@ -55,8 +55,10 @@ def pool_document(store: Store, pool: AddressPool, begin: int, most: int) -> dic
         begin: how many values to skip: those of services come first, then those in quarantine.
         most: limit of values.
     """
-    usage = store.pools.use(AddressPools({pool.name: pool}), store.records.now_ms())[pool.name]
+    now_ms = store.records.now_ms()
+    usage = store.pools.use(AddressPools({pool.name: pool}), now_ms)[pool.name]
     samples = store.pool_samples.read([pool.name])[pool.name]
+    now = PoolSample(now_ms, usage.given, usage.quarantine, usage.waiting)
     values = store.pools.page(pool.name, begin, most + 1)
     return _document(pool, usage, samples) | {
         "ranges": [_range_text(span, pool) for span in pool.ranges],
@@ -70,7 +72,7 @@ def pool_document(store: Store, pool: AddressPool, begin: int, most: int) -> dic
         ],
         "samples": [
             {"at": utc_time(sample.at_ms)} | dict(zip(_COUNTS, sample[1:], strict=True))
-            for sample in reversed(samples)
+            for sample in (*reversed(samples), now)
         ],
     }
 
