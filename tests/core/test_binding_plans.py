@@ -23,6 +23,7 @@ from worker.core.service.record import Placement
 
 SERVICES = ["S1", "S2", "S3"]
 PREFIXES = ["2001:db8:1::/56", "2001:db8:2::/56", "2001:db8:3::/56", "2001:db8:2:10::/60"]
+PREFIXES.append("2001:db8:2::/48")
 DYNAMIC = ["2001:db8:a::/56", "2001:db8:b::/56", "2001:db8:2::/56", "2001:db8:c::/56"]
 ADDRESSES = [f"2001:db8:f::{number}/128" for number in (1, 2, 3, 4)]
 DUIDS = [f"0x00030001{mac(n).replace(':', '').lower()}" for n in (1, 2, 3)] + [
@@ -137,7 +138,8 @@ def situations(draw):
             if draw(st.booleans())
         ]
         entry = Entry(service_id, fields, bindings=own)
-        wanted.append(Wanted(entry, row.fields, bindings=tuple(noted)))
+        granted = not draw(seldom)
+        wanted.append(Wanted(entry, row.fields, granted, bindings=tuple(noted)))
     policy = RouterPolicy("acme", on_dynamic=draw(st.sampled_from(["remove", "wait"])))
     return Situation(wanted, [*leases, *rows], policy)
 
@@ -221,6 +223,7 @@ def test_bindings_converge_in_two_rounds_and_leave_foreign_rows_alone(situation,
         assert all(rows.get(row_id) == row for row_id, row in foreign.items())
     made = situation.plan(table, noted)
     assert not made.phases
+    check_waiting(situation, made, bindings_of(table.rows()))
     for service in situation.wanted:
         check_rows(service, made, bindings_of(table.rows()))
 
@@ -237,6 +240,23 @@ def check_rows(service, made, rows):
     for binding, row in zip(known, sorted(ours, key=lambda row: row.ia, reverse=True), strict=True):
         assert not row.dynamic
         assert binding_fields(binding).items() <= row.fields.items()
+
+
+def check_waiting(situation, made, rows):
+    """A service without its claims keeps its rows, unless another one has a right to the prefix."""
+    granted = [
+        IPv6Network(binding.address)
+        for service in situation.wanted
+        if service.granted
+        for binding in service.entry.bindings
+    ]
+    waits = [service for service in situation.wanted if service.entry.service_id in made.waiting]
+    for service in (service for service in waits if not service.granted):
+        for row in bindings_of(situation.rows):
+            tag = parse_tag(row.comment)
+            is_own = tag is not None and tag[:2] == ("acme", service.entry.service_id)
+            if is_own and not any(IPv6Network(row.address).overlaps(other) for other in granted):
+                assert row in rows
 
 
 @given(situations(), st.data())
