@@ -61,17 +61,23 @@ class EffectQuery:
 
     Attributes:
         queues: addresses that are the target of a simple queue.
-        listed: addresses in address lists.
+        targets: whole targets of simple queues.
+        listed: addresses and IPv6 prefixes in address lists.
         gardens: names of address lists that suspended customers may reach.
+        gardens6: the same, of IPv6.
         arp: MAC addresses of ARP entries.
         pools: names.
+        bindings: IPv6 prefixes.
     """
 
     queues: Collection[str] = ()
+    targets: Collection[str] = ()
     listed: Collection[str] = ()
     gardens: Collection[str] = ()
+    gardens6: Collection[str] = ()
     arp: Collection[str] = ()
     pools: Collection[str] = ()
+    bindings: Collection[str] = ()
 
 
 class Refusal(NamedTuple):

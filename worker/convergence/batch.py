@@ -253,7 +253,8 @@ class BatchRunner:
             name: Placement(
                 item.written,
                 item.listed,
-                short=item.short,
+                self._seen_ms(item),
+                item.short,
                 queue=item.queue,
                 bindings=item.bindings,
             )
@@ -283,6 +284,11 @@ class BatchRunner:
                 )
             # else the record changed meanwhile: its work item stays, and is taken again
         return left
+
+    def _seen_ms(self, item: BatchItem) -> int:
+        """When its rows were found as wanted last: a note of more rows leaves that as it is."""
+        placement = item.record.placements.get(self._router)
+        return placement.seen_ms if placement else 0
 
     def _with_explicit_time(self, item: BatchItem, refused: Operation) -> BatchItem | None:
         """No source says that every version takes an empty lease time; it must not stay short."""

@@ -36,9 +36,10 @@ def noticed_at(
         effect: what is known of when changes act there.
         now_ms: Redis's time.
     """
-    before = _before(item)
+    before, placement = _before(item), item.record.placements.get(item.router)
+    had = placement.bindings if placement else ()
     registers = {name for end in settled if not end.by for name in end.pending.registers}
-    kinds = kinds_of(item.entry, item.record, before, registers)
+    kinds = kinds_of(item.entry, item.record, before, registers, had)
     if not kinds:
         return Noticed()
     fields = item.entry.fields or item.entry.reserved or before or {}
@@ -46,8 +47,11 @@ def noticed_at(
     if item.short is not None and (renews_s := renews_within_s(item.short, now_ms)):
         fields = {**fields, "lease-time": f"{renews_s}s"}
         everywhere = is_everywhere(item.short, now_ms)
+    if kinds[0] == "prefix" and item.entry.bindings:
+        fields = {"life-time": item.entry.bindings[0].life_time or ""}
     traits: dict[Trait, bool] = {
-        "listed": bool(item.entry.listed or item.listed),
+        # By a prefix alone the customer is not suspended: its lease decides.
+        "listed": any(":" not in at.address for at in (*item.entry.listed, *item.listed)),
         "shortened": everywhere,
         "own-queue": item.entry.queue is not None,
     }

@@ -21,6 +21,7 @@ from worker.core.effect.rungs import ActedBefore, EffectiveBy
 from worker.core.effect.watch import FORGET_MS
 from worker.core.entry.wanted import KINDS
 from worker.core.policy.policy import RouterPolicy
+from worker.core.rows import normal
 from worker.core.rows.rows import is_host_address
 from worker.core.service.outcome import EffectReport
 from worker.errors import RouterBlocked, RouterBusy, RouterUnreachable
@@ -134,6 +135,7 @@ class EffectReader:
             return [ReadEffect(effect, None, 0) for effect, _ in due]
         changes = [change for _, change in due]
         reading = read(session, changes, self.policies[router])
+        known = self._with_ipv6(session, router, changes, known)
         flows = flows_to_search(changes, reading, known.effect)
         if flows and clock() >= known.no_search_before_ms:
             reading = replace(reading, flows=self._search(session, router, flows, clock))
@@ -142,6 +144,21 @@ class EffectReader:
             _judged(effect, change, reading, known, clock(), messages.get(effect.service_id, ""))
             for effect, change in due
         ]
+
+    def _with_ipv6(
+        self, session: RouterSession, router: str, changes: Sequence[AppliedChange], known: Known
+    ) -> Known:
+        """Read the IPv6 rules for the first suspended prefix; from then on full reads do."""
+        listed = (place for change in changes for place in change.listed)
+        if known.effect.ipv6_filter is not None or all(":" not in at.address for at in listed):
+            return known
+        policy = self.policies[router]
+        found = session.read_effect(
+            policy.suspend_list, (), lambda: None, ipv6_list=policy.ipv6_list
+        )
+        facts = replace(known.effect, ipv6_filter=found.ipv6_filter)
+        self.store.memory.note_effect(router, facts)
+        return replace(known, effect=facts)
 
     def _messages(self, router: str, due: Sequence[_Due]) -> dict[str, str]:
         """Service -> what became of the message that its device should renew."""
@@ -233,6 +250,8 @@ def flows_to_search(
             found |= {place.address for place in change.listed}
         if "rate" in change.kinds and facts.fasttrack:
             found.add(change.address(seen))
+        if "rate" in change.kinds and facts.ipv6_filter is not None and facts.ipv6_filter.fasttrack:
+            found |= {*change.prefixes}
     return frozenset(found - {""})
 
 
@@ -252,8 +271,12 @@ def effect_query(
         for kind in change.kinds:
             for part, value in _needs(change, kind, address):
                 parts[part].add(value)
-        if "suspended" in change.kinds and change.listed:
-            parts["gardens"].add(_GARDEN.format(list=policy.suspend_list))
+        if "suspended" in change.kinds:
+            for place in change.listed:
+                if ":" in place.address:
+                    parts["gardens6"].add(_GARDEN.format(list=policy.ipv6_list))
+                else:
+                    parts["gardens"].add(_GARDEN.format(list=policy.suspend_list))
     return EffectQuery(**{part: frozenset(values - {""}) for part, values in parts.items()})
 
 
@@ -262,6 +285,8 @@ def _needs(change: AppliedChange, kind: str, address: str) -> Iterator[tuple[str
     match kind:
         case "rate":
             yield "queues", address
+            for target in _targets(address, change.prefixes):
+                yield "targets", target
         case "suspended" | "resumed" if change.listed:
             for place in change.listed:
                 yield "listed", place.address
@@ -269,8 +294,21 @@ def _needs(change: AppliedChange, kind: str, address: str) -> Iterator[tuple[str
             yield "arp", change.mac
         case "pool":
             yield "pools", change.row.get("address", "")
+        case "prefix":
+            for prefix in change.prefixes:
+                yield "bindings", prefix
         case _:
             return
+
+
+def _targets(address: str, prefixes: Sequence[str]) -> Iterator[str]:
+    """The targets of the queues that limit prefixes: alone, or with the address as one."""
+    if prefixes:
+        yield ",".join((f"{address}/32", *prefixes))
+        yield normal.prefixes(",".join((address, *prefixes)))
+    for prefix in prefixes:
+        yield prefix
+        yield f"{address}/32,{prefix}"
 
 
 def _later(effect: AwaitedEffect, now_ms: int) -> ReadEffect:

@@ -6,42 +6,21 @@ never counts as agreement.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
+from worker.core.effect import acting_ipv6
+from worker.core.effect.acting_lists import suspended_by_list
 from worker.core.effect.facts import EffectFacts
 from worker.core.effect.reading import EffectReading, is_in
 from worker.core.effect.rungs import ChangeKind
+from worker.core.effect.verdict import EffectVerdict, acts, not_yet
+from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.normal import rate_limit
 from worker.core.rows.observed import SeenRow
 from worker.core.rows.rows import ANY_SERVER, ListPlace, is_host_address
 
 IPV4_ONLY: Final = "ipv4-only"
 """Reason of a change that acts over IPv4 alone."""
-_NO_LIMIT: Final = frozenset({"", "0/0"})
-
-
-class EffectVerdict(NamedTuple):
-    """Whether a change acts.
-
-    Attributes:
-        acting: it does.
-        reason: one word for programs, of what does not act; `ipv4-only` where that is all.
-        detail: a sentence for people.
-        until_ms: until when it may last, where that is known; 0: not known.
-    """
-
-    acting: bool
-    reason: str = ""
-    detail: str = ""
-    until_ms: int = 0
-
-
-def _acts(detail: str = "", reason: str = "") -> EffectVerdict:
-    return EffectVerdict(acting=True, reason=reason, detail=detail)
-
-
-def _not_yet(reason: str, detail: str, until_ms: int = 0) -> EffectVerdict:
-    return EffectVerdict(acting=False, reason=reason, detail=detail, until_ms=until_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +34,7 @@ class AppliedChange:
             after that.
         is_pool: the address of the row is the name of a pool.
         applied_ms: when it was confirmed, by Redis's clock.
+        bindings: its DHCPv6 bindings, as they were written.
     """
 
     kinds: tuple[ChangeKind, ...]
@@ -62,6 +42,12 @@ class AppliedChange:
     listed: frozenset[ListPlace] = frozenset()
     is_pool: bool = False
     applied_ms: int = 0
+    bindings: tuple[OwnBinding, ...] = ()
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """Its prefixes, and its IPv6 address as a /128."""
+        return tuple(binding.address for binding in self.bindings)
 
     @property
     def mac(self) -> str:
@@ -106,10 +92,10 @@ class _Case:
     def holds_old(self) -> EffectVerdict:
         """The verdict on a device that has not moved: it holds another row or address, or none."""
         if self.row is None:
-            return _not_yet("device-offline", "no device holds its lease: it asks when it is up")
+            return not_yet("device-offline", "no device holds its lease: it asks when it is up")
         held = self.row.active_address
         detail = f"the device still has {held} and gets the new lease when it renews"
-        return _not_yet("keeps-old-lease", detail, self.until(self.row))
+        return not_yet("keeps-old-lease", detail, self.until(self.row))
 
 
 def judge(
@@ -130,59 +116,35 @@ def judge(
         return refused
     reason = next((verdict.reason for verdict in verdicts if verdict.reason), "")
     details = dict.fromkeys(verdict.detail for verdict in verdicts if verdict.detail)
-    return _acts("; ".join(details), reason)
+    return acts("; ".join(details), reason)
 
 
 def _suspended(case: _Case) -> EffectVerdict:
-    verdict = _suspended_by_list(case) if case.change.listed else _suspended_by_lease(case)
+    listed = case.change.listed
+    prefixes = frozenset(place for place in listed if ":" in place.address)
+    if listed - prefixes:
+        verdict = suspended_by_list(listed - prefixes, case.reading, case.facts, ipv6=False)
+    else:
+        verdict = _suspended_by_lease(case)
+    if verdict.acting and prefixes:
+        ipv6 = suspended_by_list(prefixes, case.reading, case.facts, ipv6=True)
+        return verdict if ipv6.acting else ipv6
     if not verdict.acting or not case.facts.ipv6:
         return verdict
     where = ", ".join(sorted(case.facts.ipv6))
-    ipv6 = f"{verdict.detail}. Over IPv6 ({where}) nothing is suspended"
-    return verdict._replace(reason=IPV4_ONLY, detail=ipv6)
-
-
-def _suspended_by_list(case: _Case) -> EffectVerdict:
-    reading, facts, listed = case.reading, case.facts, case.change.listed
-    if reading.listed is None:
-        return _not_yet("list-not-read", "our login may not read the address lists")
-    missing = sorted(listed - reading.listed)
-    if missing:
-        place = missing[0]
-        return _not_yet("not-listed", f"{place.address} is not in list {place.list} now")
-    if not facts.read_at_ms or "/ip/firewall/filter" in facts.unread:
-        detail = "it is not known whether a firewall rule drops suspended customers: "
-        return _not_yet("rule-not-known", f"{detail}no full read has shown the router's rules")
-    if facts.suspension == "none":
-        detail = "no firewall rule drops suspended customers: `leasewire routers setup` makes it"
-        return _not_yet("no-rule", detail)
-    return _no_flow_passes(case)
-
-
-def _no_flow_passes(case: _Case) -> EffectVerdict:
-    """Whether no tracked connection passes by the suspension rules."""
-    passes_all = case.facts.suspension != "first"
-    if case.reading.flows is None and (passes_all or case.facts.fasttrack):
-        detail = "established connections may pass, and the router did not show them"
-        return _not_yet("flows-not-read", detail)
-    for place in sorted(case.change.listed):
-        flows = case.reading.flows_of(place.address, fasttracked=not passes_all)
-        if flows:
-            why = "FastTrack" if any(flow.fasttracked for flow in flows) else "an earlier rule"
-            detail = f"{len(flows)} tracked connections of {place.address} pass by {why} until they"
-            return _not_yet("flows-left", f"{detail} end: `cut_connections` removes them")
-    return _acts("its address is in the list, and no connection passes the rule")
+    detail = f"{verdict.detail}. Over IPv6 ({where}) nothing is suspended"
+    return verdict._replace(reason=IPV4_ONLY, detail=detail)
 
 
 def _suspended_by_lease(case: _Case) -> EffectVerdict:
     """By `block-access`, by a rate, or by the removal of its row."""
     row = case.change.row
     if row.get("block-access") == "no":
-        return _acts()  # by a rate, which is judged as one
+        return acts()  # by a rate, which is judged as one
     if case.row is not None:
         held = case.row.active_address
         detail = f"the device keeps its lease of {held} until it renews"
-        return _not_yet("keeps-lease", detail, case.until(case.row))
+        return not_yet("keeps-lease", detail, case.until(case.row))
     return _lost_its_lease(case, case.address or row.get("address", ""))
 
 
@@ -190,7 +152,7 @@ def _unreachable(case: _Case, address: str) -> EffectVerdict:
     """Whether no ARP entry leads to the device by its address, or by any where it has a pool."""
     arp = case.reading.arp
     if arp is None:
-        return _not_yet("arp-not-read", "our login may not read the ARP table")
+        return not_yet("arp-not-read", "our login may not read the ARP table")
     left = {
         entry
         for entry, mac in arp.items()
@@ -198,8 +160,8 @@ def _unreachable(case: _Case, address: str) -> EffectVerdict:
     }
     if left:
         detail = f"the ARP entry of {min(left)} still names its device"
-        return _not_yet("arp-entry-left", detail)
-    return _acts("the device holds no lease, and no ARP entry leads to it")
+        return not_yet("arp-entry-left", detail)
+    return acts("the device holds no lease, and no ARP entry leads to it")
 
 
 def _gone(case: _Case) -> EffectVerdict:
@@ -211,12 +173,12 @@ def _gone(case: _Case) -> EffectVerdict:
             continue
         if not is_host or row.active_address == address:
             detail = f"the device keeps its lease of {row.active_address} until it renews"
-            return _not_yet("keeps-lease", detail, case.until(row))
+            return not_yet("keeps-lease", detail, case.until(row))
     if case.row is None:
         return _lost_its_lease(case, address)
     verdict = _unreachable(case, address)
     detail = f"the device has {case.row.active_address} now, which is no lease of this service"
-    return _acts(detail) if verdict.acting else verdict
+    return acts(detail) if verdict.acting else verdict
 
 
 def _lost_its_lease(case: _Case, address: str) -> EffectVerdict:
@@ -228,8 +190,8 @@ def _lost_its_lease(case: _Case, address: str) -> EffectVerdict:
     ends_ms = case.change.applied_ms + (lease_s or 0) * 1000
     if lease_s is None or case.now_ms < ends_ms:
         detail = "it has no lease, but its device may use the address until the lease time is over"
-        return _not_yet("may-keep-address", detail, ends_ms if lease_s else 0)
-    return _acts("its lease time is over, and no ARP entry leads to it")
+        return not_yet("may-keep-address", detail, ends_ms if lease_s else 0)
+    return acts("its lease time is over, and no ARP entry leads to it")
 
 
 def _resumed(case: _Case) -> EffectVerdict:
@@ -237,12 +199,14 @@ def _resumed(case: _Case) -> EffectVerdict:
     if not listed:
         return _holds(case)
     if reading.listed is None:
-        return _not_yet("list-not-read", "our login may not read the address lists")
+        return not_yet("list-not-read", "our login may not read the address lists")
     left = sorted(listed & reading.listed)
     if left:
         place = left[0]
-        return _not_yet("still-listed", f"{place.address} is still in list {place.list}")
-    return _acts("its address is in no list of suspended customers")
+        return not_yet("still-listed", f"{place.address} is still in list {place.list}")
+    if all(":" in place.address for place in listed):
+        return _holds(case)
+    return acts("its address is in no list of suspended customers")
 
 
 def _holds(case: _Case) -> EffectVerdict:
@@ -252,7 +216,7 @@ def _holds(case: _Case) -> EffectVerdict:
         return case.holds_old()
     if not case.change.is_pool and is_host_address(wanted) and row.active_address != wanted:
         return case.holds_old()
-    return _acts(f"the device has {row.active_address}")
+    return acts(f"the device has {row.active_address}")
 
 
 def _renewed(case: _Case) -> EffectVerdict:
@@ -265,8 +229,8 @@ def _renewed(case: _Case) -> EffectVerdict:
     # `last-seen` is in whole seconds, rounded down.
     if row.last_seen_s is None or (row.last_seen_s + 1) * 1000 > age_ms:
         detail = "the device has not renewed its lease since then"
-        return _not_yet("not-renewed", detail, case.until(row))
-    return _acts(f"the device has {row.active_address} and renewed its lease since")
+        return not_yet("not-renewed", detail, case.until(row))
+    return acts(f"the device has {row.active_address} and renewed its lease since")
 
 
 def _in_pool(case: _Case) -> EffectVerdict:
@@ -281,25 +245,35 @@ def _in_pool(case: _Case) -> EffectVerdict:
 
 def _rate(case: _Case) -> EffectVerdict:
     verdict = _limited(case)
-    if not verdict.acting or case.change.row.get("rate-limit", "") in _NO_LIMIT:
+    if verdict.acting:
+        wanted = _wanted_limit(case.change)
+        verdict = acting_ipv6.limited(case.change.prefixes, case.reading, wanted) or verdict
+    if not verdict.acting or case.change.row.get("rate-limit", "") in acting_ipv6.NO_LIMIT:
         return verdict
-    if case.facts.fasttrack and case.reading.flows is None:
+    ipv6 = case.facts.ipv6_filter
+    fasttrack6 = bool(case.change.bindings) and ipv6 is not None and ipv6.fasttrack
+    if (case.facts.fasttrack or fasttrack6) and case.reading.flows is None:
         detail = "FastTracked connections pass by the queues, and the router did not show them"
-        return _not_yet("flows-not-read", detail)
+        return not_yet("flows-not-read", detail)
     flows = case.reading.flows or ()
-    passing = sum(flow.fasttracked and flow.address == case.address for flow in flows)
-    if passing:
-        detail = f"{passing} FastTracked connections of {case.address} pass by the queues"
-        return _not_yet("flows-left", detail)
+    for address in (case.address, *case.change.prefixes):
+        passing = sum(flow.fasttracked and flow.address == address for flow in flows)
+        if passing:
+            detail = f"{passing} FastTracked connections of {address} pass by the queues"
+            return not_yet("flows-left", detail)
     return verdict
+
+
+def _wanted_limit(change: AppliedChange) -> str:
+    return rate_limit(change.row.get("rate-limit", "").partition(" ")[0])
 
 
 def _limited(case: _Case) -> EffectVerdict:
     """Whether the first queue of the address has the wanted limit."""
-    wanted = rate_limit(case.change.row.get("rate-limit", "").partition(" ")[0])
+    wanted = _wanted_limit(case.change)
     queues = case.reading.queues
     if queues is None:
-        return _not_yet("queues-not-read", "our login may not read the queues")
+        return not_yet("queues-not-read", "our login may not read the queues")
     first = next((queue for queue in queues if queue.address == case.address), None)
     if first is None and case.row is None:
         return case.holds_old()
@@ -307,14 +281,19 @@ def _limited(case: _Case) -> EffectVerdict:
     shadow = case.facts.shadow_of(case.address) if is_host_address(case.address) else None
     if shadow is not None and wanted and not (first and first.dynamic):
         detail = f"{shadow} of others stands before its own queue and takes its packets"
-        return _not_yet("queue-shadowed", detail)
-    if limit == wanted or {limit, wanted} <= _NO_LIMIT:
-        return _acts(f"{case.address} is limited to {wanted}" if first else "no queue limits it")
+        return not_yet("queue-shadowed", detail)
+    if limit == wanted or {limit, wanted} <= acting_ipv6.NO_LIMIT:
+        return acts(f"{case.address} is limited to {wanted}" if first else "no queue limits it")
     until_ms = case.until(case.row)
     if first is None:
-        return _not_yet("no-queue", f"no queue limits {case.address} yet", until_ms)
+        return not_yet("no-queue", f"no queue limits {case.address} yet", until_ms)
     detail = f"queue {first.name} limits {case.address} to {limit}, not to {wanted or 'none'}"
-    return _not_yet("other-limit", detail, until_ms)
+    return not_yet("other-limit", detail, until_ms)
+
+
+def _prefix(case: _Case) -> EffectVerdict:
+    change = case.change
+    return acting_ipv6.delegated(change.bindings, case.reading, change.applied_ms, case.now_ms)
 
 
 _JUDGES: Final[Mapping[ChangeKind, Callable[[_Case], EffectVerdict]]] = {
@@ -326,6 +305,7 @@ _JUDGES: Final[Mapping[ChangeKind, Callable[[_Case], EffectVerdict]]] = {
     "mac": _holds,
     "address": _holds,
     "pool": _in_pool,
+    "prefix": _prefix,
     "rate": _rate,
     "options": _renewed,
 }

@@ -11,6 +11,7 @@ from worker.core.effect.facts import EffectFacts
 from worker.core.effect.rungs import ChangeKind, Means
 from worker.core.entry.entry import Entry
 from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.queues import OwnQueue
 from worker.core.rows.rows import ANY_SERVER, is_host_address
 from worker.core.service.record import ServiceRecord, Settled, settle
@@ -113,6 +114,7 @@ def kinds_of(
     record: ServiceRecord,
     before: Mapping[str, str] | None,
     registers: Collection[str],
+    had: Iterable[OwnBinding] = (),
 ) -> tuple[ChangeKind, ...]:
     """Return the kinds of an applied change, the gravest first; empty: no customer notices it.
 
@@ -121,6 +123,7 @@ def kinds_of(
         record: of the service.
         before: fields of its row before the change, with its rate; None: it had none there.
         registers: that the applied events wrote.
+        had: its IPv6 bindings before the change.
     """
     if entry.is_over:
         if before is None:
@@ -136,7 +139,10 @@ def kinds_of(
         return tuple(kinds)
     if (before is None and record.status == "active") or "lifecycle" in registers:
         return (*kinds, "activated")
-    return (*kinds, *_of_fields(fields, before or fields, is_pool=entry.is_pool))
+    old = {binding.address for binding in had} - {""}
+    prefix = "ipv6" in registers and old != {binding.address for binding in entry.bindings}
+    of_row = _of_fields(fields, before or fields, is_pool=entry.is_pool, prefix=prefix)
+    return (*kinds, *of_row)
 
 
 def with_rate(fields: Mapping[str, str] | None, queue: OwnQueue | None) -> Mapping[str, str] | None:
@@ -147,13 +153,15 @@ def with_rate(fields: Mapping[str, str] | None, queue: OwnQueue | None) -> Mappi
 
 
 def _of_fields(
-    fields: Mapping[str, str], old: Mapping[str, str], *, is_pool: bool
+    fields: Mapping[str, str], old: Mapping[str, str], *, is_pool: bool, prefix: bool
 ) -> Iterator[ChangeKind]:
     changed = {name for name, value in fields.items() if old.get(name, value) != value}
     if "mac-address" in changed:
         yield "mac"
     if changed & {"server", "address"}:
         yield "pool" if is_pool else "address"
+    if prefix:
+        yield "prefix"
     if "rate-limit" in changed:
         yield "rate"
     if "dhcp-option" in changed:  # no event sets a lease time or the lists of a lease

@@ -2,19 +2,28 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Network, summarize_address_range
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Network,
+    ip_address,
+    ip_network,
+    summarize_address_range,
+)
 from typing import NamedTuple
 
 from worker.core.rows.observed import SeenRow
 from worker.core.rows.rows import ListPlace
 
+IpNetwork = IPv4Network | IPv6Network
+
 
 class SeenQueue(NamedTuple):
-    """A simple queue that is enabled; the first one with a target takes its packets.
+    """A target of a simple queue that is enabled; the first one with it takes its packets.
 
     Attributes:
         name: as the router shows it.
-        address: its one IPv4 target.
+        address: that IPv4 address, or IPv6 prefix.
         limit: `max-limit` in normal form; `0/0`: none.
         dynamic: the router made it for a lease.
     """
@@ -29,7 +38,7 @@ class SeenFlow(NamedTuple):
     """A tracked connection.
 
     Attributes:
-        address: of the customer.
+        address: of the customer; of IPv6 its prefix.
         peer: the address at its other end.
         fasttracked: its packets pass neither firewall rules nor simple queues.
     """
@@ -37,6 +46,15 @@ class SeenFlow(NamedTuple):
     address: str
     peer: str
     fasttracked: bool
+
+
+class SeenBinding(NamedTuple):
+    """A DHCPv6 binding: its prefix, `status`, and what the router says of its times."""
+
+    address: str
+    status: str
+    last_seen_s: int | None
+    expires_in_s: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,16 +70,18 @@ class EffectReading:
         arp: address -> MAC of each complete entry.
         flows: the tracked connections of the addresses.
         pools: name -> its ranges.
+        bindings: those of the prefixes.
     """
 
     leases: Sequence[SeenRow] = ()
     lease_times_s: Mapping[str, int] = field(default_factory=dict)
     queues: Sequence[SeenQueue] | None = None
     listed: frozenset[ListPlace] | None = None
-    garden: Sequence[IPv4Network] = ()
+    garden: Sequence[IpNetwork] = ()
     arp: Mapping[str, str] | None = None
     flows: Sequence[SeenFlow] | None = None
-    pools: Mapping[str, Sequence[IPv4Network]] = field(default_factory=dict)
+    pools: Mapping[str, Sequence[IpNetwork]] = field(default_factory=dict)
+    bindings: Sequence[SeenBinding] | None = None
 
     def held_by(self, mac: str) -> SeenRow | None:
         """Return the bound row that a device holds."""
@@ -87,25 +107,25 @@ class EffectReading:
         ]
 
 
-def is_in(address: str, networks: Sequence[IPv4Network]) -> bool:
+def is_in(address: str, networks: Sequence[IpNetwork]) -> bool:
     """Return whether an address is in one of the networks."""
     try:
-        host = IPv4Address(address)
+        host = ip_address(address)
     except ValueError:
         return False
     return any(host in network for network in networks)
 
 
-def networks_of(text: str) -> list[IPv4Network]:
+def networks_of(text: str) -> list[IpNetwork]:
     """Return the networks of `a`, `a/n` or `a-b`, several with commas; names are left out."""
-    found: list[IPv4Network] = []
+    found: list[IpNetwork] = []
     for part in text.split(","):
         first, _, last = part.strip().partition("-")
         try:
             if last:
                 found += summarize_address_range(IPv4Address(first), IPv4Address(last))
             elif first:
-                found.append(IPv4Network(first, strict=False))
+                found.append(ip_network(first, strict=False))
         except ValueError:
             continue
     return found

@@ -32,6 +32,7 @@ ChangeKind = Literal[
     "mac",
     "address",
     "pool",
+    "prefix",
     "rate",
     "options",
 ]
@@ -143,6 +144,9 @@ class RouterEffect:
         traits: Collection[Trait] = (),
     ) -> EffectiveBy:
         """Return when a change acts; see `rung_of` for the arguments."""
+        if kind == "prefix":
+            life_s = seconds(fields.get("life-time", ""))
+            return EffectiveBy("lease-time", life_s, before=self.acted.get((kind, "lease-time")))
         rung = rung_of(kind, fields, self, traits)
         return effective_by(rung, fields, self.facts, self.acted.get((kind, rung)))
 

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
-from worker.core.effect.acting import AppliedChange, EffectVerdict
+from worker.core.effect.acting import AppliedChange
 from worker.core.effect.means import with_rate
 from worker.core.effect.rungs import ChangeKind, EffectiveBy
+from worker.core.effect.verdict import EffectVerdict
 from worker.core.rows.rows import ListPlace
 from worker.core.service.record import ServiceRecord
 from worker.core.storage_format import to_json, without_end
@@ -86,6 +87,7 @@ class EffectWatch:
             listed=listed,
             is_pool=is_pool,
             applied_ms=self.applied_ms,
+            bindings=tuple(at for at in placement.bindings if at.address) if placement else (),
         )
 
     def report_of(self, verdict: EffectVerdict, now_ms: int) -> tuple[str, str, int]:

@@ -44,7 +44,7 @@ def placements_to_note(plan: WritePlan, known: Mapping[str, Placement]) -> dict[
             continue
         match operation:
             case MakeStatic(was=was, menu=menu) if menu == LEASES:
-                noted[service_id] = placement._replace(written=was)
+                noted[service_id] = placement._replace(written=was, seen_ms=0)
             case MakeStatic(was=fields, menu=menu) | Add(fields=fields, menu=menu) if (
                 menu == BINDINGS
             ):
