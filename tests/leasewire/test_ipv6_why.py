@@ -49,6 +49,9 @@ def test_each_step_from_a_router_without_server_to_a_device_with_its_prefix(one,
 
 def test_an_unknown_prefix_is_found_on_the_routers(one, leasewire):
     with_server6(one.r1)
+    one.say(stated(2))
+    one.drain()
+    one.r1.device6(mac(9))  # rows of others say nothing of it
     assert "2001:db8:7::/56 is unknown" in leasewire("why", "2001:db8:7::/56").out
     fields = {"address": "2001:db8:7::/56", "duid": "0x00030001aabb", "iaid": "1"}
     row = one.r1.run(f"{BINDINGS}/add", fields)
