@@ -203,7 +203,7 @@ def test_what_keeps_a_suspension_from_acting_is_told(router, transport):
     found = {line.what: line.detail for line in look(router, transport, policy=policy)}
     assert "rule 1 (chain=forward action=fasttrack-" in found["fasttrack-defeats-suspension"]
     assert "meet no queue" in found["fasttrack-defeats-rates"]
-    assert interface in found["ipv6-not-covered"]
+    assert "no IPv6 firewall rules" in found["suspension-rule"]
 
     (rule,) = [row for row in router.rows(FILTER) if row["action"] == "fasttrack-connection"]
     router.run(f"{FILTER}/move", {"numbers": rule[".id"]})
@@ -260,3 +260,19 @@ def test_whether_connections_can_be_cut_is_told(router, monkeypatch):
     line = told(limit_s=0.2)
     assert line.level == "warn"
     assert "no answer in time" in line.detail
+
+
+def test_dhcpv6_server_and_bindings_are_checked_where_there_are_some(router):
+    policy = RouterPolicy("acme", default_server=SERVER)
+    (interface,) = [row["interface"] for row in router.rows("/ip/dhcp-server")]
+    assert not {"dhcpv6-server", "bindings"} & {line.what for line in look(router, policy=policy)}
+    router.add_row("/ipv6/dhcp-server", {"name": "six", "interface": interface})
+    for number, comment in ((1, "leasewire:acme:S-1"), (2, "mine")):
+        row = {"address": f"2001:db8:{number}::/56", "duid": f"0x0003000{number}", "iaid": "1"}
+        router.add_row("/ipv6/dhcp-server/binding", row | {"comment": comment})
+    details = {line.what: line.detail for line in look(router, policy=policy)}
+    assert details["dhcpv6-server"] == "found six"
+    assert details["bindings"] == "2 in all, 2 of them static, 1 ours"
+    other = replace(policy, ipv6_server="other")
+    warned = next(line for line in look(router, policy=other) if line.what == "dhcpv6-server")
+    assert (warned.level, "other is not there" in warned.detail) == ("warn", True)

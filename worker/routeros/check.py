@@ -1,6 +1,6 @@
 """Checks one router as a person would before giving it customers; writes nothing."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,9 +9,10 @@ from typing import Final
 from worker.core.effect.findings import check_lines
 from worker.core.effect.means import cuts_connections
 from worker.core.entry.wanted import KINDS
+from worker.core.policy.policy import RouterPolicy
 from worker.core.policy.router_check import CERTIFICATE_WARNS_MS, CheckLine, RouterSettings, judge
 from worker.core.rows.queues import shadows_of
-from worker.core.rows.rows import NO_ADDRESS, QUEUES, parse_tag
+from worker.core.rows.rows import ANY_SERVER, BINDINGS, NO_ADDRESS, QUEUES, Row, parse_tag
 from worker.errors import RouterBlocked, RouterUnreachable
 from worker.inventory import RouterConfig
 from worker.routeros.connection import Command, Pace, RouterConnection
@@ -100,16 +101,30 @@ def _checks(config: RouterConfig, settings: Settings, now: datetime) -> Iterator
             queues = session.read_rows(QUEUES, None, lambda: None)
             facts = replace(facts, shadows=shadows_of(queues, policy.installation))
         yield from check_lines(facts, policy.held_in(session.entries))
-        leases = session.read_leases(None, lambda: None)
-        tags = [parse_tag(lease.comment) for lease in leases if not lease.dynamic]
-        ours = sum(
-            tag is not None and tag.installation == config.policy.installation for tag in tags
-        )
-        yield CheckLine(
-            "ok", "leases", f"{len(leases)} in all, {len(tags)} of them static, {ours} ours"
-        )
+        yield _counted("leases", session.read_leases(None, lambda: None), policy)
+        if facts.ipv6:
+            yield from _bindings(session, policy)
         if cuts_connections(policy, facts) and policy.mode == "manage":
             yield _connections(session)
+
+
+def _counted(what: str, rows: Sequence[Row], policy: RouterPolicy) -> CheckLine:
+    tags = [parse_tag(row.comment) for row in rows if not row.dynamic]
+    ours = sum(tag is not None and tag.installation == policy.installation for tag in tags)
+    return CheckLine("ok", what, f"{len(rows)} in all, {len(tags)} of them static, {ours} ours")
+
+
+def _bindings(session: Session, policy: RouterPolicy) -> Iterator[CheckLine]:
+    """The DHCPv6 server of a router that has some, and its bindings."""
+    servers = session.read_ipv6_setup(fresh=False).servers or frozenset()
+    if policy.ipv6_server not in (ANY_SERVER, *servers):
+        detail = f"{policy.ipv6_server} is not there: services with `ipv6` wait"
+        yield CheckLine("warn", "dhcpv6-server", detail, "Correct ipv6_server in the inventory")
+    elif not servers:
+        return  # addresses come from router advertisements alone
+    else:
+        yield CheckLine("ok", "dhcpv6-server", f"found {', '.join(sorted(servers))}")
+    yield _counted("bindings", session.read_rows(BINDINGS, None, lambda: None), policy)
 
 
 def _connections(session: Session) -> CheckLine:

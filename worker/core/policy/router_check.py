@@ -32,9 +32,9 @@ class CheckLine(NamedTuple):
     Attributes:
         level: `fail` keeps Leasewire from working with this router.
         what: `connection`, `certificate`, `login`, `router`, `policies`, `sessions`, `clock`,
-            `dhcp-server`, `networks`, `overlaps`, `lease-time`, `leases`, `connections`; `effect`
-            or what keeps changes from acting (`EffectFinding`); `secret-file`; the cause of a
-            `RouterBlocked` where it is one.
+            `dhcp-server`, `networks`, `overlaps`, `lease-time`, `leases`, `dhcpv6-server`,
+            `bindings`, `connections`; `effect` or what keeps changes from acting
+            (`EffectFinding`); `secret-file`; the cause of a `RouterBlocked` where it is one.
         detail: what was found.
         advice: what to do; empty when all is well.
     """
