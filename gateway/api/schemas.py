@@ -171,7 +171,7 @@ SCHEMAS: Final[Json] = {
     ),
     "RouterSync": _object(
         "router wanted sync",
-        "reason detail since lease written",
+        "reason detail since lease written bindings",
         about="Whether a router has what it should have for a service",
         wanted=_described("Whether the service should be on this router", _YES_NO),
         sync=ref("Sync"),
@@ -180,6 +180,11 @@ SCHEMAS: Final[Json] = {
         written=_described(
             "The fields of its row, as last written",
             {"type": "object", "additionalProperties": True},
+        ),
+        bindings=_described(
+            "The fields of its DHCPv6 bindings, as last written; without `duid` and `iaid` while "
+            "the client of its device is not known",
+            _list({"type": "object", "additionalProperties": _TEXT}),
         ),
     ),
     "ScheduledEvent": {

@@ -141,3 +141,19 @@ def test_a_cancelled_service_gets_its_prefix_back_unless_another_has_it(world, l
     world.drain()
     refused = leasewire("services", "restore", "SVC-1")
     assert "is held by service SVC-2" in refused.err
+
+
+def test_the_document_of_a_service_has_its_bindings_as_last_written(one, leasewire):
+    def bindings():
+        (router,) = leasewire("services", "show", "SVC-1", "--json").document["routers"]
+        return router.get("bindings")
+
+    with_server6(one.r1)
+    one.context.store.routers.add_work("R1", ["SVC-1"])
+    one.drain()
+    assert bindings() == [{"ia-type": "pd", "address": prefix(1), "server": "all"}]
+    one.r1.device6(mac(1))
+    one.context.store.routers.add_work("R1", ["SVC-1"])
+    one.drain()
+    client = {"duid": DUID, "iaid": "1"}
+    assert bindings() == [{"ia-type": "pd", "address": prefix(1), "server": "all", **client}]

@@ -9,6 +9,7 @@ from worker.admin.json_fields import utc_time, without_empty
 from worker.core.entry.entry import address_of, assigned_to, has_pool, prefix_of
 from worker.core.entry.short_lease import describe
 from worker.core.policy.circuit import RouterState
+from worker.core.rows.bindings import OwnBinding, binding_fields
 from worker.core.rows.operations import Note
 from worker.core.service.outcome import FINAL, Outcome
 from worker.core.service.record import DEFAULTS, Placement, ServiceRecord
@@ -150,7 +151,7 @@ def service_document(view: ServiceView, store: Store) -> dict[str, Any]:
             "since": utc_time(status.why.get("since_ms", 0)),
             "lease": describe(placement.short),
             "written": dict(placement.written) if placement.written else None,
-            "bindings": [without_empty(own._asdict()) for own in placement.bindings] or None,
+            "bindings": [_binding(own) for own in placement.bindings] or None,
         }
         routers.append(without_empty(document))
     scheduled = scheduled_documents(record, store.records.now_ms())
@@ -177,6 +178,11 @@ def service_document(view: ServiceView, store: Store) -> dict[str, Any]:
             {"at": utc_time(entry["at_ms"])} | _without_ms(entry) for entry in view.history
         ],
     }
+
+
+def _binding(own: OwnBinding) -> dict[str, str]:
+    fields = {name: value for name, value in binding_fields(own).items() if value}
+    return {"ia-type": own.ia, **fields}
 
 
 def _without_ms(document: Mapping[str, Any]) -> dict[str, Any]:
