@@ -71,6 +71,8 @@ class PoolPages:
             held = in_quarantine(self._store, self._pool(id), value)
         except NotFreeableError as error:
             raise Refused("not-found", str(error)) from None
+        if held is None:
+            raise Refused("not-found", f"{value} of pool {id} is free already")
         return {"pool": id, **value_document(held)}
 
     def free(self, viewer: Viewer, form: Form) -> Done:
@@ -81,6 +83,8 @@ class PoolPages:
             held = in_quarantine(self._store, pool, value)
         except NotFreeableError as error:
             raise NotDone(str(error), back) from None
+        if held is None:
+            raise NotDone(f"Nothing was changed: {value} is free already.", back)
         if not self._store.pools.free(held.value, name, viewer.actor):
             raise NotDone("Nothing was changed: it just changed. Look again.", back)
         return Done(f"Any service may get {held.value} of pool {name} now.", back)

@@ -112,6 +112,9 @@ def free(
     context = Context(inventory)
     store, found = context.store, pool_named(context.inventory.pools, pool)
     held = in_quarantine(store, found, value)
+    if held is None:
+        document = {"pool": pool, "value": value, "freed": False}
+        return Answer(document, [f"{value} of pool {pool} is free already."])
     name, until = held.value, utc_time(held.until_ms)
     document = {"pool": pool, "value": name, "service": held.service, "until": until}
     if not apply:

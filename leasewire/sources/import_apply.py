@@ -120,7 +120,8 @@ class _Following:
 
 def file_preview(context: Context) -> FilePreview:
     """The preview of rows under the inventory of this command."""
-    return FilePreview(context.store, context.inventory.sources, context.policies())
+    inventory = context.inventory
+    return FilePreview(context.store, inventory.sources, context.policies(), inventory.pools)
 
 
 def _effect(outcome: Outcome | None, expected: Effect, since_ms: int) -> Effect:

@@ -115,7 +115,7 @@ def test_a_person_ends_a_quarantine_and_nothing_else(desk, leasewire):
     assert desk.use().quarantine == 0
     (entry,) = desk.store.audit.entries()
     assert (entry.by, entry.what, entry.subject) == ("ann", "pool.value_freed", "198.51.100.1")
-    assert "is free already" in leasewire("pools", "free", "home", "198.51.100.1").err
+    assert "is free already" in leasewire("pools", "free", "home", "198.51.100.1").out
     for wrong in ("198.51.100.12", "198.51.100.0/29", "2001:db8::/56", "any"):
         said = leasewire("pools", "free", "home", wrong).err
         assert f"{wrong} is no value of pool home" in said
@@ -157,3 +157,30 @@ def test_the_use_of_a_pool_is_noted_each_hour(desk, leasewire):
     assert given == [1, 2, 3, 4, 5, *([5] * 8), 5]
     assert 0 < document["days_left"] < 2
     assert "MOST GIVEN" in leasewire("pools", "show", "home").out
+
+
+def test_a_preview_of_an_import_says_who_gets_which_address_and_who_waits(
+    desk, leasewire, tmp_path
+):
+    desk.activate(1)
+    heading = "service_id,router,mac,ipv4,assigned_pool,assigned_ipv6_pool\n"
+    rows = [
+        f"S-1,R1,{builders.mac(11)},198.51.100.1,home,",
+        f"S-2,R1,{builders.mac(12)},198.51.100.2,home,",
+        f"S-3,R1,{builders.mac(13)},198.51.100.2,home,",
+        f"S-4,R1,{builders.mac(14)},203.0.113.4,home,",
+        f"S-5,R1,{builders.mac(15)},,office,",
+        f"S-6,R1,{builders.mac(16)},198.51.100.6,,home6",
+    ]
+    rows += [f"S-{n},R1,{builders.mac(n)},,home," for n in range(21, 29)]
+    (tmp_path / "s.csv").write_text(heading + "\n".join(rows) + "\n")
+    shown = leasewire("import", "s.csv", "--json").document
+    assert shown["counts"] == {"new": 14}
+    assert sorted(shown["warnings"]) == [
+        "S-1: service SVC-1 has 198.51.100.1 of pool home: it gets another one",
+        "S-2 and S-3 both ask for 198.51.100.2: one gets another",
+        "S-4: 203.0.113.4 is not in pool home: it gets another one",
+        "no pool of the inventory is known as office on router R1: 1 service would wait for it",
+        "pool home: 12 services would need a value, 9 are free: 3 services would wait",
+    ]
+    assert desk.use().given == 1

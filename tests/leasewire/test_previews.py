@@ -24,6 +24,10 @@ network = "198.51.100.0/24"
 gateway = "198.51.100.1"
 ranges = ["198.51.100.100-198.51.100.254"]
 """
+POOL = """
+[pools.home]
+ranges = ["198.51.100.10-198.51.100.20"]
+"""
 HEAD = "service_id,router,dhcp_server,mac,ipv4\n"
 AS_OF = ("--as-of", "2026-11-24T10:00:00Z")
 
@@ -34,6 +38,7 @@ CHANGING = {
     "import": ("more.csv", "--source", SOURCE, *AS_OF),
     "options collect": ("R1",),
     "orphans remove": ("R1",),
+    "pools free": ("home", "198.51.100.10"),
     "reconcile": ("R1",),
     "resync": ("more.csv", "--source", SOURCE, *AS_OF, "--missing", "cancel"),
     "routers apply": ("R1",),
@@ -51,6 +56,7 @@ QUIET = {
     "import": ("same.csv", "--source", SOURCE, *AS_OF),
     "options collect": ("R1",),
     "orphans remove": ("R1",),
+    "pools free": ("home", "198.51.100.11"),
     "reconcile": ("R1",),
     "resync": ("same.csv", "--source", SOURCE, *AS_OF, "--missing", "cancel"),
     "routers apply": (),
@@ -85,7 +91,9 @@ def codes(leasewire, calls):
 def quiet(world, tmp_path):
     """SVC-1 is written to R1, and nothing else is to be done."""
     inventory = tmp_path / "routers.toml"
-    inventory.write_text(inventory.read_text() + f'[sources."{OTHER}"]\norder = "revisions"\n')
+    inventory.write_text(
+        inventory.read_text() + f'[sources."{OTHER}"]\norder = "revisions"\n' + POOL
+    )
     world.say(activated("SVC-1", server=None, ipv4=MINE))
     world.drain()
     same = f"SVC-1,R1,,{mac(1)},{MINE}\n"
@@ -116,6 +124,10 @@ def changing(quiet, edited):
     )
     inventory = world.context.settings.inventory
     inventory.write_text(inventory.read_text() + SETUP)
+    store = world.context.store
+    until_ms = store.records.now_ms() + 3_600_000
+    store.client.hset(store.keys.assigned, "198.51.100.10", f"{until_ms}|SVC-0")
+    store.client.zadd(store.keys.pool_values("home"), {"198.51.100.10": until_ms})
     [dead_letter] = world.context.store.dead_letters.all()
     return dead_letter.id
 

@@ -10,9 +10,11 @@ from dataclasses import replace
 from typing import Any, Final, Literal, NamedTuple
 
 from contracts import names
+from worker.admin.pool_preview import PoolPreview
 from worker.core.entry.dhcp_setup import DhcpSetup
 from worker.core.entry.entry import Claim, address_of, claims_of, wanted_router
 from worker.core.entry.wanted import wanted_entries
+from worker.core.policy.address_pool import AddressPools
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.prefixes import ClaimKeys, claim_text
 from worker.core.rows.rows import scopes_meet
@@ -57,11 +59,11 @@ class FilePreview:
         store: is only read.
         sources: of the inventory.
         policies: router -> policy.
+        pools: of the inventory.
 
     Attributes:
         unknown_routers: router that is not in the inventory -> number of services that would wait
             for it.
-        warnings: services that would wait or that no device could use.
     """
 
     def __init__(
@@ -69,15 +71,22 @@ class FilePreview:
         store: Store,
         sources: Mapping[str, SourceConfig],
         policies: Mapping[str, RouterPolicy],
+        pools: AddressPools,
     ) -> None:
         self._store = store
+        self._pools = PoolPreview(store, pools)
         self._sources = sources
         self._policies = policies
         self._keys: dict[str, ClaimKeys] = {}
         self._claimed: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
         self._setups: dict[str, DhcpSetup] = {}
         self.unknown_routers: Counter[str] = Counter()
-        self.warnings: list[str] = []
+        self._warnings: list[str] = []
+
+    @property
+    def warnings(self) -> list[str]:
+        """Services that would wait, that no device could use, or that get another address."""
+        return [*self._warnings, *self._pools.warnings()]
 
     def effects(self, events: Sequence[Mapping[str, object]]) -> dict[str, Effect]:
         """The effect of each event, by its key."""
@@ -109,6 +118,7 @@ class FilePreview:
             if changes:
                 effect = "changed" if before.record.owner or before.generation else "new"
             self._check(after)
+            self._pools.note(after, before.record)
             keys_of_it = tuple(event.ref.key for event in mine)
             yield Previewed(service_id, effect, changes, detail, keys_of_it, after)
 
@@ -128,7 +138,7 @@ class FilePreview:
             if first != service_id:
                 kind, _, value = claim_text(claim.key).partition(":")
                 what = f"{'MAC address' if kind == 'mac' else kind} {value} on router {router}"
-                self.warnings.append(f"{first} and {service_id} both want {what}: one waits")
+                self._warnings.append(f"{first} and {service_id} both want {what}: one waits")
         address = address_of(record)
         if address is None:
             return
@@ -137,10 +147,10 @@ class FilePreview:
         setup = self._setups[router]
         taken, misfit = setup.taken(address), setup.misfit(service_id, address)
         if taken is not None:
-            self.warnings.append(f"{service_id}: waits: {taken.detail} ({router})")
+            self._warnings.append(f"{service_id}: waits: {taken.detail} ({router})")
         elif misfit is not None:
             message = f"{misfit.detail} ({router}): no device can use it"
-            self.warnings.append(f"{service_id}: {message}")
+            self._warnings.append(f"{service_id}: {message}")
 
     def _claim(self, router: str, claim: Claim, service_id: str) -> str:
         """Note what a service wants; returns the first service of the file that excludes it."""

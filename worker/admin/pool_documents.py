@@ -90,18 +90,21 @@ def value_document(held: HeldValue) -> dict[str, Any]:
     return without_empty(document)
 
 
-def in_quarantine(store: Store, pool: AddressPool, text: str) -> HeldValue:
+def in_quarantine(store: Store, pool: AddressPool, text: str) -> HeldValue | None:
     """Return a value of a pool that is in quarantine, and so may be freed.
 
+    Returns:
+        None: it is free already.
+
     Raises:
-        NotFreeableError: it is none of the pool, a service has it, or it is free already.
+        NotFreeableError: it is none of the pool, or a service has it.
     """
     (value,) = _values_at(pool, text) or [""]
     if not value:
         raise NotFreeableError(f"{text} is no value of pool {pool.name}.")
     held = store.pools.holders([value]).get(value)
-    if held is None:
-        raise NotFreeableError(f"{value} of pool {pool.name} is free already.")
+    if held is None or 0 < held.until_ms <= store.records.now_ms():
+        return None
     if held.until_ms == 0:
         raise NotFreeableError(f"Nothing was changed: service {held.service} has {value}.")
     if held.until_ms == LEFT:

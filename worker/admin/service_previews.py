@@ -83,7 +83,7 @@ def event_preview(
         inventory: as it is now.
         event: complete.
     """
-    rows = FilePreview(store, inventory.sources, inventory.policies)
+    rows = FilePreview(store, inventory.sources, inventory.policies, inventory.pools)
     (found,) = rows.of([event])
     before = store.records.read([found.service_id])[found.service_id].record
     after = found.after or before
