@@ -19,11 +19,11 @@ class AssigningDesk(Desk):
         super().__init__(store)
         self.pools = AddressPools({found.name: found for found in pools or (pool(),)})
         self.accept = Accept(store, SOURCES, POLICIES, pools=self.pools)
-        self._revisions = {}
+        self.revisions = {}
 
     def _revision(self, number):
-        self._revisions[number] = self._revisions.get(number, 0) + 1
-        return self._revisions[number]
+        self.revisions[number] = self.revisions.get(number, 0) + 1
+        return self.revisions[number]
 
     def event(self, name, number, **data):
         return builders.event(name, f"SVC-{number}", revision=self._revision(number), **data)
@@ -56,12 +56,12 @@ class AssigningDesk(Desk):
     def use(self, name="home"):
         return self.store.pools.use(self.pools, self.store.records.now_ms())[name]
 
-    def end_quarantines(self):
-        """Let every quarantine that began be over."""
-        for held in list(self.store.pools.values("home")):
+    def end_quarantines(self, name="home"):
+        """Let every quarantine of a pool that began be over."""
+        for held in list(self.store.pools.values(name)):
             if held.until_ms > 0:
                 self.store.client.hset(self.store.keys.assigned, held.value, f"1|{held.service}")
-                self.store.client.zadd(self.store.keys.pool_values("home"), {held.value: 1})
+                self.store.client.zadd(self.store.keys.pool_values(name), {held.value: 1})
 
     def check(self, numbers=range(1, 20)):
         """What records say is what Redis guards, and no value is given twice."""

@@ -233,6 +233,17 @@ def test_a_static_address_that_another_service_was_given_waits(desk):
     assert desk.state(event) == "applied"
 
 
+def test_a_static_address_that_was_never_had_is_not_kept(store):
+    desk = AssigningDesk(store, pool(), pool("other", "203.0.113.1"))
+    desk.activate(1)
+    desk.send(desk.activated(2, address=static(1), router="R2"))
+    desk.activate(3, pool="other")
+    desk.activate(2, pool="other", router="R2")
+    assert desk.address(2) is None
+    assert desk.record("SVC-2").unassigned["address"].reason == "pool-full"
+    desk.check()
+
+
 def test_two_services_swap_static_addresses_of_a_pool(desk):
     desk.send(desk.activated(1, address=static(1)), desk.activated(2, address=static(2)))
     desk.converge()

@@ -142,8 +142,8 @@ def put_back(
             on_progress(len(group))
 
     yield put
-    if plain.exists(keys.assigned):  # routers may have what was assigned since the backup
-        plain.sadd(keys.pools_unread, ALL_ROUTERS)
+    # Routers may have what pools gave since the backup.
+    plain.sadd(keys.pools_unread, ALL_ROUTERS)
     for name in installation:
         plain.set(keys.installation, name)
 

@@ -112,7 +112,7 @@ def kept(
         return record.assigned[kind]
     value = (address_of if kind == "address" else prefix_of)(before)
     held = asked(before, kind)
-    if value is None or held["mode"] != "static":
+    if value is None or held["mode"] != "static" or kind in before.unassigned:
         return None
     pool = pools.around(value) if pools else None
     return Assigned(pool.name if pool and pool.holds(value) else "", value)

@@ -215,7 +215,7 @@ end
 fetch_all()
 for i, c in ipairs(batch.services) do
   local service = services[c.service_id]
-  if service and (service.generation ~= c.generation or names_a_former_one(c) or is_taken(c)) then
+  if service and (service.generation ~= c.generation or is_taken(c) or names_a_former_one(c)) then
     results[i] = 0
   else
     results[i] = 1
