@@ -98,6 +98,37 @@ def test_a_service_that_moved_loses_what_its_new_router_has():
     assert loss_of(there, POLICIES) == Loss("R2", "suspended")
 
 
+PREFIX, OTHER = "2001:db8:1:100::/56", "2001:db8:1:200::/56"
+
+
+def with_ipv6(prefix, revision, *, name="activated", **more):
+    ipv6 = {"prefix": {"mode": "static", "ipv6": prefix}, **more}
+    if name == "activated":
+        return builders.activated(revision=revision, ipv6=ipv6)
+    return builders.event(name, revision=revision, ipv6=ipv6)
+
+
+def test_a_prefix_that_its_device_had_is_lost():
+    host = {"address": "2001:db8::7"}
+    active = folded(ServiceRecord("SVC-1"), with_ipv6(PREFIX, 1, **host))
+    served_without = served(active)
+    learned = tuple(
+        binding._replace(duid="0x00", iaid="1")
+        for binding in wanted_entries(active, POLICIES)["R1"].bindings
+    )
+    placement = served_without.placements["R1"]._replace(bindings=learned)
+    served_with = replace(served_without, placements={"R1": placement})
+    assert len(learned) == 2
+    same = with_ipv6(PREFIX, 2, **host)
+    other = with_ipv6(OTHER, 2, name="address_changed", **host)
+    alone = with_ipv6(PREFIX, 2)
+    for event, lost in ((same, False), (other, True), (alone, True)):
+        assert (loss_of(folded(served_with, event), POLICIES) is not None) == lost
+        assert loss_of(folded(served_without, event), POLICIES) is None
+    assert loss_of(folded(served_with, builders.activated(revision=2)), POLICIES) is not None
+    assert loss_of(folded(served_with, other, with_ipv6(PREFIX, 3, **host)), POLICIES) is None
+
+
 @given(st.lists(EVENTS, max_size=8))
 def test_services_are_counted_for_who_owns_them_now(events):
     ownership_changes = replace(ACTIVE, owner=builders.SOURCE)

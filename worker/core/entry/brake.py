@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 from worker.core.entry.entry import address_of
+from worker.core.entry.ipv6_bindings import prefixes_of
 from worker.core.policy.policy import RouterPolicy
 from worker.core.service.record import Placement, ServiceRecord
 
@@ -48,7 +49,8 @@ def loss_of(record: ServiceRecord, policies: Mapping[str, RouterPolicy]) -> Loss
     """Return the working entry that the service loses; None: it loses none.
 
     An entry works when it was confirmed and suspends nobody. A move to another router is no loss:
-    the row on the former router is cleaned up.
+    the row on the former router is cleaned up. An IPv6 prefix that its device could ask for is a
+    part of the entry.
 
     Args:
         record: of the service.
@@ -57,7 +59,7 @@ def loss_of(record: ServiceRecord, policies: Mapping[str, RouterPolicy]) -> Loss
     found = _working(record, policies)
     if found is None:
         return None
-    router, written = found
+    router, written, prefixes = found
     status = record.status
     if status in ("cancelled", "suspended"):
         return Loss(router, "cancelled" if status == "cancelled" else "suspended")
@@ -66,17 +68,23 @@ def loss_of(record: ServiceRecord, policies: Mapping[str, RouterPolicy]) -> Loss
         "address": address_of(record),
     }
     replaced = any(written[name] != value for name, value in wants.items())
+    replaced = replaced or not prefixes <= prefixes_of(record)
     return Loss(router, "replaced") if record.router == router and replaced else None
 
 
 def _working(
     record: ServiceRecord, policies: Mapping[str, RouterPolicy]
-) -> tuple[str, Mapping[str, str]] | None:
-    """The router that serves the device now, and the row there; the wanted router comes first."""
+) -> tuple[str, Mapping[str, str], frozenset[str]] | None:
+    """The router that serves the device now, the row and the prefixes there.
+
+    The wanted router comes first.
+    """
     for router in sorted(record.placements, key=lambda name: name != record.router):
         at = record.placements[router]
         if at.written is not None:
-            return (router, at.written) if _works(at, policies.get(router)) else None
+            known = (binding for binding in at.bindings if binding.is_known)
+            prefixes = frozenset(binding.address for binding in known) - {""}
+            return (router, at.written, prefixes) if _works(at, policies.get(router)) else None
     return None
 
 

@@ -37,6 +37,13 @@ def wanted_bindings(record: ServiceRecord, policy: RouterPolicy) -> tuple[OwnBin
     return tuple(bindings)
 
 
+def prefixes_of(record: ServiceRecord) -> frozenset[str]:
+    """Return the prefix of a service, and its IPv6 address as a /128, in normal form."""
+    ipv6: Any = record.value("ipv6")
+    known = (prefix_of(record), ipv6 and ipv6["address"])
+    return frozenset(prefix6(value) for value in known if value)
+
+
 def suspended_places(
     bindings: Iterable[OwnBinding], mode: SuspendMode | None, policy: RouterPolicy
 ) -> frozenset[ListPlace]:
