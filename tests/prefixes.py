@@ -11,7 +11,10 @@ from pathlib import Path
 from tests.traffic import PLUGS, PROGRAM, Talk, TrafficLab, need_client
 from tests.waiting import eventually
 
-WORLD6, GATEWAY, LENT = "2001:db8:ffff::80", "fe80::1", "2001:db8:f000::/40"
+WORLD6, GATEWAY = "2001:db8:ffff::80", "fe80::1"
+ON_LINK = "2001:db8:2::ffff/64"
+"""The router's, where customers have their own addresses."""
+LENT, LENT_ADDRESSES = "2001:db8:f000::/40", "2001:db8:f100::/64"
 SENT = 30
 """Datagrams of the customer's program: half a second's, and some of DHCPv6."""
 PLUGS6 = (*PLUGS, "--dhcp6", "vr0=vlan-32")
@@ -59,11 +62,14 @@ FROM_MAC, PRIVATE = "0", "3"
 
 
 def lend_prefixes(router):
-    """Have the router give unknown devices a prefix, for a short time."""
+    """Have the router give unknown devices a prefix and an address, for a short time."""
     pool = {"name": "lent", "prefix": LENT, "prefix-length": "56"}
     router.add_row("/ipv6/pool", pool)
-    server = {"name": "dhcp6", "interface": "vlan-32", "prefix-pool": "lent", "lease-time": "4s"}
-    router.add_row("/ipv6/dhcp-server", server)
+    single = {"name": "single", "prefix": LENT_ADDRESSES, "prefix-length": "128"}
+    router.add_row("/ipv6/pool", single)
+    server = {"name": "dhcp6", "interface": "vlan-32", "lease-time": "4s"}
+    pools = {"prefix-pool": "lent", "address-pool": "single"}
+    router.add_row("/ipv6/dhcp-server", {**server, **pools})
 
 
 def drop_suspended(router):
@@ -84,7 +90,8 @@ class PrefixLab(TrafficLab):
 
     def __init__(self, stack, directory: Path):
         super().__init__(stack, directory)
-        self.run(self.router, "ip", "-6", "addr", "add", f"{GATEWAY}/64", "dev", "vr0", "nodad")
+        for address in (f"{GATEWAY}/64", ON_LINK):
+            self.run(self.router, "ip", "-6", "addr", "add", address, "dev", "vr0", "nodad")
         for pid, device, end in ((self.router, "vu0", "1"), (self.world, "vi0", "80")):
             address = f"2001:db8:ffff::{end}/64"
             self.run(pid, "ip", "-6", "addr", "add", address, "dev", device, "nodad")
@@ -101,38 +108,39 @@ class PrefixLab(TrafficLab):
         (directory / "script6.now").touch()
         self.script6.chmod(0o755)
 
-    def prefix_client(self, kind, mac, *, iaid=1, duid="ll", link_local=FROM_MAC):
+    def prefix_client(self, kind, mac, *, link_local=FROM_MAC, **told):
         """Start a DHCPv6 client that stays; a device has the files that it had before.
 
         Args:
             kind: `dhclient`, `dhcpcd`, `udhcpc6`.
             mac: of the device.
-            iaid, duid: what `dhcpcd` is told; the others go their own ways.
             link_local: `FROM_MAC` or `PRIVATE`.
+            told: what `dhcpcd` says of itself, as `_dhcpcd` has it; the others go their own ways.
         """
         self.run(self.device, "sh", "-c", BOOT, link_local)
         self.wear(mac)
         files = self.directory / mac.replace(":", "")
         files.mkdir(exist_ok=True)
-        how = getattr(self, f"_{kind}")(files, iaid, duid)
+        how = getattr(self, f"_{kind}")(files, **told)
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         return self.start(self.device, *how, **quiet)
 
-    def _dhclient(self, files, *_):
+    def _dhclient(self, files):
         config = files / "dhclient.conf"
         config.write_text("")
         more = ["-sf", self.script6, "-cf", config, "-lf", files / "leases", "-pf", files / "pid"]
         return ["dhclient", "-d", "-6", "-P", *more, "vd0"]
 
-    def _dhcpcd(self, files, iaid, duid):
+    def _dhcpcd(self, files, iaid=1, duid="ll", address_iaid=None):
+        address = "" if address_iaid is None else f"ia_na {address_iaid}\n"
         (files / "passwd").write_text("root:x:0:0::/:/bin/sh\n")
         (files / "dhcpcd.conf").write_text(
             f"nodev\nnoipv6rs\nipv6only\nrelease\nnohook *\nduid {duid}\n"
-            f"script {self.script6}\ninterface vd0\nia_pd {iaid} -\n"
+            f"script {self.script6}\ninterface vd0\nia_pd {iaid} -\n{address}"
         )
         return ["unshare", "-m", "sh", "-c", DHCPCD, "dhcpcd", files]
 
-    def _udhcpc6(self, *_):
+    def _udhcpc6(self, _files):
         return ["busybox", "udhcpc6", "-i", "vd0", "-f", "-r", "no", "-d", "-s", self.script6]
 
     @contextlib.contextmanager

@@ -18,6 +18,8 @@ from tests import builders
 from tests.installation import SERVER, Installation, in_leases
 from tests.prefixes import (
     LENT,
+    LENT_ADDRESSES,
+    ON_LINK,
     PLUGS6,
     PRIVATE,
     PrefixLab,
@@ -55,7 +57,8 @@ class Customer:
         self.prefix = f"2001:db8:1:{self.number:x}00::/56"
         self._revisions = itertools.count(1)
         address = f"223.203.225.{self.number}0"
-        ipv6 = {"prefix": {"mode": "static", "ipv6": self.prefix}}
+        self.address = f"2001:db8:2::{self.number:x}"
+        ipv6 = {"prefix": {"mode": "static", "ipv6": self.prefix}, "address": self.address}
         self.publish(builders.activated, server=SERVER, mac=self.mac, ipv4=address, ipv6=ipv6)
 
     def publish(self, make, **given):
@@ -75,10 +78,20 @@ class Customer:
     def learned(self):
         """Wait until the device that asks has the prefix; give its DUID and IAID as written."""
         eventually(self.has_its_prefix, "the device has its own prefix", within_s=30)
-        rows = self.here.control["R1"].rows(BINDING)
-        (row,) = [row for row in rows if row["address"] == self.prefix]
-        assert row["comment"] == f"leasewire:tests:{self.service_id}"
+        row = self.binding(self.prefix)
         return row["duid"], row["iaid"]
+
+    def binding(self, of):
+        """The service's own binding of a prefix or an address; None: there is none yet."""
+        tag = f"leasewire:tests:{self.service_id}"
+        rows = self.here.control["R1"].rows(BINDING)
+        own = [row for row in rows if (row["address"], row.get("comment")) == (of, tag)]
+        assert len(own) <= 1
+        return next(iter(own), None)
+
+    def has_its_address(self, iaid):
+        row = self.binding(f"{self.address}/128")
+        return row is not None and (row["iaid"], row["status"]) == (iaid, "bound")
 
     def start_another(self, kind, mac, **how):
         """Start a client that the router does not know: it is lent a prefix first."""
@@ -118,8 +131,9 @@ def house(tmp_path_factory):
         router = here.control["R1"]
         lend_prefixes(router)
         drop_suspended(router)
-        # A lent prefix is for being seen, not for being online.
-        router.add_row(LIST, {"list": "suspended", "address": LENT})
+        router.add_row("/ipv6/address", {"address": ON_LINK, "interface": "vlan-32"})
+        for lent in (LENT, LENT_ADDRESSES):  # for being seen, not for being online
+            router.add_row(LIST, {"list": "suspended", "address": lent})
         here.start_workers("events", "routers")
         yield lab, here
 
@@ -160,13 +174,23 @@ def test_a_new_device_gets_the_prefix_of_the_old_one(customer):
     customer.online("tcp")
 
 
-@pytest.mark.parametrize("end", [PrefixLab.shut_down, PrefixLab.pull_the_plug])
-def test_a_device_whose_iaid_an_upgrade_changed_keeps_its_prefix(customer, end):
+def test_an_upgrade_that_changes_the_iaid_of_the_address_leaves_the_prefix_alone(customer):
     lab = customer.lab
-    before = lab.prefix_client("dhcpcd", customer.mac, iaid=BEFORE)
+    before = lab.prefix_client("dhcpcd", customer.mac, address_iaid=BEFORE)
+    client = customer.learned()
+    eventually(lambda: customer.has_its_address(BEFORE), "it has its address", within_s=30)
+    lab.shut_down(before)
+    lab.prefix_client("dhcpcd", customer.mac, address_iaid=AFTER)
+    eventually(lambda: customer.has_its_address(AFTER), "it has its address again", within_s=30)
+    assert customer.learned() == client
+    customer.online()
+
+
+def test_a_device_that_asks_for_its_prefix_as_another_client_gets_it_again(customer):
+    before = customer.lab.prefix_client("dhcpcd", customer.mac, iaid=BEFORE)
     duid, iaid = customer.learned()
     assert iaid == BEFORE
-    end(before)
+    customer.lab.pull_the_plug(before)
     customer.start_another("dhcpcd", customer.mac, iaid=AFTER)
     assert customer.learned() == (duid, AFTER)
     customer.online()

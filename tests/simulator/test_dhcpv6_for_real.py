@@ -83,8 +83,8 @@ def test_a_device_is_lent_a_prefix_then_has_its_own_and_is_silent_while_that_is_
 
 def test_busybox_is_another_client_each_time_it_starts(lab):
     for _ in range(2):
-        client = lab.prefix_client("udhcpc6", A)
         seen = len(lab.prefixes())
+        client = lab.prefix_client("udhcpc6", A)
         eventually(lambda seen=seen: len(lab.prefixes()) > seen, "the device was lent a prefix")
         lab.pull_the_plug(client)
     first, second = bindings(lab)
