@@ -247,7 +247,7 @@ SCHEMAS: Final[Json] = {
         body={"description": "The event or webhook as it came"},
     ),
     "DeadLetters": _object("dead_letters", dead_letters=_list(ref("DeadLetter"))),
-    "HeldService": _object("service router kind", "event source mac address becomes"),
+    "HeldService": _object("service router kind", "event source mac address prefix becomes"),
     "Approval": _object(
         "id digest scope name since count kinds services",
         about="Services that would lose their entries, held for approval",

@@ -178,8 +178,7 @@ def _answer(  # noqa: PLR0913 - all of it is shown
     text.append(Line(f"{router}: {sorts}{more}", bold=True))
     notable = [row for row in found if show_all or row.sort == "conflict" or row.differs]
     shown = notable if show_all else notable[:_SHOWN]
-    of_ipv6 = ", duid, iaid" if any(isinstance(row.row, BindingRow) for row in shown) else ""
-    columns = f"sort, service, address, mac{of_ipv6}, server, differs, reason"
+    columns = "sort, service, address, mac, duid, iaid, server, differs, reason"
     text.append(TextTable(map(_row, shown), columns))
     if len(shown) < len(notable):
         text.append(f"… and {len(notable) - len(shown)} more; --all lists every row.")

@@ -100,8 +100,7 @@ def leases(name: RouterArgument, *, inventory: InventoryOption = None) -> Answer
         rows = read_lease_table(store, session, name)
     orphans = orphans_of(store, rows, installation)
     documents = lease_documents(store, name, rows, installation, orphans)
-    of_ipv6 = ", duid, iaid" if any("duid" in document for document in documents) else ""
-    columns = f"address, mac{of_ipv6}, server, block, whose, service, kind, comment"
+    columns = "address, mac, duid, iaid, server, block, whose, service, kind, comment"
     return Answer(
         {"router": name, "leases": documents}, [TextTable(documents, columns, "No leases.")]
     )

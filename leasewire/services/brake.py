@@ -204,7 +204,7 @@ def _text(approval: Approval, *, show_all: bool) -> list[Part]:
     shown = services if show_all else services[:_SHOWN]
     text: list[Part] = [
         Fields(fields),
-        TextTable(shown, "service, router, kind, mac, address, becomes, event"),
+        TextTable(shown, "service, router, kind, mac, address, prefix, becomes, event"),
     ]
     if len(shown) < len(services):
         text.append(

@@ -13,8 +13,9 @@ from operator import attrgetter
 from typing import Final, Literal, NamedTuple
 
 from worker.core.entry.brake import LossKind, loss_of
-from worker.core.entry.entry import address_of
+from worker.core.entry.entry import address_of, prefix_of
 from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.bindings import IS_PREFIX
 from worker.core.service.record import ServiceRecord
 from worker.core.service.restoring import restoring_event
 from worker.inventory import CLI_SOURCE
@@ -56,18 +57,25 @@ class HeldService(NamedTuple):
         names = {
             "cancelled": ("lifecycle",),
             "suspended": ("suspension",),
-            "replaced": ("mac", "address"),
+            "replaced": ("mac", "address", "ipv6"),
         }.get(self.kind or "", ())
         registers = [self.record.registers[name] for name in names if name in self.record.registers]
         return max(registers, key=lambda register: register.version).event if registers else ""
 
     @property
     def becomes(self) -> str:
-        """What the service would become: its status, or its new MAC and address."""
+        """What the service would become: its status, or its new MAC, address and prefix."""
         if self.kind != "replaced":
             return self.record.status
-        address = address_of(self.record)
-        return f"{self.record.value('mac')} {address}"
+        parts = (self.record.value("mac"), address_of(self.record), prefix_of(self.record))
+        return " ".join(str(part) for part in parts if part)
+
+    @property
+    def prefix(self) -> str | None:
+        """The IPv6 prefix that its router has for it, as last written."""
+        placement = self.record.placements.get(self.work_item.router)
+        bindings = placement.bindings if placement else ()
+        return next((own.address for own in bindings if own.ia == IS_PREFIX), None)
 
 
 @dataclass(frozen=True)

@@ -211,6 +211,7 @@ def held_service_document(held: HeldService) -> dict[str, Any]:
             "source": held.work_item.source,
             "mac": held.written.get("mac-address"),
             "address": held.written.get("address"),
+            "prefix": held.prefix,
             "becomes": held.becomes,
         }
     )

@@ -22,6 +22,7 @@ from worker.admin.json_fields import clean, counted
 
 Document = Mapping[str, Any]
 _COLUMNS: Final = ("Service", "Router", "What", "Has now", "Becomes", "By event")
+_WRITTEN: Final = ("mac", "address", "prefix")
 
 
 def approvals(document: Document, viewer: Viewer) -> Node:
@@ -204,7 +205,7 @@ def _services(caption: str, services: Sequence[Document]) -> Node:
             link("/service", service["service"], id=service["service"]),
             link("/router", clean(service["router"]), id=service["router"]),
             service["kind"],
-            clean(" ".join(filter(None, (service.get("mac"), service.get("address"))))),
+            clean(" ".join(service[part] for part in _WRITTEN if part in service)),
             clean(service.get("becomes")),
             clean(service.get("event")),
         )
