@@ -279,13 +279,13 @@ def newer(small, service):
     """What a version with the next record format would have written."""
     key = small.store.keys.record(service)
     text = small.client.get(key)
-    assert '"format":2' in text
-    small.client.set(key, text.replace('"format":2', '"format":9'))
+    assert '"format":4' in text
+    small.client.set(key, text.replace('"format":4', '"format":9'))
 
 
 def older(small, service):
     key = small.store.keys.record(service)
-    small.client.set(key, small.client.get(key).replace('"format":9', '"format":2'))
+    small.client.set(key, small.client.get(key).replace('"format":9', '"format":4'))
 
 
 def test_a_newer_record_is_left_alone_and_its_neighbours_go_on(small):
