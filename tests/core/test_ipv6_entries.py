@@ -1,18 +1,22 @@
 """What a router must hold for the IPv6 of a service, and when that is written."""
 
+from dataclasses import replace
+
 import pytest
 
-from tests.builders import activated, mac, mac_changed, suspended
+from tests.builders import activated, lease, mac, mac_changed, suspended
 from tests.core.test_entry_policy import entry, folded
 from worker.core.entry.entry import Entry
 from worker.core.entry.wanted import in_sync, work_items_of
 from worker.core.plan.in_flight import placements_to_note
+from worker.core.plan.planner import Wanted, misnamed, plan
 from worker.core.policy.policy import RouterPolicy
-from worker.core.rows.bindings import OwnBinding
-from worker.core.rows.menus import QUEUE
-from worker.core.rows.operations import Add, MakeStatic, Set, WritePlan
+from worker.core.rows.bindings import OwnBinding, binding_fields
+from worker.core.rows.menus import BINDING, QUEUE
+from worker.core.rows.operations import Add, MakeStatic, Remove, Set, WritePlan
 from worker.core.rows.queues import OwnQueue, QueueOrder, queue_fields, shadows_of
-from worker.core.rows.rows import BINDINGS, ListPlace, QueueRow
+from worker.core.rows.row_index import RowIndex
+from worker.core.rows.rows import BINDINGS, QUEUES, BindingRow, ListPlace, QueueRow
 from worker.core.service.record import Placement
 
 PREFIX = "2001:db8:1:100::/56"
@@ -122,10 +126,9 @@ def test_bindings_are_left_of_a_service_that_goes():
     assert work_items_of(record, entries, bulk=False)
 
 
-def queue_row(name, target, place, *, comment=""):
-    return QueueRow(
-        f"*{place}", {**QUEUE.defaults, "name": name, "target": target}, comment, place=place
-    )
+def queue_row(name, target, place, *, comment="", dynamic=False):
+    fields = {**QUEUE.defaults, "name": name, "target": target}
+    return QueueRow(f"*{place}", fields, comment, place=place, dynamic=dynamic)
 
 
 @pytest.mark.parametrize(
@@ -166,3 +169,43 @@ def test_what_becomes_ours_is_noted_before_it_is_written():
     assert noted(Add(1, "SVC-1", added, menu=BINDINGS)) == (planned,)
     learned = {"iaid": "1"}
     assert noted(Set(1, "SVC-1", "*1", learned, {"iaid": "9"}, menu=BINDINGS)) == (planned,)
+
+
+def plan_back_to_the_lease(*, binding_rate, queue_of_prefix, status="bound"):
+    """Plan the way back from an own queue to the rates of lease and binding."""
+    rate, name = "5M/20M", "leasewire:acme:SVC-1"
+    at = lease("*1", service_id="SVC-1")
+    at = replace(at, fields={**at.fields, "rate-limit": rate})
+    binding = OwnBinding("pd", PREFIX, mac=mac(1), rate=rate)
+    known = binding._replace(**LEARNED)
+    fields = {**BINDING.defaults, **binding_fields(known), "rate-limit": binding_rate}
+    rows = [
+        at,
+        BindingRow("*A", fields, name, status=status),
+        queue_row("dhcp-ds", "198.51.100.10/32" + f",{PREFIX}" * queue_of_prefix, 0, dynamic=True),
+        queue_row(name, f"198.51.100.10/32,{PREFIX}", 1, comment=name),
+    ]
+    wanted = {k: v for k, v in at.fields.items() if k != "client-id"}
+    service = Wanted(Entry("SVC-1", wanted, bindings=(binding,)), wanted, bindings=(known,))
+    index = RowIndex(rows, "acme", held={"*1": "198.51.100.10"})
+    made = plan([service], index, RouterPolicy("acme"))
+    return [(operation.menu, type(operation)) for operation in made.operations], made.waiting
+
+
+def test_a_queue_of_both_families_goes_once_the_router_limits_both():
+    removal = [(QUEUES, Remove)]
+    assert plan_back_to_the_lease(binding_rate="5M/20M", queue_of_prefix=True) == (removal, {})
+    done, waiting = plan_back_to_the_lease(binding_rate="5M/20M", queue_of_prefix=False)
+    assert (done, waiting["SVC-1"].reason) == ([], "lease-has-no-queue")
+    nobody = plan_back_to_the_lease(binding_rate="5M/20M", queue_of_prefix=False, status="waiting")
+    assert nobody == (removal, {})
+    first = plan_back_to_the_lease(binding_rate="", queue_of_prefix=True)
+    assert first == ([(BINDINGS, Set)], {})
+
+
+def test_a_tag_of_another_service_on_a_row_as_last_written_is_looked_at():
+    fields = {**BINDING.defaults, "address": PREFIX, **LEARNED}
+    edited = BindingRow("*A", fields, "leasewire:acme:SVC-7")
+    binding = OwnBinding("pd", PREFIX, mac=mac(1), **LEARNED)
+    service = Wanted(Entry("SVC-1", None), None, bindings=(binding,))
+    assert misnamed([service], RowIndex([edited], "acme")) == {"SVC-7"}
