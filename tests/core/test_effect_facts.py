@@ -21,6 +21,7 @@ FACTS = st.builds(
     suspension=st.sampled_from(["none", "after-fasttrack", "first"]),
     layer2=NAMES,
     reconfigure=NAMES,
+    reconfigure6=NAMES,
     ipv6=NAMES,
     lease_times_s=st.dictionaries(st.text(max_size=8), st.integers(0, 10**6), max_size=3),
     unread=NAMES,

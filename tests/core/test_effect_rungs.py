@@ -1,6 +1,7 @@
 """The rung of a change, its short form, and what is said of it."""
 
 import re
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -103,6 +104,21 @@ def test_the_lowest_rung_that_is_there(kind, fields, means, listed, rung):
 )
 def test_a_mark_of_the_service_decides_the_rung(kind, trait, rung):
     assert rung_of(kind, ROW, RouterEffect(FACTS, ALL), [trait]) == rung
+
+
+@pytest.mark.parametrize(
+    ("told", "fields", "expected"),
+    [
+        ((), {"server": "all"}, EffectiveBy("lease-time")),
+        ((), {"server": "six", "life-time": "1h"}, EffectiveBy("lease-time", 3600)),
+        (("six",), {"server": "six", "life-time": "1h"}, EffectiveBy("reconfigure", 3600)),
+        (("six",), {"server": "all"}, EffectiveBy("reconfigure")),
+        (("six",), {"server": "seven"}, EffectiveBy("lease-time")),
+    ],
+)
+def test_a_prefix_has_times_of_its_own(told, fields, expected):
+    facts = replace(FACTS, reconfigure6=frozenset(told))
+    assert RouterEffect(facts, ALL).of("prefix", fields) == expected
 
 
 @pytest.mark.parametrize("means", [ALL, Means()])

@@ -101,6 +101,22 @@ def test_another_prefix_acts_when_the_device_has_it(here, moment):
     assert here.read() == (["acting"] if SECOND in got else []), got
 
 
+def test_a_server_that_tells_devices_makes_another_prefix_act_without_a_message_of_ours():
+    with with_prefix() as here:
+        router = here.r["R1"]
+        (server,) = router.rows("/ipv6/dhcp-server")
+        router.set_row("/ipv6/dhcp-server", server[".id"], {"use-reconfigure": "yes"})
+        router.device6_release(MAC, iaid=1)
+        router.device6(MAC, iaid=1, reconfigure="obey")
+        here.know(replace(FIRST, reconfigure6=frozenset({"home6"})))
+        here.apply(change("address_changed", 2, ipv6=ipv6(SECOND)))
+        here.read()
+        (row,) = router.rows(BINDINGS)
+        assert (row["address"], row["status"]) == (SECOND, "bound")
+        assert here.said[-1].effective_by == "reconfigure"
+        assert f"{BINDINGS}/send-reconfigure" not in router.counters()
+
+
 @pytest.mark.parametrize("policy", [POLICY, f'{POLICY}\nrates = "queue"'])
 def test_a_rate_acts_when_the_queue_of_both_families_has_it(policy):
     with with_prefix(policy) as here:

@@ -32,7 +32,8 @@ def test_facts_of_each_version(log_into, version, transport):
         more = {"use-reconfigure": "yes"} if new else {}
         router.set_row(DHCP, server[".id"], {"add-arp": "yes", "lease-time": "20m", **more})
         router.set_row("/interface/vlan", interface, {"arp": "reply-only"})
-        router.add_row("/ipv6/dhcp-server", {"name": "six", "interface": interface})
+        six = {"name": "six", "interface": interface} | more
+        router.add_row("/ipv6/dhcp-server", six)
         for rule in (*OURS, FASTTRACK):
             router.add_row(FILTER, rule)
         for rule in (FASTTRACK, *OURS) if new else OURS:  # the action is of 7.18
@@ -48,6 +49,7 @@ def test_facts_of_each_version(log_into, version, transport):
         assert (facts.fasttrack, facts.suspension) == (True, "first")
         assert facts.layer2 == {SERVER}
         assert facts.reconfigure == ({SERVER} if new else set())
+        assert facts.reconfigure6 == ({"six"} if new else set())
         assert facts.ipv6 == {interface}
         assert facts.lease_times_s == {SERVER: 1200}
         assert facts.version == version_of(version)

@@ -48,7 +48,8 @@ def noticed_at(
         fields = {**fields, "lease-time": f"{renews_s}s"}
         everywhere = is_everywhere(item.short, now_ms)
     if kinds[0] == "prefix" and item.entry.bindings:
-        fields = {"life-time": item.entry.bindings[0].life_time or ""}
+        binding = item.entry.bindings[0]
+        fields = {"life-time": binding.life_time or "", "server": binding.server}
     traits: dict[Trait, bool] = {
         # By a prefix alone the customer is not suspended: its lease decides.
         "listed": any(":" not in at.address for at in (*item.entry.listed, *item.listed)),

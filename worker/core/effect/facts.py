@@ -9,7 +9,7 @@ from worker.core.rows.filter_rules import Place
 from worker.core.rows.queues import Shadow
 from worker.core.storage_format import known_part, to_json
 
-_SETS: Final = ("layer2", "reconfigure", "ipv6", "unread")
+_SETS: Final = ("layer2", "reconfigure", "reconfigure6", "ipv6", "unread")
 
 
 class Ipv6Filter(NamedTuple):
@@ -34,6 +34,8 @@ class EffectFacts:
         ahead_is_fasttrack: that rule is a FastTrack rule.
         layer2: DHCP servers with `add-arp=yes` whose interface has `arp=reply-only`.
         reconfigure: DHCP servers with `use-reconfigure=yes`.
+        reconfigure6: DHCPv6 servers with it: they tell a device by themselves that its binding
+            changed.
         ipv6: interfaces of our DHCP servers that have a DHCPv6 server or router advertisements.
         lease_times_s: DHCP server -> its lease time in seconds.
         shadows: queues of others that stand before queues of ours and take their packets.
@@ -54,6 +56,7 @@ class EffectFacts:
     shadows: tuple[Shadow, ...] = ()
     unread: frozenset[str] = frozenset()
     ipv6_filter: Ipv6Filter | None = None
+    reconfigure6: frozenset[str] = frozenset()
 
     def shadow_of(self, address: str) -> Shadow | None:
         """Return the queue of others that takes the packets of an address before its own queue."""

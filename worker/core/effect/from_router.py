@@ -28,7 +28,7 @@ EFFECT_MENUS: Final[Mapping[str, str]] = {
     FILTER: "",
     SERVERS: "name,interface,disabled,lease-time,add-arp,use-reconfigure",
     **{f"/interface/{kind}": "name,arp" for kind in _WITH_ARP},
-    _DHCP6: "interface,disabled",
+    _DHCP6: "name,interface,disabled,use-reconfigure",
     _ADVERTISED: "interface,disabled",
     _ADDRESSES6: "address,interface,advertise,disabled",
     _SETTINGS6: "disable-ipv6",
@@ -79,6 +79,11 @@ def facts_of(  # noqa: PLR0913 - what was read, and what it is read for
             if _on(row, "add-arp") and arp.get(row.get("interface")) == "reply-only"
         ),
         reconfigure=frozenset(row["name"] for row in dhcp if _on(row, "use-reconfigure")),
+        reconfigure6=frozenset(
+            row.get("name", "")
+            for row in found.get(_DHCP6, ())
+            if _on(row, "use-reconfigure") and not _on(row, "disabled")
+        ),
         ipv6=frozenset(interface for interface in ours if _has_ipv6(interface, found, unread)),
         lease_times_s={name: time_s for name, time_s in times.items() if time_s},
         unread=frozenset(unread),

@@ -146,7 +146,8 @@ class RouterEffect:
         """Return when a change acts; see `rung_of` for the arguments."""
         if kind == "prefix":
             life_s = seconds(fields.get("life-time", ""))
-            return EffectiveBy("lease-time", life_s, before=self.acted.get((kind, "lease-time")))
+            rung = _prefix_rung(fields, self.facts)
+            return EffectiveBy(rung, life_s, before=self.acted.get((kind, rung)))
         rung = rung_of(kind, fields, self, traits)
         return effective_by(rung, fields, self.facts, self.acted.get((kind, rung)))
 
@@ -180,6 +181,12 @@ def rung_of(
             return "reconfigure"
         case _:
             return "lease-time"
+
+
+def _prefix_rung(fields: Mapping[str, str], facts: EffectFacts) -> Rung:
+    server = fields.get("server", ANY_SERVER)
+    told = facts.reconfigure6 if server == ANY_SERVER else facts.reconfigure6 & {server}
+    return "reconfigure" if told else "lease-time"
 
 
 def effective_by(
