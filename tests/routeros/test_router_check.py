@@ -262,6 +262,22 @@ def test_whether_connections_can_be_cut_is_told(router, monkeypatch):
     assert "no answer in time" in line.detail
 
 
+def test_whether_connections_of_ipv6_can_be_cut_is_told(router, monkeypatch):
+    (interface,) = {row["interface"] for row in router.rows("/ip/dhcp-server")}
+    router.add_row("/ipv6/dhcp-server", {"name": "six", "interface": interface})
+    fasttrack = {"chain": "forward", "action": "fasttrack-connection"}
+    router.add_row("/ipv6/firewall/filter", fasttrack)
+    router.open_connections(["2001:db8::9"], each=2)
+
+    def told():
+        (line,) = [line for line in look(router, policy=SUSPENDING) if line.what == "connections"]
+        return line
+
+    assert told().level == "ok"
+    monkeypatch.setattr(tracked_connections, "MOST_READ", 1)
+    assert "the router tracks 2 IPv6 connections; at most 1 are read" in told().detail
+
+
 def test_dhcpv6_server_and_bindings_are_checked_where_there_are_some(router):
     policy = RouterPolicy("acme", default_server=SERVER)
     (interface,) = [row["interface"] for row in router.rows("/ip/dhcp-server")]

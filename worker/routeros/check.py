@@ -26,6 +26,7 @@ _REACH_ADVICE: Final = (
 )
 
 
+_NO_PREFIX: Final = "::/128"
 _PRINTS: Final[Mapping[str, Command]] = {
     "groups": ("/user/group/print", "=.proplist=name,policy"),
     "active": ("/user/active/print", "=.proplist=name,via"),
@@ -104,8 +105,11 @@ def _checks(config: RouterConfig, settings: Settings, now: datetime) -> Iterator
         yield _counted("leases", session.read_leases(None, lambda: None), policy)
         if facts.ipv6:
             yield from _bindings(session, policy)
-        if cuts_connections(policy, facts) and policy.mode == "manage":
-            yield _connections(session)
+        searched = [NO_ADDRESS] if cuts_connections(policy, facts) else []
+        if facts.ipv6_filter is not None and cuts_connections(policy, facts, ipv6=True):
+            searched.append(_NO_PREFIX)
+        if searched and policy.mode == "manage":
+            yield _connections(session, searched)
 
 
 def _counted(what: str, rows: Sequence[Row], policy: RouterPolicy) -> CheckLine:
@@ -127,10 +131,10 @@ def _bindings(session: Session, policy: RouterPolicy) -> Iterator[CheckLine]:
     yield _counted("bindings", session.read_rows(BINDINGS, None, lambda: None), policy)
 
 
-def _connections(session: Session) -> CheckLine:
-    """Whether the connections of a suspended customer could be found, of an address without any."""
+def _connections(session: Session, addresses: Sequence[str]) -> CheckLine:
+    """Whether the connections of a suspended customer could be found, of addresses without any."""
     try:
-        problem = session.find_connections([NO_ADDRESS], lambda: None).problem
+        problem = session.find_connections(addresses, lambda: None).problem
     except RouterUnreachable as error:  # it took too long
         problem = error.message
     if problem:
