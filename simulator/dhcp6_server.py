@@ -100,7 +100,9 @@ def server_of(router: Router, name: str) -> Row | None:
     return None if off else row
 
 
-def request6(router: Router, client: Client6, asked: Asked6, *, bind: bool = True) -> Reply6:
+def request6(
+    router: Router, client: Client6, asked: Asked6, *, bind: bool = True, renews: bool = False
+) -> Reply6:
     """Answer a request for a prefix or an address, and note the binding.
 
     Args:
@@ -109,6 +111,7 @@ def request6(router: Router, client: Client6, asked: Asked6, *, bind: bool = Tru
         asked: for what.
         bind: note it as bound; without it (Solicit) nothing changes but a dynamic row's
             reservation.
+        renews: it says nothing of Reconfigure messages, and what it said before counts.
     """
     server = server_of(router, client.server)
     if server is None or _ignores(server, asked):
@@ -128,7 +131,7 @@ def request6(router: Router, client: Client6, asked: Asked6, *, bind: bool = Tru
     ended = ()
     if bind:
         was = row.values.get(HELD)
-        _bind(router, server, row, client, address)
+        _bind(router, server, row, client, address, renews=renews)
         if not row.dynamic:
             _drop_dynamic(router, client, asked)
         ended = tuple(p for p in dict.fromkeys((was, *asked.prefixes)) if p and p != address)
@@ -148,7 +151,7 @@ def renew6(router: Router, client: Client6, asked: Asked6, *, any_server: bool =
     if server is None or _ignores(server, asked):
         return SILENCE6
     if _binding_of(router, server, client, asked) is not None:
-        return request6(router, client, asked)
+        return request6(router, client, asked, renews=True)
     if any_server:
         return Reply6("reply", ended=asked.prefixes)
     return Reply6("reply", "no-binding")
@@ -261,7 +264,9 @@ def _new_dynamic(router: Router, server: Row, client: Client6, asked: Asked6, ad
     return row
 
 
-def _bind(router: Router, server: Row, row: Row, client: Client6, address: str) -> None:
+def _bind(  # noqa: PLR0913 - what is noted of a client
+    router: Router, server: Row, row: Row, client: Client6, address: str, *, renews: bool
+) -> None:
     menu, table = _menu(), router.table(BINDING)
     before, old = menu.view(router, row), row.values
     values = {
@@ -272,7 +277,9 @@ def _bind(router: Router, server: Row, row: Row, client: Client6, address: str) 
         HELD: address,
         CLIENT: client_of(old),
     }
-    if client.allow_reconfigure and server.values.get("use-reconfigure") == "true":
+    known = renews and old.get(CLIENT) == values[CLIENT] and "reconfigure-key" in old
+    values.pop("reconfigure-key", None)
+    if (client.allow_reconfigure or known) and server.values.get("use-reconfigure") == "true":
         values["reconfigure-key"] = _key_of(router, client)
     if values.get("reconfigure-status") == "sent":
         values["reconfigure-status"] = "renewed"

@@ -289,3 +289,27 @@ def test_a_router_without_the_package_has_none_of_its_menus(six):
     assert six.rows("/ip/firewall/address-list") == []
     six.clear_faults()
     assert six.device6(A)["address"] == FIRST
+
+
+@pytest.mark.parametrize(
+    ("moment", "after_the_change", "after_a_request"),
+    [("at-once", [], []), ("at-renewal", [FIRST], []), ("kept-until-expiry", [FIRST], [FIRST])],
+)
+def test_when_a_disabled_row_lets_its_client_go(six, moment, after_the_change, after_a_request):
+    six.set_switches(disabling=moment)
+    row_id = made_static(six)
+    six.set_row(SERVER, "six", {"prefix-pool": "static-only"})
+    six.set_row(BINDING, row_id, {"disabled": "yes"})
+    assert [row["dst-address"] for row in six.rows(ROUTES)] == after_the_change
+    assert six.device6(A, prefix=FIRST)["status"] == "none-available"
+    assert [row["dst-address"] for row in six.rows(ROUTES)] == after_a_request
+    six.skip(259201)
+    assert six.rows(ROUTES) == []
+
+
+def test_another_prefix_may_end_the_old_one_at_once(six):
+    six.set_switches(address_change="at-once")
+    made_static(six, address=OWN)
+    assert binding(six)["status"] == "waiting"
+    assert six.rows(ROUTES) == []
+    assert six.device6_renews(A)["address"] == OWN
