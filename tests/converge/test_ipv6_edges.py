@@ -2,7 +2,6 @@
 
 import pytest
 
-from simulator.errors import RouterError
 from tests import builders
 from tests.converge.ipv6 import (
     BINDING,
@@ -21,7 +20,7 @@ from tests.converge.ipv6 import (
     unclear,
     watching,
 )
-from tests.converge.queues import drain_until, simulated
+from tests.converge.queues import drain_until
 from tests.converge.test_late_rows import LEASE_MS, Late
 from tests.store.passing_time import let_pass
 from worker.core.rows.operations import MakeStatic
@@ -37,23 +36,9 @@ class Killed(BaseException):
     """Stands for the end of the process."""
 
 
-def without_ipv6(here):
-    """The router loses its package `ipv6`."""
-    router = simulated(here)
-    execute = router.execute
-
-    def refusing(command, *arguments, **named):
-        if command.startswith("/ipv6"):
-            raise RouterError("no such command prefix")
-        return execute(command, *arguments, **named)
-
-    router.execute = refusing
-    return lambda: delattr(router, "execute")
-
-
 def test_a_router_without_ipv6_is_named_and_others_go_on():
     with installation() as here:
-        restore = without_ipv6(here)
+        here.r["R1"].set_faults(missing_menus=["/ipv6"])
         v4 = builders.activated("SVC-4", mac=builders.mac(4), ipv4="223.203.225.40", server=None)
         waiting = active(duid=DUID, iaid=1)
         here.say(waiting)
@@ -62,7 +47,7 @@ def test_a_router_without_ipv6_is_named_and_others_go_on():
             "waiting: waiting-for-router (not there: menu /ipv6"
         )
         assert here.store.views.router("R1").state.state == "up"
-        restore()
+        here.r["R1"].clear_faults()
         here.store.routers.add_work("R1", ["SVC-1"])
         here.load()
         here.drain()
