@@ -12,7 +12,13 @@ from worker.core.effect.findings import EffectFinding
 from worker.core.rows.observed import Observation, SeenRow
 from worker.core.service.event_ref import EventRef, Version
 from worker.core.service.outcome import DeadLetter, EffectReport
-from worker.core.service.record import PendingEvent, Placement, Register, ServiceRecord
+from worker.core.service.record import (
+    PendingEvent,
+    Placement,
+    Register,
+    ServiceRecord,
+    Unassigned,
+)
 
 NOW = 1_000_000_000
 V = Version(0, 1, 0, "")
@@ -214,6 +220,22 @@ SITUATIONS = {
         ),
         "suspended",
         ["may be online all the same", "no IPv6 firewall rules"],
+    ),
+    "no address of a pool": (
+        at(
+            replace(ACTIVE, unassigned={"address": Unassigned("home", "pool-full", "home is full")})
+        ),
+        "pool-full",
+        ["waits for an address: home is full"],
+    ),
+    "an address that is not known yet": (
+        at(
+            replace(ACTIVE, registers={n: r for n, r in ON.items() if n != "address"}),
+            wants=None,
+            written=None,
+        ),
+        "on-no-router",
+        ["its address is not known yet"],
     ),
     "no DHCPv6 server": (
         at(

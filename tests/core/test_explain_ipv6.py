@@ -11,7 +11,7 @@ from worker.core.diagnosis.facts import AtRouter, Facts, Why
 from worker.core.diagnosis.verification import verify
 from worker.core.rows.observed import Observation, SeenIpv6
 from worker.core.service.event_ref import Version
-from worker.core.service.record import Placement, Register, ServiceRecord
+from worker.core.service.record import Placement, Register, ServiceRecord, Unassigned
 
 NOW = 1_000_000_000
 V = Version(0, 1, 0, "")
@@ -226,6 +226,22 @@ def test_nothing_is_said_without_ipv6_and_where_nothing_is_written_at_all():
     assert explain_ipv6(replace(facts(), at=[AtRouter(name="R1", wants=ROW)]), when) is None
     waits = facts(why=Why("foreign-row", "in the way", NOW), queued=True)
     assert explain_ipv6(waits, when) is None
+
+
+def test_a_service_that_waits_for_a_prefix_of_a_pool_says_for_which():
+    why = Unassigned("home6", "pool-full", "pool home6 has no free value")
+    given = facts()
+    given = replace(
+        given,
+        record=replace(ACTIVE, unassigned={"prefix": why}),
+        at=[replace(given.at[0], bindings=())],
+    )
+    found = explain_ipv6(given, when)
+    assert (found.code, found.sentence) == (
+        "pool-full",
+        "SVC-1 waits for a prefix: pool home6 has no free value",
+    )
+    assert "ranges" in found.advice
 
 
 def test_verification_has_a_line_for_the_prefix():

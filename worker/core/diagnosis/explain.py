@@ -8,7 +8,7 @@ from typing import Final
 
 from worker.core.diagnosis.device import judge_address, judge_device, judge_row, until_renewed
 from worker.core.diagnosis.facts import AtRouter, Explanation, Facts, When
-from worker.core.diagnosis.waiting import waits_for
+from worker.core.diagnosis.waiting import OF_POOLS, waits_for
 from worker.core.effect.findings import EffectFinding
 from worker.core.entry.brake import HELD
 from worker.core.entry.entry import lacking
@@ -38,8 +38,8 @@ def _explain(facts: Facts, when: When) -> Explanation:
         return whole
     at = facts.home
     service = facts.record.service_id
-    if at is None:  # by its status alone there is nothing to serve
-        missing = lacking(facts.record)
+    missing = lacking(facts.record)
+    if at is None or (missing and at.wants is None):  # there is nothing to serve
         sentence = f"{service} belongs on no router{': ' if missing else ''}{missing}"
         return Explanation("on-no-router", sentence)
     found = judge_row(facts, at) or judge_address(at) or judge_device(facts, at, when)
@@ -115,6 +115,14 @@ def _incomplete(facts: Facts, when: When) -> Explanation | None:
         f"{service} was not activated yet{came}: nothing is written to a router",
         "the BSS must send service.activated or a snapshot",
     )
+
+
+def _unassigned(facts: Facts, _: When) -> Explanation | None:
+    why = facts.record.unassigned.get("address")
+    if why is None or facts.record.status != "active":
+        return None
+    sentence = f"{facts.record.service_id} waits for an address: {why.detail}"
+    return Explanation(why.reason, sentence, OF_POOLS.get(why.reason, ""))
 
 
 def _unknown_router(facts: Facts, when: When) -> Explanation | None:
@@ -267,8 +275,8 @@ def _awaiting_where_observed(service: str, at: AtRouter) -> Explanation:
 
 _RELOAD: Final = "send SIGHUP to `leasewire worker` or `leasewire up` to reload it"
 _JUDGES: Final = (
-    *(_journal, _held_by_brake, _cancelled, _incomplete, _unknown_router, _router),
-    *(_waiting, _suspended, _pending),
+    *(_journal, _held_by_brake, _cancelled, _incomplete, _unassigned, _unknown_router),
+    *(_router, _waiting, _suspended, _pending),
 )
 _ROUTER_ADVICE: Final = {
     "blocked": "run `leasewire routers check {router}`",

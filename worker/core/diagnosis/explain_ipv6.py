@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from worker.core.diagnosis.explain import explain_whole
 from worker.core.diagnosis.facts import AtRouter, Explanation, Facts, When
+from worker.core.diagnosis.waiting import OF_POOLS
 from worker.core.plan.binding_clients import AMBIGUOUS, CHANGED, UNKNOWN, Client, client_of
 from worker.core.rows.binding_index import BOUND, BindingIndex
 from worker.core.rows.bindings import IS_PREFIX, OwnBinding
@@ -24,8 +25,12 @@ def explain_ipv6(facts: Facts, when: When) -> Explanation | None:
         None: the service has no IPv6, or what keeps it from its router is the same as for IPv4.
     """
     at, service = facts.home, facts.record.service_id
-    if at is None or not at.bindings or explain_whole(facts, when) is not None:
+    why = facts.record.unassigned.get("prefix")
+    if at is None or not (at.bindings or why) or explain_whole(facts, when) is not None:
         return None
+    if why is not None:
+        advice = OF_POOLS.get(why.reason, "")
+        return Explanation(why.reason, f"{service} waits for a prefix: {why.detail}", advice)
     found = _judge(facts, at, when)
     return found._replace(sentence=f"{service}: {found.sentence}")
 
@@ -232,9 +237,9 @@ def _silent(side: _Side, row: BindingRow) -> Explanation:
 
 def _not_asked(at: AtRouter) -> Explanation:
     """By what was written alone."""
-    first = at.bindings[0]
-    prefix = shown_address(first.address)
     written = {own.ia for own in at.written_bindings if own.is_known}
+    first = next((own for own in at.bindings if own.ia not in written), at.bindings[0])
+    prefix = shown_address(first.address)
     if first.ia not in written:
         sentence = f"no binding of {prefix} was written to router {at.name} yet"
         sentence += "" if first.is_known else ": its device was not found there"

@@ -8,7 +8,25 @@ from worker.core.diagnosis.facts import AtRouter, Holder, Why
 
 def waits_for(at: AtRouter, why: Why) -> tuple[str, str]:
     """Return the cause, and what to do."""
+    if why.reason in OF_POOLS:
+        return why.detail, OF_POOLS[why.reason]
     return _WAITS.get(why.reason, _wait_other)(at, why)
+
+
+OF_POOLS: Final[Mapping[str, str]] = {
+    "pool-full": (
+        "give the pool more `ranges` in the inventory (`leasewire pools list`): it continues when "
+        "a value is free"
+    ),
+    "pool-not-read": "nothing to do: it continues when these routers were read",
+    "no-pool": (
+        "add it to the pools of the inventory, correct `routers` or `known_as` there, or have the "
+        "BSS send another pool"
+    ),
+    "prefix-of-pool": "exclude it in the pool, or have the BSS send another prefix",
+    "address-assigned": "have the BSS send another, or exclude it in the pool",
+}
+"""What to do about a service that has no address or prefix of a pool, by the reason."""
 
 
 def _wait_claim(at: AtRouter, why: Why) -> tuple[str, str]:
@@ -63,13 +81,6 @@ def _wait_client(_: AtRouter, why: Why) -> tuple[str, str]:
     )
 
 
-def _wait_pool(_: AtRouter, why: Why) -> tuple[str, str]:
-    return (
-        why.detail,
-        "give the pool more `ranges` in the inventory: it continues when an address is free",
-    )
-
-
 def _wait_other(_: AtRouter, why: Why) -> tuple[str, str]:
     return f"{why.detail} ({why.reason})", "nothing to do: it is rechecked periodically"
 
@@ -83,5 +94,4 @@ _WAITS: Final[Mapping[str, Callable[[AtRouter, Why], tuple[str, str]]]] = {
     "unknown-plan": _wait_plan,
     "address-of-router": _wait_address,
     "ipv6-client-ambiguous": _wait_client,
-    "pool-full": _wait_pool,
 }
