@@ -5,8 +5,11 @@ from contextlib import contextmanager
 import pytest
 
 from tests import builders
-from tests.full_read.ipv6 import stated, with_server6
+from tests.full_read.ipv6 import prefix, stated, with_server6
 from tests.small_installation import SmallInstallation
+from worker.core.effect.facts import EffectFacts, Ipv6Filter
+from worker.routeros import tracked_connections
+from worker.watching.effects import EffectReader
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 
@@ -80,3 +83,22 @@ def test_without_ipv6_nothing_of_ipv6_is_asked_for(here):
     here.drain()
     say(here, builders.suspended("SVC-9", revision=2))
     assert not [name for name in here.r["R1"].counters() if name.startswith("/ipv6/")]
+
+
+def test_a_table_of_ipv6_that_is_too_large_keeps_no_connection_of_ipv4(here, monkeypatch):
+    router = here.r["R1"]
+    router.set_switches(connection_ports="apart")
+    facts = EffectFacts(read_at_ms=1, fasttrack=True, ipv6_filter=Ipv6Filter(fasttrack=True))
+    here.store.memory.note_effect("R1", facts)
+    router.open_connections([builders.ipv4(101)], each=3, fasttrack=True)
+    monkeypatch.setattr(tracked_connections, "MOST_READ", 1)
+    said = say(here, builders.suspended())
+    assert f"connections of {prefix(1)} may go on: the router tracks 2 IPv6 connections" in said
+    assert router.rows("/ip/firewall/connection") == []
+    assert here.store.memory.known("R1").left == {prefix(1): "SVC-1"}
+    monkeypatch.undo()
+    for member in here.client.zrange(here.store.keys.watches_due, 0, -1):
+        here.client.zadd(here.store.keys.watches_due, {member: 1})
+    EffectReader(here.store, here.sessions, here.policies).once()
+    assert {row["src-address"] for row in router.rows(CONNECTION6)} == {OTHER}
+    assert here.store.memory.known("R1").left == {}

@@ -60,12 +60,9 @@ queues = st.builds(
     st.sampled_from(["10M/50M", "10M/50M", "1M/1M", "0/0", ""]),
     st.booleans(),
 )
-flows = st.builds(
-    SeenFlow,
-    addresses | st.sampled_from([PREFIX, OTHER_PREFIX]),
-    st.sampled_from([PORTAL, AWAY, AWAY]),
-    st.booleans(),
-)
+peers = st.sampled_from([PORTAL, AWAY, AWAY])
+flows = st.builds(SeenFlow, addresses, peers, st.booleans())
+flows6 = st.builds(SeenFlow, st.sampled_from([PREFIX, OTHER_PREFIX]), peers, st.booleans())
 bindings = st.builds(
     SeenBinding,
     st.sampled_from([PREFIX, PREFIX, OTHER_PREFIX]),
@@ -85,6 +82,7 @@ readings = st.builds(
     garden=st.sampled_from([[], networks_of(f"{PORTAL}/32")]),
     arp=st.sampled_from([None, {}, {ADDRESS: OTHER_MAC}, {ADDRESS: MAC}, {OTHER: MAC}]),
     flows=st.one_of(st.none(), st.just([]), flows.map(lambda flow: [flow]), st.lists(flows)),
+    flows6=st.one_of(st.none(), st.just([]), st.lists(flows6, max_size=2)),
     pools=st.sampled_from([{}, {"pool": networks_of("198.51.100.11-198.51.100.20")}]),
 )
 facts = st.builds(
@@ -159,7 +157,7 @@ def contradictions6(change, reading, known, now_ms):
                 wanted = change.row["rate-limit"]
                 first = next((q for q in reading.queues or () if q.address == PREFIX), None)
                 yield first is not None and first.limit not in {wanted, wanted or "0/0"}
-                fast = [f for f in reading.flows or () if f.fasttracked and f.address == PREFIX]
+                fast = [f for f in reading.flows6 or () if f.fasttracked and f.address == PREFIX]
                 yield bool(fast) and bool(wanted)
             case _:
                 yield False
@@ -167,13 +165,14 @@ def contradictions6(change, reading, known, now_ms):
 
 def passing(reading, place, rules):
     """What lets packets from and to an address or a prefix past the rules."""
-    away = [f for f in reading.flows or () if f.address == place.address]
+    flows = reading.flows6 if place == PLACE6 else reading.flows
+    away = [f for f in flows or () if f.address == place.address]
     away = [f for f in away if not (reading.garden and f.peer == PORTAL)]
     yield not reading.listed or place not in reading.listed
     yield rules.suspension == "none"
     yield any(f.fasttracked for f in away)
     yield bool(away) and rules.suspension != "first"
-    yield reading.flows is None and rules.fasttrack
+    yield flows is None and rules.fasttrack
 
 
 @st.composite

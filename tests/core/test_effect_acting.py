@@ -68,7 +68,9 @@ def change(*found, row=ROW, listed=False, **more):
 
 
 def reading(**more):
-    empty = EffectReading(queues=[], listed=frozenset(), arp={}, flows=[], leases=[seen()])
+    empty = EffectReading(
+        queues=[], listed=frozenset(), arp={}, flows=[], flows6=[], leases=[seen()]
+    )
     return replace(empty, **more)
 
 
@@ -90,6 +92,7 @@ RATED6 = replace(RENUMBERED, kinds=("rate",))
 HELD = SeenBinding(PREFIX, "bound", 3, 100)
 LISTED6 = reading(listed=frozenset(BOTH))
 BOTH_FIRST = replace(FIRST, ipv6_filter=Ipv6Filter(suspension="first"))
+BOTH_FAST = replace(FIRST, ipv6_filter=Ipv6Filter(fasttrack=True, suspension="first"))
 FAST6 = FAST._replace(address=PREFIX)
 LAYER2 = replace(FIRST, layer2=frozenset({"dhcp1"}))
 
@@ -157,7 +160,9 @@ LAYER2 = replace(FIRST, layer2=frozenset({"dhcp1"}))
         (SUSPENDED6, LISTED, BOTH_FIRST, "not-listed"),
         (SUSPENDED6, LISTED6, FIRST, "rule-not-known"),
         (SUSPENDED6, LISTED6, replace(FIRST, ipv6_filter=Ipv6Filter()), "no-rule"),
-        (SUSPENDED6, replace(LISTED6, flows=[FAST6]), BOTH_FIRST, "flows-left"),
+        (SUSPENDED6, replace(LISTED6, flows6=[FAST6]), BOTH_FIRST, "flows-left"),
+        (SUSPENDED6, replace(LISTED6, flows6=None), BOTH_FAST, "flows-not-read"),
+        (SUSPENDED6, LISTED6, BOTH_FAST, ""),
         (SUSPENDED6, LISTED6, replace(BOTH_FIRST, ipv6=frozenset({"vlan1"})), ""),
         (
             replace(SUSPENDED6, listed=frozenset({PLACE6}), row=BLOCKED),
@@ -186,7 +191,7 @@ LAYER2 = replace(FIRST, layer2=frozenset({"dhcp1"}))
         ),
         (RATED6, reading(queues=[QUEUE, QUEUE._replace(address=PREFIX)]), FIRST, ""),
         (RATED6, reading(queues=[QUEUE]), FIRST, ""),
-        (RATED6, reading(queues=[QUEUE], flows=[FAST6]), FIRST, "flows-left"),
+        (RATED6, reading(queues=[QUEUE], flows6=[FAST6]), FIRST, "flows-left"),
         (change("rate", row=ROW | {"rate-limit": ""}), reading(), FIRST, ""),
         (
             change("rate", row=ROW | {"rate-limit": ""}),

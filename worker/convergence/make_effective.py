@@ -16,6 +16,7 @@ from worker.convergence.concluder import Concluder
 from worker.core.effect.means import (
     SEARCHED_AT_ONCE,
     addresses_to_cut,
+    by_family,
     cuts_connections,
     needs_reconfigure,
 )
@@ -112,18 +113,19 @@ class MakeEffective:
         began = monotonic()
         left: dict[str, str] = {}
         removed = 0
-        for at in range(0, len(addresses), SEARCHED_AT_ONCE):
-            if at and monotonic() - began > CUTTING_S:
-                left |= dict.fromkeys(addresses[at:], "there was no time to search for them")
-                break
-            found = self._find(addresses[at : at + SEARCHED_AT_ONCE], now_ms)
-            if found.problem:
-                left |= dict.fromkeys(addresses[at:], found.problem)
-                break
-            ids = list(found.ids)
-            done, why = self._remove(ids, began)
-            removed += done
-            left |= {found.ids[connection_id]: why for connection_id in ids[done:]}
+        for family in by_family(addresses):
+            for at in range(0, len(family), SEARCHED_AT_ONCE):
+                if (at or removed) and monotonic() - began > CUTTING_S:
+                    left |= dict.fromkeys(family[at:], "there was no time to search for them")
+                    break
+                found = self._find(family[at : at + SEARCHED_AT_ONCE], now_ms)
+                if found.problem:
+                    left |= dict.fromkeys(family[at:], found.problem)
+                    break
+                ids = list(found.ids)
+                done, why = self._remove(ids, began)
+                removed += done
+                left |= {found.ids[connection_id]: why for connection_id in ids[done:]}
         log.info(
             "connections.cut",
             router=self._router,

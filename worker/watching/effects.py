@@ -4,7 +4,7 @@ It reads a few rows of each router in sessions of its own, and adds outcomes to 
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -15,20 +15,19 @@ import structlog
 
 from worker.compute_gate import ComputeGate, Turn
 from worker.core.effect.acting import AppliedChange, judge
-from worker.core.effect.facts import EffectFacts
+from worker.core.effect.means import by_family
 from worker.core.effect.reading import EffectReading, SeenFlow
 from worker.core.effect.rungs import ActedBefore, EffectiveBy
 from worker.core.effect.watch import FORGET_MS
 from worker.core.entry.wanted import KINDS
 from worker.core.policy.policy import RouterPolicy
-from worker.core.rows import normal
-from worker.core.rows.rows import is_host_address
 from worker.core.service.outcome import EffectReport
 from worker.errors import RouterBlocked, RouterBusy, RouterUnreachable
-from worker.ports import EffectQuery, LeaseQuery, RouterSession, RouterSessions, TrackedConnections
+from worker.ports import RouterSession, RouterSessions, TrackedConnections
 from worker.store.router_memory import SLOW_SEARCH_RESTS_MS, Known
 from worker.store.store import Store
 from worker.store.watches import AwaitedEffect, ReadEffect
+from worker.watching.effect_queries import flows_to_search, read
 from worker.watching.left_connections import cut_left
 
 log = structlog.get_logger()
@@ -38,10 +37,6 @@ MOST: Final = 100
 _AT_ONCE: Final = 4
 """Routers read at a time."""
 _BUSY_MS: Final = 2_000
-_GARDEN: Final = "{list}-garden"
-"""The list that `routers setup` makes beside the one of suspended customers."""
-
-
 _Clock = Callable[[], int]
 """Redis's time (ms)."""
 
@@ -138,7 +133,10 @@ class EffectReader:
         known = self._with_ipv6(session, router, changes, known)
         flows = flows_to_search(changes, reading, known.effect)
         if flows and clock() >= known.no_search_before_ms:
-            reading = replace(reading, flows=self._search(session, router, flows, clock))
+            for family in by_family(flows):
+                seen = self._search(session, router, family, clock)
+                ipv6 = ":" in family[0]
+                reading = replace(reading, flows6=seen) if ipv6 else replace(reading, flows=seen)
         messages = self._messages(router, due)
         return [
             _judged(effect, change, reading, known, clock(), messages.get(effect.service_id, ""))
@@ -182,7 +180,7 @@ class EffectReader:
             cut_left(self.store, session, router, known.left, find)
 
     def _search(
-        self, session: RouterSession, router: str, addresses: frozenset[str], clock: _Clock
+        self, session: RouterSession, router: str, addresses: Collection[str], clock: _Clock
     ) -> Sequence[SeenFlow] | None:
         found = self._find(session, router, clock, addresses)
         return None if found.problem else found.flows
@@ -212,103 +210,6 @@ class EffectReader:
             acted[report.kind, by.rung] = ActedBefore(report.after_ms, times, version)
         new = {what: seen for what, seen in acted.items() if known.acted.get(what) != seen}
         self.store.memory.note_acted(router, new)
-
-
-def read(
-    session: RouterSession, changes: Sequence[AppliedChange], policy: RouterPolicy
-) -> EffectReading:
-    """Read what decides whether changes act, but for tracked connections; at most two round trips.
-
-    Args:
-        session: with the router.
-        changes: that were applied there.
-        policy: of the router.
-
-    Raises:
-        RouterUnreachable, RouterBlocked: as the session does.
-    """
-    macs = frozenset(change.mac for change in changes)
-    addresses = frozenset(
-        address for change in changes if is_host_address(address := change.row.get("address", ""))
-    )
-    leases = session.observe(LeaseQuery(macs=macs, addresses=addresses))
-    seen = EffectReading(leases=leases.rows, lease_times_s=leases.lease_times_s)
-    query = effect_query(changes, seen, policy)
-    if query == EffectQuery():
-        return seen
-    more = session.read_effect_rows(query)
-    return replace(more, leases=seen.leases, lease_times_s=seen.lease_times_s)
-
-
-def flows_to_search(
-    changes: Sequence[AppliedChange], seen: EffectReading, facts: EffectFacts
-) -> frozenset[str]:
-    """Return the addresses whose tracked connections may bypass what was changed."""
-    found = set()
-    for change in changes:
-        if "suspended" in change.kinds:
-            found |= {place.address for place in change.listed}
-        if "rate" in change.kinds and facts.fasttrack:
-            found.add(change.address(seen))
-        if "rate" in change.kinds and facts.ipv6_filter is not None and facts.ipv6_filter.fasttrack:
-            found |= {*change.prefixes}
-    return frozenset(found - {""})
-
-
-def effect_query(
-    changes: Sequence[AppliedChange], seen: EffectReading, policy: RouterPolicy
-) -> EffectQuery:
-    """Return what must be read beside the leases.
-
-    Args:
-        changes: that were applied.
-        seen: the leases.
-        policy: of the router.
-    """
-    parts: dict[str, set[str]] = defaultdict(set)
-    for change in changes:
-        address = change.address(seen)
-        for kind in change.kinds:
-            for part, value in _needs(change, kind, address):
-                parts[part].add(value)
-        if "suspended" in change.kinds:
-            for place in change.listed:
-                if ":" in place.address:
-                    parts["gardens6"].add(_GARDEN.format(list=policy.ipv6_list))
-                else:
-                    parts["gardens"].add(_GARDEN.format(list=policy.suspend_list))
-    return EffectQuery(**{part: frozenset(values - {""}) for part, values in parts.items()})
-
-
-def _needs(change: AppliedChange, kind: str, address: str) -> Iterator[tuple[str, str]]:
-    """The parts of a query that a kind of change needs, each with a value."""
-    match kind:
-        case "rate":
-            yield "queues", address
-            for target in _targets(address, change.prefixes):
-                yield "targets", target
-        case "suspended" | "resumed" if change.listed:
-            for place in change.listed:
-                yield "listed", place.address
-        case "suspended" | "cancelled" | "moved-away":
-            yield "arp", change.mac
-        case "pool":
-            yield "pools", change.row.get("address", "")
-        case "prefix":
-            for prefix in change.prefixes:
-                yield "bindings", prefix
-        case _:
-            return
-
-
-def _targets(address: str, prefixes: Sequence[str]) -> Iterator[str]:
-    """The targets of the queues that limit prefixes: alone, or with the address as one."""
-    if prefixes:
-        yield ",".join((f"{address}/32", *prefixes))
-        yield normal.prefixes(",".join((address, *prefixes)))
-    for prefix in prefixes:
-        yield prefix
-        yield f"{address}/32,{prefix}"
 
 
 def _later(effect: AwaitedEffect, now_ms: int) -> ReadEffect:

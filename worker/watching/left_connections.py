@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 
 import structlog
 
-from worker.core.effect.means import SEARCHED_AT_ONCE
+from worker.core.effect.means import SEARCHED_AT_ONCE, by_family
 from worker.core.rows.prefixes import ClaimKeys, prefix_key
 from worker.ports import RouterSession, TrackedConnections
 from worker.store.store import Store
@@ -37,8 +37,8 @@ def cut_left(
     """
     still_lost = _still_lost(store, router, left)
     done = left.keys() - still_lost
-    wanted = sorted(still_lost)[:SEARCHED_AT_ONCE]
-    if wanted:
+    for family in by_family(still_lost):
+        wanted = family[:SEARCHED_AT_ONCE]
         found = find(wanted)
         why = found.problem
         if not why and found.ids:

@@ -250,12 +250,13 @@ def _rate(case: _Case) -> EffectVerdict:
         verdict = acting_ipv6.limited(case.change.prefixes, case.reading, wanted) or verdict
     if not verdict.acting or case.change.row.get("rate-limit", "") in acting_ipv6.NO_LIMIT:
         return verdict
-    ipv6 = case.facts.ipv6_filter
+    ipv6, reading = case.facts.ipv6_filter, case.reading
     fasttrack6 = bool(case.change.bindings) and ipv6 is not None and ipv6.fasttrack
-    if (case.facts.fasttrack or fasttrack6) and case.reading.flows is None:
+    unread = case.facts.fasttrack and reading.flows is None
+    if unread or (fasttrack6 and reading.flows6 is None):
         detail = "FastTracked connections pass by the queues, and the router did not show them"
         return not_yet("flows-not-read", detail)
-    flows = case.reading.flows or ()
+    flows = (*(reading.flows or ()), *(reading.flows6 or ()))
     for address in (case.address, *case.change.prefixes):
         passing = sum(flow.fasttracked and flow.address == address for flow in flows)
         if passing:

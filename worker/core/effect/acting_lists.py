@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from worker.core.effect.facts import EffectFacts, Ipv6Filter
+from worker.core.effect.facts import EffectFacts
 from worker.core.effect.reading import EffectReading
 from worker.core.effect.verdict import EffectVerdict, acts, not_yet
 from worker.core.rows.filter_rules import FILTER, FILTER6
@@ -34,19 +34,20 @@ def suspended_by_list(
         which = "IPv6 " if ipv6 else ""
         detail = f"no {which}firewall rule drops suspended customers"
         return not_yet("no-rule", f"{detail}: `leasewire routers setup` makes it")
-    return _no_flow_passes(places, reading, rules)
+    passes_all = rules.suspension != "first"
+    flows = reading.flows6 if ipv6 else reading.flows
+    if flows is None and (passes_all or rules.fasttrack):
+        detail = "established connections may pass, and the router did not show them"
+        return not_yet("flows-not-read", detail)
+    return _no_flow_passes(places, reading, fasttracked=not passes_all)
 
 
 def _no_flow_passes(
-    places: Collection[ListPlace], reading: EffectReading, rules: EffectFacts | Ipv6Filter
+    places: Collection[ListPlace], reading: EffectReading, *, fasttracked: bool
 ) -> EffectVerdict:
     """Whether no tracked connection passes by the suspension rules."""
-    passes_all = rules.suspension != "first"
-    if reading.flows is None and (passes_all or rules.fasttrack):
-        detail = "established connections may pass, and the router did not show them"
-        return not_yet("flows-not-read", detail)
     for place in sorted(places):
-        flows = reading.flows_of(place.address, fasttracked=not passes_all)
+        flows = reading.flows_of(place.address, fasttracked=fasttracked)
         if flows:
             why = "FastTrack" if any(flow.fasttracked for flow in flows) else "an earlier rule"
             detail = f"{len(flows)} tracked connections of {place.address} pass by {why} until they"

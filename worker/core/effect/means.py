@@ -22,6 +22,14 @@ _LEARNT: Final = ("address", "lease-time", "dhcp-option")
 """Fields that a device learns from the answer to its request, and only then."""
 
 
+def by_family(addresses: Iterable[str]) -> list[list[str]]:
+    """Return the IPv4 addresses and the IPv6 prefixes, as each family has its own table."""
+    families: tuple[list[str], list[str]] = ([], [])
+    for address in sorted(addresses):
+        families[":" in address].append(address)
+    return [family for family in families if family]
+
+
 def means_of(policy: RouterPolicy, facts: EffectFacts) -> Means:
     """Return what Leasewire may do on a router so that a change acts sooner."""
     return Means(cut=cuts_connections(policy, facts), reconfigure=policy.reconfigure)

@@ -69,6 +69,7 @@ class EffectReading:
         garden: what suspended customers may reach.
         arp: address -> MAC of each complete entry.
         flows: the tracked connections of the addresses.
+        flows6: those of the prefixes.
         pools: name -> its ranges.
         bindings: those of the prefixes.
     """
@@ -80,6 +81,7 @@ class EffectReading:
     garden: Sequence[IpNetwork] = ()
     arp: Mapping[str, str] | None = None
     flows: Sequence[SeenFlow] | None = None
+    flows6: Sequence[SeenFlow] | None = None
     pools: Mapping[str, Sequence[IpNetwork]] = field(default_factory=dict)
     bindings: Sequence[SeenBinding] | None = None
 
@@ -92,7 +94,7 @@ class EffectReading:
         return self.lease_times_s.get(server) or max(self.lease_times_s.values(), default=None)
 
     def flows_of(self, address: str, *, fasttracked: bool) -> list[SeenFlow]:
-        """Return the flows of an address to others than the walled garden.
+        """Return the flows of an address or a prefix to others than the walled garden.
 
         Args:
             address: of the customer.
@@ -100,7 +102,7 @@ class EffectReading:
         """
         return [
             flow
-            for flow in self.flows or ()
+            for flow in (self.flows6 if ":" in address else self.flows) or ()
             if flow.address == address
             and (flow.fasttracked or not fasttracked)
             and not is_in(flow.peer, self.garden)
