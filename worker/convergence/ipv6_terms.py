@@ -21,8 +21,9 @@ def binding_terms(item: BatchItem, installation: str) -> Iterator[FieldEquals]:
     for binding in (*item.entry.bindings, *item.bindings):
         for address in filter(None, _spellings(binding.address)):
             yield FieldEquals("address", address)
-        if binding.duid:
+        if binding.duid:  # RouterOS 6 shows it without 0x
             yield FieldEquals("duid", binding.duid)
+            yield FieldEquals("duid", binding.duid.removeprefix("0x"))
 
 
 def list_terms6(item: BatchItem, installation: str) -> Iterator[FieldEquals]:
