@@ -1,6 +1,6 @@
 """What rows on routers mean for the pools of the inventory: addresses in use by others."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final
 
@@ -18,6 +18,7 @@ from worker.store.store import Store
 
 log = structlog.get_logger()
 
+_OF_ROUTER: Final = "address-of-router"
 KEPT_MS: Final = 2 * 86_400_000
 """So long a value in a row of others is not assigned; each report of its router renews it."""
 
@@ -25,9 +26,9 @@ KEPT_MS: Final = 2 * 86_400_000
 def give_others(
     store: Store, waiting: Sequence[tuple[BatchItem, Waiting]], index: RowIndex | None = None
 ) -> None:
-    """Let services have other addresses of their pools where rows of others have theirs.
+    """Let services have other values of their pools where rows of others have theirs.
 
-    Only a service that never had its address there gets another one.
+    Only a service that never had its value there gets another one.
 
     Args:
         store: the store.
@@ -35,12 +36,10 @@ def give_others(
         index: the rows of the round; None: none were read.
     """
     for item, why in waiting:
-        given, fields = item.record.assigned.get("address"), item.entry.fields
-        if given is None or not given.pool or fields is None or fields["address"] != given.value:
-            continue
-        if item.written is not None and item.written["address"] == given.value:
-            continue
-        if why.reason == "address-of-router" or (index and _is_blocked(fields, index)):
+        for kind, given in item.record.assigned.items():
+            in_the_way = _has_address if kind == "address" else _has_prefix
+            if not given.pool or not in_the_way(item, given.value, why, index):
+                continue
             until_ms = store.records.now_ms() + KEPT_MS
             if store.pools.lose(given.value, given.pool, item.service_id, until_ms):
                 log.warning(
@@ -53,10 +52,31 @@ def give_others(
                 )
 
 
-def _is_blocked(fields: Mapping[str, str], index: RowIndex) -> bool:
-    """Whether a row that is not ours has the address, and not the MAC."""
-    names = {name for name, row in index.holders(fields) if index.names_no_service(row)}
+def _has_address(item: BatchItem, value: str, why: Waiting, index: RowIndex | None) -> bool:
+    """Whether others have an address that the service never had."""
+    fields = item.entry.fields
+    if fields is None or fields["address"] != value:
+        return False
+    if item.written is not None and item.written["address"] == value:
+        return False
+    if why.reason == _OF_ROUTER:
+        return why.detail.startswith(f"{value} ")
+    # a row with its MAC too says nothing of the address
+    rows = () if index is None else index.holders(fields)
+    names = {name for name, row in rows if index and index.names_no_service(row)}
     return names == {"address"}
+
+
+def _has_prefix(item: BatchItem, value: str, why: Waiting, index: RowIndex | None) -> bool:
+    """Whether others have a prefix, or a part of it, that the service never had."""
+    if all(binding.address != value for binding in item.entry.bindings):
+        return False
+    if any(at.address == value and at.is_known for at in item.bindings):
+        return False
+    if why.reason == _OF_ROUTER:
+        return f" in {value} is " in why.detail
+    rows = () if index is None else index.bindings.overlapping(value)
+    return any(index and not row.dynamic and index.names_no_service(row) for row in rows)
 
 
 def note_rows(
