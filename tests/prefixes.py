@@ -72,11 +72,11 @@ def lend_prefixes(router):
     router.add_row("/ipv6/dhcp-server", {**server, **pools})
 
 
-def drop_suspended(router):
+def drop_suspended(router, family="ipv6"):
     """Drop what comes from the list `suspended` or goes there."""
     for end in ("src", "dst"):
         drop = {"chain": "forward", "action": "drop", f"{end}-address-list": "suspended"}
-        router.add_row("/ipv6/firewall/filter", drop)
+        router.add_row(f"/{family}/firewall/filter", drop)
 
 
 def need_clients(*kinds):

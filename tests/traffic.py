@@ -91,9 +91,10 @@ class TrafficLab(Lab):
         if process.stdout is not None:
             process.stdout.close()
 
-    def client(self, kind, mac):
-        """Start a DHCP client that stays: `udhcpc` or `dhclient`."""
-        self.wear(mac)
+    def client(self, kind, mac=None):
+        """Start a DHCP client that stays, `udhcpc` or `dhclient`; a MAC makes it another device."""
+        if mac is not None:
+            self.wear(mac)
         if kind == "udhcpc":
             how = ["udhcpc", "-i", "vd0", "-f", "-t", "2", "-T", "1", "-A", "1", "-s", self.script]
         else:

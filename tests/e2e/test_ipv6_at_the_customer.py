@@ -27,10 +27,18 @@ from tests.prefixes import (
     lend_prefixes,
     need_clients,
 )
+from tests.traffic import Talk
 from tests.waiting import eventually
 
 BINDING, LIST = "/ipv6/dhcp-server/binding", "/ipv6/firewall/address-list"
 NUMBERS = itertools.count(1)
+POOLS = """
+[pools.home]
+ranges = ["223.203.225.200-223.203.225.209"]
+[pools.home6]
+ranges = ["2001:db8:a000::/40"]
+prefix_length = 56
+"""
 # of openwrt#21828: the same device before an upgrade and after it
 BEFORE, AFTER = "3123639", "2711991250"
 
@@ -55,14 +63,17 @@ class Customer:
         self.service_id = f"SVC-{self.number}"
         self.mac, self.next_mac = builders.mac(self.number), builders.mac(100 + self.number)
         self.prefix = f"2001:db8:1:{self.number:x}00::/56"
-        self._revisions = itertools.count(1)
-        address = f"223.203.225.{self.number}0"
         self.address = f"2001:db8:2::{self.number:x}"
+        self._revisions = itertools.count(1)
+
+    def activate(self):
+        """Have a service whose addresses are known."""
+        ipv4 = f"223.203.225.{self.number}0"
         ipv6 = {"prefix": {"mode": "static", "ipv6": self.prefix}, "address": self.address}
-        self.publish(builders.activated, server=SERVER, mac=self.mac, ipv4=address, ipv6=ipv6)
+        self.publish(builders.activated, server=SERVER, mac=self.mac, ipv4=ipv4, ipv6=ipv6)
 
     def publish(self, make, **given):
-        """Publish an event, and wait until it is applied."""
+        """Publish an event, and wait until it is applied; give its outcome."""
         event = make(service_id=self.service_id, revision=next(self._revisions), **given)
         self.here.publisher.publish([event])
 
@@ -71,6 +82,7 @@ class Customer:
             return outcome is not None and outcome.state in ("applied", "acting", "not-acting-yet")
 
         eventually(applied, f"applied: {self.here.outcome(event)}", within_s=20)
+        return self.here.outcome(event)
 
     def has_its_prefix(self):
         return self.lab.prefixes()[-1:] == [self.prefix]
@@ -112,7 +124,7 @@ class Customer:
 @pytest.fixture(scope="module")
 def house(tmp_path_factory):
     """A router that lends prefixes, and an installation of Leasewire."""
-    need_clients("dhclient", "dhcpcd", "udhcpc6")
+    need_clients("udhcpc", "dhclient", "dhcpcd", "udhcpc6")
     directory = Path(tempfile.mkdtemp(prefix="lw-"))
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, directory)
@@ -125,12 +137,14 @@ def house(tmp_path_factory):
             simulator=PLUGS6,
             simulator_command=(*inside, "simulator"),
             worker_command=(*inside, "worker.runtime.process"),
+            tables=POOLS,
             environ_more={"LEASEWIRE_WATCH_EVERY_S": "0.5"},
         )
         here = stack.enter_context(installation)
         router = here.control["R1"]
         lend_prefixes(router)
         drop_suspended(router)
+        drop_suspended(router, "ip")
         router.add_row("/ipv6/address", {"address": ON_LINK, "interface": "vlan-32"})
         for lent in (LENT, LENT_ADDRESSES):  # for being seen, not for being online
             router.add_row(LIST, {"list": "suspended", "address": lent})
@@ -139,10 +153,16 @@ def house(tmp_path_factory):
 
 
 @pytest.fixture
-def customer(house):
+def newcomer(house):
     lab, here = house
     with lab.visit():
         yield Customer(lab, here, next(NUMBERS))
+
+
+@pytest.fixture
+def customer(newcomer):
+    newcomer.activate()
+    return newcomer
 
 
 @pytest.mark.parametrize("kind", ["dhclient", "dhcpcd"])
@@ -212,3 +232,28 @@ def test_a_device_that_hides_its_mac_is_known_by_its_link(customer):
     customer.lab.prefix_client("dhcpcd", customer.mac, duid=hidden, link_local=PRIVATE)
     duid, _ = customer.learned()
     assert duid == "0x" + hidden.replace(":", "")
+
+
+def test_a_device_with_an_assigned_address_and_prefix_is_off_and_on_over_both(newcomer):
+    lab, mac = newcomer.lab, newcomer.mac
+    block = builders.service_block(server=SERVER, mac=mac)
+    block["address"] = {"mode": "assigned", "pool": "home"}
+    block["ipv6"] = {"prefix": {"mode": "assigned", "pool": "home6"}}
+
+    def activated(service_id, **given):
+        return builders.event("activated", service_id, service=block, **given)
+
+    assigned = newcomer.publish(activated).assigned
+    assert assigned["address"].startswith("223.203.225.20")
+    newcomer.prefix = assigned["prefix"]
+    lab.prefix_client("dhcpcd", mac)
+    lab.client("udhcpc")
+    newcomer.learned()
+    talks = [Talk(lab, "udp"), lab.talk6("udp")]
+    for talk in talks:
+        eventually(talk.answered, "the customer is online", within_s=20)
+    newcomer.publish(builders.suspended)
+    assert not any(talk.answered() for talk in talks)
+    newcomer.publish(builders.resumed)
+    for talk in talks:
+        eventually(talk.answered, "the customer is online again", within_s=20)
