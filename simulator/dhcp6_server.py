@@ -130,11 +130,11 @@ def request6(
     life_s = _life_time(server, row)
     ended = ()
     if bind:
-        was = row.values.get(HELD)
-        _bind(router, server, row, client, address, renews=renews)
-        if not row.dynamic:
-            _drop_dynamic(router, client, asked)
-        ended = tuple(p for p in dict.fromkeys((was, *asked.prefixes)) if p and p != address)
+        was, key = [row.values.get(HELD)], _key_of(router, server, client, renews=renews)
+        if not row.dynamic:  # before the other is bound: what they make may be the same rows
+            was += _drop_dynamic(router, client, asked)
+        _bind(router, server, row, client, address, key=key)
+        ended = tuple(p for p in dict.fromkeys((*was, *asked.prefixes)) if p and p != address)
     return Reply6("reply", "success", address, life_s, row.id, ended)
 
 
@@ -265,7 +265,7 @@ def _new_dynamic(router: Router, server: Row, client: Client6, asked: Asked6, ad
 
 
 def _bind(  # noqa: PLR0913 - what is noted of a client
-    router: Router, server: Row, row: Row, client: Client6, address: str, *, renews: bool
+    router: Router, server: Row, row: Row, client: Client6, address: str, *, key: str
 ) -> None:
     menu, table = _menu(), router.table(BINDING)
     before, old = menu.view(router, row), row.values
@@ -277,10 +277,9 @@ def _bind(  # noqa: PLR0913 - what is noted of a client
         HELD: address,
         CLIENT: client_of(old),
     }
-    known = renews and old.get(CLIENT) == values[CLIENT] and "reconfigure-key" in old
     values.pop("reconfigure-key", None)
-    if (client.allow_reconfigure or known) and server.values.get("use-reconfigure") == "true":
-        values["reconfigure-key"] = _key_of(router, client)
+    if key:
+        values["reconfigure-key"] = key
     if values.get("reconfigure-status") == "sent":
         values["reconfigure-status"] = "renewed"
     goes_on = (old.get(CLIENT), old.get(HELD)) == (values[CLIENT], address)
@@ -292,18 +291,26 @@ def _bind(  # noqa: PLR0913 - what is noted of a client
     _note(router, menu, "set", before, menu.view(router, row))
 
 
-def _key_of(router: Router, client: Client6) -> str:
-    """Give the client's key, one for all that it holds (RFC 8415, 20.4.2)."""
+def _key_of(router: Router, server: Row, client: Client6, *, renews: bool) -> str:
+    """Give the client's key, one for all that it holds (RFC 8415, 20.4.2); empty: none."""
+    if server.values.get("use-reconfigure") != "true":
+        return ""
     rows = router.table(BINDING).having("duid", client.duid)
-    keys = (row.values.get("reconfigure-key") for row in rows)
-    return next(filter(None, keys), None) or f"{router.random.getrandbits(128):032x}"
+    known = next(filter(None, (row.values.get("reconfigure-key") for row in rows)), "")
+    if client.allow_reconfigure:
+        return known or f"{router.random.getrandbits(128):032x}"
+    return known if renews else ""
 
 
-def _drop_dynamic(router: Router, client: Client6, asked: Asked6) -> None:
+def _drop_dynamic(router: Router, client: Client6, asked: Asked6) -> list[str | None]:
+    """Remove a client's dynamic rows; give what it held by them."""
+    held = []
     key = _key(router, client, asked)
     for row in _menu().rows(router).having("duid", client.duid):
         if row.dynamic and client_of(row.values) == key:
+            held.append(row.values.get(HELD))
             _remove(router, row)
+    return held
 
 
 def _remove(router: Router, row: Row) -> None:

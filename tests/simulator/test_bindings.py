@@ -91,6 +91,14 @@ def test_a_static_row_takes_the_place_of_the_dynamic_one_at_the_next_request(six
     assert [row[".id"] for row in six.rows(BINDING)] == [row_id]
 
 
+def test_a_static_row_for_the_same_prefix_keeps_the_route(six):
+    six.device6(A)
+    six.add_row(BINDING, {"address": FIRST, "duid": DUID, "iaid": "1"})
+    six.device6_renews(A)
+    assert binding(six)["dynamic"] == "false"
+    assert [row["dst-address"] for row in six.rows(ROUTES)] == [FIRST]
+
+
 def test_a_removed_binding_is_gone_for_the_device_that_renews(six):
     made_static(six, address=OWN)
     six.device6_renews(A)
@@ -274,10 +282,12 @@ def test_a_device_that_obeys_has_its_new_prefix_by_itself():
     with running(version="7.20.8", seed_guide=True) as sim:
         router = with_server(sim.router, **{"use-reconfigure": "yes"})
         row_id = router.device6(A, reconfigure="obey")["row_id"]
+        key = binding(router)["reconfigure-key"]
         router.run(f"{BINDING}/make-static", {".id": row_id})
         router.set_row(BINDING, row_id, {"address": OWN})
         eventually(lambda: router.rows(ROUTES)[0]["dst-address"] == OWN, "it has asked")
-        assert binding(router)["reconfigure-status"] == "renewed"
+        row = binding(router)
+        assert (row["reconfigure-status"], row["reconfigure-key"]) == ("renewed", key)
 
 
 def test_a_router_without_the_package_has_none_of_its_menus(six):
