@@ -1,5 +1,10 @@
 """Which client an IPv6 binding is for: what surely shows it, and what does not."""
 
+from ipaddress import IPv6Network
+
+from hypothesis import given
+from hypothesis import strategies as st
+
 from tests.builders import mac
 from worker.core.plan.binding_clients import AMBIGUOUS, CHANGED, UNKNOWN, client_of
 from worker.core.rows.binding_index import BindingIndex
@@ -123,6 +128,24 @@ def test_a_row_that_was_removed_by_hand_comes_back_for_the_device_as_it_asks_now
     assert found(row(iaid="2"), noted=learned()) == (OF_MAC, "2")
     assert found(row(iaid="2", status="waiting"), noted=learned()) == (OF_MAC, "1")
     assert found(row(iaid="2"), row(iaid="3"), noted=learned()) == (OF_MAC, "1")
+
+
+prefixes = st.builds(
+    lambda number, length: str(IPv6Network((number << 108, length), strict=False)),
+    st.sampled_from([0x20010, 0x20011, 0x20018, 0x20020]),
+    st.integers(14, 22),
+)
+
+
+@given(st.lists(prefixes, unique=True), prefixes)
+def test_rows_that_overlap_a_prefix_are_found(held, wanted):
+    rows = [
+        BindingRow(f"*{number:X}", {**BINDING.defaults, "address": prefix})
+        for number, prefix in enumerate(held)
+    ]
+    overlapping = {p for p in held if IPv6Network(p).overlaps(IPv6Network(wanted))}
+    found = [row.address for row in BindingIndex(rows).overlapping(wanted)]
+    assert sorted(found) == sorted(overlapping)
 
 
 def test_bindings_of_radius_are_not_looked_at():

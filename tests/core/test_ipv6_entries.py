@@ -203,6 +203,17 @@ def test_a_queue_of_both_families_goes_once_the_router_limits_both():
     assert first == ([(BINDINGS, Set)], {})
 
 
+def test_a_queue_stays_until_a_binding_with_the_rate_is_there():
+    name = "leasewire:acme:SVC-1"
+    at = lease("*1", service_id="SVC-1")
+    fields = {k: v for k, v in at.fields.items() if k != "client-id"} | {"rate-limit": "5M/20M"}
+    binding = OwnBinding("pd", PREFIX, rate="5M/20M", **LEARNED)
+    rows = [replace(at, fields=fields), queue_row(name, f"198.51.100.10/32,{PREFIX}", 1)]
+    service = Wanted(Entry("SVC-1", fields, bindings=(binding,)), fields)
+    made = plan([service], RowIndex(rows, "acme", held={}), RouterPolicy("acme"))
+    assert [(o.menu, type(o)) for o in made.operations] == [(BINDINGS, Add)]
+
+
 def test_a_tag_of_another_service_on_a_row_as_last_written_is_looked_at():
     fields = {**BINDING.defaults, "address": PREFIX, **LEARNED}
     edited = BindingRow("*A", fields, "leasewire:acme:SVC-7")

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 
 from worker.core.plan.member import Member
 from worker.core.plan.phases import Step
-from worker.core.rows.binding_index import overlap
 from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.operations import Waiting
 from worker.core.rows.rows import BindingRow
@@ -73,8 +72,3 @@ class MemberBinding:
         """Whether its row is of the wanted client already."""
         row, target = self.row, self.target
         return row is not None and target is not None and row.client == target.client
-
-    def overlaps(self, binding: OwnBinding) -> bool:
-        """Whether its target cannot stand beside this binding."""
-        target = self.target
-        return target is not None and overlap(target.address, binding.address)

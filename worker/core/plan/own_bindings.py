@@ -210,16 +210,17 @@ class OwnBindings:
                     self._draft.note(plan.member.id, "address-still-used-by", detail)
 
     def _stays_blocked(self, plan: MemberBinding) -> bool:
-        """Whether it is found only now that a row of ours in its way will stay there."""
+        """Whether it is found only now that a row of its client is one that stays.
+
+        A row that stays on its prefix is no reason: the claim says whose the prefix is.
+        """
         target = plan.target
         if target is None:
             return False
         for other in plan.blocked_by:
             row = other.row or other.source
-            holds = row is not None and row.client == target.client
-            if other.overlaps(target) or (holds and other.waits):
-                name = "a binding" if row is None else row.name
-                detail = f"{name} is that of another service, which keeps it"
+            if row is not None and row.client == target.client and other.waits:
+                detail = f"{row.name} is that of another service, which keeps it"
                 plan.waiting = Waiting("row-in-the-way", detail)
                 return True
         return False

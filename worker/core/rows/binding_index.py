@@ -95,15 +95,6 @@ def clients_of(rows: Iterable[BindingRow]) -> list[BindingRow]:
     return list(found.values())
 
 
-def overlap(address: str, other: str) -> bool:
-    """Return whether two prefixes have an address in common."""
-    one, two = _block(address), _block(other)
-    if one is None or two is None:
-        return False
-    shift = 128 - min(one[1], two[1])
-    return one[0] >> shift == two[0] >> shift
-
-
 def _fits(row: BindingRow, binding: OwnBinding) -> bool:
     return (
         row.ia == binding.ia
