@@ -203,3 +203,24 @@ def test_without_ipv6_no_menu_of_ipv6_bindings_is_read(world, leasewire):
     assert read == []
     columns = leasewire("routers", "leases", "R1").out.splitlines()[0].lower()
     assert "duid" not in columns
+
+
+def test_in_observe_mode_bindings_are_compared_and_nothing_is_written(world, edited, leasewire):
+    with_server6(world.r1)
+    accept, converge = edited(("[routers.R1]\n", '[routers.R1]\nmode = "observe"\n'))
+    accept.run([stated(1), with_ipv6(2)], "events")
+    converge.run("R1")
+    world.r1.device6(mac(2))
+    assert f"address={prefix(1)}" in leasewire("plan", "R1").out
+    answers = {
+        service: leasewire("why", service, "--json").document["answers"][0]["ipv6"]
+        for service in ("SVC-1", "SVC-2")
+    }
+    assert {answer["code"] for answer in answers.values()} == {"observed-differs"}
+    assert "no binding with its tag" in answers["SVC-1"]["sentence"]
+    row = {"address": prefix(1), "duid": duid(1), "iaid": "1", "comment": "by hand"}
+    world.r1.run(f"{BINDINGS}/add", row)
+    world.r1.device6(mac(1))
+    (answer,) = leasewire("why", "SVC-1", "--json").document["answers"]
+    assert (answer["ipv6"]["code"], prefix(1) in answer["ipv6"]["sentence"]) == ("all-well", True)
+    assert {entry["session"] for entry in world.r1.journal()} <= {"operator", "dhcp"}
