@@ -80,6 +80,21 @@ def test_a_binding_that_a_person_disabled_is_left_alone(served, leasewire):
     assert row_of(served.r1, 1)["disabled"] == "true"
 
 
+def test_a_report_reads_the_ipv6_setup_again_over_a_session_that_stayed_open(world):
+    world.say(activated("SVC-1", server=None, mac=mac(1), ipv4=ipv4(101)), stated(2))
+    world.drain()
+    waits = world.context.store.views.router_waiting("R1")
+    assert list(waits) == ["SVC-2"]  # without a DHCPv6 server
+    with_server6(world.r1)
+    context = world.context
+    session = world.converge.sessions.open("R1")
+    policy = context.inventory.routers["R1"].policy
+    read = read_fully(context.store, session, "R1", policy)
+    world.converge.sessions.give_back("R1", session)
+    assert read.plan.waiting == {}
+    assert {operation.menu for operation in read.plan.operations} == {LEASES, BINDINGS}
+
+
 def test_a_client_that_is_found_is_no_drift_and_is_learned_by_the_report(world, leasewire):
     with_server6(world.r1)
     world.say(with_ipv6(1))

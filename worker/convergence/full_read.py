@@ -103,6 +103,8 @@ def read_fully(
     claims = store.views.router_claims(router)
     keys = ClaimKeys(claims)
     setup = session.read_setup(fresh=True)
+    if any(known.record.value("ipv6") for known in stored.values()):
+        session.read_ipv6_setup(fresh=True)
     braked = store.brake.held_at(router, stored.keys())
     wanted, notes = [], []
     for service_id, known in stored.items():
