@@ -5,6 +5,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests import builders
+from tests.bindings import duid
 from tests.full_read.ipv6 import prefix, stated, with_server6
 from tests.small_installation import SmallInstallation
 from worker.core.effect.facts import EffectFacts, Ipv6Filter
@@ -102,3 +103,18 @@ def test_a_table_of_ipv6_that_is_too_large_keeps_no_connection_of_ipv4(here, mon
     EffectReader(here.store, here.sessions, here.policies).once()
     assert {row["src-address"] for row in router.rows(CONNECTION6)} == {OTHER}
     assert here.store.memory.known("R1").left == {}
+
+
+@pytest.mark.parametrize("ipv6", [{}, {"duid": duid(7), "iaid": 1}])
+def test_a_device_that_is_swapped_leaves_no_connections_of_either_family(here, ipv6):
+    """A client that is noted before it is written must not make it forgotten what it replaces."""
+    router = here.r["R1"]
+    facts = EffectFacts(read_at_ms=1, fasttrack=True, ipv6_filter=Ipv6Filter(fasttrack=True))
+    here.store.memory.note_effect("R1", facts)
+    router.set_switches(connection_ports="apart")
+    router.open_connections([builders.ipv4(101)], fasttrack=True)
+    block = {"prefix": {"mode": "static", "ipv6": prefix(1)}, **ipv6}
+    device = {"mac": builders.mac(7)}
+    say(here, builders.event("device_swapped", revision=2, device=device, ipv6=block))
+    assert router.rows("/ip/firewall/connection") == []
+    assert {row["src-address"] for row in router.rows(CONNECTION6)} == {OTHER}
