@@ -92,3 +92,22 @@ def test_a_contract_moves_from_a_cancelled_service_at_once(world):
     assert addresses(world) == {"SVC-2": ADDRESS}
     assert reasons(world) == {}
     assert refused(world.r1) == {}
+
+
+def test_claims_of_prefixes_are_shown_and_moved_by_any_address_in_them(world, leasewire):
+    def with_prefix(n, prefix):
+        block = {"prefix": {"mode": "static", "ipv6": prefix}}
+        return activated(n, ipv4=builders.ipv4(100 + n), ipv6=block)
+
+    world.say(with_prefix(1, "2001:db8:1::/48"), with_prefix(2, "2001:db8:1:ff00::/56"))
+    passes(world)
+    (claim,) = leasewire("claims", "show", "2001:db8:1:FF05::1", "--json").document["claims"]
+    assert (claim["claim"], claim["service"]) == ("prefix:2001:db8:1::/48", "SVC-1")
+    assert claim["waiters"] == ["SVC-2"]
+    key = ("claims", "move", "2001:db8:1:ff00::/56", "--router", "R1")
+    moved = leasewire(*key, "--from", "SVC-1", "--to", "SVC-2", "--apply", "--actor", "noc-7")
+    assert (moved.code, "prefix:2001:db8:1::/48 on R1: from SVC-1" in moved.out) == (0, True)
+    passes(world)
+    (claim,) = leasewire("claims", "show", "2001:db8:1::/48", "--json").document["claims"]
+    assert (claim["service"], claim["waiters"]) == ("SVC-2", ["SVC-1"])
+    assert leasewire("claims", "show", "2001:db8::/129").code == 2
