@@ -84,7 +84,7 @@ def make_report(  # noqa: PLR0913, PLR0917 - what it works with
     if not found.row_owners.many_gone and not found.row_owners.many_of_others:
         store.full_reads.rebuilt(router)
     if found.to_learn and policy.mode == "manage":
-        store.routers.add_work(router, sorted(found.to_learn), BULK)
+        store.routers.add_work(router, sorted(found.to_learn), BULK, closely=True)
     auto = policy.reconcile == "auto" and policy.mode == "manage"
     mendable = sorted({drift.service_id for drift in found.drift if drift.mendable})
     if auto and mendable:
