@@ -72,3 +72,15 @@ class MemberBinding:
         """Whether its row is of the wanted client already."""
         row, target = self.row, self.target
         return row is not None and target is not None and row.client == target.client
+
+    @property
+    def asked(self) -> OwnBinding | None:
+        """The binding as its entry has it, with what events state of the client."""
+        return next((own for own in self.member.entry.bindings if own.ia == self.ia), None)
+
+    def forget_client(self) -> None:
+        """Take no client, but leave the one that was learned for this device."""
+        asked, noted = self.asked, self.noted
+        if asked is not None and noted is not None and noted.mac == asked.mac:
+            asked = asked._replace(duid=noted.duid, iaid=noted.iaid)
+        self.wanted, self.source = asked, None

@@ -18,6 +18,7 @@ from worker.core.rows.bindings import IAS, OwnBinding, binding_fields
 from worker.core.rows.operations import Add, MakeStatic, Remove, Set, Waiting
 from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import (
+    ANY_SERVER,
     BINDINGS,
     BindingRow,
     RowKey,
@@ -161,16 +162,24 @@ class OwnBindings:
             self._draft.note(plan.member.id, *found.note)
 
     def _leave_shared_clients(self) -> None:
-        """Two services with one MAC, on different DHCP servers: whose client is it?"""
+        """A device may be that of two services, on different DHCP servers: whose client is it?"""
         sources = Counter(plan.source.key for plan in self._plans if plan.source is not None)
         for plan in self._plans:
-            if plan.source is None or plan.wanted is None or sources[plan.source.key] == 1:
+            source, noted = plan.source, plan.noted
+            if source is None or (noted is not None and noted.client == source.client):
                 continue
-            detail = f"{plan.source.name} may be that of another service too"
-            self._draft.note(plan.member.id, AMBIGUOUS, detail)
-            duid, iaid = ("", "") if plan.row is None else plan.row.client
-            plan.wanted = plan.wanted._replace(duid=duid, iaid=iaid)
-            plan.source = None
+            if sources[source.key] > 1 or self._has_other_lease(plan):
+                detail = f"{source.name} may be that of another service too"
+                self._draft.note(plan.member.id, AMBIGUOUS, detail)
+                plan.forget_client()
+
+    def _has_other_lease(self, plan: MemberBinding) -> bool:
+        """Whether the device has a lease of somebody else, on a DHCP server that is not ours."""
+        target, asked = plan.member.target, plan.asked
+        if target is None or asked is None or asked.duid:
+            return False
+        leases = self._index.static_of(target["mac-address"], ANY_SERVER)
+        return any(not scopes_meet(lease.server, target["server"]) for lease in leases)
 
     def _take_clients(self) -> None:
         """Of two services for one client, that which has it keeps it, else the first gets it."""

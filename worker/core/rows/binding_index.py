@@ -72,7 +72,11 @@ class BindingIndex:
 
     def asking(self, binding: OwnBinding) -> list[BindingRow]:
         """The dynamic rows of the device that a binding is for, maybe of several clients."""
-        rows = self._duids[binding.duid] if binding.duid else self._devices[binding.mac]
+        rows = (
+            self._duids.get(binding.duid, ())
+            if binding.duid
+            else self._devices.get(binding.mac, ())
+        )
         return [row for row in rows if _fits(row, binding)]
 
     def doubtful(self, binding: OwnBinding) -> list[BindingRow]:
