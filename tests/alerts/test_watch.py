@@ -9,7 +9,7 @@ from tests.builders import activated, cancelled, event, ipv4, mac
 from tests.full_read.ipv6 import with_ipv6, with_server6
 from tests.leasewire.conftest import LEASES
 from tests.waiting import eventually
-from worker.core.full_read.unknown_devices import NAMED
+from worker.core.full_read.unknown_devices import KINDS_OF_WATCH, NAMED
 from worker.core.policy.policy import RouterPolicy
 from worker.errors import RouterUnreachable
 from worker.routeros.sessions import Sessions
@@ -53,7 +53,7 @@ def test_an_unknown_device_is_reported_until_a_service_has_it(world, watch):
 
 def test_a_device_with_a_prefix_and_no_service_is_reported_where_services_have_ipv6(world, watch):
     def devices():
-        return {found for found in watch() if found[0] != "ipv6-not-covered"}
+        return {found for found in watch() if found[0] in KINDS_OF_WATCH}
 
     with_server6(world.r1)
     world.r1.device6(mac(7))
