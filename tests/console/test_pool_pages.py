@@ -65,3 +65,10 @@ def test_an_operator_ends_a_quarantine(console, desk):
 def test_without_pools_the_page_says_so(console_at):
     page = console_at().viewer.get("/console/pools").text
     assert "the inventory has no pools" in page
+
+
+def test_the_page_of_a_service_names_its_assigned_address(console, desk):
+    page = console.viewer.get("/console/service", params={"id": "SVC-2"}).text
+    assert "<dt>Assigned address</dt><dd>198.51.100.2</dd>" in page
+    assert desk.address(2) == "198.51.100.2"
+    assert "Assigned" not in console.viewer.get("/console/service", params={"id": "SVC-15"}).text

@@ -105,6 +105,7 @@ def service(document: Document, viewer: Viewer) -> Node:
             [
                 ("Status", badge(document["status"])),
                 ("Router", _router(document["router"])),
+                *((f"Assigned {kind}", at) for kind, at in document.get("assigned", {}).items()),
                 ("Customer", _customer(document["customer"])),
                 ("Label", clean(document["label"])),
                 ("Source", document["owner"]),
