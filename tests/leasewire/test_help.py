@@ -48,7 +48,7 @@ def test_completing_a_command_imports_none():
     words = {"COMP_WORDS": "leasewire r", "COMP_CWORD": "1"}
     done = run(program=("-c", LOADED), _LEASEWIRE_COMPLETE="complete_bash", **words)
     assert done.stdout.split() == [
-        *("routers", "reconcile", "resync", "runbook", "restore", "redis-logins")
+        *("routers", "reconcile", "resync", "runbook", "reload", "restore", "redis-logins")
     ]
     assert not [name for name in json.loads(done.stderr) if name.startswith("leasewire.routers")]
 

@@ -296,6 +296,11 @@ def asked_of(here):
         "claims list": [()],
         "claims show": [*one(claims)],
         "claims move": [(builders.mac(1), "--router", "R1", "--from", "SVC-1", "--to", "SVC-31")],
+        "config check": [()],
+        "reload": [()],
+        "pools list": [()],
+        "pools show": [("none",)],
+        "pools free": [("none", "198.51.100.1")],
         "brake list": [(), *one(held)],
     }
 
@@ -338,6 +343,8 @@ SILENT = {
     *("outcomes test", "services purge", "sources list", "sources rebase", "sources transfer"),
     *("routers setup", "routers apply", "routers manage", "routers retire", "routers rename"),
     *("dead-letters discard", "claims list", "claims show", "claims move"),
+    *("pools list", "pools show", "pools free"),
+    *("config check", "reload"),
     *("import", "resync", "publish file", "dead-letters edit"),
 }
 """They show no text of anybody else here: names, numbers, addresses; of what is wrong the place."""
