@@ -109,9 +109,9 @@ def request(router: Router, client: Client, *, bind: bool = True) -> DhcpReply:
     if row is None:
         row = _new_dynamic(router, server, client, address)
     if bind:
-        _bind(router, server, row, client, address)
-        if static:
+        if static:  # before the other is bound: what they make may be the same rows
             _drop_dynamic(router, server, client)
+        _bind(router, server, row, client, address)
     return DhcpReply("ack", address, lease_s, row.id)
 
 

@@ -263,3 +263,12 @@ def test_a_used_option_may_be_removed_unless_the_switch_forbids_it(router):
     router.set_switches(option_in_use_removal="allow")
     router.remove_row(option, row_id)
     assert router.rows(LEASE)[0]["dhcp-option"] == row_id
+
+
+def test_a_static_lease_of_the_same_address_keeps_what_the_dynamic_one_made(router):
+    router.set_row(SERVER, "dhcp-vlan-32", {"add-arp": "yes"})
+    address = router.device(A)["address"]
+    router.add_row(LEASE, {"mac-address": A, "address": address})
+    router.device_renews(A)
+    assert [row["dynamic"] for row in router.rows(LEASE)] == ["false"]
+    assert [row["address"] for row in router.rows("/ip/arp")] == [address]
