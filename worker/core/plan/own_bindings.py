@@ -6,6 +6,7 @@ service's lease is as wanted. One whose client is not known yet has no row; noth
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from worker.core.plan.binding_clients import AMBIGUOUS, client_of
 from worker.core.plan.member import Member
@@ -21,6 +22,7 @@ from worker.core.rows.rows import (
     ANY_SERVER,
     BINDINGS,
     BindingRow,
+    Identity,
     RowKey,
     client_name,
     comment_for,
@@ -64,8 +66,16 @@ class OwnBindings:
         self.duplicates: set[RowKey] = set()
         self.waiting: dict[str, Waiting] = {}
 
-    def find(self, member: Member, noted: Sequence[OwnBinding]) -> None:
-        """Find the rows of a service, by tag or as noted before the last writes."""
+    def find(
+        self, member: Member, noted: Sequence[OwnBinding], sent: AbstractSet[Identity]
+    ) -> None:
+        """Find the rows of a service.
+
+        Args:
+            member: the service.
+            noted: as last written, or noted before that.
+            sent: what was added for it and may have landed late; of bindings the address counts.
+        """
         has_rows = member.id in self._index.bindings_of
         if not (member.entry.bindings or noted or has_rows):
             return
@@ -75,7 +85,7 @@ class OwnBindings:
             plan = MemberBinding(member, ia, entry.get(ia), before.get(ia))
             tagged = [row for row in self._index.bindings_of.get(member.id, ()) if row.ia == ia]
             lost = [] if tagged or plan.noted is None else list(self._as_noted(plan.noted))
-            self._choose(plan, tagged or lost)
+            self._choose(plan, tagged or lost, {added.address for added in sent})
             plan.tag_lost = plan.row is not None and not tagged
             if plan.tag_lost and plan.row is not None:
                 detail = f"{plan.row.name} is as last written, but lost our tag"
@@ -94,7 +104,9 @@ class OwnBindings:
             if row.place == noted.place and row.key not in self._by_row:
                 yield row
 
-    def _choose(self, plan: MemberBinding, rows: Sequence[BindingRow]) -> None:
+    def _choose(
+        self, plan: MemberBinding, rows: Sequence[BindingRow], added: AbstractSet[str]
+    ) -> None:
         noted, wanted = plan.noted, plan.wanted
         found = list(rows)
         if len(found) > 1 and noted is not None:
@@ -102,14 +114,18 @@ class OwnBindings:
         if len(found) > 1 and wanted is not None:
             found = [row for row in found if row.address == wanted.address] or found
         enabled = [row for row in found if not row.disabled] or found
-        if len(enabled) > 1:
+        if len({row.place for row in enabled}) > 1:
             names = "; ".join(row.name for row in enabled)
             detail = f"any of these rows may be the service's; remove the others: {names}"
             plan.waiting = Waiting("ambiguous-rows", detail)
             return
         plan.row = next(iter(enabled), None)
-        for row in rows:
-            if row is not plan.row:
+        for row in (row for row in rows if row is not plan.row):
+            if row.address in added:
+                detail = f"{row.name} landed late, beside its own: it is removed"
+                self._draft.note(plan.member.id, "late-row", detail)
+                self._end(plan, row)
+            else:
                 self.duplicates.add(row.key)
                 detail = f"{row.name} has its tag too; it is left alone"
                 self._draft.note(plan.member.id, "duplicate-row", detail)
@@ -199,13 +215,14 @@ class OwnBindings:
         if target is None or self._stands(plan, target):
             return
         bindings = self._index.bindings
-        for row in [*bindings.overlapping(target.address), *bindings.of_client(target)]:
+        rows = [*bindings.overlapping(target.address), *bindings.of_client(target)]
+        for row in {row.key: row for row in rows}.values():
             other = self._by_row.get(row.key)
             if other is not None:
                 if other.member is not plan.member and other not in plan.blocked_by:
                     plan.blocked_by.append(other)
-            elif row in plan.ends:
-                continue
+            elif row.key in self._ended:
+                plan.ends.append(row)
             elif not row.dynamic:
                 detail = f"{row.name} is in the way and not ours to change"
                 plan.waiting = plan.waiting or Waiting("foreign-row", detail)

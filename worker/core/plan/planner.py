@@ -198,7 +198,7 @@ class _Planning:
                 self._ended[row.id] = self._draft.step(member.remove(row))
             self._list_rows.find(member, wanted.listed)
             self._queues.find(member)
-            self._bindings.find(member, wanted.bindings)
+            self._bindings.find(member, wanted.bindings, wanted.sent)
             if wanted.granted:
                 self._take_claims(member)
         for member, wanted in zip(self._members, self._wanted, strict=True):
