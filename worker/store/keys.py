@@ -42,7 +42,7 @@ class RouterKeys(NamedTuple):
         inflight: service -> `lock id|second check (ms)|leases added` (`lua/_in_flight.lua`).
         claims: claim key -> {scope: [service, 1 held | 0 vacating]} as JSON.
         held: service -> [[claim key, scope], …] as JSON: its claims, held or vacating.
-        prefixes: by name: the claim keys of prefixes.
+        prefixes: by name: the claim keys of prefixes, and `/length` of each length that one had.
         waiters: by name: who waits for which claim, and what a service waits for
             (`lua/_claims.lua`).
         services: services that may have a row here.

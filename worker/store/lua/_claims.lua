@@ -3,9 +3,9 @@
 -- its old row is left: another service takes a vacating claim at once.
 -- Per claim key: scope -> {service, 1 held | 0 vacating}. Per service: its claims, held or vacating.
 -- Prefixes (`prefix:<32 hex digits>/<length>`, of an address /128) also exclude those that they overlap:
--- all that they lie in, and all that lie in them. For these their keys are in a sorted set by name.
+-- all that they lie in, and all that lie in them. For the latter their keys are in a sorted set by name,
+-- for the former the lengths that were ever in use, as `/length`.
 local PREFIX = '^prefix:(%x+)/(%d+)$'
-local SHORTEST, LONGEST = 16, 64 -- of prefixes in which others may lie
 local REFUSALS_MOST = 10 -- that a request returns and waits for: a short prefix may meet thousands
 
 -- The first `length` bits of hex digits; the other bits are those of `fill`: 0 or 15.
@@ -19,14 +19,23 @@ local function cut(digits, length, fill)
   return text .. string.rep(fill == 0 and '0' or 'f', 32 - #text)
 end
 
--- The keys of prefixes in which this one lies, but for those that begin with the same address.
-local function wider_keys(claim_key)
+-- The keys of prefixes in which this one may lie, but for those that begin with the same address.
+local function wider_keys(router, claim_key)
   local digits, length = string.match(claim_key, PREFIX)
   local found = {}
-  for shorter = SHORTEST, digits and math.min(LONGEST, length - 1) or 0 do
-    local wider = cut(digits, shorter, 0)
-    if wider ~= digits then
-      found[#found + 1] = 'prefix:' .. wider .. '/' .. shorter
+  if not digits then
+    return found
+  end
+  if not router.lengths then
+    router.lengths = {}
+    for _, member in ipairs(redis.call('ZRANGEBYLEX', router.prefixes, '[/', '(0')) do
+      router.lengths[string.sub(member, 2)] = true
+    end
+  end
+  for other in pairs(router.lengths) do
+    local wider = tonumber(other) < tonumber(length) and cut(digits, tonumber(other), 0)
+    if wider and wider ~= digits then
+      found[#found + 1] = 'prefix:' .. wider .. '/' .. other
     end
   end
   return found
@@ -40,8 +49,12 @@ end
 local function put_holders(router, claim_key, holders)
   local before, text = get(router.claims, claim_key), next(holders) ~= nil and cjson.encode(holders)
   put(router.claims, claim_key, text)
-  if (not before) ~= not text and string.match(claim_key, PREFIX) then
-    redis.call(text and 'ZADD' or 'ZREM', router.prefixes, unpack(text and { 0, claim_key } or { claim_key }))
+  local _, length = string.match(claim_key, PREFIX)
+  if length and text and not before then
+    redis.call('ZADD', router.prefixes, 0, claim_key, 0, '/' .. length)
+    router.lengths[length] = true
+  elseif length and before and not text then
+    redis.call('ZREM', router.prefixes, claim_key)
   end
 end
 
@@ -66,7 +79,7 @@ local function fetch_claims(router, services, wants)
   local claim_keys = {}
   for _, claim in ipairs(wants) do
     claim_keys[#claim_keys + 1] = claim[1]
-    for _, wider in ipairs(wider_keys(claim[1])) do
+    for _, wider in ipairs(wider_keys(router, claim[1])) do
       claim_keys[#claim_keys + 1] = wider
     end
   end
@@ -87,7 +100,7 @@ local function keys_met(router, claim_key)
   local found = redis.call('ZRANGEBYLEX', router.prefixes, '[prefix:' .. digits .. '/',
     '(prefix:' .. cut(digits, tonumber(length), 15) .. '0') -- in a name `/` is followed by `0`
   fetch(router.claims, found)
-  for _, wider in ipairs(wider_keys(claim_key)) do
+  for _, wider in ipairs(wider_keys(router, claim_key)) do
     if get(router.claims, wider) then
       found[#found + 1] = wider
     end
