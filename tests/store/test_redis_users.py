@@ -352,6 +352,7 @@ def context_of(user, server, folder, monkeypatch):
     (folder / "redis-password").write_text(PASSWORD)
     more = f'[sources."{builders.SOURCE}"]\norder = "revisions"\n[routers.R1]\n'
     more += 'host = "127.0.0.1"\npassword_env = "P"\ndhcp_server = "dhcp1"\ntransport = "api"\n'
+    more += '[pools.home]\nranges = ["198.51.100.0/24"]\n'
     text = '[installation]\nid = "acme"\n' + INVENTORY + more
     (folder / "routers.toml").write_text(text)
     monkeypatch.setenv("LEASEWIRE_REDIS_USERNAME", user)
