@@ -163,14 +163,19 @@ _UTC: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
 def cell(value: object) -> str:
     """A value of a document as people read it, in one line."""
     match value:
-        case None | "" | [] | {} | ():
+        case None | "" | [] | ():  # a pattern {} would match every mapping
             return ""
         case bool():
             return "yes" if value else "no"
         case list() | tuple():
             return ", ".join(map(cell, value))
         case dict():
-            return " ".join(f"{name}={cell(part)}" for name, part in value.items() if part)
+            parts = {name: cell(part) for name, part in value.items() if part}
+            nested = {name for name in parts if isinstance(value[name], dict)}
+            return " ".join(
+                f"{name}=({text})" if name in nested else f"{name}={text}"
+                for name, text in parts.items()
+            )
         case str() if _UTC.fullmatch(value):
             return local_time(value)
         case _:

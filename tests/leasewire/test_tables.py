@@ -103,3 +103,10 @@ def test_an_answer_is_printed_as_asked(output, capsys):
     out = capsys.readouterr().out
     assert ("B" in out.splitlines()[0]) == (output is Layout.WIDE)
     assert out.startswith("[") == (output is Layout.JSON)
+
+
+def test_a_value_with_parts_is_shown_in_one_line():
+    ipv6 = {"prefix": {"mode": "static", "ipv6": "2001:db8::/56"}, "address": None}
+    assert cell(ipv6) == "prefix=(mode=static ipv6=2001:db8::/56)"
+    assert cell({"mode": "static", "ipv4": "198.51.100.10"}) == "mode=static ipv4=198.51.100.10"
+    assert [cell(empty) for empty in (None, "", [], {}, ())] == [""] * 5
