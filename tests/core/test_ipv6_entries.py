@@ -16,7 +16,7 @@ from worker.core.rows.menus import BINDING, QUEUE
 from worker.core.rows.operations import Add, MakeStatic, Remove, Set, WritePlan
 from worker.core.rows.queues import OwnQueue, QueueOrder, queue_fields, shadows_of
 from worker.core.rows.row_index import RowIndex
-from worker.core.rows.rows import BINDINGS, QUEUES, BindingRow, ListPlace, QueueRow
+from worker.core.rows.rows import BINDINGS, QUEUES, BindingRow, Identity, ListPlace, QueueRow
 from worker.core.service.record import Placement
 
 PREFIX = "2001:db8:1:100::/56"
@@ -212,6 +212,29 @@ def test_a_queue_stays_until_a_binding_with_the_rate_is_there():
     service = Wanted(Entry("SVC-1", fields, bindings=(binding,)), fields)
     made = plan([service], RowIndex(rows, "acme", held={}), RouterPolicy("acme"))
     assert [(o.menu, type(o)) for o in made.operations] == [(BINDINGS, Add)]
+
+
+@pytest.mark.parametrize("is_late", [True, False])
+def test_a_binding_that_landed_late_beside_its_own_is_removed(is_late):
+    """Its answer was lost, and by then the service had another prefix."""
+    late = "2001:db8:9::/56"
+    name, fields = "leasewire:acme:SVC-1", {**BINDING.defaults, **LEARNED}
+    rows = [
+        lease("*1", service_id="SVC-1"),
+        BindingRow("*A", {**fields, "address": PREFIX}, name),
+        BindingRow("*B", {**fields, "address": late, "iaid": "2"}, name),
+    ]
+    wanted = {k: v for k, v in rows[0].fields.items() if k != "client-id"}
+    binding = OwnBinding("pd", PREFIX, mac=mac(1))
+    service = Wanted(
+        Entry("SVC-1", wanted, bindings=(binding,)),
+        wanted,
+        sent=frozenset({Identity("", late, "all")} if is_late else ()),
+        bindings=(binding._replace(**LEARNED),),
+    )
+    made = plan([service], RowIndex(rows, "acme"), RouterPolicy("acme"))
+    assert [(type(o), o.row_id) for o in made.operations] == [(Remove, "*B")] * is_late
+    assert [note.kind for note in made.notes] == ["late-row" if is_late else "duplicate-row"]
 
 
 def test_a_tag_of_another_service_on_a_row_as_last_written_is_looked_at():
