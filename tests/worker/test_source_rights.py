@@ -204,6 +204,17 @@ def test_what_a_source_does_not_know_its_snapshots_leave_alone():
     assert desk.values["dns_servers"] == []
 
 
+def test_a_mac_that_was_overtaken_is_not_applied_because_of_the_client_of_its_device():
+    knows_no_ipv6 = SourceConfig(SOURCE, "revisions", unmanaged=frozenset({"ipv6", "duid", "iaid"}))
+    desk = PaperDesk(SOURCES | {SOURCE: knows_no_ipv6})
+    changed = mac_changed(mac=mac(2), revision=2)
+    desk.send(activated(revision=1), changed)
+    assert desk.state(changed) == "accepted"
+    desk.send(snapshot(revision=3, mac=mac(3)))
+    assert desk.record.registers["duid"].event == changed["id"]
+    assert desk.state(changed) == "superseded"
+
+
 def test_what_no_router_can_hold_yet_is_not_applied():
     knows_no_mac = SourceConfig(SOURCE, "revisions", unmanaged=frozenset({"mac"}))
     desk = PaperDesk(SOURCES | {SOURCE: knows_no_mac})

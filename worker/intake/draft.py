@@ -15,6 +15,7 @@ from worker.core.service.outcome import UNCHANGED, State
 from worker.core.service.record import PendingEvent, ServiceRecord, settle, settle_overtaken
 from worker.core.service.schedule import Ended, Schedule, calendar_changes
 from worker.core.service.scheduling import supersede
+from worker.core.service.writes import OF_CLIENT
 from worker.intake.report import CommitReport
 from worker.store.commits import GivenBack, ServiceCommit, TakenValue
 from worker.store.records import Stored
@@ -66,7 +67,13 @@ class CommitDraft:
         self._loss_source = ""
 
     def add_pending(self, event: EventRef, version: Version, registers: frozenset[str]) -> None:
-        """Keep the event pending until a router confirms it."""
+        """Keep the event pending until a router confirms it.
+
+        Its MAC decides what becomes of it: that it made the DHCPv6 client unknown may outlast the
+        MAC, where a source leaves the client to others.
+        """
+        if "mac" in registers:
+            registers -= OF_CLIENT
         event = event._replace(accepted_at_ms=event.accepted_at_ms or self.now_ms)
         pending = PendingEvent(event, tuple(sorted(registers)), version)
         self.record = replace(self.record, pending=(*self.record.pending, pending))

@@ -61,6 +61,8 @@ UNMANAGEABLE: Final = frozenset(
 
 _CLIENT_UNKNOWN: Final[Mapping[str, JsonValue]] = {"duid": None, "iaid": None}
 """Of a device that replaces another: what was stated of the former one's DHCPv6 client goes."""
+OF_CLIENT: Final = frozenset(_CLIENT_UNKNOWN)
+"""The registers of a service's DHCPv6 client."""
 _NO_IPV6: Final[Mapping[str, JsonValue]] = {"ipv6": None, **_CLIENT_UNKNOWN}
 
 
