@@ -23,7 +23,6 @@ from worker.core.plan.planner import plan
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Operation, Set, Waiting, WritePlan, is_new_row, moved_rows
 from worker.core.rows.rows import RowKey
-from worker.core.service.record import Placement
 from worker.store.batches import Conclusion, WorkItem
 from worker.store.commits import ServiceCommit
 from worker.store.records import Stored
@@ -249,18 +248,7 @@ class BatchRunner:
         self, items: dict[str, BatchItem], made: WritePlan
     ) -> dict[str, BatchItem]:
         """Note what becomes ours before it is written, where no tag alone says it."""
-        known = {
-            name: Placement(
-                item.written,
-                item.listed,
-                self._seen_ms(item),
-                item.short,
-                queue=item.queue,
-                bindings=item.bindings,
-            )
-            for name, item in items.items()
-        }
-        noted = placements_to_note(made, known)
+        noted = placements_to_note(made, {name: item.placement for name, item in items.items()})
         commits = []
         for service_id, placement in noted.items():
             stored = items[service_id].work_item.stored
@@ -284,11 +272,6 @@ class BatchRunner:
                 )
             # else the record changed meanwhile: its work item stays, and is taken again
         return left
-
-    def _seen_ms(self, item: BatchItem) -> int:
-        """When its rows were found as wanted last: a note of more rows leaves that as it is."""
-        placement = item.record.placements.get(self._router)
-        return placement.seen_ms if placement else 0
 
     def _with_explicit_time(self, item: BatchItem, refused: Operation) -> BatchItem | None:
         """No source says that every version takes an empty lease time; it must not stay short."""

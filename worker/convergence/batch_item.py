@@ -10,7 +10,7 @@ from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.operations import Note, Waiting
 from worker.core.rows.queues import OwnQueue
 from worker.core.rows.rows import ListPlace
-from worker.core.service.record import ServiceRecord, ShortLease
+from worker.core.service.record import Placement, ServiceRecord, ShortLease
 from worker.store.batches import WorkItem
 
 
@@ -63,6 +63,14 @@ class BatchItem:
         """The shortened lease time of its row; None: it is not shortened."""
         at = self.record.placements.get(self.router)
         return None if at is None else at.short
+
+    @property
+    def placement(self) -> Placement:
+        """What is known of its rows at the router, to be stored with more that is noted."""
+        at = self.record.placements.get(self.router) or Placement(None)
+        return at._replace(
+            written=self.written, listed=self.listed, queue=self.queue, bindings=self.bindings
+        )
 
     def wanted(self) -> Wanted:
         """What the planner takes."""
