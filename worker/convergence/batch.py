@@ -14,6 +14,7 @@ from worker.convergence.make_effective import MakeEffective
 from worker.convergence.observe import observe
 from worker.convergence.pool_rows import give_others
 from worker.convergence.safety_checks import check_rows
+from worker.convergence.unclear_clients import unclear_after
 from worker.convergence.writing import Answers, write
 from worker.core.effect.means import means_of
 from worker.core.entry.short_lease import with_explicit_time
@@ -118,12 +119,15 @@ class BatchRunner:
         self.concluder.statistics.services += len(joined)
         made = plan(gathered.wanted, gathered.index, self._policy)
         self._duplicates = made.duplicates
-        self.concluder.unclear_clients.planned((item.entry for item in items.values()), made.notes)
+        unclear = self.concluder.unclear_clients
+        if unclear is not None or any(item.entry.bindings for item in items.values()):
+            self.concluder.unclear_clients = unclear_after(unclear or {}, items, made.notes)
         self._check_rows_if_lost(items, made)
         items = self._with_warnings(items, made)
         waiting = [(items[name], why) for name, why in made.waiting.items()]
         items = self._conclude_done(items, made)
-        give_others(self._store, waiting, gathered.index)
+        if waiting:
+            give_others(self._store, waiting, gathered.index)
         items = self._note_placements(items, made)
         if not items:
             return items

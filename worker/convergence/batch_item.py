@@ -65,6 +65,21 @@ class BatchItem:
         return None if at is None else at.short
 
     @property
+    def may_have_ipv6(self) -> bool:
+        """Whether a row of it may be in a menu of IPv6."""
+        return bool(self.entry.bindings or self.bindings or self.sent6 or self.listed6)
+
+    @property
+    def sent6(self) -> set[str]:
+        """The prefixes in rows that were added and may land late (`added_rows`)."""
+        return {added.address for added in self.work_item.sent or () if ":" in added.address}
+
+    @property
+    def listed6(self) -> set[str]:
+        """The prefixes that stand in address lists, or should."""
+        return {at.address for at in self.listed | self.entry.listed if ":" in at.address}
+
+    @property
     def placement(self) -> Placement:
         """What is known of its rows at the router, to be stored with more that is noted."""
         at = self.record.placements.get(self.router) or Placement(None)

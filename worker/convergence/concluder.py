@@ -14,7 +14,6 @@ from worker.convergence.prerequisites import MissingPrerequisites
 from worker.convergence.refusals import MASS_REFUSAL, Refusals, RefusedWrite
 from worker.convergence.router_lock import RouterLock
 from worker.convergence.suspects import Suspects
-from worker.convergence.unclear_clients import UnclearClients
 from worker.convergence.writing import Answers, describe
 from worker.core.effect.rungs import RouterEffect
 from worker.core.rows.operations import Operation, Waiting, WritePlan
@@ -88,7 +87,8 @@ class Concluder:
 
     Attributes:
         prerequisites: what the router lacks.
-        unclear_clients: services whose DHCPv6 client cannot be told.
+        unclear_clients: service -> why its DHCPv6 client cannot be told; None: no service there has
+            IPv6.
         now_ms: Redis's time, as conclusions say it.
         attempts: what the batch tried, by service.
         effect: what is known of when changes act there.
@@ -122,7 +122,7 @@ class Concluder:
             session.wait_longer(known.slow)
         self.faults = faults
         self.prerequisites = MissingPrerequisites(store.memory, self._router, session, known)
-        self.unclear_clients = UnclearClients(store.memory, self._router, known.unclear_clients)
+        self.unclear_clients = self._unclear_before = known.unclear_clients
         self._after_many = after_many
         self.effect = RouterEffect(known.effect, acted=known.acted)
         self.no_search_before_ms = known.no_search_before_ms
@@ -261,7 +261,8 @@ class Concluder:
                 conclusions.append(self._wait(item, why, tries, wrote=wrote))
         self.conclude(conclusions)
         self.prerequisites.end()
-        self.unclear_clients.end()
+        if self.unclear_clients is not None and self.unclear_clients != self._unclear_before:
+            self.store.memory.note_unclear_clients(self._router, self.unclear_clients)
 
     def least_suspected(self, work_items: Sequence[WorkItem]) -> list[WorkItem]:
         """The work items, first those that were not refused or lost at their last check."""

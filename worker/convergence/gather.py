@@ -11,7 +11,6 @@ from worker.convergence.concluder import Concluder
 from worker.convergence.ipv6_terms import (
     binding_terms,
     list_terms6,
-    may_have_ipv6,
     may_need_any,
 )
 from worker.core.entry.entry import Entry, claims_of, placeholder_mac
@@ -189,7 +188,7 @@ class Gatherer:
             if terms:
                 rows += self._session.read_rows(menu, sorted(terms), self._lock.progress)
         rows += self._read_queues(items)
-        rows += self._read_ipv6([item for item in items if may_have_ipv6(item)])
+        rows += self._read_ipv6([item for item in items if item.may_have_ipv6])
         return {row.key: row for row in rows}
 
     def _read_ipv6(self, items: Collection[BatchItem]) -> list[Row]:

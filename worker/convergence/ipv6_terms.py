@@ -9,11 +9,6 @@ from worker.ports import FieldEquals
 _HOST = "/128"
 
 
-def may_have_ipv6(item: BatchItem) -> bool:
-    """Return whether a row of the service may be in a menu of IPv6."""
-    return bool(item.entry.bindings or item.bindings or _sent(item) or _listed(item))
-
-
 def binding_terms(item: BatchItem, installation: str) -> Iterator[FieldEquals]:
     """Return which bindings may be the service's, or in its way."""
     for comment in _comments(item, installation):
@@ -28,11 +23,11 @@ def binding_terms(item: BatchItem, installation: str) -> Iterator[FieldEquals]:
 
 def list_terms6(item: BatchItem, installation: str) -> Iterator[FieldEquals]:
     """Return which rows of IPv6 address lists may be the service's, or stand where they belong."""
-    addresses = _listed(item)
+    addresses = item.listed6
     # No record knows a row that landed late.
     if item.work_item.sent is not None:
         addresses |= {binding.address for binding in (*item.entry.bindings, *item.bindings)}
-        addresses |= _sent(item)
+        addresses |= item.sent6
         addresses.discard("")
     for address in sorted(addresses):
         for spelling in _spellings(address):
@@ -54,15 +49,6 @@ def may_need_any(item: BatchItem) -> bool:
         if not wanted.is_known and (at.mac != wanted.mac or item.work_item.sent is not None):
             return True
     return False
-
-
-def _listed(item: BatchItem) -> set[str]:
-    return {place.address for place in item.listed | item.entry.listed if ":" in place.address}
-
-
-def _sent(item: BatchItem) -> set[str]:
-    """The prefixes in rows that were added and may land late (`worker.core.plan.in_flight`)."""
-    return {added.address for added in item.work_item.sent or () if ":" in added.address}
 
 
 def _comments(item: BatchItem, installation: str) -> tuple[str, ...]:
