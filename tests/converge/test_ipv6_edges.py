@@ -7,6 +7,7 @@ from tests.converge.ipv6 import (
     BINDING,
     DUID,
     LIST6,
+    OLD,
     OTHER,
     PREFIX,
     SECOND,
@@ -88,6 +89,21 @@ def test_a_binding_of_others_is_left_alone_and_waited_for(foreign):
         here.store.routers.add_work("R1", ["SVC-1"])
         here.drain()
         assert here.outcome(event) == "applied"
+
+
+def test_an_address_of_the_device_itself_needs_a_version_that_has_kinds():
+    with installation() as here:
+        event = active(duid=DUID, iaid=1, address="2001:db8:9::5")
+        assert say(here, event) == "applied"
+        rows = {(row["ia-type"], row["address"]) for row in here.r["R1"].rows(BINDING)}
+        assert rows == {("pd", PREFIX), ("na", "2001:db8:9::5/128")}
+        assert here.r["R1"].device6(builders.mac(1), ia="na")["address"] == "2001:db8:9::5/128"
+        assert say(here, builders.cancelled()) == "applied"
+        assert here.r["R1"].rows(BINDING) == []
+    with installation(OLD) as here:
+        outcome = say(here, active(duid=DUID, iaid=1, address="2001:db8:9::5"))
+        assert outcome.startswith("waiting: waiting-for-router (not there: field ia-type of ")
+        assert here.r["R1"].rows(BINDING) == []
 
 
 def test_two_services_swap_their_prefixes():
