@@ -348,6 +348,14 @@ def test_a_policy_says_what_is_managed_and_how_in_normal_form(tmp_path):
             'suspend_list = "a"\naddress_lists = ["a"]',
             "address_lists: must not name the suspend_list",
         ),
+        (
+            'suspend_list = "a"\nipv6_suspend_list = "b"\naddress_lists = ["b"]',
+            "address_lists: must not name the list of suspended services of IPv6",
+        ),
+        (
+            'address_lists = ["leasewire-suspended"]',
+            "address_lists: must not name the list of suspended services of IPv6",
+        ),
         ('suspend_list = "a,b"', "suspend_list: must match"),
     ],
 )

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from worker.core.entry.wanted import KINDS
-from worker.core.policy.policy import ManagedField, RouterPolicy, SuspendMode
+from worker.core.policy.policy import SUSPENDED6, ManagedField, RouterPolicy, SuspendMode
 from worker.core.rows.normal import comma_list, duration, rate_limit, seconds
 from worker.core.rows.queues import BEFORE, FIRST, LAST, RATE_WORDS
 
@@ -143,6 +143,8 @@ def problems_of_policy(merged: Mapping[str, Any]) -> Iterator[str]:
         if "throttle" in merged and "rate-limit" not in manage:
             yield ".manage: leaves out rate-limit, by which throttle suspends"
     lists = merged.get("address_lists")
-    for key in ("suspend_list", "ipv6_suspend_list"):
-        if isinstance(lists, list) and merged.get(key) in lists:
-            yield f".address_lists: must not name the {key}"
+    if isinstance(lists, list):
+        if merged.get("suspend_list") in lists:
+            yield ".address_lists: must not name the suspend_list"
+        elif merged.get("ipv6_suspend_list", merged.get("suspend_list", SUSPENDED6)) in lists:
+            yield ".address_lists: must not name the list of suspended services of IPv6"

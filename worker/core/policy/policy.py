@@ -9,6 +9,8 @@ from typing import Any, Final, Literal, NamedTuple, Self
 
 from worker.core.rows.queues import FIRST
 
+SUSPENDED6: Final = "leasewire-suspended"
+"""IPv6 address list of suspended services where the inventory names none."""
 SuspendMode = Literal["block", "walled_garden", "throttle"]
 ManagedField = Literal["rate-limit", "lease-time", "address-lists", "dhcp-option"]
 MANAGEABLE: Final[tuple[ManagedField, ...]] = (
@@ -116,7 +118,7 @@ class RouterPolicy:
     @property
     def ipv6_list(self) -> str:
         """The list of `/ipv6/firewall/address-list` that suspended services stand in."""
-        return self.ipv6_suspend_list or self.suspend_list or "leasewire-suspended"
+        return self.ipv6_suspend_list or self.suspend_list or SUSPENDED6
 
     @property
     def suspends_by(self) -> SuspendMode:
