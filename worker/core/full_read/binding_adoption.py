@@ -33,7 +33,7 @@ def sort_bindings(
     static = [row for row in rows if not row.dynamic]
     found = []
     for ia in ("pd", "na"):
-        sorting = _Sorting(known, ia)
+        sorting = _BindingSorting(known, ia)
         of_ia = [row for row in static if row.ia == ia]
         found += second_check(
             [by_tag(row, known, installation) or sorting.untagged(row) for row in of_ia]
@@ -41,7 +41,7 @@ def sort_bindings(
     return found
 
 
-class _Sorting:
+class _BindingSorting:
     def __init__(self, known: KnownServices, ia: str) -> None:
         self._known = known
         self._wanted: dict[str, OwnBinding] = {}
