@@ -45,6 +45,7 @@ from worker.core.entry.entry import Entry, claims_of
 from worker.core.rows.rows import is_host_address, scopes_meet
 from worker.core.service.outcome import DeadLetter
 from worker.errors import StoreUnavailable
+from worker.inventory import load_inventory
 
 COMMAND_TIMEOUT_S = 2.0
 """LEASEWIRE_COMMAND_TIMEOUT_S of tests/installation.py: it is TCP_USER_TIMEOUT too."""
@@ -373,6 +374,7 @@ class Chaos(Harness):
             "lost": [f"{each} has no final outcome" for each in lost],
             "doubled": doubled,
             "foreign rows changed": foreign,
+            "assigned wrongly": self.wrong_assignments(),
             "other differences": [each for each in differ if each not in foreign],
             "false dead letters": dead_letters,
             "alerts wrongly open or never begun": self.wrong_alerts(),
@@ -383,6 +385,31 @@ class Chaos(Harness):
             {name: len(each) for name, each in found.items()},
             [each for some in found.values() for each in some],
         )
+
+    def wrong_assignments(self) -> list[str]:
+        """What of the pools is not as it must be, by records, by the rows and by the pools."""
+        inventory = load_inventory(self.directory / "routers.toml", environ=self.environ)
+        services = sorted({each["data"]["service_id"] for each in self.events})
+        holders: dict[str, str] = {}
+        found = []
+        for service, stored in self.store.records.readable(services).items():
+            record = stored.record
+            if record.value("lifecycle") != "on":
+                continue
+            found += [f"{service} waits for {why}" for why in record.unassigned.values()]
+            for kind, given in record.assigned.items():
+                pool = inventory.pools.pools.get(given.pool)
+                if pool is None or not pool.holds(given.value) or not pool.serves(record.router):
+                    found.append(f"{service} on {record.router} has {kind} {given}")
+                if holders.setdefault(given.value, service) != service:
+                    found.append(f"{service} and {holders[given.value]} have {given.value}")
+        noted = self.store.pools.holders(sorted(holders))
+        for value, service in holders.items():
+            held = noted.get(value)
+            if held is None or (held.service, held.until_ms) != (service, 0):
+                found.append(f"{service} has {value}, and the pool says {held}")
+        self.counts["values assigned at the end"] = len(holders)
+        return found
 
     def _waits_for_a_claim(self, event_id: str) -> bool:
         (event,) = [each for each in self.events if each["id"] == event_id]
@@ -616,7 +643,7 @@ def make_chaos(directory: Path, routers: int) -> OnEstate:
         routers,
         simulator=["--order", "shuffle", "--latency-ms", "10", "--service-ms", str(SERVICE_MS)],
         inventory=estate.keys_of(routers),
-        tables=estate.TABLES,
+        tables=estate.TABLES + estate.POOL_TABLES,
         sources=estate.SOURCES,
         worker_command=[sys.executable, "-m", "tests.faults.odd_worker"],
         command=[sys.executable, "-m", "tests.faults.newer", "leasewire"],

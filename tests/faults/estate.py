@@ -8,7 +8,7 @@ from typing import Final
 
 from simulator.control import RouterControl
 from tests import builders
-from worker.core.rows.rows import ADDRESS_LISTS, LEASES, OPTIONS
+from worker.core.rows.rows import ADDRESS_LISTS, ADDRESS_LISTS6, BINDINGS, LEASES, OPTIONS
 
 SERVERS: Final = ("dhcp-vlan-32", "dhcp-vlan-33")
 POOLS: Final = ("pool-a", "pool-b")
@@ -25,6 +25,27 @@ TABLES: Final = """[plans."HOME-50"]
 rate_limit = "10M/50M"
 [plans."HOME-100"]
 rate_limit = "20M/100M"
+"""
+ASSIGNED: Final = "home"
+"""What events call the pools from which Leasewire assigns: one for each half of the routers."""
+ASSIGNED_RANGES: Final = ("10.80.0.0/21", "10.96.0.0/21")
+ASSIGNED6: Final = "home6"
+"""The pool of prefixes, which serves all routers."""
+POOL_TABLES: Final = f"""[pools.home-odd]
+known_as = "{ASSIGNED}"
+ranges = ["{ASSIGNED_RANGES[0]}"]
+exclude = ["10.80.0.8/29"]
+routers = ["R*[13579]"]
+quarantine = "1h"
+[pools.home-even]
+known_as = "{ASSIGNED}"
+ranges = ["{ASSIGNED_RANGES[1]}"]
+routers = ["R*[02468]"]
+quarantine = "1h"
+[pools.{ASSIGNED6}]
+ranges = ["2001:db8:4000::/40"]
+prefix_length = 56
+quarantine = "1h"
 """
 _TRANSPORTS: Final = ("api", "rest", "api-ssl")
 _POLICIES: Final[tuple[Mapping[str, str], ...]] = (
@@ -74,10 +95,12 @@ _OF_ALL: Final = (
         {"name": SERVERS[1], "interface": "vlan-33", "address-pool": POOLS[0]},
     ),
 )
+_IPV6: Final = (("/ipv6/dhcp-server/add", {"name": "home6", "interface": "vlan-32"}),)
 _AFTER_A_RESET: Final = (
     ("/interface/vlan/add", {"name": "vlan-32", "vlan-id": "32", "interface": "ether2"}),
     ("/ip/dhcp-server/add", {"name": SERVERS[0], "interface": "vlan-32"}),
 )
+_FOREIGN_IN_POOLS: Final = ("10.80.0.3", "10.80.0.20", "10.96.0.2", "10.96.0.30")
 _OF_THE_ODD_ONE: Final = (
     ("/ip/pool/add", {"name": ODD_POOL, "ranges": "10.9.0.10-10.9.0.14"}),
     ("/interface/vlan/add", {"name": "vlan-9", "vlan-id": "9", "interface": "ether2"}),
@@ -92,7 +115,8 @@ _OF_THE_ODD_ONE: Final = (
 def set_up(control: RouterControl, *, was_reset: bool = False) -> None:
     """What a person sets up before Leasewire has anything to do there."""
     odd = _OF_THE_ODD_ONE if control.name == ODD else ()
-    for command, arguments in [*(_AFTER_A_RESET if was_reset else ()), *_OF_ALL, *odd]:
+    after = _AFTER_A_RESET if was_reset else ()
+    for command, arguments in [*after, *_OF_ALL, *_IPV6, *odd]:
         control.run(command, dict(arguments))
 
 
@@ -106,6 +130,10 @@ def foreign_rows(router: str) -> list[tuple[str, dict[str, str]]]:
     return [
         *((LEASES, _lease(n, comment)) for n, comment in enumerate(comments)),
         *((ADDRESS_LISTS, _listed(n, comment)) for n, comment in enumerate(listed)),
+        # In the way of what the pools assign: another value is taken by itself.
+        *((LEASES, _in_pool(n, at)) for n, at in enumerate(_FOREIGN_IN_POOLS)),
+        (BINDINGS, {"address": "2001:db8:4000:300::/56", "duid": "0x0001aa", "iaid": "7"}),
+        (ADDRESS_LISTS6, {"list": SUSPENDED, "address": "2001:db8:ffff::/56"}),
         (OPTIONS, {"name": "lw-other-dns", "code": "6", "value": "0x01020304"}),
     ]
 
@@ -116,6 +144,10 @@ def _lease(number: int, comment: str) -> dict[str, str]:
         "address": f"198.51.100.{number + 1}",
     }
     return place | ({"comment": comment} if comment else {})
+
+
+def _in_pool(number: int, address: str) -> dict[str, str]:
+    return {"mac-address": f"00:00:5E:F1:00:{number:02X}", "address": address}
 
 
 def _listed(number: int, comment: str) -> dict[str, str]:

@@ -4,10 +4,11 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from itertools import combinations
+from dataclasses import dataclass, field, replace
+from ipaddress import IPv6Network
+from itertools import combinations, pairwise
 from typing import Any
 
 from contracts import event_key, parse_event
@@ -20,7 +21,9 @@ from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.menus import LEASE, OPTION
 from worker.core.rows.rows import (
     ADDRESS_LISTS,
+    ADDRESS_LISTS6,
     ANY_SERVER,
+    BINDINGS,
     NO_MAC,
     OPTIONS,
     is_host_address,
@@ -30,9 +33,11 @@ from worker.core.rows.rows import (
 )
 from worker.core.service.fold import fold
 from worker.core.service.outcome import FINAL
-from worker.core.service.record import ServiceRecord
+from worker.core.service.record import Assigned, ServiceRecord
 from worker.inventory import load_inventory
 from worker.routeros.rows import values_of
+
+_MENUS_BESIDE = (ADDRESS_LISTS, OPTIONS, BINDINGS, ADDRESS_LISTS6)
 
 
 @dataclass
@@ -60,7 +65,7 @@ class Harness(Installation):
         self.foreign[name] = {row[".id"]: row for row in router.rows(LEASES)}
         self.beside[name] = {
             (menu, row[".id"]): _as_set(row)
-            for menu in (ADDRESS_LISTS, OPTIONS, "/ip/pool", "/ip/dhcp-server")
+            for menu in (*_MENUS_BESIDE, "/ip/pool", "/ip/dhcp-server", "/ipv6/dhcp-server")
             for row in router.rows(menu)
         }
 
@@ -101,11 +106,21 @@ class Harness(Installation):
     def own_lists(self, router: str) -> dict[str, list[tuple[str, str, str]]]:
         """Service -> its rows of address lists: list, address, `disabled`."""
         found: dict[str, list[tuple[str, str, str]]] = {}
-        for row in self.control[router].rows(ADDRESS_LISTS):
-            if (ADDRESS_LISTS, row[".id"]) in self.beside[router] or row.get("dynamic") == "true":
-                continue
-            shown = (row["list"], row["address"], row.get("disabled", "false"))
-            found.setdefault(_service_in(row), []).append(shown)
+        for menu in (ADDRESS_LISTS, ADDRESS_LISTS6):
+            for row in self.control[router].rows(menu):
+                if (menu, row[".id"]) in self.beside[router] or row.get("dynamic") == "true":
+                    continue
+                shown = (row["list"], row["address"], row.get("disabled", "false"))
+                found.setdefault(_service_in(row), []).append(shown)
+        return {service: sorted(rows) for service, rows in found.items()}
+
+    def own_bindings(self, router: str) -> dict[str, list[tuple[str, str, str]]]:
+        """Service -> its static IPv6 bindings: address, DUID and IAID."""
+        found: dict[str, list[tuple[str, str, str]]] = {}
+        for row in self.control[router].rows(BINDINGS):
+            if (BINDINGS, row[".id"]) not in self.beside[router] and row.get("dynamic") != "true":
+                shown = (row["address"], row["duid"], row["iaid"])
+                found.setdefault(_service_in(row), []).append(shown)
         return {service: sorted(rows) for service, rows in found.items()}
 
     def changed_foreign_rows(self, router: str) -> list[str]:
@@ -140,13 +155,36 @@ class Harness(Installation):
                     found.append(
                         f"{router} {service}: wanted in lists {listed}, found {lists.get(service)}"
                     )
+            found += self.wrong_bindings(router, entries)
             found += self.wrong_options(router, entries.values())
             found += self.changed_foreign_rows(router)
         return found
 
     def expected(self, events: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Entry]]:
         """Router -> service -> what the fold of all events asks for there."""
-        return expected_entries(events, self.policies, self.sources)
+        return expected_entries(events, self.policies, self.sources, self._assigned)
+
+    def _assigned(self, services: Collection[str]) -> dict[str, Mapping[Any, Assigned]]:
+        """What pools gave: nobody but the program can say it; `wrong_assignments` checks it."""
+        found = self.store.records.readable(services)
+        return {service: stored.record.assigned for service, stored in found.items()}
+
+    def wrong_bindings(self, router: str, entries: Mapping[str, Entry]) -> list[str]:
+        """Services that have not just the bindings that they want.
+
+        One whose client is not stated has its binding if the client was known before, else none.
+        """
+        found, have = [], self.own_bindings(router)
+        for service in sorted(entries.keys() | have.keys()):
+            wanted = entries[service].bindings if service in entries else ()
+            got = have.get(service, [])
+            stated = [(b.address, b.duid, b.iaid) for b in wanted if b.is_known]
+            may_be = {b.address for b in wanted if not b.is_known}
+            rest = [row for row in got if row not in stated]
+            missing = [row for row in stated if row not in got]
+            if missing or len(rest) > len(may_be) or {row[0] for row in rest} - may_be:
+                found.append(f"{router} {service}: wanted bindings {wanted}, found {got}")
+        return found
 
     def wrong_options(self, router: str, entries: Iterable[Entry]) -> list[str]:
         """Options that leases are to name and that the router has not, or not so."""
@@ -195,9 +233,10 @@ class Harness(Installation):
                 while resets and entry["seq"] > resets[0]:
                     resets.pop(0)
                     rows.clear()
-                if entry["error"] or not entry["command"].startswith(LEASES):
+                menu, _, _ = entry["command"].rpartition("/")
+                if entry["error"] or menu not in (LEASES, BINDINGS):
                     continue
-                for row_id in [(entry["after"] or entry["before"])[".id"]]:
+                for row_id in [menu + (entry["after"] or entry["before"])[".id"]]:
                     rows.pop(row_id, None)
                     if entry["after"]:
                         rows[row_id] = entry["after"]
@@ -209,6 +248,7 @@ def expected_entries(
     events: Sequence[Mapping[str, Any]],
     policies: Mapping[str, RouterPolicy],
     orders: Mapping[str, str],
+    assigned: Callable[[Collection[str]], Mapping[str, Mapping[Any, Assigned]]] = lambda _: {},
 ) -> dict[str, dict[str, Entry]]:
     """Router -> service -> what the fold of all events asks for; what is over is left out.
 
@@ -216,6 +256,7 @@ def expected_entries(
         events: in any order.
         policies: by router.
         orders: how each source orders its events.
+        assigned: gives what services have from pools.
     """
     records: dict[str, ServiceRecord] = {}
     for raw in events:
@@ -225,7 +266,9 @@ def expected_entries(
         before = records.get(service, ServiceRecord(service))
         records[service] = fold(before, event, version).record
     entries: dict[str, dict[str, Entry]] = {router: {} for router in policies}
-    for service, record in records.items():
+    given = assigned(sorted(records))
+    for service, folded in records.items():
+        record = replace(folded, assigned=given.get(service, {}))
         for router, entry in wanted_entries(record, policies).items():
             if entry.fields is not None:
                 entries[router][service] = entry
@@ -247,7 +290,8 @@ def places_of(entry: Entry | None) -> list[tuple[str, str, str]]:
 
 def _held_twice(rows: Mapping[str, Mapping[str, str]]) -> list[str]:
     """MACs and addresses that two static leases of a router hold; a pool is no address."""
-    static = [row for row in rows.values() if row.get("dynamic") != "true"]
+    leases = (row for row in rows.values() if "duid" not in row)
+    static = [row for row in leases if row.get("dynamic") != "true"]
     places = Counter(row["address"] for row in static if is_host_address(row["address"]))
     enabled = [row for row in static if row.get("disabled") != "true" and "mac-address" in row]
     macs = [(row["mac-address"], row.get("server", ANY_SERVER)) for row in enabled]
@@ -261,7 +305,18 @@ def _held_twice(rows: Mapping[str, Mapping[str, str]]) -> list[str]:
             for mac, servers in by_mac.items()
             if mac != NO_MAC and any(scopes_meet(*pair) for pair in combinations(servers, 2))
         ),
+        *_prefixes_held_twice(rows.values()),
     ]
+
+
+def _prefixes_held_twice(rows: Iterable[Mapping[str, str]]) -> list[str]:
+    """Static bindings whose prefixes overlap. Sorted, an overlap is one of neighbours."""
+    prefixes = sorted(
+        IPv6Network(row["address"])
+        for row in rows
+        if "duid" in row and row.get("dynamic") != "true" and row.get("disabled") != "true"
+    )
+    return [f"two bindings with {a} and {b}" for a, b in pairwise(prefixes) if a.overlaps(b)]
 
 
 def _as_set(row: Mapping[str, str]) -> dict[str, str]:

@@ -29,6 +29,10 @@ class _Service:
     source: str = SOURCE
     server: str = SERVER
     pool: str | None = None
+    is_assigned: bool = False
+    """Its address comes from a pool of ours."""
+    ipv6: str = ""
+    """`static` or `assigned`, or `learned` where its client is not stated; empty: none."""
     more: dict[str, Any] = field(default_factory=dict)
     """Fields of its block besides."""
 
@@ -98,7 +102,7 @@ def history(  # noqa: C901, PLR0912, PLR0913 - one case an event, and what decid
             case "mac":
                 rng.shuffle(service.macs)
                 mac = service.macs[0]
-                swapped = {"device": {"mac": mac, "serial": f"HX-{mac[-2:]}"}}
+                swapped = {"device": {"mac": mac, "serial": f"HX-{mac[-2:]}"}, **_ipv6_of(service)}
                 name, data = rng.choice(
                     [("mac_changed", {"mac": mac}), ("device_swapped", swapped)]
                 )
@@ -137,6 +141,8 @@ def _widen(service: _Service, rng: random.Random) -> None:
         service.source = estate.BY_TIMES
     if rng.random() < _POOL_SHARE:
         service.pool = rng.choice(estate.POOLS)
+    service.is_assigned = rng.random() < _ASSIGNED_SHARE
+    service.ipv6 = rng.choice(_WAYS_TO_IPV6)
     service.more = {name: value(rng) for name, value in _MORE.items() if rng.random() < 1 / 2}
 
 
@@ -159,6 +165,9 @@ _OFTEN: Final = 10
 """One service in so many is spoken of so much more often."""
 _WIDE_SHARE: Final = 0.25
 _POOL_SHARE: Final = 0.15
+_ASSIGNED: Final = {"mode": "assigned", "pool": estate.ASSIGNED}
+_ASSIGNED_SHARE: Final = 0.3
+_WAYS_TO_IPV6: Final = ("", "", "static", "assigned", "learned")
 _BEGAN: Final = datetime.now(UTC)
 
 
@@ -176,7 +185,23 @@ def _say_more(service: _Service, rng: random.Random) -> dict[str, Any]:
             return _say(service, "options_changed", options=service.more["options"])
         case _:
             service.pool = rng.choice([None, *estate.POOLS])
-            return _say(service, "address_changed", address=_block_of(service)["address"])
+            service.is_assigned = rng.random() < _ASSIGNED_SHARE
+            service.ipv6 = service.ipv6 and rng.choice(["static", "assigned", "learned"])
+            address = _block_of(service)["address"]
+            return _say(service, "address_changed", address=address, **_ipv6_of(service))
+
+
+def _ipv6_of(service: _Service) -> dict[str, Any]:
+    """The field `ipv6` of a service that has a prefix, with the client of its present device."""
+    if not service.ipv6:
+        return {}
+    if service.ipv6 == "assigned":
+        prefix = {"mode": "assigned", "pool": estate.ASSIGNED6}
+    else:
+        prefix = {"mode": "static", "ipv6": f"2001:db8:{service.number:x}::/56"}
+    mac = service.macs[0].replace(":", "").lower()
+    client = {"duid": f"00030001{mac}", "iaid": service.number}
+    return {"ipv6": {"prefix": prefix, **({} if service.ipv6 == "learned" else client)}}
 
 
 def _block_of(service: _Service) -> dict[str, Any]:
@@ -186,6 +211,8 @@ def _block_of(service: _Service) -> dict[str, Any]:
         mac=service.macs[0],
         ipv4=service.addresses[0],
         pool=service.pool,
+        **({"address": _ASSIGNED} if service.is_assigned else {}),
+        **_ipv6_of(service),
         **service.more,
     )
 
