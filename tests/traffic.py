@@ -1,5 +1,6 @@
 """Real traffic of a customer through a simulated router, in three network namespaces."""
 
+import contextlib
 import shutil
 import subprocess
 import sys
@@ -118,8 +119,9 @@ class Talk:
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self):
-        for _ in self._process.stdout:
-            self.last = time.monotonic()
+        with contextlib.suppress(ValueError):  # closed while it is read: the test is over
+            for _ in self._process.stdout:
+                self.last = time.monotonic()
 
     def answered(self):
         """Say whether something that is sent from now on is answered soon."""

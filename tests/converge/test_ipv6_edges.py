@@ -1,5 +1,7 @@
 """Services with IPv6 where something is missing, in the way, or ended half-way."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests import builders
@@ -26,6 +28,8 @@ from tests.converge.test_late_rows import LEASE_MS, Late
 from tests.store.passing_time import let_pass
 from worker.core.rows.operations import MakeStatic
 from worker.routeros.session import Session
+from worker.routeros.sessions import Sessions
+from worker.watching.ipv6_clients import Ipv6Clients, read_askers
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 
@@ -243,3 +247,17 @@ def test_while_the_known_client_renews_another_one_is_not_taken_until_it_has_lef
         assert bindings(here) == {TAG: (PREFIX, DUID, "2", "false")}
         look()
         assert unclear(here) == []
+
+
+def test_a_client_that_was_only_offered_something_is_seen_again_when_it_is_bound():
+    with installation() as here:
+        say(here, active())
+        here.r["R1"].device6(builders.mac(1))
+        sessions = Sessions(here.inventory, here.settings)
+        rows = read_askers(sessions.open("R1"))
+        sessions.close_all()
+        seen, work_items = Ipv6Clients(here.store), here.store.keys.router("R1").work_items
+        for status, is_work in [("offered", 1), ("offered", 0), ("bound", 1), ("bound", 0)]:
+            here.client.delete(work_items)
+            seen.offer("R1", [replace(row, status=status) for row in rows], ())
+            assert here.client.exists(work_items) == is_work

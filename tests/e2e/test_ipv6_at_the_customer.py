@@ -211,6 +211,11 @@ def test_a_device_that_asks_for_its_prefix_as_another_client_gets_it_again(custo
     duid, iaid = customer.learned()
     assert iaid == BEFORE
     customer.lab.pull_the_plug(before)
+
+    def has_left():
+        return customer.binding(customer.prefix)["status"] == "waiting"
+
+    eventually(has_left, "the router knows that the client before it is gone")
     customer.start_another("dhcpcd", customer.mac, iaid=AFTER)
     assert customer.learned() == (duid, AFTER)
     customer.online()

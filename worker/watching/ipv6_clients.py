@@ -27,7 +27,7 @@ _DYNAMIC: Final = (FieldEquals("dynamic", "true"), FieldEquals("dynamic", "yes")
 _AGAIN_S: Final = 300.0
 """A client that was not learned is offered again then: the one before it may have left."""
 
-_Clients = frozenset[tuple[str, str]]
+_Clients = frozenset[tuple[str, str, str]]
 
 
 def read_askers(session: RouterSession) -> list[BindingRow]:
@@ -67,7 +67,11 @@ class Ipv6Clients:
         for row in rows:
             for mac in _macs(row):
                 by_mac[mac].append(row)
-        clients = {mac: frozenset(row.client for row in asking) for mac, asking in by_mac.items()}
+        # With the status: one that was only offered something is not taken for a changed client.
+        clients = {
+            mac: frozenset((*row.client, row.status) for row in asking)
+            for mac, asking in by_mac.items()
+        }
         new = {mac: by_mac[mac] for mac in self._not_seen(router, clients)}
         nobody: _Clients = frozenset()
         services = self._not_seen(router, dict.fromkeys(unclear, nobody)) | self._to_learn(
