@@ -82,6 +82,22 @@ def test_bytes_that_are_no_message_are_refused_as_such(noise, at):
 
 @pytest.fixture
 def router():
+    return make_router()
+
+
+@given(st.lists(PACKETS, max_size=3))
+def test_no_message_upsets_the_server(packets):
+    router = make_router()
+    for packet in packets:
+        if packet.kind in (Message6.REQUEST, Message6.RENEW, Message6.RELEASE):
+            packet.server_id = SERVER
+        answer = Dhcp6Port(router, "none").answer(packet, LINK_LOCAL)
+        if answer is not None:
+            assert read_packet6(write_packet6(answer)).xid == packet.xid
+    assert all(row["status"] in ("bound", "offered", "waiting") for row in rows(router))
+
+
+def make_router():
     router = Router(RouterOptions(version="7.20.8"), MENUS)
     seed_guide(router)
     run(router, "/ipv6/pool/add", name="p6", prefix="2001:db8:100::/40", prefix_length="56")
