@@ -177,6 +177,8 @@ def check_no_guess(situation, made):
         for binding, wanted in zip(
             made.bindings[service.entry.service_id], service.entry.bindings, strict=True
         ):
+            if wanted.is_known:
+                assert binding.client == wanted.client
             known = [wanted.client]
             if binding.ia in before:
                 known.append(before[binding.ia].client)

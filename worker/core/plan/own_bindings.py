@@ -181,8 +181,10 @@ class OwnBindings:
         """A device may be that of two services, on different DHCP servers: whose client is it?"""
         sources = Counter(plan.source.key for plan in self._plans if plan.source is not None)
         for plan in self._plans:
-            source, noted = plan.source, plan.noted
-            if source is None or (noted is not None and noted.client == source.client):
+            source, noted, asked = plan.source, plan.noted, plan.asked
+            if source is None or asked is None or asked.is_known:
+                continue
+            if noted is not None and noted.client == source.client:
                 continue
             if sources[source.key] > 1 or self._has_other_lease(plan):
                 detail = f"{source.name} may be that of another service too"
@@ -207,7 +209,7 @@ class OwnBindings:
             servers = taken[(target.ia, *target.client)]
             if any(scopes_meet(server, target.server) for server in servers):
                 detail = f"{client_name(target.client)} is the client of another service"
-                plan.waiting = Waiting("client-taken", detail)
+                plan.waiting, plan.source = Waiting("client-taken", detail), None
             servers.append(target.server)
 
     def _find_obstacles(self, plan: MemberBinding) -> None:
