@@ -79,7 +79,7 @@ def read_service(service: Document, settings: Splynx) -> State:
         fields["plan"] = str(service["tariff_id"])
     if status == "suspended":
         fields["suspension_mode"] = POLICY_MODE
-    return Publish(fields, {})
+    return Publish(settings.with_pools(fields), {})
 
 
 def _mapping(value: object) -> Document:

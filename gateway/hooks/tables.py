@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
-from contracts.values import RouterName
+from contracts.values import AssignedPoolName, RouterName
 from producers.endpoints import safe_url
 
 EventName = Literal[
@@ -57,6 +57,22 @@ class Signature(_Table):
     secret: Secret
 
 
+_Attribute = Literal[
+    "mac",
+    "ipv4",
+    "pool",
+    "router",
+    "dhcp_server",
+    "serial",
+    "assigned_pool",
+    "ipv6_prefix",
+    "assigned_ipv6_pool",
+    "ipv6_address",
+    "duid",
+    "iaid",
+]
+
+
 class Api(_Table):
     """The vendor's API. `secret` is its key; Splynx also has a `key`."""
 
@@ -81,16 +97,31 @@ class _Hook(_Table):
     path_secret: Secret | None = None
 
 
-class Uisp(_Hook):
+class _Vendor(_Hook):
+    """Its API gives services. Those without an address get one of a pool of ours, if it is set."""
+
+    assigned_pool: AssignedPoolName | None = None
+    assigned_ipv6_pool: AssignedPoolName | None = None
+
+    def with_pools(self, fields: dict[str, object]) -> dict[str, object]:
+        """Return the flat fields of a service with the pools of what the vendor does not give."""
+        if self.assigned_pool and not fields.keys() & {"ipv4", "pool", "assigned_pool"}:
+            fields = fields | {"assigned_pool": self.assigned_pool}
+        if self.assigned_ipv6_pool and not fields.keys() & {"ipv6_prefix", "assigned_ipv6_pool"}:
+            fields = fields | {"assigned_ipv6_pool": self.assigned_ipv6_pool}
+        return fields
+
+
+class Uisp(_Vendor):
     """UISP: not signed; each webhook is read back by its uuid."""
 
     adapter: Literal["uisp"]
     api: Api
-    attributes: dict[Literal["mac", "ipv4", "pool", "router", "dhcp_server", "serial"], int | str]
+    attributes: dict[_Attribute, int | str]
     statuses: dict[str, Status] = _UISP
 
 
-class Splynx(_Hook):
+class Splynx(_Vendor):
     """Splynx: signed; the service is read at the vendor."""
 
     adapter: Literal["splynx"]

@@ -108,7 +108,8 @@ def read_service(service: Document, settings: Uisp) -> State:
     usual = {"router": settings.router, "dhcp_server": settings.dhcp_server}
     if status == "suspended":
         usual["suspension_mode"] = POLICY_MODE
-    return Publish({name: value for name, value in usual.items() if value} | fields, {})
+    fields = {name: value for name, value in usual.items() if value} | fields
+    return Publish(settings.with_pools(fields), {})
 
 
 def _attributes(service: Document, settings: Uisp) -> dict[str, object]:

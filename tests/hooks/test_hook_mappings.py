@@ -9,6 +9,7 @@ from gateway.hooks.paths import at_path, parse_path
 from gateway.hooks.tables import SETTINGS
 from gateway.hooks.verdicts import Ignored, Incomplete, Publish, ReadBack, Reread, RereadAll
 from gateway.hooks.work import body_of
+from producers.fields import event_of
 from tests.hooks.vendors import (
     SPLYNX_MODEL,
     splynx_event,
@@ -172,3 +173,34 @@ def test_secrets_do_not_show(tmp_path):
 
     hook = Hook("h", OF_UISP, tmp_path, SecretStr("not-to-be-seen"), SecretStr("nor-this"))
     assert "seen" not in repr(hook) + str(hook)
+
+
+def with_pools(settings, **more):
+    pools = {"assigned_pool": "home", "assigned_ipv6_pool": "home6"}
+    return SETTINGS.validate_python(settings.model_dump(exclude_none=True) | pools | more)
+
+
+def test_a_service_without_an_address_of_its_own_gets_one_of_a_pool_of_ours():
+    attributes = OF_UISP.attributes | {"ipv6_prefix": "prefix"}
+    of_uisp, of_splynx = with_pools(OF_UISP, attributes=attributes), with_pools(OF_SPLYNX)
+    bare = uisp_service(8)
+    bare["attributes"] = [at for at in bare["attributes"] if at["key"] != "staticIp"]
+    prefix = {"id": 4, "key": "prefix", "value": "2001:db8:1:100::/56"}
+    own = uisp_service(8)
+    own["attributes"] = [*own["attributes"], prefix]
+    services = [
+        uisp.read_service(bare, of_uisp),
+        uisp.read_service(own, of_uisp),
+        splynx.read_service(splynx_service(7, taking_ipv4=0), of_splynx),
+        splynx.read_service(splynx_service(7), of_splynx),
+    ]
+    blocks = [event_of(service.fields)["data"]["service"] for service in services]
+    assigned, assigned6 = ({"mode": "assigned", "pool": pool} for pool in ("home", "home6"))
+    static = {"mode": "static", "ipv4": "198.51.100.10"}
+    static6 = {"mode": "static", "ipv6": prefix["value"]}
+    assert [block["address"] for block in blocks] == [assigned, static, assigned, static]
+    assert [block["ipv6"]["prefix"] for block in blocks] == [
+        *(assigned6, static6, assigned6, assigned6)
+    ]
+    ended = uisp.read_service(uisp_service(8, status=2), of_uisp)
+    assert event_of(ended.fields)["type"] == "leasewire.service.cancelled.v1"
