@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 from benchmarks import (
+    assignments,
     console,
     imports,
     latency,
@@ -33,7 +34,7 @@ def here():
         ROUTERS,
         latency_ms=1,
         environ={"LEASEWIRE_BACKOFF_CAP_S": "5"},
-        tables=paper_routers(ROUTERS),
+        tables=paper_routers(ROUTERS) + assignments.POOL,
     ) as stage:
         yield stage
 
@@ -56,6 +57,16 @@ def test_events_one_by_one_and_rows_of_an_import(here):
     for each in found:
         assert each["ratio"] > 0
         assert min(each["noop_per_s"]) > 0
+
+
+def test_assigned_addresses_against_given_ones(here):
+    before = applied(here)
+    found = assignments.measure(here, 12, turns=2)
+    assert applied(here) == before + 2 * 12 + 2 * ROUTERS
+    addresses = {row["address"] for name in here.control for [row] in here.rows(name).values()}
+    assert sum(address.startswith("100.96.") for address in addresses) == 12
+    assert found["services"] == 12
+    assert found["ratio"] > 0
 
 
 def test_events_over_http(here):

@@ -338,6 +338,8 @@ class Accept:
             [f.commit() for f in foldings], now_ms, self.limits, lane
         )
         committed = [f for f, done in zip(foldings, result.done, strict=True) if done]
+        if len(committed) < len(foldings):
+            self._assigner.forget_stock()
         for folding in committed:
             folding.write_logs()
         log_committed(self.store, result)

@@ -4,6 +4,7 @@ The commit takes them in the same step, and fails where another worker was faste
 is folded again, and gets another value.
 """
 
+from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
@@ -27,6 +28,10 @@ from worker.store.store import Store
 
 MOST_AT_ONCE: Final = 1_000
 """Values of one step of a search."""
+STOCK: Final = 100
+"""Values that are found at once in a large pool: most commits then need not ask for any."""
+OWN_KEPT_MS: Final = 60_000
+"""For so long the addresses of a router itself are not read again; its passes check them, too."""
 
 
 class _Wanted(NamedTuple):
@@ -70,6 +75,10 @@ class Assigner:
     _is_prepared: bool = False
     _full: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Pool -> how many values were held when a search of all of it found none."""
+    _stock: dict[str, deque[str]] = field(default_factory=dict)
+    """Pool -> values that were free when they were found, and that no other worker is to try."""
+    _own: dict[str, tuple[int, DhcpSetup]] = field(default_factory=dict)
+    """Router -> when its setup was read from the store (ms), and the setup."""
 
     def assign(self, drafts: Iterable[CommitDraft]) -> None:
         """Give each service what it should have, or note why it cannot; before its commit."""
@@ -81,6 +90,22 @@ class Assigner:
             _Assignment(self, drafts).run()
             for draft in drafts:
                 self._note_changes(draft)
+
+    def stock(self, pool: AddressPool) -> deque[str]:
+        """Values to try, the next one first."""
+        return self._stock.setdefault(pool.name, deque())
+
+    def forget_stock(self) -> None:
+        """Other workers, or rows on routers, have values that were free when they were found."""
+        self._stock.clear()
+
+    def is_own(self, value: str, router: str, now_ms: int) -> bool:
+        """Whether a router itself has the address, by what was read of it last."""
+        read_ms, setup = self._own.get(router, (0, DhcpSetup()))
+        if now_ms - read_ms > OWN_KEPT_MS:
+            setup = self.store.memory.setup(router)
+            self._own[router] = now_ms, setup
+        return value in setup.own
 
     def is_full(self, pool: AddressPool, now_ms: int) -> bool:
         """Whether a search cannot find a value, or did not when as many were held."""
@@ -115,7 +140,8 @@ class Assigner:
         waited = {why.pool for why in before.unassigned.values()} | draft.waited_for
         waits = {why.pool for why in after.unassigned.values()}
         draft.pool_waits = [(pool, int(pool in waits)) for pool in sorted(waited ^ waits)]
-        draft.record = replace(after, left=tuple(left.values()))
+        if tuple(left.values()) != after.left:
+            draft.record = replace(after, left=tuple(left.values()))
         for kind in KINDS:
             was, now = before.assigned.get(kind), after.assigned.get(kind)
             if was is not None and now is not None and was.value != now.value:
@@ -145,7 +171,6 @@ class _Assignment:
         self._chosen: set[str] = set()
         self._now_ms = drafts[0].now_ms
         self._drafts = drafts
-        self._setups: dict[str, DhcpSetup] = {}
         self._unread: frozenset[str] | None = None
 
     def run(self) -> None:
@@ -206,16 +231,9 @@ class _Assignment:
     def _is_free(self, value: str, wish: _Wanted) -> bool:
         holder = self._holders.get(value)
         may = holder is None or holder.is_free(wish.service, self._now_ms)
-        return may and value not in self._chosen and not self._is_own(value, wish.draft)
-
-    def _is_own(self, value: str, draft: CommitDraft) -> bool:
-        """Whether the router itself has the address."""
-        router = draft.record.router or ""
-        if router not in self._setups:
-            self._setups |= self._store.memory.setups(
-                sorted({draft.record.router or "" for draft in self._drafts} - {""})
-            )
-        return value in self._setups.get(router, DhcpSetup()).own
+        if not may or value in self._chosen:
+            return False
+        return not self._parts.is_own(value, wish.draft.record.router or "", self._now_ms)
 
     def _why_closed(self, pool: AddressPool) -> Unassigned | None:
         """Why a pool gives nothing new: after a restore its routers are read first."""
@@ -252,24 +270,42 @@ class _Assignment:
         need = waiting[0].need
         assert isinstance(need, Need)  # noqa: S101 - for mypy
         pool = need.pool
-        missing = self._why_closed(pool)
-        step, searched = len(waiting), 0
-        while waiting and missing is None and searched < pool.size:
-            if searched and self._parts.is_full(pool, self._now_ms):
-                break
-            positions = self._store.pools.next_positions(pool, min(step, pool.size - searched))
-            values = [pool.at(position) for position in positions]
-            self._holders |= self._store.pools.holders(values)
-            for value in values:
-                if waiting and self._is_free(value, waiting[0]):
+        missing: Unassigned | None = None
+        stock, searched = self._parts.stock(pool), 0
+        step = max(len(waiting), min(STOCK, pool.size // STOCK))
+        while waiting:
+            if stock:
+                value = stock.popleft()
+                if self._is_free(value, waiting[0]):
                     self._choose(waiting.pop(0), pool, value)
-            searched, step = searched + len(values), min(2 * step, MOST_AT_ONCE)
-        if waiting and missing is None:
-            missing = Unassigned(pool.name, "pool-full", f"pool {pool.name} has no free value")
-            self._parts.note_full(pool, self._now_ms)
+                continue
+            missing = self._why_closed(pool) or self._why_full(pool, searched)
+            if missing is not None:
+                break
+            step = min(step, pool.size - searched)
+            stock.extend(self._next_values(pool, step))
+            searched, step = searched + step, min(2 * step, MOST_AT_ONCE)
         for wish in waiting:
             if isinstance(wish.need, Need):
                 wish.set(self._what_it_keeps(wish, wish.need.keeps), missing)
+
+    def _why_full(self, pool: AddressPool, searched: int) -> Unassigned | None:
+        """Why no search goes on; None: it does."""
+        if searched >= pool.size:
+            self._parts.note_full(pool, self._now_ms)
+        elif not searched or not self._parts.is_full(pool, self._now_ms):
+            return None
+        return Unassigned(pool.name, "pool-full", f"pool {pool.name} has no free value")
+
+    def _next_values(self, pool: AddressPool, count: int) -> list[str]:
+        """Those of the next values that are free."""
+        values = [pool.at(position) for position in self._store.pools.next_positions(pool, count)]
+        holders = self._store.pools.holders(values)
+        return [
+            value
+            for value in values
+            if value not in holders or holders[value].is_over(self._now_ms)
+        ]
 
     def _what_it_keeps(self, wish: _Wanted, keeps: Assigned | None) -> Assigned | None:
         """What a service has while it waits, if a row of others did not take it."""

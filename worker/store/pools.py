@@ -41,10 +41,14 @@ class HeldValue(NamedTuple):
     service: str
     until_ms: int
 
+    def is_over(self, now_ms: int) -> bool:
+        """Return whether its quarantine is over: any service may have it."""
+        return 0 < self.until_ms <= now_ms
+
     def is_free(self, service: str, now_ms: int, *, is_fixed: bool = False) -> bool:
         """Return whether a service may have it; `is_fixed`: an event names it."""
-        over = 0 < self.until_ms <= now_ms
-        return self.service == service or over or (is_fixed and self.until_ms != 0)
+        fixed = is_fixed and self.until_ms != 0
+        return self.service == service or self.is_over(now_ms) or fixed
 
 
 class PoolUsage(NamedTuple):
