@@ -160,13 +160,13 @@ BUGS: Final[dict[str, Bug]] = {
             ),
             Change(
                 "worker/convergence/gather.py",
-                "named = misnamed(wanted, index) - unknown - known",
+                "named = misnamed(wanted, index) - unknown - known - left_out",
                 "named: set[str] = set()",
             ),
             Change(
                 "worker/convergence/gather.py",
-                "self._policy.installation, duplicates, unknown, held)",
-                "self._policy.installation, duplicates, frozenset(), held)",
+                "                duplicates,\n                unknown,\n",
+                "                duplicates,\n                frozenset(),\n",
             ),
         ],
         "tests/converge/test_edited_comments.py",
