@@ -5,8 +5,11 @@ import sys
 
 import structlog
 
+from worker.inventory import load_inventory
 from worker.runtime.supervisor import Supervisor
+from worker.settings import Settings
 
 if __name__ == "__main__":
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    sys.exit(Supervisor(os.environ).run())
+    known = load_inventory(Settings.load(os.environ).inventory)
+    sys.exit(Supervisor(os.environ, inventory=known).run())
