@@ -104,6 +104,16 @@ def test_a_full_read_finds_rows_of_others_before_they_are_in_the_way(small):
     ]
 
 
+def test_a_service_without_a_free_prefix_has_its_address_and_is_told_so(small):
+    event = assigned(1, ipv6={"prefix": {"mode": "assigned", "pool": "home6"}})
+    network = {"address": "198.51.100.0/24", "gateway": "198.51.100.254"}
+    small.r["R1"].add_row("/ip/dhcp-server/network", network)
+    small.say(event)
+    small.drain("R1")
+    assert addresses(small) == {builders.mac(1): "198.51.100.1"}
+    assert small.outcome(event).startswith("applied: no-pool (no pool of the inventory is known")
+
+
 def test_a_move_takes_the_address_along_and_leaves_no_row(small):
     small.say(assigned(1))
     small.drain("R1")

@@ -36,6 +36,8 @@ CLAIM_RECHECK_MS: Final = 300_000
 CLAIM_HELD: Final = "claim-held"
 """The service that releases a claim wakes those that wait for it; the recheck is a safety net."""
 SWITCHED_OFF: Final = "disabled-by-hand"
+NO_VALUE: Final = ("pool-full", "no-pool", "pool-not-read", "prefix-of-pool", "address-assigned")
+"""Why a service has no prefix of a pool: the rest of it is written."""
 WARNINGS: Final = frozenset(
     {
         "address-still-used-by",
@@ -48,6 +50,7 @@ WARNINGS: Final = frozenset(
         "ipv6-client-unknown",
         "ipv6-client-ambiguous",
         "ipv6-client-changed",
+        *NO_VALUE,
     }
 )
 """Notes of a plan that go into the outcome although the rows are as wanted."""

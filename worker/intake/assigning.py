@@ -176,27 +176,27 @@ class _Assignment:
     def run(self) -> None:
         wanted = [self._wanted(draft, kind) for draft in self._drafts for kind in KINDS]
         self._holders = self._store.pools.holders(
-            [value for wish in wanted if wish is not None for value in self._unsure(wish)]
+            [value for want in wanted if want is not None for value in self._unsure(want)]
         )
-        open_needs: dict[str, list[_Wanted]] = {}
-        for wish in wanted:
-            if wish is None:
+        unmet: dict[str, list[_Wanted]] = {}
+        for want in wanted:
+            if want is None:
                 continue
-            if isinstance(wish.need, Need):
-                value = self._first(wish, wish.need)
+            if isinstance(want.need, Need):
+                value = self._first(want, want.need)
                 if value is not None:
-                    self._choose(wish, wish.need.pool, value)
+                    self._choose(want, want.need.pool, value)
                 else:
-                    open_needs.setdefault(wish.need.pool.name, []).append(wish)
-            elif isinstance(wish.need, Unassigned):
-                before = wish.draft.before.record
-                keeps = kept(wish.draft.record, before, wish.kind, self._pools)
-                wish.set(self._what_it_keeps(wish, keeps), wish.need)
-            elif wish.need is not None:
-                wish.set(wish.need)
+                    unmet.setdefault(want.need.pool.name, []).append(want)
+            elif isinstance(want.need, Unassigned):
+                before = want.draft.before.record
+                keeps = kept(want.draft.record, before, want.kind, self._pools)
+                want.set(self._what_it_keeps(want, keeps), want.need)
+            elif want.need is not None:
+                want.set(want.need)
             else:
-                wish.set(None, self._why_not_fixed(wish))
-        for waiting in open_needs.values():
+                want.set(None, self._why_not_fixed(want))
+        for waiting in unmet.values():
             self._search(waiting)
 
     def _wanted(self, draft: CommitDraft, kind: AssignedKind) -> _Wanted | None:
@@ -208,32 +208,32 @@ class _Assignment:
         need = need_of(record, draft.before.record, kind, self._pools)
         return _Wanted(draft, kind, need, fixed_values(record, kind, self._pools))
 
-    def _unsure(self, wish: _Wanted) -> Collection[str]:
+    def _unsure(self, want: _Wanted) -> Collection[str]:
         """The values of which Redis must say who has them."""
-        values = wish.need.first if isinstance(wish.need, Need) else tuple(wish.fixed)
-        if wish.draft.reassigns:
-            keeps = wish.need.keeps if isinstance(wish.need, Need) else None
+        values = want.need.first if isinstance(want.need, Need) else tuple(want.fixed)
+        if want.draft.reassigns:
+            keeps = want.need.keeps if isinstance(want.need, Need) else None
             return [*values, *([keeps.value] if keeps else [])]
-        had = held_values(wish.draft.before.record, self._pools)
+        had = held_values(want.draft.before.record, self._pools)
         return [value for value in values[:MOST_FIXED] if value not in had]
 
-    def _first(self, wish: _Wanted, need: Need) -> str | None:
+    def _first(self, want: _Wanted, need: Need) -> str | None:
         """What the service has, had or asks for, if it may have it."""
-        had = {} if wish.draft.reassigns else held_values(wish.draft.before.record, self._pools)
+        had = {} if want.draft.reassigns else held_values(want.draft.before.record, self._pools)
         for value in need.first:
             holder = self._holders.get(value)
-            if value in had or (holder is not None and holder.service == wish.service):
+            if value in had or (holder is not None and holder.service == want.service):
                 return value
-            if self._is_free(value, wish) and self._why_closed(need.pool) is None:
+            if self._is_free(value, want) and self._why_closed(need.pool) is None:
                 return value
         return None
 
-    def _is_free(self, value: str, wish: _Wanted) -> bool:
+    def _is_free(self, value: str, want: _Wanted) -> bool:
         holder = self._holders.get(value)
-        may = holder is None or holder.is_free(wish.service, self._now_ms)
+        may = holder is None or holder.is_free(want.service, self._now_ms)
         if not may or value in self._chosen:
             return False
-        return not self._parts.is_own(value, wish.draft.record.router or "", self._now_ms)
+        return not self._parts.is_own(value, want.draft.record.router or "", self._now_ms)
 
     def _why_closed(self, pool: AddressPool) -> Unassigned | None:
         """Why a pool gives nothing new: after a restore its routers are read first."""
@@ -247,22 +247,22 @@ class _Assignment:
         )
         return Unassigned(pool.name, "pool-not-read", detail)
 
-    def _choose(self, wish: _Wanted, pool: AddressPool, value: str) -> None:
+    def _choose(self, want: _Wanted, pool: AddressPool, value: str) -> None:
         self._chosen.add(value)
-        wish.set(Assigned(pool.name, value))
+        want.set(Assigned(pool.name, value))
 
-    def _why_not_fixed(self, wish: _Wanted) -> Unassigned | None:
+    def _why_not_fixed(self, want: _Wanted) -> Unassigned | None:
         """Why a service must wait for its fixed address or prefix; None: it need not."""
-        for value, pool in wish.fixed.items():
-            if len(wish.fixed) > MOST_FIXED:
+        for value, pool in want.fixed.items():
+            if len(want.fixed) > MOST_FIXED:
                 detail = f"it covers over {MOST_FIXED} prefixes of pool {pool}: exclude it there"
                 return Unassigned(pool, "prefix-of-pool", detail)
             holder = self._holders.get(value)
-            free = holder is None or holder.is_free(wish.service, self._now_ms, is_fixed=True)
+            free = holder is None or holder.is_free(want.service, self._now_ms, is_fixed=True)
             if value in self._chosen or not free:
                 detail = f"another service has {value} of pool {pool}"
                 return Unassigned(pool, "address-assigned", detail)
-        self._chosen.update(wish.fixed)
+        self._chosen.update(want.fixed)
         return None
 
     def _search(self, waiting: list[_Wanted]) -> None:
@@ -285,9 +285,9 @@ class _Assignment:
             step = min(step, pool.size - searched)
             stock.extend(self._next_values(pool, step))
             searched, step = searched + step, min(2 * step, MOST_AT_ONCE)
-        for wish in waiting:
-            if isinstance(wish.need, Need):
-                wish.set(self._what_it_keeps(wish, wish.need.keeps), missing)
+        for want in waiting:
+            if isinstance(want.need, Need):
+                want.set(self._what_it_keeps(want, want.need.keeps), missing)
 
     def _why_full(self, pool: AddressPool, searched: int) -> Unassigned | None:
         """Why no search goes on; None: it does."""
@@ -307,9 +307,9 @@ class _Assignment:
             if value not in holders or holders[value].is_over(self._now_ms)
         ]
 
-    def _what_it_keeps(self, wish: _Wanted, keeps: Assigned | None) -> Assigned | None:
+    def _what_it_keeps(self, want: _Wanted, keeps: Assigned | None) -> Assigned | None:
         """What a service has while it waits, if a row of others did not take it."""
-        if keeps is None or not keeps.pool or not wish.draft.reassigns:
+        if keeps is None or not keeps.pool or not want.draft.reassigns:
             return keeps
         holder = self._holders.get(keeps.value)
-        return keeps if holder is not None and holder.service == wish.service else None
+        return keeps if holder is not None and holder.service == want.service else None

@@ -94,10 +94,10 @@ def need_of(
             return has
         detail = f"no pool of the inventory is known as {called} on router {router or 'none'}"
         return Unassigned("", "no-pool", detail)
-    wish = str(held.get("ipv4" if kind == "address" else "ipv6") or "")
+    named = str(held.get("ipv4" if kind == "address" else "ipv6") or "")
     of_pool = has is not None and has.pool == pool.name
     first = ([has.value] if has is not None and of_pool else []) + (
-        [wish] if wish and pool.holds(wish) else []
+        [named] if named and pool.holds(named) else []
     )
     return Need(pool, tuple(dict.fromkeys(first)), kept(record, before, kind, pools))
 
