@@ -185,8 +185,8 @@ def rung_of(
 
 def _prefix_rung(fields: Mapping[str, str], facts: EffectFacts) -> Rung:
     server = fields.get("server", ANY_SERVER)
-    telling = facts.reconfigure6 if server == ANY_SERVER else facts.reconfigure6 & {server}
-    return "reconfigure" if telling else "lease-time"
+    servers = facts.reconfigure6 if server == ANY_SERVER else facts.reconfigure6 & {server}
+    return "reconfigure" if servers else "lease-time"
 
 
 def effective_by(
