@@ -257,5 +257,5 @@ class PoolsMachine(RuleBasedStateMachine):
 def test_no_address_twice_whatever_happens(valkey_server):
     PoolsMachine.server = valkey_server
     run_state_machine_as_test(
-        PoolsMachine, settings=settings(max_examples=8, stateful_step_count=25, deadline=None)
+        PoolsMachine, settings=settings(max_examples=20, stateful_step_count=25, deadline=None)
     )
