@@ -68,7 +68,7 @@ def loss_of(record: ServiceRecord, policies: Mapping[str, RouterPolicy]) -> Loss
         "address": address_of(record),
     }
     replaced = any(written[name] != value for name, value in wants.items())
-    replaced = replaced or not prefixes <= prefixes_of(record)
+    replaced = replaced or (bool(prefixes) and not prefixes <= prefixes_of(record))
     return Loss(router, "replaced") if record.router == router and replaced else None
 
 

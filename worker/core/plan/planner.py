@@ -7,6 +7,7 @@ are the log.
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
+from functools import cached_property
 
 from worker.core.entry.entry import Entry, claims_of
 from worker.core.entry.wanted import wanted_entries
@@ -19,7 +20,7 @@ from worker.core.plan.phases import PlanDraft, Step, fields_to_free, into_phases
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.operations import Waiting, WritePlan
-from worker.core.rows.prefixes import ClaimKeys
+from worker.core.rows.prefixes import PREFIX_KEY, ClaimKeys
 from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import (
     BindingRow,
@@ -100,7 +101,8 @@ def in_the_way(wanted: Sequence[Wanted], index: RowIndex) -> frozenset[str]:
             holders: list[Row] = [row for _, row in index.holders(service.entry.fields)]
             listed = (index.listed.get(place) for place in service.entry.listed)
             holders += [row for row in listed if row is not None and not row.dynamic]
-            holders += bindings_in_the_way(service.entry.bindings, index)
+            if service.entry.bindings:
+                holders += bindings_in_the_way(service.entry.bindings, index)
             found |= {index.service_of(row) for row in holders}
     return _not_in_batch(found, wanted)
 
@@ -142,13 +144,18 @@ class _Planning:
         self._ended: dict[str, Step] = {}  # rows that landed late, by row id
         self._members = [self._member(service) for service in self._wanted]
         self._claimed: Claimed = defaultdict(list)
-        self._claim_keys = ClaimKeys()
         self._draft = PlanDraft()
         self._leases = LeaseEnds(index, policy, self._draft)
         self._list_rows = ListRows(index, policy, self._draft)
         self._options = SharedOptions(index.options, self._draft)
         self._queues = OwnQueues(index, self._draft)
-        self._bindings = OwnBindings(index, policy, self._queues, self._draft)
+        self._bindings: OwnBindings | None = None  # nobody here has IPv6, or had it
+        if index.bindings_of or any(s.entry.bindings or s.bindings for s in wanted):
+            self._bindings = OwnBindings(index, policy, self._queues, self._draft)
+
+    @cached_property
+    def _prefix_keys(self) -> ClaimKeys:
+        return ClaimKeys()
 
     def result(self) -> WritePlan:
         self._find_rows_and_claims()
@@ -169,26 +176,32 @@ class _Planning:
             self._list_rows.remove(member)
         for member in self._members:
             self._list_rows.add(member)
-        self._bindings.decide()
+        bindings = self._bindings
+        if bindings is not None:
+            bindings.decide()
         for member in self._members:
-            self._queues.settle(member, self._bindings.bound(member))
-        self._bindings.settle()
+            self._queues.settle(member, [] if bindings is None else bindings.bound(member))
+        if bindings is not None:
+            bindings.settle()
         phases = into_phases(self._draft.steps)
         return WritePlan(
             phases=phases,
             reason="writes" if phases else self._why_empty(),
             waiting=self._queues.waiting
-            | self._bindings.waiting
+            | ({} if bindings is None else bindings.waiting)
             | {m.id: m.waiting for m in self._members if m.waiting is not None},
             notes=tuple(sorted(self._draft.notes, key=astuple)),
             duplicates=self._index.duplicates.union(
                 [row.key for member in self._members for row in member.own.duplicates],
                 self._list_rows.duplicates,
                 self._queues.duplicates,
-                self._bindings.duplicates,
+                () if bindings is None else bindings.duplicates,
             ),
             listed={member.id: self._list_rows.own(member.id) for member in self._members},
-            bindings={member.id: self._bindings.after(member) for member in self._members},
+            bindings={
+                member.id: () if bindings is None else bindings.after(member)
+                for member in self._members
+            },
         )
 
     def _find_rows_and_claims(self) -> None:
@@ -198,7 +211,8 @@ class _Planning:
                 self._ended[row.id] = self._draft.step(member.remove(row))
             self._list_rows.find(member, wanted.listed)
             self._queues.find(member)
-            self._bindings.find(member, wanted.bindings, wanted.sent)
+            if self._bindings is not None:
+                self._bindings.find(member, wanted.bindings, wanted.sent)
             if wanted.granted:
                 self._take_claims(member)
         for member, wanted in zip(self._members, self._wanted, strict=True):
@@ -213,7 +227,7 @@ class _Planning:
     def _why_empty(self) -> str:
         if (
             self._queues.waiting
-            or self._bindings.waiting
+            or (self._bindings is not None and self._bindings.waiting)
             or any(member.waiting for member in self._members)
         ):
             return "waiting"
@@ -252,15 +266,17 @@ class _Planning:
         """The store grants a key once; should two services want one here, the first has it."""
         claims = sorted(claims_of(member.entry))
         for key, scope in claims:
-            met = (other for name in self._claim_keys.met_by(key) for other in self._claimed[name])
-            for other_scope, _ in met:
+            # Prefixes meet those that they overlap, all else the same key alone.
+            keys = self._prefix_keys.met_by(key) if key.startswith(PREFIX_KEY) else (key,)
+            for other_scope, _ in (other for name in keys for other in self._claimed[name]):
                 if scopes_meet(scope, other_scope):
                     what = key.partition(":")[0]
                     held = Waiting("claim-held", f"another service wants its {what} too")
                     member.waiting = member.waiting or held
                     return
         for key, scope in claims:
-            self._claim_keys.add(key)
+            if key.startswith(PREFIX_KEY):
+                self._prefix_keys.add(key)
             self._claimed[key].append((scope, member.id))
 
     def _why_waiting(self, member: Member) -> Waiting | None:

@@ -10,7 +10,8 @@ from functools import lru_cache
 from ipaddress import IPv6Network
 from typing import Final
 
-_KIND: Final = "prefix:"
+PREFIX_KEY: Final = "prefix:"
+"""Begins the key of a prefix."""
 _SHORTEST: Final = 16
 _LONGEST: Final = 64
 """Lengths of prefixes in which others may lie."""
@@ -28,7 +29,7 @@ def claim_text(key: str) -> str:
     network = _network(key)
     if network is None:
         return key
-    return f"{_KIND}{network}" if network.num_addresses > 1 else f"address:{network[0]}"
+    return f"{PREFIX_KEY}{network}" if network.num_addresses > 1 else f"address:{network[0]}"
 
 
 def wider_keys(key: str) -> list[str]:
@@ -51,7 +52,7 @@ def names_within(key: str) -> tuple[str, str] | None:
     network = _network(key)
     if network is None:
         return None
-    return f"{_KIND}{int(network[0]):032x}/", f"{_KIND}{int(network[-1]):032x}0"
+    return f"{PREFIX_KEY}{int(network[0]):032x}/", f"{PREFIX_KEY}{int(network[-1]):032x}0"
 
 
 class ClaimKeys:
@@ -59,13 +60,13 @@ class ClaimKeys:
 
     def __init__(self, keys: Iterable[str] = ()) -> None:
         self._keys = set(keys)
-        self._prefixes = sorted(key for key in self._keys if key.startswith(_KIND))
+        self._prefixes = sorted(key for key in self._keys if key.startswith(PREFIX_KEY))
 
     def add(self, key: str) -> None:
         """Add a key."""
         if key not in self._keys:
             self._keys.add(key)
-            if key.startswith(_KIND):
+            if key.startswith(PREFIX_KEY):
                 insort(self._prefixes, key)
 
     def met_by(self, key: str) -> Iterator[str]:
@@ -80,11 +81,11 @@ class ClaimKeys:
 
 
 def _key(first: int, length: int) -> str:
-    return f"{_KIND}{first:032x}/{length}"
+    return f"{PREFIX_KEY}{first:032x}/{length}"
 
 
 def _network(key: str) -> IPv6Network | None:
-    if not key.startswith(_KIND):
+    if not key.startswith(PREFIX_KEY):
         return None
-    digits, _, length = key.removeprefix(_KIND).partition("/")
+    digits, _, length = key.removeprefix(PREFIX_KEY).partition("/")
     return IPv6Network((int(digits, 16), int(length)))

@@ -6,6 +6,7 @@ Every list is in the order of the row ids, so that a plan does not depend on the
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from functools import cached_property
 
 from worker.core.rows.binding_index import BindingIndex
 from worker.core.rows.queues import QueueOrder, owner_of
@@ -50,7 +51,6 @@ class RowIndex:
         queues: simple queues, in the order of the menu as far as it is known.
         queue_order: the same, seen from single addresses.
         queues_of: those with a tag of our installation, by service.
-        bindings: IPv6 bindings.
         bindings_of: static ones with a tag of our installation, by service.
         untagged_bindings: static ones without a tag.
     """
@@ -81,7 +81,7 @@ class RowIndex:
         self._static_addresses: _Leases = defaultdict(list)
         self._dynamic_macs: _Leases = defaultdict(list)
         self._dynamic_addresses: _Leases = defaultdict(list)
-        bindings: list[BindingRow] = []
+        self._bindings: list[BindingRow] = []
         for row in self.rows:
             if isinstance(row, Lease):
                 self._add_lease(row)
@@ -92,11 +92,15 @@ class RowIndex:
             elif isinstance(row, QueueRow):
                 self._add_queue(row)
             elif isinstance(row, BindingRow):
-                bindings.append(row)
+                self._bindings.append(row)
                 self._add_binding(row)
-        self.bindings = BindingIndex(bindings)
         self.queues.sort(key=lambda queue: queue.place)
         self.queue_order = QueueOrder(self.queues, installation)
+
+    @cached_property
+    def bindings(self) -> BindingIndex:
+        """The IPv6 bindings, found by what they hold and by who asks for them."""
+        return BindingIndex(self._bindings)
 
     def _add_lease(self, row: Lease) -> None:
         if row.dynamic:

@@ -67,7 +67,7 @@ class LeaseEntry(EntryKind):
             detail = f"RouterOS takes the pool name {address} for an address: rename the pool"
             missing = Waiting("not-expressible", detail)
         notes = [] if how.note is None else [how.note]
-        bindings = wanted_bindings(record, policy)
+        bindings = wanted_bindings(record, policy) if record.value("ipv6") else ()
         limit = _limit(record, policy, how.mode, bindings)
         missing = limit.missing or missing
         notes += [] if limit.note is None else [limit.note]
@@ -84,7 +84,7 @@ class LeaseEntry(EntryKind):
         elif options:
             notes.append(OPTIONS_LEFT_TO_OTHERS)
             options = {}
-        listed = suspended_places(bindings, how.mode, policy)
+        listed = suspended_places(bindings, how.mode, policy) if bindings else frozenset()
         if how.mode == "walled_garden":
             listed |= {ListPlace(policy.suspend_list, address)}
         return Entry(
