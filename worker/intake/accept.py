@@ -333,7 +333,9 @@ class Accept:
         for folding in foldings:
             for source, conflicts in folding.conflicts.items():
                 self.store.conflicts.note(source, conflicts, now_ms)
-        self._assigner.assign(folding.draft for folding in foldings)
+        drafts = [f.draft for f in foldings if self.pools.pools or f.draft.record.names_a_pool]
+        if drafts:
+            self._assigner.assign(drafts)
         result = self.store.records.commit(
             [f.commit() for f in foldings], now_ms, self.limits, lane
         )
@@ -342,5 +344,6 @@ class Accept:
             self._assigner.forget_stock()
         for folding in committed:
             folding.write_logs()
-        log_committed(self.store, result)
+        if result.alarms or result.braked or result.approved:
+            log_committed(self.store, result)
         return _Committed([folding.service_id for folding in committed], result.drained)

@@ -5,14 +5,13 @@ is folded again, and gets another value.
 """
 
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from worker.core.entry.assignment import (
     MOST_FIXED,
     Need,
-    concerns_pools,
     fixed_values,
     held_values,
     kept,
@@ -80,16 +79,19 @@ class Assigner:
     _own: dict[str, tuple[int, DhcpSetup]] = field(default_factory=dict)
     """Router -> when its setup was read from the store (ms), and the setup."""
 
-    def assign(self, drafts: Iterable[CommitDraft]) -> None:
-        """Give each service what it should have, or note why it cannot; before its commit."""
-        drafts = [draft for draft in drafts if concerns_pools(draft.record, self.pools)]
-        if drafts:
-            if not self._is_prepared:
-                self.store.pools.prepare(self.pools, self.routers)
-                self._is_prepared = True
-            _Assignment(self, drafts).run()
-            for draft in drafts:
-                self._note_changes(draft)
+    def assign(self, drafts: Sequence[CommitDraft]) -> None:
+        """Give each service what it should have, or note why it cannot; before its commit.
+
+        Args:
+            drafts: of services that name a pool; where there are pools, of any: a fixed address may
+                lie in one.
+        """
+        if not self._is_prepared:
+            self.store.pools.prepare(self.pools, self.routers)
+            self._is_prepared = True
+        _Assignment(self, drafts).run()
+        for draft in drafts:
+            self._note_changes(draft)
 
     def stock(self, pool: AddressPool) -> deque[str]:
         """Values to try, the next one first."""

@@ -52,7 +52,7 @@ class WaitingServices:
         stored = self.store.records.readable(services)
         folding = folding_with(self.store, self.policies, now_ms)
         foldings = {name: folding(found).reassign(pool) for name, found in stored.items()}
-        self.assigner.assign(made.draft for made in foldings.values())
+        self.assigner.assign([made.draft for made in foldings.values()])
         changed = [made for made in foldings.values() if made.draft.changes_pools]
         for made in changed:
             _explain(made.draft)

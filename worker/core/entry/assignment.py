@@ -33,16 +33,6 @@ def asked(record: ServiceRecord, kind: AssignedKind) -> Any:  # noqa: ANN401 - a
     return ipv6 and ipv6["prefix"]
 
 
-def concerns_pools(record: ServiceRecord, pools: AddressPools) -> bool:
-    """Return whether pools of ours have, or may have, to do with the service."""
-    if pools or record.assigned or record.unassigned:
-        return True
-    return any(
-        held is not None and held["mode"] == "assigned"
-        for held in (asked(record, "address"), asked(record, "prefix"))
-    )
-
-
 def held_values(record: ServiceRecord, pools: AddressPools) -> dict[str, str]:
     """Return the values of pools that the service has: value -> pool.
 

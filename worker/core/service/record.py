@@ -195,6 +195,16 @@ class ServiceRecord:
         return DEFAULTS[name] if register is None else register.value
 
     @property
+    def names_a_pool(self) -> bool:
+        """Whether it has, wants or waits for an address or a prefix of a pool of ours."""
+        address, ipv6 = self.value("address"), self.value("ipv6")
+        return (
+            bool(self.assigned or self.unassigned)
+            or (isinstance(address, dict) and address["mode"] == "assigned")
+            or (isinstance(ipv6, dict) and _is_assigned(ipv6["prefix"]))
+        )
+
+    @property
     def status(self) -> Status:
         """The status for people; depends on lifecycle and suspension alone."""
         lifecycle = self.value("lifecycle")
@@ -218,6 +228,10 @@ def ipv6_of(record: ServiceRecord) -> dict[str, JsonValue] | None:
         return None
     fields = {**ipv6, "duid": record.value("duid"), "iaid": record.value("iaid")}
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _is_assigned(prefix: JsonValue) -> bool:
+    return isinstance(prefix, dict) and prefix["mode"] == "assigned"
 
 
 def own_version(record: ServiceRecord, digest: str, said_us: int, names: Iterable[str]) -> Version:
