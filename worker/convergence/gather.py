@@ -188,7 +188,13 @@ class Gatherer:
             if terms:
                 rows += self._session.read_rows(menu, sorted(terms), self._lock.progress)
         rows += self._read_queues(items)
-        rows += self._read_ipv6([item for item in items if item.may_have_ipv6])
+        concerned = [
+            item
+            for item in items
+            if item.entry.bindings or item.bindings or item.work_item.sent or item.listed
+        ]
+        if concerned:
+            rows += self._read_ipv6([item for item in concerned if item.may_have_ipv6])
         return {row.key: row for row in rows}
 
     def _read_ipv6(self, items: Collection[BatchItem]) -> list[Row]:

@@ -159,7 +159,8 @@ class CommitDraft:
             record = self._end_without_router(record)
         changed = record != self.before.record
         report = self.report
-        report.name_assigned(assigned_to(record))
+        if record.assigned:
+            report.name_assigned(assigned_to(record))
         return ServiceCommit(
             service_id=self.before.record.service_id,
             generation=self.before.generation,

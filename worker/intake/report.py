@@ -111,8 +111,6 @@ class CommitReport:
 
     def name_assigned(self, assigned: Mapping[AssignedKind, str]) -> None:
         """Let the outcomes of events that count name what pools of ours gave the service."""
-        if not assigned:
-            return
         for key, first in self._first.items():
             if first.outcome is not None and first.outcome.state in _NAMING:
                 self._first[key] = replace(first, outcome=replace(first.outcome, assigned=assigned))

@@ -141,7 +141,10 @@ def address_of(record: ServiceRecord) -> str | None:
     Returns:
         Its fixed or assigned IPv4 address, or the name of a router's pool; None: none is known yet.
     """
-    return _value_of(record, "address", record.value("address"), "ipv4")
+    address: Any = record.value("address")
+    if address is not None and address["mode"] == "static":
+        return str(address["ipv4"])
+    return _value_of(record, "address", address, "ipv4")
 
 
 def prefix_of(record: ServiceRecord) -> str | None:

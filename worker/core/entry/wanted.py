@@ -53,7 +53,8 @@ def wanted_entries(
     }
     policy = None if wanted is None else policies.get(wanted)
     if wanted is not None and policy is not None:
-        entries[wanted] = _awaiting(kind_of(policy).wanted(record, policy), record)
+        entry = kind_of(policy).wanted(record, policy)
+        entries[wanted] = _awaiting(entry, record) if record.unassigned else entry
     return entries
 
 

@@ -5,6 +5,7 @@ serves as well as one of ours.
 """
 
 from collections.abc import Mapping
+from typing import Final
 
 from worker.core.entry.dhcp_options import OptionFields
 from worker.core.plan.member import Member
@@ -25,6 +26,8 @@ from worker.core.rows.rows import (
     list_menu,
 )
 
+_LIST_MENUS: Final[tuple[MenuPath, ...]] = (ADDRESS_LISTS, ADDRESS_LISTS6)
+
 
 class ListRows:
     """The list rows of one read.
@@ -44,10 +47,7 @@ class ListRows:
 
     def __init__(self, index: RowIndex, policy: RouterPolicy, draft: PlanDraft) -> None:
         self._index = index
-        self._suspend_list: Mapping[MenuPath, str] = {
-            ADDRESS_LISTS: policy.suspend_list,
-            ADDRESS_LISTS6: policy.ipv6_list,
-        }
+        self._policy = policy
         self._draft = draft
         self._own: dict[str, dict[ListPlace, ListedAddress]] = {}
         self._owners: dict[RowKey, tuple[Member, ListedAddress]] = {}
@@ -69,7 +69,7 @@ class ListRows:
         self._own[member.id] = {}
         if not (noted or member.entry.listed or member.id in self._index.listed_tagged):
             return
-        for menu in self._suspend_list:
+        for menu in _LIST_MENUS:
             own = self._rows_in(menu, member, noted)
             for row in own:
                 if row.disabled:
@@ -80,7 +80,8 @@ class ListRows:
     def _rows_in(
         self, menu: MenuPath, member: Member, noted: frozenset[ListPlace]
     ) -> list[ListedAddress]:
-        suspend_list = self._suspend_list[menu]
+        policy = self._policy
+        suspend_list = policy.suspend_list if menu == ADDRESS_LISTS else policy.ipv6_list
         expected = {place for place in noted | member.entry.listed if list_menu(place) == menu}
         lists = {place.list for place in expected} | {suspend_list}
         tagged = self._index.listed_tagged.get(member.id, ())
