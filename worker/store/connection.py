@@ -172,6 +172,7 @@ def connect(
     kind = PrimaryTlsConnection if place.tls else PrimaryConnection
     options |= {"db": place.database, "connection_class": kind}
     of_sentinel = place.sentinel_options(login) | (HOME_MADE if ca_file and place.tls else {})
+    of_sentinel["retry"] = Retry(NoBackoff(), 0)  # the next Sentinel is asked instead
     sentinel: Any = Sentinel(place.sentinels, sentinel_kwargs=of_sentinel)  # type: ignore[no-untyped-call]
     client = cast("StoreClient", sentinel.master_for(place.primary, StoreClient, **options))
     follow(client.connection_pool, place, of_sentinel)

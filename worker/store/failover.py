@@ -9,9 +9,9 @@ themselves, to the new primary.
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from weakref import WeakSet
 
 import redis
@@ -73,14 +73,19 @@ class _Failovers:
                 self._watches = bool(pools)
             if not pools:
                 return
-            with suppress(redis.RedisError):  # no Sentinel answers, or none knows a primary
-                primary = self._sentinel.discover_master(self._place.primary)
-                found = [sock for pool in pools for sock in leading_elsewhere(pool, primary)]
-                ended = sum(self._end(sock) for sock in found)
-                if ended:
-                    log.warning("redis.failover", primary=f"{primary[0]}:{primary[1]}", ended=ended)
+            if any(True for pool in pools for _ in open_connections(pool)):
+                with suppress(redis.RedisError):  # no Sentinel answers, or none knows a primary
+                    self._look(pools)
             del pools
             time.sleep(EVERY_S)
+
+    def _look(self, pools: Sequence[redis.ConnectionPool]) -> None:
+        primary = self._sentinel.discover_master(self._place.primary)
+        connections = (c for pool in pools for c in open_connections(pool))
+        former = [c.sock for c in connections if c.address != primary]
+        ended = sum(self._end(sock) for sock in former)
+        if ended:
+            log.warning("redis.failover", primary=f"{primary[0]}:{primary[1]}", ended=ended)
 
     def _end(self, sock: socket.socket) -> bool:
         """Let whoever waits for an answer read the end; False: it was ended before."""
@@ -118,12 +123,17 @@ def follow_too(pool: redis.ConnectionPool, primary: str) -> None:
         known.add(pool)
 
 
-def leading_elsewhere(
-    pool: redis.ConnectionPool, primary: tuple[str, int]
-) -> Iterator[socket.socket]:
-    """The sockets of a pool that do not lead to this host and port."""
+class OpenConnection(NamedTuple):
+    """An open connection of a pool: its socket, and the host and port that it leads to."""
+
+    sock: socket.socket
+    address: tuple[str, int]
+
+
+def open_connections(pool: redis.ConnectionPool) -> Iterator[OpenConnection]:
+    """The open connections of a pool, in use or not."""
     inside: Any = pool
     for connection in (*inside._in_use_connections, *inside._available_connections):  # noqa: SLF001 - redis-py has no other way to see them
         sock = connection._sock  # noqa: SLF001 - as above
-        if sock is not None and (connection.host, connection.port) != primary:
-            yield sock
+        if sock is not None:
+            yield OpenConnection(sock, (connection.host, connection.port))
