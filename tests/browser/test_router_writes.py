@@ -17,13 +17,13 @@ def test_a_paused_router_is_not_written_until_it_is_resumed(as_operator, stage):
     browser.decide("Pause R1", "tower works")
     assert "R1 is paused." in browser.text
     assert "tower works" in browser.text
-    stage.publisher.publish([stage.activated("SVC-1-13")])
+    stage.publisher.publish([stage.activated("SVC-1-16")])
     eventually(lambda: stage.store.views.router("R1").queued > 0, "it waits")
-    assert stage.row("SVC-1-13") is None
+    assert stage.row("SVC-1-16") is None
     browser.click("Resume")
     browser.click("Resume R1")
     assert "R1 is resumed" in browser.text
-    eventually(lambda: stage.row("SVC-1-13"), "it is written", within_s=20)
+    eventually(lambda: stage.row("SVC-1-16"), "it is written", within_s=20)
     assert stage.audited(2) == [
         ("omar (console)", "router.resumed", "R1"),
         ("omar (console)", "router.paused", "R1"),

@@ -10,29 +10,18 @@ from typing import Final
 from leasewire import cli
 from worker.core.service import record_format
 
-_NOW: Final = int(record_format.RECORD_FORMAT)
-_NEXT: Final = int(record_format.SHORT_LEASE_FORMAT) + 1
-
-
-class _Newer(int):
-    """The number of the next format; a text of the one of now can be read too."""
-
-    def __eq__(self, other: object) -> bool:
-        return other in (_NOW, _NEXT)
-
-    def __ne__(self, other: object) -> bool:
-        return not self == other
-
-    __hash__ = int.__hash__
+_NEXT: Final = record_format.IPV6_FORMAT + 1
 
 
 def be_newer() -> Callable[[], None]:
     """Read and write records as a newer version does; returns what ends that."""
-    before = record_format.RECORD_FORMAT
-    record_format.RECORD_FORMAT = _Newer(_NEXT)  # type: ignore[misc]
+    names = ("RECORD_FORMAT", "IPV6_FORMAT", "_FORMATS")
+    before = {name: getattr(record_format, name) for name in names}
+    formats = (*before["_FORMATS"], _NEXT)
+    vars(record_format).update(RECORD_FORMAT=_NEXT, IPV6_FORMAT=_NEXT, _FORMATS=formats)
 
     def be_of_now() -> None:
-        record_format.RECORD_FORMAT = before  # type: ignore[misc]
+        vars(record_format).update(before)
 
     return be_of_now
 
