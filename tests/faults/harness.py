@@ -91,9 +91,14 @@ class Harness(Installation):
                 self.kill(worker)
 
     def settled(self) -> bool:
-        """Nothing left to do; workers that ended meanwhile are started again."""
+        """Nothing left to do; workers that ended meanwhile are started again.
+
+        A service waits for a pool until the routers were read that Redis may have forgotten about.
+        """
         self.start_ended()
-        return super().settled()
+        return super().settled() and not any(
+            self.client.scan_iter(self.store.keys.pool_waiting("*"))
+        )
 
     def own_rows(self, router: str) -> dict[str, list[dict[str, str]]]:
         """Service -> its rows as far as compared; `""` are rows of nobody that should be here."""

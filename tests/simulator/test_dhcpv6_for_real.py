@@ -67,25 +67,31 @@ def test_a_device_is_lent_a_prefix_then_has_its_own_and_is_silent_while_that_is_
     lab, kind, protocol
 ):
     lab.prefix_client(kind, A)
-    eventually(lab.prefixes, "the device was lent a prefix")
+    eventually(lab.prefixes, "the device was lent a prefix", within_s=30)
     (row,) = bindings(lab)
     assert (row["dynamic"], row["client-address"]) == ("true", "fe80::200:5eff:fe00:530a")
     assert row["duid"].endswith("00005e00530a")
     make_static(lab)
-    eventually(lambda: lab.prefixes()[-1] == PREFIX, "it has its own at the next renewal")
+    eventually(
+        lambda: lab.prefixes()[-1] == PREFIX, "it has its own at the next renewal", within_s=30
+    )
     talk = lab.talk6(protocol)
-    eventually(talk.answered, "the customer is online over IPv6")
+    eventually(talk.answered, "the customer is online over IPv6", within_s=30)
     row_id = lab.control.add_row(LIST, {"list": "suspended", "address": PREFIX})
     assert lab.nothing_passes() if protocol == "udp" else not talk.answered()
     lab.control.remove_row(LIST, row_id)
-    eventually(talk.answered, "the customer is online again")
+    eventually(talk.answered, "the customer is online again", within_s=30)
 
 
 def test_busybox_is_another_client_each_time_it_starts(lab):
     for _ in range(2):
         seen = len(lab.prefixes())
         client = lab.prefix_client("udhcpc6", A)
-        eventually(lambda seen=seen: len(lab.prefixes()) > seen, "the device was lent a prefix")
+        eventually(
+            lambda seen=seen: len(lab.prefixes()) > seen,
+            "the device was lent a prefix",
+            within_s=30,
+        )
         lab.pull_the_plug(client)
     first, second = bindings(lab)
     assert first["duid"] == second["duid"] == DUID
@@ -95,7 +101,7 @@ def test_busybox_is_another_client_each_time_it_starts(lab):
 def test_a_device_that_hides_its_mac_is_found_by_its_neighbour_row(lab):
     uuid = "00:04:6b:a7:b8:10:9d:ad:11:d1:80:b4:00:c0:4f:d4:30:c8"
     lab.prefix_client("dhcpcd", B, duid=uuid, link_local=PRIVATE)
-    eventually(lab.prefixes, "the device was lent a prefix")
+    eventually(lab.prefixes, "the device was lent a prefix", within_s=30)
     (row,) = bindings(lab)
     assert row["duid"] == "0x" + uuid.replace(":", "")
     assert "ff:fe" not in row["client-address"]
