@@ -184,8 +184,20 @@ class NetworkMenu(Menu):
         return None if best is None else best[1]
 
 
-class OptionMenu(Menu):
-    """DHCP options; the value's syntax is in `dhcp_options`."""
+class OptionValues(Menu):
+    """Options of either DHCP, by name, each with a value whose syntax is in `dhcp_options`."""
+
+    def check(self, router: RouterState, row: Row | None, values: Values) -> None:
+        """Refuse a name that is taken (text assumed) and a value of no form, show the bytes."""
+        self.refuse_double(router, row, values, errors.DUPLICATE_NAME)
+        try:
+            values["raw-value"] = encode_value(values["value"]).hex()
+        except ValueError:
+            raise errors.invalid_value("value") from None
+
+
+class OptionMenu(OptionValues):
+    """DHCP options."""
 
     path = OPTION
     named = True
@@ -197,14 +209,6 @@ class OptionMenu(Menu):
         state("raw-value"),
         Field("comment", default="", hidden="", since=(7, 16)),
     )
-
-    def check(self, router: RouterState, row: Row | None, values: Values) -> None:
-        """Refuse a name that is taken (text assumed) and a value of no form, show the bytes."""
-        self.refuse_double(router, row, values, errors.DUPLICATE_NAME)
-        try:
-            values["raw-value"] = encode_value(values["value"]).hex()
-        except ValueError:
-            raise errors.invalid_value("value") from None
 
     def check_removal(self, router: RouterState, row: Row) -> None:
         """Refuse by switch only: what RouterOS does is not known."""

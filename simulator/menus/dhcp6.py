@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv6Network
 
 from simulator import errors
-from simulator.dhcp_options import encode_value
 from simulator.errors import RouterError
 from simulator.fields import COMMENT, DISABLED, Field, state
 from simulator.menu import Computed, Menu
 from simulator.menus.binding_rows import BINDING, HELD, SERVER6
+from simulator.menus.dhcp import OptionValues
 from simulator.menus.made_rows import QUEUE
 from simulator.router_state import RouterState
 from simulator.state import Row, Values
@@ -105,7 +105,7 @@ def reconfigure(router: RouterState, server: Row | None, row: Row, message: int)
     return True
 
 
-class Option6Menu(Menu):
+class Option6Menu(OptionValues):
     """DHCPv6 options; there is no `force`."""
 
     path = OPTION6
@@ -117,14 +117,6 @@ class Option6Menu(Menu):
         state("raw-value"),
         Field("comment", default="", hidden="", since=(7, 16)),
     )
-
-    def check(self, router: RouterState, row: Row | None, values: Values) -> None:
-        """Refuse a name that is taken (text assumed) and a value of no form, show the bytes."""
-        self.refuse_double(router, row, values, errors.DUPLICATE_NAME)
-        try:
-            values["raw-value"] = encode_value(values["value"]).hex()
-        except ValueError:
-            raise errors.invalid_value("value") from None
 
 
 class OptionSets6Menu(Menu):

@@ -62,7 +62,7 @@ def test_lost_rows_are_written_again_after_an_approval(as_operator, stage):
     eventually(lambda: to_add() >= len(lost), "what is missing is seen")
     browser.click("Rebuild")
     eventually(lambda: browser.all("main [name='reason']"), "what is written again is shown")
-    button = next(each.text for each in browser.all("main button") if "Approve" in each.text)
+    button = next(b.text for b in browser.all("main button") if "Approve" in b.text)
     browser.decide(button, "reset by mistake")
     assert "services queued" in browser.text
 

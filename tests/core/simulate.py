@@ -240,7 +240,7 @@ def _is_same_client(row: Row, other: Row) -> bool:
 
 
 def _overlap(row: Row, other: Row) -> bool:
-    networks = [IPv6Network(each.fields["address"]) for each in (row, other)]
+    networks = [IPv6Network(binding.fields["address"]) for binding in (row, other)]
     return networks[0].overlaps(networks[1])
 
 

@@ -133,7 +133,7 @@ HOST = OwnBinding("na", "2001:db8::7/128")
 def test_a_prefix_that_changes_hands_loses_its_connections(bindings, fields, ends):
     entry = Entry("SVC-1", fields, bindings=bindings)
     found = cut(row(), entry, bindings=(PREFIX, HOST))
-    assert {address for address in found if ":" in address} == {each.address for each in ends}
+    assert {address for address in found if ":" in address} == {binding.address for binding in ends}
 
 
 def test_a_prefix_that_is_suspended_loses_its_connections():

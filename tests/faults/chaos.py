@@ -389,7 +389,7 @@ class Chaos(Harness):
     def wrong_assignments(self) -> list[str]:
         """What of the pools is not as it must be, by records, by the rows and by the pools."""
         inventory = load_inventory(self.directory / "routers.toml", environ=self.environ)
-        services = sorted({each["data"]["service_id"] for each in self.events})
+        services = sorted({event["data"]["service_id"] for event in self.events})
         holders: dict[str, str] = {}
         found = []
         for service, stored in self.store.records.readable(services).items():

@@ -1,14 +1,13 @@
 """Redis fails over to another machine: what was accepted is there, and all goes on by itself."""
 
-import threading
 from datetime import UTC, datetime
 
 import pytest
 
 from producers.connection import open_publisher
 from producers.errors import PublishFailed
-from tests import builders
-from tests.installation import PREFIX, SERVER, Installation
+from tests.faults.load import Load, activated
+from tests.installation import PREFIX, Installation
 from tests.sentinels import Sentinels
 from tests.waiting import eventually
 
@@ -21,35 +20,6 @@ class Watched(Installation):
     def make_valkey(self, directory):
         """Which Valkey it is."""
         return Sentinels(directory)
-
-
-def activated(number):
-    return builders.activated(
-        f"SVC-{number}",
-        server=SERVER,
-        mac=f"00:00:5E:00:{number // 256:02X}:{number % 256:02X}",
-        ipv4=f"100.64.{number // 250}.{number % 250 + 1}",
-    )
-
-
-class Load(threading.Thread):
-    """Publishes one event after the other until it is told to end; again what was not taken."""
-
-    def __init__(self, publisher):
-        super().__init__()
-        self.publisher = publisher
-        self.taken = []
-        self.ends = threading.Event()
-
-    def run(self):
-        while not self.ends.wait(0.005):
-            event = activated(len(self.taken) + 1)
-            try:
-                self.publisher.publish([event])
-            except PublishFailed:
-                self.ends.wait(0.1)
-            else:
-                self.taken.append(event)
 
 
 def test_nothing_that_two_machines_have_is_lost_with_one(short_directory):

@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,47 +13,16 @@ from redis.exceptions import ResponseError
 
 from producers.connection import open_publisher
 from producers.errors import PublishFailed
-from tests import builders
 from tests.faults.harness import Harness
-from tests.installation import SERVER
+from tests.faults.load import Load, activated
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.redis]
 whole = [pytest.mark.e2e, pytest.mark.router]
 
 
-def activated(number):
-    return builders.activated(
-        f"SVC-{number}",
-        server=SERVER,
-        mac=f"00:00:5E:00:{number // 256:02X}:{number % 256:02X}",
-        ipv4=f"100.64.{number // 250}.{number % 250 + 1}",
-    )
-
-
 def clock():
     return datetime.now(UTC)
-
-
-class Load(threading.Thread):
-    """Publishes one event after the other until it is told to end; again what was not taken."""
-
-    def __init__(self, publisher):
-        super().__init__()
-        self.publisher = publisher
-        self.taken = []
-        self.refused = 0
-        self.ends = threading.Event()
-
-    def run(self):
-        while not self.ends.wait(0.005):
-            event = activated(len(self.taken) + 1)
-            try:
-                self.publisher.publish([event])
-            except PublishFailed:
-                self.refused += 1
-            else:
-                self.taken.append(event)
 
 
 @pytest.mark.e2e
