@@ -297,6 +297,8 @@ class Chaos(Harness):
         self.start_ended()
         if any(self.store.journal.depth(lane) for lane in ("events", "bulk")):
             return False
+        if self._some_wait_for_reading():
+            return False
         for router in self.control:
             block = self.store.keys.router(router)
             waiting = self.store.views.router_waiting(router)
@@ -307,6 +309,14 @@ class Chaos(Harness):
             if set(self.client.hkeys(block.work_items)) - held:
                 return False
         return True
+
+    def _some_wait_for_reading(self) -> bool:
+        """Whether services wait until routers were read that Redis may have forgotten about."""
+        names = self.client.scan_iter(self.store.keys.pool_waiting("*"))
+        waiting = {service for name in names for service in self.client.zrange(name, 0, -1)}
+        found = self.store.records.readable(waiting).values()
+        reasons = {why.reason for stored in found for why in stored.record.unassigned.values()}
+        return "pool-not-read" in reasons
 
     def _help_out(self) -> None:
         """What only a person can decide: a service with two odd rows, one that met three faults."""

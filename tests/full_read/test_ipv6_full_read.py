@@ -3,13 +3,15 @@
 import pytest
 
 from tests.bindings import duid
-from tests.builders import activated, event, ipv4, mac, suspended
+from tests.builders import activated, cancelled, event, ipv4, mac, suspended
 from tests.full_read.ipv6 import BINDINGS, prefix, row_of, stated, with_ipv6, with_server6
 from tests.full_read.test_hourly_reports import make_due
 from tests.full_read.test_rebuilding_routers import look_now, restart, state
 from tests.leasewire.conftest import LEASES
 from worker.admin.last_written import LastWritten
 from worker.convergence.full_read import read_fully
+from worker.core.policy.policy import SUSPENDED6
+from worker.core.rows.rows import ADDRESS_LISTS6 as LIST6
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 
@@ -68,6 +70,28 @@ def test_changes_of_bindings_by_hand_are_shown_and_put_right(served, leasewire):
     assert leasewire("drift", "R1").code == 0
     kept = [[*row[:-1], row[-1].removesuffix(" mine")] for row in as_written(router)]
     assert sorted(kept) == wanted
+
+
+def test_a_binding_of_which_redis_lost_the_record_is_removed(served, leasewire):
+    """Its service was activated without IPv6 when the event came again, and cancelled."""
+    served.say(activated("SVC-9", server=None, mac=mac(9), ipv4=ipv4(109)))
+    served.drain()
+    served.say(cancelled("SVC-9", revision=2))
+    served.drain()
+    wanted = as_written(served.r1)
+    comment = row_of(served.r1, 1)["comment"].replace("SVC-1", "SVC-9")
+    lost = {"address": prefix(9), "duid": duid(9), "iaid": "9", "comment": comment}
+    served.r1.add_row(BINDINGS, lost)
+    served.r1.add_row(LIST6, {"list": SUSPENDED6, "address": prefix(9), "comment": comment})
+    assert {found[:3] for found in drift(leasewire)} == {
+        ("SVC-9", "duplicate", BINDINGS),
+        ("SVC-9", "duplicate", LIST6),
+    }
+    assert leasewire("reconcile", "R1", "--apply").code == 0
+    served.drain()
+    assert as_written(served.r1) == wanted
+    assert served.r1.rows(LIST6) == []
+    assert leasewire("drift", "R1").code == 0
 
 
 def test_a_binding_that_a_person_disabled_is_left_alone(served, leasewire):

@@ -188,25 +188,37 @@ class Gatherer:
             if terms:
                 rows += self._session.read_rows(menu, sorted(terms), self._lock.progress)
         rows += self._read_queues(items)
+        # Of a service that has no IPv6, one that is looked at closely may have rows all the same.
         concerned = [
             item
             for item in items
-            if item.entry.bindings or item.bindings or item.work_item.sent or item.listed
+            if item.entry.bindings
+            or item.bindings
+            or item.listed
+            or item.work_item.sent is not None
         ]
         if concerned:
-            rows += self._read_ipv6([item for item in concerned if item.may_have_ipv6])
+            rows += self._read_ipv6(concerned)
         return {row.key: row for row in rows}
 
     def _read_ipv6(self, items: Collection[BatchItem]) -> list[Row]:
         """The rows of IPv6 that concern the services; all bindings where any may matter."""
+        concerned = [item for item in items if item.may_have_ipv6]
+        closely = [item for item in items if item.work_item.sent is not None]
+        if not concerned and not closely:
+            return []
+        setup = self._session.read_ipv6_setup(fresh=False)
+        if setup.servers != frozenset():  # no record knows a row that landed late
+            ids = {item.service_id for item in concerned}
+            concerned += [item for item in closely if item.service_id not in ids]
         # A router that has lost its IPv6 has no row of it; its services wait for that.
-        if not items or not self._session.read_ipv6_setup(fresh=False).has_menu:
+        if not concerned or not setup.has_menu:
             return []
         installation, progress = self._policy.installation, self._lock.progress
-        bindings = {term for item in items for term in binding_terms(item, installation)}
-        whole = any(map(may_need_any, items))
+        bindings = {term for item in concerned for term in binding_terms(item, installation)}
+        whole = any(map(may_need_any, concerned))
         rows = self._session.read_rows(BINDINGS, None if whole else sorted(bindings), progress)
-        listed = {term for item in items for term in list_terms6(item, installation)}
+        listed = {term for item in concerned for term in list_terms6(item, installation)}
         return rows + self._session.read_rows(ADDRESS_LISTS6, sorted(listed), progress)
 
     def _read_queues(self, items: Iterable[BatchItem]) -> list[Row]:

@@ -25,14 +25,15 @@ def list_terms6(item: BatchItem, installation: str) -> Iterator[FieldEquals]:
     """Return which rows of IPv6 address lists may be the service's, or stand where they belong."""
     addresses = item.listed6
     # No record knows a row that landed late.
-    if item.work_item.sent is not None:
+    closely = item.work_item.sent is not None
+    if closely:
         addresses |= {binding.address for binding in (*item.entry.bindings, *item.bindings)}
         addresses |= item.sent6
         addresses.discard("")
     for address in sorted(addresses):
         for spelling in _spellings(address):
             yield FieldEquals("address", spelling)
-    if addresses:
+    if addresses or closely:
         for comment in _comments(item, installation):
             yield FieldEquals("comment", comment)
 
