@@ -57,7 +57,7 @@ def measure(of_events: str, of_routers: str, count: int, routers: int) -> dict[s
             try:
                 running = len(workers)
                 eventually(
-                    lambda: len(here.store.views.workers()) == running, "all run", within_s=20
+                    lambda: len(here.store.heartbeats.workers()) == running, "all run", within_s=20
                 )
                 published = activations(count, routers)
                 before = [with_children_ms(worker.pid) for worker in workers]

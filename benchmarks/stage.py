@@ -213,7 +213,7 @@ def installation(
             here.start_workers(*(["events", "routers"] * workers))
             wanted = 2 * workers
             eventually(
-                lambda: len(here.store.views.workers()) == wanted, "all workers", within_s=30
+                lambda: len(here.store.heartbeats.workers()) == wanted, "all workers", within_s=30
             )
             yield here
     finally:

@@ -13,7 +13,6 @@ import typer
 from typer.core import TyperCommand
 from typer.main import get_command, get_group
 
-from leasewire import installed_version
 from leasewire.answer import EXIT_CODES, App, Exit, Group, clean
 from worker.errors import (
     ConfigurationError,
@@ -22,6 +21,7 @@ from worker.errors import (
     StoreRefused,
     StoreUnavailable,
 )
+from worker.version import installed_version
 
 SECTIONS: Final = {
     "Start here": {

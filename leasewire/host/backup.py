@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from leasewire import installed_version
 from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context, InventoryOption
 from leasewire.host.backup_file import BackupError, Head, check, entries, write
@@ -16,6 +15,7 @@ from leasewire.progress import progress_bar
 from leasewire.sources.standard_input import as_file
 from worker.admin.json_fields import utc_time
 from worker.store.backup import UNDER_WAY, copy, put_back
+from worker.version import installed_version
 
 
 def backup_command(
@@ -106,7 +106,7 @@ def _restore(context: Context, file: Path, head: Head, *, replace: bool, actor: 
             f"{file} is of installation {head.installation!r}, the inventory of {installation!r}: "
             "use the inventory or the backup of the same installation"
         )
-    if alive := store.views.workers():
+    if alive := store.heartbeats.workers():
         raise BackupError(f"workers are running ({', '.join(alive)}): stop them, and wait 15 s")
     if not replace and next(iter(store.views.services()), None) is not None:
         raise BackupError("this Redis holds services: --replace replaces them by those of the file")

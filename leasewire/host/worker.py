@@ -57,7 +57,7 @@ def health_command() -> Answer:
     host = socket.gethostname()
     alive = {
         kind
-        for kind, _, where in (name.partition("@") for name in Context().store.views.workers())
+        for kind, _, where in (name.partition("@") for name in Context().store.heartbeats.workers())
         if where.rpartition(":")[0] == host
     }
     missing = sorted({"events", "routers"} - alive)

@@ -65,7 +65,6 @@ class Figures:
         acted: (kind of change, rung) -> how fast such changes acted since the installation began.
         pools: how much of each pool of the inventory is used.
         awaited: applied changes that do not act yet, or were not read yet.
-        workers_seen: worker of the last day -> time since its last heartbeat (ms).
         read_s: seconds that reading took.
     """
 
@@ -80,7 +79,6 @@ class Figures:
     acted: Mapping[tuple[str, str], ActedTimes]
     awaited: int
     pools: Mapping[str, PoolUsage]
-    workers_seen: Mapping[str, int]
     read_s: float
 
 
@@ -135,7 +133,6 @@ class FiguresReader:
             acted=store.watches.acted(),
             awaited=store.watches.number(),
             pools=store.pools.use(inventory.pools, now_ms),
-            workers_seen=store.views.workers_seen(),
             read_s=time.perf_counter() - began,
         )
 

@@ -130,8 +130,9 @@ FAMILIES: Final[tuple[Family | Histogram, ...]] = (
     ),
     Family(
         "worker_last_sign_seconds{kind,host}",
-        "Time since the last heartbeat of a worker of this kind on a host; workers send one every "
-        "second. A host without one for a day is forgotten.",
+        "Time since the last heartbeat of a process of this kind on a host: events and routers "
+        "are workers, others are gateway, outcomes and alerts. Workers send one every second. "
+        "What was stopped in order is forgotten at once, else after a day.",
         values.heartbeats,
     ),
     Family(

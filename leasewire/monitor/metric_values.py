@@ -110,9 +110,8 @@ def workers(figures: Figures) -> Values:
 def heartbeats(figures: Figures) -> Values:
     """Seconds since the last heartbeat, by kind and host."""
     ages: dict[tuple[str, ...], float] = {}
-    for name, ago_ms in sorted(figures.workers_seen.items(), key=lambda worker: worker[1]):
-        kind, _, where = name.partition("@")
-        ages.setdefault((kind, where.rpartition(":")[0]), ago_ms / 1000)
+    for sign in sorted(figures.health_figures.processes, key=lambda sign: sign.ago_ms):
+        ages.setdefault((sign.process.kind, sign.process.host), sign.ago_ms / 1000)
     return {labels: ages[labels] for labels in list(ages)[:MOST_HOSTS]}
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.signs import process
 from worker.core.alerting.alerts import Alert
 from worker.core.alerting.health import assess
 from worker.core.alerting.health_figures import (
@@ -13,6 +14,7 @@ from worker.core.alerting.health_figures import (
     RedisFigures,
     RouterSummary,
 )
+from worker.core.alerting.processes import ProcessSign
 from worker.core.alerting.trend import Sample
 
 NOW = 10_000_000_000
@@ -26,10 +28,16 @@ REDIS = RedisFigures(
     written=True,
 )
 UP = RouterSummary("R1", "up", 0, False, 0, 0)
+
+
+def running(*names):
+    return [ProcessSign(process(name), 500) for name in names]
+
+
 WELL = HealthFigures(
     now_ms=NOW,
     redis=REDIS,
-    workers=["events@a:1", "routers@a:2"],
+    processes=running("events@a:1", "routers@a:2"),
     queues={},
     journal={"events": JournalFigures(0, 0), "bulk": JournalFigures(0, 0)},
     routers=[UP],
@@ -80,12 +88,15 @@ SITUATIONS = {
     "disk full": (redis(written=False), [("critical", "redis")]),
     "may evict": (redis(policy="allkeys-lru"), [("critical", "redis")]),
     "policy unknown": (redis(policy=""), []),
-    "no workers": (replace(WELL, workers=[]), [("critical", "workers")] * 2),
-    "no events worker": (replace(WELL, workers=["routers@a:1"]), [("critical", "workers")]),
+    "no workers": (replace(WELL, processes=[]), [("critical", "workers")] * 2),
+    "no events worker": (
+        replace(WELL, processes=running("routers@a:1")),
+        [("critical", "workers")],
+    ),
     "canary in time": (replace(WELL, canaries={"events": 60_000, "bulk": 5}), []),
     "canary late": (replace(WELL, canaries={"routers": 60_001}), [("critical", "workers")]),
     "canary late for want of workers": (
-        replace(WELL, workers=["events@a:1"], canaries={"routers": 90_000}),
+        replace(WELL, processes=running("events@a:1"), canaries={"routers": 90_000}),
         [("critical", "workers")],
     ),
     "journal in time": (journal(60), []),
@@ -145,7 +156,7 @@ def test_each_threshold_has_its_finding(name):
 
 
 def test_the_critical_ones_come_first():
-    both = replace(WELL, workers=[], dead_letters={"poison": ReasonCount(1, NOW)})
+    both = replace(WELL, processes=[], dead_letters={"poison": ReasonCount(1, NOW)})
     assert [each.level for each in assess(both, 3_600)] == ["critical", "critical", "warning"]
 
 

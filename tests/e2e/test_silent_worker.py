@@ -33,16 +33,20 @@ def test_a_wedged_worker_is_restarted_and_the_other_is_not(short_directory):
         here.publisher.publish([activated(1)])
         eventually(lambda: "SVC-1" in here.rows("R1"), "all is well", within_s=30)
         eventually(
-            lambda: len(here.store.views.workers()) == 2, "both gave a sign of life", within_s=30
+            lambda: len(here.store.heartbeats.workers()) == 2,
+            "both gave a sign of life",
+            within_s=30,
         )
-        before = set(here.store.views.workers())
+        before = set(here.store.heartbeats.workers())
         proxy.swallow("lw:events")
         here.publisher.publish([activated(2)])
         eventually(lambda: "SVC-2" in here.rows("R1"), "a new worker took it", within_s=30)
         eventually(
-            lambda: set(here.store.views.workers()) - before, "its first sign of life", within_s=30
+            lambda: set(here.store.heartbeats.workers()) - before,
+            "its first sign of life",
+            within_s=30,
         )
-        (new,) = set(here.store.views.workers()) - before
+        (new,) = set(here.store.heartbeats.workers()) - before
         assert new.startswith("events@")
         assert here.log_text().count('"worker.silent"') == 1
         assert '"code": 70' in here.log_text()

@@ -206,7 +206,7 @@ class Chaos(Harness):
 
     def wait_for_workers(self) -> None:
         """Until each has begun to work: faults before that meet nobody."""
-        key = self.store.keys.workers
+        key = self.store.keys.processes
         eventually(lambda: self.client.zcard(key) >= len(self.workers), "all work", within_s=60)
 
     def unleash(self, rng: random.Random, scale: Scale) -> None:

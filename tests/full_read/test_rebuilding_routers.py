@@ -4,6 +4,7 @@ import pytest
 
 from tests.builders import activated, cancelled, ipv4, mac, mac_changed
 from tests.leasewire.conftest import LEASES
+from tests.signs import give_signs
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 
@@ -168,4 +169,4 @@ def test_an_approval_says_why_nothing_is_written(world, leasewire):
 
 def here(world):
     """A worker is there, which the test itself is."""
-    world.context.store.views.sign_of_life("routers@here:1")
+    give_signs(world.context.store, "routers@here:1")

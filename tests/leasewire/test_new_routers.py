@@ -3,6 +3,7 @@
 import pytest
 
 from tests.builders import activated, mac
+from tests.signs import give_signs
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 
@@ -10,7 +11,7 @@ pytestmark = [pytest.mark.redis, pytest.mark.router]
 def test_why_says_which_inventory_the_running_workers_have(world, leasewire):
     """The command reads R1; the worker was started before it was added."""
     views = world.context.store.views
-    views.sign_of_life("routers@here:1")
+    give_signs(world.context.store, "routers@here:1")
     views.save_inventory("routers@here:1", world.context.store.records.now_ms() - 600_000)
     world.converge.policies.pop("R1")
     world.say(activated("SVC-1", server=None, ipv4="223.203.225.40"))

@@ -7,6 +7,7 @@ import pytest
 from leasewire.answer import clean
 from tests.builders import activated, cancelled, event, ipv4, mac, mac_changed, snapshot, suspended
 from tests.leasewire.conftest import LEASES
+from tests.signs import give_signs
 from worker.admin.service_documents import sync_status
 from worker.core.policy.circuit import RouterState
 
@@ -32,7 +33,7 @@ def test_event_in_the_journal_is_journaled_and_the_missing_worker_is_named(world
     (found,) = leasewire("events", "show", "a1", "--json").document["events"]
     assert (found["state"], found["lane"]) == ("journaled", "events")
     assert "no worker is running" in found["detail"]
-    world.context.store.views.sign_of_life("w1")
+    give_signs(world.context.store, "events@w:1")
     (found,) = leasewire("events", "show", "a1", "--json").document["events"]
     assert "detail" not in found
 
@@ -219,13 +220,12 @@ def test_lease_table_says_whose_each_row_is(world, leasewire):
 
 
 def test_health_asks_for_both_kinds_of_this_host(world, leasewire):
-    sign = world.context.store.views.sign_of_life
+    store = world.context.store
     host = socket.gethostname()
-    sign(f"events@{host}:17")
-    sign("routers@another-host:18")
+    give_signs(store, f"events@{host}:17", "routers@another-host:18")
     shown = leasewire("health")
     assert shown.code == 1
     assert "routers" in shown.err
     assert "events" not in shown.err
-    sign(f"routers@{host}:19")
+    give_signs(store, f"routers@{host}:19")
     assert leasewire("health").code == 0

@@ -8,6 +8,7 @@ import pytest
 from tests.builders import activated, ipv4, mac, mac_changed
 from tests.calls import lose_calls
 from tests.leasewire.conftest import LEASES
+from tests.signs import give_signs
 from worker.core.alerting.trend import Sample
 from worker.store.maintenance import SAMPLE_MS
 from worker.store.watches import HOUR_MS
@@ -48,8 +49,7 @@ def status(world, leasewire):
 @pytest.fixture
 def workers(store):
     """Signs of life of both kinds."""
-    for name in ("events@here:1", "routers@here:2"):
-        store.views.sign_of_life(name)
+    give_signs(store, "events@here:1", "routers@here:2")
 
 
 def whats(document):

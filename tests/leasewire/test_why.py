@@ -17,6 +17,7 @@ from tests.builders import (
     suspended,
 )
 from tests.leasewire.conftest import LEASES
+from tests.signs import give_signs
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 
@@ -282,7 +283,7 @@ def test_event_still_in_the_journal_and_no_worker_to_take_it(world, why):
         assert answer["code"] == "journaled"
         assert "event a1 (activated) of SVC-A is in the journal since" in answer["sentence"]
         assert "no worker" in answer["sentence"]
-    world.context.store.views.sign_of_life("events@host:1")
+    give_signs(world.context.store, "events@host:1")
     assert "workers are running" in why(MAC)["sentence"]
 
 
@@ -291,7 +292,7 @@ def test_to_be_written_and_no_worker_to_do_it(world, why):
     answer = why("SVC-A")
     assert answer["code"] == "pending"
     assert "no worker for routers is running" in answer["sentence"]
-    world.context.store.views.sign_of_life("routers@host:1")
+    give_signs(world.context.store, "routers@host:1")
     assert "its turn comes" in why("SVC-A")["sentence"]
 
 

@@ -184,7 +184,7 @@ def test_its_user_of_redis_may_read_all_that_it_tells_and_change_nothing(
     with connect(own_valkey.url, **login) as client:
         for what in (
             lambda: client.set("lw:record:SVC-1", "mine"),
-            lambda: client.delete("lw:workers"),
+            lambda: client.delete("lw:processes"),
             client.flushall,
             lambda: client.get("another's"),
             lambda: client.eval("return 1", 0),

@@ -12,6 +12,7 @@ from leasewire.host.memory import memory_here
 from tests.builders import SOURCE, activated, cancelled, ipv4, mac, mac_changed
 from tests.leasewire.conftest import LEASES
 from tests.metrics.conftest import scrape
+from tests.signs import give_signs
 from tests.store.passing_time import let_pass
 from worker.core.entry.brake import BrakeLimits
 from worker.intake.accept import Accept
@@ -186,10 +187,9 @@ def test_how_full_pools_are_is_as_the_last_report_found_it(world, store, seen):
 
 
 def test_workers_and_how_old_their_signs_are(world, store, seen):
-    for name in ("events@a:1", "events@b:1", "routers@a:2"):
-        store.views.sign_of_life(name)
+    give_signs(store, "events@a:1", "events@b:1", "routers@a:2")
     let_pass(store, 40_000)
-    store.views.sign_of_life("events@a:3")
+    give_signs(store, "events@a:3")
     found = seen()
     assert found.by("leasewire_workers", "kind") == {"events": 1}
     ages = found.by("leasewire_worker_last_sign_seconds", "host", kind="events")

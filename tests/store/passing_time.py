@@ -7,7 +7,7 @@ def let_pass(store, ms, routers=("R1",)):
     """As if `ms` milliseconds had gone by for journal, sweep, signs of life and these routers."""
     client, keys = store.client, store.keys
     journals = [names.journal_due(keys.prefix, lane) for lane in names.LANES]
-    times = [keys.routers_due, keys.workers, *journals]
+    times = [keys.routers_due, keys.processes, *journals]
     flags = [names.journal_notified(keys.prefix, lane) for lane in names.LANES]
     for router in routers:
         block = keys.router(router)

@@ -75,7 +75,7 @@ def test_every_kind_of_key_comes_back_as_it_was_and_what_was_true_then_alone_doe
     client.xadd(prefix + "feed", {"outcome": "é"}, "5-1")
     client.xadd(prefix + "feed", {"outcome": "b", "more": ""}, "7-0")
     client.set(prefix + "router:R1:lock", "token", px=7_000_000)
-    client.zadd(prefix + "workers", {"events@h:1": 1_700_000_000_123})
+    client.zadd(prefix + "processes", {"events@h:1": 1_700_000_000_123})
     client.set(prefix + "journal:events:notified", "1", px=2_000)
     file = tmp_path / "backup.gz"
     count = write(file, HEAD, copy(plain, Keys(prefix), ignore))
@@ -97,7 +97,7 @@ def test_every_kind_of_key_comes_back_as_it_was_and_what_was_true_then_alone_doe
         "b": 3 * 10**13 + 1_700_000_000_123,
     }
     assert client.xrange(other + "feed") == client.xrange(prefix + "feed")
-    gone = ("record:gone", "router:R1:lock", "workers", "journal:events:notified")
+    gone = ("record:gone", "router:R1:lock", "processes", "journal:events:notified")
     assert not client.exists(*(other + name for name in gone))
     assert client.hgetall(other + "journal:events") == {"waits": "here"}, "what waits is kept"
     assert client.execute_command("DUMP", other + "events", NEVER_DECODE=True) == (
@@ -162,7 +162,7 @@ def test_a_restored_installation_writes_nothing_until_its_routers_are_released(s
         assert "workers are running" in here.leasewire("restore", "all.gz").stderr
         for worker in here.workers:
             end(worker.process)
-        here.client.delete("lw:workers")
+        here.client.delete("lw:processes")
         assert "--replace replaces them" in here.leasewire("restore", "all.gz").stderr
         restored = here.leasewire("restore", "all.gz", "--replace", "--actor", "maria")
         assert restored.returncode == 0, restored.stderr
@@ -240,7 +240,7 @@ def test_each_transport_serves_and_a_backup_of_one_is_restored_over_another(shor
             run(way, "backup", f"{way}.gz")
         for worker in here.workers:
             end(worker.process)
-        here.client.delete("lw:workers")
+        here.client.delete("lw:processes")
         for number, (made, taken) in enumerate(
             [("unix", "tcp"), ("tcp", "tls"), ("tls", "unix")], 1
         ):

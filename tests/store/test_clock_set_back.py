@@ -5,6 +5,7 @@ import pytest
 from contracts import names
 from tests.builders import activated, mac
 from tests.calls import lose_calls
+from tests.signs import heartbeat
 from tests.store.passing_time import let_pass, set_back
 from tests.worker.desk import Desk
 from worker.core.policy.circuit import RouterState
@@ -31,7 +32,7 @@ def sent():
 def sweep(store, sent):
     """A round of a worker's sweep."""
     look = Maintenance(store, sent.append, 3_600_000, {}).check
-    return Sweep(store, 2000, "events@here:1", lambda: False, maintain=look).once
+    return Sweep(store, 2000, heartbeat(store), lambda: False, maintain=look).once
 
 
 def due(store, router="R1"):

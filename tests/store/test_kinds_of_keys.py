@@ -3,6 +3,7 @@
 import pytest
 
 from tests.builders import SOURCE
+from tests.signs import heartbeat
 from tests.small_installation import SmallInstallation, activated
 from worker.errors import ConfigurationError
 from worker.runtime.sweep import Sweep
@@ -52,7 +53,7 @@ def test_a_redis_that_was_replaced_is_looked_at_again(own_valkey):
         sweep = Sweep(
             store,
             2000,
-            "events@here:1",
+            heartbeat(store),
             lambda: False,
             check_keys=lambda: store.check_kinds(ROUTERS, SOURCES),
         )

@@ -12,6 +12,7 @@ import pytest
 
 from producers.connection import open_publisher
 from tests import builders
+from tests.signs import heartbeat
 from tests.small_installation import LEASES, SERVER, SmallInstallation, activated
 from worker.ports import AnswerTimes
 from worker.runtime.sweep import Sweep
@@ -149,7 +150,8 @@ SIZES = {
     "webhook:*:dead": 10_000,
     "webhook:*:dead:by-time": 10_000,
     "webhook:*:state": 10,
-    "workers": 10,
+    "processes": 10,
+    "processes:info": 10,
     "_kombu.binding.*": 10,
 }
 """Kind of key without a time limit -> how many members it has at the most, in this test's world."""
@@ -221,7 +223,9 @@ def work(here):
         publisher.publish([activated("SVC-51", 51, router="R2")])
     here.r["R1"].add_row(LEASES, {"mac-address": builders.mac(5), "comment": "somebody else's"})
     look = Maintenance(here.store, lambda _: None, 1, here.policies)
-    sweep = Sweep(here.store, 2000, "events@here:1", lambda: False, maintain=look.check)
+    sweep = Sweep(
+        here.store, 2000, heartbeat(here.store, "events@here:1"), lambda: False, maintain=look.check
+    )
     for part in (events[:40], events[40:], events[-20:]):
         here.say(*part)
         here.say(*part, lane="bulk")
@@ -253,7 +257,7 @@ def test_no_key_grows_without_end():
         problems, kinds = problems_of(here.client, here.prefix)
         assert problems == []
         assert kinds >= {
-            *("record:*", "history:*", "refused:*", "refused", "seen:*", "counters", "workers"),
+            *("record:*", "history:*", "refused:*", "refused", "seen:*", "counters", "processes"),
             *("journal:*", "journal:*:due", "feed:live:*", "feed:bulk:*", "dead", "source:*"),
             *("router:*:waiters", "router:*:waiting", "router:*:inflight", "router:*:lock"),
             *(

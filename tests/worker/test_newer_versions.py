@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 
 from producers.connection import open_publisher
 from tests.builders import event, mac, mac_changed
+from tests.signs import heartbeat
 from tests.small_installation import SmallInstallation, activated
 from worker.runtime import sweep as sweep_module
 from worker.runtime.sweep import Sweep
@@ -121,7 +122,9 @@ def test_its_conflicts_and_upkeep_end_no_sweep(small, monkeypatch):
     killed = []
     monkeypatch.setattr(sweep_module.os, "kill", lambda *args: killed.append(args))
     maintenance = Maintenance(small.store, lambda _: None, 3_600_000, small.policies)
-    sweep = Sweep(small.store, 2000, "old", lambda: False, maintain=maintenance.check)
+    sweep = Sweep(
+        small.store, 2000, heartbeat(small.store), lambda: False, maintain=maintenance.check
+    )
     with capture_logs() as lines:
         sweep.once()
     assert not killed
@@ -139,6 +142,6 @@ def test_each_part_of_a_sweep_may_meet_what_is_newer(small, part):
     done = []
     read = {part: lambda: small.store.records.read(["SVC-1"])}
     others = {name: lambda: done.append(1) for name in ("release", "maintain") if name != part}
-    Sweep(small.store, 2000, "old", lambda: False, **read, **others).once()
+    Sweep(small.store, 2000, heartbeat(small.store), lambda: False, **read, **others).once()
     assert done == [1]
     assert json.loads(small.client.lindex(small.store.keys.samples, 0))  # and the upkeep

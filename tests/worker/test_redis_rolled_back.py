@@ -7,6 +7,7 @@ import redis
 from redis.client import Pipeline
 
 from tests import builders
+from tests.signs import heartbeat
 from tests.small_installation import SERVER, SmallInstallation, activated
 from tests.waiting import eventually
 from worker.errors import StoreUnavailable
@@ -26,7 +27,7 @@ def here():
 
 @pytest.fixture
 def sweep(here):
-    return Sweep(here.store, 2000, "routers@here:1", lambda: False)
+    return Sweep(here.store, 2000, heartbeat(here.store, "routers@here:1"), lambda: False)
 
 
 class Synced:
@@ -127,17 +128,18 @@ def test_a_sign_whose_answer_was_lost_is_no_loss(here, monkeypatch):
         raise redis.ConnectionError("the answer was lost")
 
     signs = Signs(here.store.client, here.store.keys)
-    assert signs.give("w") is Seen.SAME
-    assert signs.give("w") is Seen.SAME
+    assert signs.give() is Seen.SAME
+    assert signs.give() is Seen.SAME
     with monkeypatch.context() as patched:
         patched.setattr(Pipeline, "execute", deaf)
         with pytest.raises(StoreUnavailable):
-            signs.give("w")
-    assert here.client.get(here.store.keys.sign("w")) == "3"
-    assert signs.give("w") is Seen.SAME
-    here.client.set(here.store.keys.sign("w"), "3")
-    assert signs.give("w") is Seen.ROLLED_BACK
-    here.client.delete(here.store.keys.sign("w"))
-    assert signs.give("w") is Seen.ROLLED_BACK
-    # another process of that name, as in a container
-    assert Signs(here.store.client, here.store.keys).give("w") is Seen.SAME
+            signs.give()
+    assert here.client.get(here.store.keys.sign(signs.id)) == "3"
+    assert signs.give() is Seen.SAME
+    here.client.set(here.store.keys.sign(signs.id), "3")
+    assert signs.give() is Seen.ROLLED_BACK
+    here.client.delete(here.store.keys.sign(signs.id))
+    assert signs.give() is Seen.ROLLED_BACK
+    # another process, if need be one of the same name
+    assert Signs(here.store.client, here.store.keys).give() is Seen.SAME
+    assert signs.give() is Seen.SAME

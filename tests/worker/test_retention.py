@@ -6,13 +6,14 @@ import pytest
 
 from contracts import names
 from tests.builders import SOURCE, activated, cancelled, mac, mac_changed, snapshot
+from tests.signs import give_signs
 from tests.store.passing_time import let_pass
 from tests.worker.desk import key_of
 from worker.core.alerting.trend import Sample
 from worker.core.service.conflicts import Conflict
 from worker.store import conflicts
+from worker.store.heartbeat import SEEN_MS
 from worker.store.maintenance import DAY_MS, SAMPLE_MS, SAMPLES, TOMBSTONE_MS
-from worker.store.views import SEEN_MS
 
 pytestmark = pytest.mark.redis
 
@@ -197,18 +198,19 @@ def test_memory_is_sampled_every_five_minutes_and_for_six_hours(store):
 
 
 def test_a_worker_is_gone_after_15_s_and_forgotten_after_a_day(store):
-    store.views.sign_of_life("events@old:1")
+    give_signs(store, "events@old:1")
     let_pass(store, 14_000)
-    assert store.views.workers() == ["events@old:1"]
+    assert store.heartbeats.workers() == ["events@old:1"]
     let_pass(store, 1_000)
-    store.views.sign_of_life("events@new:2")
-    assert store.views.workers() == ["events@new:2"]
-    seen = store.views.workers_seen()
+    give_signs(store, "events@new:2")
+    assert store.heartbeats.workers() == ["events@new:2"]
+    seen = {sign.process.name: sign.ago_ms for sign in store.heartbeats.seen()}
     assert seen.keys() == {"events@new:2", "events@old:1"}
     assert 15_000 <= seen["events@old:1"] < 25_000
     let_pass(store, SEEN_MS)
-    store.views.sign_of_life("events@new:3")
-    assert store.views.workers_seen().keys() == {"events@new:3"}
+    give_signs(store, "events@new:3")
+    assert [sign.process.name for sign in store.heartbeats.seen()] == ["events@new:3"]
+    assert store.client.hkeys(store.keys.process_info) == ["events@new:3"]
 
 
 def test_upkeep_runs_once_a_minute_whoever_asks(store):

@@ -70,7 +70,7 @@ def supervise(short_directory, own_valkey):
 def pids(server):
     """kind: pid, of the workers that give signs of life."""
     with server.client() as client:
-        names = open_store(client, "lw:").views.workers()
+        names = open_store(client, "lw:").heartbeats.workers()
     return {
         kind: int(rest.rpartition(":")[2]) for kind, _, rest in (n.partition("@") for n in names)
     }

@@ -6,6 +6,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from contracts import names
+from tests.signs import heartbeat
 from tests.store.passing_time import let_pass
 from tests.waiting import eventually
 from tests.worker.desk import Desk
@@ -24,7 +25,7 @@ def store(own_valkey):
 
 @pytest.fixture
 def sweep(store):
-    sweep = Sweep(store, 2000, "events@here:1", lambda: False)
+    sweep = Sweep(store, 2000, heartbeat(store), lambda: False)
     yield sweep
     sweep.stop()
 
@@ -48,7 +49,7 @@ def test_what_it_rings_for_stands_in_the_queues_and_is_not_rung_for_again(store,
     for _ in range(30):
         let_pass(store, 1000)
         sweep.once()
-    assert store.views.workers() == ["events@here:1"]
+    assert store.heartbeats.workers() == ["events@here:1"]
     assert queued(store, names.QUEUE_EVENTS) == 1
     assert queued(store, names.QUEUE_ROUTERS) == 1
     assert queued(store, names.QUEUE_BULK) == 0
@@ -56,7 +57,7 @@ def test_what_it_rings_for_stands_in_the_queues_and_is_not_rung_for_again(store,
 
 def test_it_outlives_redis(store, sweep, own_valkey):
     sweep.start()
-    eventually(store.views.workers, "its first round")
+    eventually(store.heartbeats.workers, "its first round")
     with structlog.testing.capture_logs() as lines:
         own_valkey.kill()
         eventually(lambda: lines, "it says that Redis is away")

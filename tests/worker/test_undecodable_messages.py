@@ -205,7 +205,7 @@ def test_a_worker_takes_what_is_good_behind_all_that_is_broken(short_directory):
         process = installation.workers[0].process
         assert process.poll() is None
         pid = f":{process.pid}"
-        alive = installation.store.views.workers
+        alive = installation.store.heartbeats.workers
         eventually(lambda: [w.endswith(pid) for w in alive()] == [True], "its sign of life")
         dead_letters = installation.store.views.dead_letters()
         by_reason = {

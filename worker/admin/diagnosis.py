@@ -110,6 +110,7 @@ class Diagnosis:
         entries = wanted_entries(record, self._as_held(seen))
         at = [self._at(name, record, entries.get(name), view, seen.get(name)) for name in routers]
         dead_letters = self.store.views.dead_letters(self.dead_letters_searched)
+        workers = self.store.heartbeats.workers()
         facts = Facts(
             now_ms=self.store.records.now_ms(),
             installation=self.installation,
@@ -126,8 +127,8 @@ class Diagnosis:
             ],
             dead_letters=finder.dead_letters_naming(service_id, dead_letters),
             effect=next((o.effect for o in view.events if o.effect), None) if view else None,
-            inventories=self.store.views.inventories(),
-            workers=frozenset(name.partition("@")[0] for name in self.store.views.workers()),
+            inventories=self.store.views.inventories(workers),
+            workers=frozenset(name.partition("@")[0] for name in workers),
         )
         ipv6 = explain_ipv6(facts, self.when)
         return DiagnosisResult(explain(facts, self.when), facts, view, ipv6)

@@ -90,7 +90,8 @@ def find_events(store: Store, event_id: str, sources: Sequence[str]) -> list[dic
             document = event_document(outcome, _open_circuit(store, outcome))
             found.append(without_empty(document | {"lease": _lease(store, outcome)}))
         elif key in journaled:
-            hint = "" if store.views.workers() else "no worker is running: start `leasewire worker`"
+            advice = "no worker is running: start `leasewire worker`"
+            hint = "" if store.heartbeats.workers() else advice
             document = {"event": event_id, "source": source, "state": "journaled"}
             found.append(without_empty(document | {"lane": journaled[key], "detail": hint}))
     return found

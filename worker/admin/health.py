@@ -62,7 +62,7 @@ def health_document(
                 "days_left": None if redis.days_left is None else round(redis.days_left, 1),
             }
         ),
-        "workers": list(figures.workers),
+        "workers": figures.workers,
         "queues": dict(figures.queues),
         "journal": {
             lane: without_empty({"depth": journal.depth, "oldest_due": utc_time(journal.oldest_ms)})

@@ -63,7 +63,7 @@ def obstacle(store: Store, config: RouterConfig) -> str:
         return f"its policy was not applied yet: `leasewire routers apply {name}`"
     if state.state == "blocked" and state.cause not in _APPROVED:
         return f"the router is blocked ({state.cause}): `leasewire routers check {name}`"
-    if not any(worker.startswith("routers@") for worker in store.views.workers()):
+    if not any(worker.startswith("routers@") for worker in store.heartbeats.workers()):
         return "no worker that writes to routers is running: start `leasewire worker`"
     return ""
 

@@ -1,7 +1,5 @@
 """The parts of a worker process, put together: tasks, sweep, watchdog, and periodic threads."""
 
-import os
-import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -23,6 +21,7 @@ from worker.runtime.sweep import Sweep
 from worker.runtime.tasks import canary_sender, guarded, register, release_due
 from worker.runtime.watchdog import Watchdog
 from worker.settings import Settings
+from worker.store.heartbeat import Heartbeat, this_process
 from worker.store.store import Store
 from worker.watching.alert_notifier import AlertNotifier
 from worker.watching.apprise_sender import send
@@ -55,7 +54,8 @@ class WorkerParts:
     """
 
     def __init__(self, kind: str, settings: Settings, inventory: Inventory, store: Store) -> None:
-        self.name = f"{kind}@{socket.gethostname()}:{os.getpid()}"
+        self._heartbeat = Heartbeat(store.heartbeats, this_process(kind))
+        self.name = self._heartbeat.process.name
         self._kind = kind
         self._settings = settings
         self._inventory = inventory
@@ -104,7 +104,7 @@ class WorkerParts:
         self._sweep = Sweep(
             store,
             round(settings.journal_grace_s * 1000),
-            self.name,
+            self._heartbeat,
             orphaned,
             release=lambda: release_due(self._accept),
             maintain=self._maintain,
@@ -172,7 +172,7 @@ class WorkerParts:
             list(inventory.alerts.values()),
             inventory.installation,
             send,
-            self.name,
+            store.signs.id,
             inventory.behind,
         )
         watch = Watch(

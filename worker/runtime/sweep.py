@@ -14,7 +14,7 @@ import structlog
 from worker.core.storage_format import UnknownFormatError
 from worker.errors import StoreRefused, StoreUnavailable
 from worker.runtime.tasks import log_unavailable
-from worker.store.heartbeat import Seen
+from worker.store.heartbeat import Heartbeat, Seen
 from worker.store.store import Store
 from worker.watching.periodic_thread import PeriodicThread
 
@@ -31,7 +31,7 @@ class Sweep:
     Args:
         store: the store.
         grace_ms: how long a journal entry may wait for its message.
-        name: of this worker, for its heartbeat.
+        heartbeat: of this worker.
         orphaned: whether the supervisor is gone; then this process ends itself.
         release: releases the scheduled events that are due.
         maintain: one round of maintenance.
@@ -44,7 +44,7 @@ class Sweep:
         self,
         store: Store,
         grace_ms: int,
-        name: str,
+        heartbeat: Heartbeat,
         orphaned: Callable[[], bool],
         *,
         release: Callable[[], None] = lambda: None,
@@ -54,7 +54,7 @@ class Sweep:
     ) -> None:
         self._store = store
         self._grace_ms = grace_ms
-        self._name = name
+        self._heartbeat = heartbeat
         self._orphaned = orphaned
         self._release = release
         self._maintain = maintain
@@ -67,16 +67,17 @@ class Sweep:
     def start(self) -> None:
         """Start the thread. The worker is known before its first event: it gives a sign of life."""
         with suppress(StoreUnavailable):  # the first round logs it
-            self._store.views.sign_of_life(self._name)
+            self._heartbeat.give()
         self._thread.start()
 
     def stop(self) -> None:
         """Stop after the current round."""
         self._thread.stop()
+        self._heartbeat.end()
 
     def once(self) -> None:
         """Do one round."""
-        self._store.views.sign_of_life(self._name)
+        self._heartbeat.give()
         self._check_redis()
         swept = self._store.routers.sweep(self._grace_ms)
         if swept.set_back_from_ms:
@@ -93,7 +94,7 @@ class Sweep:
                 log.warning("sweep.left_to_newer", part=part, reason=str(error))
 
     def _check_redis(self) -> None:
-        seen = self._store.signs.give(self._name)
+        seen = self._store.signs.give()
         if seen is not Seen.SAME and self._came_back is not Seen.ROLLED_BACK:
             self._came_back = seen
         if self._came_back is not None:  # also from a round in which Redis failed again

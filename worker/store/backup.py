@@ -202,8 +202,8 @@ def _passing(keys: Keys, key: str, kind: str, left_ms: int) -> bool:
     """Whether a key is true only now: locks, flags, what was seen lately, connections."""
     name = key.removeprefix(keys.prefix)
     short = kind == "string" and 0 < left_ms <= _PASSING_MS
-    ours = key in (keys.workers, keys.sweep) or name.endswith((":lock", ":full-reads"))
-    return short or ours or name.startswith("_kombu.")
+    ours = key in (keys.processes, keys.process_info, keys.sweep)
+    return short or ours or name.endswith((":lock", ":full-reads")) or name.startswith("_kombu.")
 
 
 def _ask(pipe: Pipeline, key: str, kind: str) -> None:

@@ -70,7 +70,7 @@ class HealthReader:
         return HealthFigures(
             now_ms=now_ms,
             redis=self._redis(),
-            workers=self._store.views.workers(),
+            processes=self._store.heartbeats.seen(),
             queues=self._queues(),
             journal={lane: self._journal(lane) for lane in names.LANES},
             routers=[router.health_figures for router in routers],

@@ -1,17 +1,137 @@
-"""A worker's signs of life as it sees them: whether Redis is the one that it wrote the last one to.
+"""Signs of life: of each process, for people and other processes, and for itself.
 
-A Redis that comes back may lack its last second (`appendfsync everysec`), and a replica that takes
-over what had not reached it. What was written to routers then is newer than what their records say.
+For itself a worker sees whether Redis is the one that it wrote the last sign to. A Redis that comes
+back may lack its last second (`appendfsync everysec`), and a replica that takes over what had not
+reached it. What was written to routers then is newer than what their records say.
 """
 
+import json
+import os
+import secrets
+import socket
+import threading
+import time
+from contextlib import suppress
 from enum import Enum
+from pathlib import Path
 from typing import Any, Final, cast
 
 import redis
 
+from worker.core.alerting.processes import WORKER_KINDS, ProcessInfo, ProcessSign
+from worker.core.service.history import LINE_FORMAT
+from worker.core.service.outcome import OUTCOME_FORMAT
+from worker.core.service.record_format import RECORD_FORMATS
+from worker.core.storage_format import known_part, to_json
+from worker.errors import StoreUnavailable
+from worker.store.connection import redis_now_ms
 from worker.store.keys import Keys
+from worker.version import installed_version
 
 SIGN_S: Final = 86_400
+SEEN_MS: Final = SIGN_S * 1000
+"""Older signs of life are forgotten: each start of a process has another name."""
+FORMATS_READ: Final = {
+    "record": list(RECORD_FORMATS),
+    "history": [LINE_FORMAT],
+    "outcome": [OUTCOME_FORMAT],
+}
+"""What is stored -> the formats that this version reads."""
+_BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
+_BOOT_LENGTH: Final = 8
+_END_S: Final = 2.0
+"""How long the end of a process waits for a sign that is under way."""
+
+
+def this_process(kind: str) -> ProcessInfo:
+    """What the process that asks says of itself."""
+    boot = _BOOT.read_text(encoding="ascii")[:_BOOT_LENGTH] if _BOOT.exists() else ""
+    host = socket.gethostname()
+    return ProcessInfo(kind, host, os.getpid(), installed_version(), FORMATS_READ, boot)
+
+
+class Heartbeats:
+    """Signs of life of all processes. Each gives one every few seconds, until it ends."""
+
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self._client = client
+        self._keys = keys
+
+    def give(self, process: ProcessInfo) -> None:
+        """Leave a sign of life, with the clock of this host beside Redis's; forget old ones."""
+        began = time.time()
+        now_ms = redis_now_ms(self._client)
+        ended = time.time()
+        told = process._replace(
+            clock_ms=round((began + ended) * 500 - now_ms),
+            answer_ms=round((ended - began) * 1000, 1),
+        )
+        pipe = self._client.pipeline(transaction=False)
+        pipe.hset(self._keys.process_info, process.name, to_json(told._asdict()))
+        pipe.zadd(self._keys.processes, {process.name: now_ms})
+        pipe.zrangebyscore(self._keys.processes, "-inf", now_ms - SEEN_MS)
+        self._forget(*pipe.execute()[-1])
+
+    def end(self, process: ProcessInfo) -> None:
+        """A process was stopped in order: nobody waits for its signs."""
+        self._forget(process.name)
+
+    def seen(self) -> list[ProcessSign]:
+        """The processes of the last day that were not stopped in order, by name."""
+        now_ms = redis_now_ms(self._client)
+        pipe = self._client.pipeline(transaction=False)
+        pipe.zrange(self._keys.processes, 0, -1, withscores=True)
+        pipe.hgetall(self._keys.process_info)
+        signs, told = cast("tuple[list[tuple[str, float]], dict[str, str]]", pipe.execute())
+        return sorted(
+            ProcessSign(known_part(ProcessInfo, json.loads(told[name])), max(0, now_ms - int(ms)))
+            for name, ms in signs
+            if name in told
+        )
+
+    def workers(self) -> list[str]:
+        """Names of the workers that gave a sign of life in the last 15 s."""
+        return sorted(
+            sign.process.name
+            for sign in self.seen()
+            if sign.alive and sign.process.kind in WORKER_KINDS
+        )
+
+    def _forget(self, *names: str) -> None:
+        if names:
+            pipe = self._client.pipeline(transaction=False)
+            pipe.zrem(self._keys.processes, *names)
+            pipe.hdel(self._keys.process_info, *names)
+            pipe.execute()
+
+
+class Heartbeat:
+    """The signs of life of this process; two threads may use it.
+
+    Args:
+        heartbeats: of all processes.
+        process: this one.
+    """
+
+    def __init__(self, heartbeats: Heartbeats, process: ProcessInfo) -> None:
+        self.process = process
+        self._heartbeats = heartbeats
+        self._lock = threading.Lock()
+        self._ended = False
+
+    def give(self) -> None:
+        """Leave a sign, unless the process is ending."""
+        with self._lock:
+            if not self._ended:
+                self._heartbeats.give(self.process)
+
+    def end(self) -> None:
+        """This process is stopped in order. If Redis does not take that, it counts as silent."""
+        self._ended = True
+        if self._lock.acquire(timeout=_END_S):
+            with suppress(StoreUnavailable):
+                self._heartbeats.end(self.process)
+            self._lock.release()
 
 
 class Seen(Enum):
@@ -32,12 +152,14 @@ class Signs:
         self._keys = keys
         self._given = self._there = 0
         self._run = ""
+        # Not its name: hosts of one name, cloned ones, would find each other's signs.
+        self.id: Final = secrets.token_hex(8)
 
-    def give(self, worker: str) -> Seen:
+    def give(self) -> Seen:
         """Leave a sign, numbered from 1, and say what became of the one before."""
         self._given += 1  # should the answer get lost, either number may be there
         pipe = self._client.pipeline(transaction=False)
-        pipe.set(self._keys.sign(worker), str(self._given), ex=SIGN_S, get=True)
+        pipe.set(self._keys.sign(self.id), str(self._given), ex=SIGN_S, get=True)
         pipe.info("server")
         before, about = cast("tuple[str | None, dict[str, Any]]", pipe.execute())
         first, run = not self._there, str(about["run_id"])

@@ -266,12 +266,14 @@ class Keys:
     """Cancelled service -> its last change (ms); 400 days later both go."""
     purged = Key("zset", "purged")
     """SHA-256 of a service's id -> when it was purged (ms); 400 days. It tells nothing else."""
-    workers = Key("zset", "workers")
-    """Worker -> its last sign of life (ms); a day later it is forgotten."""
+    processes = Key("zset", "processes")
+    """`kind@host:pid` -> last sign of life (ms) of a process; a day later it is forgotten."""
+    process_info = Key("hash", "processes:info")
+    """`kind@host:pid` -> what the process says of itself, as JSON; as above."""
     inventory_of = KeyByName("string", "inventory:")
     """When a worker read its inventory (ms). A minute."""
     sign = KeyByName("string", "sign:")
-    """Number of the last sign of life of a worker's process. A day."""
+    """Number of the last sign that a worker left for itself. A day."""
     unacked = Key("hash", "unacked")
     """Celery's messages that workers took and have not finished. Only its length is read."""
 

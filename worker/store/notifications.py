@@ -23,7 +23,7 @@ class Notifications:
         self._keys = keys
 
     def claim(self, token: str) -> bool:
-        """Whether this worker notifies now; renews its claim."""
+        """Whether the process with this token notifies now; renews its claim."""
         if self._client.set(self._keys.notifications, token, nx=True, px=CLAIM_MS):
             return True
         if self._client.get(self._keys.notifications) != token:

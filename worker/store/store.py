@@ -18,7 +18,7 @@ from worker.store.connection import StoreClient, store_errors
 from worker.store.dead_letters import Letters
 from worker.store.feed import Feed
 from worker.store.full_reads import FullReads
-from worker.store.heartbeat import Signs
+from worker.store.heartbeat import Heartbeats, Signs
 from worker.store.journal import Journal
 from worker.store.keys import Keys
 from worker.store.maintenance import StoreMaintenance
@@ -72,6 +72,7 @@ class Store:
     feed: Feed
     watches: Watches
     clock: Clock
+    heartbeats: Heartbeats
     signs: Signs
     audit: Audit
 
@@ -184,6 +185,7 @@ def open_store(plain: redis.Redis, prefix: str, lock_ms: int = 30_000) -> Store:
         feed=feed,
         watches=Watches(client, scripts, keys),
         clock=Clock(scripts, lock_ms),
+        heartbeats=Heartbeats(client, keys),
         signs=Signs(client, keys),
         audit=Audit(client, keys),
     )

@@ -12,7 +12,6 @@ from worker.core.policy.circuit import RouterState
 from worker.core.service.history import line_from_json
 from worker.core.service.outcome import DeadLetter, Outcome
 from worker.core.storage_format import known_part
-from worker.store.connection import redis_now_ms
 from worker.store.due_work import PRIORITIES, ask_first_work_items, oldest_due
 from worker.store.keys import Keys
 from worker.store.outcomes import latest_outcomes
@@ -26,11 +25,7 @@ from worker.store.router_admin import Pause
 from worker.store.router_memory import UNCLEAR_CLIENTS, unclear_clients_of
 
 _PAGE = 500
-ALIVE_MS: Final = 15_000
-"""A worker whose last sign of life is older is taken for gone."""
 _INVENTORY_MS: Final = 60_000
-SEEN_MS: Final = 86_400_000
-"""Older signs of life are forgotten: each start of a worker has another name."""
 
 
 class RouterView(NamedTuple):
@@ -277,37 +272,15 @@ class Views:
         raw = cast("dict[str, str]", self._client.hgetall(self._keys.counters))
         return {name: int(count) for name, count in raw.items()}
 
-    def sign_of_life(self, worker: str) -> None:
-        """Leave a worker's sign of life."""
-        workers = self._keys.workers
-        now_ms = redis_now_ms(self._client)
-        pipe = self._client.pipeline(transaction=False)
-        pipe.zadd(workers, {worker: now_ms})
-        pipe.zremrangebyscore(workers, "-inf", now_ms - SEEN_MS)
-        pipe.execute()
-
     def save_inventory(self, worker: str, read_ms: int) -> None:
         """Note when a living worker read its inventory; called each second."""
         self._client.set(self._keys.inventory_of(worker), str(read_ms), px=_INVENTORY_MS)
 
-    def inventories(self) -> list[int]:
-        """When the running workers read the inventories that they have (ms), the oldest first."""
-        keys = [self._keys.inventory_of(worker) for worker in self.workers()]
+    def inventories(self, workers: Sequence[str]) -> list[int]:
+        """When these workers read the inventories that they have (ms), the oldest first."""
+        keys = [self._keys.inventory_of(worker) for worker in workers]
         found = cast("list[str | None]", self._client.mget(keys)) if keys else []
         return sorted(int(read_ms) for read_ms in found if read_ms)
-
-    def workers(self) -> list[str]:
-        """The workers that gave a sign of life in the last 15 s."""
-        return sorted(name for name, ago_ms in self.workers_seen().items() if ago_ms < ALIVE_MS)
-
-    def workers_seen(self) -> dict[str, int]:
-        """The workers of the last day, and how long ago (ms) the last sign of each was."""
-        now_ms = redis_now_ms(self._client)
-        found = cast(
-            "list[tuple[str, float]]",
-            self._client.zrange(self._keys.workers, 0, -1, withscores=True),
-        )
-        return {name: max(0, now_ms - int(at_ms)) for name, at_ms in found}
 
     def _records(self, keys: Sequence[str], *, readable: bool = False) -> list[Stored]:
         if not keys:

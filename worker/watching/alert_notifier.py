@@ -29,7 +29,7 @@ class AlertNotifier:
         targets: who is notified.
         installation: our name, for the title.
         send: delivers one message.
-        worker: name of this worker, which claims the notifications.
+        token: of this process alone: it claims the notifications.
         behind: the router through which a router is reached, by router.
     """
 
@@ -37,7 +37,7 @@ class AlertNotifier:
     targets: Sequence[AlertTarget]
     installation: str
     send: Send
-    worker: str
+    token: str
     behind: Mapping[str, str] = field(default_factory=dict)
     _waits: dict[str, tuple[int, int]] = field(default_factory=dict)
 
@@ -48,7 +48,7 @@ class AlertNotifier:
             now_ms: milliseconds since 1970; None: Redis's clock.
         """
         notifications = self.store.notifications
-        if not self.targets or not notifications.claim(self.worker):
+        if not self.targets or not notifications.claim(self.token):
             return 0
         now_ms = self.store.records.now_ms() if now_ms is None else now_ms
         alerts = with_roots(self.store.alerts.all_open(), self.behind)
@@ -62,7 +62,7 @@ class AlertNotifier:
                 [alert for alert in alerts if wants(target, alert)], notified, mutes, now_ms
             )
             if not notices.empty:
-                if not notifications.claim(self.worker):
+                if not notifications.claim(self.token):
                     break
                 title, body = title_of(notices, self.installation), body_of(notices)
                 problem = self.send(target, title, body)

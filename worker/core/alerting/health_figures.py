@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from contracts.names import INTAKE_ENDS
 from worker.core.alerting.alerts import Alert
+from worker.core.alerting.processes import WORKER_KINDS, ProcessSign
 from worker.core.alerting.trend import Sample, days_left
 
 
@@ -103,7 +104,7 @@ class HealthFigures:
     Attributes:
         now_ms: when it was read.
         redis: the server.
-        workers: names of those seen lately, `kind@host:pid`.
+        processes: those of the last day that were not stopped in order.
         queues: length of each Celery queue, and `unacked`.
         journal: by lane.
         routers: one each.
@@ -117,7 +118,7 @@ class HealthFigures:
 
     now_ms: int
     redis: RedisFigures
-    workers: Sequence[str]
+    processes: Sequence[ProcessSign]
     queues: Mapping[str, int]
     journal: Mapping[str, JournalFigures]
     routers: Sequence[RouterSummary]
@@ -127,3 +128,12 @@ class HealthFigures:
     canaries: Mapping[str, int] = field(default_factory=dict)
     alerts: Sequence[Alert] = ()
     dead_sources: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def workers(self) -> list[str]:
+        """Names of the workers that gave a sign of life in the last 15 s."""
+        return [
+            sign.process.name
+            for sign in self.processes
+            if sign.alive and sign.process.kind in WORKER_KINDS
+        ]

@@ -35,7 +35,7 @@ SHORT_LEASE_FORMAT: Final = 3
 IPV6_FORMAT: Final = 4
 """The number with registers or bindings of IPv6, or an assigned address: an older version would
 forget them."""
-_FORMATS: Final = (RECORD_FORMAT, SHORT_LEASE_FORMAT, IPV6_FORMAT)
+RECORD_FORMATS: Final = (RECORD_FORMAT, SHORT_LEASE_FORMAT, IPV6_FORMAT)
 
 REGISTER_CODES: Final[Mapping[str, str]] = {
     "lifecycle": "l",
@@ -169,7 +169,7 @@ def record_from_json(text: str, service_id: str) -> ServiceRecord:
     raw = json.loads(text)
     short = {router: ShortLease(*fields) for router, fields in raw.get("short", {}).items()}
     found = raw.get("format")
-    check_format("record", raw, found if found in _FORMATS else IPV6_FORMAT)
+    check_format("record", raw, found if found in RECORD_FORMATS else IPV6_FORMAT)
     bindings = {
         router: tuple(OwnBinding(*fields) for fields in own)
         for router, own in raw.get("bindings", {}).items()

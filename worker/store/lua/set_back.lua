@@ -72,7 +72,7 @@ end
 -- Of scheduled events only those are near that a worker took and did not release: they are taken again.
 move(key.schedule, 0, 1, order.last + 2 * order.release_ms)
 for _, times in ipairs({ key.routers_due, key.reports.due, key.alerts_not_notified, key.watches_due,
-  key.manifests, key.workers, key.sources_known }) do
+  key.manifests, key.processes, key.sources_known }) do
   move(times, 0, 1)
 end
 redis.call('DEL', key.canaries)
