@@ -77,6 +77,7 @@ SECTIONS: Final = {
         "backup": ("host.backup:backup_command", "Write all state to one file."),
         "restore": ("host.backup:restore_command", "Restore a backup; pauses all routers."),
         "deploy-files": ("host.packaged:deploy_files_command", "Write systemd units and the like."),
+        "upgrade": ("host.upgrade:app", "Check an upgrade of all processes."),
         "redis-logins": ("host.redis_logins:redis_logins_command", "Make logins for Redis."),
     },
 }

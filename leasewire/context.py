@@ -134,7 +134,17 @@ class Context:
 
     @cached_property
     def store(self) -> Store:
-        """The store; connects when it is first used."""
+        """The store; connects when it is first used.
+
+        Raises:
+            UnreadableStoreError: it has a store format that this version does not read.
+        """
+        self.any_store.format.check()
+        return self.any_store
+
+    @cached_property
+    def any_store(self) -> Store:
+        """The store, whatever its format; for commands that show which it is."""
         settings = self.settings
         client = connect(settings.redis_url, **settings.redis_login)
         return open_store(client, settings.key_prefix, round(settings.router_lock_s * 1000))

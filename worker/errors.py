@@ -119,3 +119,7 @@ class ConfigurationError(LeasewireError):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+
+
+class UnreadableStoreError(ConfigurationError):
+    """The store has a format that this version does not read: run another version here."""

@@ -31,7 +31,7 @@ from worker.core.service.record import (
     settle,
 )
 from worker.core.service.record_format import REGISTER_CODES, record_from_json, record_to_json
-from worker.core.storage_format import UnknownFormatError
+from worker.core.storage_format import FIRST_STORE_FORMAT, UnknownFormatError
 
 texts = st.text(max_size=8)
 
@@ -110,23 +110,26 @@ def records(draw):
 
 @given(records())
 def test_a_record_comes_back_from_text_as_it_was(record):
-    text = record_to_json(record)
+    text = record_to_json(record, FIRST_STORE_FORMAT)
     read = record_from_json(text, record.service_id)
     assert read == record
-    assert record_to_json(read) == text
+    assert record_to_json(read, FIRST_STORE_FORMAT) == text
 
 
 def test_bytes_that_a_router_gave_survive():
     record = replace(
         place(ServiceRecord("SVC-1"), "R1"), placements={"R1": Placement({"x": "\udce9"})}
     )
-    assert record_from_json(record_to_json(record).encode().decode(), "SVC-1") == record
+    assert (
+        record_from_json(record_to_json(record, FIRST_STORE_FORMAT).encode().decode(), "SVC-1")
+        == record
+    )
 
 
 def test_a_record_is_small():
     raw = activated(customer_id="C-501", revision=1_700_000_000_000_000)
     record = fold(ServiceRecord("SVC-1001", owner=raw["source"]), parse_event(raw), version_of(raw))
-    assert len(record_to_json(place(record.record, "R1"))) < 325
+    assert len(record_to_json(place(record.record, "R1"), FIRST_STORE_FORMAT)) < 325
 
 
 def test_a_lease_as_its_registers_say_takes_a_few_letters():
@@ -135,11 +138,11 @@ def test_a_lease_as_its_registers_say_takes_a_few_letters():
     lease = {"mac-address": builders.mac(1), "address": builders.ipv4(1), "server": "dhcp1"}
     lease |= {"block-access": "no", "dhcp-option": ""}
     written = replace(record, placements={"R1": Placement(lease)})
-    assert json.loads(record_to_json(written))["at"] == {"R1": "madbo"}
-    assert record_from_json(record_to_json(written), "SVC-1") == written
+    assert json.loads(record_to_json(written, FIRST_STORE_FORMAT))["at"] == {"R1": "madbo"}
+    assert record_from_json(record_to_json(written, FIRST_STORE_FORMAT), "SVC-1") == written
     # What stands there stays so when another MAC is wanted.
     later = fold(written, parse_event(event := mac_changed(mac=builders.mac(2))), version_of(event))
-    text = record_to_json(later.record)
+    text = record_to_json(later.record, FIRST_STORE_FORMAT)
     assert json.loads(text)["at"] == {"R1": ["adbo", {"mac-address": builders.mac(1)}]}
     assert record_from_json(text, "SVC-1").placements == written.placements
 
@@ -151,7 +154,7 @@ def test_an_assigned_address_on_its_row_takes_a_letter_too():
     given = {"address": Assigned("home", "100.64.0.10")}
     lease = {"address": "100.64.0.10", "block-access": "no"}
     record = replace(record, assigned=given, placements={"R1": Placement(lease)})
-    text = record_to_json(record)
+    text = record_to_json(record, FIRST_STORE_FORMAT)
     assert json.loads(text)["at"] == {"R1": "ab"}
     assert json.loads(text)["assigned"] == {"address": ["home", "100.64.0.10"]}
     assert json.loads(text)["format"] == 4
@@ -161,7 +164,7 @@ def test_an_assigned_address_on_its_row_takes_a_letter_too():
 def test_a_record_without_ipv6_and_assigned_addresses_keeps_its_format():
     raw = builders.event("suspended", revision=1)
     record = fold(ServiceRecord("SVC-1"), parse_event(raw), version_of(raw)).record
-    assert json.loads(record_to_json(record))["format"] == 2
+    assert json.loads(record_to_json(record, FIRST_STORE_FORMAT))["format"] == 2
 
 
 def test_every_register_has_a_letter_of_its_own():
@@ -171,7 +174,7 @@ def test_every_register_has_a_letter_of_its_own():
 
 
 def test_an_unknown_format_is_refused():
-    raw = json.loads(record_to_json(ServiceRecord("SVC-1")))
+    raw = json.loads(record_to_json(ServiceRecord("SVC-1"), FIRST_STORE_FORMAT))
     with pytest.raises(UnknownFormatError, match="the record has format 9"):
         record_from_json(json.dumps({**raw, "format": 9}), "SVC-1")
 

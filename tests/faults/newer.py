@@ -1,27 +1,39 @@
-"""A newer version beside the one of now: it writes records of the next format, and reads both.
+"""A newer version beside the one of now: it has a store format more, with another text of records.
 
-`python -m tests.faults.newer leasewire …` runs the command as that version.
+`python -m tests.faults.newer MODULE …` runs a module as that version.
 """
 
+import runpy
 import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Final
 
-from leasewire import cli
+from worker import version
 from worker.core.service import record_format
+from worker.core.service.record_format import STORE_FORMATS, RecordFormats
+from worker.store.store_format import StoreFormat
 
-_NEXT: Final = record_format.IPV6_FORMAT + 1
+VERSION: Final = "99.0.0"
+FORMAT: Final = max(STORE_FORMATS) + 1
+_NUMBER: Final = max(map(max, STORE_FORMATS.values())) + 1
+_COUNTS_MS: Final = 4_000
+"""Workers of these tests are killed all the time: nobody waits for them for long."""
 
 
 def be_newer() -> Callable[[], None]:
     """Read and write records as a newer version does; returns what ends that."""
-    names = ("RECORD_FORMAT", "IPV6_FORMAT", "_FORMATS")
-    before = {name: getattr(record_format, name) for name in names}
-    formats = (*before["_FORMATS"], _NEXT)
-    vars(record_format).update(RECORD_FORMAT=_NEXT, IPV6_FORMAT=_NEXT, _FORMATS=formats)
+    before = record_format.RECORD_FORMATS, version.metadata, StoreFormat.COUNTS_MS
+    STORE_FORMATS[FORMAT] = RecordFormats(_NUMBER, _NUMBER, _NUMBER)
+    vars(record_format).update(RECORD_FORMATS=before[0] | {_NUMBER})
+    vars(version).update(metadata=SimpleNamespace(version=lambda _: VERSION))
+    StoreFormat.COUNTS_MS = _COUNTS_MS  # type: ignore[misc]  # it is another version
 
     def be_of_now() -> None:
-        vars(record_format).update(before)
+        del STORE_FORMATS[FORMAT]
+        vars(record_format).update(RECORD_FORMATS=before[0])
+        vars(version).update(metadata=before[1])
+        StoreFormat.COUNTS_MS = before[2]  # type: ignore[misc]  # as above
 
     return be_of_now
 
@@ -29,4 +41,4 @@ def be_newer() -> Callable[[], None]:
 if __name__ == "__main__":
     be_newer()
     sys.argv = sys.argv[1:]
-    cli.main()
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=False)

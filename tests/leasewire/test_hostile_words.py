@@ -298,6 +298,7 @@ def asked_of(here):
         "claims move": [(builders.mac(1), "--router", "R1", "--from", "SVC-1", "--to", "SVC-31")],
         "config check": [()],
         "reload": [()],
+        "upgrade check": [()],
         "pools list": [()],
         "pools show": [("none",)],
         "pools free": [("none", "198.51.100.1")],
@@ -344,7 +345,7 @@ SILENT = {
     *("routers setup", "routers apply", "routers manage", "routers retire", "routers rename"),
     *("dead-letters discard", "claims list", "claims show", "claims move"),
     *("pools list", "pools show", "pools free"),
-    *("config check", "reload"),
+    *("config check", "reload", "upgrade check"),
     *("import", "resync", "publish file", "dead-letters edit"),
 }
 """They show no text of anybody else here: names, numbers, addresses; of what is wrong the place."""

@@ -97,6 +97,7 @@ SIZES = {
     "hooks:wanted": SERVICES,
     "hooks:wanted:due": SERVICES,
     "installation": 1,
+    "store-format": 1,
     "journal:*": 100_000,
     "journal:*:due": 100_000,
     "manifests": SOURCES,

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from producers.connection import open_publisher
 from tests.builders import event, mac, mac_changed
-from tests.signs import heartbeat
+from tests.signs import give_signs, heartbeat
 from tests.small_installation import SmallInstallation, activated
 from worker.runtime import sweep as sweep_module
 from worker.runtime.sweep import Sweep
@@ -145,3 +145,37 @@ def test_each_part_of_a_sweep_may_meet_what_is_newer(small, part):
     Sweep(small.store, 2000, heartbeat(small.store), lambda: False, **read, **others).once()
     assert done == [1]
     assert json.loads(small.client.lindex(small.store.keys.samples, 0))  # and the upkeep
+
+
+def of_tomorrow():
+    return event("frozen_over", "SVC-1")
+
+
+def with_a_field_of_tomorrow():
+    return activated("SVC-1", 1, urgency=3)
+
+
+@pytest.mark.parametrize("made", [of_tomorrow, with_a_field_of_tomorrow])
+def test_an_event_that_only_a_newer_version_understands_is_left_to_it(small, made):
+    give_signs(small.store, "events@other:1", version="99.0.0")
+    given = made()
+    small.say(given)
+    for _ in range(6):
+        hurry(small)
+        small.say()
+    assert small.store.journal.depth("events") == 1
+    assert small.outcome(given) is None
+    assert not small.store.views.dead_letters()
+    assert not small.client.exists(small.store.keys.attempts)
+
+
+@pytest.mark.parametrize(
+    ("name", "version"),
+    [("gateway@other:1", "99.0.0"), ("events@other:1", "0.0.1"), ("events@other:1", "unknown")],
+)
+def test_it_is_decided_here_where_no_newer_version_folds_events(small, name, version):
+    give_signs(small.store, name, version=version)
+    rejected, folded = of_tomorrow(), with_a_field_of_tomorrow()
+    small.say(rejected, folded)
+    assert small.outcome(rejected).startswith("rejected")
+    assert small.outcome(folded) == "accepted"

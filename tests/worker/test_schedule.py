@@ -17,6 +17,7 @@ from tests.worker.desk import OPERATOR, OTHER, key_of
 from tests.worker.paper_desk import NOON, PaperDesk, at
 from worker.core.service.record_format import record_from_json, record_to_json
 from worker.core.service.schedule import ENDED_MS, MAX_ENDED, MAX_PENDING
+from worker.core.storage_format import FIRST_STORE_FORMAT
 
 HOUR, DAY = 3_600_000, 86_400_000
 
@@ -298,7 +299,7 @@ def test_the_record_of_a_scheduled_service_comes_back_from_text(desk):
     desk.send(plan("P", 2, effective_at=at(HOUR)), mac_changed(revision=3, effective_at=at(DAY)))
     desk.send(event("schedule_withdrawn", revision=None, withdraws=["x"]))
     desk.send(mac_changed(revision=4))
-    text = record_to_json(desk.record)
+    text = record_to_json(desk.record, FIRST_STORE_FORMAT)
     read = record_from_json(text, "SVC-1")
     assert read == desk.record
-    assert record_to_json(read) == text
+    assert record_to_json(read, FIRST_STORE_FORMAT) == text

@@ -12,6 +12,8 @@ from worker.errors import LeasewireError
 
 _Kept = TypeVar("_Kept")
 
+FIRST_STORE_FORMAT: Final = 1
+"""Of version 0.1.0, and of a store that names none."""
 _LONGEST: Final = 500
 """Characters of an error that are kept."""
 _BEFORE: Final = "leasewire.service."

@@ -21,13 +21,13 @@ from worker.errors import StoreUnavailable
 from worker.intake.assigning import Assigner
 from worker.intake.checks import (
     ID_REUSED,
+    Checked,
     CheckedEvent,
     ManifestPart,
     NotAccepted,
     NotYet,
     check,
     key_of,
-    object_of,
     present_names_in,
     rejection,
     text_of,
@@ -36,6 +36,7 @@ from worker.intake.commit_logs import log_committed
 from worker.intake.folding import Folding, folding_with
 from worker.intake.lanes import LiveLoad, at_once
 from worker.intake.manifest import Manifests
+from worker.intake.other_workers import NEWER_MS, LeftToOthers, OtherWorkers
 from worker.intake.waiting_services import WaitingServices
 from worker.inventory import SourceConfig
 from worker.store.commits import EventCommit, ServiceCommit, short_hash
@@ -46,10 +47,6 @@ log = structlog.get_logger()
 
 ROUNDS: Final = 20
 """Takes of one task before it notifies another worker and ends: tasks stay short."""
-NEWER_MS: Final = 1_000
-"""For so long an event that only a newer version can fold is left to workers of that version."""
-KNOWN_ELSEWHERE_MS: Final = 2_000
-"""For so long an event of a source that only other workers know is left to them."""
 MAX_REFOLDS: Final = 50
 """Refolds because another worker was faster: it commits each time, so this ends."""
 
@@ -236,35 +233,30 @@ class Accept:
         now_ms, own_ms = taken.now_ms, round(self.clock() * 1000)
         rejected: list[tuple[JournalEntry, NotAccepted]] = []
         by_service: dict[str, list[CheckedEvent]] = {}
+        others: OtherWorkers | None = None
         for entry in entries:
-            found = check(entry, self.sources, now_ms, own_ms)
+            found: Checked | LeftToOthers
+            found = check(entry, self.sources, now_ms, own_ms, strict=True)
+            if isinstance(found, NotAccepted):
+                others = others or OtherWorkers(self.store)
+                found = others.check_again(entry, found, self.sources, now_ms, own_ms)
             match found:
                 case CheckedEvent():
                     by_service.setdefault(found.event.service_id, []).append(found)
                 case ManifestPart():
                     self._take_manifest(found, taken, lane)
-                case NotAccepted("source-not-allowed") if self._is_known_elsewhere(entry):
-                    log.warning(
-                        "event.of_a_newer_inventory",
-                        key=entry.key,
-                        advice="another worker knows its source: restart this one, too",
-                    )
-                    self._postpone(entry, lane, now_ms + KNOWN_ELSEWHERE_MS)
                 case NotAccepted():
                     rejected.append((entry, found))
                 case NotYet():
                     log.warning("event.ahead", source=found.source, key=entry.key)
                     self._postpone(entry, lane, found.at_ms)
+                case LeftToOthers():
+                    self._postpone(entry, lane, now_ms + found.wait_ms)
         self._reject(rejected, now_ms)
         return by_service
 
     def _postpone(self, entry: JournalEntry, lane: names.Lane, at_ms: int) -> None:
         self.store.journal.postpone(lane, entry.key, text_of(entry.raw), at_ms)
-
-    def _is_known_elsewhere(self, entry: JournalEntry) -> bool:
-        """Whether a living worker knows the source, as while they are restarted one by one."""
-        source = object_of(entry.raw).get("source")
-        return isinstance(source, str) and self.store.sources.is_known(source)
 
     def _take_manifest(self, part: ManifestPart, taken: Taken, lane: names.Lane) -> None:
         now_ms, entry = taken.now_ms, part.entry

@@ -101,9 +101,18 @@ class NotYet(NamedTuple):
     at_ms: int
 
 
+Checked = CheckedEvent | ManifestPart | NotAccepted | NotYet
+"""The result of a check."""
+
+
 def check(
-    entry: JournalEntry, sources: Mapping[str, SourceConfig], now_ms: int, own_ms: int = 0
-) -> CheckedEvent | ManifestPart | NotAccepted | NotYet:
+    entry: JournalEntry,
+    sources: Mapping[str, SourceConfig],
+    now_ms: int,
+    own_ms: int = 0,
+    *,
+    strict: bool = False,
+) -> Checked:
     """Read an event and check whether it may be folded.
 
     Args:
@@ -111,13 +120,14 @@ def check(
         sources: the sources of the inventory.
         now_ms: Redis's time.
         own_ms: the time by this worker's clock: Redis's may be behind.
+        strict: refuse unknown fields of `data` too.
     """
     if entry.attempts > MAX_ATTEMPTS:
         detail = f"its folding was begun {entry.attempts - 1} times and never ended"
         return NotAccepted("poison", detail, "failed")
     try:
         document, problems = read_document(text_of(entry.raw))
-        event = parse_document(document, problems, strict=False)
+        event = parse_document(document, problems, strict=strict)
     except ContractViolation as violation:
         codes = {problem.code for problem in violation.problems}
         reason = "unsupported-type" if "unsupported-type" in codes else "invalid-event"

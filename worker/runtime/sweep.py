@@ -12,7 +12,7 @@ from contextlib import suppress
 import structlog
 
 from worker.core.storage_format import UnknownFormatError
-from worker.errors import StoreRefused, StoreUnavailable
+from worker.errors import StoreRefused, StoreUnavailable, UnreadableStoreError
 from worker.runtime.tasks import log_unavailable
 from worker.store.heartbeat import Heartbeat, Seen
 from worker.store.store import Store
@@ -65,7 +65,11 @@ class Sweep:
         self._came_back: Seen | None = None
 
     def start(self) -> None:
-        """Start the thread. The worker is known before its first event: it gives a sign of life."""
+        """Start the thread. The worker is known before its first event: it gives a sign of life.
+
+        Raises:
+            UnreadableStoreError: the store has a format that this version does not read.
+        """
         with suppress(StoreUnavailable):  # the first round logs it
             self._heartbeat.give()
         self._thread.start()
@@ -78,6 +82,7 @@ class Sweep:
     def once(self) -> None:
         """Do one round."""
         self._heartbeat.give()
+        self._store.format.raise_if_all_read()
         self._check_redis()
         swept = self._store.routers.sweep(self._grace_ms)
         if swept.set_back_from_ms:
@@ -153,6 +158,9 @@ class Sweep:
             if isinstance(error, StoreRefused) and self._login_changed():
                 log.warning("worker.login_changed", reason="Redis password changed; restarting")
                 self._end_process()
+        except UnreadableStoreError as error:  # all others were upgraded while it was away
+            log.error("worker.too_old", problems=error.problems, advice="this worker ends")  # noqa: TRY400 - the problems say more than a traceback
+            self._end_process()
         except BaseException:
             # A worker without a sweep would look healthy and lose its safety net: restart it.
             log.exception("sweep.failed")

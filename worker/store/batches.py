@@ -184,7 +184,7 @@ _NOT_SENT: Final = ("work_item", "brief")
 _FIELDS: Final = [field.name for field in fields(Conclusion) if field.name not in _NOT_SENT]
 
 
-def conclusion_document(end: Conclusion) -> dict[str, Any]:
+def conclusion_document(end: Conclusion, store_format: int) -> dict[str, Any]:
     """A `Conclusion` for `conclude.lua`: its fields by name, without those that are empty.
 
     The work item gives `service_id`, `work_version` and `generation`; records, watches, outcomes
@@ -203,7 +203,7 @@ def conclusion_document(end: Conclusion) -> dict[str, Any]:
     if end.dead_letters:
         document["dead_letters"] = dead_letter_documents(end.dead_letters)
     if end.record is not None:
-        document["record"] = record_to_json(end.record)
+        document["record"] = record_to_json(end.record, store_format)
     if end.watch is not None:
         bulk = bool(end.outcomes) and all(outcome.event.bulk for outcome in end.outcomes)
         document["watch"] = end.watch.to_text()

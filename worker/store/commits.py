@@ -148,7 +148,7 @@ class Committed(NamedTuple):
 _FIELDS: Final = [field.name for field in fields(ServiceCommit)]
 
 
-def commit_document(commit: ServiceCommit) -> dict[str, Any]:
+def commit_document(commit: ServiceCommit, store_format: int) -> dict[str, Any]:
     """A `ServiceCommit` for `commit.lua`: its fields by name, without those that are empty.
 
     Records, outcomes and dead letters are as they are stored. `routers` (placements of the record)
@@ -169,7 +169,7 @@ def commit_document(commit: ServiceCommit) -> dict[str, Any]:
     if commit.dead_letters:
         document["dead_letters"] = dead_letter_documents(commit.dead_letters)
     if commit.record is not None:
-        document["record"] = record_to_json(commit.record)
+        document["record"] = record_to_json(commit.record, store_format)
         document["routers"] = list(commit.record.placements)
         document["is_cancelled"] = commit.record.status == "cancelled"
     if commit.cut is not None:

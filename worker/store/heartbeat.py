@@ -21,44 +21,57 @@ import redis
 from worker.core.alerting.processes import WORKER_KINDS, ProcessInfo, ProcessSign
 from worker.core.service.history import LINE_FORMAT
 from worker.core.service.outcome import OUTCOME_FORMAT
-from worker.core.service.record_format import RECORD_FORMATS
+from worker.core.service.record_format import STORE_FORMATS
 from worker.core.storage_format import known_part, to_json
-from worker.errors import StoreUnavailable
+from worker.errors import StoreUnavailable, UnreadableStoreError
 from worker.store.connection import redis_now_ms
 from worker.store.keys import Keys
+from worker.store.store_format import StoreFormat, format_of
 from worker.version import installed_version
 
 SIGN_S: Final = 86_400
 SEEN_MS: Final = SIGN_S * 1000
 """Older signs of life are forgotten: each start of a process has another name."""
-FORMATS_READ: Final = {
-    "record": list(RECORD_FORMATS),
-    "history": [LINE_FORMAT],
-    "outcome": [OUTCOME_FORMAT],
-}
-"""What is stored -> the formats that this version reads."""
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 _BOOT_LENGTH: Final = 8
 _END_S: Final = 2.0
 """How long the end of a process waits for a sign that is under way."""
 
 
+def formats_read() -> dict[str, list[int]]:
+    """What is stored -> the formats that this version reads; `store` is what writers agree on."""
+    return {
+        "store": sorted(STORE_FORMATS),
+        "record": sorted({number for row in STORE_FORMATS.values() for number in row}),
+        "history": [LINE_FORMAT],
+        "outcome": [OUTCOME_FORMAT],
+    }
+
+
 def this_process(kind: str) -> ProcessInfo:
     """What the process that asks says of itself."""
     boot = _BOOT.read_text(encoding="ascii")[:_BOOT_LENGTH] if _BOOT.exists() else ""
     host = socket.gethostname()
-    return ProcessInfo(kind, host, os.getpid(), installed_version(), FORMATS_READ, boot)
+    return ProcessInfo(kind, host, os.getpid(), installed_version(), formats_read(), boot)
 
 
 class Heartbeats:
     """Signs of life of all processes. Each gives one every few seconds, until it ends."""
 
-    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+    def __init__(self, client: redis.Redis, keys: Keys, store_format: StoreFormat) -> None:
         self._client = client
         self._keys = keys
+        self._format = store_format
 
     def give(self, process: ProcessInfo) -> None:
-        """Leave a sign of life, with the clock of this host beside Redis's; forget old ones."""
+        """Leave a sign of life, with the clock of this host beside Redis's; forget old ones.
+
+        The store format is read after the sign was left: whoever raises it before has not counted
+        this process, and whoever does so later has.
+
+        Raises:
+            UnreadableStoreError: the store has a format that this version does not read.
+        """
         began = time.time()
         now_ms = redis_now_ms(self._client)
         ended = time.time()
@@ -70,7 +83,14 @@ class Heartbeats:
         pipe.hset(self._keys.process_info, process.name, to_json(told._asdict()))
         pipe.zadd(self._keys.processes, {process.name: now_ms})
         pipe.zrangebyscore(self._keys.processes, "-inf", now_ms - SEEN_MS)
-        self._forget(*pipe.execute()[-1])
+        pipe.get(self._keys.store_format)
+        *_, gone, number = pipe.execute()
+        self._forget(*gone)
+        try:
+            self._format.saw(format_of(number))
+        except UnreadableStoreError:
+            self._forget(process.name)
+            raise
 
     def end(self, process: ProcessInfo) -> None:
         """A process was stopped in order: nobody waits for its signs."""

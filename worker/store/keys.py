@@ -6,7 +6,7 @@ spell a key: scripts get theirs from here by the same names (`scripts.py`).
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from typing import Annotated, NamedTuple, TypeVar
 
 from contracts import names
@@ -134,12 +134,6 @@ def _ends(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name.replace("_", "-") for name in names)
 
 
-@lru_cache(maxsize=2_000)
-def _router_keys(base: str) -> RouterKeys:
-    """The keys of a router: made once, as pages for people ask for a thousand routers at a time."""
-    return _named(RouterKeys, base)
-
-
 def feed_name(source: str, *, bulk: bool) -> str:
     """The feed of a source: of its live or of its bulk events."""
     return f"{'bulk' if bulk else 'live'}:{source}"
@@ -192,6 +186,8 @@ class Keys:
 
     installation = Key("string", "installation")
     """The installation's id, which must agree with the inventory's."""
+    store_format = Key("string", "store-format")
+    """The store format that is written now (`worker/store/store_format.py`). No time limit."""
     routers_due = Key("zset", "routers:due")
     """Router -> when the sweep checks it next (ms)."""
     attempts = Key("hash", "attempts")
@@ -381,4 +377,4 @@ class Keys:
 
     def router(self, name: str) -> RouterKeys:
         """The keys of a router."""
-        return _router_keys(f"{self.prefix}router:{name}:")
+        return _named(RouterKeys, f"{self.prefix}router:{name}:")

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, NamedTuple, cast
 
+import redis
 import structlog
 from pydantic_core import to_json
 from redis.client import Pipeline
@@ -18,8 +19,9 @@ from worker.core.storage_format import UnknownFormatError, in_a_line
 from worker.store.commits import Committed, ServiceCommit, commit_document
 from worker.store.connection import redis_now_ms
 from worker.store.keys import Keys, periods
-from worker.store.scripts import StorePart
+from worker.store.scripts import Scripts, StorePart
 from worker.store.sources import ALARM_SHARE, CALM_SHARE, LEAST, WINDOW, SupersededAlarm
+from worker.store.store_format import StoreFormat
 
 log = structlog.get_logger()
 
@@ -42,6 +44,12 @@ class Stored(NamedTuple):
 
 class Records(StorePart):
     """Reads and commits of service records."""
+
+    def __init__(
+        self, client: redis.Redis, scripts: Scripts, keys: Keys, store_format: StoreFormat
+    ) -> None:
+        super().__init__(client, scripts, keys)
+        self._format = store_format
 
     def now_ms(self) -> int:
         """Redis's clock, in milliseconds since 1970."""
@@ -111,6 +119,7 @@ class Records(StorePart):
             lane: if nothing is due in its journal after this, the next publish notifies a worker.
         """
         total = Committed([], {}, generation=new_generation())
+        store_format = self._format.in_use or self._format.check()
         for start in range(0, len(commits), COMMITS_PER_CALL):
             part = commits[start : start + COMMITS_PER_CALL]
             batch: dict[str, Any] = {
@@ -118,7 +127,7 @@ class Records(StorePart):
                 "generation": total.generation,
                 "now_ms": now_ms,
                 "alarm": [WINDOW, LEAST, ALARM_SHARE, CALM_SHARE],
-                "services": [commit_document(commit) for commit in part],
+                "services": [commit_document(commit, store_format) for commit in part],
             }
             if limits is not None:
                 batch["limits"] = asdict(limits)

@@ -34,6 +34,7 @@ from worker.store.records import decode_stored, new_generation, new_work_version
 from worker.store.router_admin import FULL_READ_GOOD_MS
 from worker.store.router_memory import known_of
 from worker.store.scripts import Scripts
+from worker.store.store_format import StoreFormat
 
 SWEEP_EVERY_MS = 900
 SWEEP_ROUTERS = 200
@@ -64,11 +65,17 @@ class Routers:
     """The store's side of convergence. Every method is one script, so one atomic step."""
 
     def __init__(
-        self, client: redis.Redis, scripts: Scripts, keys: Keys, lock_ms: int = 30_000
+        self,
+        client: redis.Redis,
+        scripts: Scripts,
+        keys: Keys,
+        store_format: StoreFormat,
+        lock_ms: int = 30_000,
     ) -> None:
         self._client = client
         self._scripts = scripts
         self._keys = keys
+        self._format = store_format
         self.lock_ms = lock_ms
         self._concluded: deque[tuple[float, str, str]] = deque()
 
@@ -230,9 +237,10 @@ class Routers:
         """
         if not ends:
             return []
+        store_format = self._format.in_use or self._format.check()
         batch = {
             "generation": new_generation(),
-            "services": [conclusion_document(end) for end in ends],
+            "services": [conclusion_document(end, store_format) for end in ends],
         }
         held, results = self._scripts.run(
             "conclude", router, lock_id, new_work_version(), to_json(batch)

@@ -35,6 +35,7 @@ from worker.store.samples import Samples
 from worker.store.schedule import ScheduleIndex
 from worker.store.scripts import Scripts, kinds_of_keys
 from worker.store.sources import Sources
+from worker.store.store_format import StoreFormat
 from worker.store.views import Views
 from worker.store.watches import Watches
 
@@ -47,6 +48,7 @@ class Store:
 
     client: StoreClient
     keys: Keys
+    format: StoreFormat
     journal: Journal
     records: Records
     routers: Routers
@@ -155,14 +157,16 @@ def open_store(plain: redis.Redis, prefix: str, lock_ms: int = 30_000) -> Store:
     """Put the store together over a client whose replies are decoded."""
     client = StoreClient(connection_pool=plain.connection_pool)
     keys, scripts = Keys(prefix), Scripts(client, prefix)
-    records = Records(client, scripts, keys)
+    store_format = StoreFormat(client, scripts, keys)
+    records = Records(client, scripts, keys, store_format)
     feed = Feed(client, scripts, keys)
     return Store(
         client=client,
         keys=keys,
+        format=store_format,
         journal=Journal(client, scripts, keys),
         records=records,
-        routers=Routers(client, scripts, keys, lock_ms),
+        routers=Routers(client, scripts, keys, store_format, lock_ms),
         schedule=ScheduleIndex(client, scripts, keys),
         sources=Sources(client, keys),
         fleet=RouterAdmin(client, scripts, keys),
@@ -185,7 +189,7 @@ def open_store(plain: redis.Redis, prefix: str, lock_ms: int = 30_000) -> Store:
         feed=feed,
         watches=Watches(client, scripts, keys),
         clock=Clock(scripts, lock_ms),
-        heartbeats=Heartbeats(client, keys),
+        heartbeats=Heartbeats(client, keys, store_format),
         signs=Signs(client, keys),
         audit=Audit(client, keys),
     )

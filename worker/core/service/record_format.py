@@ -5,7 +5,7 @@ A change that an older version would misread gets a new format number.
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pydantic import JsonValue
 
@@ -28,14 +28,27 @@ from worker.core.service.record import (
 from worker.core.service.schedule import NOTHING_SCHEDULED, Schedule
 from worker.core.storage_format import check_format, to_json
 
-RECORD_FORMAT: Final = 2
-"""Number of the text format: raise it when an older reader would misread the new text."""
-SHORT_LEASE_FORMAT: Final = 3
-"""The number while a lease time is shortened: an older version would forget to put it back."""
-IPV6_FORMAT: Final = 4
-"""The number with registers or bindings of IPv6, or an assigned address: an older version would
-forget them."""
-RECORD_FORMATS: Final = (RECORD_FORMAT, SHORT_LEASE_FORMAT, IPV6_FORMAT)
+
+class RecordFormats(NamedTuple):
+    """Numbers of the record's text in one store format.
+
+    Attributes:
+        usual: of most records.
+        short_lease: while a lease time is shortened: an older version would forget to put it back.
+        ipv6: with registers or bindings of IPv6, or an assigned address: an older version would
+            forget them.
+    """
+
+    usual: int
+    short_lease: int
+    ipv6: int
+
+
+STORE_FORMATS: Final[dict[int, RecordFormats]] = {1: RecordFormats(2, 3, 4)}
+"""Store format -> the numbers that are written then; this version reads them all. Where an older
+reader would misread a new text, add a store format with a new number, and keep the old ones."""
+RECORD_FORMATS: Final = frozenset(number for row in STORE_FORMATS.values() for number in row)
+"""The numbers that this version reads."""
 
 REGISTER_CODES: Final[Mapping[str, str]] = {
     "lifecycle": "l",
@@ -95,7 +108,7 @@ def registers_of(short: str | list[str]) -> list[str]:
     return [_REGISTERS[code] for code in short] if isinstance(short, str) else short
 
 
-def record_to_json(record: ServiceRecord) -> str:
+def record_to_json(record: ServiceRecord, store_format: int) -> str:
     """Write a record as compact JSON, without the service's id, which is part of its key.
 
     `{"format", "owner", "set": [[version, event, {letter of a register: value, "-": letters of
@@ -105,6 +118,10 @@ def record_to_json(record: ServiceRecord) -> str:
     ({router: shortened lease}), `bindings` ({router: its own}), `assigned` ({kind: [pool, value]}),
     `unassigned` ({kind: [pool, reason, detail]}) and `left` (values that it gave back). A lease is
     null, `codes` or `[letters, {its other fields}, its places in lists]`.
+
+    Args:
+        record: the record.
+        store_format: the one that the store is in.
     """
     groups: dict[tuple[Version, str, Version], dict[str, Any]] = {}
     last: tuple[object, object, object] = (None, None, None)
@@ -123,8 +140,9 @@ def record_to_json(record: ServiceRecord) -> str:
             together[code] = _static(value) or value
         else:
             together[code] = value
+    formats = STORE_FORMATS[store_format]
     text: dict[str, Any] = {
-        "format": RECORD_FORMAT,
+        "format": formats.usual,
         "owner": record.owner,
         "set": [
             [version, event, values] + ([] if stated == version else [stated])
@@ -150,13 +168,13 @@ def record_to_json(record: ServiceRecord) -> str:
         "heard": record.last_event_ms,
     }
     if short := {router: at.short for router, at in record.placements.items() if at.short}:
-        text |= {"format": SHORT_LEASE_FORMAT, "short": short}
+        text |= {"format": formats.short_lease, "short": short}
     bindings = {router: at.bindings for router, at in record.placements.items() if at.bindings}
     more |= {"bindings": bindings, "assigned": record.assigned}
     more |= {"unassigned": record.unassigned, "left": record.left}
     pools = record.assigned or record.unassigned or record.left
     if bindings or pools or not _OF_IPV6.isdisjoint(record.registers):
-        text["format"] = IPV6_FORMAT
+        text["format"] = formats.ipv6
     return to_json(text | {name: value for name, value in more.items() if value})
 
 
@@ -169,7 +187,7 @@ def record_from_json(text: str, service_id: str) -> ServiceRecord:
     raw = json.loads(text)
     short = {router: ShortLease(*fields) for router, fields in raw.get("short", {}).items()}
     found = raw.get("format")
-    check_format("record", raw, found if found in RECORD_FORMATS else IPV6_FORMAT)
+    check_format("record", raw, found if found in RECORD_FORMATS else max(RECORD_FORMATS))
     bindings = {
         router: tuple(OwnBinding(*fields) for fields in own)
         for router, own in raw.get("bindings", {}).items()
