@@ -12,7 +12,7 @@ NODE_CLIENTS := tests/clients/node/node_modules/.package-lock.json
 AXE := tests/browser/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test compiled restarts test-fast e2e-all chaos floods attacks bench bench-large bench-plot screenshots effects lint fmt schemas docs lock clean
+.PHONY: help demo lab test compiled restarts test-fast e2e-all chaos floods attacks bench bench-large bench-plot screenshots effects packages lint fmt schemas docs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -86,6 +86,9 @@ bench-plot: $(READY) ## draw docs/benchmarks.svg from the last run
 
 screenshots: $(READY) ## draw the console's pages on 50,000 services: docs/screenshots/ (needs chromium)
 	$(BIN)/python -m tests.browser.screenshots
+
+packages: $(READY) ## sdist, wheel and client in build/packages; the demo of the wheel in each Python
+	$(BIN)/python -m tests.packages.demo
 
 lint: $(READY) ## style, types, import rules
 	$(BIN)/ruff format --check .

@@ -28,7 +28,7 @@ SECTIONS: Final = {
         "demo": ("host.demo:demo_command", "Show what Leasewire does, each step checked."),
         "init": ("host.first_inventory:init_command", "Write a first inventory."),
         "up": ("host.up:up_command", "Run everything on this host, with a Valkey of its own."),
-        "simulator": ("simulator.cli:simulator_command", "Run simulated RouterOS routers."),
+        "simulator": ("host.simulator:simulator_command", "Run simulated RouterOS routers."),
     },
     "Services": {
         "services": ("services.services:app", "List services; show, verify, restore, purge one."),
@@ -81,8 +81,7 @@ SECTIONS: Final = {
         "redis-logins": ("host.redis_logins:redis_logins_command", "Make logins for Redis."),
     },
 }
-"""Section -> command -> the app or function, below `leasewire` unless it is the simulator's; and
-what it does."""
+"""Section -> command -> the app or function, below `leasewire`; and what it does."""
 
 if TYPE_CHECKING:
     _Loaded = Mapping[str, Any]
@@ -102,8 +101,7 @@ class Commands(_Loaded):
     def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - private to Typer
         if name not in self._loaded:
             module, _, attribute = self._places[name].partition(":")
-            prefix = "" if module.startswith("simulator.") else "leasewire."
-            found = getattr(import_module(prefix + module), attribute)
+            found = getattr(import_module(f"{__package__}.{module}"), attribute)
             if not isinstance(found, typer.Typer):
                 alone = App("")
                 alone.command(name)(found)

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 __all__ = ["AsyncPublisher", "HttpTransport", "JournalTransport", "Publisher", "Spool"]
 
 _MODULES: Final = {
-    "AsyncPublisher": "producers.async_publisher",
-    "HttpTransport": "producers.http_transport",
-    "JournalTransport": "producers.journal_transport",
-    "Publisher": "producers.publisher",
-    "Spool": "producers.spool",
+    "AsyncPublisher": "async_publisher",
+    "HttpTransport": "http_transport",
+    "JournalTransport": "journal_transport",
+    "Publisher": "publisher",
+    "Spool": "spool",
 }
 
 
@@ -30,4 +30,4 @@ def __getattr__(name: str) -> object:
     # Importing redis and httpx takes a good part of a second; most commands need one or neither.
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_MODULES[name]), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -108,7 +108,7 @@ class JournalTransport:
         self._redis = redis
         self._prefix = prefix
         self._min_replicas = min_replicas
-        text = (files("producers") / "lua" / "publish.lua").read_text(encoding="utf-8")
+        text = (files(__package__) / "lua" / "publish.lua").read_text(encoding="utf-8")
         self._script = redis.register_script(text)
         self._headroom = Headroom(redis)
 

@@ -36,7 +36,7 @@ def parse_version(text: str) -> Version:
 
 @lru_cache(maxsize=1)
 def _data() -> dict[str, Any]:
-    source = files("simulator") / "data" / "routeros-schema.json"
+    source = files(__package__) / "data" / "routeros-schema.json"
     data: dict[str, Any] = json.loads(source.read_text(encoding="utf-8"))
     return data
 

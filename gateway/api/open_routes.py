@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
 
+import contracts
 from contracts.events import EVENT_TYPES
 from gateway.api import openapi
 from gateway.api.limits import Depth
@@ -24,7 +25,7 @@ class OpenRoutes:
 
     def __init__(self, depth: Depth) -> None:
         self._depth = depth
-        folder = files("contracts") / "schemas" / "v1"
+        folder = files(contracts) / "schemas" / "v1"
         self._schemas = {
             name: (folder / f"{name}.json").read_bytes() for name in sorted(EVENT_TYPES)
         }

@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
+import contracts
 from gateway.api.decode import BATCHED, PLAIN, STRUCTURED
 from gateway.api.examples import EXAMPLES, WAITED, problem_example
 from gateway.api.problems import KINDS, MEDIA_TYPE, Kind
@@ -76,7 +77,7 @@ def _examples() -> dict[str, dict[str, Any]]:
     """The contract's own examples, by the event's name."""
     found = {}
     for path in sorted(
-        (files("contracts") / "examples" / "v1").iterdir(), key=lambda path: path.name
+        (files(contracts) / "examples" / "v1").iterdir(), key=lambda path: path.name
     ):
         if path.name.startswith("leasewire.") and path.name.endswith(".json"):
             name = path.name.split(".")[-3]

@@ -38,7 +38,7 @@ class PageRoutes:
 
     @cached_property
     def _docs(self) -> str:
-        folder = files("gateway.api") / "samples"
+        folder = files(__package__) / "samples"
         samples = {
             sample.name: sample.read_text(encoding="utf-8")
             for sample in sorted(folder.iterdir(), key=lambda sample: sample.name)

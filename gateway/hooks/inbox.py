@@ -78,7 +78,7 @@ class Inbox:
         self._redis = redis
         self._keys = GatewayKeys(prefix).hooks
         self._headroom = Headroom(redis)
-        folder = files("gateway.hooks") / "lua"
+        folder = files(__package__) / "lua"
         self._scripts = {
             name: redis.register_script((folder / f"{name}.lua").read_text(encoding="utf-8"))
             for name in ("put", "take", "want", "begin", "finish")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import simulator
 from leasewire.context import Context
 from leasewire.host.embedded import EmbeddedServer
 from producers.publisher import Publisher
@@ -108,7 +109,7 @@ def _simulator(directory: Path) -> Iterator[dict[str, Any]]:
     password = directory / "password"
     password.touch(mode=0o600)
     password.write_text(secrets.token_urlsafe(16), encoding="utf-8")
-    command = [sys.executable, "-P", "-m", "simulator", "--json", "--seed-guide"]
+    command = [sys.executable, "-P", "-m", simulator.__name__, "--json", "--seed-guide"]
     command += ["--identity", ROUTER]
     command += ["--password-file", str(password), "--control", str(directory / "router.sock")]
     with (

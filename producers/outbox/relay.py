@@ -74,7 +74,7 @@ class Relayed(NamedTuple):
 
 def ddl() -> str:
     """Return the SQL that creates the table in PostgreSQL."""
-    return (files("producers.outbox") / "postgresql.sql").read_text(encoding="utf-8")
+    return (files(__package__) / "postgresql.sql").read_text(encoding="utf-8")
 
 
 def open_database(url: str) -> Engine:

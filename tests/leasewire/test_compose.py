@@ -9,7 +9,7 @@ import yaml
 from gateway.outcomes.targets import load_targets
 from leasewire.cli import app
 from tests.leasewire.test_documents import ROOT
-from tests.leasewire.test_wheel import PACKAGES
+from tests.packages.building import FOLDERS
 from worker.inventory import load_inventory
 from worker.settings import Settings
 
@@ -226,4 +226,4 @@ def test_what_it_runs_and_sets_is_there():
 def test_the_image_has_every_package():
     dockerfile = (ROOT / "deploy" / "Dockerfile").read_text("utf-8")
     copied = set(re.findall(r"^COPY (\w+) /opt/leasewire/\1$", dockerfile, re.MULTILINE))
-    assert copied >= set(PACKAGES)
+    assert copied >= set(FOLDERS)

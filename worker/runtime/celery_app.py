@@ -22,8 +22,9 @@ def guard_queues() -> None:
 
     kombu has one table of transports for the whole process, so only worker processes do this.
     """
-    TRANSPORT_ALIASES["redis"] = TRANSPORT_ALIASES["rediss"] = "worker.runtime.transport:Transport"
-    TRANSPORT_ALIASES["sentinel"] = "worker.runtime.transport:SentinelTransport"
+    module = f"{__package__}.transport"
+    TRANSPORT_ALIASES["redis"] = TRANSPORT_ALIASES["rediss"] = f"{module}:Transport"
+    TRANSPORT_ALIASES["sentinel"] = f"{module}:SentinelTransport"
 
 
 def make_app(settings: Settings) -> Celery:

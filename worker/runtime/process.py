@@ -35,7 +35,7 @@ _REDIS_RETRY_S: Final = 2.0
 
 def main(argv: list[str] | None = None) -> int:
     """Run one worker process until it is stopped."""
-    parser = argparse.ArgumentParser(prog="python -m worker.runtime.process")
+    parser = argparse.ArgumentParser(prog=f"python -m {__package__}.process")
     parser.add_argument("kind", choices=["events", "routers"])
     parser.add_argument("--parent", type=int, help="end when this process is no longer our parent")
     parser.add_argument(

@@ -14,6 +14,7 @@ import structlog
 from worker.errors import ConfigurationError
 from worker.inventory import Inventory, load_inventory
 from worker.inventory.changes import changes_between
+from worker.runtime import process as worker_process
 from worker.runtime.process import EXIT_CONFIGURATION
 from worker.settings import Settings
 
@@ -181,7 +182,7 @@ class Supervisor:
 
     def _start(self, child: _Child, now: float) -> None:
         # -P: a file in the working directory must not be imported in place of ours.
-        command = [sys.executable, "-P", "-m", "worker.runtime.process", child.kind]
+        command = [sys.executable, "-P", "-m", worker_process.__name__, child.kind]
         child.process = subprocess.Popen(  # noqa: S603 - our own module
             [
                 *command,

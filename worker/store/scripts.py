@@ -32,7 +32,7 @@ _ENDS = {
 @cache
 def source(name: str) -> str:
     """The text of a script, after its shared parts, with the envelopes of its messages."""
-    folder = files("worker.store") / "lua"
+    folder = files(__package__) / "lua"
     text = (folder / f"{name}.lua").read_text(encoding="utf-8")
     first, _, rest = text.partition("\n")
     if not first.startswith(_INCLUDE):
