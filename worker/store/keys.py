@@ -6,7 +6,7 @@ spell a key: scripts get theirs from here by the same names (`scripts.py`).
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Annotated, NamedTuple, TypeVar
 
 from contracts import names
@@ -132,6 +132,12 @@ def _named(kind: type[_T], base: str) -> _T:
 @cache
 def _ends(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name.replace("_", "-") for name in names)
+
+
+@lru_cache(maxsize=2_000)
+def _router_keys(base: str) -> RouterKeys:
+    """The keys of a router: made once, as pages for people ask for a thousand routers at a time."""
+    return _named(RouterKeys, base)
 
 
 def feed_name(source: str, *, bulk: bool) -> str:
@@ -377,4 +383,4 @@ class Keys:
 
     def router(self, name: str) -> RouterKeys:
         """The keys of a router."""
-        return _named(RouterKeys, f"{self.prefix}router:{name}:")
+        return _router_keys(f"{self.prefix}router:{name}:")

@@ -104,21 +104,7 @@ def read_routers(
     full_reads = cast("dict[str, str]", client.hgetall(keys.fleet.full_reads))
     for start in range(0, len(names), _PAGE):
         page = names[start : start + _PAGE]
-        pipe = client.pipeline(transaction=False)
-        for name in page:
-            block = keys.router(name)
-            pipe.get(block.state)
-            pipe.exists(block.lock)
-            pipe.scard(block.services)
-            pipe.hlen(block.work_items)
-            pipe.zcard(block.due)
-            pipe.hgetall(block.waiting)
-            pipe.hmget(keys.router(name).full_read, REPORTED, POOLS)
-            pipe.hmget(keys.router(name).memory, MISFITS, SETUP)
-            ask_due_counts(pipe, block.due, now_ms)
-            ask_first_work_items(pipe, block.due)
-        answers = iter(pipe.execute())
-        read = [_Answers(name, answers) for name in page]
+        read = _read_page(client, keys, page, now_ms)
         queued = iter(_still_queued(client, keys, read))
         for each in read:
             hold, stamps = held.get(each.name), next(queued) if each.why else []
@@ -149,13 +135,44 @@ def read_routers(
     return found
 
 
+def _read_page(
+    client: redis.Redis, keys: Keys, names: Sequence[str], now_ms: int
+) -> Sequence["_Answers"]:
+    """Ask as little as can be: most routers have no work, and the readers are many."""
+    blocks = [keys.router(name) for name in names]
+    pipe = client.pipeline(transaction=False)
+    pipe.mget([block.state for block in blocks])
+    pipe.mget([block.lock for block in blocks])
+    for block in blocks:
+        pipe.scard(block.services)
+        pipe.hlen(block.work_items)
+        pipe.zcard(block.due)
+        pipe.hgetall(block.waiting)
+        pipe.hmget(block.full_read, REPORTED, POOLS)
+        pipe.hmget(block.memory, MISFITS, SETUP)
+    states, locks, *rest = pipe.execute()
+    answers = iter(rest)
+    read = [
+        _Answers(name, state, lock is not None, answers)
+        for name, state, lock in zip(names, states, locks, strict=True)
+    ]
+    working = [each for each in read if each.backlog]
+    for each in working:
+        ask_due_counts(pipe, keys.router(each.name).due, now_ms)
+        ask_first_work_items(pipe, keys.router(each.name).due)
+    answers = iter(pipe.execute() if working else ())
+    for each in working:
+        each.take_due(answers)
+    return read
+
+
 class _Answers:
     """What Redis answers for one router, in the order of the questions."""
 
-    def __init__(self, name: str, answers: Iterator[Any]) -> None:
+    def __init__(self, name: str, state: str | None, busy: bool, answers: Iterator[Any]) -> None:  # noqa: FBT001 - one of many answers
         self.name = name
-        self.state: str | None = next(answers)
-        self.busy = bool(next(answers))
+        self.state = state
+        self.busy = busy
         self.services, self.queued, self.backlog = (int(next(answers)) for _ in range(3))
         self.why: Mapping[str, str] = next(answers)
         self.reported: str | None
@@ -164,6 +181,11 @@ class _Answers:
         self.misfits: str | None
         self.setup: str | None
         self.misfits, self.setup = next(answers)
+        self._counts = [0 for _ in PRIORITIES]
+        self._firsts: Sequence[Sequence[tuple[str, float]]] = [[] for _ in PRIORITIES]
+
+    def take_due(self, answers: Iterator[Any]) -> None:
+        """Take what is due of it; a router without work items was not asked."""
         self._counts = [int(next(answers)) for _ in PRIORITIES]
         self._firsts = [next(answers) for _ in PRIORITIES]
 

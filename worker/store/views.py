@@ -133,21 +133,26 @@ class Views:
         return {name: text for name, text in zip(service_ids, texts, strict=True) if text}
 
     def looks_at(self, services: Mapping[str, Sequence[str]]) -> dict[str, RouterLook]:
-        """Router -> its state, and what is known there of these services; two round trips."""
+        """Router -> its state, and what is known there of these services; one round trip."""
         if not services:
             return {}
         pipe = self._client.pipeline(transaction=False)
+        pipe.hmget(self._keys.fleet.paused, list(services))
+        pipe.mget([self._keys.router(router).state for router in services])
         for router, service_ids in services.items():
             block = self._keys.router(router)
             pipe.hmget(block.waiting, service_ids)
             pipe.hmget(block.work_items, service_ids)
-        answers, found = iter(pipe.execute()), dict[str, RouterLook]()
-        for view, service_ids in zip(self.routers(list(services)), services.values(), strict=True):
+        paused, states, *rest = pipe.execute()
+        answers, found = iter(rest), dict[str, RouterLook]()
+        for (router, service_ids), by_person, state in zip(
+            services.items(), paused, states, strict=True
+        ):
             waiting, work_items = next(answers), next(answers)
             why = zip(service_ids, waiting, strict=True)
             queued = zip(service_ids, work_items, strict=True)
-            found[view.name] = RouterLook(
-                view.state,
+            found[router] = RouterLook(
+                _known_state(by_person, state),
                 {service_id: json.loads(text) for service_id, text in why if text},
                 frozenset(service_id for service_id, version in queued if version is not None),
             )
@@ -201,8 +206,7 @@ class Views:
             now_ms, answers = now[0] * 1000 + now[1] // 1000, iter(rest)
             for name, by_person in zip(page, paused, strict=True):
                 state, services, queued, waiting, held, unclear = islice(answers, 6)
-                hold = known_part(Pause, json.loads(by_person)) if by_person else None
-                known = paused_state(hold) if hold else RouterState.from_json(state)
+                known = _known_state(by_person, state)
                 oldest_ms = oldest_due(list(islice(answers, len(PRIORITIES))), now_ms)
                 found.append(
                     RouterView(
@@ -308,6 +312,12 @@ def key_pages(client: redis.Redis, prefix: str, size: int) -> Iterator[list[str]
 def literal(text: str) -> str:
     """Escape what SCAN's patterns would read as more than itself."""
     return "".join(f"\\{c}" if c in "*?[]\\" else c for c in text)
+
+
+def _known_state(by_person: str | None, state: str | None) -> RouterState:
+    """As stored of a router: whether a person holds it, and its state."""
+    hold = known_part(Pause, json.loads(by_person)) if by_person else None
+    return paused_state(hold) if hold else RouterState.from_json(state)
 
 
 def paused_state(held: Pause) -> RouterState:
