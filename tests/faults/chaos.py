@@ -1,7 +1,8 @@
 """Everything at once: `python -m tests.faults.chaos` (`make chaos`), seeded, with what must hold.
 
 Four workers, simulated routers behind links, a generator of histories, and faults of all kinds at
-random (`mischief.py`). The seed decides histories, deliveries and faults; what meets what in the
+random (`mischief.py`). In the middle the workers are upgraded one by one to a version with a newer
+store format (`newer.py`). The seed decides histories, deliveries and faults; what meets what in the
 end is up to the machine.
 """
 
@@ -13,6 +14,7 @@ import json
 import random
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -21,6 +23,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -36,14 +39,15 @@ from tests.faults.history import SOURCE, deliveries, history, living_around
 from tests.faults.leftovers import leftovers
 from tests.faults.links import Link
 from tests.faults.mischief import KINDS, LEASE_S, SERVICE_MS
-from tests.faults.newer import be_newer
+from tests.faults.newer import FORMAT, be_newer
 from tests.faults.put_back import ROOT
-from tests.installation import LEASES, Installation, Worker, end
+from tests.installation import LEASES, Worker, end
 from tests.waiting import eventually
 from worker.core.effect.findings import ENDS
 from worker.core.entry.entry import Entry, claims_of
 from worker.core.rows.rows import is_host_address, scopes_meet
 from worker.core.service.outcome import DeadLetter
+from worker.core.service.record_format import STORE_FORMATS
 from worker.errors import StoreUnavailable
 from worker.inventory import load_inventory
 
@@ -56,6 +60,10 @@ AHEAD = timedelta(seconds=285)
 in its manifest it says that it is gone."""
 _REST_EVERY_S = 40.0
 CONVERGES_IN_S = 180.0
+OF_NOW = (sys.executable, "-m", "tests.faults.odd_worker")
+NEWER = (sys.executable, "-m", "tests.faults.newer", "tests.faults.odd_worker")
+LATE = (sys.executable, "-m", "tests.faults.late_worker")
+"""Workers of the version of now, of a newer one, and of now that were away during the upgrade."""
 _CURSED_MAC, _CURSED_ADDRESS = "00:00:5E:00:53:FE", "198.51.100.254"
 _HELD = re.compile(r"(\S+) is held by (?:service (\S+) \(|a service of another source)")
 """A key, and its holder where the words name it: they do not name who belongs to another source."""
@@ -535,13 +543,16 @@ class Chaos(Harness):
 class OnEstate(Chaos):
     """Chaos on the routers of `estate.py`; three at the least."""
 
-    older: list[Worker] = field(default_factory=list)
-    """Workers of the version of now, which cannot read what the others write."""
+    others: list[Worker] = field(default_factory=list)
+    """Workers of another version than most."""
+    upgraded: list[Worker] = field(default_factory=list)
+    replaced: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    """What ran before the upgrade."""
 
     def _start(self, stack: ExitStack) -> None:
         stack.callback(be_newer())
         super()._start(stack)
-        stack.callback(self._end_older)
+        stack.callback(self._end_others)
         estate.fill_odd_pool(self.control[estate.ODD])
 
     def add_foreign_rows(self, name: str) -> None:
@@ -552,17 +563,48 @@ class OnEstate(Chaos):
                 self.control[name].set_faults(wrong_bodies_after_boot=6)
         super().add_foreign_rows(name)
 
-    def start_older(self, kind: str) -> Worker:
-        """Start a worker of an older version beside the others."""
-        newer, self.worker_command = self.worker_command, Installation.worker_command
+    def kill(self, worker: Worker) -> None:
+        """Start it again once it ended, in its version."""
+        self.worker_command = NEWER if worker in self.upgraded else OF_NOW
+        super().kill(worker)
+
+    def start_beside(self, kind: str) -> Worker:
+        """Start a worker of another version beside the others."""
+        self.worker_command = LATE if len(self.upgraded) == len(self.workers) else NEWER
         worker = Worker(kind, self.start_process(kind))
-        self.worker_command = newer
-        self.older.append(worker)
+        self.others.append(worker)
         return worker
 
-    def _end_older(self) -> None:
-        for worker in self.older:
-            end(worker.process)
+    def upgrade(self, within_s: float) -> None:
+        """Replace the workers one after the other, as an operator does host by host."""
+        for number, worker in enumerate(self.workers, 1):
+            self.later(within_s * number / (len(self.workers) + 1), partial(self._replace, worker))
+
+    def _replace(self, worker: Worker) -> None:
+        worker.process.terminate()
+        self.replaced.append(worker.process)
+        self.upgraded.append(worker)
+        self.worker_command = NEWER
+        worker.process = self.start_process(worker.kind)
+
+    def upgrade_problems(self) -> list[str]:
+        """What is not as it should be after the upgrade; counts records of the newer format."""
+        try:
+            eventually(
+                lambda: self.leasewire("upgrade", "check").returncode == 0, "upgraded", within_s=20
+            )
+        except AssertionError:
+            said = self.leasewire("upgrade", "check")
+            return [f"upgrade check ends with {said.returncode}: {said.stdout} {said.stderr}"]
+        keys = self.client.scan_iter(self.store.keys.record("*"), count=1000)
+        texts = self.client.mget(list(keys))
+        number = f'"format":{STORE_FORMATS[FORMAT].usual},'
+        self.counts["records in the newer format"] = sum(number in (text or "") for text in texts)
+        return [] if self.counts["records in the newer format"] else ["no record is newer"]
+
+    def _end_others(self) -> None:
+        for process in (*(worker.process for worker in self.others), *self.replaced):
+            end(process)
 
     @property
     def serves_rest(self) -> bool:
@@ -655,7 +697,7 @@ def make_chaos(directory: Path, routers: int) -> OnEstate:
         inventory=estate.keys_of(routers),
         tables=estate.TABLES + estate.POOL_TABLES,
         sources=estate.SOURCES,
-        worker_command=[sys.executable, "-m", "tests.faults.odd_worker"],
+        worker_command=OF_NOW,
         command=[sys.executable, "-m", "tests.faults.newer", "leasewire"],
     )
     chaos.environ_more = {
@@ -695,7 +737,9 @@ def run(
         one = replace(scale, seconds=scale.seconds / rests)
         ends = [len(events) * n // rests for n in range(rests + 1)]
         slowest_s, problems = 0.0, []
-        for begin, end in pairwise(ends):
+        for turn, (begin, end) in enumerate(pairwise(ends)):
+            if turn == rests // 2:
+                chaos.upgrade(one.seconds)
             chaos.events = events[:end]
             chaos.arriving += deliveries(
                 rng, events[begin:end], duplicates=0.2, displaced_by=DISPLACED_BY
@@ -710,6 +754,7 @@ def run(
             problems += wrong
             if problems:
                 break
+        problems += chaos.upgrade_problems()
         links = chaos.links.values()
         table = {
             "seed": seed,

@@ -276,14 +276,14 @@ def send_a_manifest_twice(
     return None
 
 
-def bring_an_older_worker(
+def bring_another_version(
     chaos: "OnEstate", rng: random.Random, _router: str, seconds: float
 ) -> Undo:
-    """One that cannot read what the others write works beside them for a while."""
-    worker = chaos.start_older(rng.choice(["events", "routers"]))
+    """A newer worker works beside the others for a while; after the upgrade an older, late one."""
+    worker = chaos.start_beside(rng.choice(["events", "routers"]))
 
     def end() -> None:
-        chaos.older.remove(worker)
+        chaos.others.remove(worker)
         worker.process.kill()
         worker.process.wait()
 
@@ -348,6 +348,6 @@ KINDS: Final[Mapping[str, tuple[float, Fault]]] = {
     "Redis's clock far behind": (1, far_behind),
     "Redis loses its last second": (1.5, lose_a_second),
     "manifest sent twice": (2, send_a_manifest_twice),
-    "older worker beside newer ones": (2, bring_an_older_worker),
+    "worker of another version": (2, bring_another_version),
 }
 """What may go wrong, and how often beside the others."""

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Final
 
+import pytest
+
 from worker import version
 from worker.core.service import record_format
 from worker.core.service.record_format import STORE_FORMATS, RecordFormats
@@ -19,23 +21,18 @@ FORMAT: Final = max(STORE_FORMATS) + 1
 _NUMBER: Final = max(map(max, STORE_FORMATS.values())) + 1
 _COUNTS_MS: Final = 4_000
 """Workers of these tests are killed all the time: nobody waits for them for long."""
+_SETTLES_S: Final = 2.0
 
 
 def be_newer() -> Callable[[], None]:
     """Read and write records as a newer version does; returns what ends that."""
-    before = record_format.RECORD_FORMATS, version.metadata, StoreFormat.COUNTS_MS
-    STORE_FORMATS[FORMAT] = RecordFormats(_NUMBER, _NUMBER, _NUMBER)
-    vars(record_format).update(RECORD_FORMATS=before[0] | {_NUMBER})
-    vars(version).update(metadata=SimpleNamespace(version=lambda _: VERSION))
-    StoreFormat.COUNTS_MS = _COUNTS_MS  # type: ignore[misc]  # it is another version
-
-    def be_of_now() -> None:
-        del STORE_FORMATS[FORMAT]
-        vars(record_format).update(RECORD_FORMATS=before[0])
-        vars(version).update(metadata=before[1])
-        StoreFormat.COUNTS_MS = before[2]  # type: ignore[misc]  # as above
-
-    return be_of_now
+    patch = pytest.MonkeyPatch()
+    patch.setitem(STORE_FORMATS, FORMAT, RecordFormats(_NUMBER, _NUMBER, _NUMBER))
+    patch.setattr(record_format, "RECORD_FORMATS", record_format.RECORD_FORMATS | {_NUMBER})
+    patch.setattr(version, "metadata", SimpleNamespace(version=lambda _: VERSION))
+    patch.setattr(StoreFormat, "COUNTS_MS", _COUNTS_MS)
+    patch.setattr(StoreFormat, "SETTLES_S", _SETTLES_S)
+    return patch.undo
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
 """A worker in which unexpected exceptions come up: `python -m tests.faults.odd_worker KIND`.
 
 What is odd stands in the file `odd` beside the inventory: a share of looks and folds that raise,
-and a service of which every look raises. It is of a newer version, as `newer.py` has it. Nothing
-else differs from the real build.
+and a service of which every look raises. Nothing else differs from the real build.
 """
 
 import os
@@ -12,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from tests.faults.newer import be_newer
 from worker.convergence import batch as rounds
 from worker.core.plan.planner import Wanted
 from worker.core.rows.operations import WritePlan
@@ -59,7 +57,11 @@ def make_odd(file: Path) -> None:
     Folding.fold = folding  # type: ignore[method-assign]
 
 
-if __name__ == "__main__":
-    be_newer()
+def run() -> None:
+    """Run a worker process with exceptions in it."""
     make_odd(Path(os.environ["LEASEWIRE_INVENTORY"]).with_name("odd"))
     sys.exit(process.main(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    run()

@@ -14,9 +14,11 @@ OLDER = FORMAT - 1
 
 
 @pytest.fixture
-def newer():
+def newer(monkeypatch):
     end = be_newer()
+    monkeypatch.setattr(StoreFormat, "SETTLES_S", 0)
     yield
+    monkeypatch.undo()
     end()
 
 

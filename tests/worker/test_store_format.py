@@ -11,6 +11,7 @@ from tests.signs import process
 from tests.worker.desk import Desk
 from worker.core.service.record_format import STORE_FORMATS
 from worker.errors import ConfigurationError
+from worker.store import store_format
 from worker.store.heartbeat import this_process
 from worker.store.store import open_store
 from worker.store.store_format import StoreFormat
@@ -21,9 +22,11 @@ OLDER = FORMAT - 1
 
 
 @pytest.fixture
-def newer():
+def newer(monkeypatch):
     end = be_newer()
+    monkeypatch.setattr(StoreFormat, "SETTLES_S", 0)
     yield
+    monkeypatch.undo()
     end()
 
 
@@ -73,6 +76,27 @@ def test_a_process_that_was_stopped_in_order_does_not_count(store):
     store.heartbeats.end(process("gateway@other:1"))
     store.format.raise_if_all_read()
     assert store.format.found() == FORMAT
+
+
+@pytest.mark.usefixtures("newer")
+def test_a_clock_of_redis_that_leaps_raises_nothing(store, monkeypatch):
+    monkeypatch.setattr(StoreFormat, "SETTLES_S", 15)
+    now_s = 1_000.0
+    monkeypatch.setattr(store_format.time, "monotonic", lambda: now_s)
+
+    def passed(seconds):
+        nonlocal now_s
+        now_s += seconds
+        store.format.raise_if_all_read()
+        return store.format.found()
+
+    give(store, "events@other:1", OLDER, ago_ms=3_600_000)
+    assert passed(0) == passed(14) == OLDER
+    give(store, "events@other:1", OLDER)
+    assert passed(60) == OLDER
+    store.heartbeats.end(process("events@other:1"))
+    assert passed(1) == passed(14) == OLDER
+    assert passed(1) == FORMAT
 
 
 def test_a_version_with_nothing_newer_asks_for_nothing(store, monkeypatch):

@@ -5,6 +5,7 @@ the format that both read. Once the older ones are gone a worker raises the form
 changes with its next write.
 """
 
+import time
 from typing import Final, cast
 
 import structlog
@@ -27,7 +28,10 @@ class StoreFormat(StorePart):
 
     COUNTS_MS: Final = 600_000
     """For so long a process that fell silent counts: it may be cut off, or its host restarts."""
+    SETTLES_S: Final = 15.0
+    """For so long all must read it: if Redis's clock leaps, all signs look old until the next."""
     in_use = 0
+    _all_read_since_s = 0.0
 
     def check(self) -> int:
         """Read the format; returns it.
@@ -56,11 +60,15 @@ class StoreFormat(StorePart):
 
     def raise_if_all_read(self) -> None:
         """Raise the format to the newest that all processes read; a worker asks each second."""
-        newest, before = max(STORE_FORMATS), self.in_use or self.check()
-        if newest > before:
-            now = self.saw(int(self._scripts.run("raise_format", newest, self.COUNTS_MS)))
-            if now > before:
-                log.warning("store.format_raised", before=before, now=now)
+        newest, before, now_s = max(STORE_FORMATS), self.in_use or self.check(), time.monotonic()
+        if newest <= before:
+            return
+        since_s = self._all_read_since_s or now_s
+        settled = now_s - since_s >= self.SETTLES_S
+        common = int(self._scripts.run("raise_format", newest, self.COUNTS_MS, int(settled)))
+        self._all_read_since_s = since_s if common > before else 0.0
+        if settled and common > before:
+            log.warning("store.format_raised", before=before, now=self.saw(common))
 
 
 def format_of(text: str | None) -> int:
