@@ -53,6 +53,13 @@ def queue_key(prefix: str, queue: str) -> str:
     return f"{prefix}{queue}"
 
 
+SEEN: Final = "seen:"
+"""Begins, behind the prefix, the keys of what is remembered of events (`worker/store/keys.py`)."""
+BRIEF: Final = "brief:"
+"""The same of outcomes of events that changed nothing."""
+REFUSED: Final = "refused:"
+"""The same of refused events."""
+
 # The intake journal. The publisher writes it; the worker reads it, and its commit deletes the
 # entries. Both keys of a lane have event keys (`contracts.event_key`) as members.
 
@@ -84,3 +91,12 @@ def journal_notified(prefix: str, lane: Lane) -> str:
     journal empty.
     """
     return f"{prefix}journal:{lane}:notified"
+
+
+def journal_lost(prefix: str) -> str:
+    """Key of what was accepted and lost when Redis failed over or lost its last writes.
+
+    Kind: hash of `events`: how many their publishers sent again, and `at_ms`: when the last.
+    Lifetime: none. Written by the publisher.
+    """
+    return f"{prefix}journal:lost"

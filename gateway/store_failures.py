@@ -5,7 +5,7 @@ from typing import Final
 import structlog
 from redis.exceptions import RedisError
 
-from producers.journal_transport import advice_for, refuses_us
+from producers.redis_errors import advice_for, refuses_us
 from worker.errors import StoreRefused, StoreUnavailable
 
 log = structlog.get_logger("gateway")

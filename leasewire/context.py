@@ -174,6 +174,7 @@ class Context:
             clock=lambda: datetime.now(UTC),  # noqa: TID251 - this is the composition root
             prefix=settings.key_prefix,
             min_replicas=settings.redis_min_replicas,
+            resend_s=settings.redis_resend_s,
             **settings.redis_login,
         )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Unpack
+from typing import Any, Final, Unpack
 
 from redis import Redis
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
@@ -11,17 +11,25 @@ from redis.sentinel import Sentinel
 
 from contracts.broker import RedisLogin, sentinel_place
 from contracts.names import DEFAULT_PREFIX
+from producers.accepted import AcceptedInMemory, AcceptedInSpool
 from producers.endpoints import REDIS_OPTIONS
 from producers.journal_transport import JournalTransport
 from producers.publisher import Publisher
+from producers.resend import Resend
+from producers.spool import Spool
+
+RESEND_S: Final = 30.0
+"""Longer than a primary without replicas takes writes (`min-replicas-max-lag`), and a failover."""
 
 
-def open_publisher(
+def open_publisher(  # noqa: PLR0913 - each has a default
     redis_url: str,
     *,
     clock: Callable[[], datetime],
     prefix: str = DEFAULT_PREFIX,
     min_replicas: int = 0,
+    resend_s: float = RESEND_S,
+    spool: Spool | None = None,
     **login: Unpack[RedisLogin],
 ) -> Publisher:
     """Make a publisher with its own connections. It connects when it first publishes.
@@ -32,6 +40,9 @@ def open_publisher(
         clock: returns the time, with a time zone.
         prefix: first part of every key; must be the workers' `LEASEWIRE_KEY_PREFIX`.
         min_replicas: an event counts as published once so many replicas of Redis have it too.
+        resend_s: for so long an accepted event is remembered, to be sent again if a failover loses
+            it; 0: not at all.
+        spool: keeps events while Redis is unavailable, and remembers accepted ones over a crash.
         login: user, password and certificate authority, where they are needed.
     """
     trusts = {"ssl_ca_certs": login["ca_file"], **REDIS_OPTIONS} if login.get("ca_file") else {}
@@ -52,9 +63,12 @@ def open_publisher(
         client = Redis.from_url(redis_url, **options)
     else:
         of_sentinel = place.sentinel_options(login) | (trusts if place.tls else {})
+        of_sentinel["retry"] = Retry(NoBackoff(), 0)  # the next Sentinel is asked instead
         sentinel: Any = Sentinel(place.sentinels, sentinel_kwargs=of_sentinel)  # type: ignore[no-untyped-call]
         # A command that redis-py repeats goes to the former address again.
         options |= {"db": place.database, "ssl": place.tls, "retry": Retry(NoBackoff(), 0)}
         client = sentinel.master_for(place.primary, **options)
-    transport = JournalTransport(client, prefix=prefix, min_replicas=min_replicas)
-    return Publisher(transport, clock=clock)
+    accepted = AcceptedInSpool(spool) if spool is not None else AcceptedInMemory()
+    resend = Resend(client, accepted, prefix=prefix, keep_s=resend_s) if resend_s else None
+    transport = JournalTransport(client, prefix=prefix, min_replicas=min_replicas, resend=resend)
+    return Publisher(transport, clock=clock, spool=spool)

@@ -11,19 +11,7 @@ from time import monotonic
 from typing import Any, Final
 
 from redis import Redis
-from redis.exceptions import (
-    AuthenticationError,
-    AuthenticationWrongNumberOfArgsError,
-    AuthorizationError,
-    NoPermissionError,
-    NoScriptError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-)
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from contracts import content_hash
 from contracts.message import envelope
@@ -41,14 +29,13 @@ from contracts.names import (
 from contracts.parse import read_document
 from producers.complete import CompleteEvent
 from producers.errors import KeyRefused, PublishFailed, Receipt
+from producers.redis_errors import advice_for, refuses_us
+from producers.resend import Resend
 
 CHECK_EVERY_S: Final = 1.0
 """Asking Redis for its memory once a second costs nothing; once an event, a round trip each."""
 
-_LOGIN: Final = (AuthenticationError, AuthorizationError, AuthenticationWrongNumberOfArgsError)
 _REPLICAS_MS: Final = 1_000
-_DENIED: Final = "ACL failure in script"
-"""How a script reports a forbidden command; every other command reports NOPERM."""
 
 
 class Headroom:
@@ -100,20 +87,29 @@ class JournalTransport:
         prefix: first part of every key; must be the workers' `LEASEWIRE_KEY_PREFIX`.
         min_replicas: so many replicas must confirm a batch within a second. Where they do not, it
             is in the journal of the primary alone, and is to be sent again.
+        resend: sends again what another primary does not know; None: nothing does.
     """
 
     def __init__(
-        self, redis: Redis, *, prefix: str = DEFAULT_PREFIX, min_replicas: int = 0
+        self,
+        redis: Redis,
+        *,
+        prefix: str = DEFAULT_PREFIX,
+        min_replicas: int = 0,
+        resend: Resend | None = None,
     ) -> None:
         self._redis = redis
         self._prefix = prefix
         self._min_replicas = min_replicas
+        self._resend = resend
         text = (files(__package__) / "lua" / "publish.lua").read_text(encoding="utf-8")
         self._script = redis.register_script(text)
         self._headroom = Headroom(redis)
 
     def close(self) -> None:
         """Close the connections; sending again opens new ones."""
+        if self._resend is not None:
+            self._resend.close()
         self._redis.close()
 
     def send(self, events: Sequence[CompleteEvent], lane: Lane) -> list[Receipt]:
@@ -127,10 +123,19 @@ class JournalTransport:
             share = self._headroom.share()
             if share >= INTAKE_ENDS:
                 raise PublishFailed(_too_full(share, self._headroom.limit))
-            return self._write(events, lane)
+            return self._write_and_remember(events, lane)
         except RedisError as error:
             kind = KeyRefused if refuses_us(error) else PublishFailed
             raise kind(f"{advice_for(error)}, and publish again ({error})") from error
+
+    def _write_and_remember(self, events: Sequence[CompleteEvent], lane: Lane) -> list[Receipt]:
+        if self._resend is None:
+            return self._write(events, lane)
+        history = self._resend.begin()
+        receipts = self._write(events, lane)
+        reused = {receipt.event_key for receipt in receipts if receipt.id_reused}
+        self._resend.add([event for event in events if event.key not in reused], lane, history)
+        return receipts
 
     def _write(self, events: Sequence[CompleteEvent], lane: Lane) -> list[Receipt]:
         prefix = self._prefix
@@ -202,31 +207,3 @@ def _too_full(share: float, limit: str) -> str:
         "that the workers can drain what is there. See `leasewire status`; raise maxmemory, or "
         "wait until the workers have drained it, and publish again"
     )
-
-
-def refuses_us(error: RedisError) -> bool:
-    """Whether only a person can repair it: the login or its rights are wrong."""
-    return isinstance(error, (*_LOGIN, NoPermissionError)) or str(error).startswith(_DENIED)
-
-
-def advice_for(error: RedisError) -> str:
-    """Say what is wrong and what to do."""
-    match error:
-        case _ if isinstance(error, _LOGIN):
-            advice = "Redis refuses the login: correct user and password"
-        case _ if refuses_us(error):
-            advice = (
-                "Redis does not permit its user a command that is needed: give it the rights of "
-                "deploy/redis/users.acl (see `leasewire deploy-files`)"
-            )
-        case RedisConnectionError() | RedisTimeoutError():
-            advice = "Redis cannot be reached: start it, or correct its URL"
-        case OutOfMemoryError():
-            advice = "Redis is full: raise maxmemory, or let the workers drain it"
-        case ReadOnlyError():
-            advice = "this Redis is a read-only replica: give the URL of the primary"
-        case _ if str(error).startswith("MISCONF"):
-            advice = "Redis cannot write to its disk: free some space there"
-        case _:
-            advice = "Redis refuses the write"
-    return advice

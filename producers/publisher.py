@@ -45,9 +45,9 @@ class Publisher:
         """Close connections and spool; the next user of the spool file sends what is in it."""
         if self._drain is not None:
             self._drain.close()
+        self._transport.close()
         if self._spool is not None:
             self._spool.close()
-        self._transport.close()
 
     def __enter__(self) -> Self:
         return self

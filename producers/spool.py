@@ -35,6 +35,12 @@ CREATE TABLE IF NOT EXISTS dead (
     reason TEXT NOT NULL, died_at REAL NOT NULL,
     PRIMARY KEY (source, id)
 );
+CREATE TABLE IF NOT EXISTS accepted ( -- by Redis, in the last seconds (`accepted.py`)
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    key TEXT NOT NULL UNIQUE, source TEXT NOT NULL,
+    lane TEXT NOT NULL, body TEXT NOT NULL,
+    history TEXT NOT NULL, accepted_at REAL NOT NULL
+);
 """
 
 
@@ -82,7 +88,7 @@ class Spool:
         self._path = Path(path)
         self._max_events = max_events
         self._max_age_s = max_age_s
-        self._clock = clock
+        self.clock = clock
         self._lock = RLock()
         self._process = os.getpid()
         try:
@@ -111,7 +117,7 @@ class Spool:
 
     def depth(self) -> int:
         """Count the waiting events."""
-        with self._reading() as database:
+        with self.reading() as database:
             return int(database.execute("SELECT count(*) FROM spooled").fetchone()[0])
 
     def add(self, events: Sequence[CompleteEvent], lane: Lane) -> list[CompleteEvent]:
@@ -125,9 +131,9 @@ class Spool:
             SpoolFailed: the spool is full or cannot be written.
         """
         reused = []
-        with self._writing() as database:
+        with self.writing() as database:
             for event in events:
-                row = (event.source, event.id, event.key, lane, event.body, self._clock())
+                row = (event.source, event.id, event.key, lane, event.body, self.clock())
                 find = "SELECT body FROM spooled WHERE source = ? AND id = ?"
                 found = database.execute(find, row[:2]).fetchone()
                 if found is None:
@@ -141,7 +147,7 @@ class Spool:
 
     def oldest(self) -> Spooled | None:
         """Return the oldest events, of one lane, at most a batch; None when none waits."""
-        with self._reading() as database:
+        with self.reading() as database:
             rows = database.execute(
                 "SELECT lane, key, body FROM spooled ORDER BY position LIMIT ?",
                 [MAX_EVENTS_PER_MESSAGE],
@@ -155,7 +161,7 @@ class Spool:
 
     def remove(self, keys: Sequence[str]) -> None:
         """Remove events that are in the journal."""
-        with self._writing() as database:
+        with self.writing() as database:
             database.executemany("DELETE FROM spooled WHERE key = ?", [(key,) for key in keys])
 
     def add_dead(
@@ -168,8 +174,8 @@ class Spool:
             lane: their lane.
             reasons: reason by event key.
         """
-        now = self._clock()
-        with self._writing() as database:
+        now = self.clock()
+        with self.writing() as database:
             for event in events:
                 database.execute("DELETE FROM spooled WHERE key = ?", [event.key])
                 database.execute(
@@ -180,9 +186,9 @@ class Spool:
 
     def expire(self) -> int:
         """Make events dead that waited too long; returns how many."""
-        now = self._clock()
+        now = self.clock()
         reason = f"waited longer than {self._max_age_s / DAY_S:g} days"
-        with self._writing() as database:
+        with self.writing() as database:
             old = "FROM spooled WHERE spooled_at < ?"
             oldest = now - self._max_age_s
             database.execute(
@@ -193,23 +199,23 @@ class Spool:
 
     def dead(self) -> list[Dead]:
         """List the dead events, the longest dead first."""
-        with self._reading() as database:
+        with self.reading() as database:
             rows = database.execute("SELECT source, id, body, reason FROM dead ORDER BY died_at")
             return [Dead(*row) for row in rows]
 
     def revive(self) -> int:
         """Let all dead events wait again, behind the others; returns how many."""
-        with self._writing() as database:
+        with self.writing() as database:
             database.execute(
                 "INSERT OR IGNORE INTO spooled (source, id, key, lane, body, spooled_at) "
                 "SELECT source, id, key, lane, body, ? FROM dead ORDER BY died_at",
-                [self._clock()],
+                [self.clock()],
             )
             return database.execute("DELETE FROM dead").rowcount
 
     def discard(self, source: str, event_id: str) -> bool:
         """Remove a dead event; False if there is none."""
-        with self._writing() as database:
+        with self.writing() as database:
             where = "DELETE FROM dead WHERE source = ? AND id = ?"
             return database.execute(where, [source, event_id]).rowcount > 0
 
@@ -225,15 +231,17 @@ class Spool:
                 yield True  # closing the file releases the lock
 
     @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Lock the file's connection of this process, to read."""
         if os.getpid() != self._process:
             raise SpoolFailed("the spool was opened before a fork: open it in each process")
         with self._lock, _mapped_errors():
             yield self._database
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._reading() as database:
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Begin a transaction, which ends with the block."""
+        with self.reading() as database:
             database.execute("BEGIN IMMEDIATE")
             try:
                 yield database

@@ -6,15 +6,18 @@ The transports are `JournalTransport` (Redis) and `HttpTransport` (the gateway).
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from contracts.names import MAX_EVENTS_PER_MESSAGE, Lane
+from producers.accepted import AcceptedEvent
 from producers.complete import CompleteEvent
 from producers.errors import BatchRefused, PublishFailed, Receipt
 
 MAX_MESSAGE_BYTES: Final = 1024 * 1024
 """Size of one batch with its brackets and commas: a larger one would delay everybody else."""
 _LONGEST_RETRY_AFTER_S: Final = 3_600.0
+
+WithBody = TypeVar("WithBody", CompleteEvent, AcceptedEvent)
 
 
 class Transport(Protocol):
@@ -82,9 +85,9 @@ def deliver(transport: Transport, events: Iterable[CompleteEvent], lane: Lane) -
     return done
 
 
-def batches(events: Iterable[CompleteEvent]) -> Iterator[list[CompleteEvent]]:
+def batches(events: Iterable[WithBody]) -> Iterator[list[WithBody]]:
     """Split events into batches that a transport takes."""
-    batch: list[CompleteEvent] = []
+    batch: list[WithBody] = []
     size = 2
     for event in events:
         length = len(event.body.encode()) + 1

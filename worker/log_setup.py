@@ -49,6 +49,8 @@ _QUIET_AT_INFO: Final = (
 )
 """Their lines on each task, connection, start and stop: our own say more."""
 _SHORTEST_SECRET: Final = 4
+_OF_PUBLISHERS: Final = ("lost", "known")
+"""Fields of `publisher.sent_again`, of the client library, which has the standard logging."""
 
 _known_secrets: set[str] = set()
 
@@ -106,7 +108,7 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(_OF_PUBLISHERS)],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.StackInfoRenderer(),

@@ -77,6 +77,9 @@ class Settings(BaseModel):
     redis_min_replicas: int = Field(0, ge=0, le=10)
     """An event counts as published once so many replicas of Redis have it too: with 1, no event is
     lost with one machine. Where they do not confirm it in a second it is published again."""
+    redis_resend_s: float = Field(30, ge=0, le=600)
+    """A publisher remembers accepted events for so long, and sends again by itself those that Redis
+    lost at a failover or with its last writes; 0: none. At most 100,000 events, of 64 MB."""
     redis_trusted_network: bool = False
     """Nobody can listen on the network to a `redis://` server, such as an internal network of
     containers: do not warn that the password is sent unencrypted."""

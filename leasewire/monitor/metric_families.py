@@ -84,6 +84,12 @@ FAMILIES: Final[tuple[Family | Histogram, ...]] = (
         },
     ),
     Family(
+        "lost_events_total",
+        "Accepted events that Redis lost, at a failover or with its last writes, and that their "
+        "publishers sent again by themselves. With LEASEWIRE_REDIS_MIN_REPLICAS=1 it stays.",
+        lambda f: f.health_figures.lost.number,
+    ),
+    Family(
         "queue_messages{queue}",
         "Celery messages that no worker has taken. They only wake workers: the work is in the "
         "journal and in the work items. unacked: taken, and not finished.",

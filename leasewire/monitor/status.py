@@ -82,6 +82,7 @@ def _text(document: dict[str, Any]) -> Iterator[Part]:
             "workers": ", ".join(document["workers"]) or "none",
             "queues": _pairs(document["queues"]),
             **journal,
+            "lost events": _lost(document["lost_events"]),
             "work items": _oldest(work_items["services"], work_items.get("oldest_due")),
             "routers": _pairs(document["routers"]) or "none",
             "dead letters": _counts(document["dead_letters"]),
@@ -109,6 +110,12 @@ def _redis_message(redis: Mapping[str, Any]) -> str:
 
 def _oldest(number: int, due: str | None) -> str:
     return f"{number}, the oldest due since {cell(due)}" if due else str(number)
+
+
+def _lost(lost: Mapping[str, Any]) -> str:
+    if not lost["sent_again"]:
+        return "none"
+    return f"{lost['sent_again']}, sent again by their publishers, last at {cell(lost['last'])}"
 
 
 def _counts(reasons: Mapping[str, Any]) -> str:

@@ -24,6 +24,7 @@ from tests.brake.floor import Floor
 from tests.console.forms import crawl
 from tests.hooks.conftest import HOOKS, INVENTORY, PATH, SECRET, Desk
 from tests.hooks.vendors import SPLYNX_MODEL, running_vendor, uisp_event, uisp_service
+from tests.other_history import begin_another_history
 from tests.outcomes.conftest import Post
 from tests.outcomes.receiver import Receiver
 from tests.store.secured import set_users
@@ -137,6 +138,9 @@ def test_a_publisher_may_write_events_and_destroy_nothing(server, as_user):
         ("LRANGE", "lw:events", "0", "-1"),
         ("LPUSH", JOURNAL, "x"),
         ("GET", "lw:record:SVC-1"),
+        ("HGETALL", "lw:seen:1"),
+        ("HGET", "lw:refused:urn:isp:bss:test", "first"),
+        ("DEL", "lw:journal:lost"),
         ("HGETALL", "lw:gateway:keys"),
         ("GET", "lw:gateway:hash-secret"),
     ]
@@ -167,6 +171,22 @@ def test_a_publisher_may_write_events_and_destroy_nothing(server, as_user):
             pytest.raises(PublishFailed, match="maxmemory"),
         ):
             ours.publish([builders.activated(id_="e-3")])
+
+
+@pytest.mark.parametrize("login", ["leasewire-publisher", "leasewire-gateway"])
+def test_who_publishes_may_ask_for_its_events_and_send_them_again(server, login):
+    with (
+        server.client() as admin,
+        open_publisher(
+            server.url, clock=lambda: datetime.now(UTC), username=login, password=PASSWORD
+        ) as ours,
+    ):
+        ours.publish([builders.activated(id_="e-1")])
+        admin.hdel(JOURNAL, event_key(builders.SOURCE, "e-1"))
+        begin_another_history(admin)
+        ours.publish([builders.activated(id_="e-2")])
+        assert admin.hexists(JOURNAL, event_key(builders.SOURCE, "e-1"))
+        assert admin.hget("lw:journal:lost", "events") == "1"
 
 
 def test_metrics_read_figures_and_no_secret(server, as_user, quiet_logging, tmp_path, monkeypatch):

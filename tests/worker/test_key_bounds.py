@@ -100,6 +100,7 @@ SIZES = {
     "store-format": 1,
     "journal:*": 100_000,
     "journal:*:due": 100_000,
+    "journal:lost": 2,
     "manifests": SOURCES,
     "minutes": 720,
     "pools": 20,

@@ -68,6 +68,9 @@ def health_document(
             lane: without_empty({"depth": journal.depth, "oldest_due": utc_time(journal.oldest_ms)})
             for lane, journal in figures.journal.items()
         },
+        "lost_events": without_empty(
+            {"sent_again": figures.lost.number, "last": utc_time(figures.lost.last_ms)}
+        ),
         "work_items": without_empty(
             {
                 "services": sum(router.queued for router in figures.routers),

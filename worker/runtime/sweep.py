@@ -127,8 +127,9 @@ class Sweep:
         if rolled_back:
             self._store.pools.distrust_written()
             message = (
-                "Redis lost its last writes: let the BSS send the events of the last minutes "
-                "again; services that were confirmed in these minutes are checked again"
+                "Redis lost its last writes: publishers that still run send their last events again, "
+                "let the BSS send the events of the others; services that were confirmed in the "
+                "last minutes are checked again"
             )
             self._store.alerts.open("redis-rolled-back", "", message)
 

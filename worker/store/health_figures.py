@@ -10,6 +10,7 @@ from worker.core.alerting.alerts import Alert
 from worker.core.alerting.health_figures import (
     HealthFigures,
     JournalFigures,
+    LostEvents,
     ReasonCount,
     RedisFigures,
 )
@@ -82,6 +83,7 @@ class HealthReader:
             counters=self._store.views.counters(),
             canaries=self._store.canaries.waiting_ms(),
             alerts=self._alerts(now_ms),
+            lost=self._lost(),
         )
 
     def _alerts(self, now_ms: int) -> list[Alert]:
@@ -132,6 +134,11 @@ class HealthReader:
         queues = (names.QUEUE_EVENTS, names.QUEUE_BULK, names.QUEUE_ROUTERS)
         lengths = {name: self._client.llen(self._keys.queue(name)) for name in queues}
         return {**lengths, "unacked": self._client.hlen(self._keys.unacked)}
+
+    def _lost(self) -> LostEvents:
+        lost = names.journal_lost(self._keys.prefix)
+        found = cast("list[str | None]", self._client.hmget(lost, ["events", "at_ms"]))
+        return LostEvents(*(int(number or 0) for number in found))
 
     def _journal(self, lane: names.Lane) -> JournalFigures:
         due = names.journal_due(self._keys.prefix, lane)

@@ -214,7 +214,7 @@ class Keys:
     """
     dead_letters_gone = Key("hash", "dead:gone")
     """Group -> how many dead letters were dropped for newer ones, until the group is settled."""
-    refused = KeyByName("hash", "refused:")
+    refused = KeyByName("hash", names.REFUSED)
     """Event key -> outcome of a refused event of a source (empty: unknown). A day, the newest."""
     refused_sources = Key("set", "refused")
     """Sources of which events were refused. A day from the last one."""
@@ -298,13 +298,13 @@ class Keys:
             queue=self.queue(lane),
         )
 
-    seen = KeyByName("hash", "seen:")
+    seen = KeyByName("hash", names.SEEN)
     """Short event key -> `short content hash|service`. 40 days from its first entry."""
     scheduled = Key("hash", "scheduled")
     """Key of a scheduled event -> its service."""
     beside = KeyByName("hash", "beside:")
     """Event key -> outcome of an event without a service: manifests. 40 days from the first."""
-    brief = KeyByName("hash", "brief:")
+    brief = KeyByName("hash", names.BRIEF)
     """Event key -> outcome of an event that its service does not list. Three hours."""
 
     def seen_at(self, now_s: int) -> Hash:

@@ -67,6 +67,13 @@ class JournalFigures(NamedTuple):
     oldest_ms: int
 
 
+class LostEvents(NamedTuple):
+    """Accepted events that Redis lost and their publishers sent again: how many, when the last."""
+
+    number: int = 0
+    last_ms: int = 0
+
+
 class RouterSummary(NamedTuple):
     """One router.
 
@@ -113,6 +120,7 @@ class HealthFigures:
         counters: how often each thing happened.
         canaries: queue -> for how long (ms) its test message was not taken.
         alerts: open ones that are not muted, the oldest first.
+        lost: at failovers and when Redis lost its last writes.
         dead_sources: source -> how many events of it are dead letters; empty: of unknown ones.
     """
 
@@ -128,6 +136,7 @@ class HealthFigures:
     canaries: Mapping[str, int] = field(default_factory=dict)
     alerts: Sequence[Alert] = ()
     dead_sources: Mapping[str, int] = field(default_factory=dict)
+    lost: LostEvents = field(default_factory=LostEvents)
 
     @property
     def workers(self) -> list[str]:

@@ -1,0 +1,272 @@
+"""Sends again what Redis accepted and lost: at a failover, or when it lost its last writes.
+
+Redis answers before its replicas have what was written, so a new primary may lack the last moments.
+A publisher remembers what was accepted in the last seconds. Before it uses a connection to a Redis
+of another history, it asks there for these events, and sends again those that are unknown.
+"""
+
+import logging
+import re
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from importlib.resources import files
+from itertools import groupby
+from typing import Any, Final
+
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ReadOnlyError, RedisError, ResponseError
+from redis.sentinel import SentinelConnectionPool
+
+from contracts.message import envelope
+from contracts.names import (
+    BRIEF,
+    LANES,
+    NOTIFIED_LIFETIME_MS,
+    REFUSED,
+    SEEN,
+    TASK_ACCEPT,
+    Lane,
+    journal_body,
+    journal_due,
+    journal_lost,
+    journal_notified,
+    queue_key,
+)
+from producers.accepted import AcceptedEvent, AcceptedEvents
+from producers.complete import CompleteEvent
+from producers.errors import SpoolFailed
+from producers.redis_errors import advice_for, refuses_us
+from producers.transport import batches
+
+log = logging.getLogger("leasewire.publisher")
+
+LOOKS_EVERY_S: Final = 1.0
+_MOST_OFFSETS: Final = 3_600
+_HISTORY: Final = re.compile(r"master_replid:(\w+)")
+_PRIMARY: Final = "role:master"
+_UNNAMED: Final = "?"
+
+Call = Callable[..., Any]
+"""Sends one command over one connection, and returns its answer."""
+
+
+class Resend:
+    """Keeps what a publisher sent, for as long as Redis may lose it.
+
+    With Sentinel a thread looks each second while anything is remembered, so that a publisher that
+    has nothing to publish sends again too. There an event is forgotten once it is old enough and
+    a replica has it; else once it is old enough.
+
+    Args:
+        redis: of the publisher; its connections ask as soon as they are open.
+        accepted: what is remembered, perhaps of a process that crashed.
+        prefix: first part of every key.
+        keep_s: how long an event is remembered at least.
+    """
+
+    def __init__(
+        self, redis: Redis, accepted: AcceptedEvents, *, prefix: str, keep_s: float
+    ) -> None:
+        self._history = ""
+        self._redis = redis
+        self._accepted = accepted
+        self._prefix = prefix
+        self._keep_s = keep_s
+        pool: Any = redis.connection_pool
+        self._sentinel = pool if isinstance(pool, SentinelConnectionPool) else None
+        pool.connection_kwargs["redis_connect_func"] = self._connected
+        lua = files(__package__) / "lua"
+        self._unknown = (lua / "unknown.lua").read_text(encoding="utf-8")
+        self._publish = (lua / "publish.lua").read_text(encoding="utf-8")
+        self._lock = threading.RLock()
+        self._offsets: deque[tuple[float, int]] = deque(maxlen=_MOST_OFFSETS)
+        self._on_replica_s = 0.0
+        self._next_look_s = 0.0
+        self._thread: threading.Thread | None = None
+        self._stopping = threading.Event()
+        if not accepted.is_empty():
+            self._start()
+
+    def close(self) -> None:
+        """Stop looking; adding more starts it again."""
+        self._stopping.set()
+        thread = self._thread
+        if thread is not None:
+            thread.join()
+
+    def begin(self) -> str:
+        """The history of Redis's data, to be asked for before events are sent.
+
+        Raises:
+            RedisError: there is no connection yet, and none could be opened.
+        """
+        if not self._history:
+            self._redis.ping()
+        return self._history
+
+    def add(self, events: Sequence[CompleteEvent], lane: Lane, history: str) -> None:
+        """Remember events that were accepted.
+
+        Args:
+            events: that were accepted.
+            lane: their lane.
+            history: what `begin` said. If it changed meanwhile, they may be on a server that is
+                the primary no longer, so they are asked for at once.
+
+        Raises:
+            RedisError: they could not be asked for.
+            SpoolFailed: they are to be remembered on a disk, and cannot be.
+        """
+        accepted = [AcceptedEvent(event.key, event.source, lane, event.body) for event in events]
+        self._accepted.add(accepted, history)
+        if history != self._history:
+            with self._lock:
+                lost, known = self._send_again(self._redis.execute_command, self._history)
+            if lost:
+                _log_sent_again(lost, known)
+        if self._sentinel is not None:
+            self._start()
+        elif self._accepted.now_s() >= self._next_look_s:
+            self._next_look_s = self._accepted.now_s() + LOOKS_EVERY_S
+            self._accepted.forget(self._accepted.now_s() - self._keep_s)
+
+    def _connected(self, connection: Any) -> None:  # noqa: ANN401 - of any kind of redis-py
+        """Prepare a new connection; before its first command it asks for what may be lost."""
+        connection.on_connect()
+
+        def call(*command: object) -> Any:  # noqa: ANN401 - as Redis answers
+            connection.send_command(*command, check_health=False)
+            return connection.read_response()
+
+        with self._lock:
+            try:
+                info = _text(call("INFO", "replication"))
+            except ResponseError as error:
+                _log_refused(error)
+                self._history = _UNNAMED
+                return
+            if _PRIMARY not in info:
+                raise ReadOnlyError("it is a replica")
+            found = _HISTORY.search(info)
+            history = found[1] if found else ""
+            lost, known = self._send_again(call, history)
+            if history != self._history:
+                self._history = history
+                # Another thread may have added events meanwhile. From here on it sees the change.
+                more_lost, more_known = self._send_again(call, history)
+                lost, known = lost + more_lost, known + more_known
+            if lost or known:
+                _log_sent_again(lost, known)
+
+    def _send_again(self, call: Call, history: str) -> tuple[int, int]:
+        """Ask for all that another history accepted, and send again what is unknown.
+
+        Returns:
+            How many were lost, and how many were known.
+
+        Raises:
+            RedisError: it could not be done now.
+        """
+        try:
+            events = {event.key: event for event in self._accepted.of_others(history)}
+            if not events:
+                return 0, 0
+            lost = self._write(call, self._find_unknown(call, events.values()))
+            self._accepted.confirm(events.keys(), history)
+        except ResponseError as error:
+            if not refuses_us(error):
+                raise
+            _log_refused(error)  # publishing goes on: who may publish need not have these rights
+            return 0, 0
+        except SpoolFailed as error:
+            raise RedisConnectionError(error.reason) from error
+        return lost, len(events) - lost
+
+    def _find_unknown(self, call: Call, events: Iterable[AcceptedEvent]) -> list[AcceptedEvent]:
+        digest = _text(call("SCRIPT LOAD", self._unknown))
+        bodies = [journal_body(self._prefix, lane) for lane in LANES]
+        starts = [f"{self._prefix}{kind}" for kind in (SEEN, BRIEF, REFUSED)]
+        unknown: list[AcceptedEvent] = []
+        for batch in batches(events):
+            asked = [part for event in batch for part in (event.key, event.source)]
+            answer = call("EVALSHA", digest, len(bodies), *bodies, *starts, *asked)
+            keys = set(map(_text, answer))
+            unknown += [event for event in batch if event.key in keys]
+        return unknown
+
+    def _write(self, call: Call, events: Sequence[AcceptedEvent]) -> int:
+        """Write events into the journal; returns how many were not there."""
+        if not events:
+            return 0
+        digest = _text(call("SCRIPT LOAD", self._publish))
+        prefix, written = self._prefix, 0
+        for lane, of_lane in groupby(events, lambda event: event.lane):
+            keys = [
+                journal_body(prefix, lane),
+                journal_due(prefix, lane),
+                journal_notified(prefix, lane),
+                queue_key(prefix, lane),
+                journal_lost(prefix),
+            ]
+            args = [NOTIFIED_LIFETIME_MS, lane, envelope(TASK_ACCEPT, lane)]
+            for batch in batches(of_lane):
+                pairs = [part for event in batch for part in (event.key, event.body)]
+                answer = call("EVALSHA", digest, len(keys), *keys, *args, *pairs)
+                written += len(batch) - len(answer[1]) // 2
+        return written
+
+    def _start(self) -> None:
+        if self._thread is None or not self._thread.is_alive():
+            with self._lock:
+                if self._thread is None or not self._thread.is_alive():
+                    self._stopping.clear()
+                    self._thread = threading.Thread(
+                        target=self._look_on, name="resend", daemon=True
+                    )
+                    self._thread.start()
+
+    def _look_on(self) -> None:
+        while not self._stopping.wait(LOOKS_EVERY_S):
+            try:
+                self._look()
+                if self._accepted.is_empty():
+                    return
+            except (RedisError, SpoolFailed):
+                continue  # no Sentinel answers, or none knows a primary: the next look may find one
+            except Exception:  # a bug; the thread must go on
+                log.exception("publisher.look_failed")
+
+    def _look(self) -> None:
+        now_s = self._accepted.now_s()
+        if self._sentinel is None:
+            self._redis.ping()
+            self._accepted.forget(now_s - self._keep_s)
+            return
+        # It drops connections to a former primary: the next command opens a new one, which asks.
+        self._sentinel.get_master_address()  # type: ignore[no-untyped-call]
+        info = self._redis.info("replication")
+        if info["master_replid"] != self._history:
+            self._sentinel.disconnect(inuse_connections=False)
+            return
+        self._offsets.append((now_s, int(info["master_repl_offset"])))
+        replicas = [r for name, r in info.items() if re.fullmatch(r"slave\d+", name)]
+        offset = max((int(replica["offset"]) for replica in replicas), default=-1)
+        while self._offsets and self._offsets[0][1] <= offset:
+            self._on_replica_s = self._offsets.popleft()[0]
+        self._accepted.forget(min(self._on_replica_s, now_s - self._keep_s))
+
+
+def _log_sent_again(lost: int, known: int) -> None:
+    level = logging.WARNING if lost else logging.INFO
+    numbers = {"lost": lost, "known": known}
+    log.log(level, "publisher.sent_again lost=%d known=%d", lost, known, extra=numbers)
+
+
+def _log_refused(error: ResponseError) -> None:
+    log.error("publisher.cannot_ask: %s (%s)", advice_for(error), error)
+
+
+def _text(reply: str | bytes) -> str:
+    return reply.decode() if isinstance(reply, bytes) else reply
