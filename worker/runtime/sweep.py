@@ -127,7 +127,7 @@ class Sweep:
         if rolled_back:
             self._store.pools.distrust_written()
             message = (
-                "Redis lost its last writes: publishers that still run send their last events again, "
+                "Redis lost its last writes: publishers that run send their last events again, "
                 "let the BSS send the events of the others; services that were confirmed in the "
                 "last minutes are checked again"
             )
