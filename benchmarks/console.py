@@ -151,9 +151,9 @@ def measure(
         pool = stack.enter_context(ProcessPoolExecutor(1, get_context("fork")))
         pool.submit(int).result()
         url, _ = stack.enter_context(gateway(here, "--console"))
-        sessions = _sessions(here)
+        sessions = log_in(here)
         publisher = stack.enter_context(_publisher(here, url))
-        _wait_for_search(url, sessions[0])
+        wait_for_search(url, sessions[0])
         for phase in range(2 * rounds):
             is_read = phase % 2 == 1
             reading = pool.submit(read_pages, url, sessions, seconds) if is_read else None
@@ -171,7 +171,7 @@ def measure(
     return [row | common for row in (*_pages(reads), _growth(took_ms))]
 
 
-def _sessions(here: Stage) -> list[str]:
+def log_in(here: Stage) -> list[str]:
     """A session of each reader; one person may follow Now in only so many."""
     people, sessions = People(here.client, PREFIX), LoginSessions(here.client, PREFIX)
     persons = [
@@ -208,13 +208,13 @@ def _live(here: Stage, publisher: Publisher, count: int, pace: int) -> list[floa
     return watched.took_ms()
 
 
-def _wait_for_search(url: str, session: str) -> None:
+def wait_for_search(url: str, session: str) -> None:
     """Until the index of the search knows all services: it is built when the gateway starts."""
     with httpx.Client(base_url=url, cookies={"leasewire_session": session}, timeout=30) as client:
         eventually(
             lambda: client.get("/console/services.json?q=ACC-000000").json()["index"]["complete"],
             "the search knows all services",
-            within_s=900,
+            within_s=3600,
         )
 
 

@@ -18,6 +18,7 @@ from leasewire.host.memory import memory_here
 from worker.errors import ConfigurationError
 
 _START_TIMEOUT_S = 10.0
+"""Without an answer; while it loads its data it says so, and a large file takes minutes."""
 _POLL_S = 0.01
 _MAX_SOCKET_PATH = 100  # sun_path holds 108 bytes on Linux, 104 on macOS
 
@@ -115,9 +116,14 @@ class EmbeddedServer:
         deadline = time.monotonic() + _START_TIMEOUT_S
         with contextlib.closing(self._probe()) as probe:
             while True:
-                with contextlib.suppress(redis.ConnectionError, redis.exceptions.BusyLoadingError):
-                    if probe.ping():
-                        return
+                try:
+                    probe.ping()
+                except redis.exceptions.BusyLoadingError:
+                    deadline = time.monotonic() + _START_TIMEOUT_S
+                except redis.ConnectionError:
+                    pass
+                else:
+                    return
                 if self._process.poll() is not None or time.monotonic() > deadline:
                     message = log.read_text(errors="replace")[-2000:]
                     self.kill()

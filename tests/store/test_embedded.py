@@ -4,7 +4,9 @@ import subprocess
 import sys
 
 import pytest
+from redis.exceptions import BusyLoadingError
 
+from leasewire.host import embedded
 from leasewire.host.embedded import EmbeddedServer
 from leasewire.host.memory import memory_here
 
@@ -34,6 +36,37 @@ def test_its_memory_has_a_limit_that_is_half_of_what_there_is(own_valkey, short_
         assert int(client.config_get("maxmemory")["maxmemory"]) == memory_here() // 2
     with EmbeddedServer(short_directory, maxmemory="64mb") as other, other.client() as client:
         assert int(client.config_get("maxmemory")["maxmemory"]) == 64 << 20
+
+
+class Loads:
+    """A client of a server that loads its data for some questions."""
+
+    def __init__(self):
+        self.left = 8
+
+    def ping(self):
+        self.left -= 1
+        if self.left:
+            raise BusyLoadingError
+
+    def close(self):
+        """As a client has it."""
+
+
+def test_a_server_may_load_its_data_for_longer_than_it_may_be_silent(monkeypatch, short_directory):
+    program, client = short_directory / "loads", Loads()
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(embedded, "server_binary", lambda: str(program))
+    monkeypatch.setattr(embedded, "_START_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(embedded, "_POLL_S", 0.02)
+    server = EmbeddedServer(short_directory / "data")
+    monkeypatch.setattr(server, "_probe", lambda: client)
+    try:
+        server.start()
+        assert (server.running, client.left) == (True, 0)
+    finally:
+        server.kill()
 
 
 def without_the_extra(*arguments):

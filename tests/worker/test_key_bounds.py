@@ -22,6 +22,7 @@ from worker.watching.maintenance import Maintenance
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 
 DOCS = Path(__file__).parents[2] / "docs" / "reference" / "redis-keys.md"
+RETENTION = DOCS.parents[1] / "retention.md"
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 TIMES, OPERATOR, STRANGER = "urn:isp:times", "urn:isp:noc", "urn:nobody"
 SERVICES, ROUTERS, SOURCES = 60, 3, 4
@@ -165,6 +166,14 @@ _SIZE_BY = {
     "zset": "ZCARD",
     "stream": "XLEN",
 }
+_READ_BY = {
+    "string": ("GET",),
+    "hash": ("HGETALL",),
+    "list": ("LRANGE", 0, -1),
+    "set": ("SMEMBERS",),
+    "zset": ("ZRANGE", 0, -1),
+    "stream": ("XRANGE", "-", "+"),
+}
 
 
 def kinds_of(name):
@@ -247,7 +256,9 @@ def work(here):
     here.store.routers.begin_writing("R1", "token", (), ["SVC-3"])
 
 
-def test_no_key_grows_without_end():
+@pytest.fixture(scope="module")
+def worked():
+    """What is wrong with the keys after some work, their kinds, and those about a customer."""
     sources = {
         builders.SOURCE: 'order = "revisions"',
         TIMES: 'order = "times"',
@@ -256,24 +267,52 @@ def test_no_key_grows_without_end():
     brake = "router_services = 3\nsource_services = 50"
     with SmallInstallation(sources=sources, brake=brake) as here:
         work(here)
-        problems, kinds = problems_of(here.client, here.prefix)
-        assert problems == []
-        assert kinds >= {
-            *("record:*", "history:*", "refused:*", "refused", "seen:*", "counters", "processes"),
-            *("journal:*", "journal:*:due", "feed:live:*", "feed:bulk:*", "dead", "source:*"),
-            *("router:*:waiters", "router:*:waiting", "router:*:inflight", "router:*:lock"),
-            *(
-                "schedule",
-                "watches",
-                "routers:paused",
-                "sweep",
-                "alerts",
-                "canaries",
-                "routers",
-            ),
-            *("router:*:lost", "brake:held", "tombstones", "router:*:full-read", "samples"),
-            *("minutes", "router:*:answers"),
-        }
+        yield *problems_of(here.client, here.prefix), kinds_about_customers(here)
+
+
+def test_no_key_grows_without_end(worked):
+    problems, kinds, _ = worked
+    assert problems == []
+    assert kinds >= {
+        *("record:*", "history:*", "refused:*", "refused", "seen:*", "counters", "processes"),
+        *("journal:*", "journal:*:due", "feed:live:*", "feed:bulk:*", "dead", "source:*"),
+        *("router:*:waiters", "router:*:waiting", "router:*:inflight", "router:*:lock"),
+        *("schedule", "watches", "routers:paused", "sweep", "alerts", "canaries", "routers"),
+        *("router:*:lost", "brake:held", "tombstones", "router:*:full-read", "samples"),
+        *("minutes", "router:*:answers"),
+    }
+
+
+def kinds_about_customers(here):
+    """The kinds of keys in which, or in whose name, is the id of a service or its MAC."""
+    kinds = set()
+    for key in here.client.scan_iter(f"{here.prefix}*", count=1000):
+        name, kind = key.removeprefix(here.prefix), here.client.type(key)
+        if kind == "none":  # it expired meanwhile
+            continue
+        command, *arguments = _READ_BY[kind]
+        text = f"{name} {here.client.execute_command(command, key, *arguments)}"
+        if re.search(r"SVC-\d|00:00:5E:00:53", text):
+            kinds.add(kinds_of(name)[0])
+    return kinds
+
+
+def test_the_page_about_retention_names_each_key_about_a_customer(worked):
+    _, _, about_customers = worked
+    assert len(about_customers) > 20
+    assert sorted(about_customers - keys_in(RETENTION)) == []
+
+
+def test_the_page_about_retention_names_no_key_that_there_is_not():
+    assert keys_in(RETENTION) <= {*LIMITS, *SIZES}
+
+
+def keys_in(page):
+    """The kinds of keys in the last column of its tables."""
+    rows = re.findall(r"^\|.*\| (`[^|]*`) \|$", page.read_text(), re.MULTILINE)
+    return {
+        re.sub(r"[A-Z][A-Z]+", "*", name) for row in rows for name in re.findall(r"`(.*?)`", row)
+    }
 
 
 @pytest.mark.parametrize("name", ["something:new", "routers:something", "router:R1:new"])
