@@ -20,6 +20,7 @@ from worker.interpreter import answer_while_computing
 from worker.log_setup import configure_logging
 from worker.store.connection import connect
 from worker.store.store import Store, open_store
+from worker.version import installed_version
 
 if TYPE_CHECKING:
     from gateway.api.server import GatewayServer
@@ -74,7 +75,10 @@ def gateway_command(  # noqa: PLR0913 - as many options
         asked_to_stop() as stopping,
         running_gateway(context, listen, port, depth, bulk_depth, console=console) as server,
     ):
-        typer.echo(f"The gateway listens on {server.url}; it describes itself at /openapi.json.")
+        typer.echo(
+            f"The gateway listens on {server.url}; it is version {installed_version()} and "
+            "describes itself at /openapi.json."
+        )
         if console:
             typer.echo(f"The console is at {server.url}/console/")
         signal.signal(signal.SIGHUP, lambda *_: context.reload())

@@ -30,6 +30,7 @@ from worker.interpreter import answer_while_computing
 from worker.inventory import load_inventory
 from worker.log_setup import configure_logging, hide_secret
 from worker.runtime.supervisor import Supervisor
+from worker.version import installed_version
 from worker.watching.apprise_sender import check_installed
 
 log = structlog.get_logger()
@@ -137,8 +138,9 @@ def up_command(  # noqa: PLR0913 - as many options
         environ = environment_for(settings)
         supervisor = Supervisor(environ, events, routers, reloaded=context.use, inventory=known)
         signal.signal(signal.SIGHUP, lambda *_: stopping.set() if supervisor.hung_up() else None)
+        routers_known = counted(len(known.routers), "router")
         lines = [
-            f"Leasewire is up: {counted(len(known.routers), 'router')} in {settings.inventory}.",
+            f"Leasewire {installed_version()} is up: {routers_known} in {settings.inventory}.",
             f"LEASEWIRE_REDIS_URL={server.url}",
             f"The gateway listens on {http.url}" if http else "",
             f"The console is at {http.url}/console/" if http and console else "",

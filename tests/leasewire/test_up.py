@@ -22,6 +22,7 @@ from simulator.testing import PASSWORD
 from simulator.testing import running as simulated
 from tests.builders import activated
 from worker.inventory import CLI_SOURCE
+from worker.version import installed_version
 
 pytestmark = [
     pytest.mark.redis,
@@ -75,7 +76,7 @@ def server_in(directory):
 
 def ready(process):
     line = process.stdout.readline()
-    assert line.startswith("Leasewire is up"), line + process.stderr.read()
+    assert line.startswith(f"Leasewire {installed_version()} is up: "), line + process.stderr.read()
     return process
 
 
