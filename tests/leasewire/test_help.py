@@ -18,6 +18,7 @@ from tests.leasewire.test_documents import ROOT
 HEAVY = ("celery", "kombu", "redis", "httpx", "fastapi", "pydantic", "structlog", "librouteros")
 LIGHT = {
     "worker.errors",
+    "worker.version",
     *("worker.admin", "worker.admin.json_fields", "worker.core", "worker.core.storage_format"),
 }
 """They load nothing beside the standard library."""
