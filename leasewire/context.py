@@ -1,7 +1,8 @@
 """What a command works with: settings, inventory and store, each opened on first use."""
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Final
@@ -14,19 +15,22 @@ from leasewire.host.embedded import EmbeddedServer
 from producers.connection import open_publisher
 from producers.publisher import Publisher
 from worker.core.policy.policy import RouterPolicy
-from worker.errors import ConfigurationError
+from worker.errors import ConfigurationError, StoreUnavailable
 from worker.inventory import Inventory, RouterConfig, load_inventory
 from worker.inventory.changes import changes_between
 from worker.log_setup import configure_logging, hide_secret
 from worker.settings import PREFIX, Settings, environment
 from worker.store.connection import check_login, connect
+from worker.store.heartbeat import Heartbeat, this_process
 from worker.store.store import Store, open_store
+from worker.watching.periodic_thread import PeriodicThread
 
 log = structlog.get_logger("command")
 
 DATA: Final = Path("leasewire-data")
 """Default data directory of `leasewire up`; other commands look for its Redis there."""
 _MOST_LOGGED: Final = 100
+_HEARTBEAT_S: Final = 2.0
 _REDIS_URL: Final = f"{PREFIX}REDIS_URL"
 _INVENTORY: Final = f"{PREFIX}INVENTORY"
 
@@ -149,6 +153,21 @@ class Context:
         client = connect(settings.redis_url, **settings.redis_login)
         return open_store(client, settings.key_prefix, round(settings.router_lock_s * 1000))
 
+    def _redis_now(self) -> datetime:
+        with suppress(StoreUnavailable):  # then publishing fails as well, and says why
+            self.store.heartbeats.learn_time()
+        return self.store.heartbeats.clock.now()
+
+    @contextmanager
+    def heartbeat(self, kind: str) -> Iterator[None]:
+        """Give signs of life while the block runs: for commands that keep running."""
+        heartbeat = Heartbeat(self.store.heartbeats, this_process(kind))
+        with suppress(StoreUnavailable):
+            heartbeat.give()
+        with PeriodicThread("heartbeat", heartbeat.give, _HEARTBEAT_S):
+            yield
+        heartbeat.end()
+
     def any_bytes_client(self) -> redis.Redis:
         """A separate connection for `worker/store/backup.py`; the caller closes it."""
         return connect(self.settings.redis_url, any_bytes=True, **self.settings.redis_login)
@@ -166,12 +185,17 @@ class Context:
         """
         check_login(self.settings.redis_url, **self.settings.redis_login)
 
-    def publisher(self) -> Publisher:
-        """A publisher with its own connections."""
+    def publisher(self, clock: Callable[[], datetime] | None = None) -> Publisher:
+        """A publisher with its own connections.
+
+        Args:
+            clock: gives the time of events without one; None: Redis's, which is asked each time.
+                Operators on several hosts need one clock: their events count by time.
+        """
         settings = self.settings
         return open_publisher(
             settings.redis_url,
-            clock=lambda: datetime.now(UTC),  # noqa: TID251 - this is the composition root
+            clock=clock or self._redis_now,
             prefix=settings.key_prefix,
             min_replicas=settings.redis_min_replicas,
             resend_s=settings.redis_resend_s,

@@ -5,11 +5,15 @@ outcome twice, but never loses one.
 """
 
 import json
-from collections.abc import Sequence
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, cast
 
 from redis import Redis
+from redis.client import Pipeline
+from redis.exceptions import WatchError
 
 from gateway.keys import GatewayKeys
 from worker.store.audit import AuditEntry, add_entry
@@ -54,8 +58,12 @@ class Undelivered:
         return cls(**{name: known[name] for name in cls.__dataclass_fields__ if name in known})
 
 
+class TakenOverError(Exception):
+    """Another process delivers to this target by now: nothing was changed."""
+
+
 class Deliveries:
-    """The state of one target.
+    """The state of one target. Only the process that holds the target changes it.
 
     Args:
         redis: decodes replies.
@@ -67,21 +75,42 @@ class Deliveries:
         self._redis = redis
         keys = GatewayKeys(prefix)
         self._target = target
+        self._token = secrets.token_hex(8)
         self._audit = keys.audit
         self._keys = keys.target(target)
 
-    def hold(self, token: str) -> bool:
+    def hold(self) -> bool:
         """Deliver to this target for a while longer; False: another process does."""
-        if self._redis.set(self._keys.holder, token, nx=True, px=HOLD_MS):
+        if self._redis.set(self._keys.holder, self._token, nx=True, px=HOLD_MS):
             return True
-        if self._redis.get(self._keys.holder) != token:
+        if self._redis.get(self._keys.holder) != self._token:
             return False
         return bool(self._redis.pexpire(self._keys.holder, HOLD_MS))
 
-    def let_go(self, token: str) -> None:
+    def let_go(self) -> None:
         """Let another process deliver at once."""
-        if self._redis.get(self._keys.holder) == token:
+        if self._redis.get(self._keys.holder) == self._token:
             self._redis.delete(self._keys.holder)
+
+    @contextmanager
+    def _holding(self) -> Iterator[Pipeline]:
+        """Change the state in one step, if this process still holds the target.
+
+        A process that was stopped for a while would else set the cursor back.
+
+        Raises:
+            TakenOverError: it does not.
+        """
+        with self._redis.pipeline(transaction=True) as pipe:
+            pipe.watch(self._keys.holder)  # type: ignore[no-untyped-call]
+            if cast("str | None", pipe.get(self._keys.holder)) != self._token:
+                raise TakenOverError
+            pipe.multi()
+            yield pipe
+            try:
+                pipe.execute()
+            except WatchError:
+                raise TakenOverError from None
 
     def cursor(self, first: str) -> str:
         """The position in the feed; a new target starts at `first`."""
@@ -90,21 +119,19 @@ class Deliveries:
 
     def go_on(self, cursor: str, delivered_ms: int = 0) -> None:
         """Move the cursor; `delivered_ms`: when the target took an outcome."""
-        with self._redis.pipeline(transaction=True) as pipe:
+        with self._holding() as pipe:
             pipe.set(self._keys.cursor, cursor)
             if delivered_ms:
                 pipe.hincrby(self._keys.state, "delivered", 1)
                 pipe.hset(self._keys.state, "last_at", delivered_ms)
-            pipe.execute()
 
     def set_aside(self, item: Undelivered, due_ms: int, cursor: str | None = None) -> None:
         """Retry an outcome later; `cursor`: its position, if it comes from the feed."""
-        with self._redis.pipeline(transaction=True) as pipe:
+        with self._holding() as pipe:
             pipe.hset(self._keys.aside, item.id, item.to_json())
             pipe.zadd(self._keys.aside_due, {item.id: due_ms})
             if cursor is not None:
                 pipe.set(self._keys.cursor, cursor)
-            pipe.execute()
 
     def due(self, now_ms: int) -> Undelivered | None:
         """An outcome to retry now."""
@@ -120,23 +147,21 @@ class Deliveries:
 
     def taken(self, item: Undelivered, now_ms: int) -> None:
         """The target took an outcome that it had refused."""
-        with self._redis.pipeline(transaction=True) as pipe:
+        with self._holding() as pipe:
             pipe.hdel(self._keys.aside, item.id)
             pipe.zrem(self._keys.aside_due, item.id)
             pipe.hincrby(self._keys.state, "delivered", 1)
             pipe.hset(self._keys.state, "last_at", now_ms)
-            pipe.execute()
 
     def give_up(self, item: Undelivered, now_ms: int, cursor: str | None = None) -> None:
         """Keep an outcome as failed; the oldest of too many are dropped."""
-        with self._redis.pipeline(transaction=True) as pipe:
+        with self._holding() as pipe:
             pipe.hdel(self._keys.aside, item.id)
             pipe.zrem(self._keys.aside_due, item.id)
             pipe.hset(self._keys.dead, item.id, item.to_json())
             pipe.zadd(self._keys.dead_by_time, {item.id: now_ms})
             if cursor is not None:
                 pipe.set(self._keys.cursor, cursor)
-            pipe.execute()
         left = self._redis.zcard(self._keys.dead_by_time) - DEAD_MOST
         if left > 0:
             gone = cast("list[Any]", self._redis.zpopmin(self._keys.dead_by_time, left))
@@ -176,14 +201,18 @@ class Deliveries:
 
     def note_failing(self, message: str, since_ms: int, next_ms: int) -> None:
         """The target does not take outcomes."""
-        fields: dict[str, str | int] = {"message": message, "failing_since": since_ms}
-        fields["next_at"] = next_ms
-        for name, value in fields.items():
-            self._redis.hset(self._keys.state, name, value)
+        fields: dict[Any, Any] = {
+            "message": message,
+            "failing_since": str(since_ms),
+            "next_at": str(next_ms),
+        }
+        with self._holding() as pipe:
+            pipe.hset(self._keys.state, mapping=fields)
 
     def note_well(self) -> None:
         """The target takes outcomes."""
-        self._redis.hdel(self._keys.state, "message", "failing_since", "next_at")
+        with self._holding() as pipe:
+            pipe.hdel(self._keys.state, "message", "failing_since", "next_at")
 
     def state(self) -> dict[str, str]:
         """Its state with the numbers of retried and failed outcomes."""

@@ -7,14 +7,13 @@ that are not taken for three days are kept for a person.
 
 import asyncio
 import random
-import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
 import structlog
 
-from gateway.outcomes.deliveries import ASIDE_MOST, Deliveries, Undelivered
+from gateway.outcomes.deliveries import ASIDE_MOST, Deliveries, TakenOverError, Undelivered
 from gateway.outcomes.posting import Poster, PostResult, missed_event
 from gateway.outcomes.targets import Target
 from gateway.store_failures import STORE_FAILURES
@@ -63,7 +62,6 @@ class Courier:
         self._installation = installation
         self._clock_ms = clock_ms
         self._stopping = stopping
-        self._token = secrets.token_hex(8)
         self._failures = 0
         self._failing_since = 0
         self._seen = ""
@@ -82,15 +80,19 @@ class Courier:
                     if not notified:
                         log.warning("store.unavailable", task="outcomes", reason=str(error))
                     notified, rest_s = True, REST_FIRST_S
+                except TakenOverError:
+                    advice = "this process was silent for half a minute; it stands by"
+                    log.warning("target.taken_over", target=self._target.name, advice=advice)
+                    self._seen, rest_s = "", REST_FIRST_S
                 await self._rest(rest_s)
             with suppress(*STORE_FAILURES):  # it expires in half a minute
-                await asyncio.to_thread(self._deliveries.let_go, self._token)
+                await asyncio.to_thread(self._deliveries.let_go)
         finally:
             await poster.close()
 
     async def _round(self, poster: Poster) -> float:
         """One attempt, or a check for something to deliver; returns how long to rest (s)."""
-        if not await asyncio.to_thread(self._deliveries.hold, self._token):
+        if not await asyncio.to_thread(self._deliveries.hold):
             return REST_FIRST_S
         if not self._new_first:
             item = await asyncio.to_thread(self._deliveries.due, self._clock_ms())
@@ -103,7 +105,7 @@ class Courier:
             rest_s = await self._deliver(poster, feed_item)
             if rest_s or self._stopping.is_set():
                 return rest_s
-            if not await asyncio.to_thread(self._deliveries.hold, self._token):
+            if not await asyncio.to_thread(self._deliveries.hold):
                 return REST_FIRST_S
         return 0 if page else CHECK_EVERY_S
 
@@ -225,7 +227,7 @@ class Courier:
 
     async def _hold_on(self) -> None:
         try:
-            await asyncio.to_thread(self._deliveries.hold, self._token)
+            await asyncio.to_thread(self._deliveries.hold)
         except STORE_FAILURES:
             return  # the next round reports it
 

@@ -3,7 +3,6 @@
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -112,9 +111,7 @@ def running_gateway(  # noqa: PLR0913 - as the command
     from gateway.api.server import GatewayServer  # noqa: PLC0415 - see above
     from gateway.hooks.reader import processing_hooks  # noqa: PLC0415 - see above
 
-    def clock() -> datetime:
-        return datetime.now(UTC)  # noqa: TID251 - this is the composition root
-
+    clock = context.store.heartbeats.clock.now
     settings = context.settings
     with ExitStack() as stack:
         client = stack.enter_context(
@@ -125,7 +122,8 @@ def running_gateway(  # noqa: PLR0913 - as the command
         store.check_kinds(context.inventory.routers, context.inventory.sources)
         Depth(store.client, settings.key_prefix).check_writes()
         hooks = hooks_of(context)
-        publisher = stack.enter_context(context.publisher())
+        stack.enter_context(context.heartbeat("gateway"))
+        publisher = stack.enter_context(context.publisher(clock))
         pages = _console(context, store, publisher) if console else None
         app = make_app(
             store=store,
@@ -141,7 +139,7 @@ def running_gateway(  # noqa: PLR0913 - as the command
             server = GatewayServer(app, host, port)
         except OSError as error:
             raise ConfigurationError([f"{host} port {port}: {error.strerror}"]) from error
-        hook_publisher = stack.enter_context(context.publisher())
+        hook_publisher = stack.enter_context(context.publisher(clock))
         for thread in pages.threads if pages else ():
             stack.enter_context(thread)
         with server, processing_hooks(hooks, store, hook_publisher, clock):

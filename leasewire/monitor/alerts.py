@@ -202,7 +202,7 @@ def deliver(*, inventory: InventoryOption = None) -> None:
     known = context.inventory
     notifier = AlertNotifier(context.store, targets, known.installation, send, token, known.behind)
     thread = PeriodicThread("notifications", notifier.once, context.settings.alerts_every_s)
-    with asked_to_stop() as stopping, thread:
+    with asked_to_stop() as stopping, context.heartbeat("alerts"), thread:
         typer.echo(f"Sending alerts to {', '.join(context.inventory.alerts)}.")
         while not stopping.wait(_CHECK_EVERY_S):
             pass

@@ -9,7 +9,8 @@ import typer
 from leasewire.answer import Answer, Fields, Health, Line, Part, cell, clean
 from leasewire.context import Context, InventoryOption, refusal
 from leasewire.tables import TextTable
-from worker.admin.health import read_health
+from worker.admin.health import host_row, read_health
+from worker.admin.json_fields import counted
 from worker.core.alerting.health import THRESHOLDS, Finding
 from worker.errors import StoreRefused, StoreUnavailable
 
@@ -90,6 +91,9 @@ def _text(document: dict[str, Any]) -> Iterator[Part]:
             "counters": _pairs(document["counters"]),
         }
     )
+    if document["hosts"]:
+        columns = "host, version, running, silent, last sign=last_sign, clock, Redis answers=answer"
+        yield TextTable(map(host_row, document["hosts"]), columns, title="")
     if document["acting"]:
         yield ""
         columns = "kind of change=kind, rung, changes, p50=p50_s, p95=p95_s"
@@ -105,7 +109,11 @@ def _redis_message(redis: Mapping[str, Any]) -> str:
     share = f"of {limit / 1_000_000:.1f} MB ({redis['used_share']:.0%})" if limit else "of no limit"
     days = f", {redis['days_left']} days left" if "days_left" in redis else ""
     kept = "append-only file" if redis["appendonly"] else "no append-only file"
-    return f"{redis['server']}, {kept}, {used} {share}{days}"
+    replicas = ""
+    if "replicas" in redis:
+        behind = f"the last one {redis['replica_lag_s']} s behind"
+        replicas = f", {counted(redis['replicas'], 'replica')}, {behind}"
+    return f"{redis['server']}, {kept}, {used} {share}{days}{replicas}"
 
 
 def _oldest(number: int, due: str | None) -> str:

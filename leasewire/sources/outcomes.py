@@ -198,13 +198,13 @@ def delivering(context: Context, targets: Sequence[Target]) -> Iterator["Deliver
                 deliveries=_deliveries(context, target.name),
                 feed=context.store.feed,
                 installation=installation,
-                clock_ms=lambda: round(time.time() * 1000),
+                clock_ms=context.store.heartbeats.clock.now_ms,
                 stopping=stopping,
             )
             for target in targets
         ]
 
-    with Delivering(couriers) as running:
+    with context.heartbeat("outcomes"), Delivering(couriers) as running:
         yield running
 
 

@@ -87,6 +87,23 @@ def test_one_worker_notifies_at_a_time_and_another_takes_over(store, tell, inbox
     ]
 
 
+def test_a_worker_that_was_stopped_while_it_sent_forgets_what_it_knew(store, tell, inbox, target):
+    def sends_slowly(where, title, body):
+        """Meanwhile another takes over, and all is over when this goes on."""
+        store.client.delete(store.keys.notifications)
+        assert tell.once() == 1
+        store.alerts.resolve("brake", "R1")
+        tell.once(store.records.now_ms() + QUIET_MS)
+        assert tell.once(store.records.now_ms() + QUIET_MS + SETTLE_MS) == 1
+        return send(where, title, body)
+
+    store.alerts.open("brake", "R1", "15 cancellations")
+    lasted(store)
+    assert AlertNotifier(store, [target], "acme", sends_slowly, "stopped").once() == 0
+    assert len(inbox.titles) == 3  # what it had in its hands came again, and nothing else
+    assert [notice.resolved for notice in store.notifications.notified("mail").values()] == [True]
+
+
 def test_target_may_want_critical_ones_or_some_kinds_only(store, target, inbox):
     some = AlertTarget(
         name="chat",

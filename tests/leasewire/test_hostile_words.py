@@ -179,13 +179,15 @@ class Hostile:
             ),
         ]
         small.store.records.commit([ServiceCommit("", dead_letters=dead_letters)], now_ms)
-        Deliveries(small.client, small.prefix, "billing").give_up(
+        deliveries = Deliveries(small.client, small.prefix, "billing")
+        assert deliveries.hold()
+        deliveries.give_up(
             Undelivered(
                 {"id": "outcome-1-0", "data": {"service": WORDS, "event": WORDS}}, 1, 9, WORDS
             ),
             1,
         )
-        Deliveries(small.client, small.prefix, "billing").note_failing(WORDS, now_ms, now_ms)
+        deliveries.note_failing(WORDS, now_ms, now_ms)
         small.store.fleet.pause("R2", WORDS, WORDS)
         return [*(each["id"] for each in (*events, *hostile) if "id" in each)]
 

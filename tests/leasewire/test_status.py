@@ -8,7 +8,8 @@ import pytest
 from tests.builders import activated, ipv4, mac, mac_changed
 from tests.calls import lose_calls
 from tests.leasewire.conftest import LEASES
-from tests.signs import give_signs
+from tests.signs import give_signs, process
+from tests.store.passing_time import let_pass
 from worker.core.alerting.trend import Sample
 from worker.store.maintenance import SAMPLE_MS
 from worker.store.watches import HOUR_MS
@@ -82,6 +83,29 @@ def test_all_is_well_and_every_part_is_there(world, workers, status, leasewire):
     assert document["routers"] == {"new": 1, "up": 1}
     assert document["counters"]["applied"] == 1
     assert "All is well." in leasewire("status").out
+
+
+def test_hosts_are_shown_and_one_that_fell_silent_is_said(workers, store, status, leasewire):
+    give_signs(store, "gateway@there:7", version="0.1.0")
+    let_pass(store, 20_000)
+    give_signs(store, "events@here:1", "routers@here:2", version="0.1.1")
+    document = status()
+    assert whats(document) == {("warning", "hosts")}
+    here, there = document["hosts"]
+    assert (here["host"], here["running"], here["silent_s"]) == (
+        "here",
+        {"events": 1, "routers": 1},
+        {},
+    )
+    assert (here["versions"], here["clock_ahead_s"]) == (["0.1.1"], 0)
+    assert (there["host"], there["running"], there["versions"]) == ("there", {}, ["0.1.0"])
+    assert 20 <= there["silent_s"]["gateway"] < 40
+    assert there["last_sign"] < here["last_sign"]
+    table = leasewire("status").out
+    assert "1 events, 1 routers" in table
+    assert "gateway for 2" in table
+    store.heartbeats.end(process("gateway@there:7"))
+    assert status()["findings"] == []
 
 
 def test_no_worker_is_critical(world, status):

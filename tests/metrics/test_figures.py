@@ -217,6 +217,7 @@ def test_how_far_the_delivery_of_outcomes_is(world, tmp_path, exporter):
             assert time.time() - began < 10
         assert lag < 10
         page = context.store.feed.read([SOURCE], start, 10)
+        assert deliveries.hold()
         deliveries.go_on(page.cursor, 1)
         deliveries.note_failing("no route", 1, 2)
         found = scrape(url)

@@ -5,7 +5,9 @@ import socket
 
 import pytest
 from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
+from structlog.testing import capture_logs
 
+from gateway.keys import GatewayKeys
 from gateway.outcomes.delivery import GIVE_UP_MS
 from tests.outcomes.receiver import Receiver
 from tests.waiting import eventually
@@ -57,6 +59,28 @@ def test_two_processes_deliver_once(post, receiver, secret):
             post.say(number)
         eventually(lambda: len(receiver.taken) >= 20, "all came")
     assert receiver.events() == [f"e-{n}" for n in range(20)]
+
+
+def test_a_process_that_was_stopped_in_its_turn_sets_nothing_back(post, receiver, secret):
+    """It goes on with an outcome in its hands, after another has delivered in its place."""
+    target = post.target(receiver.port, secret)
+    keys = GatewayKeys(post.prefix).target("bss")
+
+    def take_over(_event):
+        if not receiver.taken:
+            post.client.set(keys.holder, "another")
+            post.client.set(keys.cursor, post.store.feed.last())
+        return 200, {}
+
+    receiver.answers = take_over
+    with capture_logs() as lines, post.delivering(target):
+        post.say(1, 2, 3)
+        eventually(lambda: any(line["event"] == "target.taken_over" for line in lines), "noticed")
+        assert post.client.get(keys.cursor) == post.store.feed.last()
+        post.client.delete(keys.holder)
+        post.say(4)
+        eventually(lambda: len(receiver.taken) == 2, "it has its turn again")
+    assert receiver.events() == ["e-1", "e-4"]
 
 
 def test_a_target_that_is_down_delays_no_other_and_gets_all_in_order_later(post, secret):

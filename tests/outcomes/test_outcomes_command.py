@@ -43,7 +43,9 @@ def run(quiet_logging, valkey, prefix, tmp_path, monkeypatch):
 
 @pytest.fixture
 def deliveries(client, prefix):
-    return Deliveries(client, prefix, "billing")
+    found = Deliveries(client, prefix, "billing")
+    assert found.hold()
+    return found
 
 
 def undelivered(number):

@@ -7,6 +7,7 @@ from typing import Any
 from worker.admin.json_fields import utc_time, without_empty
 from worker.core.alerting.health import assess
 from worker.core.alerting.health_figures import HealthFigures
+from worker.core.alerting.processes import HostSummary, hosts_of
 from worker.store.health_figures import HealthReader
 from worker.store.store import Store
 from worker.store.watches import ActedTimes
@@ -60,9 +61,12 @@ def health_document(
                 "maxmemory_bytes": redis.limit,
                 "used_share": None if redis.share is None else round(redis.share, 3),
                 "days_left": None if redis.days_left is None else round(redis.days_left, 1),
+                "replicas": len(redis.replicas) or None,
+                "replica_lag_s": max(redis.replicas, default=None),
             }
         ),
         "workers": figures.workers,
+        "hosts": [_host(host, figures.now_ms) for host in hosts_of(figures.processes)],
         "queues": dict(figures.queues),
         "journal": {
             lane: without_empty({"depth": journal.depth, "oldest_due": utc_time(journal.oldest_ms)})
@@ -84,6 +88,32 @@ def health_document(
         "counters": dict(sorted(figures.counters.items())),
         "memory": {kind: dict(sizes) for kind, sizes in (kinds or {}).items()},
         "acting": _acting(acted),
+    }
+
+
+def _host(host: HostSummary, now_ms: int) -> dict[str, Any]:
+    return {
+        "host": host.name,
+        "running": dict(host.running),
+        "silent_s": {kind: ago_ms // 1000 for kind, ago_ms in host.silent.items()},
+        "versions": list(host.versions),
+        "last_sign": utc_time(now_ms - host.ago_ms),
+        "clock_ahead_s": round(host.clock_ms / 1000, 1),
+        "redis_answer_ms": host.answer_ms,
+    }
+
+
+def host_row(host: Mapping[str, Any]) -> dict[str, str]:
+    """A host of the health document as texts, for a table."""
+    ahead_s = host["clock_ahead_s"]
+    return {
+        "host": host["host"],
+        "version": ", ".join(host["versions"]),
+        "running": ", ".join(f"{number} {kind}" for kind, number in host["running"].items()),
+        "silent": ", ".join(f"{kind} for {ago_s} s" for kind, ago_s in host["silent_s"].items()),
+        "last_sign": host["last_sign"],
+        "clock": f"{abs(ahead_s)} s {'ahead' if ahead_s > 0 else 'behind'}" if ahead_s else "right",
+        "answer": f"{host['redis_answer_ms']:g} ms",
     }
 
 

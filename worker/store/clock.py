@@ -1,6 +1,8 @@
-"""Corrects the stored times after Redis's clock was set back."""
+"""Redis's clock, by which all hosts go, and what is corrected after it was set back."""
 
 import json
+import time
+from datetime import UTC, datetime
 from typing import Final
 
 from contracts import names
@@ -39,3 +41,25 @@ class Clock:
             "lanes": [[lane, names.NOTIFIED_LIFETIME_MS, WORK_MS] for lane in names.LANES],
         }
         return bool(self._scripts.run("set_back", json.dumps(order)))
+
+
+class RedisClock:
+    """Redis's clock as it is known here: what it said last, and the time that has passed since.
+
+    All hosts agree on it, whatever their own clocks say. Until Redis answers it is this host's.
+    """
+
+    def __init__(self) -> None:
+        self._ahead_s = time.time() - time.monotonic()
+
+    def learn(self, now_ms: int) -> None:
+        """Redis has just said that it is this late (ms since 1970)."""
+        self._ahead_s = now_ms / 1000 - time.monotonic()
+
+    def now_ms(self) -> int:
+        """Milliseconds since 1970."""
+        return round((time.monotonic() + self._ahead_s) * 1000)
+
+    def now(self) -> datetime:
+        """The same, in UTC."""
+        return datetime.fromtimestamp(time.monotonic() + self._ahead_s, UTC)

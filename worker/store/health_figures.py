@@ -128,6 +128,11 @@ class HealthReader:
             appendonly=bool(info.get("aof_enabled", 0)),
             written=set(ok) <= {"ok", None},
             samples=[known_part(Sample, json.loads(text)) for text in texts],
+            replicas=[
+                int(about["lag"])
+                for name, about in info.items()
+                if name.startswith("slave") and isinstance(about, dict)
+            ],
         )
 
     def _queues(self) -> dict[str, int]:

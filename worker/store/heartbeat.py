@@ -24,6 +24,7 @@ from worker.core.service.outcome import OUTCOME_FORMAT
 from worker.core.service.record_format import STORE_FORMATS
 from worker.core.storage_format import known_part, to_json
 from worker.errors import StoreUnavailable, UnreadableStoreError
+from worker.store.clock import RedisClock
 from worker.store.connection import redis_now_ms
 from worker.store.keys import Keys
 from worker.store.store_format import StoreFormat, format_of
@@ -62,6 +63,13 @@ class Heartbeats:
         self._client = client
         self._keys = keys
         self._format = store_format
+        self.clock: Final = RedisClock()
+
+    def learn_time(self) -> int:
+        """Ask for Redis's time (ms), which `clock` goes by from then on."""
+        now_ms = redis_now_ms(self._client)
+        self.clock.learn(now_ms)
+        return now_ms
 
     def give(self, process: ProcessInfo) -> None:
         """Leave a sign of life, with the clock of this host beside Redis's; forget old ones.
@@ -73,7 +81,7 @@ class Heartbeats:
             UnreadableStoreError: the store has a format that this version does not read.
         """
         began = time.time()
-        now_ms = redis_now_ms(self._client)
+        now_ms = self.learn_time()
         ended = time.time()
         told = process._replace(
             clock_ms=round((began + ended) * 500 - now_ms),

@@ -69,6 +69,9 @@ class AlertNotifier:
                 if problem:
                     self._postpone(target, problem, now_ms)
                     continue  # not delivered: the next round finds the same notices
+                if not notifications.claim(self.token):
+                    # Stopped for a while: another process has sent these, and knows more by now.
+                    break
                 sent += 1
                 log.info(
                     "alerts.delivered",

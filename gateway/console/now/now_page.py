@@ -1,6 +1,6 @@
 """The page Now: what is wrong, what waits, what is under way. It is kept up to date while open."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from gateway.console.now.now_reader import NowReader
 from gateway.console.pages import Pages
 from gateway.console.pictures import Point, Series, line_picture
 from gateway.console.sessions import LoginSessions
+from worker.admin.health import host_row
 from worker.admin.json_fields import counted
 from worker.admin.now import read_now
 
@@ -270,9 +271,17 @@ def _rest(document: Mapping[str, Any]) -> Node:
                 ]
             ),
         ],
+        h.section[h.h2["Hosts"], _hosts(document["hosts"])],
         h.section[h.h2["Events since Redis began"], fields(events)],
         h.section[h.h2["Effects"], table("From applied to acting, last day", columns, acting)],
     ]
+
+
+def _hosts(hosts: Iterable[Mapping[str, Any]]) -> Node:
+    names = ("host", "version", "running", "silent", "clock")
+    rows = [[row[name] for name in names] for row in map(host_row, hosts)]
+    columns = [_capital(name) for name in names]
+    return table("Processes by host; the clock beside Redis's", columns, rows)
 
 
 def _memory(redis: Mapping[str, Any]) -> str:

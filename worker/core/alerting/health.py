@@ -7,6 +7,7 @@ from typing import Final, Literal, NamedTuple
 from contracts.names import INTAKE_ENDS
 from worker.core.alerting.alerts import Alert
 from worker.core.alerting.health_figures import HealthFigures
+from worker.core.alerting.processes import hosts_of
 from worker.core.entry.brake import HELD
 
 Level = Literal["warning", "critical"]
@@ -22,6 +23,7 @@ JOURNAL_CRITICAL_S: Final = 600
 WORK_WARNS_S: Final = 120
 WORK_CRITICAL_S: Final = 900
 MOST_ROUTERS: Final = 0.5
+CLOCK_WARNS_S: Final = 5
 
 THRESHOLDS: Final = f"""\
 Critical (exit 2):
@@ -47,6 +49,8 @@ Warning (exit 1):
   waiting     a service waits for more than LEASEWIRE_WAITING_ALERT_S (an hour unless set)
   addresses   services have addresses that no device can use
   alerts      another alert is open and not muted
+  hosts       a process fell silent that nobody stopped; the clock of a host differs from Redis's by
+              more than {CLOCK_WARNS_S} s; two hosts have one name
 """
 
 _WORKERS: Final = (("events", "for events"), ("routers", "for routers"))
@@ -58,7 +62,7 @@ class Finding(NamedTuple):
     Attributes:
         level: how bad.
         what: `redis`, `memory`, `workers`, `journal`, `work_items`, `routers`, `brake`, `dead`,
-            `addresses`, `alerts` or `waiting`.
+            `addresses`, `alerts`, `hosts` or `waiting`.
         detail: what was measured, and the threshold.
         advice: what to do.
     """
@@ -129,6 +133,22 @@ def _workers(figures: HealthFigures) -> Iterator[Finding]:
         queue, late_s = max(late.items(), key=lambda late: late[1])
         message = f"nothing is taken from queue {queue} for {late_s} s (over {CANARY_CRITICAL_S} s)"
         yield Finding("critical", "workers", message, "see the workers' log; restart them")
+
+
+def _hosts(figures: HealthFigures) -> Iterator[Finding]:
+    for host in hosts_of(figures.processes):
+        for kind, ago_ms in host.silent.items():
+            message = f"{kind} on {host.name} has given no sign of life for {ago_ms // 1000} s"
+            advice = "see its log, and start it again; a day after its last sign it is forgotten"
+            yield Finding("warning", "hosts", message, advice)
+        if abs(host.clock_ms) > CLOCK_WARNS_S * 1000:
+            side = "ahead of" if host.clock_ms > 0 else "behind"
+            by = f"{abs(host.clock_ms) / 1000:.0f} s {side} Redis's (over {CLOCK_WARNS_S} s)"
+            advice = "run NTP on both hosts: its log has wrong times, it may refuse certificates"
+            yield Finding("warning", "hosts", f"the clock of {host.name} is {by}", advice)
+        if host.boots > 1:
+            message = f"{host.boots} hosts are named {host.name}"
+            yield Finding("warning", "hosts", message, "give each host a name of its own")
 
 
 def _journal(figures: HealthFigures) -> Iterator[Finding]:
@@ -248,6 +268,6 @@ def _some(names: list[str], most: int = 5) -> str:
 
 
 _JUDGES: Final[tuple[Callable[[HealthFigures], Iterator[Finding]], ...]] = (
-    *(_redis, _memory, _workers, _journal),
+    *(_redis, _memory, _workers, _hosts, _journal),
     *(_work_items, _routers, _brake, _dead, _addresses, _alerts),
 )

@@ -26,6 +26,7 @@ class RedisFigures:
         appendonly: it keeps an append-only file.
         written: the last write and the last rewrite of that file succeeded.
         samples: memory used in the last hours, the newest first.
+        replicas: for each replica, how long ago (s) it last said that it follows.
     """
 
     server: str
@@ -36,6 +37,7 @@ class RedisFigures:
     written: bool
     host: int = 0
     samples: Sequence[Sample] = ()
+    replicas: Sequence[int] = ()
 
     @property
     def ceiling(self) -> int:
