@@ -6,6 +6,7 @@ takes: tests about those start a new Python. `python -m tests.forking` is the pr
 each process of pytest has one, from its first use to its end.
 """
 
+import ctypes
 import gc
 import importlib
 import inspect
@@ -48,6 +49,8 @@ IMPORTED: Final = (
     "worker.store.connection",
 )
 """What most programs need, and no program by itself: each runs its own module anew."""
+NAMESPACES: Final = "TESTS_NAMESPACES_OF"
+"""Variable with the number of a process whose namespaces a program is to run in."""
 _NUMBER: Final = struct.Struct("i")
 _MOST: Final = 4_096
 _POPEN: Final[Any] = subprocess.Popen
@@ -203,12 +206,24 @@ def _run(request: dict[str, Any]) -> None:
         os.setsid()
     os.environ.clear()
     os.environ.update(request["env"])
+    if holder := os.environ.pop(NAMESPACES, ""):
+        _enter_namespaces(holder)
     os.chdir(request["cwd"])
     time.tzset()
     sys.path[0] = request["cwd"]
     module, *arguments = request["arguments"]
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def _enter_namespaces(holder: str) -> None:
+    """Enter the user, network and host name of a process; `os.setns` came with Python 3.12."""
+    library = ctypes.CDLL(None, use_errno=True)
+    for kind in ("user", "net", "uts"):
+        file = os.open(f"/proc/{holder}/ns/{kind}", os.O_RDONLY)
+        if library.setns(file, 0):
+            raise OSError(ctypes.get_errno(), f"setns {kind}")
+        os.close(file)
 
 
 if __name__ == "__main__":

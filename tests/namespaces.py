@@ -30,6 +30,23 @@ def need_namespaces():
         pytest.skip("namespaces are refused here")
 
 
+def hold(stack, *how):
+    """Make namespaces by a command; returns the process that keeps them open until the end."""
+    process = subprocess.Popen(
+        [*how, "sh", "-c", "echo ready; exec cat"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    stack.callback(process.communicate)
+    assert process.stdout.readline() == b"ready\n"
+    return process.pid
+
+
+def inside(pid, *more):
+    """What to put before a command that is to run in the namespaces of a process."""
+    return ["nsenter", "-t", str(pid), "-U", "-n", *more, "--preserve-credentials"]
+
+
 class Lab:
     """The two namespaces, each kept open by a process that waits for its input to end.
 
@@ -52,18 +69,11 @@ class Lab:
         self.run(self.router, "ip", "link", "set", "lo", "up")
 
     def hold(self, *how):
-        process = subprocess.Popen(
-            [*how, "sh", "-c", "echo ready; exec cat"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        self.stack.callback(process.communicate)
-        assert process.stdout.readline() == b"ready\n"
-        return process.pid
+        return hold(self.stack, *how)
 
     @staticmethod
     def inside(pid):
-        return ["nsenter", "-t", str(pid), "-U", "-n", "--preserve-credentials"]
+        return inside(pid)
 
     def run(self, pid, *command):
         subprocess.run([*self.inside(pid), *command], check=True, capture_output=True)

@@ -36,6 +36,17 @@ def test_a_person_logs_in_and_out(console):
     assert not console.store.client.keys(f"{console.store.keys.prefix}gateway:session:*")
 
 
+def test_a_session_holds_at_every_gateway_and_ends_at_all(console_at):
+    here, there = console_at(), console_at()
+    here.person("anna", "operator")
+    client, elsewhere = here.logged_in("anna"), there.browser()
+    elsewhere.cookies.update(client.cookies)
+    assert "anna, operator" in elsewhere.get("/console/nothing-here").text
+    token = csrf_of(client, "/console/nothing-here")
+    assert elsewhere.post("/console/logout", data={"csrf": token}).status_code == 303
+    assert client.get("/console/nothing-here").status_code == 303
+
+
 def test_a_cookie_goes_over_tls_alone_where_a_proxy_ends_it(console):
     console.person("anna", "viewer")
     form = {"name": "anna", "password": PASSWORD}

@@ -83,9 +83,12 @@ class Heartbeats:
         began = time.time()
         now_ms = self.learn_time()
         ended = time.time()
+        answer_ms = (ended - began) * 1000
+        ahead_ms = round((began + ended) * 500 - now_ms)
         told = process._replace(
-            clock_ms=round((began + ended) * 500 - now_ms),
-            answer_ms=round((ended - began) * 1000, 1),
+            # less than half of the answer's time may be its way there or back
+            clock_ms=ahead_ms if abs(ahead_ms) > answer_ms / 2 else 0,
+            answer_ms=round(answer_ms, 1),
         )
         pipe = self._client.pipeline(transaction=False)
         pipe.hset(self._keys.process_info, process.name, to_json(told._asdict()))
