@@ -1,5 +1,7 @@
 """What a command works with: settings, inventory and store, each opened on first use."""
 
+import os
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -15,7 +17,7 @@ from leasewire.host.embedded import EmbeddedServer
 from producers.connection import open_publisher
 from producers.publisher import Publisher
 from worker.core.policy.policy import RouterPolicy
-from worker.errors import ConfigurationError, StoreUnavailable
+from worker.errors import ConfigurationError, StoreUnavailable, UnreadableStoreError
 from worker.inventory import Inventory, RouterConfig, load_inventory
 from worker.inventory.changes import changes_between
 from worker.log_setup import configure_logging, hide_secret
@@ -155,16 +157,28 @@ class Context:
 
     def _redis_now(self) -> datetime:
         with suppress(StoreUnavailable):  # then publishing fails as well, and says why
-            self.store.heartbeats.learn_time()
-        return self.store.heartbeats.clock.now()
+            self.any_store.heartbeats.learn_time()
+        return self.any_store.heartbeats.clock.now()
 
     @contextmanager
     def heartbeat(self, kind: str) -> Iterator[None]:
-        """Give signs of life while the block runs: for commands that keep running."""
-        heartbeat = Heartbeat(self.store.heartbeats, this_process(kind))
+        """Give signs of life while the block runs: for commands that keep running.
+
+        Raises:
+            UnreadableStoreError: the store has a format that this version does not read.
+        """
+        heartbeat = Heartbeat(self.any_store.heartbeats, this_process(kind))
+
+        def give() -> None:
+            try:
+                heartbeat.give()
+            except UnreadableStoreError as error:  # all others were upgraded meanwhile
+                log.error("process.too_old", problems=error.problems, advice="this process ends")  # noqa: TRY400 - the problems say more than a traceback
+                os.kill(os.getpid(), signal.SIGTERM)
+
         with suppress(StoreUnavailable):
             heartbeat.give()
-        with PeriodicThread("heartbeat", heartbeat.give, _HEARTBEAT_S):
+        with PeriodicThread("heartbeat", give, _HEARTBEAT_S):
             yield
         heartbeat.end()
 

@@ -198,7 +198,7 @@ def delivering(context: Context, targets: Sequence[Target]) -> Iterator["Deliver
                 deliveries=_deliveries(context, target.name),
                 feed=context.store.feed,
                 installation=installation,
-                clock_ms=context.store.heartbeats.clock.now_ms,
+                clock_ms=context.any_store.heartbeats.clock.now_ms,
                 stopping=stopping,
             )
             for target in targets
