@@ -116,4 +116,4 @@ lock: $(READY) ## pin every dependency with hashes (no index is named in the res
 	cd tests/browser && npm update --package-lock-only
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) lab .venv-clients tests/clients/node/node_modules tests/browser/node_modules build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) lab .venv-clients tests/clients/node/node_modules tests/browser/node_modules build *.egg-info clients/python/build clients/python/leasewire_client* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

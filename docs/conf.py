@@ -14,6 +14,7 @@ include_patterns = [
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
+    "clients/python/README.md",
     "contracts/README.md",
     "deploy/runbooks/*.md",
     "docs/*.md",

@@ -2,8 +2,6 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from ssl import SSLContext
 from typing import Any, Final
@@ -15,8 +13,15 @@ from contracts.identity import NAMESPACE
 from contracts.names import QUEUE_EVENTS, Lane
 from contracts.webhook_signature import sign
 from producers.complete import CompleteEvent
-from producers.endpoints import is_this_host
 from producers.errors import BatchRefused, KeyRefused, PublishFailed, Receipt
+from producers.http_client import (
+    gateway_client,
+    json_object,
+    refusal,
+    retry_after_s,
+    shortened,
+    unanswered,
+)
 
 _SINGLE: Final = "application/cloudevents+json"
 _BATCH: Final = "application/cloudevents-batch+json"
@@ -30,7 +35,6 @@ _REFUSING_EVENTS: Final = frozenset(
     }
 )
 """Status codes of events that will never be taken. Others, except 200 and 202, may be temporary."""
-_DETAIL_SHOWN: Final = 300
 
 
 class HttpTransport:
@@ -57,19 +61,9 @@ class HttpTransport:
         plain: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        base = httpx.URL(url)
-        if base.scheme != "https" and not (
-            base.scheme == "http" and (plain or is_this_host(base.host))
-        ):
-            raise ValueError(f"{url}: the key must not be sent unencrypted: give an https:// URL")
         self._secret = signing_secret
         self._clock = clock
-        self._client = httpx.Client(
-            base_url=base,
-            headers={"Authorization": f"Bearer {key}"},
-            timeout=timeout_s,
-            verify=ssl or True,
-        )
+        self._client = gateway_client(url, key, timeout_s, ssl, plain=plain)
 
     def close(self) -> None:
         """Close the connections; this transport cannot be used again."""
@@ -94,8 +88,7 @@ class HttpTransport:
             params = {} if lane == QUEUE_EVENTS else {"lane": lane}
             answer = self._client.post("/v1/events", params=params, content=body, headers=headers)
         except httpx.HTTPError as error:
-            message = f"the gateway {self._client.base_url} cannot be reached, or did not answer"
-            raise PublishFailed(f"{message}: {error}") from error
+            raise PublishFailed(unanswered(self._client, error)) from error
         if answer.status_code not in (HTTPStatus.OK, HTTPStatus.ACCEPTED):
             raise self._refusal(answer)
         return _receipts(answer, events)
@@ -115,33 +108,20 @@ class HttpTransport:
 
     def _refusal(self, answer: httpx.Response) -> PublishFailed | BatchRefused:
         code = answer.status_code
-        problem = _json_object(answer)
-        detail = str(problem.get("detail") or answer.reason_phrase)[:_DETAIL_SHOWN]
-        message = f"the gateway answers {code}: {detail}"
-        errors = _by_index(problem)
+        message = refusal(self._client, answer)
+        errors = _by_index(json_object(answer))
         if code == HTTPStatus.UNAUTHORIZED or (code == HTTPStatus.FORBIDDEN and not errors):
             return KeyRefused(f"{message}; correct the key, its scopes or this host's clock")
         if code in _REFUSING_EVENTS:
             return BatchRefused(message, errors)
-        if answer.is_redirect or code in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+        if code == HTTPStatus.NOT_FOUND:
             message += f"; is {self._client.base_url} the gateway's URL?"
-        return PublishFailed(message, retry_after_s=self._retry_after_s(answer))
-
-    def _retry_after_s(self, answer: httpx.Response) -> float | None:
-        value = answer.headers.get("Retry-After", "").strip()
-        if value.isascii() and value.isdecimal():
-            return float(value)
-        try:
-            moment = parsedate_to_datetime(value)
-        except ValueError:
-            return None
-        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return max(0.0, (aware - datetime.fromtimestamp(self._clock(), UTC)).total_seconds())
+        return PublishFailed(message, retry_after_s=retry_after_s(answer, self._clock()))
 
 
 def _receipts(answer: httpx.Response, events: Sequence[CompleteEvent]) -> list[Receipt]:
     """Read the receipts; raise PublishFailed if the answer is not a Leasewire gateway's."""
-    receipts = _json_object(answer).get("receipts") or []
+    receipts = json_object(answer).get("receipts") or []
     ids = [receipt.get("id") for receipt in receipts if isinstance(receipt, dict)]
     if not isinstance(receipts, list) or ids != [event.id for event in events]:
         message = f"the gateway answers {answer.status_code} without a receipt for each event"
@@ -158,14 +138,6 @@ def _receipts(answer: httpx.Response, events: Sequence[CompleteEvent]) -> list[R
     ]
 
 
-def _json_object(answer: httpx.Response) -> dict[str, Any]:
-    try:
-        document = answer.json()
-    except ValueError:
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
 def _by_index(problem: Mapping[str, Any]) -> dict[int, str]:
     """Return the errors of a problem document by the index of their event."""
     found: dict[int, str] = {}
@@ -176,5 +148,5 @@ def _by_index(problem: Mapping[str, Any]) -> dict[int, str]:
                 f"{error.get('pointer', '')} {error.get('message', '')} [{error.get('code', '')}]"
             )
             before = f"{found[error['index']]}; " if error["index"] in found else ""
-            found[error["index"]] = f"{before}{message.strip()}"[:_DETAIL_SHOWN]
+            found[error["index"]] = shortened(f"{before}{message.strip()}")
     return found

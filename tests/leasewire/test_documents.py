@@ -20,6 +20,7 @@ DOCUMENTS = [
         "docs/*.md",
         "docs/[hr]*/*.md",
         "gateway/*/*.md",
+        "clients/*/*.md",
         "deploy/runbooks/*.md",
     )
     for path in sorted(ROOT.glob(pattern))

@@ -4,6 +4,7 @@ import hashlib
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 from uv import find_uv_bin
@@ -19,12 +20,14 @@ EXTRAS = "embedded,console,alerts,metrics,outbox"
 
 def copied(folder: Path) -> Path:
     """Copy what is built: what an earlier build left in the checkout stays out."""
+    left = ("__pycache__", "*.pyc", ".*", "build", "*.egg-info", "leasewire_client")
+    ignored = shutil.ignore_patterns(*left)
     for name in FOLDERS:
-        ignored = shutil.ignore_patterns("__pycache__", "*.pyc", ".*", "build", "*.egg-info")
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
     for pattern in FILES:
         for path in ROOT.glob(pattern):
             shutil.copy(path, folder)
+    shutil.copytree(ROOT / "clients", folder / "clients", ignore=ignored)
     return folder
 
 
@@ -32,7 +35,8 @@ def built(project: Path, out: Path, *kinds: str) -> Path:
     """Build a project, by default its sdist and of that its wheel; returns the wheel."""
     flags = ("--quiet", "--no-build-isolation", "--python", sys.executable, "-o", str(out))
     _run(find_uv_bin(), "build", *flags, *kinds, str(project))
-    [wheel] = out.glob("*.whl")
+    name = tomllib.loads((project / "pyproject.toml").read_text("utf-8"))["project"]["name"]
+    [wheel] = out.glob(f"{name.replace('-', '_')}-*.whl")
     return wheel
 
 
@@ -60,7 +64,8 @@ def environment(
     """
     _run(find_uv_bin(), "venv", "--quiet", "--python", python, str(folder))
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    wanted = f"{wheel.name.partition('-')[0]}{extras} @ {wheel.as_uri()}#sha256={digest}"
+    name = wheel.name.partition("-")[0]
+    wanted = f"{name}{extras} @ {wheel.as_uri()}#sha256={digest}"
     pinned = ("--quiet", "--python", str(folder), "--require-hashes", "-c", str(lock))
     result = tried(find_uv_bin(), "pip", "install", *pinned, *flags, wanted)
     if result.returncode:

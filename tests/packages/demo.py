@@ -26,7 +26,9 @@ def main() -> int:
     shutil.rmtree(out, ignore_errors=True)
     failed = 0
     with tempfile.TemporaryDirectory(prefix="lw-") as folder:
-        wheel = built(copied(Path(folder, "source")), out)
+        source = copied(Path(folder, "source"))
+        wheel = built(source, out)
+        built(source / "clients" / "python", out)
         lock = ROOT / "requirements-dev.lock"
         for version in PYTHONS:
             python = interpreter(version)
