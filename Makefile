@@ -12,7 +12,7 @@ NODE_CLIENTS := tests/clients/node/node_modules/.package-lock.json
 AXE := tests/browser/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test compiled restarts test-fast e2e-all chaos floods attacks bench bench-large bench-plot screenshots effects packages lint fmt schemas docs lock clean
+.PHONY: help demo lab test compiled restarts test-fast e2e-all chaos floods attacks bench bench-large bench-plot screenshots effects packages deb deb-check lint fmt schemas docs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -89,6 +89,12 @@ screenshots: $(READY) ## draw the console's pages on 50,000 services: docs/scree
 
 packages: $(READY) ## sdist, wheel and client in build/packages; the demo of the wheel in each Python
 	$(BIN)/python -m tests.packages.demo
+
+deb: $(READY) ## the Debian package in build/, for the Python of this Debian
+	$(BIN)/python deploy/debian/build.py
+
+deb-check: deb ## install it in a clean Debian that systemd boots, and try all of it (as root; some minutes)
+	$(BIN)/python -m tests.deb.clean_debian build/leasewire_*.deb
 
 lint: $(READY) ## style, types, import rules
 	$(BIN)/ruff format --check .

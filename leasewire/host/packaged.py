@@ -1,6 +1,7 @@
 """`leasewire runbook` and `deploy-files`: files for operators from the installed package."""
 
 import difflib
+from collections.abc import Iterator
 from importlib.resources import as_file, files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -48,7 +49,11 @@ def deploy_files_command(
 
     Example: leasewire deploy-files leasewire-deploy
     """
-    wanted = {directory / folder / file.name: file for folder in _FOLDERS for file in _in(folder)}
+    wanted = {
+        directory / folder / name: file
+        for folder in _FOLDERS
+        for name, file in _in(_FILES / folder)
+    }
     if there := [path for path in wanted if path.exists()]:
         raise ConfigurationError([f"{path}: exists already" for path in there])
     try:
@@ -62,8 +67,11 @@ def deploy_files_command(
     typer.echo(clean(f"Wrote {len(wanted)} files to {directory}: {', '.join(_FOLDERS)}."))
 
 
-def _in(folder: str) -> list[Traversable]:
-    return sorted((_FILES / folder).iterdir(), key=lambda file: file.name)
+def _in(folder: Traversable) -> Iterator[tuple[Path, Traversable]]:
+    """Each file in a folder and in those below it, by its name from there."""
+    for found in sorted(folder.iterdir(), key=lambda found: found.name):
+        below = _in(found) if found.is_dir() else [(Path(), found)]
+        yield from ((found.name / name, file) for name, file in below)
 
 
 def _first_sentence(text: str) -> str:

@@ -227,3 +227,5 @@ def test_the_image_has_every_package():
     dockerfile = (ROOT / "deploy" / "Dockerfile").read_text("utf-8")
     copied = set(re.findall(r"^COPY (\w+) /opt/leasewire/\1$", dockerfile, re.MULTILINE))
     assert copied >= set(FOLDERS)
+    sent = (ROOT / ".dockerignore").read_text("utf-8").split()
+    assert {f"!{name}" for name in copied} <= set(sent), "Docker sends it to the build"

@@ -1,6 +1,7 @@
 """What an operator needs comes with the command, wherever that is installed."""
 
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -34,8 +35,11 @@ def test_a_name_that_is_none_is_told_with_one_that_is(leasewire):
 
 def test_the_files_of_deploy_are_written_and_never_overwritten(leasewire, tmp_path):
     assert leasewire("deploy-files", "out").code == 0
-    written = {p.relative_to(tmp_path / "out") for p in (tmp_path / "out").glob("*/*")}
-    assert len(written) == len(list((ROOT / "leasewire" / "files").glob("*/*")))
+    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    written = {path.relative_to(tmp_path / "out") for path in files}
+    held = [folder.resolve().rglob("*") for folder in (ROOT / "leasewire" / "files").iterdir()]
+    assert len(written) == sum(path.is_file() for paths in held for path in paths)
+    assert Path("systemd/leasewire-.service.d/common.conf") in written
     for path in written:
         assert (tmp_path / "out" / path).read_bytes() == (ROOT / "deploy" / path).read_bytes()
     again = leasewire("deploy-files", "out")

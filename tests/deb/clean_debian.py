@@ -1,0 +1,344 @@
+"""Installs the Debian package in a clean Debian that systemd boots, and tries all of it there.
+
+`make deb-check` runs it, as root: it needs debootstrap, systemd-nspawn and the Debian archive. The
+Debian is one in a folder, with namespaces and a network of its own, so nothing here is changed.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+SERVICES = ("worker", "gateway", "console", "outcomes", "alerts", "metrics")
+"""All but the outbox, which needs a PostgreSQL."""
+USERS = {name: f"leasewire-{name}" for name in SERVICES} | {"worker": "leasewire"}
+INVENTORY = """\
+[installation]
+id = "clean-debian"
+
+[sources."urn:isp:bss"]
+order = "revisions"
+
+[defaults]
+username = "leasewire"
+dhcp_server = "dhcp-vlan-32"
+transport = "api"
+
+[alerts.noc]
+url_file = "secrets/alerts/noc"
+
+[routers.tower-7]
+host = "127.0.0.1"
+port = 8728
+password_file = "secrets/worker/tower-7"
+"""
+OUTCOMES = """\
+[targets.bss]
+url = "http://127.0.0.1:9/"
+sources = ["urn:isp:bss"]
+secret_file = "secrets/outcomes/bss"
+"""
+SECRET = (
+    "/opt/leasewire/bin/python",
+    "-c",
+    "import base64; print('whsec_' + base64.b64encode(b'k' * 32).decode())",
+)
+VALKEY = """
+appendonly yes
+save ""
+maxmemory 256mb
+maxmemory-policy noeviction
+aclfile /etc/valkey/users.acl
+"""
+
+
+class Debian:
+    """A Debian in a folder, booted or not."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.leader = None
+
+    def run(self, *command, fails=False, text=None):
+        """Run a command in it, as root; give what it prints."""
+        if self.leader:
+            enter = ["nsenter", "-t", str(self.leader), "-m", "-u", "-i", "-n", "-p", "-C"]
+        else:
+            # With the network of here, for the archive.
+            mount = 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
+            enter = ["unshare", "-m", "bash", "-c", mount, str(self.folder)]
+        environment = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"]
+        environment += ["DEBIAN_FRONTEND=noninteractive"]
+        done = subprocess.run(
+            [*enter, *environment, *command],
+            capture_output=True,
+            text=True,
+            input=text,
+            check=False,
+        )
+        said = done.stdout + done.stderr
+        if (done.returncode != 0) != fails:
+            raise AssertionError(f"{' '.join(command)}: exit {done.returncode}\n{said}")
+        return said
+
+    def write(self, path, text, mode=0o644):
+        target = self.folder / path.removeprefix("/")
+        target.write_text(text)
+        target.chmod(mode)
+
+    @contextmanager
+    def booted(self):
+        """Boot it for the block. systemd gets a hierarchy of cgroups of its own: v2."""
+        boot = "mountpoint -q /sys/fs/cgroup && umount -R /sys/fs/cgroup; "
+        boot += 'mount -t cgroup2 none /sys/fs/cgroup && exec systemd-nspawn -q "$@"'
+        options = ["--boot", "--register=no", "--keep-unit", "--private-network", "-D"]
+        with (
+            (self.folder.parent / "console.log").open("ab") as console,
+            subprocess.Popen(
+                ["unshare", "-m", "bash", "-c", boot, "boot", *options, str(self.folder)],
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+            ) as nspawn,
+        ):
+            try:
+                self._wait_until_up(nspawn.pid)
+                yield self
+            except AssertionError:
+                step(self.run("journalctl", "-u", "leasewire-*", "-n", "60", "--no-pager"))
+                raise
+            finally:
+                if nspawn.poll() is None:
+                    self.run("systemctl", "poweroff", "--no-block")
+                self.leader = None
+                nspawn.wait(150)
+
+    def _wait_until_up(self, nspawn):
+        def is_up():
+            leaders = children_of(nspawn)
+            if not leaders:
+                return False
+            self.leader = leaders[0]
+            ask = ["nsenter", "-t", str(self.leader), "-a", "systemctl", "is-system-running"]
+            done = subprocess.run(ask, capture_output=True, text=True, check=False)
+            return done.stdout.strip() in {"running", "degraded"}
+
+        eventually(is_up, "systemd is up", within_s=120)
+
+
+def children_of(pid):
+    """Process ids of its children; nspawn's own helper is one that has no systemd in it."""
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in found if Path(f"/proc/{child}/comm").read_text() == "systemd\n"]
+
+
+def eventually(check, what, within_s=60):
+    """Wait until it holds; an AssertionError or False means not yet."""
+    deadline = time.monotonic() + within_s
+    while True:
+        try:
+            if check():
+                return
+            problem = "not yet"
+        except (AssertionError, OSError) as error:
+            problem = error
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what}: {problem}")
+        time.sleep(0.5)
+
+
+def step(text):
+    sys.stdout.write(f"{time.strftime('%H:%M:%S')} {text}\n")
+    sys.stdout.flush()
+
+
+def clean_base(base):
+    """A Debian as debootstrap makes it; kept for the next time."""
+    if (base / "etc/debian_version").exists():
+        return
+    step("debootstrap")
+    subprocess.run(
+        ["debootstrap", "--variant=minbase", "--include=systemd,systemd-sysv,dbus", "stable", base],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def install(debian, package):
+    step("install the package and Valkey by apt")
+    shutil.copy(package, debian.folder / "root/leasewire.deb")
+    debian.run("apt-get", "update", "-q")
+    debian.run(
+        *("apt-get", "install", "-y", "-q", "--no-install-recommends"),
+        *("/root/leasewire.deb", "valkey-server"),
+    )
+    assert debian.run("leasewire", "--version").startswith("leasewire ")
+    links = list((debian.folder / "etc/systemd/system").rglob("leasewire*"))
+    assert links == [], "nothing starts by itself"
+
+
+def configure(debian):
+    """As docs/how-to/run-with-systemd.md says."""
+    step("configure")
+    debian.run("leasewire", "redis-logins", "/etc/leasewire/redis")
+    users = "/etc/leasewire/redis/server/users.acl"
+    debian.run("install", "-m", "640", "-g", "valkey", users, "/etc/valkey/users.acl")
+    debian.write("/etc/valkey/leasewire.conf", VALKEY)
+    debian.run("sed", "-i", "$a include /etc/valkey/leasewire.conf", "/etc/valkey/valkey.conf")
+    debian.write("/etc/leasewire/routers.toml", INVENTORY)
+    debian.write("/etc/leasewire/secrets/worker/tower-7", "a-password-of-a-router", 0o640)
+    debian.write("/root/password", "a-password-of-a-router")
+    debian.write("/etc/leasewire/secrets/alerts/noc", "json://127.0.0.1:9/", 0o640)
+    debian.write("/etc/leasewire/outcomes.toml", OUTCOMES)
+    debian.write("/etc/leasewire/secrets/outcomes/bss", debian.run(*SECRET), 0o640)
+    unit = "[Service]\nExecStart=/opt/leasewire/bin/leasewire simulator --identity=tower-7"
+    unit += " --listen=127.0.0.1 --api-port=8728 --password-file=/root/password --seed-guide"
+    unit += " --state=/root/router.state\nRestart=always\n[Install]\nWantedBy=multi-user.target\n"
+    debian.write("/etc/systemd/system/router.service", unit)
+
+
+def all_run(debian):
+    """Each service runs, as its own user and without a capability."""
+    for name in SERVICES:
+        unit = f"leasewire-{name}.service"
+        assert debian.run("systemctl", "is-active", unit).strip() == "active"
+        pid = debian.run("systemctl", "show", "-P", "MainPID", unit).strip()
+        status = debian.run("cat", f"/proc/{pid}/status")
+        user = debian.run("id", "-u", USERS[name]).strip()
+        assert f"Uid:\t{user}\t{user}\t{user}\t{user}" in status, (name, status)
+        assert "CapEff:\t0000000000000000" in status
+        assert "Seccomp:\t2" in status
+    for port, path in ((8080, "healthz"), (8081, "console/login"), (9464, "metrics")):
+        code = "import sys, urllib.request as r; r.urlopen(sys.argv[1], timeout=5)"
+        debian.run("/opt/leasewire/bin/python", "-c", code, f"http://127.0.0.1:{port}/{path}")
+    assert "All workers are alive" in debian.run("leasewire", "health")
+    return True
+
+
+def publish(debian, number):
+    """An event by the command becomes a row on the router."""
+    debian.run(
+        *("leasewire", "publish", "activated", "--service", f"S-{number}", "--router", "tower-7"),
+        *("--mac", f"00:00:5E:00:53:0{number}", "--address", f"223.203.225.1{number}"),
+    )
+
+    def is_written():
+        return f"S-{number}" in debian.run("leasewire", "routers", "leases", "tower-7", "--json")
+
+    eventually(is_written, f"the lease of S-{number}")
+
+
+def secrets_are_apart(debian):
+    step("a service's user reads its own secrets and no other's")
+    secret = "/etc/leasewire/secrets/worker/tower-7"
+    for name, user in USERS.items():
+        may = name == "worker"
+        debian.run("runuser", "-u", user, "--", "cat", secret, fails=not may)
+        password = "/etc/leasewire/redis/leasewire/password"
+        debian.run("runuser", "-u", user, "--", "cat", password, fails=True)
+
+
+def try_all(debian, package):
+    with debian.booted():
+        step("start")
+        debian.run("systemctl", "restart", "valkey-server")
+        debian.run("systemctl", "enable", "--now", "router")
+        debian.run("systemctl", "enable", "--now", *(f"leasewire-{name}" for name in SERVICES))
+        eventually(lambda: all_run(debian), "all services run")
+        step("publish")
+        publish(debian, 1)
+        secrets_are_apart(debian)
+        step("reload")
+        another = INVENTORY[INVENTORY.index("[routers.") :].replace("-7", "-8", 1)
+        more = INVENTORY + another.replace("127.0.0.1", "127.0.0.2")
+        debian.write("/etc/leasewire/routers.toml", more)
+        debian.run("systemctl", "reload-or-restart", "leasewire-*")
+        eventually(
+            lambda: "tower-8" in debian.run("journalctl", "-u", "leasewire-worker", "-g", "reload"),
+            "the log says what changes",
+        )
+        eventually(lambda: all_run(debian), "all run after a reload")
+        step("reboot")
+    with debian.booted():
+        eventually(lambda: all_run(debian), "all run after a reboot")
+        publish(debian, 2)
+        step("upgrade: the services that ran run again")
+        debian.run("systemctl", "stop", "leasewire-alerts")
+        debian.run("dpkg", "-i", "/root/leasewire.deb")
+        assert debian.run("systemctl", "is-active", "leasewire-alerts", fails=True)
+        debian.run("systemctl", "start", "leasewire-alerts")
+        eventually(lambda: all_run(debian), "all run after an upgrade")
+        publish(debian, 3)
+        step("a bad inventory")
+        debian.write("/etc/leasewire/routers.toml", "[routers")
+        debian.run("systemctl", "restart", "leasewire-metrics", "leasewire-worker")
+        eventually(
+            lambda: (
+                "failed" in debian.run("systemctl", "is-active", "leasewire-worker", fails=True)
+            ),
+            "a bad configuration ends a service",
+        )
+        assert "routers.toml" in debian.run("journalctl", "-u", "leasewire-worker", "-n", "20")
+        debian.write("/etc/leasewire/routers.toml", INVENTORY)
+        debian.run("systemctl", "restart", "leasewire-worker")
+        step("purge")
+        debian.run("apt-get", "purge", "-y", "-q", "leasewire")
+        assert "leasewire-" not in debian.run("systemctl", "list-units", "--all", "leasewire-*")
+        assert debian.run("pgrep", "-f", "leasewire/bin/python", fails=True).strip() == ""
+
+
+def is_purged(debian):
+    left = sorted(
+        str(path.relative_to(debian.folder))
+        for folder in ("etc", "opt", "usr", "var/lib/systemd", "run")
+        for path in (debian.folder / folder).rglob("*leasewire*")
+        if "valkey" not in str(path)
+    )
+    kept = sorted(
+        str(path.relative_to(debian.folder / "etc/leasewire"))
+        for path in (debian.folder / "etc/leasewire").rglob("*")
+        if path.is_file()
+    )
+    step(f"left: {json.dumps(left)}; kept in /etc/leasewire: {json.dumps(kept)}")
+    assert left == ["etc/leasewire"] + [
+        f"etc/leasewire/redis/{name}" for name in redis_logins(debian)
+    ]
+    secrets = ("alerts/noc", "outcomes/bss", "worker/tower-7")
+    own = ["outcomes.toml", "routers.toml", *(f"secrets/{name}" for name in secrets)]
+    assert [name for name in kept if not name.startswith("redis/")] == own
+
+
+def redis_logins(debian):
+    names = (path.name for path in (debian.folder / "etc/leasewire/redis").iterdir())
+    return sorted(name for name in names if "leasewire" in name)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("package", type=Path)
+    parser.add_argument("--base", type=Path, default=Path("build/debian"))
+    arguments = parser.parse_args()
+    base = arguments.base.resolve()
+    clean_base(base)
+    with tempfile.TemporaryDirectory(prefix="leasewire-debian-") as folder:
+        debian = Debian(Path(folder) / "debian")
+        subprocess.run(["cp", "-a", "--reflink=auto", base, debian.folder], check=True)
+        try:
+            install(debian, arguments.package)
+            configure(debian)
+            try_all(debian, arguments.package)
+            is_purged(debian)
+        except AssertionError as error:
+            step(f"FAILED: {error}")
+            return 1
+    step("all of it works")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
