@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from contracts import names
+from gateway.keys import GatewayKeys
 from producers.connection import open_publisher
 from tests import builders
 from tests.signs import heartbeat
@@ -17,6 +19,7 @@ from tests.small_installation import LEASES, SERVER, SmallInstallation, activate
 from worker.ports import AnswerTimes
 from worker.runtime.sweep import Sweep
 from worker.store.batches import Busy
+from worker.store.keys import Key, KeyByName, Keys
 from worker.watching.maintenance import Maintenance
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
@@ -36,6 +39,7 @@ LIMITS = {
     "brake:source:*:suspended": 2 * HOUR,
     "canaries:claim": 10,
     "gateway:probe": 1,
+    "gateway:session:*": 2 * HOUR,
     "import:*": 40 * DAY,
     "journal:*:notified": 2,
     "manifest:*": 3 * HOUR,
@@ -49,6 +53,7 @@ LIMITS = {
     "router:*:lost": 2 * HOUR,
     "router:*:lost-by": 2 * HOUR,
     "router:*:memory": 7 * DAY,
+    "router:*:reconfigured": DAY,
     "routers:reports:check": 2,
     "seen:*": 40 * DAY,
     "sign:*": DAY,
@@ -89,6 +94,7 @@ SIZES = {
     "gateway:hash-secret": 1,
     "gateway:keys": 100,
     "gateway:keys:used": 100,
+    "gateway:people": 100,
     "history:*": 50,
     "hooks:inbox": 50_000,
     "hooks:inbox:bytes": 1,
@@ -325,6 +331,26 @@ def test_a_key_that_lost_its_time_limit_is_found(store, prefix):
     store.client.set(f"{prefix}maintenance", "1")
     (problem,), _ = problems_of(store.client, prefix)
     assert "lives for -1 s" in problem
+
+
+def key_table():
+    """Every key of the key tables of workers and gateway, `x` where a name is part of it."""
+    keys = GatewayKeys("")
+    for table in (Keys, GatewayKeys):
+        for name, made in vars(table).items():
+            if isinstance(made, KeyByName):
+                yield getattr(keys, name)("live:x" if name == "feed" else "x")
+            elif isinstance(made, Key):
+                yield getattr(keys, name)
+            elif isinstance(made, property):
+                yield from getattr(keys, name)
+    yield from (*keys.router("x"), *keys.losses("x"), *keys.target("x"), keys.session("x"))
+    for lane in names.LANES:
+        yield from keys.journal(lane)
+
+
+def test_each_key_of_the_key_tables_is_bounded_here():
+    assert [key for key in key_table() if not kinds_of(key)] == []
 
 
 def test_the_page_for_operators_names_each_kind():
