@@ -15,7 +15,7 @@ pytestmark = [
     *(pytest.mark.e2e, pytest.mark.redis, pytest.mark.router),
     pytest.mark.timeout(300),
 ]
-AT_ONCE = 10
+AT_ONCE = 6
 """Services of one round, on two routers; each write takes 20 ms there."""
 
 
@@ -24,7 +24,9 @@ def mac(number, device):
 
 
 class Rounds:
-    """Events of services of their own, one round after the other.
+    """Events, one round after the other: new services, and other devices for those of late.
+
+    What a host has in its hands is thus outdated by the next round.
 
     Args:
         here: the installation.
@@ -33,23 +35,25 @@ class Rounds:
     def __init__(self, here):
         self.here = here
         self.events = []
-        self.services = 0
+        self.services = self.number = 0
 
     def publish(self):
         """Publish a round; returns its services by router."""
         new = {router: set() for router in self.here.control}
-        events = []
+        self.number += 1
+        since = max(1, self.services - 2 * AT_ONCE + 1)
+        events = [
+            mac_changed(f"SVC-{number}", mac(number, self.number), revision=self.number)
+            for number in range(since, self.services + 1)
+        ]
         for _ in range(AT_ONCE):
             self.services += 1
             number, name = self.services, f"SVC-{self.services}"
             router = f"R{number % 2 + 1}"
             new[router].add(name)
-            row = {"server": SERVER, "router": router, "mac": mac(number, 1)}
+            row = {"server": SERVER, "router": router, "mac": mac(number, self.number)}
             row["ipv4"] = f"100.64.{number // 250}.{number % 250 + 1}"
-            events.append(activated(name, **row))
-            if number > AT_ONCE:  # and another device for a service of the round before
-                other = number - AT_ONCE
-                events.append(mac_changed(f"SVC-{other}", mac(other, 2)))
+            events.append(activated(name, revision=self.number, **row))
         self.here.publisher.publish(events)
         self.events += events
         return new
