@@ -148,3 +148,18 @@ def test_prefer_wait_ends_in_time(gateway):
     assert answer.status_code == 202
     assert answer.headers["preference-applied"] == "wait=1"
     assert 0.9 < time.monotonic() - before < 5
+
+
+def test_events_sent_to_two_gateways_at_once_are_taken_once(valkey, gateway_at):
+    events = [builders.mac_changed(id_=f"e-{n}", revision=n) for n in range(1, 21)]
+    with gateway_at(valkey.url) as here, gateway_at(valkey.url) as there:
+        token = here.key().token
+        clients = [here.client_of(token), there.client_of(token)]
+
+        def send(client):
+            return [post(client, event).json()["receipts"][0]["duplicate"] for event in events]
+
+        with ThreadPoolExecutor(2) as pool:
+            found = list(pool.map(send, clients))
+        assert [sorted(pair) for pair in zip(*found, strict=True)] == [[False, True]] * 20
+        assert there.journaled() == 20
