@@ -119,7 +119,7 @@ def test_a_second_one_is_refused_and_ctrl_c_stops_workers_and_server_in_order(up
 def test_a_start_prints_at_most_ten_lines(up, short_path):
     process = ready(up("--gateway", "--port", "0", "--maxmemory", "64MB"))
     with closing(server_in(short_path).client()) as client:
-        wait_for(lambda: client.zcard("lw:processes") == 2, "both workers sent a heartbeat")
+        wait_for(lambda: client.zcard("lw:processes") == 3, "gateway and workers sent a heartbeat")
         assert client.info("memory")["maxmemory"] == 64 << 20
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=DEADLINE_S)
