@@ -14,6 +14,7 @@ from leasewire.host.up import only_one, running
 from leasewire.progress import progress_bar
 from leasewire.sources.standard_input import as_file
 from worker.admin.json_fields import utc_time
+from worker.core.service.record_format import STORE_FORMATS
 from worker.store.backup import UNDER_WAY, copy, put_back
 from worker.version import installed_version
 
@@ -37,7 +38,7 @@ def backup_command(
     if file.exists() and not overwrite and not to_output:
         raise BackupError(f"{file} exists already: choose another file, or use --overwrite")
     context = Context()
-    store = context.store
+    store = context.any_store
     installation = store.client.get(store.keys.installation)
     keys = int(store.client.dbsize())
     if installation is None:
@@ -100,7 +101,12 @@ def restore_command(
 
 
 def _restore(context: Context, file: Path, head: Head, *, replace: bool, actor: str) -> list[str]:
-    store, installation = context.store, context.inventory.installation
+    store, installation = context.any_store, context.inventory.installation
+    if head.store_format not in STORE_FORMATS:
+        raise BackupError(
+            f"{file} has store format {head.store_format}, and this version reads "
+            f"{', '.join(map(str, STORE_FORMATS))}: restore it with Leasewire {head.written_by}"
+        )
     if installation != head.installation:
         raise BackupError(
             f"{file} is of installation {head.installation!r}, the inventory of {installation!r}: "

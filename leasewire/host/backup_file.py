@@ -18,12 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TextIO
 
+from worker.core.storage_format import FIRST_STORE_FORMAT
 from worker.errors import LeasewireError
 from worker.store.backup import BackupEntry
+from worker.store.keys import Keys
 
 FORMAT: Final = 1
 """Increased when older versions would misread the file."""
 _LEVEL: Final = 6
+_STORE_FORMAT: Final = Keys("").store_format
 
 
 class BackupError(LeasewireError):
@@ -39,12 +42,14 @@ class Head:
         at_ms: time of the backup, by Redis's clock.
         written_by: version of Leasewire.
         entries: number of entries; 0 before they are read.
+        store_format: of the records in it, once the entries were read.
     """
 
     installation: str
     at_ms: int
     written_by: str
     entries: int = 0
+    store_format: int = FIRST_STORE_FORMAT
 
 
 def write(file: Path, head: Head, entries: Iterable[BackupEntry]) -> int:
@@ -85,7 +90,7 @@ def check(file: Path, on_entry: Callable[[], None] = lambda: None) -> Head:
     digest = hashlib.sha256()
     head: dict[str, Any] = {}
     end: dict[str, Any] = {}
-    count = 0
+    count, store_format = 0, FIRST_STORE_FORMAT
     for text in _lines(file):
         found = _json(file, text)
         if not head:
@@ -96,10 +101,13 @@ def check(file: Path, on_entry: Callable[[], None] = lambda: None) -> Head:
         else:
             count += 1
             on_entry()
+            # A later entry of a key replaces an earlier one.
+            if isinstance(found, list) and found[0] == _STORE_FORMAT:
+                store_format = int(found[2])
         digest.update(text.encode())
     if not head or end.get("end") != count or end.get("sha256") != digest.hexdigest():
         raise BackupError(f"{file} is incomplete or was changed; use another backup")
-    return Head(head["installation"], head["at_ms"], head["written_by"], count)
+    return Head(head["installation"], head["at_ms"], head["written_by"], count, store_format)
 
 
 def entries(file: Path) -> Iterator[BackupEntry]:

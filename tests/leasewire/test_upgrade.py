@@ -102,3 +102,32 @@ def test_a_process_that_was_away_while_the_others_were_upgraded_is_named(store, 
     said = leasewire("upgrade", "check")
     assert said.code == 1
     assert "events@frozen:1 reads store formats up to" in said.err
+
+
+@pytest.fixture
+def installation(store, tmp_path):
+    """Redis and an inventory of it."""
+    store.bind_installation("acme")
+    (tmp_path / "routers.toml").write_text('[installation]\nid = "acme"\n')
+    return store
+
+
+def test_the_way_back_is_a_backup_and_the_old_version_restores_it(installation, leasewire):
+    assert leasewire("backup", "before.gz").code == 0
+    installation.client.set(installation.keys.store_format, FORMAT)
+    installation.client.set(installation.keys.record("SVC-1"), '1|{"format":9}')
+    assert leasewire("restore", "before.gz").code == 1, "it holds services"
+    said = leasewire("restore", "before.gz", "--replace")
+    assert (said.code, said.err) == (0, "")
+    assert installation.format.check() == OLDER
+
+
+def test_a_backup_of_a_newer_version_is_refused_and_replaces_nothing(installation, leasewire):
+    installation.client.set(installation.keys.store_format, FORMAT)
+    assert leasewire("backup", "newer.gz").code == 0
+    installation.client.set(installation.keys.store_format, OLDER)
+    before = sorted(installation.client.keys())
+    said = leasewire("restore", "newer.gz", "--replace")
+    assert said.code == 1
+    assert f"newer.gz has store format {FORMAT}, and this version reads {OLDER}" in said.err
+    assert sorted(installation.client.keys()) == before
