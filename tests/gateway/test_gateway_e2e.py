@@ -20,6 +20,7 @@ from tests.gateway.asking import BATCH
 from tests.installation import PREFIX, SERVER, Installation, end
 from tests.waiting import eventually
 from worker.store.audit import AuditFilter
+from worker.version import installed_version
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
 
@@ -45,6 +46,7 @@ def running_gateway(here, port=0):
         )
     try:
         line = process.stdout.readline()
+        assert f"; it is version {installed_version()} and " in line
         yield process, re.search(r"http://[^;]*", line)[0]
     finally:
         end(process)

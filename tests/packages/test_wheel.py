@@ -18,6 +18,7 @@ from tests.packages.building import (
     tried,
 )
 from tests.waiting import eventually
+from worker.version import installed_version
 
 INVENTORY = f"""\
 [installation]
@@ -46,7 +47,8 @@ def wheel(source, tmp_path_factory):
 
 def test_a_wheel_holds_every_file_below_one_name(source, wheel):
     held = set(zipfile.ZipFile(wheel).namelist())
-    assert {name.partition("/")[0] for name in held} == {"leasewire", "leasewire-0.1.0.dist-info"}
+    versioned = f"leasewire-{installed_version()}.dist-info"
+    assert {name.partition("/")[0] for name in held} == {"leasewire", versioned}
     files = {
         path.relative_to(source / "leasewire" if folder == "leasewire" else source).as_posix()
         for folder in FOLDERS
