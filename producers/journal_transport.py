@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from redis import Redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.sentinel import SentinelConnectionPool
 
 from contracts import content_hash
 from contracts.message import envelope
@@ -112,6 +113,11 @@ class JournalTransport:
             self._resend.close()
         self._redis.close()
 
+    def _leave(self) -> None:
+        """Where Sentinel is, close idle connections: the next may lead to another primary."""
+        if isinstance(self._redis.connection_pool, SentinelConnectionPool):
+            self._redis.connection_pool.disconnect(inuse_connections=False)
+
     def send(self, events: Sequence[CompleteEvent], lane: Lane) -> list[Receipt]:
         """Write a batch into the journal.
 
@@ -125,6 +131,7 @@ class JournalTransport:
                 raise PublishFailed(_too_full(share, self._headroom.limit))
             return self._write_and_remember(events, lane)
         except RedisError as error:
+            self._leave()
             kind = KeyRefused if refuses_us(error) else PublishFailed
             raise kind(f"{advice_for(error)}, and publish again ({error})") from error
 
@@ -178,6 +185,7 @@ class JournalTransport:
                 self._redis.script_load(self._script.script)
                 return self._run(keys, args)
         if confirmed < self._min_replicas:
+            self._leave()
             raise PublishFailed(
                 f"{confirmed} of {self._min_replicas} replicas of Redis confirmed the events in "
                 f"{_REPLICAS_MS} ms: mend the replication, and publish again"

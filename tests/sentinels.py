@@ -1,4 +1,4 @@
-"""A Redis on three servers of this machine, and three Sentinels that watch it."""
+"""A Redis on three servers, on this machine or others, and three Sentinels that watch it."""
 
 import os
 import signal
@@ -16,8 +16,6 @@ from worker.store.connection import StoreClient, connect
 
 NAME: Final = "leasewire"
 _HOST: Final = "127.0.0.1"
-_DOWN_MS: Final = 1_000
-"""A server that is silent for so long is down."""
 
 
 def free_ports(count: int) -> list[int]:
@@ -35,18 +33,21 @@ class Sentinels:
     Args:
         directory: for the files of all six.
         options: further options of each server.
+        down_ms: a server that is silent for so long is down. Busy machines need more than the
+            least, or a new primary is replaced at once.
 
     Attributes:
         url: for clients.
     """
 
-    def __init__(self, directory: Path, options: Sequence[str] = ()) -> None:
+    def __init__(self, directory: Path, options: Sequence[str] = (), down_ms: int = 1_000) -> None:
         self.directory = directory
+        self._down_ms = down_ms
         self._options = options
         self._ports = free_ports(6)
         self.servers, self.sentinels = self._ports[:3], self._ports[3:]
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
-        hosts = ",".join(f"{_HOST}:{port}" for port in self.sentinels)
+        hosts = ",".join(f"{self.host(port)}:{port}" for port in self.sentinels)
         self.url = f"sentinel://{hosts}/{NAME}/0"
 
     def __enter__(self) -> Self:
@@ -55,8 +56,8 @@ class Sentinels:
                 self.start(port)
             self._wait_for_replicas()
             for port in self.sentinels:
-                self._start_sentinel(port)
-            eventually(self._is_watched, "the Sentinels know each other", within_s=20)
+                self.start_sentinel(port)
+            eventually(self.is_watched, "the Sentinels know each other", within_s=20)
         except BaseException:
             self.__exit__()
             raise
@@ -72,27 +73,39 @@ class Sentinels:
         """A client of the primary."""
         return connect(self.url)
 
-    def primary(self) -> int:
-        """Port of the primary as the Sentinels say; 0 while they do not agree."""
-        found = {self._named_by(port) for port in self.sentinels}
+    def host(self, _port: int) -> str:
+        """Address of the machine of a server or Sentinel."""
+        return _HOST
+
+    def inside(self, _port: int) -> Sequence[str]:
+        """What runs a program on that machine: put before it."""
+        return ()
+
+    def primary(self, besides: Sequence[int] = ()) -> int:
+        """Port of the primary as the Sentinels say, `besides` some; 0 while they do not agree."""
+        found = {self._named_by(port) for port in self.sentinels if port not in besides}
         return found.pop() if len(found) == 1 else 0
 
-    def start(self, port: int) -> None:
-        """Start a server with what is in its folder; but for the first time as a replica."""
+    def start(self, port: int, primary: int = 0) -> None:
+        """Start a server with what is in its folder.
+
+        Args:
+            port: of the server.
+            primary: whose replica it is; 0: at the first time the first server's, later nobody's.
+        """
         folder = self.directory / str(port)
         folder.mkdir(parents=True, exist_ok=True)
         first = self.servers[0]
-        of = (
-            ["--replicaof", _HOST, str(first)]
-            if port != first and not self._processes.get(port)
-            else []
-        )
+        if not primary and port != first and not self._processes.get(port):
+            primary = first
+        of = ["--replicaof", self.host(primary), str(primary)] if primary else []
         self._start(
             port,
             [
-                *("--port", str(port), "--bind", _HOST, "--dir", str(folder), "--save", ""),
-                *("--appendonly", "yes", "--maxmemory-policy", "noeviction"),
-                *("--repl-diskless-sync-delay", "0", *of, *self._options),
+                *("--port", str(port), "--bind", self.host(port), "--dir", str(folder)),
+                *("--save", "", "--appendonly", "yes", "--maxmemory-policy", "noeviction"),
+                *("--protected-mode", "no", "--repl-diskless-sync-delay", "0"),
+                *(*of, *self._options),
             ],
         )
 
@@ -111,11 +124,11 @@ class Sentinels:
 
     def at(self, port: int) -> redis.Redis:
         """A client of one server."""
-        return redis.Redis(port=port, decode_responses=True, socket_timeout=5)
+        return redis.Redis(self.host(port), port, decode_responses=True, socket_timeout=5)
 
     def wait_until_replicated(self) -> None:
         """Wait until the primary has two replicas again."""
-        eventually(self._has_replicas, "two replicas follow the primary", within_s=40)
+        eventually(self._has_replicas, "two replicas follow the primary", within_s=60)
 
     def _has_replicas(self) -> bool:
         primary = self.primary()
@@ -137,23 +150,29 @@ class Sentinels:
 
         eventually(follow, "the replicas follow", within_s=20)
 
-    def _start_sentinel(self, port: int) -> None:
-        config = self.directory / f"sentinel-{port}.conf"
-        config.write_text(
-            f"port {port}\nbind {_HOST}\ndir {self.directory}\n"
-            f"sentinel monitor {NAME} {_HOST} {self.servers[0]} 2\n"
-            f"sentinel down-after-milliseconds {NAME} {_DOWN_MS}\n"
-            f"sentinel failover-timeout {NAME} 6000\nsentinel parallel-syncs {NAME} 2\n"
-        )
+    def start_sentinel(self, port: int) -> None:
+        """Start a Sentinel; it goes on with what it knew."""
+        config, first = self.directory / f"sentinel-{port}.conf", self.servers[0]
+        if not config.exists():
+            config.write_text(
+                f"port {port}\nbind {self.host(port)}\nprotected-mode no\ndir {self.directory}\n"
+                f"sentinel monitor {NAME} {self.host(first)} {first} 2\n"
+                f"sentinel down-after-milliseconds {NAME} {self._down_ms}\n"
+                f"sentinel failover-timeout {NAME} 6000\nsentinel parallel-syncs {NAME} 2\n"
+            )
         self._start(port, [str(config), "--sentinel"])
 
     def _start(self, port: int, arguments: Sequence[str]) -> None:
         with (self.directory / f"{port}.out").open("ab") as out:
             self._processes[port] = subprocess.Popen(
-                [server_binary(), *arguments], stdin=subprocess.DEVNULL, stdout=out, stderr=out
+                [*self.inside(port), server_binary(), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
             )
 
-    def _is_watched(self) -> bool:
+    def is_watched(self) -> bool:
+        """Whether each Sentinel knows all servers and the other Sentinels."""
         try:
             for port in self.sentinels:
                 with self.at(port) as sentinel:

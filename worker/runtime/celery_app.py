@@ -7,6 +7,8 @@ from celery import Celery
 from celery.signals import setup_logging
 from kombu.entity import Queue
 from kombu.transport import TRANSPORT_ALIASES
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from contracts import names
 from contracts.broker import broker_tls, broker_transport_options, broker_url
@@ -38,12 +40,16 @@ def make_app(settings: Settings) -> Celery:
 
 def celery_settings(settings: Settings) -> Mapping[str, Any]:
     """Return Celery's settings; unsafe defaults are replaced here."""
+    transport = broker_transport_options(
+        settings.key_prefix, settings.redis_url, **settings.redis_login
+    )
+    if "sentinel_kwargs" in transport:
+        # redis-py would ask a Sentinel that does not answer three times more, with pauses.
+        transport["sentinel_kwargs"]["retry"] = Retry(NoBackoff(), 0)
     return {
         "broker_url": broker_url(settings.redis_url, **settings.redis_login),
         "broker_use_ssl": broker_tls(settings.redis_url, **settings.redis_login),
-        "broker_transport_options": broker_transport_options(
-            settings.key_prefix, settings.redis_url, **settings.redis_login
-        )
+        "broker_transport_options": transport
         | {
             # Messages of a killed worker return after this, not after an hour. We use no ETA, so it
             # need not be longer than a task.

@@ -8,6 +8,7 @@ Here such an entry becomes a dead letter, and the queue goes on.
 import base64
 import hashlib
 import json
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -16,18 +17,21 @@ from typing import Any, Final
 import structlog
 from kombu.transport import redis as stock
 from redis import SSLConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
 from contracts import names
 from worker.core.service.outcome import DeadLetter
 from worker.errors import LeasewireError
-from worker.store.connection import HOME_MADE
+from worker.store.connection import HOME_MADE, is_passing
 from worker.store.failover import PrimaryConnection, follow_too
 from worker.store.keys import DEAD_LETTERS_MOST, Keys
 
 log = structlog.get_logger()
 
 _BYTES_KEPT: Final = 65_536
+_NO_WRITES_S: Final = 1.0
+"""How long after such an answer Redis is asked again."""
 
 _Check = Callable[[Any], bool]
 
@@ -197,8 +201,31 @@ class _TlsConnection(SSLConnection):
         super().__init__(**given, **(HOME_MADE if given.get("ssl_ca_certs") else {}))
 
 
-class _SentinelTlsConnection(PrimaryConnection, _TlsConnection):
-    """A connection with TLS to the primary that Sentinel names."""
+class _QueueConnection(PrimaryConnection):
+    """A connection to a primary that may take no writes: then Celery connects again until it does.
+
+    A primary that is cut off, or is new and has no replicas yet, answers NOREPLICAS. By such an
+    answer Celery would end.
+    """
+
+    def read_response(self, *given: Any, **more: Any) -> Any:  # noqa: ANN401 - redis-py's signature
+        """The answer.
+
+        Raises:
+            RedisConnectionError: Redis takes no writes now; after a pause.
+        """
+        try:
+            return super().read_response(*given, **more)
+        except ResponseError as error:
+            if not is_passing(error):
+                raise
+            self.disconnect()  # type: ignore[no-untyped-call]  # redis-py's
+            time.sleep(_NO_WRITES_S)
+            raise RedisConnectionError(str(error)) from error
+
+
+class _QueueTlsConnection(_QueueConnection, _TlsConnection):
+    """The same with TLS."""
 
 
 class _OwnChannel(stock.Channel):
@@ -243,8 +270,8 @@ class Channel(_OwnChannel):
 class SentinelChannel(_OwnChannel, stock.SentinelChannel):
     """A channel to the primary that Sentinel names."""
 
-    connection_class = PrimaryConnection
-    connection_class_ssl = _SentinelTlsConnection  # type: ignore[assignment]  # as above
+    connection_class = _QueueConnection
+    connection_class_ssl = _QueueTlsConnection  # type: ignore[assignment]  # as above
 
     def _sentinel_managed_pool(self, asynchronous: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - kombu's signature
         pool = super()._sentinel_managed_pool(asynchronous)  # type: ignore[no-untyped-call]

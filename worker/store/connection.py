@@ -10,7 +10,7 @@ from redis import exceptions
 from redis.backoff import NoBackoff
 from redis.client import Pipeline
 from redis.retry import Retry
-from redis.sentinel import Sentinel
+from redis.sentinel import Sentinel, SentinelConnectionPool
 
 from contracts.broker import RedisLogin, sentinel_place
 from worker.errors import StoreRefused, StoreUnavailable
@@ -59,24 +59,34 @@ def store_errors() -> Iterator[None]:
     ) as error:
         raise StoreUnavailable(str(error), _advice(error)) from error
     except exceptions.ResponseError as error:
-        if isinstance(error, exceptions.NoPermissionError) or str(error).startswith(_DENIED):
+        if isinstance(error, exceptions.NoPermissionError) or _answer(error).startswith(_DENIED):
             rights = "deploy/redis/users.acl (see `leasewire deploy-files`)"
             advice = f"give our user of Redis the rights of {rights}"
             raise StoreRefused(str(error), advice) from error
-        if str(error).startswith(_NOT_OURS):
+        if _answer(error).startswith(_NOT_OURS):
             raise StoreRefused(str(error), _FIND_IT) from error
-        if str(error).startswith(_PASSING):
+        if is_passing(error):
             raise StoreUnavailable(str(error), _advice(error)) from error
         raise
 
 
-def _advice(error: Exception) -> str:
+def is_passing(error: exceptions.ResponseError) -> bool:
+    """Whether Redis only takes no writes now, as a primary without replicas does."""
+    return isinstance(error, exceptions.ReadOnlyError) or _answer(error).startswith(_PASSING)
+
+
+def _answer(error: exceptions.RedisError) -> str:
+    """What Redis answered; redis-py puts the command of a pipeline before it."""
+    return str(error).rpartition(" of pipeline caused error: ")[2]
+
+
+def _advice(error: exceptions.RedisError) -> str:
     """What to do where Redis is there and only takes no writes; else empty."""
-    if isinstance(error, exceptions.OutOfMemoryError) or str(error).startswith("OOM"):
+    if isinstance(error, exceptions.OutOfMemoryError) or _answer(error).startswith("OOM"):
         return "raise maxmemory, or let the workers drain it"
     if isinstance(error, exceptions.ReadOnlyError):
         return "this is a read-only replica: name the primary in LEASEWIRE_REDIS_URL, or Sentinel"
-    if str(error).startswith("MISCONF"):
+    if _answer(error).startswith("MISCONF"):
         return "free space on its disk; see its log"
     return ""
 
@@ -175,5 +185,5 @@ def connect(
     of_sentinel["retry"] = Retry(NoBackoff(), 0)  # the next Sentinel is asked instead
     sentinel: Any = Sentinel(place.sentinels, sentinel_kwargs=of_sentinel)  # type: ignore[no-untyped-call]
     client = cast("StoreClient", sentinel.master_for(place.primary, StoreClient, **options))
-    follow(client.connection_pool, place, of_sentinel)
+    follow(cast("SentinelConnectionPool", client.connection_pool), place, of_sentinel)
     return client

@@ -17,7 +17,7 @@ from weakref import WeakSet
 import redis
 import structlog
 from redis import SSLConnection
-from redis.sentinel import Sentinel, SentinelManagedConnection
+from redis.sentinel import Sentinel, SentinelConnectionPool, SentinelManagedConnection
 
 from contracts.broker import SentinelPlace
 
@@ -52,14 +52,16 @@ class _Failovers:
     """The pools of this process that lead to one primary; a thread watches while there are any."""
 
     def __init__(self, place: SentinelPlace, options: dict[str, Any]) -> None:
-        self._place = place
+        self.place = place
         self._sentinel: Any = Sentinel(place.sentinels, sentinel_kwargs=options)  # type: ignore[no-untyped-call]
         self._pools: WeakSet[redis.ConnectionPool] = WeakSet()
         self._lock = threading.Lock()
         self._ended: WeakSet[socket.socket] = WeakSet()
         self._watches = False
 
-    def add(self, pool: redis.ConnectionPool) -> None:
+    def add(self, pool: SentinelConnectionPool) -> None:
+        # All ask by one: it asks a Sentinel that does not answer last, so that not each pool waits.
+        pool.sentinel_manager = pool.proxy.sentinel_manager = self._sentinel
         with self._lock:
             self._pools.add(pool)
             if not self._watches:
@@ -80,7 +82,7 @@ class _Failovers:
             time.sleep(EVERY_S)
 
     def _look(self, pools: Sequence[redis.ConnectionPool]) -> None:
-        primary = self._sentinel.discover_master(self._place.primary)
+        primary = self._sentinel.discover_master(self.place.primary)
         connections = (c for pool in pools for c in open_connections(pool))
         former = [c.sock for c in connections if c.address != primary]
         ended = sum(self._end(sock) for sock in former)
@@ -101,7 +103,7 @@ _failovers: dict[str, _Failovers] = {}
 _lock = threading.Lock()
 
 
-def follow(pool: redis.ConnectionPool, place: SentinelPlace, options: dict[str, Any]) -> None:
+def follow(pool: SentinelConnectionPool, place: SentinelPlace, options: dict[str, Any]) -> None:
     """End connections of a pool that lead to a former primary, as long as the pool is in use.
 
     Args:
@@ -111,12 +113,12 @@ def follow(pool: redis.ConnectionPool, place: SentinelPlace, options: dict[str, 
     """
     with _lock:
         known = _failovers.get(place.primary)
-        if known is None:
+        if known is None or known.place != place:
             known = _failovers[place.primary] = _Failovers(place, options)
     known.add(pool)
 
 
-def follow_too(pool: redis.ConnectionPool, primary: str) -> None:
+def follow_too(pool: SentinelConnectionPool, primary: str) -> None:
     """Do the same for a further pool of this process; `primary`: Sentinel's name of its Redis."""
     known = _failovers.get(primary)
     if known is not None:

@@ -1,0 +1,101 @@
+"""What makes a failover quick, part by part: no worker ends, and nobody stays with the former."""
+
+import socket
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import pytest
+import redis
+from kombu import Connection
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from redis.sentinel import SentinelConnectionPool
+
+from contracts.broker import broker_url
+from producers.connection import open_publisher
+from producers.errors import PublishFailed
+from producers.journal_transport import JournalTransport
+from producers.publisher import Publisher
+from tests.faults.load import activated
+from tests.store.over_tcp import open_port
+from worker.errors import StoreUnavailable
+from worker.runtime.celery_app import celery_settings
+from worker.settings import Settings
+from worker.store.connection import connect
+
+pytestmark = pytest.mark.redis
+
+
+def publisher_of(url, prefix="lw:"):
+    return open_publisher(url, clock=lambda: datetime.now(UTC), prefix=prefix)
+
+
+@contextmanager
+def silent_sentinel():
+    """A Sentinel that takes connections and answers nobody; gives its port and who came."""
+    came = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.1)
+        yield listener.getsockname()[1], came
+        while True:
+            try:
+                came.append(listener.accept()[0])
+            except TimeoutError:
+                break
+        for client in came:
+            client.close()
+
+
+def test_a_sentinel_that_does_not_answer_is_asked_once_by_a_publisher():
+    with silent_sentinel() as (port, came), pytest.raises(PublishFailed):
+        publisher_of(f"sentinel://127.0.0.1:{port}/leasewire/0").publish([activated(1)])
+    assert len(came) == 1
+
+
+def test_a_sentinel_that_does_not_answer_is_not_asked_again_by_celery():
+    with silent_sentinel() as (port, came):
+        url = f"sentinel://127.0.0.1:{port}/leasewire/0"
+        settings = celery_settings(Settings.load({"LEASEWIRE_REDIS_URL": url}))
+        options = settings["broker_transport_options"]
+        with (
+            Connection(broker_url(url), transport_options=options) as connection,
+            pytest.raises(connection.connection_errors),
+        ):
+            connection.connect()
+    assert len(came) <= 2  # kombu asks for each of its two pools
+
+
+def without_replicas(server):
+    with server.client() as client:
+        client.config_set("min-replicas-to-write", 1)
+
+
+def test_a_pipeline_that_a_primary_refuses_waits_as_a_command_does(own_valkey):
+    without_replicas(own_valkey)
+    with connect(own_valkey.url) as client, client.pipeline() as pipe:
+        pipe.set("key", "value")
+        with pytest.raises(StoreUnavailable, match="NOREPLICAS"):
+            pipe.execute()
+
+
+class OneSentinel:
+    """Names always the same server, and counts who asks."""
+
+    def __init__(self, port):
+        self.port, self.asked = port, 0
+
+    def discover_master(self, _name):
+        self.asked += 1
+        return "127.0.0.1", self.port
+
+
+def test_a_publisher_asks_sentinel_again_after_each_failure(own_valkey):
+    sentinel = OneSentinel(open_port(own_valkey))
+    without_replicas(own_valkey)
+    pool = SentinelConnectionPool("leasewire", sentinel, retry=Retry(NoBackoff(), 0))
+    transport = JournalTransport(redis.Redis(connection_pool=pool), prefix="lw:")
+    with Publisher(transport, clock=lambda: datetime.now(UTC)) as publisher:
+        for number in range(1, 4):
+            with pytest.raises(PublishFailed, match="NOREPLICAS"):
+                publisher.publish([activated(number)])
+            assert sentinel.asked == number
