@@ -12,7 +12,7 @@ NODE_CLIENTS := tests/clients/node/node_modules/.package-lock.json
 AXE := tests/browser/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test compiled restarts test-fast e2e-all chaos floods attacks bench bench-large bench-plot screenshots effects packages deb deb-check lint fmt schemas docs lock clean
+.PHONY: help demo lab test compiled restarts test-fast e2e-all chaos failovers floods attacks bench bench-large bench-plot screenshots effects packages deb deb-check lint fmt schemas docs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -65,6 +65,9 @@ chaos: $(READY) ## all faults at once, and what must hold then (SEED=, MINUTES=)
 	$(BIN)/python -m tests.faults.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
 	PUT_BACK=all $(BIN)/python -m pytest -n 2 -q tests/faults/test_put_back.py
 	EFFECT_EXAMPLES=2000 $(BIN)/python -m pytest -n 2 -q tests/core/test_effect_acting.py
+
+failovers: $(READY) ## two hosts, three Sentinels, 28 failovers under load, and what must hold then
+	unshare -Urn $(BIN)/python -m tests.failovers
 
 floods: $(READY) ## measure how long callers of the gateway wait while others flood it (some minutes)
 	$(BIN)/python -m tests.gateway.floods
