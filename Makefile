@@ -12,7 +12,7 @@ NODE_CLIENTS := tests/clients/node/node_modules/.package-lock.json
 AXE := tests/browser/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test compiled restarts test-fast e2e-all chaos failovers floods attacks bench bench-large bench-plot screenshots effects packages deb deb-check lint fmt schemas docs lock clean
+.PHONY: help demo lab test compiled restarts test-fast e2e-all chaos failovers floods attacks bench bench-large bench-plot screenshots effects packages sbom deb deb-check lint fmt schemas docs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -92,6 +92,9 @@ screenshots: $(READY) ## draw the console's pages on 50,000 services: docs/scree
 
 packages: $(READY) ## sdist, wheel and client in build/packages; the demo of the wheel in each Python
 	$(BIN)/python -m tests.packages.demo
+
+sbom: $(READY) ## deploy/sbom.cdx.json: the libraries of requirements.lock, as the image has them
+	$(BIN)/python deploy/debian/sbom.py
 
 deb: $(READY) ## the Debian package in build/, for the Python of this Debian
 	$(BIN)/python deploy/debian/build.py

@@ -50,6 +50,7 @@ _FILES: Final = {
     "sysusers.conf": "usr/lib/sysusers.d/leasewire.conf",
     "tmpfiles.conf": "usr/lib/tmpfiles.d/leasewire.conf",
     "leasewire": "usr/bin/leasewire",
+    "../sbom.cdx.json": "usr/share/doc/leasewire/sbom.cdx.json",
     "../../CHANGELOG.md": "usr/share/doc/leasewire/changelog.md",
     "../../docs/how-to/run-with-systemd.md": "usr/share/doc/leasewire/run-with-systemd.md",
 }

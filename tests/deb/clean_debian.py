@@ -287,9 +287,12 @@ def try_all(debian, package):
         debian.write("/etc/leasewire/routers.toml", INVENTORY)
         debian.run("systemctl", "restart", "leasewire-worker")
         step("purge")
+        debian.run("systemctl", "disable", "--now", "router")
         debian.run("apt-get", "purge", "-y", "-q", "leasewire")
-        assert "leasewire-" not in debian.run("systemctl", "list-units", "--all", "leasewire-*")
-        assert debian.run("pgrep", "-f", "leasewire/bin/python", fails=True).strip() == ""
+        assert "0 unit files" in debian.run("systemctl", "list-unit-files", "leasewire-*")
+        commands = debian.run("sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
+        assert "valkey-server" in commands
+        assert "/opt/leasewire" not in commands
 
 
 def is_purged(debian):
