@@ -1,5 +1,7 @@
 """Redis fails over to another machine: what was accepted is there, and all goes on by itself."""
 
+import logging
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -9,6 +11,8 @@ from producers.errors import PublishFailed
 from tests.faults.load import Load, activated
 from tests.installation import PREFIX, Installation
 from tests.sentinels import Sentinels
+from tests.store.secured import make_certificate
+from tests.tls_sentinels import tls_in_front_of_all
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
@@ -46,6 +50,57 @@ def test_nothing_that_two_machines_have_is_lost_with_one(short_directory):
         assert {f"SVC-{n + 1}" for n in range(len(load.taken))} <= here.rows("R1").keys()
         status = here.leasewire("status")
         assert "Redis" in status.stdout, status
+
+
+def cut_off_replicas(nodes):
+    """Let the primary go on alone: what it gets from now on no replica has."""
+    with nodes.at(nodes.primary()) as primary:
+        primary.execute_command("ACL", "SETUSER", "default", "-psync", "-sync")
+        primary.client_kill_filter(_type="replica")
+        eventually(lambda: not primary.info("replication")["connected_slaves"], "none follows")
+
+
+def states(here, numbers):
+    """Where the events of these numbers are now."""
+    found = (here.outcome(activated(number)) for number in numbers)
+    return {outcome and outcome.state for outcome in found}
+
+
+def test_over_tls_a_publisher_sends_again_by_itself_what_a_failover_lost(short_directory, caplog):
+    caplog.set_level(logging.INFO, "leasewire.publisher")
+    authority, certificate = make_certificate(short_directory)
+    with Watched(short_directory) as here, tls_in_front_of_all(here.valkey, certificate) as url:
+        nodes = here.valkey
+        here.environ_more |= {
+            "LEASEWIRE_REDIS_URL": url,
+            "LEASEWIRE_REDIS_CA_FILE": str(authority),
+        }
+        here.start_workers("events", "routers")
+        with open_publisher(
+            url, clock=lambda: datetime.now(UTC), prefix=PREFIX, resend_s=0.1, ca_file=authority
+        ) as publisher:
+            publisher.publish([activated(number) for number in range(5)])
+            eventually(lambda: len(here.rows("R1")) == 5, "rows over TLS", within_s=30)
+            accepted = publisher._transport._resend._accepted  # noqa: SLF001 - nothing else shows it
+            eventually(accepted.is_empty, "a replica has them")
+            former = nodes.primary()
+            cut_off_replicas(nodes)
+            for number in range(5, 12):
+                publisher.publish([activated(number)])
+            eventually(lambda: len(here.rows("R1")) == 12, "work goes on", within_s=30)
+            time.sleep(2.5)  # for longer than it remembers what a replica has
+            nodes.kill(former)
+            eventually(lambda: nodes.primary() not in (0, former), "failover", within_s=30)
+            # It has nothing to publish, and it need not.
+            eventually(lambda: states(here, range(12)) == {"applied"}, "all applied", within_s=40)
+        status = here.leasewire("status")
+        assert "lost events" in status.stdout, status
+        with (
+            open_publisher(url, clock=lambda: datetime.now(UTC)) as untrusting,
+            pytest.raises(PublishFailed),
+        ):
+            untrusting.publish([activated(20)])
+    assert [(r.lost, r.known) for r in caplog.records if hasattr(r, "lost")] == [(7, 0)]
 
 
 def test_too_few_replicas_are_a_failure_of_the_publisher(valkey_server, prefix):

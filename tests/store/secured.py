@@ -6,11 +6,12 @@ The wheel's server is built without TLS, so a thread ends TLS in front of its Un
 import asyncio
 import contextlib
 import hashlib
+import ipaddress
 import re
 import ssl
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -47,7 +48,8 @@ def make_certificate(
             .add_extension(x509.BasicConstraints(is_ca, None), critical=True)
         )
         if not is_ca:
-            there = x509.SubjectAlternativeName([x509.DNSName(host)])
+            loopback = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+            there = x509.SubjectAlternativeName([x509.DNSName(host), loopback])
             builder = builder.add_extension(there, critical=False)
         if not home_made:
             own = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
@@ -83,18 +85,37 @@ def _usage(*, signs: bool) -> x509.KeyUsage:
     )
 
 
-@contextmanager
-def tls_in_front_of(path: Path, certificate: Path) -> Iterator[int]:
+def tls_in_front_of(path: Path, certificate: Path) -> AbstractContextManager[int]:
     """Speak TLS on a port of loopback, and hand on to the Unix socket; gives the port."""
+    return _tls_in_front(lambda: asyncio.open_unix_connection(str(path)), certificate)
+
+
+def tls_in_front_of_port(
+    port: int, certificate: Path, change: Callable[[bytes], bytes] | None = None
+) -> AbstractContextManager[int]:
+    """The same before a port of loopback; `change` gets what the server answers."""
+    return _tls_in_front(lambda: asyncio.open_connection("127.0.0.1", port), certificate, change)
+
+
+@contextmanager
+def _tls_in_front(
+    connect: Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]],
+    certificate: Path,
+    change: Callable[[bytes], bytes] | None = None,
+) -> Iterator[int]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     loop = asyncio.new_event_loop()
 
     async def serve(client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
-        server, to_server = await asyncio.open_unix_connection(str(path))
+        try:
+            server, to_server = await connect()
+        except OSError:
+            to_client.transport.abort()
+            return
         both = {
             asyncio.create_task(_pump(client, to_server)),
-            asyncio.create_task(_pump(server, to_client)),
+            asyncio.create_task(_pump(server, to_client, change)),
         }
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
@@ -122,10 +143,14 @@ async def _end(server: asyncio.Server) -> None:
     await asyncio.gather(*rest, return_exceptions=True)
 
 
-async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+async def _pump(
+    source: asyncio.StreamReader,
+    sink: asyncio.StreamWriter,
+    change: Callable[[bytes], bytes] | None = None,
+) -> None:
     with contextlib.suppress(OSError):
         while data := await source.read(65_536):
-            sink.write(data)
+            sink.write(change(data) if change else data)
             await sink.drain()
 
 
