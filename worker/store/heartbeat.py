@@ -85,13 +85,13 @@ class Heartbeats:
         ended = time.time()
         answer_ms = (ended - began) * 1000
         ahead_ms = round((began + ended) * 500 - now_ms)
-        told = process._replace(
+        measured = process._replace(
             # less than half of the answer's time may be its way there or back
             clock_ms=ahead_ms if abs(ahead_ms) > answer_ms / 2 else 0,
             answer_ms=round(answer_ms, 1),
         )
         pipe = self._client.pipeline(transaction=False)
-        pipe.hset(self._keys.process_info, process.name, to_json(told._asdict()))
+        pipe.hset(self._keys.process_info, process.name, to_json(measured._asdict()))
         pipe.zadd(self._keys.processes, {process.name: now_ms})
         pipe.zrangebyscore(self._keys.processes, "-inf", now_ms - SEEN_MS)
         pipe.get(self._keys.store_format)
@@ -113,11 +113,11 @@ class Heartbeats:
         pipe = self._client.pipeline(transaction=False)
         pipe.zrange(self._keys.processes, 0, -1, withscores=True)
         pipe.hgetall(self._keys.process_info)
-        signs, told = cast("tuple[list[tuple[str, float]], dict[str, str]]", pipe.execute())
+        signs, infos = cast("tuple[list[tuple[str, float]], dict[str, str]]", pipe.execute())
         return sorted(
-            ProcessSign(known_part(ProcessInfo, json.loads(told[name])), max(0, now_ms - int(ms)))
+            ProcessSign(known_part(ProcessInfo, json.loads(infos[name])), max(0, now_ms - int(ms)))
             for name, ms in signs
-            if name in told
+            if name in infos
         )
 
     def workers(self) -> list[str]:
