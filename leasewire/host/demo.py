@@ -80,7 +80,7 @@ def demo_command() -> None:
 class Story:
     """Runs the steps on a stage, and counts the checks."""
 
-    def __init__(self, stage: Stage, deadline_s: float = 10.0) -> None:
+    def __init__(self, stage: Stage, deadline_s: float = 30.0) -> None:
         self.checks = 0
         self._deadline_s = deadline_s
         self._stage = stage

@@ -9,6 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from uv import find_uv_bin
+
 from tests.packages.building import (
     EXTRAS,
     PYTHONS,
@@ -17,6 +19,7 @@ from tests.packages.building import (
     copied,
     environment,
     interpreter,
+    tried,
 )
 
 
@@ -33,7 +36,9 @@ def main() -> int:
         for version in PYTHONS:
             python = interpreter(version)
             if python is None:
-                sys.stdout.write(f"Python {version}: none on the path, not tried\n")
+                sys.stdout.write(
+                    f"Python {version}: none on the path; {wheels_for(version, folder)}\n"
+                )
                 continue
             extras, compiled = f"[{EXTRAS}]", "--compile-bytecode"  # as pip and pipx do
             home = Path(folder, version)
@@ -45,6 +50,15 @@ def main() -> int:
     for path in sorted(out.iterdir()):
         sys.stdout.write(f"{path.relative_to(ROOT)}\n")
     return failed
+
+
+def wheels_for(version: str, folder: str) -> str:
+    """Say whether each package of the lock has a wheel for that Python."""
+    flags = ("--dry-run", "--target", folder, "--only-binary", ":all:", "--require-hashes")
+    lock = str(ROOT / "requirements.lock")
+    asked = ("--python-version", version, "-r", lock)
+    result = tried(find_uv_bin(), "pip", "install", *flags, *asked)
+    return result.stderr if result.returncode else "each package of the lock has a wheel for it"
 
 
 if __name__ == "__main__":
