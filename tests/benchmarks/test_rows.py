@@ -8,6 +8,7 @@ from benchmarks import (
     assignments,
     console,
     imports,
+    large_store,
     latency,
     many_services,
     many_silent,
@@ -15,6 +16,7 @@ from benchmarks import (
     one_router,
     over_http,
     peers,
+    scale,
     scale_out,
     single_events,
     slow_routers,
@@ -22,6 +24,7 @@ from benchmarks import (
 from benchmarks.populate import paper_routers
 from benchmarks.results import as_line
 from benchmarks.stage import SECOND_LOOK_S, installation
+from tests.installation import PASSWORD, PREFIX
 from tests.needs import missing
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
@@ -122,6 +125,18 @@ def test_the_console_beside_live_events(here):
     assert slowest["reads"] > 2
     assert 0 < largest["ratio"] < 1
     assert live["ratio"] > 0
+
+
+def test_a_large_store_beside_a_small_one(here, monkeypatch):
+    monkeypatch.setenv("ROUTER_PASSWORD", PASSWORD)
+    found = scale.in_turns(here, here, 4, 1)
+    assert [figures["ratio"] for figures in found.values()] == [1, 1, 1]
+    assert min(figures["many"] for figures in found.values()) > 0
+    file = here.directory / "backup.gz"
+    assert large_store.ran(here, "backup", str(file)).cpu_s > 0
+    services = sum(1 for _ in here.client.scan_iter(f"{PREFIX}record:*"))
+    assert large_store.restored(here, file, services)["services"] == services
+    assert large_store.rewrite(here)["took_s"] > 0
 
 
 @pytest.mark.parametrize("silence", ["from the start", "in use"])
