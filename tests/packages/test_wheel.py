@@ -98,21 +98,20 @@ def test_each_module_can_be_imported_where_nothing_else_is(wheel, tmp_path):
 
 @pytest.mark.redis
 @pytest.mark.e2e
-def test_workers_start_where_nothing_else_is(wheel, tmp_path, valkey_server, prefix):
+def test_workers_start_where_nothing_else_is(wheel, tmp_path, valkey, store, prefix):
     python = interpreter("3.13") or missing("no Python 3.13")
     programs = programs_of(wheel, python, tmp_path)
     assert "Run the worker processes" in run(programs / "leasewire", "--help")
     (tmp_path / "routers.toml").write_text(INVENTORY)
     environ = {
-        "LEASEWIRE_REDIS_URL": valkey_server.url,
+        "LEASEWIRE_REDIS_URL": valkey.url,
         "LEASEWIRE_KEY_PREFIX": prefix,
         "LEASEWIRE_INVENTORY": str(tmp_path / "routers.toml"),
     }
     with (tmp_path / "log").open("wb") as log:
         worker = subprocess.Popen([programs / "leasewire", "worker"], env=environ, stderr=log)
     try:
-        with valkey_server.client() as client:
-            eventually(lambda: client.zcard(f"{prefix}workers") == 2, "workers", within_s=60)
+        eventually(lambda: len(store.heartbeats.workers()) == 2, "workers", within_s=60)
     finally:
         worker.terminate()
         worker.wait(60)
