@@ -29,10 +29,28 @@ from typing import Any, AnyStr, Final
 
 ROOT: Final = Path(__file__).parent.parent
 IMPORTED: Final = (
+    "billiard.pool",
+    "celery.app.amqp",
+    "celery.app.control",
+    "celery.app.events",
+    "celery.app.log",
     "celery.apps.worker",
+    "celery.backends.base",
+    "celery.bin.celery",
     "celery.bin.worker",
     "celery.concurrency.solo",
     "celery.concurrency.thread",
+    "celery.events.dispatcher",
+    "celery.fixups.django",
+    "celery.worker.autoscale",
+    "celery.worker.components",
+    "celery.worker.consumer",
+    "celery.worker.consumer.delayed_delivery",
+    "celery.worker.loops",
+    "celery.worker.strategy",
+    "cryptography.hazmat.backends.openssl.backend",
+    "encodings.idna",
+    "kombu.asynchronous.semaphore",
     "kombu.transport.redis",
     "leasewire.cli",
     "leasewire.context",
@@ -46,6 +64,7 @@ IMPORTED: Final = (
     "worker.runtime.celery_app",
     "worker.runtime.parts",
     "worker.runtime.supervisor",
+    "worker.runtime.transport",
     "worker.store.connection",
 )
 """What most programs need, and no program by itself: each runs its own module anew."""
