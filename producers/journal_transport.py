@@ -138,10 +138,17 @@ class JournalTransport:
     def _write_and_remember(self, events: Sequence[CompleteEvent], lane: Lane) -> list[Receipt]:
         if self._resend is None:
             return self._write(events, lane)
-        history = self._resend.begin()
+        if not self._resend.history:
+            self._redis.ping()
+        history = self._resend.history
         receipts = self._write(events, lane)
         reused = {receipt.event_key for receipt in receipts if receipt.id_reused}
-        self._resend.add([event for event in events if event.key not in reused], lane, history)
+        taken = [event for event in events if event.key not in reused] if reused else events
+        self._resend.sent.append((taken, lane, history))
+        if self._resend.on_disk:
+            self._resend.remember()
+        if history != self._resend.history:
+            self._resend.ask()
         return receipts
 
     def _write(self, events: Sequence[CompleteEvent], lane: Lane) -> list[Receipt]:

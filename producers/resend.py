@@ -34,7 +34,7 @@ from contracts.names import (
     journal_notified,
     queue_key,
 )
-from producers.accepted import AcceptedEvent, AcceptedEvents
+from producers.accepted import AcceptedEvent, AcceptedEvents, AcceptedInSpool
 from producers.complete import CompleteEvent
 from producers.errors import SpoolFailed
 from producers.redis_errors import advice_for, refuses_us
@@ -55,21 +55,29 @@ Call = Callable[..., Any]
 class Resend:
     """Keeps what a publisher sent, for as long as Redis may lose it.
 
-    With Sentinel a thread looks each second while anything is remembered, so that a publisher that
-    has nothing to publish sends again too. There an event is forgotten once it is old enough and
-    a replica has it; else once it is old enough.
+    A thread looks each second: it forgets what is old, and with Sentinel it asks for the primary
+    while anything is remembered, so that a publisher that has nothing to publish sends again too.
+    There an event is forgotten once it is old enough and a replica has it; else once it is old.
 
     Args:
         redis: of the publisher; its connections ask as soon as they are open.
         accepted: what is remembered, perhaps of a process that crashed.
         prefix: first part of every key.
         keep_s: how long an event is remembered at least.
+
+    Attributes:
+        history: Redis's name of its data, to be noted before events are sent; empty: there was no
+            connection yet.
+        on_disk: what is sent is to be taken over before it counts as accepted.
+        sent: accepted events, their lane, and the history noted before: whoever sends adds to it.
     """
 
     def __init__(
         self, redis: Redis, accepted: AcceptedEvents, *, prefix: str, keep_s: float
     ) -> None:
-        self._history = ""
+        self.history = ""
+        self.on_disk = isinstance(accepted, AcceptedInSpool)
+        self.sent: deque[tuple[Sequence[CompleteEvent], Lane, str]] = deque()
         self._redis = redis
         self._accepted = accepted
         self._prefix = prefix
@@ -83,54 +91,46 @@ class Resend:
         self._lock = threading.RLock()
         self._offsets: deque[tuple[float, int]] = deque(maxlen=_MOST_OFFSETS)
         self._on_replica_s = 0.0
-        self._next_look_s = 0.0
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         if not accepted.is_empty():
             self._start()
 
     def close(self) -> None:
-        """Stop looking; adding more starts it again."""
+        """Stop looking; another connection starts it again."""
         self._stopping.set()
         thread = self._thread
         if thread is not None:
             thread.join()
 
-    def begin(self) -> str:
-        """The history of Redis's data, to be asked for before events are sent.
+    def ask(self) -> None:
+        """Ask for what was sent under another history, and send again what is unknown.
+
+        To be called where the history changed while events were sent: they may be on a server that
+        is the primary no longer.
 
         Raises:
-            RedisError: there is no connection yet, and none could be opened.
+            RedisError: it could not be done now.
         """
-        if not self._history:
-            self._redis.ping()
-        return self._history
+        with self._lock:
+            lost, known = self._send_again(self._redis.execute_command, self.history)
+        if lost:
+            _log_sent_again(lost, known)
 
-    def add(self, events: Sequence[CompleteEvent], lane: Lane, history: str) -> None:
-        """Remember events that were accepted.
-
-        Args:
-            events: that were accepted.
-            lane: their lane.
-            history: what `begin` said. If it changed meanwhile, they may be on a server that is
-                the primary no longer, so they are asked for at once.
+    def remember(self) -> None:
+        """Take over what was sent: done within a second by itself.
 
         Raises:
-            RedisError: they could not be asked for.
-            SpoolFailed: they are to be remembered on a disk, and cannot be.
+            SpoolFailed: it is to be remembered on a disk, and cannot be.
         """
-        accepted = [AcceptedEvent(event.key, event.source, lane, event.body) for event in events]
-        self._accepted.add(accepted, history)
-        if history != self._history:
-            with self._lock:
-                lost, known = self._send_again(self._redis.execute_command, self._history)
-            if lost:
-                _log_sent_again(lost, known)
-        if self._sentinel is not None:
-            self._start()
-        elif self._accepted.now_s() >= self._next_look_s:
-            self._next_look_s = self._accepted.now_s() + LOOKS_EVERY_S
-            self._accepted.forget(self._accepted.now_s() - self._keep_s)
+        with self._lock:
+            while self.sent:
+                events, lane, history = self.sent[0]
+                self._accepted.add(
+                    [AcceptedEvent(event.key, event.source, lane, event.body) for event in events],
+                    history,
+                )
+                self.sent.popleft()
 
     def _connected(self, connection: Any) -> None:  # noqa: ANN401 - of any kind of redis-py
         """Prepare a new connection; before its first command it asks for what may be lost."""
@@ -140,20 +140,21 @@ class Resend:
             connection.send_command(*command, check_health=False)
             return connection.read_response()
 
+        self._start()
         with self._lock:
             try:
                 info = _text(call("INFO", "replication"))
             except ResponseError as error:
                 _log_refused(error)
-                self._history = _UNNAMED
+                self.history = _UNNAMED
                 return
             if _PRIMARY not in info:
                 raise ReadOnlyError("it is a replica")
             found = _HISTORY.search(info)
             history = found[1] if found else ""
             lost, known = self._send_again(call, history)
-            if history != self._history:
-                self._history = history
+            if history != self.history:
+                self.history = history
                 # Another thread may have added events meanwhile. From here on it sees the change.
                 more_lost, more_known = self._send_again(call, history)
                 lost, known = lost + more_lost, known + more_known
@@ -170,6 +171,7 @@ class Resend:
             RedisError: it could not be done now.
         """
         try:
+            self.remember()
             events = {event.key: event for event in self._accepted.of_others(history)}
             if not events:
                 return 0, 0
@@ -218,36 +220,35 @@ class Resend:
         return written
 
     def _start(self) -> None:
-        if self._thread is None or not self._thread.is_alive():
-            with self._lock:
-                if self._thread is None or not self._thread.is_alive():
-                    self._stopping.clear()
-                    self._thread = threading.Thread(
-                        target=self._look_on, name="resend", daemon=True
-                    )
-                    self._thread.start()
+        with self._lock:
+            if self._thread is None or not self._thread.is_alive():
+                self._stopping.clear()
+                self._thread = threading.Thread(target=self._look_on, name="resend", daemon=True)
+                self._thread.start()
 
     def _look_on(self) -> None:
         while not self._stopping.wait(LOOKS_EVERY_S):
             try:
                 self._look()
-                if self._accepted.is_empty():
-                    return
             except (RedisError, SpoolFailed):
                 continue  # no Sentinel answers, or none knows a primary: the next look may find one
             except Exception:  # a bug; the thread must go on
                 log.exception("publisher.look_failed")
 
     def _look(self) -> None:
+        self.remember()
+        if self._accepted.is_empty():
+            return
         now_s = self._accepted.now_s()
+        if not self.history:
+            self._redis.ping()  # it opens a connection, which asks for what a former process sent
         if self._sentinel is None:
-            self._redis.ping()
             self._accepted.forget(now_s - self._keep_s)
             return
         # It drops connections to a former primary: the next command opens a new one, which asks.
         self._sentinel.get_master_address()  # type: ignore[no-untyped-call]
         info = self._redis.info("replication")
-        if info["master_replid"] != self._history:
+        if info["master_replid"] != self.history:
             self._sentinel.disconnect(inuse_connections=False)
             return
         self._offsets.append((now_s, int(info["master_repl_offset"])))

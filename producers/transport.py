@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
 
 from contracts.names import MAX_EVENTS_PER_MESSAGE, Lane
-from producers.accepted import AcceptedEvent
 from producers.complete import CompleteEvent
 from producers.errors import BatchRefused, PublishFailed, Receipt
 
@@ -17,7 +16,13 @@ MAX_MESSAGE_BYTES: Final = 1024 * 1024
 """Size of one batch with its brackets and commas: a larger one would delay everybody else."""
 _LONGEST_RETRY_AFTER_S: Final = 3_600.0
 
-WithBody = TypeVar("WithBody", CompleteEvent, AcceptedEvent)
+
+class _Sendable(Protocol):
+    @property
+    def body(self) -> str: ...
+
+
+WithBody = TypeVar("WithBody", bound=_Sendable)
 
 
 class Transport(Protocol):

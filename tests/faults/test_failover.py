@@ -81,8 +81,9 @@ def test_over_tls_a_publisher_sends_again_by_itself_what_a_failover_lost(short_d
         ) as publisher:
             publisher.publish([activated(number) for number in range(5)])
             eventually(lambda: len(here.rows("R1")) == 5, "rows over TLS", within_s=30)
-            accepted = publisher._transport._resend._accepted  # noqa: SLF001 - nothing else shows it
-            eventually(accepted.is_empty, "a replica has them")
+            resend = publisher._transport._resend  # noqa: SLF001 - nothing else shows it
+            forgets = resend._accepted.is_empty  # noqa: SLF001 - as above
+            eventually(lambda: not resend.sent and forgets(), "a replica has them")
             former = nodes.primary()
             cut_off_replicas(nodes)
             for number in range(5, 12):
