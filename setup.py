@@ -6,6 +6,7 @@ editable install keeps the folders as they are.
 """
 
 import ast
+import shutil
 from collections.abc import Collection
 from pathlib import Path
 
@@ -60,6 +61,12 @@ def _check(line: bytes, column: int, module: str) -> None:
 
 class BuildMoved(build_py):
     """Copies modules with their imports moved."""
+
+    def run(self) -> None:
+        """Build into an empty folder: a module that is gone must not be in the next wheel."""
+        if not self.editable_mode:
+            shutil.rmtree(self.build_lib, ignore_errors=True)
+        super().run()
 
     def build_module(
         self, module: str, module_file: str, package: str | list[str] | tuple[str, ...]

@@ -43,6 +43,9 @@ def source(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def wheel(source, tmp_path_factory):
+    left = source / "build" / "lib" / "leasewire" / "worker" / "left_by_an_earlier_build.py"
+    left.parent.mkdir(parents=True)
+    left.touch()
     return built(source, tmp_path_factory.mktemp("wheel"), "--wheel")
 
 
@@ -57,6 +60,7 @@ def test_a_wheel_holds_every_file_below_one_name(source, wheel):
         if path.is_file() and path.name != "README.md"
     }
     assert sorted({f"leasewire/{name}" for name in files} - held) == []
+    assert "leasewire/worker/left_by_an_earlier_build.py" not in held
     for part in (
         "contracts/schemas/v1/leasewire.service.activated.v1.json",
         "contracts/examples/v1/leasewire.service.activated.v1.json",
