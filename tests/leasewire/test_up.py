@@ -21,6 +21,7 @@ from leasewire.host.first_inventory import init_command
 from simulator.testing import PASSWORD
 from simulator.testing import running as simulated
 from tests.builders import activated
+from tests.forking import Forked
 from worker.inventory import CLI_SOURCE
 from worker.version import installed_version
 
@@ -48,10 +49,11 @@ def up(short_path):
     init_command(short_path / "routers.toml")
     environ = {k: v for k, v in os.environ.items() if not k.startswith("LEASEWIRE_")}
 
-    def start(*options, stdin=None):
-        process = subprocess.Popen(
-            # -P: as the installed command, which does not look for modules where it is started.
-            [sys.executable, "-P", "-m", "leasewire", "up", "--data", "data", *options],
+    def start(*options, stdin=None, as_installed=False):
+        # -P: as the installed command, which does not look for modules where it is started.
+        python = [sys.executable, "-P"] if as_installed else [sys.executable]
+        process = (subprocess.Popen if as_installed else Forked)(
+            [*python, "-m", "leasewire", "up", "--data", "data", *options],
             cwd=short_path,
             env=environ,
             stdin=stdin,
@@ -117,7 +119,7 @@ def test_a_second_one_is_refused_and_ctrl_c_stops_workers_and_server_in_order(up
 
 
 def test_a_start_prints_at_most_ten_lines(up, short_path):
-    process = ready(up("--gateway", "--port", "0", "--maxmemory", "64MB"))
+    process = ready(up("--gateway", "--port", "0", "--maxmemory", "64MB", as_installed=True))
     with closing(server_in(short_path).client()) as client:
         wait_for(lambda: client.zcard("lw:processes") == 3, "gateway and workers sent a heartbeat")
         assert client.info("memory")["maxmemory"] == 64 << 20
@@ -134,7 +136,7 @@ def test_what_lies_in_the_working_folder_is_not_run(up, short_path):
     """Not even under the names of what we are made of, as whoever knows Celery calls their file."""
     for name in ("worker", "contracts", "structlog"):
         (short_path / f"{name}.py").write_text(f"open({f'{name}-was-run'!r}, 'w')\n")
-    process = ready(up())
+    process = ready(up(as_installed=True))
     with closing(server_in(short_path).client()) as client:
         wait_for(lambda: client.zcard("lw:processes") == 2, "both workers gave a sign of life")
     assert len(workers_of(process)) == 2
