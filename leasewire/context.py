@@ -14,10 +14,11 @@ import structlog
 import typer
 
 from leasewire.host.embedded import EmbeddedServer
+from producers.complete import CompleteEvent, proven_event
 from producers.connection import open_publisher
 from producers.publisher import Publisher
 from worker.core.policy.policy import RouterPolicy
-from worker.errors import ConfigurationError, StoreUnavailable, UnreadableStoreError
+from worker.errors import ConfigurationError, StoreRefused, StoreUnavailable, UnreadableStoreError
 from worker.inventory import Inventory, RouterConfig, load_inventory
 from worker.inventory.changes import changes_between
 from worker.log_setup import configure_logging, hide_secret
@@ -89,6 +90,7 @@ class Context:
 
     def __init__(self, inventory: Path | None = None, redis_url: str | None = None) -> None:
         self.settings = load_settings(inventory, redis_url)
+        self._may_prove = True
         # Commands print their own answers; warnings in the log still matter to the caller.
         quiet = self.settings.model_copy(update={"log_level": "WARNING"})
         configure_logging(quiet if self.settings.log_level == "INFO" else self.settings)
@@ -213,8 +215,26 @@ class Context:
             prefix=settings.key_prefix,
             min_replicas=settings.redis_min_replicas,
             resend_s=settings.redis_resend_s,
+            prove=self._prove,
             **settings.redis_login,
         )
+
+    def _prove(self, event: CompleteEvent) -> CompleteEvent:
+        """Add the proof to an event of an operator, if our login may read what makes it."""
+        if self._may_prove and self._is_of_operator(event.source):
+            try:
+                if secret := self.any_store.journal.operators_secret():
+                    return proven_event(event, secret)
+            except StoreRefused:  # workers refuse the event, and say why
+                self._may_prove = False
+        return event
+
+    def _is_of_operator(self, name: str) -> bool:
+        try:
+            source = self.inventory.sources.get(name)
+        except ConfigurationError:  # a host of publishers may have no inventory
+            return True
+        return source is not None and "override" in source.scopes
 
 
 def redis_in_use() -> str:

@@ -16,6 +16,7 @@ from contracts import (
     to_json,
 )
 from contracts.envelope import Attributes
+from contracts.operator_proof import with_proof
 from contracts.parse import MAX_EVENT_BYTES, Document, read_document
 
 GivenEvent = Mapping[str, object] | str | bytes | Event | Document
@@ -47,6 +48,12 @@ class CompleteEvent(NamedTuple):
     def source(self) -> str:
         """The event's source."""
         return str(self.event["source"])
+
+
+def proven_event(event: CompleteEvent, secret: str) -> CompleteEvent:
+    """Add the proof that its publisher may speak for operators."""
+    proven = with_proof(event.event, secret)
+    return event._replace(event=proven, body=encode(proven).decode())
 
 
 def complete_event(given: GivenEvent, now: datetime) -> CompleteEvent:

@@ -12,6 +12,7 @@ from redis.sentinel import Sentinel
 from contracts.broker import RedisLogin, sentinel_place
 from contracts.names import DEFAULT_PREFIX
 from producers.accepted import AcceptedInMemory, AcceptedInSpool
+from producers.complete import CompleteEvent
 from producers.endpoints import REDIS_OPTIONS
 from producers.journal_transport import JournalTransport
 from producers.publisher import Publisher
@@ -30,6 +31,7 @@ def open_publisher(  # noqa: PLR0913 - each has a default
     min_replicas: int = 0,
     resend_s: float = RESEND_S,
     spool: Spool | None = None,
+    prove: Callable[[CompleteEvent], CompleteEvent] | None = None,
     **login: Unpack[RedisLogin],
 ) -> Publisher:
     """Make a publisher with its own connections. It connects when it first publishes.
@@ -42,6 +44,7 @@ def open_publisher(  # noqa: PLR0913 - each has a default
         min_replicas: an event counts as published once so many replicas of Redis have it too.
         resend_s: for so long an accepted event is remembered, to be sent again if a failover loses
             it; 0: not at all.
+        prove: adds to an event of an operator the proof that workers ask for.
         spool: keeps events while Redis is unavailable, and remembers accepted ones over a crash.
         login: user, password and certificate authority, where they are needed.
     """
@@ -70,5 +73,7 @@ def open_publisher(  # noqa: PLR0913 - each has a default
         client = sentinel.master_for(place.primary, **options)
     accepted = AcceptedInSpool(spool) if spool is not None else AcceptedInMemory()
     resend = Resend(client, accepted, prefix=prefix, keep_s=resend_s) if resend_s else None
-    transport = JournalTransport(client, prefix=prefix, min_replicas=min_replicas, resend=resend)
+    transport = JournalTransport(
+        client, prefix=prefix, min_replicas=min_replicas, resend=resend, prove=prove
+    )
     return Publisher(transport, clock=clock, spool=spool)

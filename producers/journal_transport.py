@@ -89,6 +89,7 @@ class JournalTransport:
         min_replicas: so many replicas must confirm a batch within a second. Where they do not, it
             is in the journal of the primary alone, and is to be sent again.
         resend: sends again what another primary does not know; None: nothing does.
+        prove: adds to an event of an operator the proof that workers ask for.
     """
 
     def __init__(
@@ -98,11 +99,13 @@ class JournalTransport:
         prefix: str = DEFAULT_PREFIX,
         min_replicas: int = 0,
         resend: Resend | None = None,
+        prove: Callable[[CompleteEvent], CompleteEvent] | None = None,
     ) -> None:
         self._redis = redis
         self._prefix = prefix
         self._min_replicas = min_replicas
         self._resend = resend
+        self._prove = prove
         text = (files(__package__) / "lua" / "publish.lua").read_text(encoding="utf-8")
         self._script = redis.register_script(text)
         self._headroom = Headroom(redis)
@@ -129,6 +132,8 @@ class JournalTransport:
             share = self._headroom.share()
             if share >= INTAKE_ENDS:
                 raise PublishFailed(_too_full(share, self._headroom.limit))
+            if self._prove is not None:
+                events = [self._prove(event) for event in events]
             return self._write_and_remember(events, lane)
         except RedisError as error:
             self._leave()

@@ -236,7 +236,11 @@ class Accept:
         others: OtherWorkers | None = None
         for entry in entries:
             found: Checked | LeftToOthers
-            found = check(entry, self.sources, now_ms, own_ms, strict=True)
+            found = check(
+                *(entry, self.sources, now_ms, own_ms),
+                strict=True,
+                operators_secret=self.store.journal.operators_secret,
+            )
             if isinstance(found, NotAccepted):
                 others = others or OtherWorkers(self.store)
                 found = others.check_again(entry, found, self.sources, now_ms, own_ms)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
@@ -18,6 +18,7 @@ from contracts import (
     hashes,
     names,
 )
+from contracts.operator_proof import is_proven
 from contracts.parse import HORIZON, MAX_CLOCK_SKEW, parse_document, read_document
 from worker.core.service.event_ref import EventRef
 from worker.core.service.fold import with_present_names
@@ -105,13 +106,14 @@ Checked = CheckedEvent | ManifestPart | NotAccepted | NotYet
 """The result of a check."""
 
 
-def check(
+def check(  # noqa: PLR0913 - what it checks against
     entry: JournalEntry,
     sources: Mapping[str, SourceConfig],
     now_ms: int,
     own_ms: int = 0,
     *,
     strict: bool = False,
+    operators_secret: Callable[[], str | None] = lambda: None,
 ) -> Checked:
     """Read an event and check whether it may be folded.
 
@@ -121,6 +123,7 @@ def check(
         now_ms: Redis's time.
         own_ms: the time by this worker's clock: Redis's may be behind.
         strict: refuse unknown fields of `data` too.
+        operators_secret: reads what proves events of operators; None: they need no proof.
     """
     if entry.attempts > MAX_ATTEMPTS:
         detail = f"its folding was begun {entry.attempts - 1} times and never ended"
@@ -136,10 +139,13 @@ def check(
     if source is None:
         detail = f"no source {event.source!r} in the inventory: add it under [sources]"
         return NotAccepted("source-not-allowed", detail)
+    unproven = _check_proof(document, source, operators_secret)
     if isinstance(event, Manifest):
-        return _check_manifest(event, entry, now_ms, max(now_ms, own_ms))
-    why = _check_rights(event, source, sources) or _check_times(
-        event, source.order, now_ms, max(now_ms, own_ms)
+        return unproven or _check_manifest(event, entry, now_ms, max(now_ms, own_ms))
+    why = (
+        unproven
+        or _check_rights(event, source, sources)
+        or _check_times(event, source.order, now_ms, max(now_ms, own_ms))
     )
     if why is not None:
         return why
@@ -169,6 +175,19 @@ def _sent_by(event: Event, document: Mapping[str, object]) -> dict[str, str]:
     reason = event.data.reason
     found = {"actor": _text(document.get("actor"), 64), "note": (reason and reason.note) or ""}
     return {name: text for name, text in found.items() if text}
+
+
+def _check_proof(
+    document: Mapping[str, object], source: SourceConfig, secret_of: Callable[[], str | None]
+) -> NotAccepted | None:
+    """Check that what speaks for operators has a login that may: a publisher's may not."""
+    if "override" in source.scopes and (secret := secret_of()) and not is_proven(document, secret):
+        detail = (
+            "its source has the scope override, and its publisher's login of Redis may not speak "
+            "for operators: publish it by `leasewire publish` or over HTTP"
+        )
+        return NotAccepted("operator-not-proven", detail)
+    return None
 
 
 def _check_rights(

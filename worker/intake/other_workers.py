@@ -57,7 +57,8 @@ class OtherWorkers:
             if self._is_newer_there:
                 log.warning("event.left_to_newer", key=entry.key)
                 return LeftToOthers(NEWER_MS)
-            return check(entry, sources, now_ms, own_ms)
+            secret = self._store.journal.operators_secret
+            return check(entry, sources, now_ms, own_ms, operators_secret=secret)
         if why.reason == "source-not-allowed" and self._is_known(entry):
             log.warning(
                 "event.of_a_newer_inventory",

@@ -100,6 +100,8 @@ def run(
 
     if not _wait_for_redis(store, inventory, orphaned, login_changed if again else None):
         return 0
+    if settings.redis_username:  # Redis has logins, and a publisher's speaks for no operator
+        store.journal.make_operators_secret()
     guard_queues()
     app = make_app(settings)
     worker = WorkerParts(kind, settings, inventory, store)

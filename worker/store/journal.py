@@ -1,5 +1,6 @@
 """The journal as workers see it: take what is due, leave what other workers have."""
 
+import secrets
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -67,6 +68,14 @@ class Journal:
         self._scripts = scripts
         self._keys = keys
         self._not_begun: list[str] = []
+
+    def operators_secret(self) -> str | None:
+        """What proves events of operators; None where nobody made it, and none is asked for."""
+        return cast("str | None", self._client.get(self._keys.operators_secret)) or None
+
+    def make_operators_secret(self) -> None:
+        """Make the secret that proves events of operators, unless there is one."""
+        self._client.set(self._keys.operators_secret, secrets.token_hex(32), nx=True)
 
     def take(self, lane: names.Lane, carried: Sequence[str], most: int) -> Taken:
         """Take up to `most` due events of a lane, and those that the message carries."""

@@ -10,6 +10,7 @@ from functools import cache, lru_cache
 from typing import Annotated, NamedTuple, TypeVar
 
 from contracts import names
+from contracts.operator_proof import OPERATOR_SECRET
 
 # A key, by its kind as Redis's TYPE says it.
 String = Annotated[str, "string"]
@@ -194,6 +195,9 @@ class Keys:
     """The installation's id, which must agree with the inventory's."""
     store_format = Key("string", "store-format")
     """The store format that is written now (`worker/store/store_format.py`). No time limit."""
+    operators_secret = Key("string", OPERATOR_SECRET)
+    """64 hex characters, which prove events of operators (`contracts/operator_proof.py`). No time
+    limit."""
     routers_due = Key("zset", "routers:due")
     """Router -> when the sweep checks it next (ms)."""
     attempts = Key("hash", "attempts")
