@@ -24,12 +24,14 @@ def main() -> int:
     parser.add_argument("--failovers", type=int, default=20, help="with WAIT")
     parser.add_argument("--without-wait", type=int, default=8, help="failovers without it")
     parser.add_argument("--events-a-second", type=float, default=200)
+    parser.add_argument("--back-within", type=float, default=15, help="seconds of a failover")
     parser.add_argument("--keep", action="store_true", help="keep logs and histories")
     options = parser.parse_args()
     phases = {"with-wait": options.failovers, "without-wait": options.without_wait}
     directory, wrong = Path(tempfile.mkdtemp(prefix="lw-")), 0
     try:
-        with TwoHosts(directory, events_a_second=options.events_a_second) as here:
+        pace, back_within_s = options.events_a_second, options.back_within
+        with TwoHosts(directory, events_a_second=pace, back_within_s=back_within_s) as here:
             kinds = cycle(KINDS)
             for name, count in phases.items():
                 if count:

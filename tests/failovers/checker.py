@@ -8,7 +8,8 @@ calls. Times are seconds of the machine's monotonic clock, which all processes s
 In the directory:
 
 - `run.json`: `control` (socket of the routers), `written_before` (router -> number of its last
-  write before the run), `gateways` (URLs), `key`, `waits` (whether publishers wait for a replica);
+  write before the run), `gateways` (URLs), `key`, `waits` (whether publishers wait for a replica),
+  `back_within_s` (how long a failover may take);
 - `publisher-*.jsonl`: a line for each call (`at`, `event`, `source`, `service`, `router`,
   `machine`, and `sets`: fields of the row that the event sets; null: it ends the service) and each
   `answer`;
@@ -31,7 +32,6 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
-BACK_WITHIN_S: Final = 15.0
 DONE: Final = frozenset({"applied", "superseded"})
 """Outcomes of these events, none of which is wrong."""
 _LEASES: Final = "/ip/dhcp-server/lease"
@@ -84,6 +84,7 @@ class History:
 
     Attributes:
         waits: publishers waited for a replica.
+        back_within_s: a new event must reach a router so long after a fault.
         attempts: in order, as far as they are of one publisher.
         journals: router -> what was written there, in order.
         outcomes: event -> state; missing: nobody knows the event.
@@ -92,6 +93,7 @@ class History:
     """
 
     waits: bool
+    back_within_s: float
     attempts: Sequence[Attempt]
     journals: Mapping[str, Sequence[Mapping[str, Any]]]
     outcomes: Mapping[str, str]
@@ -125,7 +127,7 @@ def check(history: History) -> Report:
             for event, state in history.outcomes.items()
             if state not in DONE and event in accepted
         ],
-        "doubled": _doubled(history),
+        "doubled": _doubled(history, accepted),
         "other rows at the end": _differing(history, accepted),
         "late": _late(history, report),
         "wrongly reported": _wrongly_reported(history, accepted, report),
@@ -145,20 +147,24 @@ def _lost(history: History, accepted: Mapping[str, Attempt]) -> list[str]:
     ]
 
 
-def _wrongly_reported(
-    history: History, accepted: Mapping[str, Attempt], report: Report
-) -> list[str]:
-    """Whether the program reports as many lost events as there were.
+def _lost_at_first(history: History, accepted: Mapping[str, Attempt]) -> list[str]:
+    """Events that were accepted, and that the new primary did not know before any was sent again.
 
-    An event that was accepted before the publishers were stopped, and that the new primary did not
-    know before they went on, was lost. So was one that nobody knows at the end.
+    Those that were called later than the publishers were stopped were accepted by the new primary.
     """
-    lost = [
+    return [
         event
         for fault in history.faults
         for event in fault.unknown
         if event in accepted and accepted[event].called < fault.stopped
     ]
+
+
+def _wrongly_reported(
+    history: History, accepted: Mapping[str, Attempt], report: Report
+) -> list[str]:
+    """Whether the program reports as many lost events as there were."""
+    lost = _lost_at_first(history, accepted)
     never_sent_again = accepted.keys() - history.outcomes.keys() - set(lost)
     report.figures["lost and sent again"] = len(lost)
     report.figures["reported"] = history.reported_lost
@@ -186,9 +192,13 @@ def _rows(history: History, router: str) -> Iterator[tuple[Mapping[str, Any], di
         yield entry, rows
 
 
-def _doubled(history: History) -> list[str]:
-    """What was twice there at some moment, and what was written twice."""
+def _doubled(history: History, accepted: Mapping[str, Attempt]) -> list[str]:
+    """What was twice there at some moment, and what was written twice.
+
+    The record of a service whose events were lost went back, and its row with it.
+    """
     sentences = []
+    went_back = {accepted[event].service for event in _lost_at_first(history, accepted)}
     written: Counter[str] = Counter()
     known = {value for attempt in history.attempts for value in (attempt.sets or {}).values()}
     for router in history.journals:
@@ -209,7 +219,7 @@ def _doubled(history: History) -> list[str]:
                 if value not in known:
                     sentences.append(f"{place}: no event has the {name} {value}")
                 written[value] += 1
-                if written[value] == 2:
+                if written[value] == 2 and _value(after, "service") not in went_back:
                     sentences.append(f"{place}: {value} is written a second time")
     return sentences
 
@@ -269,7 +279,7 @@ def _late(history: History, report: Report) -> list[str]:
     return [
         f"{fault.kind} of machine {fault.machine}: back at work after {seconds} s"
         for fault, seconds in took
-        if seconds is None or seconds > BACK_WITHIN_S
+        if seconds is None or seconds > history.back_within_s
     ]
 
 
@@ -295,6 +305,7 @@ def read_history(directory: Path) -> History:
     lines = (directory / "faults.jsonl").read_text().splitlines()
     return History(
         waits=run["waits"],
+        back_within_s=run.get("back_within_s", 15.0),
         attempts=attempts,
         journals={
             router: _journal(run["control"], router, after)

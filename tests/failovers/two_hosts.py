@@ -8,11 +8,13 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
+
+import redis
 
 from gateway.api.api_keys import ApiKeys, KeyScope
 from tests.failovers.checker import attempts_in, outcomes_of
@@ -64,11 +66,13 @@ class TwoHosts(Installation):
 
     Args:
         events_a_second: of all publishers together.
+        back_within_s: how long a failover may take.
     """
 
     transport: str = "api"
     routers: int = 4
     events_a_second: float = 200
+    back_within_s: float = 15
     faults: list[dict[str, Any]] = field(default_factory=list)
     restarted: list[str] = field(default_factory=list)
     """Workers that ended by themselves, and how."""
@@ -162,6 +166,7 @@ class TwoHosts(Installation):
             json.dumps(
                 {
                     "waits": waits,
+                    "back_within_s": self.back_within_s,
                     "control": self.ready["control"],
                     "written_before": {
                         router: max((entry["seq"] for entry in control.journal()), default=0)
@@ -227,18 +232,22 @@ class TwoHosts(Installation):
         def is_promoted() -> bool:
             return nodes.primary(besides=[sentinel]) not in (0, former)
 
-        eventually(is_promoted, f"failover after {kind}", within_s=60)
+        eventually(is_promoted, f"failover after {kind}", within_s=60, every_s=0.1)
         promoted = time.monotonic()
         unknown: list[str] = []
         if not self._waits:
             self._stop([machine], stops)
             unknown = self._unknown_events(began - _BEFORE_S)
-            self._go_on()
+            self._signal(others, signal.SIGCONT)
         if kind == "restart":
             self._end_fault(kind, machine)
         self._wait_for_events(others, promoted, f"publishing after {kind}")
         if kind != "restart":
             self._end_fault(kind, machine)
+        if not self._waits:
+            # Until then it may accept events that nobody would see lost.
+            eventually(lambda: self._is_replica(former), "the former primary follows", within_s=60)
+            self._signal([machine], signal.SIGCONT)
         fault = {"kind": kind, "machine": machine, "began": began, "promoted": promoted}
         more = {"stopped": stops[-1], "unknown": unknown} if stops else {}
         self.faults.append({**fault, **more, "ended": time.monotonic()})
@@ -293,7 +302,7 @@ class TwoHosts(Installation):
             counts = Counter(attempt.machine for attempt in attempts)
             return all(counts[machine] >= _SOME for machine in machines)
 
-        eventually(are_accepted, what, within_s=60)
+        eventually(are_accepted, what, within_s=60, every_s=0.3)
 
     # What a new primary knows.
 
@@ -302,8 +311,10 @@ class TwoHosts(Installation):
         stops.append(time.monotonic())
         self._signal(machines, signal.SIGSTOP)
 
-    def _go_on(self) -> None:
-        self._signal(MACHINES, signal.SIGCONT)
+    def _is_replica(self, port: int) -> bool:
+        with self.valkey.at(port) as client, suppress(redis.RedisError):
+            return client.info("replication")["role"] == "slave"
+        return False
 
     def _signal(self, machines: Sequence[int], number: signal.Signals) -> None:
         for machine in machines:
