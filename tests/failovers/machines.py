@@ -31,7 +31,7 @@ def need() -> None:
             *APART,
             "sh",
             "-c",
-            f"ip link add b type bridge && tc qdisc add dev b root {' '.join(_SLOW)}",
+            f"ip link add probe type bridge && tc qdisc add dev probe root {' '.join(_SLOW)}",
         ],
         capture_output=True,
         text=True,

@@ -21,7 +21,7 @@ from tests.failovers.checker import attempts_in, outcomes_of
 from tests.failovers.machines import BETWEEN, TO_ROUTERS, Machines
 from tests.failovers.publishing import source_of
 from tests.installation import PREFIX, Installation, end
-from tests.sentinels import Sentinels
+from tests.sentinels import NAME, Sentinels
 from tests.waiting import eventually
 
 HOSTS: Final = (0, 1)
@@ -58,6 +58,14 @@ class SentinelsOn(Sentinels):
     def inside(self, port: int) -> Sequence[str]:
         """What runs it there."""
         return self._machines.inside(self.machine(port))
+
+    def epoch(self) -> int:
+        """How often a failover was done, as far as any Sentinel knows."""
+        found = [0]
+        for port in self.sentinels:
+            with self.at(port) as sentinel, suppress(redis.RedisError):
+                found.append(int(sentinel.sentinel_master(NAME)["config-epoch"]))
+        return max(found)
 
 
 @dataclass
@@ -221,6 +229,7 @@ class TwoHosts(Installation):
         former = nodes.primary()
         machine = nodes.machine(former)
         sentinel = nodes.sentinels[machine]
+        epoch = nodes.epoch()
         began = time.monotonic()
         self._begin(kind, machine)
         stops: list[float] = []
@@ -250,7 +259,8 @@ class TwoHosts(Installation):
             self._signal([machine], signal.SIGCONT)
         fault = {"kind": kind, "machine": machine, "began": began, "promoted": promoted}
         more = {"stopped": stops[-1], "unknown": unknown} if stops else {}
-        self.faults.append({**fault, **more, "ended": time.monotonic()})
+        failovers = nodes.epoch() - epoch
+        self.faults.append({**fault, **more, "ended": time.monotonic(), "failovers": failovers})
         text = "".join(json.dumps(line) + "\n" for line in self.faults)
         (self.folder / "faults.jsonl").write_text(text)
 
