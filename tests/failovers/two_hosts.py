@@ -20,13 +20,12 @@ from gateway.api.api_keys import ApiKeys, KeyScope
 from tests.failovers.checker import attempts_in, outcomes_of
 from tests.failovers.machines import BETWEEN, TO_ROUTERS, Machines
 from tests.failovers.publishing import source_of
+from tests.failovers.nodes import MACHINES, SentinelsOn
 from tests.installation import PREFIX, Installation, end
-from tests.sentinels import NAME, Sentinels
 from tests.waiting import eventually
 
 HOSTS: Final = (0, 1)
 """Machines with workers and a gateway."""
-MACHINES: Final = (0, 1, 2)
 WORKERS: Final = ("events", "routers")
 KINDS: Final = ("kill", "partition", "slow link", "restart")
 _NUMBERS: Final = range(1, 10)
@@ -36,36 +35,6 @@ _BEFORE_S: Final = 3.0
 _SOME: Final = 20
 """So many events of each publisher come before a fault, and after it."""
 _GATEWAY_PORT: Final = 8080
-
-
-class SentinelsOn(Sentinels):
-    """A server and a Sentinel on each machine."""
-
-    def __init__(self, directory: Path, machines: Machines) -> None:
-        self._machines = machines
-        self._places: dict[int, int] = {}
-        options = ["--min-replicas-to-write", "1", "--min-replicas-max-lag", "10"]
-        super().__init__(directory, options, down_ms=2_000)
-
-    def machine(self, port: int) -> int:
-        """Whose server or Sentinel that is."""
-        return self._ports.index(port) % len(MACHINES)
-
-    def host(self, port: int) -> str:
-        """Address of its machine."""
-        return self._machines.address(self.machine(port))
-
-    def inside(self, port: int) -> Sequence[str]:
-        """What runs it there."""
-        return self._machines.inside(self.machine(port))
-
-    def epoch(self) -> int:
-        """How often a failover was done, as far as any Sentinel knows."""
-        found = [0]
-        for port in self.sentinels:
-            with self.at(port) as sentinel, suppress(redis.RedisError):
-                found.append(int(sentinel.sentinel_master(NAME)["config-epoch"]))
-        return max(found)
 
 
 @dataclass
