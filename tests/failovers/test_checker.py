@@ -1,10 +1,14 @@
 """The checker finds each kind of fault in a history; in a good one it finds none."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
 
-from tests.failovers.checker import Attempt, Fault, History, attempts_in, check
+from tests.failovers.checker import check
+from tests.failovers.history import Attempt, Fault, History, attempts_in
+from tests.forking import ROOT
 
 LEASE = "/ip/dhcp-server/lease"
 TAG = "leasewire:tests:"
@@ -125,3 +129,12 @@ def test_a_line_that_was_not_written_whole_is_left_out():
     )
     found = list(attempts_in([call, '{"at": 2, "do": "answer", "event": "e", "ans']))
     assert [(a.event, a.called, a.answer) for a in found] == [("e", 1, "")]
+
+
+def test_the_checker_knows_nothing_of_ours():
+    program = "import sys, tests.failovers.checker; print(*sys.modules)"
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    packages = {name.partition(".")[0] for name in done.stdout.split()}
+    assert packages >= {"tests", "json"}
+    assert not packages & {"contracts", "producers", "worker", "gateway", "leasewire", "simulator"}

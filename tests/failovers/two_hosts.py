@@ -17,10 +17,11 @@ from typing import Any, Final
 import redis
 
 from gateway.api.api_keys import ApiKeys, KeyScope
-from tests.failovers.checker import attempts_in, outcomes_of
+from tests.failovers.history import attempts_in, outcomes_of
 from tests.failovers.machines import BETWEEN, TO_ROUTERS, Machines
-from tests.failovers.publishing import source_of
 from tests.failovers.nodes import MACHINES, SentinelsOn
+from tests.failovers.publishing import source_of
+from tests.forking import ROOT
 from tests.installation import PREFIX, Installation, end
 from tests.waiting import eventually
 
@@ -224,7 +225,7 @@ class TwoHosts(Installation):
             self._end_fault(kind, machine)
         if not self._waits:
             # Until then it may accept events that nobody would see lost.
-            eventually(lambda: self._is_replica(former), "the former primary follows", within_s=60)
+            eventually(lambda: self._is_replica(former), "the former primary follows", within_s=120)
             self._signal([machine], signal.SIGCONT)
         fault = {"kind": kind, "machine": machine, "began": began, "promoted": promoted}
         more = {"stopped": stops[-1], "unknown": unknown} if stops else {}
@@ -317,9 +318,9 @@ class TwoHosts(Installation):
         """End the phase and have its history checked, by a program that knows nothing of ours."""
         self.end_phase()
         self.wait_until_settled(60)
-        checker = Path(__file__).with_name("checker.py")
         done = subprocess.run(
-            [sys.executable, "-I", str(checker), str(self.folder)],
+            [sys.executable, "-m", "tests.failovers.checker", str(self.folder)],
+            cwd=ROOT,
             capture_output=True,
             text=True,
             check=False,
