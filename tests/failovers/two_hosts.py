@@ -225,7 +225,7 @@ class TwoHosts(Installation):
             self._end_fault(kind, machine)
         if not self._waits:
             # Until then it may accept events that nobody would see lost.
-            eventually(lambda: self._is_replica(former), "the former primary follows", within_s=120)
+            eventually(lambda: self._has_its_place(former), "the former has its place", within_s=60)
             self._signal([machine], signal.SIGCONT)
         fault = {"kind": kind, "machine": machine, "began": began, "promoted": promoted}
         more = {"stopped": stops[-1], "unknown": unknown} if stops else {}
@@ -291,9 +291,11 @@ class TwoHosts(Installation):
         stops.append(time.monotonic())
         self._signal(machines, signal.SIGSTOP)
 
-    def _is_replica(self, port: int) -> bool:
-        with self.valkey.at(port) as client, suppress(redis.RedisError):
-            return client.info("replication")["role"] == "slave"
+    def _has_its_place(self, former: int) -> bool:
+        """Whether it is a replica, or the primary again by a second failover."""
+        with self.valkey.at(former) as client, suppress(redis.RedisError):
+            is_replica = client.info("replication")["role"] == "slave"
+            return is_replica or self.valkey.primary() == former
         return False
 
     def _signal(self, machines: Sequence[int], number: signal.Signals) -> None:
