@@ -14,6 +14,7 @@ SILENT = ": 70"
 """A worker whose watchdog ended it; a busy machine may be slower than it waits."""
 
 
+@pytest.mark.timeout(300)  # half a minute, and much more where others use the processors
 def test_nothing_is_lost_unseen_or_doubled_when_redis_fails_over():
     need()
     short = ["--failovers", "1", "--without-wait", "1", "--events-a-second", "45"]
@@ -23,7 +24,8 @@ def test_nothing_is_lost_unseen_or_doubled_when_redis_fails_over():
         text=True,
         check=False,
     )
-    reports = [json.loads(line) for line in done.stdout.splitlines()]
+    lines = done.stdout.splitlines()  # among what this process logs itself
+    reports = [json.loads(line) for line in lines if line.startswith("{")]
     assert [report["phase"] for report in reports] == ["with-wait", "without-wait"], done.stderr
     for report in reports:
         assert report["violations"] == [], report
