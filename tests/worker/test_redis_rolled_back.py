@@ -108,6 +108,24 @@ def test_what_was_concluded_after_the_last_sign_is_looked_at_after_each_start(he
     assert [each for each in here.store.alerts.all_open() if each.kind == "redis-rolled-back"] == []
 
 
+def test_a_service_that_redis_lost_and_that_ended_meanwhile_leaves_no_row(here, sweep):
+    """Its events come again together: the commit of both places it nowhere."""
+    here.say(activated("SVC-OLD", 1))
+    here.drain()
+    sweep.once()
+    synced = Synced(here)
+    here.say(activated("SVC-NEW", 2))
+    here.drain()
+    synced.come_back()
+    sweep.once()
+    sweep.once()
+    assert [name for name, *_ in rows(here, "R1")] == ["SVC-NEW", "SVC-OLD"]
+    here.say(activated("SVC-NEW", 2), builders.cancelled("SVC-NEW", revision=2))
+    sweep.once()
+    here.drain()
+    assert [name for name, *_ in rows(here, "R1")] == ["SVC-OLD"]
+
+
 def test_what_is_long_ago_is_forgotten_and_kept_while_redis_is_away(here, monkeypatch):
     now_s = 1000.0
     monkeypatch.setattr("worker.store.routers.time.monotonic", lambda: now_s)

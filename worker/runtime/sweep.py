@@ -6,7 +6,8 @@ store. There is no scheduler process and no leader.
 
 import os
 import signal
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 
 import structlog
@@ -21,6 +22,8 @@ from worker.watching.periodic_thread import PeriodicThread
 log = structlog.get_logger()
 
 EVERY_S = 1.0
+_SENT_AGAIN_S = 600.0
+"""For so long services that Redis lost are waited for: publishers send them again."""
 _QUEUED_AT_ONCE = 200
 """Services of one script call: a longer script would block Redis for everybody."""
 
@@ -38,6 +41,7 @@ class Sweep:
         login_changed: whether the login of Redis was changed since the start. If so, this process
             ends itself once Redis refuses the old login; its successor reads the new one.
         check_keys: checks the keys of a Redis that was restarted; an exception ends this process.
+        clock: monotonic seconds.
     """
 
     def __init__(  # noqa: PLR0913 - what it works with
@@ -51,6 +55,7 @@ class Sweep:
         maintain: Callable[[], None] = lambda: None,
         login_changed: Callable[[], bool] = lambda: False,
         check_keys: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._grace_ms = grace_ms
@@ -60,9 +65,12 @@ class Sweep:
         self._maintain = maintain
         self._login_changed = login_changed
         self._check_keys = check_keys
+        self._clock = clock
         self._thread = PeriodicThread("sweep", self._round, EVERY_S)
         self._logged: type[StoreUnavailable] | None = None
         self._came_back: Seen | None = None
+        self._unknown: Mapping[str, Collection[str]] = {}
+        self._unknown_until = 0.0
 
     def start(self) -> None:
         """Start the thread. The worker is known before its first event: it gives a sign of life.
@@ -106,22 +114,21 @@ class Sweep:
             self._check_keys()
             self._recheck(rolled_back=self._came_back is Seen.ROLLED_BACK)
             self._came_back = None
+        elif self._unknown and self._clock() < self._unknown_until:
+            self._queue_known(self._unknown)
         self._store.routers.forget_concluded()
 
     def _recheck(self, *, rolled_back: bool) -> None:
         """Check again what this worker concluded last, because Redis may have lost it.
 
         The routers have those writes, the records may not. Rows of services that Redis no longer
-        knows stay: the BSS must send these services again.
+        knows stay: the BSS must send these services again, and then they are checked too. One that
+        is activated and cancelled by the same commit would have no work there else.
         """
-        queued = unknown = 0
-        for router, services in self._store.routers.concluded_lately().items():
-            there = self._store.records.known(services)
-            known = [service for service in services if service in there]
-            queued, unknown = queued + len(known), unknown + len(services) - len(known)
-            for at in range(0, len(known), _QUEUED_AT_ONCE):
-                part = known[at : at + _QUEUED_AT_ONCE]
-                self._store.routers.add_work(router, part, closely=True)
+        services = self._store.routers.concluded_lately()
+        queued = self._queue_known(services)
+        unknown = sum(map(len, self._unknown.values()))
+        self._unknown_until = self._clock() + _SENT_AGAIN_S
         if queued or unknown or rolled_back:
             log.warning("redis.came_back", rolled_back=rolled_back, queued=queued, unknown=unknown)
         if rolled_back:
@@ -132,6 +139,26 @@ class Sweep:
                 "last minutes are checked again"
             )
             self._store.alerts.open("redis-rolled-back", "", message)
+
+    def _queue_known(self, services_at: Mapping[str, Collection[str]]) -> int:
+        """Have those services checked that Redis knows, and keep the others for later rounds.
+
+        Args:
+            services_at: router -> services.
+
+        Returns:
+            How many are checked.
+        """
+        queued, self._unknown = 0, {}
+        for router, services in services_at.items():
+            known = sorted(self._store.records.known(list(services)))
+            for at in range(0, len(known), _QUEUED_AT_ONCE):
+                part = known[at : at + _QUEUED_AT_ONCE]
+                self._store.routers.add_work(router, part, closely=True)
+            queued += len(known)
+            if unknown := set(services) - set(known):
+                self._unknown[router] = unknown
+        return queued
 
     def _set_back(self, from_ms: int) -> None:
         by_s = (from_ms - self._store.records.now_ms()) // 1000
