@@ -3,6 +3,7 @@
 from tests.core.simulate import OperationRefusedError, Tables
 from worker.core.effect.facts import EffectFacts
 from worker.core.entry.dhcp_setup import DhcpSetup
+from worker.core.entry.ipv6_setup import Ipv6Setup
 from worker.core.rows.operations import Add, Set
 from worker.core.rows.rows import LEASES, Lease
 from worker.ports import Refusal, Written
@@ -44,6 +45,10 @@ class MemoryRouter:
 
     def read_setup(self, *, fresh):
         return DhcpSetup()
+
+    def read_ipv6_setup(self, *, fresh):
+        del fresh
+        return Ipv6Setup(servers=frozenset())
 
     def read_effect(self, suspend_list, servers, progress, *, ipv6_list=""):
         return EffectFacts()

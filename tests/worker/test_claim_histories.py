@@ -18,6 +18,7 @@ from worker.convergence.router_pass import Converge
 from worker.core.effect.facts import EffectFacts
 from worker.core.entry.dhcp_setup import DhcpSetup
 from worker.core.entry.entry import claims_of
+from worker.core.entry.ipv6_setup import Ipv6Setup
 from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.errors import OutcomeUnknown
@@ -54,6 +55,10 @@ class Memory:
 
     def read_setup(self, *, fresh):
         return DhcpSetup()
+
+    def read_ipv6_setup(self, *, fresh):
+        del fresh
+        return Ipv6Setup(servers=frozenset())
 
     def read_effect(self, _suspend_list, _servers, _progress, *, ipv6_list=""):
         return EffectFacts()
