@@ -12,7 +12,7 @@ NODE_CLIENTS := tests/clients/node/node_modules/.package-lock.json
 AXE := tests/browser/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test compiled restarts test-fast e2e-all chaos failovers floods attacks bench bench-large bench-plot screenshots effects packages sbom deb deb-check lint fmt schemas docs lock clean
+.PHONY: help demo lab test compiled restarts test-fast e2e-all chaos simulate failovers floods attacks bench bench-large bench-plot screenshots effects packages sbom deb deb-check lint fmt schemas docs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12

@@ -1,0 +1,201 @@
+"""Routers in a simulation: the simulator's command layer without sockets, and the way to them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from simulator.api_sentences import parse_sentence
+from simulator.errors import RouterError
+from simulator.fleet import seed_guide
+from simulator.menus import MENUS
+from simulator.menus.users import POLICIES
+from simulator.options import RouterOptions
+from simulator.router import Router
+from simulator.router_state import OPERATOR, Caller
+from tests.simulation.scheduler import Process, Scheduler
+from tests.simulation.virtual import CHANCE, CLOCK
+from worker.inventory import RouterConfig
+from worker.ports import AnswerTimes
+from worker.routeros.connection import Command, Pace, Reply, RouterConnection
+from worker.routeros.transport import NO_ANSWERS
+
+_PERSON: Final = Caller(OPERATOR, OPERATOR, frozenset(POLICIES))
+_LATE_S: Final = 5.0
+"""What was under way when a connection ended may land for so long."""
+_LANDS_LATE: Final = 0.2
+"""Share of such writes that do."""
+
+
+@dataclass
+class SimulatedRouter:
+    """One router, and whether it can be reached.
+
+    Attributes:
+        name: as in the inventory.
+        router: runs commands.
+        boots: grows at each restart: older connections are gone.
+        away_until: it does not answer before that moment.
+    """
+
+    name: str
+    router: Router
+    boots: int = 0
+    away_until: float = 0.0
+    sessions: int = 0
+
+    @property
+    def away(self) -> bool:
+        """Whether nothing reaches it now."""
+        return CLOCK.now_s < self.away_until
+
+    def run(self, words: Sequence[str], caller: Caller = _PERSON) -> Reply:
+        """Run one command, as its API does."""
+        command = parse_sentence([word.encode("utf-8", "surrogateescape") for word in words], 0.0)
+        reply = Reply()
+        try:
+            request, result = self.router.execute(
+                command.name, command.arguments, caller, command.query, command.proplist
+            )
+        except RouterError as error:
+            reply.traps.append(error.text)
+            return reply
+        if result.printed:
+            menu = self.router.menus[request.menu_path]
+            for row in result.rows:
+                shown = {".id": row.id, **menu.view(self.router, row)}
+                wanted = command.proplist
+                reply.rows.append({n: v for n, v in shown.items() if not wanted or n in wanted})
+        elif result.ret is not None:
+            reply.done["ret"] = result.ret
+        return reply
+
+    def boot(self) -> None:
+        """Restart it."""
+        self.boots += 1
+        self.router.boot()
+
+
+def make_router(name: str, seed: int) -> SimulatedRouter:
+    """A router with one DHCP server, as the guide has it."""
+    options = RouterOptions(version="7.18.2", identity=name, serial=f"SN-{name}", seed=seed)
+    made = SimulatedRouter(name, Router(options, MENUS))
+    seed_guide(made.router)
+    return made
+
+
+class _NoSocket:
+    """What a session asks a socket for."""
+
+    fingerprint = ""
+    certificate_ends_ms = 0
+
+    def __init__(self, alive: Callable[[], bool]) -> None:
+        self.asked_s = 0.0
+        self.answered: AnswerTimes = NO_ANSWERS
+        self._alive = alive
+
+    def is_quiet(self) -> bool:
+        """Nothing came, not even the end of the connection."""
+        return self._alive()
+
+    def close(self) -> None:
+        """A reset."""
+
+
+class SimulatedConnection(RouterConnection):
+    """A connection: each command is a point; those in flight run in any order."""
+
+    def __init__(self, to: SimulatedRouter, process: Process, ways: "Ways") -> None:
+        self._boot = to.boots
+        super().__init__(to.name, _NoSocket(lambda: to.boots == self._boot))  # type: ignore[arg-type]
+        self._to = to
+        self._process = process
+        self._ways = ways
+        to.sessions += 1
+        self._caller = Caller(f"api:{to.sessions}", "leasewire", frozenset(POLICIES))
+
+    def log_in(self, username: str, password: str, pace: Pace) -> Reply:
+        """Log in; every login is right."""
+        del username, password, pace
+        self._ways.scheduler.call(f"{self._to.name} /login", self._reach, OSError)
+        return Reply()
+
+    def _reach(self) -> None:
+        if self._to.away:
+            raise TimeoutError
+        if self._to.boots != self._boot:
+            raise ConnectionResetError
+
+    def _carry(
+        self, commands: Sequence[Command], replies: list[Reply], pace: Pace
+    ) -> Iterator[None]:
+        waiting = list(range(len(commands)))
+        while waiting:
+            place = CHANCE.randrange(min(len(waiting), pace.window))
+            number = waiting[place]
+            words = commands[number]
+
+            def do(words: Command = words) -> Reply:
+                self._reach()
+                return self._to.run(words, self._caller)
+
+            try:
+                what = f"{self._to.name} {' '.join(words[:4])}"[:140]
+                replies[number] = self._ways.scheduler.call(what, do, _reset)
+            except OSError:
+                in_flight = [commands[n] for n in waiting[: pace.window] if n != number]
+                self._ways.land_late(self._to, in_flight, self._caller)
+                raise
+            waiting.pop(place)
+            yield
+
+
+def _reset(_: str) -> Exception:
+    return ConnectionResetError()
+
+
+@dataclass
+class Ways:
+    """The ways to all routers.
+
+    Attributes:
+        routers: by name.
+        scheduler: decides what becomes of what is under way.
+        network: the process that carries what lands late.
+    """
+
+    routers: dict[str, SimulatedRouter]
+    scheduler: Scheduler
+    network: Process = field(default_factory=lambda: Process("network"))
+
+    def connect(self, config: RouterConfig, *_: Any) -> RouterConnection:
+        """Connect, in place of `worker.routeros.login.connect`."""
+        to = self.routers[config.name]
+
+        def do() -> None:
+            if to.away:
+                raise TimeoutError
+
+        from worker.routeros.failures import FOREIGN, verdict  # noqa: PLC0415 - no cycle
+
+        try:
+            self.scheduler.call(f"{to.name} connect", do, OSError)
+        except FOREIGN as error:
+            raise verdict(to.name, "connecting", error) from error
+        return SimulatedConnection(to, self.scheduler.process(), self)
+
+    def land_late(self, to: SimulatedRouter, commands: Sequence[Command], caller: Caller) -> None:
+        """Let some of what was under way when a connection broke reach the router all the same."""
+        for words in commands:
+            if words[0].endswith("/print") or CHANCE.random() >= _LANDS_LATE:
+                continue
+            wait_s, boot = CHANCE.uniform(0, _LATE_S), to.boots
+
+            def land(words: Command = words, wait_s: float = wait_s, boot: int = boot) -> None:
+                self.scheduler.sleep(wait_s)
+                if to.boots == boot:
+                    self.scheduler.counts["landed late"] += 1
+                    self.scheduler.tell(f"network: {to.name} {' '.join(words[:4])} lands late")
+                    to.run(words, caller)
+
+            self.scheduler.spawn(self.network, "late write", land)
