@@ -66,6 +66,9 @@ chaos: $(READY) ## all faults at once, and what must hold then (SEED=, MINUTES=)
 	PUT_BACK=all $(BIN)/python -m pytest -n 2 -q tests/faults/test_put_back.py
 	EFFECT_EXAMPLES=2000 $(BIN)/python -m pytest -n 2 -q tests/core/test_effect_acting.py
 
+simulate: $(READY) ## play histories of a whole installation in virtual time (SEED= replays one, SECONDS=)
+	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--count 1000000 --seconds $(or $(SECONDS),60)) $(if $(SCALE),--scale '$(SCALE)')
+
 failovers: $(READY) ## two hosts, three Sentinels, 28 failovers under load, and what must hold then
 	unshare -Urn $(BIN)/python -m tests.failovers
 
