@@ -203,14 +203,14 @@ class Gatherer:
 
     def _read_ipv6(self, items: Collection[BatchItem]) -> list[Row]:
         """The rows of IPv6 that concern the services; all bindings where any may matter."""
-        concerned = [item for item in items if item.may_have_ipv6]
-        closely = [item for item in items if item.work_item.sent is not None]
-        if not concerned and not closely:
+        concerned = [
+            item for item in items if item.may_have_ipv6 or item.work_item.sent is not None
+        ]
+        if not concerned:
             return []
         setup = self._session.read_ipv6_setup(fresh=False)
-        if setup.servers != frozenset():  # no record knows a row that landed late
-            ids = {item.service_id for item in concerned}
-            concerned += [item for item in closely if item.service_id not in ids]
+        if setup.servers == frozenset():  # no rows without a server but those that a record knows
+            concerned = [item for item in concerned if item.may_have_ipv6]
         # A router that has lost its IPv6 has no row of it; its services wait for that.
         if not concerned or not setup.has_menu:
             return []
