@@ -156,13 +156,13 @@ def _read_page(
         _Answers(name, state, lock is not None, answers)
         for name, state, lock in zip(names, states, locks, strict=True)
     ]
-    working = [each for each in read if each.backlog]
-    for each in working:
-        ask_due_counts(pipe, keys.router(each.name).due, now_ms)
-        ask_first_work_items(pipe, keys.router(each.name).due)
+    working = [router for router in read if router.backlog]
+    for router in working:
+        ask_due_counts(pipe, keys.router(router.name).due, now_ms)
+        ask_first_work_items(pipe, keys.router(router.name).due)
     answers = iter(pipe.execute() if working else ())
-    for each in working:
-        each.take_due(answers)
+    for router in working:
+        router.take_due(answers)
     return read
 
 
