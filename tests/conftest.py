@@ -17,7 +17,9 @@ import structlog
 
 from leasewire.host.embedded import EmbeddedServer
 from tests.command_line import run_command
+from tests.faults.newer import be_newer
 from worker.store.store import open_store
+from worker.store.store_format import StoreFormat
 
 # How long an example takes says how busy the machine is, and nothing of what is tested.
 hypothesis.settings.register_profile("leasewire", deadline=None)
@@ -111,6 +113,16 @@ def short_directory():
 def prefix():
     """A key prefix that no other test has."""
     return f"t{secrets.token_hex(3)}:"
+
+
+@pytest.fixture
+def newer(monkeypatch):
+    """This process is of a newer version, which raises the store format as soon as it may."""
+    end = be_newer()
+    monkeypatch.setattr(StoreFormat, "SETTLES_S", 0)
+    yield
+    monkeypatch.undo()
+    end()
 
 
 @pytest.fixture

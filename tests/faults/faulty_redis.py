@@ -4,6 +4,8 @@ The clock is libfaketime's (Debian: package `faketime`); where it is missing the
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from glob import glob
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -17,6 +19,29 @@ def faketime() -> str | None:
     """The library; the variable FAKETIME_DIR may name a folder that it was unpacked in."""
     found = glob(f"{os.environ.get('FAKETIME_DIR', '')}/{_LIBRARY}")  # noqa: PTH207 - from the root
     return found[0] if found else None
+
+
+@contextmanager
+def false_clock(stamp: Path, **more: str) -> Iterator[None]:
+    """Processes that start in the block take their time from a file, where that can be had.
+
+    Args:
+        stamp: says what time it is, in the library's words.
+        more: further variables of the library.
+    """
+    library, before = faketime(), dict(os.environ)
+    if library is not None:
+        os.environ |= {
+            "LD_PRELOAD": library,
+            "FAKETIME_TIMESTAMP_FILE": str(stamp),
+            "FAKETIME_NO_CACHE": "1",
+            **more,
+        }
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ |= before
 
 
 class Moment(NamedTuple):
@@ -51,20 +76,8 @@ class FaultyServer(EmbeddedServer):
 
     def start(self) -> None:
         """Start it under the false clock."""
-        library = faketime()
-        before = dict(os.environ)
-        if library is not None:
-            os.environ |= {
-                "LD_PRELOAD": library,
-                "FAKETIME_TIMESTAMP_FILE": str(self._stamp),
-                "FAKETIME_NO_CACHE": "1",
-                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            }
-        try:
+        with false_clock(self._stamp, FAKETIME_DONT_FAKE_MONOTONIC="1"):
             super().start()
-        finally:
-            os.environ.clear()
-            os.environ |= before
 
     def moment(self) -> Moment:
         """What would be left if its machine lost power now."""

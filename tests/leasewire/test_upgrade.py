@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.faults.newer import FORMAT, VERSION, be_newer
+from tests.faults.newer import FORMAT, VERSION
 from tests.signs import process
 from worker.store.heartbeat import this_process
 from worker.store.store_format import StoreFormat
@@ -11,15 +11,6 @@ from worker.version import installed_version
 pytestmark = pytest.mark.redis
 
 OLDER = FORMAT - 1
-
-
-@pytest.fixture
-def newer(monkeypatch):
-    end = be_newer()
-    monkeypatch.setattr(StoreFormat, "SETTLES_S", 0)
-    yield
-    monkeypatch.undo()
-    end()
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from tests.simulation.virtual import CHANCE, CLOCK
 from worker.inventory import RouterConfig
 from worker.ports import AnswerTimes
 from worker.routeros.connection import Command, Pace, Reply, RouterConnection
+from worker.routeros.failures import FOREIGN, verdict
 from worker.routeros.transport import NO_ANSWERS
 
 _PERSON: Final = Caller(OPERATOR, OPERATOR, frozenset(POLICIES))
@@ -105,11 +106,10 @@ class _NoSocket:
 class SimulatedConnection(RouterConnection):
     """A connection: each command is a point; those in flight run in any order."""
 
-    def __init__(self, to: SimulatedRouter, process: Process, ways: "Ways") -> None:
+    def __init__(self, to: SimulatedRouter, ways: "Ways") -> None:
         self._boot = to.boots
         super().__init__(to.name, _NoSocket(lambda: to.boots == self._boot))  # type: ignore[arg-type]
         self._to = to
-        self._process = process
         self._ways = ways
         to.sessions += 1
         self._caller = Caller(f"api:{to.sessions}", "leasewire", frozenset(POLICIES))
@@ -176,13 +176,11 @@ class Ways:
             if to.away:
                 raise TimeoutError
 
-        from worker.routeros.failures import FOREIGN, verdict  # noqa: PLC0415 - no cycle
-
         try:
             self.scheduler.call(f"{to.name} connect", do, OSError)
         except FOREIGN as error:
             raise verdict(to.name, "connecting", error) from error
-        return SimulatedConnection(to, self.scheduler.process(), self)
+        return SimulatedConnection(to, self)
 
     def land_late(self, to: SimulatedRouter, commands: Sequence[Command], caller: Caller) -> None:
         """Let some of what was under way when a connection broke reach the router all the same."""

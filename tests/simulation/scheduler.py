@@ -131,12 +131,6 @@ class Scheduler:
         """Whose turn it is; None: the harness itself."""
         return self._of_greenlet.get(getcurrent())
 
-    def process(self) -> Process:
-        """The process whose turn it is."""
-        task = self.current
-        assert task is not None
-        return task.process
-
     def sleep(self, seconds: float) -> None:
         """Let the task whose turn it is wait."""
         task = self.current

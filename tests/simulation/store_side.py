@@ -10,7 +10,7 @@ import redis
 from redis.client import Pipeline
 
 from leasewire.host.embedded import EmbeddedServer
-from tests.faults.faulty_redis import faketime
+from tests.faults.faulty_redis import faketime, false_clock
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.virtual import CLOCK
 from worker.store.connection import StoreClient, store_errors
@@ -37,22 +37,11 @@ class TimedServer(EmbeddedServer):
 
     def start(self) -> None:
         """Start it; its data come from the append-only file."""
-        library = faketime()
-        if library is None:
+        if faketime() is None:
             raise SystemExit("libfaketime is needed: Debian has it as package `libfaketime`")
         CLOCK.serve(self.clock_file)
-        before = dict(os.environ)
-        os.environ |= {
-            "LD_PRELOAD": library,
-            "FAKETIME_TIMESTAMP_FILE": str(self.clock_file),
-            "FAKETIME_FMT": "%s",
-            "FAKETIME_NO_CACHE": "1",
-        }
-        try:
+        with false_clock(self.clock_file, FAKETIME_FMT="%s"):
             super().start()
-        finally:
-            os.environ.clear()
-            os.environ |= before
         with self.client() as client:
             for name in _IN_ORDER:
                 client.config_set(name, 1_000_000)

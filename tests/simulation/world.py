@@ -24,7 +24,7 @@ from producers.journal_transport import JournalTransport
 from producers.publisher import Publisher
 from tests import builders
 from tests.faults.history import deliveries, history
-from tests.simulation.invariants import FINAL, LEASES, OutcomeChecks, RouterChecks
+from tests.simulation.invariants import FINAL, OutcomeChecks, RouterChecks
 from tests.simulation.oracle import Wanted, wanted_rows
 from tests.simulation.router_side import Ways, make_router
 from tests.simulation.scheduler import Odds, Process, Scheduler, Violation
@@ -451,6 +451,3 @@ def scale_of(seed: int) -> Scale:
         rollbacks=int(chance.random() < 0.05),
         over_s=chance.uniform(2, 12),
     )
-
-
-__all__ = ["LEASES", "Result", "Scale", "World", "play", "scale_of"]

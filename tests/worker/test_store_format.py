@@ -6,7 +6,7 @@ import pytest
 import structlog
 
 from tests.builders import activated, mac, mac_changed
-from tests.faults.newer import FORMAT, be_newer
+from tests.faults.newer import FORMAT
 from tests.signs import process
 from tests.worker.desk import Desk
 from worker.core.service.record_format import STORE_FORMATS
@@ -19,15 +19,6 @@ from worker.store.store_format import StoreFormat
 pytestmark = pytest.mark.redis
 
 OLDER = FORMAT - 1
-
-
-@pytest.fixture
-def newer(monkeypatch):
-    end = be_newer()
-    monkeypatch.setattr(StoreFormat, "SETTLES_S", 0)
-    yield
-    monkeypatch.undo()
-    end()
 
 
 def reads(*formats):
