@@ -20,6 +20,7 @@ from simulator.dhcp_server import lose_unstored
 from simulator.menus import MENUS
 from simulator.menus.certificate import renew, served
 from simulator.options import RouterOptions
+from simulator.ppp_clients import PppClients
 from simulator.rest_server import RestServer
 from simulator.router import Router
 from simulator.tls import DAYS, Anonymous, Certificate, certificate_in, make_certificate
@@ -141,6 +142,7 @@ class RouterServer:
         self.router = Router(options, MENUS)
         self.devices = Devices(self.router)
         self.devices6 = Devices6(self.router)
+        self.ppp_clients = PppClients(self.router)
         self.tasks: set[asyncio.Task[None]] = set()
         self.raw: set[asyncio.BaseTransport] = set()
         self.ports: dict[str, Port] = {}

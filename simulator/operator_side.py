@@ -228,6 +228,16 @@ class Actions:
         server.devices6.release(*client6_of(server.router, **client))
 
     @staticmethod
+    def ppp_login(server: RouterServer, /, name: str, password: str, **how: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON either way
+        """Play a PPP client that logs in."""
+        return server.ppp_clients.log_in(name, password, **how)
+
+    @staticmethod
+    def ppp_logout(server: RouterServer, name: str) -> None:
+        """Play a PPP client that goes."""
+        server.ppp_clients.log_out(name)
+
+    @staticmethod
     def send(
         server: RouterServer, flow: list[str], *, mac: str, back: bool, size: int
     ) -> dict[str, Any]:

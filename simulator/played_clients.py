@@ -84,3 +84,34 @@ class PlayedClients:
     def device6_release(self, mac: str, **client: str | int) -> None:
         """Give back what a device holds."""
         self._do("device6_release", mac=mac, **client)
+
+    # --- a PPP client -------------------------------------------------------------------------
+
+    def ppp_login(
+        self,
+        name: str,
+        password: str,
+        *,
+        service: str = "pppoe",
+        caller_id: str = "00:00:5E:00:53:01",
+        redials: bool = False,
+    ) -> dict[str, Any]:
+        """Log in as a PPP client would.
+
+        Args:
+            name: of a secret.
+            password: likewise.
+            service: that it connects to.
+            caller_id: its MAC.
+            redials: it logs in again, with the same name and password, when its session ends.
+
+        Returns:
+            `address` and `session_id`; both empty when it is refused.
+        """
+        how = {"service": service, "caller_id": caller_id, "redials": redials}
+        answer: dict[str, Any] = self._do("ppp_login", name=name, password=password, **how)
+        return answer
+
+    def ppp_logout(self, name: str) -> None:
+        """End the sessions of a PPP client, which does not log in again."""
+        self._do("ppp_logout", name=name)

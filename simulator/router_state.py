@@ -123,6 +123,7 @@ class RouterState:
         self.services_changed: Callable[[], None] = lambda: None
         self.send_reconfigure: Callable[[str], None] = lambda _: None  # to the device of a MAC
         self.reconfigure6: list[Reconfigure6] = []  # of those who may know its device
+        self.ppp_ended: Callable[[str], None] = lambda _: None  # a session of that name
         self.tables: dict[str, Table] = {}
         self.connections = Connections()
         self.connections6 = Connections()

@@ -55,7 +55,6 @@ _EMPTY = [
     "/routing/bgp/session",
     "/routing/ospf/neighbor",
     "/ip/hotspot/active",
-    "/ppp/active",
     "/interface/wifi/registration-table",
     "/interface/wifi/capsman/remote-cap",
     "/interface/bridge/vlan",
@@ -84,7 +83,6 @@ _TABLES = {
     "/queue/type": "name kind comment",
     "/system/scheduler": "name interval on-event start-time comment",
     "/system/script": "name source policy comment",
-    "/ppp/secret": "name service profile comment",
 }
 # LAB: always there
 _DEFAULTS: dict[str, Values] = {"/ip/dns/static": {"type": "A", "ttl": "1d"}}
