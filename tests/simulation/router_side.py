@@ -21,10 +21,6 @@ from worker.routeros.failures import FOREIGN, verdict
 from worker.routeros.transport import NO_ANSWERS
 
 _PERSON: Final = Caller(OPERATOR, OPERATOR, frozenset(POLICIES))
-_LATE_S: Final = 5.0
-"""What was under way when a connection ended may land for so long."""
-_LANDS_LATE: Final = 0.2
-"""Share of such writes that do."""
 
 
 @dataclass
@@ -130,24 +126,23 @@ class SimulatedConnection(RouterConnection):
         self, commands: Sequence[Command], replies: list[Reply], pace: Pace
     ) -> Iterator[None]:
         waiting = list(range(len(commands)))
-        while waiting:
-            place = CHANCE.randrange(min(len(waiting), pace.window))
-            number = waiting[place]
-            words = commands[number]
+        try:
+            while waiting:
+                number = waiting[CHANCE.randrange(min(len(waiting), pace.window))]
+                words = commands[number]
 
-            def do(words: Command = words) -> Reply:
-                self._reach()
-                return self._to.run(words, self._caller)
+                def do(words: Command = words, number: int = number) -> Reply:
+                    self._reach()
+                    waiting.remove(number)
+                    return self._to.run(words, self._caller)
 
-            try:
                 what = f"{self._to.name} {' '.join(words[:4])}"[:140]
                 replies[number] = self._ways.scheduler.call(what, do, _reset)
-            except OSError:
-                in_flight = [commands[n] for n in waiting[: pace.window] if n != number]
-                self._ways.land_late(self._to, in_flight, self._caller)
-                raise
-            waiting.pop(place)
-            yield
+                yield
+        except BaseException:  # the connection is given up, or its process is killed
+            in_flight = [commands[number] for number in waiting[: pace.window]]
+            self._ways.land_late(self._to, in_flight, self._caller)
+            raise
 
 
 def _reset(_: str) -> Exception:
@@ -161,11 +156,13 @@ class Ways:
     Attributes:
         routers: by name.
         scheduler: decides what becomes of what is under way.
+        late_s: what was under way when a connection ended may land for so long.
         network: the process that carries what lands late.
     """
 
     routers: dict[str, SimulatedRouter]
     scheduler: Scheduler
+    late_s: float
     network: Process = field(default_factory=lambda: Process("network"))
 
     def connect(self, config: RouterConfig, *_: Any) -> RouterConnection:
@@ -185,9 +182,10 @@ class Ways:
     def land_late(self, to: SimulatedRouter, commands: Sequence[Command], caller: Caller) -> None:
         """Let some of what was under way when a connection broke reach the router all the same."""
         for words in commands:
-            if words[0].endswith("/print") or CHANCE.random() >= _LANDS_LATE:
+            lands = CHANCE.random() < self.scheduler.odds.lands_late
+            if words[0].endswith("/print") or not lands:
                 continue
-            wait_s, boot = CHANCE.uniform(0, _LATE_S), to.boots
+            wait_s, boot = self.late_s * CHANCE.random() ** 2, to.boots
 
             def land(words: Command = words, wait_s: float = wait_s, boot: int = boot) -> None:
                 self.scheduler.sleep(wait_s)

@@ -5,21 +5,31 @@ to its message is decided here, and nowhere else.
 """
 
 import hashlib
+import math
+import random
 import re
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from greenlet import getcurrent, greenlet
 
 from tests.simulation.virtual import CHANCE, CLOCK
 
+_PUSH_NOTHING: Final = ("R", "TIME", "SET", "HSET", "HGET", "HMGET", "Z", "GET", "MGET", "SCRIPT")
+"""How calls begin that put nothing into a list: those to routers and many to Redis."""
 _MESSAGE_ID: Final = re.compile(r"\b[0-9a-f]{40}\b")
 """Scripts make it of what differs between two starts of Redis; nobody compares it."""
 STEP_S: Final = 0.002
 """A step takes up to so long."""
+_USED: Final = 0.5
+"""Share of the kinds of faults that a history has."""
+_MOST: Final = 0.15
+"""Of one fault at one point."""
+_WAKES_S: Final = 0.5
+"""Who waited for something goes on within so long."""
 _STORY: Final = 400
 """Steps that are kept to be told."""
 
@@ -53,16 +63,21 @@ class _Task:
     process: Process
     run: greenlet
     wakes_at: float = 0.0
+    waits_for: str = ""
+    wrote: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Odds:
-    """How often what happens at a point: a share of all points, each below 0.1.
+    """How often what happens at a point: shares of all points, and how they differ.
 
     Attributes:
         kill_before, kill_after: the process dies before the call, or after it was done.
         lose_call, lose_answer: the connection breaks before the call, or after it was done.
         freeze: the process gets no turn for some seconds.
+        near_writes: so many times as often at a write to a router, and at the next point after it.
+        lands_late: share of what was under way on a connection that ended which is done later.
+        stays: how often a task goes on that just had a turn, rather than any.
     """
 
     kill_before: float = 0.001
@@ -70,6 +85,28 @@ class Odds:
     lose_call: float = 0.002
     lose_answer: float = 0.002
     freeze: float = 0.001
+    near_writes: float = 1.0
+    lands_late: float = 0.2
+    stays: float = 0.0
+
+
+FAULTS: Final = ("kill_before", "kill_after", "lose_call", "lose_answer", "freeze")
+"""Fields of `Odds` that are what may happen at a point."""
+_WRITES: Final = ("/add", "/set", "/remove", "/make-static", "/move")
+
+
+def odds_of(chance: random.Random) -> Odds:
+    """Some odds: a history in which few kinds of faults are frequent shows more than one of all."""
+    often = {
+        name: round(10 ** chance.uniform(-3.3, -1.8), 5) if chance.random() < _USED else 0.0
+        for name in FAULTS
+    }
+    return Odds(
+        **often,
+        near_writes=chance.choice((1, 5, 20)),
+        lands_late=chance.choice((0.0, 0.3, 0.8)),
+        stays=chance.choice((0.0, 0.5, 0.9)),
+    )
 
 
 @dataclass
@@ -82,6 +119,7 @@ class Scheduler:
         after_step: called after each; it raises `Violation`.
         counts: what went wrong, and how often.
         restarts: called with each process that was killed.
+        may_have_pushed: a call was done since this was set to False.
     """
 
     odds: Odds = field(default_factory=Odds)
@@ -89,7 +127,9 @@ class Scheduler:
     after_step: Callable[[], None] = lambda: None
     counts: Counter[str] = field(default_factory=Counter)
     restarts: Callable[[Process], None] = lambda _: None
+    may_have_pushed: bool = False
     _tasks: list[_Task] = field(default_factory=list)
+    _killed: list[_Task] = field(default_factory=list)
     _hash: Any = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
     _story: deque[str] = field(default_factory=lambda: deque(maxlen=_STORY))
     _quiet: bool = False
@@ -122,7 +162,7 @@ class Scheduler:
             with suppress(Killed):
                 work()
 
-        task = _Task(name, process, greenlet(run))
+        task = _Task(name, process, greenlet(run, self._hub))
         self._tasks.append(task)
         self._of_greenlet[task.run] = task
 
@@ -141,6 +181,25 @@ class Scheduler:
         task.wakes_at = CLOCK.now_s + seconds
         self._give_way(task)
 
+    def wait(self, thing: str) -> None:
+        """Let the task whose turn it is wait until `there_is` says that this is there."""
+        task = self.current
+        assert task is not None
+        task.waits_for = thing
+        self.sleep(math.inf)
+
+    @property
+    def waited_for(self) -> frozenset[str]:
+        """What tasks wait for."""
+        return frozenset(task.waits_for for task in self._tasks if task.waits_for)
+
+    def there_is(self, thing: str) -> None:
+        """Wake all who wait for this, each a little later."""
+        for task in self._tasks:
+            if task.waits_for == thing:
+                task.waits_for = ""
+                task.wakes_at = CLOCK.now_s + CHANCE.uniform(0, _WAKES_S)
+
     def call(self, what: str, do: Callable[[], Any], broken: Callable[[str], Exception]) -> Any:
         """A point: give way, then do it, unless something happens to the process or its message.
 
@@ -155,7 +214,9 @@ class Scheduler:
         if not task.process.alive:
             raise Killed
         self._give_way(task)
-        happens = self._happens()
+        writes = what.partition(" =")[0].endswith(_WRITES)
+        happens = self._happens(near_write=writes or task.wrote)
+        task.wrote = writes
         if happens:
             self.counts[happens] += 1
             self.tell(f"{task.process.name} {task.name}: {happens} at {what}")
@@ -168,7 +229,9 @@ class Scheduler:
             task.process.frozen_until = CLOCK.now_s + CHANCE.uniform(1, 90)
             self._give_way(task)
         answer = do()
-        self.tell(f"{task.process.name} {task.name}: {what} -> {_short(answer)}")
+        self.may_have_pushed |= not what.startswith(_PUSH_NOTHING)
+        shown = "(memory of Redis)" if "samples" in what else _short(answer)
+        self.tell(f"{task.process.name} {task.name}: {what} -> {shown}")
         if happens == "kill_after":
             self.kill(task.process)
             raise Killed
@@ -176,12 +239,13 @@ class Scheduler:
             raise broken("the connection broke before the answer came")
         return answer
 
-    def _happens(self) -> str:
-        """What goes wrong at this point: a field of `Odds`, or nothing."""
+    def _happens(self, *, near_write: bool) -> str:
+        """What goes wrong at this point: one of `FAULTS`, or nothing."""
         if self._quiet:
             return ""
-        chance = CHANCE.random()
-        for name, odd in ((f.name, getattr(self.odds, f.name)) for f in fields(Odds)):
+        chance, times = CHANCE.random(), self.odds.near_writes if near_write else 1.0
+        for name in FAULTS:
+            odd = min(getattr(self.odds, name) * times, _MOST)
             if chance < odd:
                 return name
             chance -= odd
@@ -190,6 +254,7 @@ class Scheduler:
     def kill(self, process: Process) -> None:
         """SIGKILL: none of its tasks gets another turn."""
         process.alive = False
+        self._killed += [task for task in self._tasks if task.process is process]
         self._tasks = [task for task in self._tasks if task.process is not process]
         self.restarts(process)
 
@@ -197,6 +262,16 @@ class Scheduler:
         """The history is over: what is left of its tasks does nothing more."""
         for task in self._of_greenlet.values():
             task.process.alive = False
+        self._killed += self._tasks
+        self._bury()
+
+    def _bury(self) -> None:
+        """Unwind tasks of killed processes, so that each learns what it had under way."""
+        killed, self._killed = self._killed, []
+        for task in killed:
+            if task.run:  # it began
+                task.run.throw(Killed)
+            self._of_greenlet.pop(task.run, None)
 
     def _give_way(self, task: _Task) -> None:
         self._hub.switch()
@@ -210,23 +285,25 @@ class Scheduler:
             steps: at most so many.
             until: nothing more is to be done; asked each twenty steps.
         """
-        end = self.steps + steps
+        end, task = self.steps + steps, None
         while self.steps < end and self._tasks:
             if self.steps % 20 == 0 and until():
                 return
             now = CLOCK.now_s
             ready = [t for t in self._tasks if t.wakes_at <= now and t.process.frozen_until <= now]
             if not ready:
-                wakes = (max(t.wakes_at, t.process.frozen_until) for t in self._tasks)
-                CLOCK.now_s = min(wakes)
+                CLOCK.now_s = min(max(t.wakes_at, t.process.frozen_until) for t in self._tasks)
                 continue
-            task = ready[int(CHANCE.random() * len(ready))]
+            if task not in ready or CHANCE.random() >= self.odds.stays:
+                task = ready[int(CHANCE.random() * len(ready))]
             self.steps += 1
             CLOCK.now_s = now + CHANCE.random() * STEP_S
             task.run.switch()
             if task.run.dead:
                 self._of_greenlet.pop(task.run, None)
                 self._tasks = [other for other in self._tasks if other is not task]
+            if self._killed:
+                self._bury()
             self.after_step()
 
     @contextmanager

@@ -5,7 +5,7 @@ import tempfile
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -27,7 +27,7 @@ from tests.faults.history import deliveries, history
 from tests.simulation.invariants import FINAL, OutcomeChecks, RouterChecks
 from tests.simulation.oracle import Wanted, wanted_rows
 from tests.simulation.router_side import Ways, make_router
-from tests.simulation.scheduler import Odds, Process, Scheduler, Violation
+from tests.simulation.scheduler import Odds, Process, Scheduler, Violation, odds_of
 from tests.simulation.store_side import PlainClient, TimedServer, WorkerClient, connected
 from worker.compute_gate import Turn
 from worker.convergence.concurrency import ConcurrencyLimiter
@@ -46,6 +46,8 @@ PREFIX: Final = names.DEFAULT_PREFIX
 _GRACE_MS: Final = 2_000
 _AGAIN_S: Final = 90.0
 """After Redis lost its end the BSS sends again what it said in so long."""
+_LATE: Final = 1.8
+"""Writes may land for almost two lock times, after which a second look comes."""
 _REST_S: Final = 1_800.0
 _TASKS: Final = {"events": 1, "routers": 2}
 
@@ -61,6 +63,8 @@ class Scale:
         rollbacks: how often Redis is killed and lacks its end.
         lost_messages, doubled_messages: shares of Celery's messages.
         over_s: the events come in so many seconds.
+        lock_s: time of a router lock.
+        pace_s: a sweep comes each second, or at most so much later.
     """
 
     routers: int = 3
@@ -74,6 +78,8 @@ class Scale:
     lost_messages: float = 0.02
     doubled_messages: float = 0.02
     over_s: float = 40.0
+    lock_s: float = 30.0
+    pace_s: float = 3.0
 
 
 class _OpenGate:
@@ -135,13 +141,13 @@ class World:
     def __init__(self, server: TimedServer, directory: Path, seed: int, scale: Scale) -> None:
         self.scale = scale
         self.server = server
-        self.scheduler = Scheduler(replace(scale.odds))
+        self.scheduler = Scheduler(scale.odds)
         self.scheduler.restarts = self._restart
         self.scheduler.after_step = self._after_step
         self.routers = {
             f"R{n}": make_router(f"R{n}", seed + n) for n in range(1, scale.routers + 1)
         }
-        self.ways = Ways(self.routers, self.scheduler)
+        self.ways = Ways(self.routers, self.scheduler, _LATE * scale.lock_s)
         worker.routeros.session.connect = self.ways.connect
         worker.store.store.StoreClient = self._store_client
         self.checks = {name: RouterChecks(router) for name, router in self.routers.items()}
@@ -176,7 +182,13 @@ class World:
         ]
         path = directory / "routers.toml"
         path.write_text("\n".join(tables))
-        self.settings = Settings.load({"LEASEWIRE_INVENTORY": str(path)})
+        self.settings = Settings.load(
+            {
+                "LEASEWIRE_INVENTORY": str(path),
+                "LEASEWIRE_ROUTER_LOCK_S": f"{self.scale.lock_s}",
+                "LEASEWIRE_COMMAND_TIMEOUT_S": f"{self.scale.lock_s / 3}",
+            }
+        )
         self.inventory = load_inventory(path)
 
     # --- processes -----------------------------------------------------------------------------
@@ -185,7 +197,7 @@ class World:
         """A worker with all that its process runs."""
         process = Process(f"worker-{next(self._numbers)}")
         client = connected(WorkerClient, self.server, self.scheduler)
-        store = open_store(client, PREFIX)
+        store = open_store(client, PREFIX, int(self.scale.lock_s * 1000))
         sessions = Sessions(self.inventory, self.settings)
         policies = {name: router.policy for name, router in self.inventory.routers.items()}
         pools = self.inventory.pools
@@ -223,7 +235,7 @@ class World:
             take()
             message = got[0] if got else None
             if message is None:
-                self.scheduler.sleep(CHANCE.uniform(0.05, 1.5))
+                self.scheduler.wait(key)
                 continue
             parts = json.loads(message)
             arguments, _, _ = json.loads(parts["body"])
@@ -240,7 +252,7 @@ class World:
         once = guarded("sweep", sweep.once)
         while True:
             once()
-            self.scheduler.sleep(CHANCE.uniform(EVERY_S, 4 * EVERY_S))
+            self.scheduler.sleep(EVERY_S + CHANCE.uniform(0, self.scale.pace_s))
 
     def start_publisher(self) -> None:
         """The BSS: it says each event until that was accepted, also after a restart."""
@@ -319,11 +331,20 @@ class World:
             raise Violation(_bugs.pop())
         for check in self.checks.values():
             check.look()
+        if self.scheduler.may_have_pushed:
+            self._wake()
         if self.scheduler.steps % 20 == 0:
             self.outcomes.look()
             if self._rolls_back_at and CLOCK.now_s >= self._rolls_back_at[0]:
                 del self._rolls_back_at[0]
                 self._roll_back()
+
+    def _wake(self) -> None:
+        """Wake those who wait for messages, as Redis does."""
+        self.scheduler.may_have_pushed = False
+        for queue in sorted(self.scheduler.waited_for):
+            if self.client.llen(queue):
+                self.scheduler.there_is(queue)
 
     def _at_rest(self) -> bool:
         if self._to_publish or self._rolls_back_at:
@@ -449,5 +470,8 @@ def scale_of(seed: int) -> Scale:
         reboots=chance.randint(0, 1),
         absences=chance.randint(0, 1),
         rollbacks=int(chance.random() < 0.05),
-        over_s=chance.uniform(2, 12),
+        over_s=round(chance.uniform(2, 12), 1),
+        lock_s=chance.choice((3, 6, 30)),
+        pace_s=chance.choice((1, 10, 30)),
+        odds=odds_of(chance),
     )
