@@ -29,7 +29,7 @@ class Devices:
     def __init__(self, router: Router) -> None:
         self._router = router
         self._devices: dict[str, _Device] = {}
-        router.send_reconfigure = self._reconfigured
+        router.reconfigure.append(self._reconfigured)
 
     def ask(self, client: Client, *, obeys: bool) -> DhcpReply:
         """Ask for a lease.

@@ -75,7 +75,7 @@ def forward(router: Router, flow: Flow, *, to_mac: str = "", size: int = 64) -> 
     Raises:
         ValueError: a rule needs something that is not modelled.
     """
-    router.end_leases()
+    router.catch_up()
     if not _routes_ipv6(router, flow):
         return Verdict(passed=False, why="ipv6: not forwarded", state="new")
     tracked = _tracked(router, flow)

@@ -16,6 +16,7 @@ from simulator.devices import Devices
 from simulator.devices6 import Devices6
 from simulator.dhcp import DhcpPort
 from simulator.dhcp6 import Dhcp6Port
+from simulator.dhcp_clients import DhcpClients
 from simulator.dhcp_server import lose_unstored
 from simulator.menus import MENUS
 from simulator.menus.certificate import renew, served
@@ -143,6 +144,7 @@ class RouterServer:
         self.devices = Devices(self.router)
         self.devices6 = Devices6(self.router)
         self.ppp_clients = PppClients(self.router)
+        self.dhcp_clients = DhcpClients(self.router)
         self.tasks: set[asyncio.Task[None]] = set()
         self.raw: set[asyncio.BaseTransport] = set()
         self.ports: dict[str, Port] = {}

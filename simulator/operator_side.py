@@ -73,7 +73,7 @@ class Actions:
     def rows(server: RouterServer, menu: str) -> list[Values]:
         """Read a menu."""
         found = server.router.menu(menu)
-        server.router.end_leases()
+        server.router.catch_up()
         return [
             dict(found.view(server.router, row)) for row in found.rows(server.router).rows.values()
         ]

@@ -32,6 +32,7 @@ class RouterOptions:
         dhcp6: the same for DHCPv6.
         forward: interfaces of this machine between which traffic is forwarded, with the router's
             interfaces that they are plugged into, `veth0=vlan-32,veth1=ether1`; empty is none.
+        cable: two of its ports that a cable joins, `ether4=ether5`; empty is none.
         seed: of all that is random in this router.
         switches: what no source decides, by name (see `faults.Switches`).
         faults: what goes wrong from the start, by name (see `faults.Faults`).
@@ -55,6 +56,7 @@ class RouterOptions:
     dhcp: str = ""
     dhcp6: str = ""
     forward: str = ""
+    cable: str = ""
     seed: int = 0
     switches: dict[str, object] = field(default_factory=dict)
     faults: dict[str, object] = field(default_factory=dict)

@@ -36,6 +36,11 @@ class Router(RouterState):
             raise errors.no_such_command()
         raise errors.no_such_menu()
 
+    def catch_up(self) -> None:
+        """Do what was due by now."""
+        self.dhcp_clients.advance()
+        self.end_leases()
+
     def end_leases(self) -> None:
         """Let leases and bindings whose time is over take along what they made elsewhere."""
         self.menus[_LEASE].rows(self)
@@ -58,7 +63,7 @@ class Router(RouterState):
         if counted:
             self.commands_run[command] += 1
         path, _, name = command.rpartition("/")
-        self.end_leases()
+        self.catch_up()
         try:
             menu = self.menu(path)
             handler = menu.handler(self, name)

@@ -6,7 +6,8 @@ Menus read and change it; `router.Router` adds the execution of commands.
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any, Protocol
@@ -50,6 +51,37 @@ class Session(Protocol):
 
     def reset(self) -> None:
         """End it at once with a reset."""
+
+
+class DhcpClientSide(Protocol):
+    """The DHCP clients of the router itself; `dhcp_clients.DhcpClients` plays them."""
+
+    def advance(self) -> None:
+        """Do what was due by now."""
+
+    def start(self, row: Row) -> None:
+        """Begin anew."""
+
+    def stop(self, row: Row) -> None:
+        """Drop what a client held."""
+
+    def renew(self, row: Row) -> None:
+        """Ask for the lease again."""
+
+    def release(self, row: Row) -> None:
+        """Give the lease back."""
+
+
+class _NoClients:
+    """None of them does anything."""
+
+    def advance(self) -> None:
+        """Do nothing."""
+
+    def start(self, row: Row) -> None:
+        """Do nothing."""
+
+    stop = renew = release = start
 
 
 class AnyMenu(Protocol):
@@ -109,6 +141,8 @@ class RouterState:
         self.switches = Switches()
         self.switches.change(**options.switches)
         self.ahead = 0.0  # seconds that were skipped
+        self._as_of: float | None = None
+        self.dhcp_clients: DhcpClientSide = _NoClients()
         self._now = now
         self.wall = wall
         self.booted = self.now()
@@ -121,7 +155,7 @@ class RouterState:
         self.session_count = 0
         self.busy_until = 0.0
         self.services_changed: Callable[[], None] = lambda: None
-        self.send_reconfigure: Callable[[str], None] = lambda _: None  # to the device of a MAC
+        self.reconfigure: list[Callable[[str], None]] = []  # of those who may have that MAC
         self.reconfigure6: list[Reconfigure6] = []  # of those who may know its device
         self.ppp_ended: Callable[[str], None] = lambda _: None  # a session of that name
         self.tables: dict[str, Table] = {}
@@ -194,7 +228,16 @@ class RouterState:
 
     def now(self) -> float:
         """Return the router's monotonic clock, in seconds."""
-        return self._now() + self.ahead
+        return self._now() + self.ahead if self._as_of is None else self._as_of
+
+    @contextmanager
+    def as_of(self, moment: float) -> Iterator[None]:
+        """Let the clock show the moment at which something was due, while the block does it."""
+        self._as_of = moment
+        try:
+            yield
+        finally:
+            self._as_of = None
 
     def skip(self, seconds: float) -> None:
         """Let time pass at once."""

@@ -63,7 +63,6 @@ _EMPTY = [
     "/routing/stats/process",
     "/tool/mac-server/sessions",
     "/interface/bridge/host",
-    "/interface/bridge/port",
 ]
 # tables that can be written, with free-text properties
 _TABLES = {
@@ -76,7 +75,6 @@ _TABLES = {
     "/interface/list": "name include exclude comment",
     "/interface/list/member": "list interface comment",
     "/ip/route": "dst-address gateway distance comment",
-    "/ip/dhcp-client": "interface add-default-route use-peer-dns comment",
     "/ip/dns/static": "name address type ttl comment",
     "/tool/netwatch": "host interval up-script down-script comment",
     "/queue/tree": "name parent packet-mark max-limit comment",

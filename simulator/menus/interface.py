@@ -1,4 +1,4 @@
-"""`/interface` and, by type, `ethernet`, `bridge` and `vlan`: enough to hang a DHCP server on."""
+"""`/interface` and, by type, `ethernet`, `bridge`, `vlan`, `macvlan`: for DHCP servers."""
 
 from simulator import errors
 from simulator.command import Request, Result
@@ -6,9 +6,10 @@ from simulator.fields import COMMENT, DISABLED, Field, state
 from simulator.menu import Menu
 from simulator.router_state import RouterState
 from simulator.state import Row, Table, Values
-from simulator.values import MAC, Enum, Number, Ref
+from simulator.values import BOOL, MAC, Enum, Number, Ref
 
 INTERFACE = "/interface"
+BRIDGE_PORT = "/interface/bridge/port"
 _COUNTERS = ("rx-byte", "tx-byte", "rx-packet", "tx-packet")
 # of ethernet, bridge, vlan (MANE arp.md)
 _ARP = Field(
@@ -112,7 +113,7 @@ class EthernetMenu(_OneType):
 
 
 class BridgeMenu(_OneType):
-    """Bridges; their ports are not modelled."""
+    """Bridges; `segments` follows their ports to a cable, and nothing else does."""
 
     path = "/interface/bridge"
     kind = "bridge"
@@ -121,10 +122,64 @@ class BridgeMenu(_OneType):
         Field("mtu", Number(68, 65535), default="1500"),
         Field("mac-address", MAC, default="00:00:5E:00:53:10", readonly=True),
         _ARP,
+        Field("admin-mac", MAC, hidden=""),
+        Field("auto-mac", BOOL, default="true"),
+        Field("protocol-mode", Enum("none", "stp", "rstp", "mstp"), default="rstp"),
         state("running", "true"),
         DISABLED,
         COMMENT,
     )
+
+    def check(self, router: RouterState, row: Row | None, values: Values) -> None:
+        """Have the MAC that was given, where one was."""
+        super().check(router, row, values)
+        if values.get("admin-mac") and values["auto-mac"] == "false":
+            values["mac-address"] = values["admin-mac"]
+
+
+class BridgePortMenu(Menu):
+    """Ports of bridges (fields assumed)."""
+
+    path = BRIDGE_PORT
+    fields = (
+        Field("interface", Ref(INTERFACE), required=True),
+        Field("bridge", Ref(INTERFACE), required=True),
+        Field("pvid", Number(1, 4094), default="1"),
+        state("inactive", "false"),
+        state("dynamic", "false"),
+        DISABLED,
+        COMMENT,
+    )
+
+    def check(self, router: RouterState, row: Row | None, values: Values) -> None:
+        """Refuse an interface that is a port already (text: public forums)."""
+        for other in self.rows(router).rows.values():
+            if other is not row and other.values["interface"] == values["interface"]:
+                raise errors.RouterError("failure: device already added as bridge port")
+
+
+class MacvlanMenu(_OneType):
+    """Interfaces of type macvlan: other MACs on one interface (RR 7.12.2 on, MANE macvlan.md)."""
+
+    path = "/interface/macvlan"
+    kind = "macvlan"
+    since = (7, 12)
+    fields = (
+        Field("name", default="macvlan1"),
+        Field("mtu", Number(68, 65535), default="1500"),
+        Field("mac-address", MAC),
+        Field("interface", Ref(INTERFACE), required=True),
+        Field("mode", Enum("private", "bridge"), default="bridge"),
+        _ARP,
+        state("running", "true"),
+        DISABLED,
+        COMMENT,
+    )
+
+    def check(self, router: RouterState, row: Row | None, values: Values) -> None:
+        """Make up a MAC where none was given (MANE: a random one)."""
+        super().check(router, row, values)
+        values.setdefault("mac-address", f"02:00:5E:00:53:{router.random.getrandbits(8):02X}")
 
 
 class VlanMenu(_OneType):
@@ -161,4 +216,5 @@ class _OfType(Table):
 
 def menus() -> list[Menu]:
     """Give this module's menus."""
-    return [InterfaceMenu(), EthernetMenu(), BridgeMenu(), VlanMenu()]
+    of_one_type = [EthernetMenu(), BridgeMenu(), VlanMenu(), MacvlanMenu()]
+    return [InterfaceMenu(), *of_one_type, BridgePortMenu()]

@@ -270,7 +270,8 @@ class LeaseMenu(Menu):
             sent = {"reconfigure-last-sent": str(count), "reconfigure-status": "sent"}
             table.update(row, {**row.values, **sent})
             request.wrote(before, self.view(router, row))
-            router.send_reconfigure(row.values["active-mac-address"])
+            for send in router.reconfigure:
+                send(row.values["active-mac-address"])
         return Result()
 
 

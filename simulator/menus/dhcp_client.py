@@ -1,0 +1,73 @@
+"""`/ip/dhcp-client`: DHCP clients of the router itself; `dhcp_clients` plays them.
+
+Fields and commands: RR 7.9.2 to 7.24, MANE dhcp.md and cli-reference/ip/dhcp-client.md.
+"""
+
+from simulator.command import Request, Result
+from simulator.errors import RouterError
+from simulator.fields import COMMENT, DISABLED, Field, state
+from simulator.menu import Menu
+from simulator.router_state import RouterState
+from simulator.state import Row, Values
+from simulator.values import BOOL, Enum, Number, Ref
+
+CLIENT = "/ip/dhcp-client"
+# what a client has only while it holds a lease
+HELD = ("address", "gateway", "dhcp-server", "primary-dns")
+
+
+class DhcpClientMenu(Menu):
+    """DHCP clients."""
+
+    path = CLIENT
+    fields = (
+        Field("name", since=(7, 24)),
+        Field("interface", Ref("/interface"), required=True),
+        Field("add-default-route", Enum("yes", "no", "special-classless"), default="yes"),
+        Field("default-route-distance", Number(1, 255), default="1"),
+        Field("use-peer-dns", BOOL, default="true"),
+        Field("use-peer-ntp", BOOL, default="true"),
+        Field("allow-reconfigure", BOOL, default="false", since=(7, 19)),
+        Field("dhcp-options", default="hostname,clientid"),
+        Field("script", default="", hidden=""),
+        state("status", "stopped"),
+        *(state(name) for name in (*HELD, "expires-after")),
+        state("invalid", "false"),
+        state("dynamic", "false"),
+        DISABLED,
+        COMMENT,
+    )
+    commands = Menu.commands | {"renew", "release"}
+
+    def check(self, router: RouterState, row: Row | None, values: Values) -> None:
+        """Refuse a second client of an interface (text: public forums)."""
+        for other in self.rows(router).rows.values():
+            if other is not row and other.values["interface"] == values["interface"]:
+                raise RouterError("failure: dhcp-client on that interface already exists")
+
+    def changed(self, router: RouterState, before: Values | None, row: Row) -> None:
+        """Begin anew with other settings; a comment alone changes nothing."""
+        settings = [field.name for field in self.writable(router) if field.name != "comment"]
+        if before is None or any(before.get(name) != row.values.get(name) for name in settings):
+            router.dhcp_clients.start(row)
+
+    def removed(self, router: RouterState, row: Row) -> None:
+        """Drop what it held; no message is sent (assumed)."""
+        router.dhcp_clients.stop(row)
+
+    def do_renew(self, request: Request) -> Result:
+        """Ask for the lease again (MANE)."""
+        for row in self.find(request, request.arguments.get("numbers")):
+            request.router.dhcp_clients.renew(row)
+        return Result()
+
+    def do_release(self, request: Request) -> Result:
+        """Give the lease back and begin anew (MANE)."""
+        for row in self.find(request, request.arguments.get("numbers")):
+            request.router.dhcp_clients.release(row)
+        return Result()
+
+
+def menus() -> list[Menu]:
+    """Give this module's menus."""
+    return [DhcpClientMenu()]
