@@ -15,8 +15,10 @@ import typer
 from simulator.fleet import Fleet
 from simulator.operator_side import Actions
 from simulator.options import LOOPBACK, RouterOptions
+from simulator.profile import Profile, read_profile
 
 DEMO_PASSWORD = "demo"  # noqa: S105 - asked for by --demo-password, loopback is the default
+_DEFAULTS = RouterOptions()
 
 
 class Order(StrEnum):
@@ -28,7 +30,9 @@ class Order(StrEnum):
 
 def simulator_command(  # noqa: PLR0913 - one parameter a flag
     *,
-    version: Annotated[str, typer.Option(help="RouterOS version.")] = "7.18.2",
+    version: Annotated[
+        str | None, typer.Option(help="RouterOS version.", show_default=_DEFAULTS.version)
+    ] = None,
     user: Annotated[str, typer.Option(help="The one administrator.")] = "leasewire",
     password_file: Annotated[
         Path | None, typer.Option(help="File with the administrator's password.", exists=True)
@@ -41,7 +45,9 @@ def simulator_command(  # noqa: PLR0913 - one parameter a flag
     ] = False,
     identity: Annotated[str, typer.Option(help="Name of the router.")] = "MikroTik",
     serial: Annotated[str | None, typer.Option(help="Serial number; made up if not given.")] = None,
-    board: Annotated[str, typer.Option(help="Model, or 'chr'.")] = "RB5009UG+S+",
+    board: Annotated[
+        str | None, typer.Option(help="Model, or 'chr'.", show_default=_DEFAULTS.board)
+    ] = None,
     listen: Annotated[str, typer.Option(help="Address to listen on.")] = LOOPBACK,
     api_port: Annotated[int, typer.Option(help="API port; 0 takes a free one.")] = 0,
     api_ssl_port: Annotated[int, typer.Option(help="API over TLS; 0 takes a free one.")] = 0,
@@ -66,7 +72,9 @@ def simulator_command(  # noqa: PLR0913 - one parameter a flag
     routers: Annotated[int, typer.Option(help="How many; fixed ports count up.", min=1)] = 1,
     latency_ms: Annotated[float, typer.Option(help="Round trip of each reply.", min=0)] = 0,
     service_ms: Annotated[float, typer.Option(help="Time that each write takes.", min=0)] = 0,
-    order: Annotated[Order, typer.Option(help="Order of tagged commands.")] = Order.FIFO,
+    order: Annotated[
+        Order | None, typer.Option(help="Order of tagged commands.", show_default="fifo")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of what is random.")] = 0,
     seed_guide: Annotated[
         bool, typer.Option("--seed-guide", help="Have the DHCP server dhcp-vlan-32 at start.")
@@ -84,6 +92,13 @@ def simulator_command(  # noqa: PLR0913 - one parameter a flag
     forward: Annotated[
         str, typer.Option(help="Forward traffic: IFACE=ROUTER-INTERFACE,IFACE=ether1.")
     ] = "",
+    cable: Annotated[
+        str, typer.Option(help="Two ports of the router that a cable joins: ether4=ether5.")
+    ] = "",
+    profile: Annotated[
+        Path | None,
+        typer.Option(help="Report of `leasewire selftest`: behave as that router did."),
+    ] = None,
     fault: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE of a fault on from the start (JSON).")
     ] = None,
@@ -97,14 +112,15 @@ def simulator_command(  # noqa: PLR0913 - one parameter a flag
     Example: leasewire simulator --user leasewire --demo-password
     """
     faults: dict[str, object] = {"latency_ms": latency_ms, "service_ms": service_ms}
-    switches: dict[str, object] = {"tagged_order": order.value}
+    found = _profile(profile)
+    switches = found.switches | ({"tagged_order": order.value} if order else {})
     options = RouterOptions(
-        version=version,
+        version=version or found.version,
         user=user,
         password=_password(password_file, password_env, demo=demo_password),
         identity=identity,
         serial=serial,
-        board=board,
+        board=board or found.board,
         listen=listen,
         own_addresses=own_addresses,
         api_port=api_port,
@@ -115,6 +131,7 @@ def simulator_command(  # noqa: PLR0913 - one parameter a flag
         dhcp=dhcp,
         dhcp6=dhcp6,
         forward=forward,
+        cable=cable,
         certificate=certificate,
         seed_guide=seed_guide,
         seed=seed,
@@ -130,6 +147,16 @@ def simulator_command(  # noqa: PLR0913 - one parameter a flag
         typer.echo(f"simulator: {getattr(error, 'strerror', None) or error}", err=True)
         # As everywhere: 2 where the words on the command line are wrong, 1 where something failed.
         raise typer.Exit(2 if isinstance(error, ValueError) else 1) from None
+
+
+def _profile(path: Path | None) -> Profile:
+    if path is None:
+        return Profile(_DEFAULTS.version, _DEFAULTS.board, {})
+    try:
+        return read_profile(path)
+    except (OSError, ValueError) as error:
+        problem = error.strerror if isinstance(error, OSError) else error
+        raise typer.BadParameter(str(problem), param_hint="--profile") from None
 
 
 def _password(file: Path | None, variable: str | None, *, demo: bool) -> str:

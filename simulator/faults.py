@@ -5,18 +5,37 @@ the command's `--fault`. Counted faults (`int`) fire that many times and then ar
 -1 fires for ever, 0 is off.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 AT_ONCE, AT_RENEWAL, KEPT = "at-once", "at-renewal", "kept-until-expiry"
-# switches for when a change on the row of a bound device acts (see `menus.lease_moments`)
-_MOMENTS = frozenset(
-    {
-        *("rate_change", "rate_clear", "lists_change", "block_access", "disabling"),
-        *("address_change", "mac_change", "removal"),
-    }
-)
+_MOMENTS = (AT_ONCE, AT_RENEWAL, KEPT)
+_ALLOWED = ("allow", "refuse")
+_LARGEST = 1e6
+POSITIONS: Mapping[str, tuple[object, ...]] = {
+    "tagged_order": ("fifo", "shuffle"),
+    "stale_renewal": ("nak", "silent"),
+    "zero_address_unique": (False, True),
+    "disabled_address_unique": (True, False),
+    "static_on_dynamic_address": _ALLOWED,
+    "option_in_use_removal": _ALLOWED,
+    "make_static_on_static": ("ignore", "refuse"),
+    "beyond_session_limit": ("close", "silent"),
+    "connection_ports": ("joined", "apart"),
+    "lease_without_client": _ALLOWED,
+    "double_binding": ("refuse", "allow"),
+    # when a change on the row of a bound device acts (see `menus.lease_moments`)
+    "rate_change": _MOMENTS,
+    "rate_clear": _MOMENTS,
+    "lists_change": _MOMENTS,
+    "block_access": _MOMENTS,
+    "disabling": _MOMENTS,
+    "address_change": _MOMENTS,
+    "mac_change": _MOMENTS,
+    "removal": _MOMENTS,
+}
+"""The values of each switch; one that is not here is a number above zero."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,14 +195,25 @@ class Switches:
         """Set some switches by name.
 
         Raises:
-            ValueError: there is no switch of that name, or a moment that is none.
+            ValueError: there is no switch of that name, or it has no such value.
         """
         _check_names(self, "switch", changes)
         for name, value in changes.items():
-            if name in _MOMENTS and value not in (AT_ONCE, AT_RENEWAL, KEPT):
-                msg = f"switch {name}: {value!r} is not {AT_ONCE}, {AT_RENEWAL} or {KEPT}"
+            if not _is_position(name, value):
+                if name in POSITIONS:
+                    *first, last = (str(position).lower() for position in POSITIONS[name])
+                    values = f"{', '.join(first)} or {last}"
+                else:
+                    values = "a number above zero"
+                msg = f"switch {name}: {value!r} is not {values}"
                 raise ValueError(msg)
             setattr(self, name, value)
+
+
+def _is_position(name: str, value: object) -> bool:
+    if name in POSITIONS:
+        return any(value == known and type(value) is type(known) for known in POSITIONS[name])
+    return isinstance(value, int | float) and type(value) is not bool and 0 < value < _LARGEST
 
 
 def _check_names(of: "Faults | Switches", word: str, changes: Iterable[str]) -> None:
