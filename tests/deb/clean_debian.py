@@ -14,8 +14,7 @@ from pathlib import Path
 
 from tests.deb.debian import Debian, clean_base, eventually, step
 
-SERVICES = ("worker", "gateway", "console", "outcomes", "alerts", "metrics")
-"""All but the outbox, which needs a PostgreSQL."""
+SERVICES = ("worker", "gateway", "console", "outcomes", "alerts", "metrics", "outbox")
 USERS = {name: f"leasewire-{name}" for name in SERVICES} | {"worker": "leasewire"}
 INVENTORY = """\
 [installation]
@@ -37,6 +36,7 @@ host = "127.0.0.1"
 port = 8728
 password_file = "secrets/worker/tower-7"
 """
+DATABASE = "postgresql://billing@127.0.0.1/billing"
 OUTCOMES = """\
 [targets.bss]
 url = "http://127.0.0.1:9/"
@@ -58,12 +58,12 @@ aclfile /etc/valkey/users.acl
 
 
 def install(debian, package):
-    step("install the package and Valkey by apt")
+    step("install the package, Valkey and PostgreSQL by apt")
     shutil.copy(package, debian.folder / "root/leasewire.deb")
     debian.run("apt-get", "update", "-q")
     debian.run(
         *("apt-get", "install", "-y", "-q", "--no-install-recommends"),
-        *("/root/leasewire.deb", "valkey-server"),
+        *("/root/leasewire.deb", "valkey-server", "postgresql"),
     )
     assert debian.run("leasewire", "--version").startswith("leasewire ")
     links = list((debian.folder / "etc/systemd/system").rglob("leasewire*"))
@@ -84,10 +84,47 @@ def configure(debian):
     debian.write("/etc/leasewire/secrets/alerts/noc", "json://127.0.0.1:9/", 0o640)
     debian.write("/etc/leasewire/outcomes.toml", OUTCOMES)
     debian.write("/etc/leasewire/secrets/outcomes/bss", debian.run(*SECRET), 0o640)
+    debian.run("sed", "-i", f"$a OUTBOX_DATABASE={DATABASE}", "/etc/leasewire/environment")
     unit = "[Service]\nExecStart=/opt/leasewire/bin/leasewire simulator --identity=tower-7"
     unit += " --listen=127.0.0.1 --api-port=8728 --password-file=/root/password --seed-guide"
     unit += " --state=/root/router.state\nRestart=always\n[Install]\nWantedBy=multi-user.target\n"
     debian.write("/etc/systemd/system/router.service", unit)
+
+
+def make_outbox(debian):
+    """A database of the BSS with the table in it, whose user has a password."""
+    step("an outbox in PostgreSQL")
+    debian.run("systemctl", "start", "postgresql")
+    sql(debian, "CREATE USER billing PASSWORD 'a-password-of-a-database'", database="postgres")
+    sql(debian, "CREATE DATABASE billing OWNER billing", database="postgres")
+    sql(debian, "SET ROLE billing;\n" + debian.run("leasewire", "outbox", "ddl"))
+    debian.write("/root/pgpass", "127.0.0.1:5432:billing:billing:a-password-of-a-database\n")
+    secret = "/etc/leasewire/secrets/outbox/pgpass"
+    debian.run("install", "-m", "600", "-o", "leasewire-outbox", "/root/pgpass", secret)
+
+
+def sql(debian, statements, *options, database="billing"):
+    """Run SQL as the server's own user; give what it prints."""
+    psql = ("runuser", "-u", "postgres", "--", "psql", "-qAt", "-v", "ON_ERROR_STOP=1")
+    return debian.run(*psql, "-d", database, *options, text=statements)
+
+
+def relay(debian, number):
+    """A row that the BSS writes into its outbox becomes a row on the router."""
+    service = {
+        "status": "active",
+        "access": {"router": "tower-7"},
+        "device": {"mac": f"00:00:5E:00:53:0{number}"},
+        "address": {"mode": "static", "ipv4": f"223.203.225.1{number}"},
+    }
+    data = {"service_id": f"S-{number}", "revision": 1, "service": service}
+    kind = "leasewire.service.activated.v1"
+    event = {"id": f"S-{number}:1", "source": "urn:isp:bss", "type": kind, "data": data}
+    insert = "INSERT INTO leasewire_outbox (body) VALUES (:'event')"
+    sql(debian, insert, "-v", f"event={json.dumps(event)}")
+    waiting = "SELECT id FROM leasewire_outbox WHERE published_at IS NULL"
+    eventually(lambda: sql(debian, waiting) == "", "the row is marked as published")
+    eventually(lambda: is_written(debian, number), f"the lease of S-{number}")
 
 
 def all_run(debian):
@@ -115,18 +152,20 @@ def publish(debian, number):
         *("--mac", f"00:00:5E:00:53:0{number}", "--address", f"223.203.225.1{number}"),
     )
 
-    def is_written():
-        return f"S-{number}" in debian.run("leasewire", "routers", "leases", "tower-7", "--json")
+    eventually(lambda: is_written(debian, number), f"the lease of S-{number}")
 
-    eventually(is_written, f"the lease of S-{number}")
+
+def is_written(debian, number):
+    return f"S-{number}" in debian.run("leasewire", "routers", "leases", "tower-7", "--json")
 
 
 def secrets_are_apart(debian):
     step("a service's user reads its own secrets and no other's")
-    secret = "/etc/leasewire/secrets/worker/tower-7"
+    secrets = {"worker": "tower-7", "outcomes": "bss", "alerts": "noc", "outbox": "pgpass"}
     for name, user in USERS.items():
-        may = name == "worker"
-        debian.run("runuser", "-u", user, "--", "cat", secret, fails=not may)
+        for owner, file in secrets.items():
+            secret = f"/etc/leasewire/secrets/{owner}/{file}"
+            debian.run("runuser", "-u", user, "--", "cat", secret, fails=name != owner)
         password = "/etc/leasewire/redis/leasewire/password"
         debian.run("runuser", "-u", user, "--", "cat", password, fails=True)
 
@@ -135,11 +174,14 @@ def try_all(debian, package):
     with debian.booted():
         step("start")
         debian.run("systemctl", "restart", "valkey-server")
+        make_outbox(debian)
         debian.run("systemctl", "enable", "--now", "router")
         debian.run("systemctl", "enable", "--now", *(f"leasewire-{name}" for name in SERVICES))
         eventually(lambda: all_run(debian), "all services run")
         step("publish")
         publish(debian, 1)
+        step("relay a row of the outbox")
+        relay(debian, 2)
         secrets_are_apart(debian)
         step("reload")
         another = INVENTORY[INVENTORY.index("[routers.") :].replace("-7", "-8", 1)
@@ -154,14 +196,15 @@ def try_all(debian, package):
         step("reboot")
     with debian.booted():
         eventually(lambda: all_run(debian), "all run after a reboot")
-        publish(debian, 2)
+        publish(debian, 3)
+        relay(debian, 4)
         step("upgrade: the services that ran run again")
         debian.run("systemctl", "stop", "leasewire-alerts")
         debian.run("dpkg", "-i", "/root/leasewire.deb")
         assert debian.run("systemctl", "is-active", "leasewire-alerts", fails=True)
         debian.run("systemctl", "start", "leasewire-alerts")
         eventually(lambda: all_run(debian), "all run after an upgrade")
-        publish(debian, 3)
+        publish(debian, 5)
         step("a bad inventory")
         debian.write("/etc/leasewire/routers.toml", "[routers")
         # systemd in systemd may find the cgroup of a service gone while it starts it again.
@@ -179,7 +222,8 @@ def try_all(debian, package):
         step("purge")
         debian.run("systemctl", "disable", "--now", "router")
         debian.run("apt-get", "purge", "-y", "-q", "leasewire")
-        assert "0 unit files" in debian.run("systemctl", "list-unit-files", "leasewire-*")
+        units = debian.run("systemctl", "list-unit-files", "leasewire-*", fails=True)
+        assert "0 unit files" in units
         commands = debian.run("sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
         assert "valkey-server" in commands
         assert "/opt/leasewire" not in commands
@@ -201,7 +245,7 @@ def is_purged(debian):
     assert left == ["etc/leasewire"] + [
         f"etc/leasewire/redis/{name}" for name in redis_logins(debian)
     ]
-    secrets = ("alerts/noc", "outcomes/bss", "worker/tower-7")
+    secrets = ("alerts/noc", "outbox/pgpass", "outcomes/bss", "worker/tower-7")
     own = ["outcomes.toml", "routers.toml", *(f"secrets/{name}" for name in secrets)]
     assert [name for name in kept if not name.startswith("redis/")] == own
 
