@@ -13,7 +13,7 @@ from leasewire.context import Context, InventoryOption
 from leasewire.host.stopping import asked_to_stop
 from leasewire.tables import TextTable
 from worker.admin.json_fields import utc_time, without_empty
-from worker.core.alerting.alerts import KINDS, Alert, with_roots
+from worker.core.alerting.alerts import KINDS, Alert, AlertKind, with_roots
 from worker.core.alerting.notifications import ANY, Mute, was_notified
 from worker.errors import ConfigurationError
 from worker.inventory import Inventory
@@ -25,7 +25,6 @@ from worker.watching.periodic_thread import PeriodicThread
 app = App("Open alerts, the targets they are sent to, and mutes.")
 
 _CHECK_EVERY_S: Final = 0.2
-_DISMISSED: Final = "revision-conflict"
 _UNITS_MS: Final = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _LONGEST_MS: Final = 90 * 86_400_000
 
@@ -161,27 +160,34 @@ def unmute(
 
 @app.command()
 def dismiss(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help=f"Such as {_DISMISSED}.")],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="revision-conflict or host-silent.")],
     subject: Annotated[str, typer.Argument(metavar="SUBJECT", help="As `alerts list` shows it.")],
     *,
     actor: ActorOption = None,
     inventory: InventoryOption = None,
 ) -> Answer:
-    """Dismiss an alert that a person has looked into: a revision-conflict of a source.
+    """Dismiss an alert that a person has looked into.
 
-    All others are resolved when their cause is gone; `alerts mute` silences them until then.
+    revision-conflict of a source: what holds now is right. host-silent of a host: it is gone for
+    good, and its silent processes are forgotten. All others are resolved when their cause is gone;
+    `alerts mute` silences them until then.
 
-    Example: leasewire alerts dismiss revision-conflict urn:isp:bss
+    Example: leasewire alerts dismiss host-silent noc-2
     """
-    if kind != _DISMISSED:
-        problem = f"is resolved when its cause is gone; only {_DISMISSED} can be dismissed"
+    dismissed: AlertKind = "host-silent" if kind == "host-silent" else "revision-conflict"
+    if kind != dismissed:
+        problem = "is resolved when its cause is gone, and cannot be dismissed"
         raise ConfigurationError([f"{clean(kind)} {problem}. To silence it: leasewire alerts mute"])
     store, who = Context(inventory).store, actor_of(actor)
-    known = store.conflicts.dismiss(subject)
-    if not store.alerts.resolve(_DISMISSED, subject, f"dismissed by {who}") and not known:
+    if dismissed == "host-silent":
+        known = bool(store.heartbeats.forget_silent(subject))
+        text = "Dismissed. A process of this host that is alive is seen again within seconds."
+    else:
+        known = store.conflicts.dismiss(subject)
+        text = "Dismissed. The next conflict of this source reopens it."
+    if not store.alerts.resolve(dismissed, subject, f"dismissed by {who}") and not known:
         fail(f"There is no such alert: {kind} {subject}")
-    store.audit.record(who, "alert.dismissed", f"{_DISMISSED} {subject}")
-    text = "Dismissed. The next conflict of this source reopens it."
+    store.audit.record(who, "alert.dismissed", f"{kind} {subject}")
     return Answer({"kind": kind, "subject": subject}, [text])
 
 

@@ -3,6 +3,8 @@
 import pytest
 
 from tests.builders import SOURCE, activated, mac, mac_changed
+from tests.signs import give_signs
+from tests.store.passing_time import let_pass
 from worker.watching.alert_notifier import AlertNotifier
 from worker.watching.backlogs import Backlogs
 
@@ -118,6 +120,24 @@ def test_a_conflict_of_events_is_dismissed_by_a_person(world, leasewire):
     store.client.delete(store.keys.alert_check)
     backlogs.check()
     assert leasewire("alerts", "list").code == 1
+
+
+def test_a_host_that_is_gone_for_good_is_dismissed_by_a_person(world, leasewire):
+    store = world.context.store
+    give_signs(store, "routers@noc-2:1", "events@noc-1:1", "events@noc-3:1")
+    let_pass(store, 60_000)
+    give_signs(store, "events@noc-1:1")
+    store.alerts.open("host-silent", "noc-2", "no sign of life")
+    assert leasewire("alerts", "dismiss", "host-silent", "noc-1").code == 1
+    assert leasewire("alerts", "dismiss", "host-silent", "noc-2", "--actor", "ann").code == 0
+    assert store.alerts.all_open() == []
+    assert leasewire("alerts", "dismiss", "host-silent", "noc-2").code == 1
+    # Before it has lasted long enough for an alert.
+    assert leasewire("alerts", "dismiss", "host-silent", "noc-3").code == 0
+    assert [sign.process.name for sign in store.heartbeats.seen()] == ["events@noc-1:1"]
+    assert {entry.subject for entry in store.audit.entries()} == {
+        *("host-silent noc-2", "host-silent noc-3")
+    }
 
 
 def test_bad_input_is_reported(world, leasewire):

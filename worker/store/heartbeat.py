@@ -11,6 +11,7 @@ import secrets
 import socket
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any, Final, cast
 
 import redis
 
-from worker.core.alerting.processes import WORKER_KINDS, ProcessInfo, ProcessSign
+from worker.core.alerting.processes import ALIVE_MS, WORKER_KINDS, ProcessInfo, ProcessSign
 from worker.core.service.history import LINE_FORMAT
 from worker.core.service.outcome import OUTCOME_FORMAT
 from worker.core.service.record_format import STORE_FORMATS
@@ -57,12 +58,27 @@ def this_process(kind: str) -> ProcessInfo:
 
 
 class Heartbeats:
-    """Signs of life of all processes. Each gives one every few seconds, until it ends."""
+    """Signs of life of all processes. Each gives one every few seconds, until it ends.
 
-    def __init__(self, client: redis.Redis, keys: Keys, store_format: StoreFormat) -> None:
+    Args:
+        client: of Redis.
+        keys: their names.
+        store_format: of what processes write.
+        now_s: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        keys: Keys,
+        store_format: StoreFormat,
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._client = client
         self._keys = keys
         self._format = store_format
+        self._now_s = now_s
+        self._given_s = self._steady_since_s = now_s()
         self.clock: Final = RedisClock()
 
     def learn_time(self) -> int:
@@ -96,6 +112,10 @@ class Heartbeats:
         pipe.zrangebyscore(self._keys.processes, "-inf", now_ms - SEEN_MS)
         pipe.get(self._keys.store_format)
         *_, gone, number = pipe.execute()
+        given_s = self._now_s()
+        if given_s - self._given_s > ALIVE_MS / 1000:
+            self._steady_since_s = given_s
+        self._given_s = given_s
         self._forget(*gone)
         try:
             self._format.saw(format_of(number))
@@ -103,9 +123,23 @@ class Heartbeats:
             self._forget(process.name)
             raise
 
+    def steady_ms(self) -> int:
+        """For how long (ms) Redis has taken this process's signs; it may have been away before."""
+        return round((self._given_s - self._steady_since_s) * 1000)
+
     def end(self, process: ProcessInfo) -> None:
         """A process was stopped in order: nobody waits for its signs."""
         self._forget(process.name)
+
+    def forget_silent(self, host: str) -> int:
+        """Forget the silent processes of a host; returns how many. One that lives is seen again."""
+        silent = [
+            sign.process.name
+            for sign in self.seen()
+            if sign.process.host == host and not sign.alive
+        ]
+        self._forget(*silent)
+        return len(silent)
 
     def seen(self) -> list[ProcessSign]:
         """The processes of the last day that were not stopped in order, by name."""

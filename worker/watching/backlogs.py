@@ -1,4 +1,4 @@
-"""Alerts about backlogs: dead letters, long waits, a full intake, future events, conflicts.
+"""Alerts about backlogs and hosts: dead letters, long waits, a full intake, a silent host.
 
 Each round opens and resolves them by what is there now, so no worker has to remember them.
 """
@@ -12,11 +12,14 @@ from contracts.intake import REOPENS, is_closed
 from contracts.names import INTAKE_DEPTH, INTAKE_ENDS, QUEUE_EVENTS
 from worker.core.alerting.alerts import AlertKind
 from worker.core.alerting.health_figures import HealthFigures
+from worker.core.alerting.processes import HostSummary, hosts_of
 from worker.core.entry.brake import HELD
 from worker.core.service.conflicts import Conflict
 from worker.store.health_figures import HealthReader
 from worker.store.store import Store
 
+SILENT_MS: Final = 60_000
+"""A process that is silent for so long opens the alert of its host."""
 _MOST_REASONS: Final = 5
 _MOST_NAMED: Final = 3
 _RESOLVED: Final[dict[AlertKind, str]] = {
@@ -26,6 +29,7 @@ _RESOLVED: Final[dict[AlertKind, str]] = {
     "time-in-future": "no event is ahead of the clock any more",
     "revision-conflict": "newer events replaced all of them",
     "router-name-reused": "the name belongs to one router only",
+    "host-silent": "its processes give signs of life again, or are forgotten",
 }
 
 
@@ -59,6 +63,7 @@ class Backlogs:
                 source: _conflict(count, first) for source, count, first in conflicts
             },
             "router-name-reused": self._reused_names(),
+            "host-silent": self._silent_hosts(figures),
         }
         self._store.alerts.settle(
             {
@@ -85,6 +90,19 @@ class Backlogs:
             f"are taken for {old}; see `leasewire routers rename --forget {old}`"
             for old, new in self._store.fleet.aliases().items()
             if old in self._routers
+        }
+
+    def _silent_hosts(self, figures: HealthFigures) -> dict[str, str]:
+        """By host. While Redis is away all signs get old, so that time counts for none."""
+        steady_ms = self._store.heartbeats.steady_ms()
+        return {
+            host.name: _silent(host)
+            for host in hosts_of(figures.processes)
+            if host.silent
+            and (
+                min(steady_ms, max(host.silent.values())) >= SILENT_MS
+                or self._store.alerts.find("host-silent", host.name)
+            )
         }
 
     def _future_events(self, now_ms: int) -> dict[str, str]:
@@ -128,6 +146,16 @@ def _dead_letters(figures: HealthFigures) -> dict[str, str]:
     named = ", ".join(f"{n} of {name or 'unknown sources'}" for name, n in sources[:_MOST_NAMED])
     named = f"; {named}" if named else ""
     return {"": f"{dead_letters} ({message}{named}): see `leasewire dead-letters list`"}
+
+
+def _silent(host: HostSummary) -> str:
+    kinds = " and ".join(host.silent)
+    silent_min = max(host.silent.values()) // 60_000
+    return (
+        f"no sign of life of {kinds} on {host.name} for {silent_min} min, and nobody stopped them: "
+        "start them again, or let the host be forgotten: `leasewire alerts dismiss host-silent "
+        f"{host.name}`"
+    )
 
 
 def _conflict(count: int, first: Sequence[Conflict]) -> str:

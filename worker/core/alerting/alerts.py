@@ -36,6 +36,7 @@ AlertKind = Literal[
     "router-name-reused",
     "intake-full",
     "worker-silent",
+    "host-silent",
     "clock-went-back",
     "redis-rolled-back",
     "time-in-future",
@@ -97,6 +98,8 @@ KINDS: Final[dict[AlertKind, AlertRule]] = {
     "intake-full": AlertRule("critical", 30, "intake-full.md"),
     # a worker that ended is replaced within seconds
     "worker-silent": AlertRule("critical", 30, "worker-silent.md"),
+    # opened after a minute: a server that lost its power is back in five
+    "host-silent": AlertRule("warning", 240, "host-silent.md"),
     "clock-went-back": AlertRule("warning", 0, "clock-went-back.md"),
     "redis-rolled-back": AlertRule("critical", 0, "redis-rolled-back.md"),
     # found once a minute; a clock that is a little ahead does not matter

@@ -139,7 +139,8 @@ def _hosts(figures: HealthFigures) -> Iterator[Finding]:
     for host in hosts_of(figures.processes):
         for kind, ago_ms in host.silent.items():
             message = f"{kind} on {host.name} has given no sign of life for {ago_ms // 1000} s"
-            advice = "see its log, and start it again; a day after its last sign it is forgotten"
+            forget = f"leasewire alerts dismiss host-silent {host.name}"
+            advice = f"see its log, and start it again; if it is gone for good: `{forget}`"
             yield Finding("warning", "hosts", message, advice)
         if abs(host.clock_ms) > CLOCK_WARNS_S * 1000:
             side = "ahead of" if host.clock_ms > 0 else "behind"
