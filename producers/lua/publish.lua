@@ -44,4 +44,10 @@ if notified then
   message = string.gsub(message, '"@body@"', function() return arguments end)
   redis.call('LPUSH', queue, message)
 end
+
+-- WAIT is about the writes of its connection. If all events were in the journal before, there were none,
+-- and it would not wait for a replica to have these. So the flag is written as it is, or for a moment.
+if written == 0 and not notified and not redis.call('SET', notified_flag, '1', 'XX', 'KEEPTTL') then
+  redis.call('SET', notified_flag, '1', 'PX', 1)
+end
 return { notified and 1 or 0, journaled_before }

@@ -11,6 +11,7 @@ from producers.errors import PublishFailed
 from tests.faults.load import Load, activated
 from tests.installation import PREFIX, Installation
 from tests.sentinels import Sentinels
+from tests.store.replicas import replica_of, silent
 from tests.store.secured import make_certificate
 from tests.tls_sentinels import tls_in_front_of_all
 from tests.waiting import eventually
@@ -112,3 +113,30 @@ def test_too_few_replicas_are_a_failure_of_the_publisher(valkey_server, prefix):
         pytest.raises(PublishFailed, match="0 of 1 replicas of Redis confirmed the events"),
     ):
         publisher.publish([activated(1)])
+
+
+def test_what_no_replica_confirmed_is_not_accepted_by_publishing_it_again(own_valkey, prefix):
+    """A connection that wrote nothing has nothing to wait for, so it must write."""
+
+    def publisher():
+        now = {"clock": lambda: datetime.now(UTC), "prefix": prefix}
+        return open_publisher(own_valkey.url, min_replicas=1, **now)
+
+    def publish_in_vain():
+        with publisher() as one, pytest.raises(PublishFailed, match="0 of 1 replicas"):
+            one.publish([activated(1)])
+
+    flag = f"{prefix}journal:events:notified"
+    with replica_of(own_valkey) as replica, own_valkey.client() as client:
+        with silent(replica):
+            publish_in_vain()
+            client.set(flag, "1", ex=600)
+            publish_in_vain()
+            assert client.ttl(flag) > 500, "it is as it was"
+            client.delete(flag)
+            client.lpush(f"{prefix}events", "{}", "{}")  # so nobody is to be notified
+            publish_in_vain()
+            assert not client.exists(flag)
+        with publisher() as one:
+            [receipt] = one.publish([activated(1)])
+        assert receipt.journaled_before
