@@ -1,5 +1,6 @@
 """How Redis is reached: its URL, and the settings with which Celery apps reach the queues."""
 
+from copy import copy
 from typing import Any, Final, NamedTuple, TypedDict, Unpack
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
@@ -50,6 +51,24 @@ class SentinelPlace(NamedTuple):
             "ssl_ca_certs": login.get("ca_file") if self.tls else None,
         }
         return options | {name: value for name, value in given.items() if value is not None}
+
+
+class AskedByThreads:
+    """Mixed into redis-py's `Sentinel`, which several threads ask.
+
+    That puts who answered in front by changing places in the list, through which others go at the
+    same time: these skip some Sentinels, and some are lost for good.
+    """
+
+    sentinels: list[Any]
+
+    def discover_master(self, service_name: str) -> tuple[str, int]:
+        """Host and port of the primary, as the first Sentinel says that knows one."""
+        own = copy(self)
+        own.sentinels = [*self.sentinels]
+        found: tuple[str, int] = super(AskedByThreads, own).discover_master(service_name)  # type: ignore[misc]
+        self.sentinels = own.sentinels
+        return found
 
 
 def sentinel_place(redis_url: str) -> SentinelPlace | None:

@@ -9,7 +9,7 @@ from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
-from contracts.broker import RedisLogin, sentinel_place
+from contracts.broker import AskedByThreads, RedisLogin, sentinel_place
 from contracts.names import DEFAULT_PREFIX
 from producers.accepted import AcceptedInMemory, AcceptedInSpool
 from producers.complete import CompleteEvent
@@ -21,6 +21,10 @@ from producers.spool import Spool
 
 RESEND_S: Final = 30.0
 """Longer than a primary without replicas takes writes (`min-replicas-max-lag`), and a failover."""
+
+
+class _Sentinels(AskedByThreads, Sentinel):
+    """A thread of the publisher asks them too (`resend.py`)."""
 
 
 def open_publisher(  # noqa: PLR0913 - each has a default
@@ -67,7 +71,7 @@ def open_publisher(  # noqa: PLR0913 - each has a default
     else:
         of_sentinel = place.sentinel_options(login) | (trusts if place.tls else {})
         of_sentinel["retry"] = Retry(NoBackoff(), 0)  # the next Sentinel is asked instead
-        sentinel: Any = Sentinel(place.sentinels, sentinel_kwargs=of_sentinel)  # type: ignore[no-untyped-call]
+        sentinel: Any = _Sentinels(place.sentinels, sentinel_kwargs=of_sentinel)  # type: ignore[no-untyped-call]
         # A command that redis-py repeats goes to the former address again.
         options |= {"db": place.database, "ssl": place.tls, "retry": Retry(NoBackoff(), 0)}
         client = sentinel.master_for(place.primary, **options)

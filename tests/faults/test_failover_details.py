@@ -3,6 +3,7 @@
 import socket
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 import redis
@@ -11,6 +12,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import SentinelConnectionPool
 
+import producers.connection
+import worker.store.failover
 from contracts.broker import broker_url
 from producers.connection import open_publisher
 from producers.errors import PublishFailed
@@ -63,6 +66,32 @@ def test_a_sentinel_that_does_not_answer_is_not_asked_again_by_celery():
         ):
             connection.connect()
     assert len(came) <= 2  # kombu asks for each of its two pools
+
+
+SAID = {
+    "leasewire": {
+        "ip": "10.0.0.1", "port": 6379, "num-other-sentinels": 2,
+        "is_master": True, "is_sdown": False, "is_odown": False,
+    }
+}
+"""What a Sentinel says of the primary."""
+
+
+@pytest.mark.parametrize("kind", [producers.connection._Sentinels, worker.store.failover.Sentinels])  # noqa: SLF001 - both are used
+def test_who_asks_skips_no_sentinel_though_another_thread_changes_their_order(kind):
+    sentinels, asks = kind([]), []
+
+    def first():
+        if not asks:
+            asks.append("another thread")
+            assert sentinels.discover_master("leasewire") == ("10.0.0.1", 6379)
+        raise redis.ConnectionError("it is down")
+
+    each = [SimpleNamespace(sentinel_masters=asked) for asked in (first, lambda: SAID, first)]
+    sentinels.sentinels = [*each]
+    assert sentinels.discover_master("leasewire") == ("10.0.0.1", 6379)
+    assert sentinels.sentinels[0] is each[1]
+    assert set(map(id, sentinels.sentinels)) == set(map(id, each))
 
 
 def without_replicas(server):

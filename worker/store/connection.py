@@ -10,12 +10,12 @@ from redis import exceptions
 from redis.backoff import NoBackoff
 from redis.client import Pipeline
 from redis.retry import Retry
-from redis.sentinel import Sentinel, SentinelConnectionPool
+from redis.sentinel import SentinelConnectionPool
 
 from contracts.broker import RedisLogin, sentinel_place
 from worker.errors import StoreRefused, StoreUnavailable
 from worker.log_setup import hide_secret
-from worker.store.failover import PrimaryConnection, PrimaryTlsConnection, follow
+from worker.store.failover import PrimaryConnection, PrimaryTlsConnection, Sentinels, follow
 
 HOME_MADE: Final[dict[str, Any]] = {"ssl_exclude_verify_flags": [ssl.VERIFY_X509_STRICT]}
 """Goes with `ssl_ca_certs`: from Python 3.13 on authorities without the extensions that only newer
@@ -183,7 +183,7 @@ def connect(
     options |= {"db": place.database, "connection_class": kind}
     of_sentinel = place.sentinel_options(login) | (HOME_MADE if ca_file and place.tls else {})
     of_sentinel["retry"] = Retry(NoBackoff(), 0)  # the next Sentinel is asked instead
-    sentinel: Any = Sentinel(place.sentinels, sentinel_kwargs=of_sentinel)  # type: ignore[no-untyped-call]
+    sentinel: Any = Sentinels(place.sentinels, sentinel_kwargs=of_sentinel)  # type: ignore[no-untyped-call]
     client = cast("StoreClient", sentinel.master_for(place.primary, StoreClient, **options))
     follow(cast("SentinelConnectionPool", client.connection_pool), place, of_sentinel)
     return client

@@ -19,7 +19,7 @@ import structlog
 from redis import SSLConnection
 from redis.sentinel import Sentinel, SentinelConnectionPool, SentinelManagedConnection
 
-from contracts.broker import SentinelPlace
+from contracts.broker import AskedByThreads, SentinelPlace
 
 log = structlog.get_logger()
 
@@ -48,12 +48,16 @@ class PrimaryTlsConnection(PrimaryConnection, SSLConnection):
     """The same with TLS."""
 
 
+class Sentinels(AskedByThreads, Sentinel):
+    """The Sentinels of a Redis, asked in turn; who answered is asked first the next time."""
+
+
 class _Failovers:
     """The pools of this process that lead to one primary; a thread watches while there are any."""
 
     def __init__(self, place: SentinelPlace, options: dict[str, Any]) -> None:
         self.place = place
-        self._sentinel: Any = Sentinel(place.sentinels, sentinel_kwargs=options)  # type: ignore[no-untyped-call]
+        self._sentinel: Any = Sentinels(place.sentinels, sentinel_kwargs=options)  # type: ignore[no-untyped-call]
         self._pools: WeakSet[redis.ConnectionPool] = WeakSet()
         self._lock = threading.Lock()
         self._ended: WeakSet[socket.socket] = WeakSet()
