@@ -43,13 +43,13 @@ class LeaseQuery:
     rarely answers with the row twice, however many queries are sent.
 
     Attributes:
-        macs: in normal form.
+        devices: MACs in normal form, or names that devices log in with.
         addresses: as the field `address` holds them.
         comments: whole comments.
         bindings: to be observed beside them; None: none, and nothing of IPv6 is read.
     """
 
-    macs: Collection[str] = ()
+    devices: Collection[str] = ()
     addresses: Collection[str] = ()
     comments: Collection[str] = ()
     bindings: BindingQuery | None = None

@@ -73,7 +73,7 @@ VALUES = {
 }
 some = {name: st.frozensets(st.sampled_from(values)) for name, values in VALUES.items()}
 queries = st.builds(
-    LeaseQuery, macs=some["mac-address"], addresses=some["address"], comments=some["comment"]
+    LeaseQuery, devices=some["mac-address"], addresses=some["address"], comments=some["comment"]
 )
 terms = st.lists(
     st.one_of(

@@ -78,7 +78,7 @@ def test_entries_are_written_and_read_back_as_leases(router, log_into, transport
         "leasewire:acme:S-1",
     )
     for query in (
-        LeaseQuery(macs=frozenset({MAC})),
+        LeaseQuery(devices=frozenset({MAC})),
         LeaseQuery(addresses=frozenset({"198.51.100.1"})),
         LeaseQuery(comments=frozenset({"leasewire:acme:S-1"})),
     ):

@@ -40,7 +40,7 @@ def test_rows_come_with_the_device_that_holds_them(router, log_into, transport):
     router.device(mac(1), server=SERVER)
     router.device(mac(3), server=SERVER)
     session = log_into(router, transport)
-    seen = session.observe(LeaseQuery(macs=frozenset({mac(1), mac(3)})))
+    seen = session.observe(LeaseQuery(devices=frozenset({mac(1), mac(3)})))
     by_mac = {each.lease.mac: each for each in seen.rows}
     assert by_mac.keys() == {mac(1), mac(3)}
     held = by_mac[mac(1)]
@@ -74,7 +74,7 @@ def test_a_router_that_is_down_is_told_in_words_beside_the_others(router):
     up, down = config_for(router), config_for(router, "api")
     router.add_row(LEASES, {"mac-address": mac(1), "address": ipv4(1), "server": SERVER})
     inventory = Inventory("acme", {"up": up, "wrong": down}, {})
-    query = LeaseQuery(macs=frozenset({mac(1)}))
+    query = LeaseQuery(devices=frozenset({mac(1)}))
     onlooker = RowObserver(inventory, settings())
     found = onlooker.look({"up": query, "unheard-of": query})
     assert [row.lease.address for row in found["up"].rows] == [ipv4(1)]

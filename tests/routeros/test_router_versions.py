@@ -42,7 +42,7 @@ def test_what_is_written_is_found(log_into, version, transport):
         kinds = [each.refusal.kind if each.refusal else None for each in second]
         assert kinds == [None, None, "stale"]
         query = LeaseQuery(
-            macs=frozenset({"00:00:5E:00:53:07", "00:00:5E:00:53:99"}),
+            devices=frozenset({"00:00:5E:00:53:07", "00:00:5E:00:53:99"}),
             addresses=frozenset({"198.51.100.2"}),
             comments=frozenset({"leasewire:acme:S-3"}),
         )

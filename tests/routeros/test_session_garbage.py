@@ -63,7 +63,7 @@ def test_any_answer_to_a_read_is_rows_or_a_verdict(answer):
 
 @given(answer=answers)
 def test_any_answer_to_a_query_is_rows_or_a_verdict(answer):
-    query = LeaseQuery(macs=frozenset({"00:00:5E:00:53:01"}))
+    query = LeaseQuery(devices=frozenset({"00:00:5E:00:53:01"}))
     talk(answer, lambda connection: session_on(connection).read_leases(query, nothing))
 
 

@@ -124,7 +124,7 @@ def test_a_query_reads_what_matches_each_row_once(log_into, router, transport):
     session.write([add(number) for number in range(1, 21)], nothing)
     router.reset_counters()
     query = LeaseQuery(
-        macs=frozenset(add(number).fields["mac-address"] for number in (1, 2, 3)),
+        devices=frozenset(add(number).fields["mac-address"] for number in (1, 2, 3)),
         addresses=frozenset(f"198.51.100.{number}" for number in (2, 3, 4, 99)),
         comments=frozenset({"leasewire:acme:S-3", "leasewire:acme:S-5", "nobody's"}),
     )
@@ -155,7 +155,7 @@ def test_500_services_are_one_login_one_print_and_500_adds(log_into, router, tra
     session = log_into(router, transport)
     operations = [add(number) for number in range(1, 501)]
     query = LeaseQuery(
-        macs=frozenset(each.fields["mac-address"] for each in operations),
+        devices=frozenset(each.fields["mac-address"] for each in operations),
         addresses=frozenset(each.fields["address"] for each in operations),
     )
     assert session.read_leases(query, nothing) == []

@@ -77,7 +77,7 @@ class Memory:
         return [
             row
             for row in rows
-            if row.mac in query.macs
+            if row.mac in query.devices
             or row.address in query.addresses
             or row.comment in query.comments
         ]

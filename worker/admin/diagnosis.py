@@ -146,7 +146,7 @@ class Diagnosis:
     def _rows_anywhere(self, text: str, kind: str) -> Mapping[str, Observation | str]:
         """Rows on any router for a subject that no service has."""
         query = LeaseQuery(
-            macs=frozenset({text} if kind == "mac" else ()),
+            devices=frozenset({text} if kind == "mac" else ()),
             addresses=frozenset({text} if kind == "address" else ()),
             comments=frozenset(() if kind else {tag_text(self.installation, text)}),
             bindings=BindingQuery(addresses={_row_address(text)})
@@ -180,7 +180,7 @@ class Diagnosis:
             rows = [entry.fields if entry else None, placement.written if placement else None]
             named = [fields for fields in rows if fields is not None]
             queries[name] = LeaseQuery(
-                macs=frozenset(fields["mac-address"] for fields in named),
+                devices=frozenset(fields["mac-address"] for fields in named),
                 addresses=frozenset(fields["address"] for fields in named),
                 comments=frozenset({tag_text(self.installation, record.service_id)}),
                 bindings=self._bindings(record.service_id, entry, placement),

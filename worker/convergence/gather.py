@@ -298,7 +298,7 @@ class Gatherer:
         for item in items:
             if item.written is not None:
                 macs[item.written["mac-address"]] = addresses[item.written["address"]] = None
-            macs.update((sent.mac, None) for sent in item.work_item.sent or () if sent.mac)
+            macs.update((sent.device, None) for sent in item.work_item.sent or () if sent.device)
             # A row that a crash left between two writes, should its comment have been edited.
             macs[placeholder_mac(item.service_id)] = None
             comments[tag_text(installation, item.service_id)] = None

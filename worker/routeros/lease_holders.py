@@ -36,7 +36,7 @@ def observing_commands(query: LeaseQuery) -> list[Command]:
         *(
             f"?={name}={mac_address}"
             for name in ("mac-address", "active-mac-address")
-            for mac_address in query.macs
+            for mac_address in query.devices
         ),
         *(
             f"?={name}={value}"

@@ -45,7 +45,7 @@ def entry_prints(kind: EntryKind, query: LeaseQuery | None, terms_per_print: int
         return menu_prints(kind.menu, None, terms_per_print)
     terms = [
         FieldEquals(own_name, own_value)
-        for together in zip_longest(query.macs, query.addresses, query.comments)
+        for together in zip_longest(query.devices, query.addresses, query.comments)
         for name, value in zip(_ASKED, together, strict=True)
         if value is not None
         for own_name, own_value in kind.own_fields({name: value}).items()

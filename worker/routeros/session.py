@@ -249,7 +249,7 @@ class Session:
         Raises:
             RouterUnreachable, RouterBlocked: as `read_leases`.
         """
-        if not (query.macs or query.addresses or query.comments):
+        if not (query.devices or query.addresses or query.comments):
             found = Observation(entries=self.entries)
         elif self._kind.shows_devices:
             found = self._observe("observing leases", observing_commands(query))

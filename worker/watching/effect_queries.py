@@ -34,7 +34,7 @@ def read(
     addresses = frozenset(
         address for change in changes if is_host_address(address := change.row.get("address", ""))
     )
-    leases = session.observe(LeaseQuery(macs=macs, addresses=addresses))
+    leases = session.observe(LeaseQuery(devices=macs, addresses=addresses))
     seen = EffectReading(leases=leases.rows, lease_times_s=leases.lease_times_s)
     query = effect_query(changes, seen, policy)
     if query == EffectQuery():

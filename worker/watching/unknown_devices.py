@@ -202,7 +202,7 @@ class Watch:
         session = None
         try:
             session = self.sessions.open(router)
-            seen: Observation = session.observe(LeaseQuery(macs=frozenset({mac})))
+            seen: Observation = session.observe(LeaseQuery(devices=frozenset({mac})))
         except (RouterUnreachable, RouterBlocked, RouterBusy):
             return False
         except BaseException:

@@ -47,7 +47,7 @@ def scopes_meet(a: str, b: str) -> bool:
 class Identity(NamedTuple):
     """The fields that identify a lease and that RouterOS allows once."""
 
-    mac: str
+    device: str
     address: str
     server: str
 
