@@ -12,7 +12,7 @@ from leasewire.tables import TextTable
 from worker.admin.json_fields import utc_time, without_empty
 from worker.core.diagnosis.facts import Facts
 from worker.core.diagnosis.verification import Probe, active_address, verify
-from worker.routeros.session import open_session
+from worker.routeros.sessions import open_session
 
 
 def verify_command(

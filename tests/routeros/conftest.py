@@ -7,8 +7,8 @@ import pytest
 from simulator.testing import RouterHandle, running
 from tests.routeros.peers import config_for, settings
 from worker.inventory import Inventory, RouterConfig
-from worker.routeros.session import Session, open_session
-from worker.routeros.sessions import Sessions
+from worker.routeros.session import Session
+from worker.routeros.sessions import Sessions, open_session
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from worker.core.rows.observed import Observation
 from worker.errors import RouterBlocked, RouterUnreachable
 from worker.inventory import Inventory
 from worker.ports import LeaseQuery
-from worker.routeros.session import open_session
+from worker.routeros.sessions import open_session
 from worker.settings import Settings
 
 _AT_ONCE: Final = 32

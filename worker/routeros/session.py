@@ -19,7 +19,6 @@ from worker.core.rows.operations import Operation
 from worker.core.rows.pools import Pools
 from worker.core.rows.rows import BINDINGS, LEASES, Lease, MenuPath, Row
 from worker.errors import ReadTooLong, RouterUnreachable
-from worker.inventory import RouterConfig
 from worker.ports import (
     AnswerTimes,
     EffectQuery,
@@ -34,7 +33,7 @@ from worker.routeros.effect_reads import effect_prints, effect_reading
 from worker.routeros.failures import refusal
 from worker.routeros.ipv6_clients import neighbour_prints, unclear_clients, with_neighbours
 from worker.routeros.lease_holders import observed, observing_commands, watching_commands
-from worker.routeros.login import RouterIdentity, compare, connect, identify, log_in
+from worker.routeros.login import RouterIdentity
 from worker.routeros.reads import (
     IPV6_SETUP_PRINTS,
     POOL_PRINTS,
@@ -310,27 +309,3 @@ class Session:
     def rests_until(self) -> float:
         """Until when to leave the router alone, by `time.monotonic`."""
         return self._connection.rests_until
-
-
-def open_session(config: RouterConfig, settings: Settings, gate: GateSlot | None = None) -> Session:
-    """Connect, log in, and check that this is the router that the inventory means.
-
-    Args:
-        config: of the router.
-        settings: of the process.
-        gate: has the turn of the pass that opens the session; others compute while it waits.
-
-    Raises:
-        RouterUnreachable: no connection, no login answer.
-        RouterBlocked: password, certificate, login, identity, serial or permission.
-    """
-    password = config.password().get_secret_value()
-    connection = connect(config, settings, gate)
-    try:
-        log_in(connection, config, password, settings)
-        who = identify(connection, settings, config.policy.entries)
-        compare(config, who)
-    except BaseException:
-        connection.close()
-        raise
-    return Session(config.name, connection, who, settings, gate)

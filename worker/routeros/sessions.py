@@ -7,9 +7,10 @@ from typing import Final, NamedTuple
 
 from worker.compute_gate import GateSlot, Turn
 from worker.errors import RouterBusy, RouterUnreachable
-from worker.inventory import Inventory
+from worker.inventory import Inventory, RouterConfig
 from worker.ports import AnswerTimes, RouterSession
-from worker.routeros.session import Session, open_session
+from worker.routeros.login import compare, connect, identify, log_in
+from worker.routeros.session import Session
 from worker.settings import Settings
 
 MOST_S: Final = 3_600
@@ -137,3 +138,27 @@ class Sessions:
                 if session is not None:
                     session.close()
             self._idle.clear()
+
+
+def open_session(config: RouterConfig, settings: Settings, gate: GateSlot | None = None) -> Session:
+    """Connect, log in, and check that this is the router that the inventory means.
+
+    Args:
+        config: of the router.
+        settings: of the process.
+        gate: has the turn of the pass that opens the session; others compute while it waits.
+
+    Raises:
+        RouterUnreachable: no connection, no login answer.
+        RouterBlocked: password, certificate, login, identity, serial or permission.
+    """
+    password = config.password().get_secret_value()
+    connection = connect(config, settings, gate)
+    try:
+        log_in(connection, config, password, settings)
+        who = identify(connection, settings, config.policy.entries)
+        compare(config, who)
+    except BaseException:
+        connection.close()
+        raise
+    return Session(config.name, connection, who, settings, gate)
