@@ -9,7 +9,7 @@ from worker.core.effect.facts import EffectFacts
 from worker.core.effect.reading import EffectReading, SeenFlow
 from worker.core.entry.dhcp_setup import DhcpSetup
 from worker.core.entry.ipv6_setup import Ipv6Setup
-from worker.core.rows.observed import Observation
+from worker.core.rows.observed import Observation, RunningSession
 from worker.core.rows.operations import Operation
 from worker.core.rows.pools import Pools
 from worker.core.rows.rows import Lease, MenuPath, Row
@@ -273,6 +273,27 @@ class RouterSession(RowReader, Protocol):
 
         Returns:
             Why not all were removed; empty: all were.
+        """
+
+    def find_sessions(
+        self, devices: Collection[str], progress: Callable[[], None]
+    ) -> list[RunningSession]:
+        """Find the running sessions of devices, but for those of RADIUS.
+
+        Args:
+            devices: names that they log in with.
+            progress: see `read_leases`.
+        """
+
+    def end_sessions(self, ids: Sequence[str], progress: Callable[[], None]) -> list[str]:
+        """End sessions, so that the devices log in again; one that is over counts as ended.
+
+        Args:
+            ids: of `find_sessions`.
+            progress: see `read_leases`.
+
+        Returns:
+            For each the router's refusal; empty: it was ended.
         """
 
     def reconfigurable(

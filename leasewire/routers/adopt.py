@@ -207,6 +207,6 @@ def _document(found: SortedRow) -> dict[str, Any]:
 def _client(row: Lease | BindingRow) -> dict[str, str]:
     """What a row gives, and to whom."""
     if isinstance(row, Lease):
-        return {"address": row.address, "mac": row.mac}
+        return {"address": row.address, "mac": row.device}
     duid, iaid = row.client
     return {"address": row.address, "mac": mac_in_duid(duid), "duid": clean(duid), "iaid": iaid}

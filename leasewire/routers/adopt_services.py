@@ -101,7 +101,7 @@ def events_of_rows(
             own[mac].append(binding)
     leases = (found.row for found in rows if found.sort == "foreign")
     return publisher.check(
-        _service_of(row, own[row.mac], router, actor)
+        _service_of(row, own[row.device], router, actor)
         for row in leases
         if isinstance(row, Lease) and can_be_service(row)
     )
@@ -109,7 +109,7 @@ def events_of_rows(
 
 def can_be_service(row: Lease) -> bool:
     """Whether a row has a MAC, an address or a pool, and no tag."""
-    has_place = row.mac != NO_MAC and row.address != NO_ADDRESS
+    has_place = row.device != NO_MAC and row.address != NO_ADDRESS
     return has_place and not row.radius and parse_tag(row.comment) is None
 
 
@@ -117,12 +117,12 @@ def _service_of(
     row: Lease, bindings: Sequence[BindingRow], router: str, actor: str
 ) -> Mapping[str, Any]:
     own_address = is_host_address(row.address)
-    name = row.address if own_address else row.mac.replace(":", "")
+    name = row.address if own_address else row.device.replace(":", "")
     fields = {
         "service_id": f"{router}-{name}",
         "router": router,
         "dhcp_server": row.server,
-        "mac": row.mac,
+        "mac": row.device,
         "ipv4" if own_address else "pool": row.address,
     }
     fields |= _ipv6(bindings)

@@ -245,12 +245,12 @@ def _overlap(row: Row, other: Row) -> bool:
 
 
 def _keys(row: Lease) -> list[str]:
-    macs = [row.mac] if row.mac != NO_MAC and not row.disabled else []
+    macs = [row.device] if row.device != NO_MAC and not row.disabled else []
     return [*macs, row.address] if is_host_address(row.address) else macs
 
 
 def _refuse_beside(row: Lease, other: Lease) -> None:
-    same_mac = row.mac == other.mac
+    same_mac = row.device == other.device
     if other.dynamic:
         if not same_mac and row.address == other.address:
             raise OperationRefusedError("another device's dynamic lease holds the address")

@@ -45,9 +45,9 @@ class Situation:
         """The rows as a router shows them: the queues of leases are on top."""
         rows = table.rows()
         leases = [row for row in rows if isinstance(row, Lease)]
-        bound = [row for row in leases if row.mac in self.held and row.fields.get("rate-limit")]
+        bound = [row for row in leases if row.device in self.held and row.fields.get("rate-limit")]
         dynamic = [
-            queue(f"*D{n}", n, f"dhcp-ds<{row.mac}>", target=f"{row.address}/32")
+            queue(f"*D{n}", n, f"dhcp-ds<{row.device}>", target=f"{row.address}/32")
             for n, row in enumerate(bound)
         ]
         shifted = [
@@ -59,7 +59,7 @@ class Situation:
     def plan(self, table):
         rows = self.read(table)
         leases = [row for row in rows if isinstance(row, Lease)]
-        held = {row.id: row.address for row in leases if row.mac in self.held}
+        held = {row.id: row.address for row in leases if row.device in self.held}
         return plan(self.wanted, RowIndex(rows, "acme", held=held), RouterPolicy("acme"))
 
 

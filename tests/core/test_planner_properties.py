@@ -46,12 +46,12 @@ def clashes(a: Lease, b: Lease, *, strictly: bool = False) -> bool:
     What RouterOS does with a device's own dynamic lease on the address of its new static row is
     not known: we write the row beside RADIUS's lease, but do not start from there.
     """
-    on_one_server = a.mac == b.mac and meet(a.server, b.server)
+    on_one_server = a.device == b.device and meet(a.server, b.server)
     on_one_address = a.address == b.address and a.address.startswith("198.")
     if a.dynamic and b.dynamic:
         return on_one_server or on_one_address
     if a.dynamic or b.dynamic:
-        return on_one_address and (strictly or a.mac != b.mac)
+        return on_one_address and (strictly or a.device != b.device)
     return on_one_address or (on_one_server and not a.disabled and not b.disabled)
 
 
@@ -132,7 +132,7 @@ def situations(draw):
             continue  # not in this batch
         if table and draw(seldom):  # just what some row holds
             row = draw(st.sampled_from(table))
-            mac_, address = row.mac, row.address  # noqa: PLW2901 - another card for this one
+            mac_, address = row.device, row.address  # noqa: PLW2901 - another card for this one
         fields = {
             "mac-address": mac_,
             "address": address,

@@ -90,7 +90,7 @@ def test_entries_are_written_and_read_back_as_leases(router, log_into, transport
     answers = session.write([Set(1, "S-1", one.id, changes, {}), removed], nothing)
     assert [each.refusal for each in answers] == [None, None]
     (left,) = session.read_leases(None, nothing)
-    assert (left.mac, left.fields["dns-server"], left.id) == ("00:00:5E:00:53:03", "", one.id)
+    assert (left.device, left.fields["dns-server"], left.id) == ("00:00:5E:00:53:03", "", one.id)
     assert router.rows(LEASE) == []
 
 

@@ -41,7 +41,7 @@ def test_rows_come_with_the_device_that_holds_them(router, log_into, transport):
     router.device(mac(3), server=SERVER)
     session = log_into(router, transport)
     seen = session.observe(LeaseQuery(devices=frozenset({mac(1), mac(3)})))
-    by_mac = {each.lease.mac: each for each in seen.rows}
+    by_mac = {each.lease.device: each for each in seen.rows}
     assert by_mac.keys() == {mac(1), mac(3)}
     held = by_mac[mac(1)]
     assert (held.status, held.active_mac, held.active_address) == (
@@ -54,7 +54,7 @@ def test_rows_come_with_the_device_that_holds_them(router, log_into, transport):
     (waiting,) = session.observe(LeaseQuery(addresses=frozenset({ipv4(50)}))).rows
     assert (waiting.status, waiting.active_mac, waiting.last_seen_s) == ("waiting", "", None)
     (tagged,) = session.observe(LeaseQuery(comments=frozenset({"c"}))).rows
-    assert tagged.lease.mac == mac(1)
+    assert tagged.lease.device == mac(1)
 
 
 @pytest.mark.router

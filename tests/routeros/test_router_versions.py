@@ -46,7 +46,7 @@ def test_what_is_written_is_found(log_into, version, transport):
             addresses=frozenset({"198.51.100.2"}),
             comments=frozenset({"leasewire:acme:S-3"}),
         )
-        found = {lease.mac: lease for lease in session.read_leases(query, nothing)}
+        found = {lease.device: lease for lease in session.read_leases(query, nothing)}
         assert found.keys() == {"00:00:5E:00:53:07", "00:00:5E:00:53:99", "00:00:5E:00:53:03"}
         assert found["00:00:5E:00:53:07"].address == "198.51.100.1"
         assert not found["00:00:5E:00:53:99"].dynamic

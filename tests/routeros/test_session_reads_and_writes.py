@@ -40,7 +40,7 @@ def test_operations_change_the_rows(session, router):
     assert "198.51.100.2" not in rows
     assert rows["198.51.100.1"].fields.items() >= new.items()
     assert rows["198.51.100.1"].comment == "leasewire:acme:S-1"
-    (made,) = (lease for lease in rows.values() if lease.mac == "00:00:5E:00:53:99")
+    (made,) = (lease for lease in rows.values() if lease.device == "00:00:5E:00:53:99")
     assert (made.id, made.dynamic) == (by_hand, False)
 
 

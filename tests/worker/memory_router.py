@@ -59,7 +59,7 @@ class MemoryRouter:
             row
             for row in rows
             if query is None
-            or row.mac in query.devices
+            or row.device in query.devices
             or row.address in query.addresses
             or row.comment in query.comments
         ]

@@ -77,7 +77,7 @@ class Memory:
         return [
             row
             for row in rows
-            if row.mac in query.devices
+            if row.device in query.devices
             or row.address in query.addresses
             or row.comment in query.comments
         ]
@@ -251,7 +251,7 @@ def test_no_history_leaves_two_holders_or_a_needless_wait(valkey_server, steps, 
             granted = all(is_held.get(tuple(claim)) == service for claim in wanted)
             # One whose connection was lost three times while it alone was written is given up.
             if granted and wanted and service not in failed:
-                assert {f"mac:{row.mac}", f"address:{row.address}"} == {c.key for c in wanted}
+                assert {f"mac:{row.device}", f"address:{row.address}"} == {c.key for c in wanted}
             elif not wanted and service not in failed:
                 assert row is None
 

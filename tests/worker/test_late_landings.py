@@ -115,7 +115,7 @@ class Here:
         for row in self.router.tables.rows():
             service = parse_tag(row.comment).service_id
             if row.menu == LEASES:
-                leases.setdefault(service, []).append((row.mac, row.address))
+                leases.setdefault(service, []).append((row.device, row.address))
             else:
                 lists.setdefault(service, []).append(row.place)
         expected = {

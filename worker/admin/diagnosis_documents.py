@@ -218,7 +218,7 @@ def _rows(at: AtRouter, facts: Facts) -> Iterator[dict[str, Any]]:
         yield without_empty(
             {
                 "router": at.name,
-                "row": f"{lease.address} {lease.mac} {lease.server}",
+                "row": f"{lease.address} {lease.device} {lease.server}",
                 "comment": lease.comment,
                 "dynamic": lease.dynamic or None,
                 "status": row.status,

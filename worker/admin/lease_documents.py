@@ -84,7 +84,7 @@ def _macs(row: LeaseRow) -> frozenset[str]:
     """The MAC addresses that a dynamic row may be of."""
     if not row.dynamic:
         return frozenset()
-    return macs_of(row) if isinstance(row, BindingRow) else frozenset({row.mac})
+    return macs_of(row) if isinstance(row, BindingRow) else frozenset({row.device})
 
 
 def _devices(store: Store, router: str, macs: Sequence[str]) -> dict[str, str]:
@@ -128,7 +128,7 @@ def _document(row: LeaseRow, owner: Owner) -> dict[str, Any]:
 def _client(row: LeaseRow) -> dict[str, Any]:
     """What a row gives, and to whom."""
     if isinstance(row, Lease):
-        return {"address": clean(row.address), "mac": clean(row.mac)}
+        return {"address": clean(row.address), "mac": clean(row.device)}
     duid, iaid = row.client
     known = {"duid": clean(duid), "iaid": clean(iaid), "status": clean(row.status)}
     macs = " ".join(sorted(macs_of(row)))

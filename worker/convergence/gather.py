@@ -13,7 +13,7 @@ from worker.convergence.ipv6_terms import (
     list_terms6,
     may_need_any,
 )
-from worker.core.entry.entry import Entry, claims_of, placeholder_mac
+from worker.core.entry.entry import Entry, claims_of, placeholder
 from worker.core.entry.wanted import kind_of, wanted_entries
 from worker.core.plan.planner import Wanted, in_the_way, misnamed
 from worker.core.policy.policy import RouterPolicy
@@ -33,6 +33,7 @@ from worker.core.rows.rows import (
     Row,
     RowKey,
     comment_for,
+    device_of,
     is_host_address,
     tag_text,
 )
@@ -260,7 +261,7 @@ class Gatherer:
         ]
         if not leases:
             return None
-        seen = self._session.observe(LeaseQuery(frozenset(row["mac-address"] for row in leases)))
+        seen = self._session.observe(LeaseQuery(frozenset(map(device_of, leases))))
         return {row.lease.id: row.active_address for row in seen.rows if row.active_mac}
 
     def _list_terms(self, items: Iterable[BatchItem]) -> set[FieldEquals]:
@@ -286,23 +287,23 @@ class Gatherer:
     def _read_leases(self, items: Collection[BatchItem]) -> list[Lease]:
         """The leases with what the services want, what was last written, or their tags."""
         # In order: first what each service wants, as rows mostly have it, then what else may be.
-        macs: dict[str, None] = {}
+        devices: dict[str, None] = {}
         addresses: dict[str, None] = {}
         comments: dict[str, None] = {}
-        installation = self._policy.installation
+        installation, device = self._policy.installation, kind_of(self._policy).device
         for item in items:
             fields = item.entry.fields or item.written
             if fields is not None:
-                macs[fields["mac-address"]] = addresses[fields["address"]] = None
+                devices[device_of(fields)] = addresses[fields["address"]] = None
             comments[comment_for(installation, item.service_id, item.entry.label)] = None
         for item in items:
             if item.written is not None:
-                macs[item.written["mac-address"]] = addresses[item.written["address"]] = None
-            macs.update((sent.device, None) for sent in item.work_item.sent or () if sent.device)
+                devices[device_of(item.written)] = addresses[item.written["address"]] = None
+            devices.update((sent.device, None) for sent in item.work_item.sent or () if sent.device)
             # A row that a crash left between two writes, should its comment have been edited.
-            macs[placeholder_mac(item.service_id)] = None
+            devices[placeholder({device: ""}, item.service_id)] = None
             comments[tag_text(installation, item.service_id)] = None
-        query = LeaseQuery(macs.keys(), addresses.keys(), comments.keys())
+        query = LeaseQuery(devices.keys(), addresses.keys(), comments.keys())
         return self._session.read_leases(query, self._lock.progress)
 
 

@@ -19,7 +19,9 @@ from worker.core.effect.means import (
     by_family,
     cuts_connections,
     needs_reconfigure,
+    session_to_end,
 )
+from worker.core.entry.wanted import kind_of
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.rows import parse_tag
 from worker.errors import RouterUnreachable
@@ -52,8 +54,14 @@ class MakeEffective:
         self._rests_until_ms = concluder.no_search_before_ms
 
     def needs_cut(self, item: BatchItem) -> bool:
-        """Return whether connections must be removed before the service is confirmed."""
-        return bool(self._addresses(item))
+        """Return whether connections or a session must end before the service is confirmed."""
+        return bool(self._addresses(item) or self._device(item))
+
+    def _device(self, item: BatchItem) -> str:
+        """The device whose session must end; empty: none."""
+        if not kind_of(self._policy).sessions:
+            return ""
+        return session_to_end(item.record, item.router, item.entry, self._policy)
 
     def _addresses(self, item: BatchItem) -> frozenset[str]:
         return frozenset(
@@ -63,20 +71,38 @@ class MakeEffective:
         )
 
     def cut(self, items: Sequence[BatchItem], now_ms: int) -> Mapping[str, str]:
-        """Remove the tracked connections that the services must not keep.
+        """End the sessions and remove the tracked connections that the services must not keep.
 
         Args:
             items: those that need it; their rows are as wanted.
             now_ms: Redis's time.
 
         Returns:
-            Service -> a sentence, where connections may go on: bounds were reached, or the router
+            Service -> a sentence, where some may go on: bounds were reached, or the router
             refused. The service is confirmed all the same.
 
         Raises:
             RouterUnreachable: also when the router does not search in time; it rests then.
             LockLost, RouterBlocked: as the lock and the session do.
         """
+        return self._end_sessions(items) | self._cut_connections(items, now_ms)
+
+    def _end_sessions(self, items: Sequence[BatchItem]) -> dict[str, str]:
+        devices = {device: item.service_id for item in items if (device := self._device(item))}
+        if not devices:
+            return {}
+        found = self._session.find_sessions(sorted(devices), self._lock.progress)
+        ids = [session.id for session in found]
+        refusals = self._session.end_sessions(ids, self._lock.progress) if ids else []
+        left = {
+            devices[session.device]: f"its session may go on: {refused}"
+            for session, refused in zip(found, refusals, strict=True)
+            if refused
+        }
+        log.info("sessions.ended", router=self._router, ended=len(found), refused=len(left))
+        return left
+
+    def _cut_connections(self, items: Sequence[BatchItem], now_ms: int) -> dict[str, str]:
         by_service = {item.service_id: self._addresses(item) for item in items}
         addresses = sorted(set().union(*by_service.values()))
         if not addresses:

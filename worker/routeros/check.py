@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from worker.core.effect.findings import check_lines
 from worker.core.effect.means import cuts_connections
@@ -87,7 +87,8 @@ def _checks(config: RouterConfig, settings: Settings, now: datetime) -> Iterator
         kind = KINDS[who.entries]
         if kind.optional:
             yield CheckLine("ok", "entries", f"held in {kind.menu.path}, which the router has")
-        yield from judge(_settings(connection, config, settings, now))
+        seen = _settings(connection, config, settings, now)
+        yield from judge(replace(seen, more_policies=kind.policies))
         session, policy = Session(config.name, connection, who, settings), config.policy
         facts = session.read_effect(
             policy.suspend_list,
@@ -164,11 +165,12 @@ def _settings(
     mine = ("/user/print", "=.proplist=name,group", f"?name={config.username}")
     replies = connection.run("reading its settings", [mine, *_PRINTS.values()], pace)
     rows = [None if reply.traps else reply.rows for reply in replies]
+    others: dict[str, Any] = dict(zip(_PRINTS, rows[1:], strict=True))
     return RouterSettings(
         username=config.username,
         service="www-ssl" if config.transport == "rest" else config.transport,
         policy=config.policy,
         now=now,
         users=rows[0],
-        **dict(zip(_PRINTS, rows[1:], strict=True)),
+        **others,
     )

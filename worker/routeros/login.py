@@ -7,6 +7,7 @@ from typing import NamedTuple
 from worker.compute_gate import GateSlot
 from worker.core.entry.entry import EntryKind
 from worker.core.entry.wanted import DEFAULT_KIND, KINDS, possible_kinds
+from worker.core.policy.router_check import group_of
 from worker.core.rows.normal import seconds
 from worker.core.rows.rows import NO_MAC
 from worker.errors import RouterBlocked
@@ -100,7 +101,7 @@ def identify(
 
 def _probe(kind: EntryKind) -> Command:
     """A print that a router with the kind's menu answers with no row, every other with a trap."""
-    none = kind.own_fields({"mac-address": NO_MAC})
+    none = kind.own_fields({kind.device: NO_MAC})
     terms = (f"?{name}={value}" for name, value in none.items())
     return (f"{kind.menu.path}/print", "=.proplist=.id", *terms)
 
@@ -125,6 +126,34 @@ def compare(config: RouterConfig, who: RouterIdentity) -> None:
     expected_kind = KINDS.get(config.policy.entries)
     if expected_kind is not None and expected_kind.name != who.entries:
         raise no_entry_menu(config.name, expected_kind)
+
+
+def check_policies(
+    connection: RouterConnection, config: RouterConfig, kind: EntryKind, settings: Settings
+) -> None:
+    """Refuse a user that may not what this kind of entry needs, where the router shows that.
+
+    Raises:
+        RouterUnreachable: it does not answer.
+        RouterBlocked: a policy is missing.
+    """
+    if not kind.policies:
+        return
+    prints = [
+        ("/user/print", "=.proplist=name,group", f"?name={config.username}"),
+        ("/user/group/print", "=.proplist=name,policy"),
+    ]
+    users, groups = connection.run("reading its policies", prints, _first_pace(settings))
+    if users.traps or groups.traps or not users.rows:
+        return
+    name, has = group_of(users.rows[0], groups.rows)
+    if missing := ",".join(sorted(kind.policies - has)):
+        raise RouterBlocked(
+            config.name,
+            "not-permitted",
+            f"group {name} of {config.username} lacks {missing}, which {kind.menu.path} needs",
+            f"/user/group/set {name} policy={missing}",
+        )
 
 
 def _first_pace(settings: Settings) -> Pace:

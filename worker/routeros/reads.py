@@ -12,6 +12,7 @@ from worker.core.diagnosis.verification import Probe
 from worker.core.effect.facts import EffectFacts
 from worker.core.effect.from_router import EFFECT_MENUS, IPV6_EFFECT_MENUS, facts_of
 from worker.core.entry.dhcp_setup import DhcpSetup
+from worker.core.entry.entry import EntryKind
 from worker.core.entry.ipv6_setup import Ipv6Setup
 from worker.core.rows.menus import version_of
 from worker.core.rows.pools import Pool, Pools
@@ -21,7 +22,7 @@ from worker.routeros.connection import Command, Reply
 _NO_MENU: Final = "no such command"
 """How a router of any version says that it lacks a menu."""
 
-SETUP_PRINTS: Final[tuple[Command, ...]] = (
+_SETUP_PRINTS: Final[tuple[Command, ...]] = (
     ("/ip/dhcp-server/print", "=.proplist=name"),
     ("/ip/pool/print", "=.proplist=name"),
     ("/ip/dhcp-server/network/print", "=.proplist=address,gateway"),
@@ -29,14 +30,22 @@ SETUP_PRINTS: Final[tuple[Command, ...]] = (
 )
 
 
-def setup_of(replies: Sequence[Reply]) -> DhcpSetup:
-    """Understand the answers to `SETUP_PRINTS`; what the router refuses to show is not known."""
-    servers, pools, networks, addresses = replies
+def setup_prints(kind: EntryKind) -> list[Command]:
+    """Return the prints of what rows of a kind may name, and of what addresses are for."""
+    referred = [(f"{menu}/print", "=.proplist=name") for menu in kind.refers.values()]
+    return [*_SETUP_PRINTS, *referred]
+
+
+def setup_of(kind: EntryKind, replies: Sequence[Reply]) -> DhcpSetup:
+    """Understand the answers to these prints; what the router refuses to show is not known."""
+    servers, pools, networks, addresses, *referred = replies
+    named = {field: _names(reply) for field, reply in zip(kind.refers, referred, strict=True)}
     return DhcpSetup(
         _names(servers),
         _names(pools),
-        tuple(_networks(networks)),
+        tuple(_networks(networks)) if kind.device == "mac-address" else (),
         _gateways(networks) | _own(addresses),
+        {field: names for field, names in named.items() if names is not None},
     )
 
 

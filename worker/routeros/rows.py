@@ -24,7 +24,6 @@ from worker.core.rows.rows import (
 from worker.ports import FieldEquals, LeaseQuery
 from worker.routeros.connection import Command
 
-_ASKED: Final = ("mac-address", "address", "comment")
 _YES: Final = frozenset({"true", "yes"})
 _READ_ONLY: Final[Mapping[str, Sequence[str]]] = {
     BINDINGS: ("status", "client-address", "last-seen", "expires-after"),
@@ -46,7 +45,7 @@ def entry_prints(kind: EntryKind, query: LeaseQuery | None, terms_per_print: int
     terms = [
         FieldEquals(own_name, own_value)
         for together in zip_longest(query.devices, query.addresses, query.comments)
-        for name, value in zip(_ASKED, together, strict=True)
+        for name, value in zip((kind.device, "address", "comment"), together, strict=True)
         if value is not None
         for own_name, own_value in kind.own_fields({name: value}).items()
     ]
@@ -101,17 +100,23 @@ def any_of(terms: list[str]) -> list[str]:
 
 def entry_rows(kind: EntryKind, answers: Iterable[Mapping[str, str]]) -> list[Lease]:
     """Return the entries of an answer in lease form, each once."""
-    return [
-        Lease(
-            answer[".id"],
-            kind.as_lease(values_of(kind.menu, answer)),
-            answer.get("comment", ""),
-            dynamic=answer.get("dynamic") in _YES,
-            disabled=answer.get("disabled") in _YES,
-            radius=answer.get("radius") in _YES,
+    rows = []
+    for answer in _each_once(answers):
+        fields = kind.as_lease(values_of(kind.menu, answer))
+        disabled = answer.get("disabled") in _YES
+        if kind.blocks_by_disabling:
+            fields, disabled = {**fields, "block-access": "yes" if disabled else "no"}, False
+        rows.append(
+            Lease(
+                answer[".id"],
+                fields,
+                answer.get("comment", ""),
+                dynamic=answer.get("dynamic") in _YES,
+                disabled=disabled,
+                radius=answer.get("radius") in _YES,
+            )
         )
-        for answer in _each_once(answers)
-    ]
+    return rows
 
 
 def menu_rows(

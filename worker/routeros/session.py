@@ -14,7 +14,7 @@ from worker.core.entry.dhcp_setup import DhcpSetup
 from worker.core.entry.ipv6_setup import Ipv6Setup
 from worker.core.entry.wanted import KINDS
 from worker.core.rows.menus import MENUS, lacking
-from worker.core.rows.observed import Observation, SeenRow
+from worker.core.rows.observed import Observation, RunningSession, SeenRow
 from worker.core.rows.operations import Operation
 from worker.core.rows.pools import Pools
 from worker.core.rows.rows import BINDINGS, LEASES, Lease, MenuPath, Row
@@ -34,10 +34,10 @@ from worker.routeros.failures import refusal
 from worker.routeros.ipv6_clients import neighbour_prints, unclear_clients, with_neighbours
 from worker.routeros.lease_holders import observed, observing_commands, watching_commands
 from worker.routeros.login import RouterIdentity
+from worker.routeros.login_sessions import running, session_prints, terms_for, with_sessions
 from worker.routeros.reads import (
     IPV6_SETUP_PRINTS,
     POOL_PRINTS,
-    SETUP_PRINTS,
     USER_PRINTS,
     effect_of,
     facts_prints,
@@ -47,6 +47,7 @@ from worker.routeros.reads import (
     probe_commands,
     probed,
     setup_of,
+    setup_prints,
 )
 from worker.routeros.rows import (
     command_for,
@@ -150,8 +151,9 @@ class Session:
     def read_setup(self, *, fresh: bool) -> DhcpSetup:
         """See `worker.ports.RouterSession`."""
         if self._setup is None or fresh:
-            doing, pace = "reading the DHCP setup", self._read_pace(len(SETUP_PRINTS))
-            self._setup = setup_of(self._connection.run(doing, SETUP_PRINTS, pace))
+            doing, prints = "reading the DHCP setup", setup_prints(self._kind)
+            replies = self._connection.run(doing, prints, self._read_pace(len(prints)))
+            self._setup = setup_of(self._kind, replies)
         return self._setup
 
     def read_ipv6_setup(self, *, fresh: bool) -> Ipv6Setup:
@@ -220,6 +222,27 @@ class Session:
         table = ConnectionTable(self._connection, self._settings.command_timeout_s, progress)
         return table.remove(ids)
 
+    def find_sessions(
+        self, devices: Collection[str], progress: Callable[[], None]
+    ) -> list[RunningSession]:
+        """See `worker.ports.RouterSession`."""
+        terms = [FieldEquals("name", device) for device in devices]
+        return self._find_sessions(terms, progress)
+
+    def _find_sessions(
+        self, terms: Sequence[FieldEquals], progress: Callable[[], None]
+    ) -> list[RunningSession]:
+        commands = session_prints(self._kind, terms, self._settings.read_terms_per_print)
+        return self._read("reading sessions", commands, running, progress)
+
+    def end_sessions(self, ids: Sequence[str], progress: Callable[[], None]) -> list[str]:
+        """See `worker.ports.RouterSession`."""
+        commands = [(f"{self._kind.sessions}/remove", f"=.id={row_id}") for row_id in ids]
+        pace = Pace(self._settings.write_window, self._write_s, self._write_s * len(commands))
+        replies = self._connection.run("ending sessions", commands, pace, progress)
+        refusals = [refusal(reply.traps) for reply in replies]
+        return ["" if r is None or r.kind == "stale" else r.message for r in refusals]
+
     def reconfigurable(
         self, macs: Collection[str], progress: Callable[[], None]
     ) -> Mapping[str, str]:
@@ -250,6 +273,11 @@ class Session:
         """
         if not (query.devices or query.addresses or query.comments):
             found = Observation(entries=self.entries)
+        elif self._kind.sessions:
+            leases = self.read_leases(query, lambda: None)
+            terms = terms_for(query, [row.device for row in leases])
+            seen = with_sessions(leases, self._find_sessions(terms, lambda: None))
+            found = Observation(seen, entries=self.entries)
         elif self._kind.shows_devices:
             found = self._observe("observing leases", observing_commands(query))
         else:
@@ -272,6 +300,8 @@ class Session:
 
     def read_watched(self) -> Observation:
         """See `worker.ports.RouterSession`."""
+        if self._kind.sessions:  # nobody is there without a row but by RADIUS
+            return Observation(entries=self.entries)
         return self._observe("watching leases", watching_commands())
 
     def _observe(self, doing: str, commands: Sequence[Command]) -> Observation:

@@ -6,10 +6,11 @@ from time import monotonic
 from typing import Final, NamedTuple
 
 from worker.compute_gate import GateSlot, Turn
+from worker.core.entry.wanted import KINDS
 from worker.errors import RouterBusy, RouterUnreachable
 from worker.inventory import Inventory, RouterConfig
 from worker.ports import AnswerTimes, RouterSession
-from worker.routeros.login import compare, connect, identify, log_in
+from worker.routeros.login import check_policies, compare, connect, identify, log_in
 from worker.routeros.session import Session
 from worker.settings import Settings
 
@@ -158,6 +159,7 @@ def open_session(config: RouterConfig, settings: Settings, gate: GateSlot | None
         log_in(connection, config, password, settings)
         who = identify(connection, settings, config.policy.entries)
         compare(config, who)
+        check_policies(connection, config, KINDS[who.entries], settings)
     except BaseException:
         connection.close()
         raise

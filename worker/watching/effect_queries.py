@@ -30,11 +30,11 @@ def read(
     Raises:
         RouterUnreachable, RouterBlocked: as the session does.
     """
-    macs = frozenset(change.mac for change in changes)
+    devices = frozenset(change.device for change in changes)
     addresses = frozenset(
         address for change in changes if is_host_address(address := change.row.get("address", ""))
     )
-    leases = session.observe(LeaseQuery(devices=macs, addresses=addresses))
+    leases = session.observe(LeaseQuery(devices=devices, addresses=addresses))
     seen = EffectReading(leases=leases.rows, lease_times_s=leases.lease_times_s)
     query = effect_query(changes, seen, policy)
     if query == EffectQuery():
@@ -93,8 +93,8 @@ def _needs(change: AppliedChange, kind: str, address: str) -> Iterator[tuple[str
         case "suspended" | "resumed" if change.listed:
             for place in change.listed:
                 yield "listed", place.address
-        case "suspended" | "cancelled" | "moved-away":
-            yield "arp", change.mac
+        case "suspended" | "cancelled" | "moved-away" if "mac-address" in change.row:
+            yield "arp", change.device
         case "pool":
             yield "pools", change.row.get("address", "")
         case "prefix":

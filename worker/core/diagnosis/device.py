@@ -191,7 +191,7 @@ def _silent(view: _View) -> Explanation:
         sentence = f"router {view.at.name} has neither a row nor a lease of its device {view.mac}"
         return Explanation("no-row", sentence)
     lease = view.own[0].lease
-    stands = f"router {view.at.name} has its row ({lease.address} for {lease.mac})"
+    stands = f"router {view.at.name} has its row ({lease.address} for {lease.device})"
     since = view.at.written_at_ms
     runs_s = max((view.lease_time_s(row) for row in view.own), default=0)
     ends_ms = since + runs_s * 1000

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from worker.core.effect import acting_ipv6
+from worker.core.effect import acting_ipv6, acting_sessions
 from worker.core.effect.acting_lists import suspended_by_list
 from worker.core.effect.facts import EffectFacts
 from worker.core.effect.reading import EffectReading, is_in
@@ -17,7 +17,7 @@ from worker.core.effect.verdict import EffectVerdict, acts, not_yet
 from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.normal import rate_limit
 from worker.core.rows.observed import SeenRow
-from worker.core.rows.rows import ANY_SERVER, ListPlace, is_host_address
+from worker.core.rows.rows import ANY_SERVER, ListPlace, device_of, is_host_address
 
 IPV4_ONLY: Final = "ipv4-only"
 """Reason of a change that acts over IPv4 alone."""
@@ -50,9 +50,9 @@ class AppliedChange:
         return tuple(binding.address for binding in self.bindings)
 
     @property
-    def mac(self) -> str:
-        """The MAC of its device."""
-        return self.row.get("mac-address", "")
+    def device(self) -> str:
+        """The MAC or the name of its device."""
+        return device_of(self.row)
 
     @property
     def server(self) -> str:
@@ -64,7 +64,7 @@ class AppliedChange:
         address = self.row.get("address", "")
         if not self.is_pool and is_host_address(address):
             return address
-        held = reading.held_by(self.mac)
+        held = reading.held_by(self.device)
         return held.active_address if held else ""
 
 
@@ -80,7 +80,7 @@ class _Case:
     address: str = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "row", self.reading.held_by(self.change.mac))
+        object.__setattr__(self, "row", self.reading.held_by(self.change.device))
         object.__setattr__(self, "address", self.change.address(self.reading))
 
     def until(self, row: SeenRow | None) -> int:
@@ -110,7 +110,8 @@ def judge(
         now_ms: when that was read, by Redis's clock.
     """
     case = _Case(change, reading, facts, now_ms)
-    verdicts = [_JUDGES[kind](case) for kind in change.kinds]
+    judges = _JUDGES if "mac-address" in change.row else _SESSION_JUDGES
+    verdicts = [judges[kind](case) for kind in change.kinds]
     refused = next((verdict for verdict in verdicts if not verdict.acting), None)
     if refused is not None:
         return refused
@@ -156,7 +157,7 @@ def _unreachable(case: _Case, address: str) -> EffectVerdict:
     left = {
         entry
         for entry, mac in arp.items()
-        if mac == case.change.mac and (entry == address or not is_host_address(address))
+        if mac == case.change.device and (entry == address or not is_host_address(address))
     }
     if left:
         detail = f"the ARP entry of {min(left)} still names its device"
@@ -169,7 +170,7 @@ def _gone(case: _Case) -> EffectVerdict:
     address = case.change.row.get("address", "")
     is_host = is_host_address(address)
     for row in case.reading.leases:
-        if row.status != "bound" or row.active_mac != case.change.mac:
+        if row.status != "bound" or row.active_mac != case.change.device:
             continue
         if not is_host or row.active_address == address:
             detail = f"the device keeps its lease of {row.active_address} until it renews"
@@ -212,7 +213,7 @@ def _resumed(case: _Case) -> EffectVerdict:
 def _holds(case: _Case) -> EffectVerdict:
     """Whether the device holds the row with its address."""
     row, wanted = case.row, case.change.row.get("address", "")
-    if row is None or row.lease.mac != case.change.mac:
+    if row is None or row.lease.device != case.change.device:
         return case.holds_old()
     if not case.change.is_pool and is_host_address(wanted) and row.active_address != wanted:
         return case.holds_old()
@@ -309,4 +310,40 @@ _JUDGES: Final[Mapping[ChangeKind, Callable[[_Case], EffectVerdict]]] = {
     "prefix": _prefix,
     "rate": _rate,
     "options": _renewed,
+    "login": _renewed,
+}
+
+
+def _no_session(case: _Case) -> EffectVerdict:
+    return acting_sessions.ended(case.row)
+
+
+def _in_session(case: _Case) -> EffectVerdict:
+    age_ms = case.now_ms - case.change.applied_ms
+    return acting_sessions.logged_in(case.row, case.change.row.get("address", ""), age_ms)
+
+
+def _session_suspended(case: _Case) -> EffectVerdict:
+    if case.change.listed:
+        return _suspended(case)
+    blocked = case.change.row.get("block-access", "yes") == "yes"
+    return _no_session(case) if blocked else _in_session(case)
+
+
+def _session_resumed(case: _Case) -> EffectVerdict:
+    return _resumed(case) if case.change.listed else _in_session(case)
+
+
+def _session_rate(case: _Case) -> EffectVerdict:
+    """By a queue of ours, or by what its session got."""
+    return _rate(case) if "rate-limit" in case.change.row else _in_session(case)
+
+
+_SESSION_JUDGES: Final[Mapping[ChangeKind, Callable[[_Case], EffectVerdict]]] = {
+    **dict.fromkeys(_JUDGES, _in_session),
+    "cancelled": _no_session,
+    "moved-away": _no_session,
+    "suspended": _session_suspended,
+    "resumed": _session_resumed,
+    "rate": _session_rate,
 }

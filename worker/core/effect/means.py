@@ -10,16 +10,28 @@ from typing import Final
 from worker.core.effect.facts import EffectFacts
 from worker.core.effect.rungs import ChangeKind, Means
 from worker.core.entry.entry import Entry
-from worker.core.policy.policy import RouterPolicy
+from worker.core.policy.policy import RouterPolicy, SessionEnd
 from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.queues import OwnQueue
-from worker.core.rows.rows import ANY_SERVER, is_host_address
+from worker.core.rows.rows import ANY_SERVER, device_of, is_host_address
 from worker.core.service.record import ServiceRecord, Settled, settle
 
 SEARCHED_AT_ONCE: Final = 25
 """Addresses of one search for connections: a router compares each with all of its connections."""
 _LEARNT: Final = ("address", "lease-time", "dhcp-option")
 """Fields that a device learns from the answer to its request, and only then."""
+_ENDS: Final[Mapping[ChangeKind, SessionEnd]] = {
+    "cancelled": "cancelled",
+    "moved-away": "cancelled",
+    "suspended": "suspended",
+    "resumed": "resumed",
+    "login": "login",
+    "address": "address",
+    "pool": "address",
+    "prefix": "prefix",
+    "rate": "rate",
+}
+"""The kinds of changes that may end a session, as `end_sessions` names them."""
 
 
 def by_family(addresses: Iterable[str]) -> list[list[str]]:
@@ -32,7 +44,8 @@ def by_family(addresses: Iterable[str]) -> list[list[str]]:
 
 def means_of(policy: RouterPolicy, facts: EffectFacts) -> Means:
     """Return what Leasewire may do on a router so that a change acts sooner."""
-    return Means(cut=cuts_connections(policy, facts), reconfigure=policy.reconfigure)
+    ends = frozenset(kind for kind, name in _ENDS.items() if name in policy.end_sessions)
+    return Means(cuts_connections(policy, facts), policy.reconfigure, ends)
 
 
 def cuts_connections(policy: RouterPolicy, facts: EffectFacts, *, ipv6: bool = False) -> bool:
@@ -65,14 +78,35 @@ def addresses_to_cut(record: ServiceRecord, router: str, entry: Entry) -> frozen
     if before is not None:
         if _changes_hands(before, entry):
             addresses.add(before["address"])
-        same_device = (
-            entry.fields is not None and entry.fields["mac-address"] == before["mac-address"]
-        )
+        same_device = entry.fields is not None and device_of(entry.fields) == device_of(before)
         kept = {binding.address for binding in entry.bindings if same_device}
         addresses |= {binding.address for binding in record.placements[router].bindings} - kept
     if "suspension" in _registers(settle(record)[1]):
         addresses |= {place.address for place in entry.listed}
     return frozenset(address for address in addresses if ":" in address or is_host_address(address))
+
+
+def session_to_end(record: ServiceRecord, router: str, entry: Entry, policy: RouterPolicy) -> str:
+    """Return the device whose session must end so that a change acts; empty: none.
+
+    Only events end sessions, and only where the row changed: a queue and an address list act at
+    once. Another policy of the router, or drift that is put right, acts at the next login.
+
+    Args:
+        record: as stored before the conclusion.
+        router: whose rows are as wanted now.
+        entry: wanted there.
+        policy: of the router.
+    """
+    before = _before(record, router)
+    if before is None or before == entry.fields:
+        return ""
+    registers = _registers(settle(record)[1])
+    if entry.fields is not None and not registers:
+        return ""
+    kinds = kinds_of(entry, record, before, registers)
+    ends = any(_ENDS.get(kind) in policy.end_sessions for kind in kinds)
+    return device_of(before) if ends else ""
 
 
 def needs_reconfigure(
@@ -90,7 +124,7 @@ def needs_reconfigure(
     before, fields = _before(record, router), entry.fields
     if before is None or fields is None or not (policy.reconfigure and facts.reconfigure):
         return False
-    if before["mac-address"] != fields["mac-address"]:  # a new device asks when it is plugged in
+    if device_of(before) != device_of(fields):  # a new device asks when it is plugged in
         return False
     server, at = fields["server"], record.placements[router]
     # A lease time that is shortened, or put back, has time until the device asks by itself.
@@ -108,8 +142,9 @@ def _before(record: ServiceRecord, router: str) -> Mapping[str, str] | None:
 
 def _changes_hands(before: Mapping[str, str], entry: Entry) -> bool:
     fields = entry.fields
-    return fields is None or any(
-        fields[name] != before[name] for name in ("address", "mac-address")
+    return fields is None or (fields["address"], device_of(fields)) != (
+        before["address"],
+        device_of(before),
     )
 
 
@@ -166,11 +201,13 @@ def _of_fields(
     changed = {name for name, value in fields.items() if old.get(name, value) != value}
     if "mac-address" in changed:
         yield "mac"
+    if changed & {"name", "password"}:
+        yield "login"
     if changed & {"server", "address"}:
         yield "pool" if is_pool else "address"
-    if prefix:
+    if prefix or "remote-ipv6-prefix" in changed:
         yield "prefix"
-    if "rate-limit" in changed:
+    if changed & {"rate-limit", "profile"}:
         yield "rate"
     if "dhcp-option" in changed:  # no event sets a lease time or the lists of a lease
         yield "options"

@@ -20,8 +20,10 @@ Rung = Literal[
     "reconfigure",
     "layer-2",
     "shortened-lease",
+    "session-end",
     "address-list",
     "lease-time",
+    "next-session",
 ]
 ChangeKind = Literal[
     "cancelled",
@@ -30,6 +32,7 @@ ChangeKind = Literal[
     "resumed",
     "activated",
     "mac",
+    "login",
     "address",
     "pool",
     "prefix",
@@ -44,7 +47,9 @@ its rate is a queue of ours."""
 
 RENEWED: Final[frozenset[ChangeKind]] = frozenset({"address", "pool", "options"})
 """Kinds that the same device learns when it asks again."""
-_WITHOUT_LEASE: Final[frozenset[Rung]] = frozenset({"connection-cut", "own-queue", "address-list"})
+_WITHOUT_LEASE: Final[frozenset[Rung]] = frozenset(
+    {"connection-cut", "own-queue", "address-list", "session-end", "next-session"}
+)
 """Rungs that no renewal helps: what does not act there at once is not over with the lease."""
 _TEXT: Final = re.compile(
     r"(?P<rung>[a-z0-9-]+)(?: (?P<time>\d+)s)?(?: seen (?P<ms>\d+)ms (?P<times>\d+) "
@@ -73,10 +78,12 @@ class Means:
     Attributes:
         cut: it removes the tracked connections of an address that loses its access.
         reconfigure: it tells devices to renew, where the DHCP server can.
+        sessions: the changes after which it ends the sessions of devices that log in.
     """
 
     cut: bool = False
     reconfigure: bool = False
+    sessions: frozenset[ChangeKind] = frozenset()
 
 
 class EffectiveBy(NamedTuple):
@@ -152,7 +159,7 @@ class RouterEffect:
         return effective_by(rung, fields, self.facts, self.acted.get((kind, rung)))
 
 
-def rung_of(
+def rung_of(  # noqa: PLR0911 - one for each rung
     kind: ChangeKind,
     fields: Mapping[str, str],
     effect: RouterEffect,
@@ -171,10 +178,14 @@ def rung_of(
     match kind:
         case "suspended" | "resumed" if "listed" in traits:
             return "connection-cut" if kind == "suspended" and means.cut else "address-list"
+        case "rate" if "own-queue" in traits:
+            return "own-queue"
+        case _ if "name" in fields:
+            return "session-end" if kind in means.sessions else "next-session"
         case "cancelled" | "moved-away" | "suspended" if server in facts.layer2:
             return "layer-2"
         case "rate":
-            return "own-queue" if "own-queue" in traits else "lease-rate"
+            return "lease-rate"
         case _ if "shortened" in traits:
             return "shortened-lease"
         case _ if kind in RENEWED and means.reconfigure and server in facts.reconfigure:
@@ -247,6 +258,8 @@ _SENTENCES: Final[Mapping[Rung, str]] = {
     "address-list": "with its row in the address list for new connections; an established one may "
     "go on until it ends",
     "lease-time": "{renewal}",
+    "session-end": "when the session of its device is ended and the device logs in again",
+    "next-session": "when its device logs in the next time: a running session goes on as it is",
 }
 
 

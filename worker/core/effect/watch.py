@@ -9,7 +9,7 @@ from worker.core.effect.acting import AppliedChange
 from worker.core.effect.means import with_rate
 from worker.core.effect.rungs import ChangeKind, EffectiveBy
 from worker.core.effect.verdict import EffectVerdict
-from worker.core.rows.rows import ListPlace
+from worker.core.rows.rows import DEVICE_FIELDS, ListPlace
 from worker.core.service.record import ServiceRecord
 from worker.core.storage_format import to_json, without_end
 
@@ -19,7 +19,7 @@ FIRST_BULK_MS: Final = 15_000
 """The same for changes of the bulk lane: an import of thousands must not flood the routers."""
 FORGET_MS: Final = 7 * 86_400_000
 """A device that connects after a week says nothing about this event any more."""
-OF_GONE_ROW: Final = ("mac-address", "address", "server", "lease-time")
+OF_GONE_ROW: Final = (*DEVICE_FIELDS, "address", "server", "lease-time")
 """Fields of a row that is gone that are kept."""
 
 

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
-from worker.core.entry.entry import address_of
+from worker.core.entry.entry import address_of, device_in
 from worker.core.entry.ipv6_bindings import prefixes_of
 from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.rows import NO_ADDRESS, device_field, device_of
 from worker.core.service.record import Placement, ServiceRecord
 
 LossKind = Literal["cancelled", "suspended", "replaced"]
@@ -63,11 +64,10 @@ def loss_of(record: ServiceRecord, policies: Mapping[str, RouterPolicy]) -> Loss
     status = record.status
     if status in ("cancelled", "suspended"):
         return Loss(router, "cancelled" if status == "cancelled" else "suspended")
-    wants = {
-        "mac-address": record.value("mac"),
-        "address": address_of(record),
-    }
-    replaced = any(written[name] != value for name, value in wants.items())
+    replaced = device_of(written) != device_in(record, device_field(written)) or (
+        # That of a pool may be known to the router alone.
+        written["address"] not in (address_of(record), NO_ADDRESS)
+    )
     replaced = replaced or (bool(prefixes) and not prefixes <= prefixes_of(record))
     return Loss(router, "replaced") if record.router == router and replaced else None
 

@@ -4,7 +4,7 @@ People or `routers setup` write it; workers never do.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final, Self
@@ -23,7 +23,8 @@ class DhcpSetup:
     Attributes:
         servers: names of the DHCP servers; None: not known.
         pools: names of the address pools; None: not known.
-        networks: the DHCP networks; empty: none, or not known.
+        networks: the DHCP networks; empty: none, not known, or devices log in and need none.
+        named: fields that name rows of other menus -> the names that are there.
         own: addresses that no device may have -> what they are: the router's own, and the
             gateways of its networks.
     """
@@ -32,6 +33,7 @@ class DhcpSetup:
     pools: frozenset[str] | None = None
     networks: tuple[IPv4Network, ...] = ()
     own: Mapping[str, str] = field(default_factory=dict)
+    named: Mapping[str, Collection[str]] = field(default_factory=dict)
 
     def to_text(self) -> str:
         """Return what is needed to judge addresses without the router, as JSON."""
@@ -60,6 +62,11 @@ class DhcpSetup:
         is_pool = address != NO_ADDRESS and not is_host_address(address)
         if is_pool and self.pools is not None and address not in self.pools:
             missing.append(f"pool {address!r}")
+        missing += [
+            f"{name} {fields[name]!r}"
+            for name, there in self.named.items()
+            if name in fields and fields[name] not in there
+        ]
         return tuple(missing)
 
     def misfit(self, service_id: str, address: str) -> Note | None:

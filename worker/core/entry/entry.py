@@ -4,7 +4,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, ClassVar, NamedTuple
 
 from pydantic import JsonValue
@@ -20,23 +20,33 @@ from worker.core.rows.queues import OwnQueue
 from worker.core.rows.rows import (
     ANY_SERVER,
     BINDINGS,
+    DEVICE_FIELDS,
     LEASES,
-    NO_MAC,
+    NO_DEVICE,
     OPTIONS,
     Lease,
     ListPlace,
     MenuPath,
+    device_field,
     is_host_address,
 )
 from worker.core.service.record import AssignedKind, ServiceRecord
 
 
+def placeholder(fields: Mapping[str, str], service_id: str) -> str:
+    """Return a MAC or a name of no device, for a row that must give up its own for a moment.
+
+    Args:
+        fields: have the field that names the device.
+        service_id: it is always the same for a service, and another one for each service.
+    """
+    mac = placeholder_mac(service_id)
+    return mac if "mac-address" in fields else f"leasewire-{mac.replace(':', '').lower()}"
+
+
 @lru_cache(maxsize=2048)  # each read of a round needs those of the whole batch
 def placeholder_mac(service_id: str) -> str:
-    """Return a MAC of no device, for a row that must give up its own for a moment.
-
-    It is locally administered, always the same for a service, and another one for each service.
-    """
+    """Return a MAC of no device; it is locally administered."""
     digits = hashlib.sha256(service_id.encode()).hexdigest()[:10].upper()
     return ":".join(["02", *(digits[i : i + 2] for i in range(0, 10, 2))])
 
@@ -102,6 +112,11 @@ class Entry:
         return needed
 
 
+def device_in(record: ServiceRecord, field: str) -> str:
+    """Return what events gave for a field of `DEVICE_FIELDS`; empty: nothing."""
+    return str(record.value("mac") or "") if field == "mac-address" else ""
+
+
 def has_pool(record: ServiceRecord) -> bool:
     """Return whether the service gets an address of a pool of the router."""
     address = record.value("address")
@@ -110,7 +125,7 @@ def has_pool(record: ServiceRecord) -> bool:
 
 def wanted_router(record: ServiceRecord) -> str | None:
     """Return the router that should have a row of the service; None: nothing is to be written."""
-    complete = record.value("mac") is not None and address_of(record)
+    complete = any(map(partial(device_in, record), DEVICE_FIELDS)) and address_of(record)
     return record.router if record.value("lifecycle") == "on" and complete else None
 
 
@@ -125,7 +140,7 @@ def lacking(record: ServiceRecord) -> str:
         return "the service was not activated yet"
     known = {
         "router": record.router,
-        "MAC": record.value("mac"),
+        "MAC": any(map(partial(device_in, record), DEVICE_FIELDS)),
         "address": address_of(record),
     }
     missing = [name for name, value in known.items() if not value]
@@ -180,11 +195,12 @@ def _value_of(
 
 
 class Claim(NamedTuple):
-    """A MAC, an IPv4 address or an IPv6 prefix that is reserved for one service on one router.
+    """What is reserved for one service on one router: a device, an address or an IPv6 prefix.
 
     Attributes:
-        key: `mac:AA:BB:CC:DD:EE:FF`, `address:198.51.100.10`, or `prefix_key` of a binding.
-        scope: the DHCP server of a MAC; `all`, also for the others, is every server.
+        key: `mac:AA:BB:CC:DD:EE:FF`, `name:ada`, `address:198.51.100.10`, or `prefix_key` of a
+            binding.
+        scope: the DHCP server of a device; `all`, also for the others, is every server.
     """
 
     key: str
@@ -196,10 +212,10 @@ def claims_of(entry: Entry) -> frozenset[Claim]:
     place = entry.fields if entry.fields is not None else entry.reserved
     if place is None:
         return frozenset()
-    mac, address = place["mac-address"], place["address"]
+    field, address = device_field(place), place["address"]
     claims = [Claim(prefix_key(binding.address), ANY_SERVER) for binding in entry.bindings]
-    if mac != NO_MAC:
-        claims.append(Claim(f"mac:{mac}", place["server"]))
+    if place[field] not in NO_DEVICE:
+        claims.append(Claim(f"{DEVICE_FIELDS[field]}:{place[field]}", place["server"]))
     if not entry.is_pool and is_host_address(address):
         claims.append(Claim(f"address:{address}", ANY_SERVER))
     return frozenset(claims)
@@ -215,22 +231,33 @@ class EntryKind(ABC):
     Attributes:
         name: as the inventory's key `entries` has it, and sessions and reports.
         menu: the rows' menu, with the normal form and the default of each field.
+        device: the field of `DEVICE_FIELDS` that its rows have, in lease form.
         optional: not every router has the menu: each login asks for it.
         in_auto: `entries = "auto"` takes this kind where the router has the menu.
         absent_advice: what to do when the inventory names this kind and the router lacks the menu.
         uses: the other menus in which a service of this kind may need rows.
+        refers: fields that name rows of another menu, which must be there -> that menu.
+        blocks_by_disabling: a disabled row is a blocked one, and not one switched off by hand.
         shows_devices: the menu says which device holds a row.
+        sessions: the menu of devices that are logged in, with `name`, `address` and `uptime`, where
+            `remove` ends a session; empty: devices of this kind do not log in.
+        policies: what our user must be allowed on the router, beside what every kind needs.
         stale: parts of the router's refusals that mean that our read was too old.
         enable: menu -> fields that `routers setup` writes where the router has that menu.
     """
 
     name: ClassVar[str]
     menu: ClassVar[Menu]
+    device: ClassVar[str] = "mac-address"
     optional: ClassVar[bool] = True
     in_auto: ClassVar[bool] = False
     absent_advice: ClassVar[str] = "Set `entries` of this router to another kind"
     uses: ClassVar[frozenset[MenuPath]] = frozenset()
+    refers: ClassVar[Mapping[str, str]] = {}
+    blocks_by_disabling: ClassVar[bool] = False
     shows_devices: ClassVar[bool] = False
+    sessions: ClassVar[str] = ""
+    policies: ClassVar[frozenset[str]] = frozenset()
     stale: ClassVar[tuple[str, ...]] = ()
     enable: ClassVar[Mapping[str, Mapping[str, str]]] = {}
 
@@ -239,7 +266,8 @@ class EntryKind(ABC):
         """Make the entry of a service on its router, suspended or not.
 
         Args:
-            record: of a service that is active or suspended, with MAC and address.
+            record: of a service that is active or suspended, with an address, and with a MAC or
+                a name.
             policy: of the router.
         """
 

@@ -12,6 +12,7 @@ from worker.core.entry.entry import Entry, wanted_router
 from worker.core.entry.wanted import kind_of, wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.normal import duration, seconds
+from worker.core.rows.rows import device_field
 from worker.core.service.fold import release
 from worker.core.service.record import Placement, ServiceRecord, ShortLease, own_version
 from worker.core.storage_format import rfc3339
@@ -195,7 +196,7 @@ def _is_noticed_late(before: Entry, after: Entry) -> bool:
         for name in before.fields.keys() | after.fields.keys()
         if before.fields.get(name) != after.fields.get(name)
     }
-    return bool(changed) and "mac-address" not in changed
+    return bool(changed) and device_field(after.fields) not in changed
 
 
 def _back_ms(record: ServiceRecord, at: Placement, short: ShortLease, now_ms: int) -> int:

@@ -10,6 +10,7 @@ from worker.core.entry.kinds.mac_server import MacServerEntry
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.bindings import are_written
 from worker.core.rows.operations import Waiting
+from worker.core.rows.rows import NO_DEVICE, device_of
 from worker.core.service.record import Placement, ServiceRecord, place
 
 DEFAULT_KIND: Final[EntryKind] = LeaseEntry()
@@ -54,8 +55,18 @@ def wanted_entries(
     policy = None if wanted is None else policies.get(wanted)
     if wanted is not None and policy is not None:
         entry = kind_of(policy).wanted(record, policy)
+        entry = _without_device(entry, policy)
         entries[wanted] = _awaiting(entry, record) if record.unassigned else entry
     return entries
+
+
+def _without_device(entry: Entry, policy: RouterPolicy) -> Entry:
+    """The entry of a service whose events did not name a device as this kind knows them."""
+    if entry.fields is None or entry.missing or device_of(entry.fields) not in NO_DEVICE:
+        return entry
+    what = "MAC" if "mac-address" in entry.fields else "name to log in with"
+    detail = f"its events gave no {what}, which {kind_of(policy).menu.path} needs"
+    return replace(entry, missing=Waiting("no-device", detail))
 
 
 def _awaiting(entry: Entry, record: ServiceRecord) -> Entry:

@@ -1,7 +1,7 @@
 """Sorts the static rows of a router that was in use before: ours, to be adopted, or foreign.
 
-A row is adopted by its MAC or its address, as the BSS knows them. What points at two services, or
-at two rows, is left to a person.
+A row is adopted by its MAC (or the name of its device) or its address, as the BSS knows them. What
+points at two services, or at two rows, is left to a person.
 """
 
 from collections import defaultdict
@@ -11,9 +11,10 @@ from typing import Final, Literal, NamedTuple
 
 from worker.core.entry.entry import Entry
 from worker.core.rows.rows import (
-    NO_MAC,
+    NO_DEVICE,
     BindingRow,
     Lease,
+    device_of,
     is_host_address,
     parse_tag,
     scopes_meet,
@@ -62,7 +63,7 @@ class KnownServices(NamedTuple):
 
     Attributes:
         entries: by service id, those that this router should have.
-        elsewhere: MAC -> a sentence about its service, which does not belong here: it is on
+        elsewhere: device -> a sentence about its service, which does not belong here: it is on
             another router, or cancelled.
         ids: all known service ids.
     """
@@ -100,12 +101,12 @@ class _Sorting:
     def __init__(self, known: KnownServices, installation: str) -> None:
         self._known = known
         self._installation = installation
-        self._macs: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        self._devices: dict[str, list[tuple[str, str]]] = defaultdict(list)
         self._addresses: dict[str, str] = {}
         for service_id, entry in sorted(known.entries.items()):
             place = entry.fields if entry.fields is not None else entry.reserved
             if place is not None:
-                self._macs[place["mac-address"]].append((place["server"], service_id))
+                self._devices[device_of(place)].append((place["server"], service_id))
                 if is_host_address(place["address"]):
                     self._addresses.setdefault(place["address"], service_id)
 
@@ -114,30 +115,34 @@ class _Sorting:
         return by_tag(row, self._known, self._installation) or self._untagged(row)
 
     def _untagged(self, row: Lease) -> SortedRow:
-        by_mac = [
+        by_device = [
             service_id
-            for server, service_id in self._macs.get(row.mac, ())
-            if row.mac != NO_MAC and not row.radius and scopes_meet(server, row.server)
+            for server, service_id in self._devices.get(row.device, ())
+            if row.device not in NO_DEVICE and not row.radius and scopes_meet(server, row.server)
         ]
         by_address = None if row.radius else self._addresses.get(row.address)
-        candidates = {*by_mac, *([by_address] if by_address else [])}
+        candidates = {*by_device, *([by_address] if by_address else [])}
         if len(candidates) > 1:
-            message = f"its MAC is that of {', '.join(sorted(by_mac))}"
-            if by_address is not None and by_address not in by_mac:
+            message = f"its {_word_for(row)} is that of {', '.join(sorted(by_device))}"
+            if by_address is not None and by_address not in by_device:
                 message += f", its address that of {by_address}"
             return SortedRow(row, "conflict", message)
         if candidates:
             (service_id,) = candidates
             return SortedRow(row, "adopt", "", service_id, self._differing(row, service_id))
-        other = self._known.elsewhere.get(row.mac)
+        other = self._known.elsewhere.get(row.device)
         if other is not None:
             return SortedRow(row, "conflict", other)
-        return SortedRow(row, "foreign", "no service has its MAC or its address")
+        return SortedRow(row, "foreign", f"no service has its {_word_for(row)} or its address")
 
     def _differing(self, row: Lease, service_id: str) -> Sequence[Differing]:
         wanted = self._known.entries[service_id].fields or {}
         found = ((name, value, row.fields.get(name, "")) for name, value in wanted.items())
         return [Differing(name, value, held) for name, value, held in found if value != held]
+
+
+def _word_for(row: Lease) -> str:
+    return "MAC" if "mac-address" in row.fields else "name"
 
 
 def second_check(found: Sequence[SortedRow]) -> list[SortedRow]:

@@ -10,7 +10,15 @@ from worker.core.plan.phases import PlanDraft, Step
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Waiting
 from worker.core.rows.row_index import RowIndex
-from worker.core.rows.rows import Identity, Lease, identity_of, scopes_meet
+from worker.core.rows.rows import (
+    DEVICE_FIELDS,
+    Identity,
+    Lease,
+    device_field,
+    device_of,
+    identity_of,
+    scopes_meet,
+)
 
 Claimed = dict[str, list[tuple[str, str]]]
 """Claim key -> the scopes in which it is granted, each with the service that has it."""
@@ -29,24 +37,24 @@ class LeaseEnds:
         self, member: Member, written: Mapping[str, str] | None, claimed: Claimed
     ) -> None:
         """With a service, end the lease of its device, unless the device has another row."""
-        known: dict[Identity, None] = {}
+        known: dict[Identity, str] = {}
         for fields in (member.row.fields if member.row is not None else None, written):
             if fields is not None:
-                known[identity_of(fields)] = None
-        for mac, _, server in known:
-            claims: Sequence[tuple[str, str]] = claimed.get(f"mac:{mac}", ())
-            rows = [row for row in self._index.static_of(mac, server) if row is not member.row]
+                known[identity_of(fields)] = DEVICE_FIELDS[device_field(fields)]
+        for (device, _, server), word in known.items():
+            claims: Sequence[tuple[str, str]] = claimed.get(f"{word}:{device}", ())
+            rows = [row for row in self._index.static_of(device, server) if row is not member.row]
             if not rows and not any(scopes_meet(scope, server) for scope, _ in claims):
-                for lease in self._index.dynamic_of(mac, server):
+                for lease in self._index.dynamic_of(device, server):
                     self._end(member, lease)
 
     def blocking_lease(self, target: Mapping[str, str]) -> Waiting | None:
         """The dynamic lease that must end before the target can be written."""
         for lease in self._index.dynamic_at(target["address"]):
-            is_foreign = lease.mac != target["mac-address"] and lease.id not in self._ended
+            is_foreign = lease.device != device_of(target) and lease.id not in self._ended
             if is_foreign and (lease.radius or not self._may_end):
                 return Waiting("dynamic-lease", f"{lease.name} holds its address until it ends")
-        for lease in self._index.dynamic_of(target["mac-address"], target["server"]):
+        for lease in self._index.dynamic_of(device_of(target), target["server"]):
             if lease.address != target["address"] and not self._may_end:
                 return Waiting("dynamic-lease", f"{lease.name} holds its device until it ends")
         return None
@@ -58,14 +66,14 @@ class LeaseEnds:
             return
         own_leases = set()
         if member.row is not None and self._may_end:
-            own = self._index.dynamic_of(target["mac-address"], target["server"])
+            own = self._index.dynamic_of(device_of(target), target["server"])
             own_leases = {lease.id for lease in own}
         for lease in self._index.dynamic_at(target["address"]):
-            if lease.mac != target["mac-address"]:
+            if lease.device != device_of(target):
                 self._draft.note(
                     member.id, "address-still-used-by", f"{lease.name} had its address"
                 )
-            if lease.mac != target["mac-address"] or lease.id in own_leases:
+            if lease.device != device_of(target) or lease.id in own_leases:
                 member.before.append(self._end(member, lease))
 
     def end_elsewhere(self, member: Member) -> None:
@@ -73,7 +81,7 @@ class LeaseEnds:
         target = member.target
         if target is None or not self._may_end:
             return
-        for lease in self._index.dynamic_of(target["mac-address"], target["server"]):
+        for lease in self._index.dynamic_of(device_of(target), target["server"]):
             if lease.address != target["address"]:
                 self._end(member, lease, *([] if member.final is None else [member.final]))
 

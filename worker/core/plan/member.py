@@ -5,11 +5,20 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final
 
-from worker.core.entry.entry import Entry, placeholder_mac
+from worker.core.entry.entry import Entry, placeholder
 from worker.core.plan.phases import Step
 from worker.core.rows.operations import Add, MakeStatic, Remove, Set, Waiting
 from worker.core.rows.row_index import RowIndex
-from worker.core.rows.rows import NO_ADDRESS, Identity, Lease, comment_for, identity_of, is_same
+from worker.core.rows.rows import (
+    DEVICE_FIELDS,
+    NO_ADDRESS,
+    Identity,
+    Lease,
+    comment_for,
+    device_of,
+    identity_of,
+    is_same,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +92,7 @@ def _is_half_done(row: Lease, entry: Entry, written: Mapping[str, str] | None) -
     return (
         written is not None
         and row.server == written["server"]
-        and row.mac in (written["mac-address"], placeholder_mac(entry.service_id))
+        and row.device in (device_of(written), placeholder(written, entry.service_id))
         and row.address in (written["address"], NO_ADDRESS)
     )
 
@@ -159,8 +168,8 @@ class Member:
 
     def free_field(self, name: str) -> None:
         """Have the row hold a placeholder in this field before anything else."""
-        is_mac = name == "mac-address"
-        self.freed[name] = placeholder_mac(self.id) if is_mac else NO_ADDRESS
+        is_device = name in DEVICE_FIELDS
+        self.freed[name] = placeholder({name: ""}, self.id) if is_device else NO_ADDRESS
 
     def change(
         self, row: Lease, to: Mapping[str, str], after: Mapping[str, str] | None = None

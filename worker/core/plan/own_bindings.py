@@ -26,6 +26,7 @@ from worker.core.rows.rows import (
     RowKey,
     client_name,
     comment_for,
+    device_of,
     parse_tag,
     scopes_meet,
 )
@@ -196,7 +197,7 @@ class OwnBindings:
         target, asked = plan.member.target, plan.asked
         if target is None or asked is None or asked.duid:
             return False
-        leases = self._index.static_of(target["mac-address"], ANY_SERVER)
+        leases = self._index.static_of(device_of(target), ANY_SERVER)
         return any(not scopes_meet(lease.server, target["server"]) for lease in leases)
 
     def _take_clients(self) -> None:

@@ -29,6 +29,7 @@ from worker.core.rows.rows import (
     ListedAddress,
     ListPlace,
     Row,
+    device_of,
     identity_of,
     scopes_meet,
 )
@@ -351,7 +352,7 @@ class _Planning:
                 member.final = self._draft.step(change, member.takes, *needed)
 
     def _fitting_lease(self, target: Mapping[str, str]) -> Lease | None:
-        for lease in self._index.dynamic_of(target["mac-address"], target["server"]):
+        for lease in self._index.dynamic_of(device_of(target), target["server"]):
             if lease.address == target["address"]:
                 return lease
         return None

@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal, NamedTuple, Self
+from typing import Any, Final, Literal, NamedTuple, Self, get_args
 
 from worker.core.rows.queues import FIRST
 
@@ -13,6 +13,9 @@ SUSPENDED6: Final = "leasewire-suspended"
 """IPv6 address list of suspended services where the inventory names none."""
 SuspendMode = Literal["block", "walled_garden", "throttle"]
 ManagedField = Literal["rate-limit", "lease-time", "address-lists", "dhcp-option"]
+SessionEnd = Literal["cancelled", "suspended", "resumed", "login", "address", "prefix", "rate"]
+SESSION_ENDS: Final[frozenset[SessionEnd]] = frozenset(get_args(SessionEnd))
+"""Kinds of changes after which the session of a device that logs in is ended."""
 MANAGEABLE: Final[tuple[ManagedField, ...]] = (
     "rate-limit",
     "lease-time",
@@ -65,6 +68,8 @@ class RouterPolicy:
             found that old connections go past the suspension rules.
         reconfigure: send a reconfigure message after a change that a device learns by renewing its
             lease, where the DHCP server has `use-reconfigure` and the device agreed to it.
+        end_sessions: changes after which the running session of a device that logs in is ended, so
+            that they act; after others it goes on as it is until it ends.
         reconfigures_per_minute: the most such messages; a device without one learns at renewal.
     """
 
@@ -96,6 +101,7 @@ class RouterPolicy:
     cut_connections: Literal["auto", "always", "never"] = "auto"
     reconfigure: bool = True
     reconfigures_per_minute: int = 60
+    end_sessions: frozenset[SessionEnd] = SESSION_ENDS
 
     def held_in(self, entries: str) -> "RouterPolicy":
         """Return the policy for a router whose kind of entry a session has found."""

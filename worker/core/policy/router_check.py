@@ -1,6 +1,6 @@
 """Judges a router's own settings: one line for each thing that matters to Leasewire."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv4Network
@@ -62,6 +62,7 @@ class RouterSettings:
         servers: of `/ip/dhcp-server`.
         networks: of `/ip/dhcp-server/network`.
         pools: of `/ip/pool`.
+        more_policies: what the kind of entry needs beside what every kind needs.
     """
 
     username: str
@@ -76,11 +77,19 @@ class RouterSettings:
     servers: Rows
     networks: Rows
     pools: Rows
+    more_policies: frozenset[str] = frozenset()
 
 
 def judge(seen: RouterSettings) -> list[CheckLine]:
     """Return all lines, in the order in which a person would check."""
     return [line for judge_one in _JUDGES for line in judge_one(seen)]
+
+
+def group_of(user: Row, groups: Iterable[Row]) -> tuple[str, set[str]]:
+    """Return the group of a user, and the policies that it has."""
+    name = user.get("group", "")
+    group: Row = next((row for row in groups if row.get("name") == name), {})
+    return name, {word for word in group.get("policy", "").split(",") if word and word[0] != "!"}
 
 
 def _policies(seen: RouterSettings) -> Iterator[CheckLine]:
@@ -92,10 +101,9 @@ def _policies(seen: RouterSettings) -> Iterator[CheckLine]:
         detail = f"{seen.username} is no local user: RADIUS gives it policies that we cannot read"
         yield CheckLine("warn", "policies", detail, "Add it in /user")
         return
-    name = seen.users[0].get("group", "")
-    group = next((row for row in seen.groups if row.get("name") == name), {})
-    has = {word for word in group.get("policy", "").split(",") if word and word[0] != "!"}
-    needs = set(NEEDED) | ({"rest-api"} if seen.service.startswith("www") else set())
+    name, has = group_of(seen.users[0], seen.groups)
+    needs = set(NEEDED | seen.more_policies)
+    needs |= {"rest-api"} if seen.service.startswith("www") else set()
     if seen.policy.mode == "observe":
         needs.discard("write")
     allowed = ",".join(sorted(needs))

@@ -8,16 +8,26 @@ from worker.core.rows.bindings import mac_in_duid, mac_in_link_local
 from worker.core.rows.rows import BindingRow, Lease
 
 
+class RunningSession(NamedTuple):
+    """A session of a device that logged in: id, the device's name and address, and its age."""
+
+    id: str
+    device: str
+    address: str
+    uptime_s: int
+
+
 class SeenRow(NamedTuple):
     """A row and the device that holds it.
 
     Attributes:
         lease: the row.
         status: of RouterOS: `bound`, `waiting`, `offered`, ….
-        active_mac: MAC of the device that holds it; empty: none does.
+        active_mac: MAC of the device that holds it, or the name that it logged in with; empty: none
+            does.
         active_address: the address of this device; empty: it has none.
         expires_in_s: when the lease ends unless it is renewed; None: not known.
-        last_seen_s: how long ago a device asked; None: never.
+        last_seen_s: how long ago a device asked, or logged in; None: never.
         lease_time_s: of this row alone; None: that of the server.
     """
 

@@ -6,10 +6,10 @@ from itertools import chain
 from typing import Final
 
 from worker.core.rows.bindings import OwnBinding
-from worker.core.rows.rows import LEASES, QUEUES, ListPlace, MenuPath, RowKey
+from worker.core.rows.rows import DEVICE_FIELDS, LEASES, QUEUES, ListPlace, MenuPath, RowKey
 from worker.core.storage_format import printable
 
-_IDENTITY: Final = frozenset({"mac-address", "address", "server"})
+_IDENTITY: Final = frozenset({*DEVICE_FIELDS, "address", "server"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +163,7 @@ class WritePlan:
 
 
 def moved_rows(plan: WritePlan) -> frozenset[str]:
-    """Return the services whose static lease gets another MAC, address or server."""
+    """Return the services whose static lease gets another MAC or name, address or server."""
     return frozenset(
         write.service_id
         for write in plan.operations

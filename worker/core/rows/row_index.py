@@ -11,7 +11,7 @@ from functools import cached_property
 from worker.core.rows.binding_index import BindingIndex
 from worker.core.rows.queues import QueueOrder, owner_of
 from worker.core.rows.rows import (
-    NO_MAC,
+    NO_DEVICE,
     BindingRow,
     Identity,
     Lease,
@@ -21,6 +21,8 @@ from worker.core.rows.rows import (
     QueueRow,
     Row,
     RowKey,
+    device_field,
+    device_of,
     identity_of,
     is_host_address,
     parse_tag,
@@ -77,9 +79,9 @@ class RowIndex:
         self.queues_of: dict[str, list[QueueRow]] = defaultdict(list)
         self.bindings_of: dict[str, list[BindingRow]] = defaultdict(list)
         self.untagged_bindings: list[BindingRow] = []
-        self._static_macs: _Leases = defaultdict(list)
+        self._static_devices: _Leases = defaultdict(list)
         self._static_addresses: _Leases = defaultdict(list)
-        self._dynamic_macs: _Leases = defaultdict(list)
+        self._dynamic_devices: _Leases = defaultdict(list)
         self._dynamic_addresses: _Leases = defaultdict(list)
         self._bindings: list[BindingRow] = []
         for row in self.rows:
@@ -104,11 +106,11 @@ class RowIndex:
 
     def _add_lease(self, row: Lease) -> None:
         if row.dynamic:
-            self._dynamic_macs[row.mac].append(row)
+            self._dynamic_devices[row.device].append(row)
             self._dynamic_addresses[row.address].append(row)
             return
-        if row.mac != NO_MAC and not row.disabled:
-            self._static_macs[row.mac].append(row)
+        if row.device not in NO_DEVICE and not row.disabled:
+            self._static_devices[row.device].append(row)
         if is_host_address(row.address):
             self._static_addresses[row.address].append(row)
         if row.radius or row.key in self.duplicates:
@@ -153,19 +155,19 @@ class RowIndex:
 
     def holders(self, fields: Mapping[str, str]) -> Iterator[tuple[str, Lease]]:
         """The static rows beside which RouterOS refuses a row with these fields, and by which."""
-        for row in self.static_of(fields["mac-address"], fields["server"]):
-            yield "mac-address", row
+        for row in self.static_of(device_of(fields), fields["server"]):
+            yield device_field(fields), row
         for row in self._static_addresses.get(fields["address"], ()):
             yield "address", row
 
-    def static_of(self, mac: str, server: str) -> Sequence[Lease]:
-        """The enabled static rows of a MAC whose server meets this one."""
-        rows = self._static_macs.get(mac, ())
+    def static_of(self, device: str, server: str) -> Sequence[Lease]:
+        """The enabled static rows of a device whose server meets this one."""
+        rows = self._static_devices.get(device, ())
         return [row for row in rows if scopes_meet(row.server, server)]
 
-    def dynamic_of(self, mac: str, server: str) -> Sequence[Lease]:
-        """The dynamic rows of a MAC on a server, without those of RADIUS: we never touch them."""
-        rows = self._dynamic_macs.get(mac, ())
+    def dynamic_of(self, device: str, server: str) -> Sequence[Lease]:
+        """The dynamic rows of a device on a server, without RADIUS's: we never touch them."""
+        rows = self._dynamic_devices.get(device, ())
         return [row for row in rows if not row.radius and scopes_meet(row.server, server)]
 
     def dynamic_at(self, address: str) -> Sequence[Lease]:

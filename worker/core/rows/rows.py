@@ -27,8 +27,14 @@ ANY_SERVER: Final = "all"
 """RouterOS's name for all DHCP servers of a router."""
 NO_MAC: Final = "00:00:00:00:00:00"
 """A row with it does not match by MAC address."""
+NO_DEVICE: Final = frozenset({NO_MAC, ""})
+"""What a row for no device in particular has in place of one."""
 NO_ADDRESS: Final = "0.0.0.0"  # noqa: S104 - a field's value, no socket is bound to it
 """A row with it gives an address of its server's pool."""
+
+DEVICE_FIELDS: Final[Mapping[str, str]] = {"mac-address": "mac", "name": "name"}
+"""What a router knows a device by, in lease form: its MAC, or the name that it logs in with. A row
+has one of these fields. With the words that claims have for them."""
 
 _OCTET: Final = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _is_ipv4: Final = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}").fullmatch
@@ -44,6 +50,16 @@ def scopes_meet(a: str, b: str) -> bool:
     return a == b or ANY_SERVER in (a, b)
 
 
+def device_field(fields: Mapping[str, str]) -> str:
+    """Return which field of a row in lease form names its device."""
+    return "mac-address" if "mac-address" in fields else "name"
+
+
+def device_of(fields: Mapping[str, str]) -> str:
+    """Return the MAC or the name of the device in a row in lease form."""
+    return fields[device_field(fields)]
+
+
 class Identity(NamedTuple):
     """The fields that identify a lease and that RouterOS allows once."""
 
@@ -54,14 +70,14 @@ class Identity(NamedTuple):
 
 def identity_of(fields: Mapping[str, str]) -> Identity:
     """Return the identity in the fields of a row."""
-    return Identity(fields["mac-address"], fields["address"], fields["server"])
+    return Identity(device_of(fields), fields["address"], fields["server"])
 
 
 def is_same(fields: Mapping[str, str], others: Mapping[str, str]) -> bool:
     """Return whether the fields have the same identity."""
     return (
         fields["address"] == others["address"]
-        and fields["mac-address"] == others["mac-address"]
+        and device_of(fields) == device_of(others)
         and fields["server"] == others["server"]
     )
 
@@ -116,16 +132,16 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Lease(Row):
-    """One row of `/ip/dhcp-server/lease`; `radius`: made by RADIUS, so we never touch it."""
+    """One entry, in lease form; `radius`: made by RADIUS, so we never touch it."""
 
     menu: ClassVar[MenuPath] = LEASES
 
     radius: bool = False
 
     @property
-    def mac(self) -> str:
-        """The MAC address that the row matches on."""
-        return self.fields["mac-address"]
+    def device(self) -> str:
+        """The MAC or the name of the device that the row is for; `NO_MAC` or empty: of any."""
+        return device_of(self.fields)
 
     @property
     def address(self) -> str:
@@ -142,7 +158,10 @@ class Lease(Row):
         """The row as text for a person, without the part of the MAC that identifies the device."""
         kind = "dynamic row" if self.dynamic else "row"
         comment = f", comment {self.comment!r}" if self.comment else ""
-        return f"{kind} {self.address} ({self.mac[:8]}:**:**:** on {self.server}{comment})"
+        device = self.device
+        if "mac-address" in self.fields:
+            device = f"{device[:8]}:**:**:**"
+        return f"{kind} {self.address} ({device} on {self.server}{comment})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from worker.core.entry.entry import (
     Entry,
     EntryKind,
     address_of,
+    device_in,
     has_pool,
     label_of,
     rate_of,
@@ -23,6 +24,7 @@ from worker.core.rows.rows import (
     ADDRESS_LISTS,
     ADDRESS_LISTS6,
     BINDINGS,
+    NO_MAC,
     OPTIONS,
     QUEUES,
     ListPlace,
@@ -57,7 +59,7 @@ class LeaseEntry(EntryKind):
         address, is_pool = str(address_of(record)), has_pool(record)
         how = suspending(record, policy, own_address=not is_pool)
         fields = {
-            "mac-address": str(record.value("mac")),
+            "mac-address": device_in(record, "mac-address") or NO_MAC,
             "address": address,
             "server": str(record.value("dhcp_server") or policy.default_server),
             "block-access": "yes" if how.mode == "block" else "no",

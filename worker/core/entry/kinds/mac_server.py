@@ -12,6 +12,7 @@ from worker.core.entry.entry import (
     Entry,
     EntryKind,
     address_of,
+    device_in,
     has_pool,
     label_of,
     rate_of,
@@ -50,7 +51,7 @@ class MacServerEntry(EntryKind):
         """See `EntryKind`."""
         address, is_pool = str(address_of(record)), has_pool(record)
         place = {
-            "mac-address": str(record.value("mac")),
+            "mac-address": device_in(record, "mac-address") or NO_MAC,
             "address": address,
             "server": ANY_SERVER,
         }

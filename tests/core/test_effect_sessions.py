@@ -1,0 +1,112 @@
+"""Changes of devices that log in: which end a session, on which rung they stand, when they act."""
+
+import pytest
+
+from tests.core.test_effect_means import record
+from worker.core.effect.acting import AppliedChange, judge
+from worker.core.effect.facts import EffectFacts
+from worker.core.effect.means import means_of, session_to_end
+from worker.core.effect.reading import EffectReading
+from worker.core.effect.rungs import RouterEffect, rung_of
+from worker.core.entry.entry import Entry
+from worker.core.policy.policy import SESSION_ENDS, RouterPolicy
+from worker.core.rows.observed import SeenRow
+from worker.core.rows.rows import Lease, ListPlace
+
+ADDRESS, OTHER = "10.0.0.1", "10.0.0.2"
+POLICY = RouterPolicy("acme")
+OFF = {"block-access": "yes"}
+
+
+def row(**more):
+    place = {"name": "ada", "address": ADDRESS, "server": "all", "block-access": "no"}
+    return {**place, "password": "old", "profile": "gold", **more}
+
+
+@pytest.mark.parametrize(
+    ("fields", "register", "policy", "device"),
+    [
+        ({"profile": "silver"}, "plan", SESSION_ENDS, "ada"),
+        ({"profile": "silver"}, "plan", SESSION_ENDS - {"rate"}, ""),
+        ({"password": "new"}, "ppp", {"login"}, "ada"),
+        ({"name": "bob"}, "ppp", {"login"}, "ada"),
+        ({"address": OTHER}, "address", {"address"}, "ada"),
+        ({"remote-ipv6-prefix": "2001:db8::/64"}, "ipv6", {"prefix"}, "ada"),
+        # another policy, or what was edited by hand: no event did it
+        ({"profile": "silver"}, None, SESSION_ENDS, ""),
+        # by a list or a queue: the row is as it was
+        ({}, "plan", SESSION_ENDS, ""),
+    ],
+)
+def test_a_session_ends_for_a_change_that_it_would_not_follow(fields, register, policy, device):
+    policy = RouterPolicy("acme", end_sessions=frozenset(policy))
+    before = record(row(**{"remote-ipv6-prefix": ""}), *([register] if register else []))
+    wanted = {**row(**{"remote-ipv6-prefix": ""}), **fields}
+    assert session_to_end(before, "R1", Entry("SVC-1", wanted), policy) == device
+
+
+def test_a_session_ends_with_its_row_and_not_before_there_was_one():
+    gone = Entry("SVC-1", None)
+    assert session_to_end(record(row()), "R1", gone, POLICY) == "ada"
+    kept = RouterPolicy("acme", end_sessions=SESSION_ENDS - {"cancelled"})
+    assert session_to_end(record(row()), "R1", gone, kept) == ""
+    assert session_to_end(record(None, "lifecycle"), "R1", Entry("SVC-1", row()), POLICY) == ""
+    assert session_to_end(record(row(), "plan", seen_ms=0), "R1", gone, POLICY) == ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "traits", "rung"),
+    [
+        ("activated", [], "next-session"),
+        ("rate", [], "session-end"),
+        ("rate", ["own-queue"], "own-queue"),
+        ("suspended", ["listed"], "address-list"),
+        ("suspended", [], "session-end"),
+        ("cancelled", [], "session-end"),
+        ("login", [], "next-session"),
+    ],
+)
+def test_the_rung_is_that_of_the_policy(kind, traits, rung):
+    policy = RouterPolicy("acme", end_sessions=SESSION_ENDS - {"login"})
+    facts = EffectFacts(layer2=frozenset({"all"}), reconfigure=frozenset({"all"}))
+    effect = RouterEffect(facts, means_of(policy, facts))
+    assert rung_of(kind, row(), effect, traits) == rung
+    assert effect.of(kind, row(), traits).lease_time_s is None
+
+
+def session(address=ADDRESS, uptime_s=0):
+    return SeenRow(Lease("*1", row()), "bound", "ada", address, last_seen_s=uptime_s)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "held", "reason"),
+    [
+        ("activated", {}, [session()], ""),
+        ("activated", {}, [], "device-offline"),
+        ("login", {}, [session(uptime_s=60)], "older-session"),
+        ("rate", {}, [session(uptime_s=9)], ""),
+        ("rate", {}, [session(uptime_s=10)], "older-session"),
+        ("address", {}, [session(OTHER)], "other-address"),
+        ("pool", {"address": "0.0.0.0"}, [session(OTHER)], ""),  # noqa: S104 - a field's value
+        ("suspended", OFF, [session()], "session-goes-on"),
+        ("suspended", OFF, [], ""),
+        ("suspended", {"profile": "walled"}, [session(uptime_s=60)], "older-session"),
+        ("resumed", {}, [session()], ""),
+        ("cancelled", {}, [session()], "session-goes-on"),
+        ("cancelled", {}, [], ""),
+        ("moved-away", {}, [], ""),
+    ],
+)
+def test_a_session_shows_whether_a_change_acts(kind, fields, held, reason):
+    change = AppliedChange(kinds=(kind,), row=row(**fields), applied_ms=1_000)
+    verdict = judge(change, EffectReading(leases=held), EffectFacts(), 11_000)
+    assert (verdict.acting, verdict.reason) == (not reason, reason)
+
+
+def test_a_list_suspends_whatever_the_session():
+    listed = frozenset({ListPlace("suspended", ADDRESS)})
+    change = AppliedChange(kinds=("resumed",), row=row(), listed=listed, applied_ms=1_000)
+    reading = EffectReading(leases=[session(uptime_s=60)], listed=frozenset())
+    assert judge(change, reading, EffectFacts(), 11_000).acting
+    still = EffectReading(leases=[session(uptime_s=60)], listed=listed)
+    assert judge(change, still, EffectFacts(), 11_000).reason == "still-listed"
