@@ -28,7 +28,6 @@ from tests.gateway.hostile import HEALTH_S, MEMORY_KB, SECRET, A, B, Target, tar
 from tests.waiting import eventually
 
 _MIB: Final = 1024 * 1024
-_DEEP: Final = b'{"digest":[' + b"[]," * (20 * _MIB) + b"[]]}"
 _WAIT_S: Final = 15
 
 
@@ -73,15 +72,21 @@ def _heads(path: str, length: int, more: str = "") -> bytes:
     return f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n{more}\r\n".encode()
 
 
-def large_body(path: str, body: bytes) -> Callable[[Target], Seen]:
-    """A body without a key, in pieces."""
+def large_body(path: str, made: Callable[[], bytes]) -> Callable[[Target], Seen]:
+    """A body without a key, in pieces; it is made when it is sent."""
 
     def run(at: Target) -> Seen:
+        body = made()
         pieces = [body[n : n + _MIB] for n in range(0, len(body), _MIB)]
         answer = status_of(raw(at, _heads(path, len(body)), *pieces))
         return Seen(answer, answer in {"401", "413", "hung up"})  # what came may be lost with it
 
     return run
+
+
+def deep() -> bytes:
+    """60 MiB that open lists."""
+    return b'{"digest":[' + b"[]," * (20 * _MIB) + b"[]]}"
 
 
 def large_head(*pieces: bytes) -> Callable[[Target], Seen]:
@@ -244,19 +249,19 @@ ATTACKS: Final[Sequence[Attack]] = (
         "1 approve",
         "60 MiB of `[],` without a key, /v1/approvals/x/approve",
         "400 after 9.8 s, 1.7 GiB",
-        large_body("/v1/approvals/x/approve", _DEEP),
+        large_body("/v1/approvals/x/approve", deep),
     ),
     Attack(
         "1 reject",
         "the same, /v1/approvals/x/reject",
         "the same",
-        large_body("/v1/approvals/x/reject", _DEEP),
+        large_body("/v1/approvals/x/reject", deep),
     ),
     Attack(
         "1 spaces",
         "400 MiB of spaces without a key",
         "930 MiB kept",
-        large_body("/v1/approvals/x/approve", b" " * (400 * _MIB)),
+        large_body("/v1/approvals/x/approve", lambda: b" " * (400 * _MIB)),
     ),
     Attack(
         "2 endless",

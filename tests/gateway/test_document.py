@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 from typing import get_args
 
-import jsonschema
 import pytest
+from jsonschema_rs import Draft202012Validator
 
 from gateway.api.states import EVENT_STATES, STATUSES, SYNCS
 from tests import builders
@@ -46,7 +46,7 @@ def validator(document, name, *, closed=False):
         if closed and shape.get("properties"):
             shape.setdefault("additionalProperties", False)
     whole |= {"$ref": f"#/components/schemas/{name}"}
-    return jsonschema.Draft202012Validator(whole)
+    return Draft202012Validator(whole)
 
 
 def test_operations_have_names_that_a_client_would_give_them(document):
