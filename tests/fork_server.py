@@ -9,11 +9,13 @@ import runpy
 import select
 import signal
 import socket
+import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any, Final
 
-from tests.forking import NAMESPACES, NUMBER
+from tests.forking import NAMESPACES, NUMBER, Adopted, comm_of
 
 IMPORTED: Final = (
     "billiard.pool",
@@ -55,11 +57,24 @@ IMPORTED: Final = (
     "worker.store.connection",
 )
 """What most programs need, and no program by itself: each runs its own module anew."""
+SUPERVISORS: Final = (
+    ("leasewire", "demo"),
+    ("leasewire", "up"),
+    ("leasewire", "worker"),
+    ("tests.worker.supervised",),
+)
+"""How the programs begin that start our programs."""
+_SET_CHILD_SUBREAPER: Final = 36
 _MOST: Final = 4_096
 
 
-def _serve(requests: socket.socket) -> dict[str, Any] | None:
-    """Fork for each request; returns it in the fork, and None at the end."""
+def _serve(requests: socket.socket, *, adopted: bool = False) -> dict[str, Any] | None:
+    """Fork for each request; returns it in the fork, and None at the end.
+
+    Args:
+        requests: where they come from.
+        adopted: forks become children of our parent, which waits for them itself.
+    """
     woken, wakes = socket.socketpair()
     for end in (woken, wakes):
         end.setblocking(False)
@@ -76,7 +91,7 @@ def _serve(requests: socket.socket) -> dict[str, Any] | None:
             if not head:
                 return None
             request: dict[str, Any] = json.loads(_received(requests, *NUMBER.unpack(head)))
-            if not (pid := os.fork()):
+            if not (pid := _fork_for_parent() if adopted else os.fork()):
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 for number, file in enumerate(files[:3]):
@@ -86,6 +101,28 @@ def _serve(requests: socket.socket) -> dict[str, Any] | None:
                 os.close(file)
             running[pid] = socket.socket(fileno=files[3])
             running[pid].sendall(NUMBER.pack(pid))
+            if adopted:
+                running.pop(pid).close()
+
+
+def _fork_for_parent() -> int:
+    """As `os.fork`, but the fork is a child of our parent, who takes orphans in."""
+    number_comes, number = os.pipe()
+    orphaned, waited = os.pipe()
+    between = os.fork()
+    if not between and (pid := os.fork()):
+        os.write(number, NUMBER.pack(pid))
+        os._exit(0)
+    if not between:
+        os.close(waited)
+        os.read(orphaned, 1)  # it comes to its end when ours has, and we have another parent
+    else:
+        os.waitpid(between, 0)
+        pid = int(NUMBER.unpack(os.read(number_comes, NUMBER.size))[0])
+        os.close(waited)
+    for file in (number_comes, number, orphaned):
+        os.close(file)
+    return pid
 
 
 def _received(requests: socket.socket, length: int) -> bytes:
@@ -118,10 +155,41 @@ def _run(request: dict[str, Any]) -> None:
         _enter_namespaces(holder)
     os.chdir(request["cwd"])
     time.tzset()
-    sys.path[0] = request["cwd"]
+    command = tuple(request["arguments"])
+    if any(command[: len(begin)] == begin for begin in SUPERVISORS):
+        found = _start_our_own()
+        if found is not None:
+            _run(found)
+            return
+    if request["alone"]:
+        del sys.path[0]
+    else:
+        sys.path[0] = request["cwd"]
     module, *arguments = request["arguments"]
     sys.argv = [module, *arguments]
+    Path("/proc/self/comm").write_text(comm_of(module), encoding="utf-8")
     runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def _start_our_own() -> dict[str, Any] | None:
+    """Start the process that forks our children; returns a request in each of them."""
+    ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1)
+    ours, its = socket.socketpair()
+    if os.fork():
+        its.close()
+        Adopted.requests = ours
+        subprocess.Popen = Adopted  # type: ignore[misc]  # what a program takes by this name
+        return None
+    ours.close()
+    os.setsid()
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for number in range(3):
+        os.dup2(nothing, number)
+    with its:
+        found = _serve(its, adopted=True)
+    if found is None:
+        os._exit(0)
+    return found
 
 
 def _enter_namespaces(holder: str) -> None:

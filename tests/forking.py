@@ -3,7 +3,8 @@
 `Forked` is as `subprocess.Popen` of `python -m MODULE …`: a process of its own that runs the module
 from its first line. It differs in `/proc/PID/cmdline`, in its memory, and in how long its start
 takes: tests about those start a new Python. `tests/fork_server.py` is the process that forks;
-each process of pytest has one, from its first use to its end.
+each process of pytest has one, from its first use to its end. A program that starts our programs
+has one of its own, which is forked before its first line.
 """
 
 import inspect
@@ -43,22 +44,10 @@ class Forked(subprocess.Popen[AnyStr]):
 
     def _execute_child(self, *given: Any) -> None:
         named = _EXECUTE.bind(self, *given).arguments
-        assert named["args"][:2] == [sys.executable, "-m"], named["args"]
-        request = {
-            "arguments": list(map(str, named["args"][2:])),
-            "env": dict(os.environ if named["env"] is None else named["env"]),
-            "cwd": str(named["cwd"] or Path.cwd()),
-            "session": named["start_new_session"],
-        }
-        text = json.dumps(request).encode()
-        given_files = [int(named[name]) for name in ("p2cread", "c2pwrite", "errwrite")]
-        files: list[int] = [own if file == -1 else file for own, file in enumerate(given_files)]
+        assert _is_ours(named["args"]), named["args"]
         self._status: socket.socket
-        self._status, its = socket.socketpair()
-        with its, _ASKING:
-            requests = _forking()
-            socket.send_fds(requests, [NUMBER.pack(len(text))], [*files, its.fileno()])
-            requests.sendall(text)
+        with _ASKING:
+            self._status = _ask(_forking(), named)
         self._close_pipe_fds(*(named[name] for name in _PIPES))
         self.pid = _number_from(self._status)
         self._child_created = True
@@ -77,6 +66,70 @@ class Forked(subprocess.Popen[AnyStr]):
                 if pid:
                     self._handle_exitstatus(status)
         return self.returncode
+
+
+def forked_if_ours(command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
+    """What stands in for `subprocess.Popen` where this process starts programs of all kinds."""
+    start = Forked[Any] if _is_ours(command) else _POPEN
+    return start(command, **options)
+
+
+class Adopted(subprocess.Popen[AnyStr]):
+    """In a program that starts ours: those are forks, and children of it as they would be."""
+
+    _close_pipe_fds: Callable[..., None]
+    requests: socket.socket
+
+    def _execute_child(self, *given: Any) -> None:
+        named = _EXECUTE.bind(self, *given).arguments
+        if not _is_ours(named["args"]):
+            super()._execute_child(*given)  # type: ignore[misc]
+            return
+        with _ASKING, _ask(self.requests, named) as status:
+            self.pid = _number_from(status)
+        self._close_pipe_fds(*(named[name] for name in _PIPES))
+        self._child_created = True
+
+
+def _is_ours(command: Sequence[object]) -> bool:
+    return list(command[:2]) == [sys.executable, "-m"] or _alone(command)
+
+
+def _alone(command: Sequence[object]) -> bool:
+    """Whether a program does not look for modules where it is started."""
+    return list(command[:3]) == [sys.executable, "-P", "-m"]
+
+
+def _ask(requests: socket.socket, named: dict[str, Any]) -> socket.socket:
+    """Ask for a fork; returns what its process id comes from, and later its status."""
+    command, alone = named["args"], _alone(named["args"])
+    request = {
+        "arguments": list(map(str, command[3 if alone else 2 :])),
+        "env": dict(os.environ if named["env"] is None else named["env"]),
+        "cwd": str(named["cwd"] or Path.cwd()),
+        "alone": alone,
+        "session": named["start_new_session"],
+    }
+    text = json.dumps(request).encode()
+    given_files = [int(named[name]) for name in ("p2cread", "c2pwrite", "errwrite")]
+    files: list[int] = [own if file == -1 else file for own, file in enumerate(given_files)]
+    status, its = socket.socketpair()
+    with its:
+        socket.send_fds(requests, [NUMBER.pack(len(text))], [*files, its.fileno()])
+        requests.sendall(text)
+    return status
+
+
+def runs(pid: int, module: str) -> bool:
+    """Whether a process runs a module, as a Python of its own or as a fork."""
+    about = Path(f"/proc/{pid}")
+    in_arguments = module.encode() in about.joinpath("cmdline").read_bytes().split(b"\0")
+    return in_arguments or about.joinpath("comm").read_text().strip() == comm_of(module)
+
+
+def comm_of(module: str) -> str:
+    """What the system shows as the name of a fork: it keeps 15 letters."""
+    return module[-15:]
 
 
 def run(

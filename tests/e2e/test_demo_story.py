@@ -8,12 +8,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from leasewire.host.demo import CheckFailedError, Story
 from leasewire.host.demo_stage import running
+from tests.forking import Forked, forked_if_ours
 
 pytestmark = [pytest.mark.redis, pytest.mark.router, pytest.mark.e2e]
 
@@ -28,8 +30,8 @@ def temporary():
     shutil.rmtree(directory)
 
 
-def start(temporary):
-    return subprocess.Popen(
+def start(temporary, how=Forked):
+    return how(
         [sys.executable, "-m", "leasewire", "demo"],
         env={**os.environ, "TMPDIR": str(temporary), "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
@@ -39,20 +41,27 @@ def start(temporary):
 
 
 def processes_of(directory):
-    """Command lines of processes that work with a directory, where the system tells."""
-    found = []
-    for file in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            text = file.read_bytes() + file.with_name("cmdline").read_bytes()
-        except OSError:
-            continue
-        if str(directory).encode() in text:
-            found.append(text)
+    """Ids of processes that work with a directory, where the system tells.
+
+    It tells with which variables and arguments a process began, of a fork those of another; so
+    what files it has open counts too.
+    """
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        for file in (process / "environ", process / "cmdline", *process.glob("fd/*")):
+            with suppress(OSError):
+                text = (
+                    str(file.readlink())
+                    if file.parent.name == "fd"
+                    else file.read_text(errors="replace")
+                )
+                if str(directory) in text:
+                    found.add(int(process.name))
     return found
 
 
 def test_demo_ends_well_and_leaves_nothing(temporary):
-    demo = start(temporary)
+    demo = start(temporary, subprocess.Popen)
     out, err = demo.communicate(timeout=DEADLINE_S)
     assert demo.returncode == 0, out + err
     assert err == ""
@@ -61,7 +70,7 @@ def test_demo_ends_well_and_leaves_nothing(temporary):
     checks = re.search(r"(\d+) checks, all passed", out)
     assert int(checks[1]) == out.count("✓") > 15
     assert list(temporary.iterdir()) == []
-    assert processes_of(temporary) == []
+    assert not processes_of(temporary)
 
 
 def test_interrupted_demo_leaves_nothing(temporary):
@@ -69,14 +78,16 @@ def test_interrupted_demo_leaves_nothing(temporary):
     for line in demo.stdout:
         if line.startswith("The router is switched off"):
             break
+    assert len(processes_of(temporary)) >= 5  # `up`, Valkey, the router, both workers
     demo.send_signal(signal.SIGTERM)
     demo.communicate(timeout=DEADLINE_S)
     assert demo.returncode == 130
     assert list(temporary.iterdir()) == []
-    assert processes_of(temporary) == []
+    assert not processes_of(temporary)
 
 
-def test_a_failed_check_reports_what_was_found(temporary, quiet_logging):
+def test_a_failed_check_reports_what_was_found(temporary, quiet_logging, monkeypatch):
+    monkeypatch.setattr(subprocess, "Popen", forked_if_ours)
     with running(temporary) as stage:
         refused = {"menu": "/ip/dhcp-server/lease", "field": "address", "value": "223.203.225.10"}
         stage.router.set_faults(refuse_values=[refused | {"text": "failure: no such luck"}])
@@ -97,4 +108,4 @@ def test_demo_that_cannot_be_set_up_fails_and_keeps_its_logs(temporary):
     assert "the simulated router did not start" in err
     (logs,) = deep.iterdir()
     assert f"Its logs are in {logs}" in err
-    assert processes_of(temporary) == []
+    assert not processes_of(temporary)

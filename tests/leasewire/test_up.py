@@ -21,7 +21,7 @@ from leasewire.host.first_inventory import init_command
 from simulator.testing import PASSWORD
 from simulator.testing import running as simulated
 from tests.builders import activated
-from tests.forking import Forked
+from tests.forking import Forked, runs
 from worker.inventory import CLI_SOURCE
 from worker.version import installed_version
 
@@ -85,11 +85,7 @@ def ready(process):
 def workers_of(process):
     """Process ids of the workers that a supervisor started."""
     children = (PROC / f"{process.pid}/task/{process.pid}/children").read_text().split()
-    return [
-        int(pid)
-        for pid in children
-        if b"worker.runtime.process" in (PROC / pid / "cmdline").read_bytes()
-    ]
+    return [int(pid) for pid in children if runs(int(pid), "worker.runtime.process")]
 
 
 def alive(pid):

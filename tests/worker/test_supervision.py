@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.builders import SOURCE, mac_changed
-from tests.forking import Forked
+from tests.forking import Forked, runs
 from tests.waiting import eventually
 from tests.worker.desk import Desk
 from worker.runtime.process import EXIT_CONFIGURATION
@@ -63,7 +63,7 @@ def supervise(short_directory, own_valkey):
         process.kill()
         process.communicate()
     for pid in left:
-        if lives(pid) and b"worker.runtime.process" in Path(f"/proc/{pid}/cmdline").read_bytes():
+        if lives(pid) and runs(pid, "worker.runtime.process"):
             os.kill(pid, signal.SIGKILL)
 
 
