@@ -70,8 +70,12 @@ def test_a_sentinel_that_does_not_answer_is_not_asked_again_by_celery():
 
 SAID = {
     "leasewire": {
-        "ip": "10.0.0.1", "port": 6379, "num-other-sentinels": 2,
-        "is_master": True, "is_sdown": False, "is_odown": False,
+        "ip": "10.0.0.1",
+        "port": 6379,
+        "num-other-sentinels": 2,
+        "is_master": True,
+        "is_sdown": False,
+        "is_odown": False,
     }
 }
 """What a Sentinel says of the primary."""
