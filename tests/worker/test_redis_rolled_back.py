@@ -13,6 +13,7 @@ from tests.waiting import eventually
 from worker.errors import StoreUnavailable
 from worker.runtime.sweep import Sweep
 from worker.store.heartbeat import Seen, Signs
+from worker.store.records import Records
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 
@@ -124,6 +125,29 @@ def test_a_service_that_redis_lost_and_that_ended_meanwhile_leaves_no_row(here, 
     sweep.once()
     here.drain()
     assert [name for name, *_ in rows(here, "R1")] == ["SVC-OLD"]
+
+
+def test_services_that_redis_lost_are_asked_for_less_and_less_often(here, monkeypatch):
+    now_s = 0.0
+    sign = heartbeat(here.store, "routers@here:1")
+    sweep = Sweep(here.store, 2000, sign, lambda: False, clock=lambda: now_s)
+    sweep.once()
+    synced = Synced(here)
+    here.say(activated("SVC-NEW", 1))
+    here.drain()
+    synced.come_back()
+    sweep.once()
+    asked, known = [], Records.known
+
+    def counted(records, services):
+        asked.append(now_s)
+        return known(records, services)
+
+    monkeypatch.setattr(Records, "known", counted)
+    for second in (*range(1, 11), *range(300, 331), *range(601, 604)):
+        now_s = float(second)
+        sweep.once()
+    assert asked == [*map(float, range(1, 11)), 300.0, 330.0]
 
 
 def test_what_is_long_ago_is_forgotten_and_kept_while_redis_is_away(here, monkeypatch):

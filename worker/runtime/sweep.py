@@ -24,6 +24,8 @@ log = structlog.get_logger()
 EVERY_S = 1.0
 _SENT_AGAIN_S = 600.0
 """For so long services that Redis lost are waited for: publishers send them again."""
+_WAITS_PART = 0.1
+"""Of the time since then, until they are asked for again: each second first, once a minute last."""
 _QUEUED_AT_ONCE = 200
 """Services of one script call: a longer script would block Redis for everybody."""
 
@@ -70,7 +72,7 @@ class Sweep:
         self._logged: type[StoreUnavailable] | None = None
         self._came_back: Seen | None = None
         self._unknown: Mapping[str, Collection[str]] = {}
-        self._unknown_until = 0.0
+        self._lost_at = self._ask_at = 0.0
 
     def start(self) -> None:
         """Start the thread. The worker is known before its first event: it gives a sign of life.
@@ -114,9 +116,18 @@ class Sweep:
             self._check_keys()
             self._recheck(rolled_back=self._came_back is Seen.ROLLED_BACK)
             self._came_back = None
-        elif self._unknown and self._clock() < self._unknown_until:
+        elif self._unknown and self._may_ask():
             self._queue_known(self._unknown)
         self._store.routers.forget_concluded()
+
+    def _may_ask(self) -> bool:
+        """Whether services that Redis lost are asked for now."""
+        now = self._clock()
+        waited = now - self._lost_at
+        if now < self._ask_at or waited > _SENT_AGAIN_S:
+            return False
+        self._ask_at = now + waited * _WAITS_PART
+        return True
 
     def _recheck(self, *, rolled_back: bool) -> None:
         """Check again what this worker concluded last, because Redis may have lost it.
@@ -128,7 +139,7 @@ class Sweep:
         services = self._store.routers.concluded_lately()
         queued = self._queue_known(services)
         unknown = sum(map(len, self._unknown.values()))
-        self._unknown_until = self._clock() + _SENT_AGAIN_S
+        self._lost_at = self._ask_at = self._clock()
         if queued or unknown or rolled_back:
             log.warning("redis.came_back", rolled_back=rolled_back, queued=queued, unknown=unknown)
         if rolled_back:
