@@ -199,24 +199,33 @@ class Resend:
         return unknown
 
     def _write(self, call: Call, events: Sequence[AcceptedEvent]) -> int:
-        """Write events into the journal; returns how many were not there."""
+        """Write events into the journal; returns how many were not there.
+
+        Raises:
+            RedisError: not all were written; what was is logged, as it will be known next time.
+        """
         if not events:
             return 0
         digest = _text(call("SCRIPT LOAD", self._publish))
         prefix, written = self._prefix, 0
-        for lane, of_lane in groupby(events, lambda event: event.lane):
-            keys = [
-                journal_body(prefix, lane),
-                journal_due(prefix, lane),
-                journal_notified(prefix, lane),
-                queue_key(prefix, lane),
-                journal_lost(prefix),
-            ]
-            args = [NOTIFIED_LIFETIME_MS, lane, envelope(TASK_ACCEPT, lane)]
-            for batch in batches(of_lane):
-                pairs = [part for event in batch for part in (event.key, event.body)]
-                answer = call("EVALSHA", digest, len(keys), *keys, *args, *pairs)
-                written += len(batch) - len(answer[1]) // 2
+        try:
+            for lane, of_lane in groupby(events, lambda event: event.lane):
+                keys = [
+                    journal_body(prefix, lane),
+                    journal_due(prefix, lane),
+                    journal_notified(prefix, lane),
+                    queue_key(prefix, lane),
+                    journal_lost(prefix),
+                ]
+                args = [NOTIFIED_LIFETIME_MS, lane, envelope(TASK_ACCEPT, lane)]
+                for batch in batches(of_lane):
+                    pairs = [part for event in batch for part in (event.key, event.body)]
+                    answer = call("EVALSHA", digest, len(keys), *keys, *args, *pairs)
+                    written += len(batch) - len(answer[1]) // 2
+        except RedisError:
+            if written:
+                _log_sent_again(written, 0)
+            raise
         return written
 
     def _start(self) -> None:

@@ -11,6 +11,7 @@ from contracts import event_key
 from contracts.names import journal_body, journal_due, journal_lost
 from producers.accepted import AcceptedEvent, AcceptedInMemory, AcceptedInSpool
 from producers.connection import open_publisher
+from producers.errors import PublishFailed
 from producers.journal_transport import JournalTransport
 from producers.publisher import Publisher
 from producers.resend import Resend
@@ -88,6 +89,23 @@ def test_what_a_new_primary_lacks_is_sent_again_before_anything_else(redis, publ
         publisher.publish(events(6))
         assert redis.hexists(BODY, key(1))
         assert said()[1:] == [(1, 4)]
+
+
+def test_what_was_sent_before_sending_again_failed_is_counted(redis, publishing, said):
+    due = journal_due("lw:", "bulk")
+    with publishing() as publisher:
+        publisher.publish(events(1))
+        publisher.publish(events(2), lane="bulk")
+        lose(redis, 1)
+        redis.delete(journal_body("lw:", "bulk"), due)
+        redis.set(due, "no set")
+        with pytest.raises(PublishFailed):
+            publisher.publish(events(3))
+        assert said() == [(1, 0)]
+        redis.delete(due)
+        publisher.publish(events(3))
+        assert said() == [(1, 0), (1, 1)]
+        assert redis.hget(journal_lost("lw:"), "events") == "2"
 
 
 def test_nothing_is_asked_while_the_history_is_the_same(redis, publishing, said):
