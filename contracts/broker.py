@@ -4,6 +4,8 @@ from copy import copy
 from typing import Any, Final, NamedTuple, TypedDict, Unpack
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
+REPLICAS_MS: Final = 1_000
+"""How long whoever needs them waits for replicas to confirm what was written."""
 _SENTINEL_PORT: Final = 26379
 _SENTINEL_WAITS: Final = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0}
 """A host that is gone must not delay the question to the next Sentinel."""

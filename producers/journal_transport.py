@@ -15,6 +15,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.sentinel import SentinelConnectionPool
 
 from contracts import content_hash
+from contracts.broker import REPLICAS_MS
 from contracts.message import envelope
 from contracts.names import (
     DEFAULT_PREFIX,
@@ -35,8 +36,6 @@ from producers.resend import Resend
 
 CHECK_EVERY_S: Final = 1.0
 """Asking Redis for its memory once a second costs nothing; once an event, a round trip each."""
-
-_REPLICAS_MS: Final = 1_000
 
 
 class Headroom:
@@ -190,7 +189,7 @@ class JournalTransport:
             return self._script(keys=keys, args=args)
         with self._redis.pipeline(transaction=False) as pipe:
             pipe.evalsha(self._script.sha, len(keys), *keys, *args)
-            pipe.wait(self._min_replicas, _REPLICAS_MS)
+            pipe.wait(self._min_replicas, REPLICAS_MS)
             try:
                 written, confirmed = pipe.execute()
             except NoScriptError:
@@ -200,7 +199,7 @@ class JournalTransport:
             self._leave()
             raise PublishFailed(
                 f"{confirmed} of {self._min_replicas} replicas of Redis confirmed the events in "
-                f"{_REPLICAS_MS} ms: mend the replication, and publish again"
+                f"{REPLICAS_MS} ms: mend the replication, and publish again"
             )
         return written
 

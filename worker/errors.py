@@ -97,6 +97,10 @@ class StoreRefused(StoreUnavailable):
         self.message = message
 
 
+class NotReplicated(LeasewireError):  # noqa: N818
+    """Too few replicas of Redis confirmed what was decided: write nothing, and try again soon."""
+
+
 class LockLost(LeasewireError):  # noqa: N818
     """The router lock expired or went to another worker: stop at once, and write nothing more."""
 

@@ -76,7 +76,8 @@ class Settings(BaseModel):
     """File with the password of the Sentinels; not set: they want none."""
     redis_min_replicas: int = Field(0, ge=0, le=10)
     """An event counts as published once so many replicas of Redis have it too: with 1, no event is
-    lost with one machine. Where they do not confirm it in a second it is published again."""
+    lost with one machine. Where they do not confirm it in a second it is published again. Workers
+    write to a router only what so many replicas know: no row goes back at a failover."""
     redis_resend_s: float = Field(30, ge=0, le=600)
     """A publisher remembers accepted events for so long, and sends again by itself those that Redis
     lost at a failover or with its last writes; 0: none. At most 100,000 events, of 64 MB."""

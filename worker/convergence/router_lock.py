@@ -73,6 +73,7 @@ class RouterLock:
 
         Raises:
             LockLost: another worker has the router: write nothing more.
+            NotReplicated: the next primary may not know what is about to be written.
         """
         began = self._clock()
         ours = taken & set(services)

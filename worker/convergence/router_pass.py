@@ -29,13 +29,13 @@ from worker.core.policy.circuit import (
     INTERNAL_ERROR,
     RECOVERY_S,
     TAKES_NO_WRITES,
-    RouterState,
 )
 from worker.core.policy.policy import AppliedPolicy, RouterPolicy
 from worker.core.storage_format import UnknownFormatError
 from worker.errors import (
     LeasewireError,
     LockLost,
+    NotReplicated,
     OutcomeUnknown,
     Postponed,
     RouterBlocked,
@@ -123,7 +123,9 @@ class Converge:
                 case Busy():
                     pass
                 case PolicyDiffers(before):
-                    _log_policy_differs(router, before)
+                    if before.state != "policy-changed":  # logged once
+                        advice = f"its services wait: see `leasewire routers apply {router}`"
+                        log.error("router.policy_changed", router=router, advice=advice)
                 case BulkOnly():
                     return True
                 case _:
@@ -316,6 +318,10 @@ class RouterPass:
                 if not batch.work_items:
                     break
                 work_items = self._faults.readable(batch.work_items, now_ms)
+        except NotReplicated as error:  # nothing was asked of the router: its session stays
+            log.warning("store.not_replicated", router=self._router, reason=str(error))
+            self._release(POSTPONE_MS)
+            return
         except (RouterUnreachable, LockLost) as error:
             if not concluder.taken_over() and isinstance(error, RouterUnreachable):
                 self._judge(error, concluder)
@@ -342,9 +348,3 @@ class RouterPass:
                 concluder.wait_longer()
                 message = f"takes no writes: several in a row got no answer ({error.message})"
                 raise RouterUnreachable(error.router, message, TAKES_NO_WRITES) from error
-
-
-def _log_policy_differs(router: str, before: RouterState) -> None:
-    if before.state != "policy-changed":  # logged once
-        advice = f"see `leasewire routers apply {router}`; its services wait until then"
-        log.error("router.policy_changed", router=router, advice=advice)

@@ -88,6 +88,7 @@ def run(
         connect(settings.redis_url, **login),
         settings.key_prefix,
         round(settings.router_lock_s * 1000),
+        settings.redis_min_replicas,
     )
 
     def orphaned() -> bool:

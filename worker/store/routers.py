@@ -179,6 +179,9 @@ class Routers:
     ) -> frozenset[str] | None:
         """Renew the lock, and note writes in flight unless the brake holds a service by now.
 
+        So many replicas as the settings ask for have this note then, and all that it follows from:
+        what is written next is known to the next primary.
+
         Args:
             router: its name.
             lock_id: of its lock.
@@ -189,8 +192,11 @@ class Routers:
         Returns:
             Those of `taken` that the brake holds by now (then nothing is noted); None when the lock
             is lost.
+
+        Raises:
+            NotReplicated: too few replicas confirm it: write nothing.
         """
-        ours, braked = self._scripts.run(
+        ours, braked = self._scripts.run_on_replicas(
             "begin_writing",
             *(router, lock_id, self.lock_ms, len(taken), json.dumps(adds or {})),
             *sorted(taken),

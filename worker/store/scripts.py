@@ -13,8 +13,9 @@ import redis
 from redis.commands.core import Script
 
 from contracts import names
+from contracts.broker import REPLICAS_MS
 from contracts.message import envelope
-from worker.errors import StoreUnavailable
+from worker.errors import NotReplicated, StoreUnavailable
 from worker.store.keys import UNKNOWN_SOURCES, Key, KeyByName, Keys, feed_name
 
 _INCLUDE = "-- include:"
@@ -48,11 +49,18 @@ def source(name: str) -> str:
 
 
 class Scripts:
-    """The scripts of one client, sent as EVALSHA, and loaded if the server does not have them."""
+    """The scripts of one client, sent as EVALSHA, and loaded if the server does not have them.
 
-    def __init__(self, client: redis.Redis, prefix: str) -> None:
+    Args:
+        client: sends them.
+        prefix: first part of every key.
+        min_replicas: so many replicas confirm what `run_on_replicas` wrote; 0: it waits for none.
+    """
+
+    def __init__(self, client: redis.Redis, prefix: str, min_replicas: int = 0) -> None:
         self._client = client
         self._prefix = prefix
+        self._min_replicas = min_replicas
         self._loaded: dict[str, Script] = {}
 
     def run(self, name: str, *args: Any, again: bool = False) -> Any:  # noqa: ANN401 - replies vary
@@ -63,15 +71,50 @@ class Scripts:
             args: its arguments.
             again: it may be sent twice, and is, once, if the connection is lost before the answer.
         """
-        script = self._loaded.get(name)
-        if script is None:
-            script = self._loaded[name] = self._client.register_script(source(name))
+        script = self._script(name)
         try:
             return script(keys=[self._prefix], args=args)
         except StoreUnavailable as error:
             if not again or not isinstance(error.__cause__, redis.ConnectionError):
                 raise
             return script(keys=[self._prefix], args=args)
+
+    def run_on_replicas(self, name: str, *args: Any) -> Any:  # noqa: ANN401 - replies vary
+        """Run one script that writes, and wait until replicas have this, and all before it.
+
+        `WAIT` is about the writes of its own connection, so both go over one.
+
+        Args:
+            name: the name of its file.
+            args: its arguments.
+
+        Raises:
+            NotReplicated: too few confirm it in time.
+        """
+        wanted = self._min_replicas
+        if not wanted:
+            return self.run(name, *args)
+        script = self._script(name)
+        with self._client.pipeline(transaction=False) as pipe:
+            pipe.evalsha(script.sha, 1, self._prefix, *args)
+            pipe.wait(wanted, REPLICAS_MS)
+            try:
+                answer, confirmed = pipe.execute()
+            except redis.exceptions.NoScriptError:
+                self._client.script_load(script.script)
+                return self.run_on_replicas(name, *args)
+        if confirmed < wanted:
+            raise NotReplicated(
+                f"{confirmed} of {wanted} replicas of Redis confirmed in {REPLICAS_MS} ms what was "
+                "decided: mend the replication"
+            )
+        return answer
+
+    def _script(self, name: str) -> Script:
+        script = self._loaded.get(name)
+        if script is None:
+            script = self._loaded[name] = self._client.register_script(source(name))
+        return script
 
 
 class StorePart:

@@ -153,10 +153,19 @@ class Store:
             channel.parse_response(timeout=_ANSWER_S)
 
 
-def open_store(plain: redis.Redis, prefix: str, lock_ms: int = 30_000) -> Store:
-    """Put the store together over a client whose replies are decoded."""
+def open_store(
+    plain: redis.Redis, prefix: str, lock_ms: int = 30_000, min_replicas: int = 0
+) -> Store:
+    """Put the store together over a client whose replies are decoded.
+
+    Args:
+        plain: the client.
+        prefix: first part of every key.
+        lock_ms: how long a router is locked without progress.
+        min_replicas: so many replicas have what a pass decided before it writes to the router.
+    """
     client = StoreClient(connection_pool=plain.connection_pool)
-    keys, scripts = Keys(prefix), Scripts(client, prefix)
+    keys, scripts = Keys(prefix), Scripts(client, prefix, min_replicas)
     store_format = StoreFormat(client, scripts, keys)
     records = Records(client, scripts, keys, store_format)
     feed = Feed(client, scripts, keys)
