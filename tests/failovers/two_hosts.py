@@ -21,6 +21,7 @@ from tests.failovers.history import attempts_in, outcomes_of
 from tests.failovers.machines import BETWEEN, TO_ROUTERS, Machines
 from tests.failovers.nodes import MACHINES, SentinelsOn
 from tests.failovers.publishing import source_of
+from tests.failovers.stopping import stop_between_calls
 from tests.forking import ROOT
 from tests.installation import PREFIX, Installation, end
 from tests.waiting import eventually
@@ -33,6 +34,9 @@ _NUMBERS: Final = range(1, 10)
 """Of publishers: one of each machine at a time, and new ones for each phase."""
 _BEFORE_S: Final = 3.0
 """What was accepted so long before a fault may be lost."""
+_ALONE_S: Final = 0.7
+"""For so long publishers may meet a former primary after a fault began. No Sentinel has another
+before `down-after-milliseconds`."""
 _SOME: Final = 20
 """So many events of each publisher come before a fault, and after it."""
 _GATEWAY_PORT: Final = 8080
@@ -58,6 +62,8 @@ class TwoHosts(Installation):
     _down: set[int] = field(default_factory=set)
     _gateways: list[subprocess.Popen[bytes]] = field(default_factory=list)
     _publishers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    _calls: list[Path] = field(default_factory=list)
+    """What each publisher wrote down of its calls."""
     _waits: bool = False
 
     def _start(self, stack: ExitStack) -> None:
@@ -69,9 +75,7 @@ class TwoHosts(Installation):
             "LEASEWIRE_LOG_LEVEL": "INFO",
         }
         super()._start(stack)
-        for machine in HOSTS:
-            self._start_workers(machine)
-        stack.callback(lambda: [end(p) for ps in self._of_hosts.values() for p in ps.values()])
+        stack.callback(self._end_hosts)
         made = ApiKeys(self.client, PREFIX).create(
             "failovers",
             list(self.sources),
@@ -98,6 +102,11 @@ class TwoHosts(Installation):
     def _start_workers(self, machine: int) -> None:
         self._of_hosts[machine] = {kind: self._start_worker(machine, kind) for kind in WORKERS}
 
+    def _end_hosts(self) -> None:
+        for workers in self._of_hosts.values():
+            for process in workers.values():
+                end(process)
+
     def _start_worker(self, machine: int, kind: str) -> subprocess.Popen[bytes]:
         with (self.directory / f"host-{machine}-{kind}.log").open("ab") as log:
             command = self.machines.inside_python(machine, "worker.runtime.process", kind)
@@ -122,16 +131,19 @@ class TwoHosts(Installation):
         return process
 
     def start_phase(self, name: str, *, waits: bool) -> None:
-        """Start gateways and publishers; two of these go to Redis, one to the gateways.
+        """Start workers, gateways and publishers; two of these go to Redis, one to the gateways.
 
         Args:
             name: of the folder with what the checker reads.
-            waits: for a replica, behind each publish.
+            waits: whether publishers and workers wait for a replica.
         """
         self._waits = waits
         self.faults, self.folder = [], self.directory / name
         self.folder.mkdir()
         self.environ_more["LEASEWIRE_REDIS_MIN_REPLICAS"] = str(int(waits))
+        self._end_hosts()
+        for machine in HOSTS:
+            self._start_workers(machine)
         self._gateways = [
             self._start_gateway(
                 self.machines.inside_python(machine),
@@ -164,7 +176,7 @@ class TwoHosts(Installation):
             process.terminate()
         for process in (*self._publishers, *self._gateways):
             end(process)
-        self._publishers, self._gateways = [], []
+        self._publishers, self._gateways, self._calls = [], [], []
 
     def _start_publisher(self, machine: int) -> None:
         taken = len(list(self.directory.glob("*/publisher-*.jsonl")))
@@ -180,14 +192,15 @@ class TwoHosts(Installation):
             "min_replicas": int(self._waits),
             "events_a_second": self.events_a_second / len(MACHINES),
             "routers": self.routers,
-            "log": str(self.folder / f"publisher-{number}.jsonl"),
+            "log": str(calls := self.folder / f"publisher-{number}.jsonl"),
         }
         with (self.folder / f"publisher-{number}.log").open("ab") as log:
             command = self.machines.inside_python(
                 machine, "tests.failovers.publishing", json.dumps(config)
             )
             self._publishers.append(self._start_program(command, log, log))
-        (self.folder / f"publisher-{number}.jsonl").touch()
+        calls.touch()
+        self._calls.append(calls)
 
     # Faults.
 
@@ -200,23 +213,22 @@ class TwoHosts(Installation):
         machine = nodes.machine(former)
         sentinel = nodes.sentinels[machine]
         epoch = nodes.epoch()
-        began = time.monotonic()
+        began = stopped = time.monotonic()
         self._begin(kind, machine)
-        stops: list[float] = []
         others = [m for m in MACHINES if m != machine]
         if not self._waits:
-            time.sleep(0.5)  # Sentinels take a second to agree
-            self._stop(others, stops)
+            time.sleep(_ALONE_S)  # part of the fault
+            stopped = self._stop()
+            assert nodes.epoch() == epoch, "publishers were stopped too late: is it a busy machine?"
 
         def is_promoted() -> bool:
             return nodes.primary(besides=[sentinel]) not in (0, former)
 
         eventually(is_promoted, f"failover after {kind}", within_s=60, every_s=0.1)
         promoted = time.monotonic()
-        unknown: list[str] = []
+        more: dict[str, Any] = {}
         if not self._waits:
-            self._stop([machine], stops)
-            unknown = self._unknown_events(began - _BEFORE_S)
+            more = {"stopped": stopped, "unknown": self._unknown_events(began - _BEFORE_S)}
             self._signal(others, signal.SIGCONT)
         if kind == "restart":
             self._end_fault(kind, machine)
@@ -228,7 +240,6 @@ class TwoHosts(Installation):
             eventually(lambda: self._has_its_place(former), "the former has its place", within_s=60)
             self._signal([machine], signal.SIGCONT)
         fault = {"kind": kind, "machine": machine, "began": began, "promoted": promoted}
-        more = {"stopped": stops[-1], "unknown": unknown} if stops else {}
         failovers = nodes.epoch() - epoch
         self.faults.append({**fault, **more, "ended": time.monotonic(), "failovers": failovers})
         text = "".join(json.dumps(line) + "\n" for line in self.faults)
@@ -286,10 +297,16 @@ class TwoHosts(Installation):
 
     # What a new primary knows.
 
-    def _stop(self, machines: Sequence[int], stops: list[float]) -> None:
-        """Stop whoever publishes there, so that nothing is sent again yet."""
-        stops.append(time.monotonic())
-        self._signal(machines, signal.SIGSTOP)
+    def _stop(self) -> float:
+        """Stop whoever publishes, so that nothing is sent again yet; returns when all are stopped.
+
+        Publishers first: the gateways have no calls of theirs then.
+        """
+        pids = [publisher.pid for publisher in self._publishers]
+        stop_between_calls(dict(zip(pids, self._calls, strict=True)))
+        for gateway in self._gateways:
+            os.kill(gateway.pid, signal.SIGSTOP)
+        return time.monotonic()
 
     def _has_its_place(self, former: int) -> bool:
         """Whether it is a replica, or the primary again by a second failover."""
