@@ -20,8 +20,8 @@ from simulator.segments import heard_by, is_up
 from simulator.state import Row, Values
 
 _ADDRESS = "/ip/address"
-_BEGINS_ANEW_S = 1.0  # after it was refused
-_ASKS_AGAIN_S = 3.0  # where nobody answered
+_STARTS_AGAIN_S = 1.0  # after it was refused
+_RETRY_S = 3.0  # where nobody answered
 _NEVER = float("inf")
 _RENEWING = "renewing..."
 _REBINDING = "rebinding..."
@@ -38,7 +38,7 @@ class DhcpClients:
 
     def __init__(self, router: Router) -> None:
         self._router = router
-        self._asks_next: dict[str, float] = {}  # row's id -> when, while it has no lease
+        self._next_try: dict[str, float] = {}  # row's id -> when, while it has no lease
         router.dhcp_clients = self
         router.reconfigure.append(self._reconfigured)
 
@@ -70,7 +70,7 @@ class DhcpClients:
         kept = {name: value for name, value in row.values.items() if name not in (*HELD, _LEASE_S)}
         if row.id in self._router.table(CLIENT).rows:
             self._router.table(CLIENT).update(row, kept)
-        self._asks_next.pop(row.id, None)
+        self._next_try.pop(row.id, None)
 
     def renew(self, row: Row) -> None:
         """Renew as at T1, if it has a lease."""
@@ -96,7 +96,7 @@ class DhcpClients:
         if row.disabled:
             return _NEVER
         if ends_at is None:
-            return self._asks_next.get(row.id, now)
+            return self._next_try.get(row.id, now)
         if not self._is_up(row):
             return now
         lease_s, status = float(row.values[_LEASE_S]), row.values["status"]
@@ -108,7 +108,7 @@ class DhcpClients:
         if not self._is_up(row):
             self.start(row)
             self._set(row, {"status": "stopped"})
-            self._asks_next[row.id] = self._router.now() + _ASKS_AGAIN_S
+            self._next_try[row.id] = self._router.now() + _RETRY_S
         elif "address" not in row.values:
             self._search(row)
         elif row.values["status"] == "bound":
@@ -128,7 +128,7 @@ class DhcpClients:
                 if answer.kind == "ack":
                     self._bind(row, name, answer)
                     return
-        self._asks_next[row.id] = self._router.now() + _ASKS_AGAIN_S
+        self._next_try[row.id] = self._router.now() + _RETRY_S
 
     def _renew(self, row: Row, *, unicast: bool) -> None:
         self._set(row, {"status": _RENEWING if unicast else _REBINDING})
@@ -142,7 +142,7 @@ class DhcpClients:
                 self._bind(row, name, answer)
             elif answer.kind == "nak":
                 self.start(row)
-                self._asks_next[row.id] = self._router.now() + _BEGINS_ANEW_S
+                self._next_try[row.id] = self._router.now() + _STARTS_AGAIN_S
             if answer is not SILENCE:
                 return
 
