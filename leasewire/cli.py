@@ -48,6 +48,7 @@ SECTIONS: Final = {
         "adopt": ("routers.adopt:adopt_command", "Take over the leases of a router in use."),
         "orphans": ("routers.orphans:app", "List or remove rows of services unknown here."),
         "options": ("routers.options:app", "Remove DHCP options that nothing uses."),
+        "selftest": ("routers.selftest:selftest_command", "Ask a spare router how RouterOS acts."),
     },
     "Sources": {
         "publish": ("sources.publish:app", "Publish events from a file or from options."),

@@ -288,6 +288,7 @@ def asked_of(here):
         "options collect": one(routers),
         "orphans list": [(), *one(routers)],
         "orphans remove": one(routers),
+        "selftest": [(each, "--dry-run") for each in routers],
         "dead-letters list": [(), ("--each",)],
         "dead-letters show": one(dead_letters),
         "dead-letters edit": [(each, "--set", "/data/service/label=y") for each in events],

@@ -1,0 +1,129 @@
+"""What the rows of a bound device look like, and what a dynamic lease keeps from others."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from worker.core.rows.normal import seconds
+from worker.core.rows.rows import LEASES, QUEUES
+from worker.selftest.lab import DEVICE_MAC, LEASE_S, NAME, TAG
+from worker.selftest.questions import Bench, ProbeResult, Question
+
+_RECONFIGURE_SINCE: Final = (7, 19)
+_TOO_OLD: Final = "send-reconfigure is in RouterOS 7.19 and later"
+_SECONDS: Final = 15
+_OTHER_MAC: Final = "02:4C:57:00:00:04"
+
+
+def _static_on_dynamic(bench: Bench) -> ProbeResult:
+    router, device = bench.router, bench.device
+    with device.lent(address_pool=NAME):
+        lease = device.bind_any()
+        own = {"server": NAME, "comment": TAG, "mac-address": _OTHER_MAC}
+        tried = router.attempt(f"{LEASES}/add", {**own, "address": lease["active-address"]})
+        if tried.refusal:
+            return ProbeResult.of("refuse", f"refused: {tried.refusal}")
+        return ProbeResult.of("allow", "accepted")
+
+
+def _queue_name(bench: Bench, **fields: str) -> ProbeResult:
+    device, router = bench.device, bench.router
+    with device.lent() as address:
+        device.lease(address=address, rate_limit="1M/1M", **fields)
+        device.bind(address)
+        queues = router.rows(QUEUES, dynamic="true")
+        names = [row["name"] for row in queues if f"{address}/32" in row.get("target", "")]
+        if not names:
+            return ProbeResult.of(None, "a bound device has no queue")
+        name = names[0].replace(DEVICE_MAC, "MAC").replace(address, "ADDRESS")
+        if router.identity:
+            name = name.replace(router.identity, "HOST-NAME")
+        return ProbeResult.of(name, "the name of its dynamic queue")
+
+
+def _alone(bench: Bench) -> ProbeResult:
+    return _queue_name(bench, allow_dual_stack_queue="no")
+
+
+def _age(bench: Bench) -> ProbeResult:
+    device = bench.device
+    with device.lent() as address:
+        device.lease(address=address)
+        return ProbeResult.of("yes" if "age" in device.bind(address) else "no", "its row")
+
+
+def _zero_lease_time(bench: Bench) -> ProbeResult:
+    device = bench.device
+    with device.lent() as address:
+        device.lease(address=address, lease_time="0s")
+        expires = device.bind(address).get("expires-after", "")
+        left_s = seconds(expires) if expires else None
+        if left_s is None:
+            return ProbeResult.of("for ever", "a bound device's row has no expires-after")
+        if 0 < left_s <= LEASE_S:
+            return ProbeResult.of("that of the server", "expires-after is at most the server's")
+        return ProbeResult.of(None, f"expires-after is {expires}")
+
+
+def _refused_reconfigure(bench: Bench) -> ProbeResult:
+    if not bench.router.since(*_RECONFIGURE_SINCE):
+        return ProbeResult.of(None, _TOO_OLD)
+    device = bench.device
+    with device.lent() as address:
+        row_id = device.lease(address=address)
+        device.bind(address)
+        tried = bench.router.attempt(f"{LEASES}/send-reconfigure", {"numbers": row_id})
+        return ProbeResult.of(tried.refusal or "accepted", "the server has use-reconfigure=no")
+
+
+def _reconfigure_status(bench: Bench) -> ProbeResult:
+    if not bench.router.since(*_RECONFIGURE_SINCE):
+        return ProbeResult.of(None, _TOO_OLD)
+    router, device = bench.router, bench.device
+    statuses: list[str] = []
+    with device.lent(use_reconfigure="yes") as address:
+        row_id = device.lease(address=address)
+        lease = device.bind(address, allow_reconfigure="yes")
+        if not lease.get("reconfigure-key"):
+            return ProbeResult.of(None, "the device did not get a key")
+        tried = router.attempt(f"{LEASES}/send-reconfigure", {"numbers": row_id})
+        if tried.refusal:
+            return ProbeResult.of(None, f"refused: {tried.refusal}")
+
+        def look() -> None:
+            rows = router.rows(LEASES, active_address=address)
+            status = rows[0].get("reconfigure-status", "") if rows else ""
+            if status and status not in statuses:
+                statuses.append(status)
+
+        bench.clock.watch(look, 5)
+        return ProbeResult.of(", ".join(statuses) or None, "the server's row, in 5 s")
+
+
+def questions() -> Sequence[Question]:
+    """The questions of this module."""
+    allowed = Question(
+        "static_on_dynamic_address",
+        "Is a static lease accepted on an address that another device's dynamic lease holds?",
+        _static_on_dynamic,
+        _SECONDS,
+        needs_device=True,
+    )
+    texts = (
+        ("queue_name", "What is the name of a lease's queue?", _queue_name),
+        ("queue_name_alone", "And with allow-dual-stack-queue=no?", _alone),
+        ("age_of_static", "Has the static row of a bound device an age?", _age),
+        ("zero_lease_time", "What does lease-time=0s mean?", _zero_lease_time),
+        (
+            "refused_reconfigure",
+            "What is said of a refused send-reconfigure?",
+            _refused_reconfigure,
+        ),
+        ("reconfigure_status", "Which values has reconfigure-status?", _reconfigure_status),
+    )
+    return [
+        allowed,
+        *(
+            Question(n, text, ask, _SECONDS, is_switch=False, needs_device=True)
+            for n, text, ask in texts
+        ),
+    ]
