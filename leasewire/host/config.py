@@ -11,8 +11,8 @@ import typer
 from leasewire.answer import Answer, App, Exit, counted
 from leasewire.context import DATA, Context, InventoryOption
 from leasewire.host.up import LOCK
+from leasewire.sources.delivering import targets_of
 from leasewire.sources.hooks import hooks_of
-from leasewire.sources.outcomes import targets_of
 from worker.errors import ConfigurationError, RouterBlocked
 from worker.watching.apprise_sender import check_installed
 

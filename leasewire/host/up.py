@@ -21,7 +21,7 @@ from leasewire.host.first_inventory import write_first
 from leasewire.host.gateway import ConsoleOption, ListenOption, PortOption, running_gateway
 from leasewire.host.stopping import RunningPart, asked_to_stop
 from leasewire.host.worker import EventsOption, RoutersOption
-from leasewire.sources.outcomes import delivering, targets_of
+from leasewire.sources.delivering import delivering, targets_of
 from simulator.cli import DEMO_PASSWORD
 from simulator.options import LOOPBACK
 from simulator.testing import running as simulation

@@ -9,7 +9,7 @@ import typer
 
 from leasewire.context import Context, InventoryOption
 from leasewire.host.stopping import asked_to_stop, run_until_stopped
-from leasewire.sources.outcomes import targets_of
+from leasewire.sources.delivering import targets_of
 from worker.errors import ConfigurationError
 from worker.log_setup import configure_logging
 

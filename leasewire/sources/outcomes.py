@@ -3,35 +3,28 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
 
 from contracts.webhook_signature import new_secret
-from gateway.outcomes.deliveries import Deliveries, Undelivered
-from gateway.outcomes.targets import Target, load_targets
+from gateway.outcomes.deliveries import Undelivered
+from gateway.outcomes.targets import Target
 from leasewire.actor import ActorOption, actor_of
 from leasewire.answer import Answer, App, Exit, bad_input
 from leasewire.context import Context, InventoryOption
 from leasewire.host.stopping import asked_to_stop, run_until_stopped
+from leasewire.sources.delivering import FILE, deliveries_to, delivering, targets_of
 from leasewire.tables import TextTable
 from worker.admin.json_fields import utc_time, without_empty
 from worker.errors import ConfigurationError
-from worker.log_setup import configure_logging, hide_secret
-from worker.settings import environment
+from worker.log_setup import configure_logging
 
 if TYPE_CHECKING:
-    from gateway.outcomes.delivery import Courier
-    from gateway.outcomes.delivery_thread import Delivering
     from gateway.outcomes.posting import PostResult
 
 app = App("Outcomes of events, sent to the BSS by webhook.")
-
-FILE: Final = "outcomes.toml"
-"""Beside the inventory: the targets of outcomes."""
 
 TargetArgument = Annotated[str, typer.Argument(metavar="TARGET", help="As in `outcomes targets`.")]
 
@@ -72,7 +65,7 @@ def targets_command(*, inventory: InventoryOption = None) -> Answer:
     """
     context = Context(inventory)
     documents = [
-        _document(target, _deliveries(context, target.name).state())
+        _document(target, deliveries_to(context, target.name).state())
         for target in targets_of(context, signing=False)
     ]
     columns = "target, state, delivered, last at=last_at, retried, failed, message, +url"
@@ -88,7 +81,7 @@ def failed(target: TargetArgument, *, inventory: InventoryOption = None) -> Answ
     """
     context = Context(inventory)
     _check_known(context, target)
-    dead = [_failed_document(undelivered) for undelivered in _deliveries(context, target).dead()]
+    dead = [_failed_document(undelivered) for undelivered in deliveries_to(context, target).dead()]
     columns = "id, service, event, state, tries, message"
     return Answer({"failed": dead}, [TextTable(dead, columns, "Nothing failed.")])
 
@@ -110,7 +103,7 @@ def retry(
         bad_input("Give the ids, as in `outcomes failed`, or --all.")
     context = Context(inventory)
     _check_known(context, target)
-    deliveries = _deliveries(context, target)
+    deliveries = deliveries_to(context, target)
     wanted = list(ids or ())
     if everything:
         wanted = [undelivered.id for undelivered in deliveries.dead()]
@@ -163,51 +156,6 @@ def secret() -> None:
     typer.echo(new_secret())
 
 
-def targets_of(context: Context, *, signing: bool = True) -> list[Target]:
-    """The targets of `outcomes.toml`, beside the inventory.
-
-    Args:
-        context: has the path of the inventory.
-        signing: False: their secrets are not needed and not read.
-
-    Raises:
-        ConfigurationError: with every mistake in it.
-    """
-    return load_targets(
-        context.settings.inventory.parent / FILE,
-        sources=frozenset(context.inventory.sources),
-        environ=environment(),
-        on_secret=hide_secret,
-        signing=signing,
-    )
-
-
-@contextmanager
-def delivering(context: Context, targets: Sequence[Target]) -> Iterator["Delivering"]:
-    """Deliver outcomes to targets while the block runs."""
-    # An HTTP client takes a while to import, and other commands need none.
-    from gateway.outcomes.delivery import Courier  # noqa: PLC0415 - see above
-    from gateway.outcomes.delivery_thread import Delivering  # noqa: PLC0415 - see above
-
-    installation = context.inventory.installation
-
-    def couriers(stopping: asyncio.Event) -> list["Courier"]:
-        return [
-            Courier(
-                target,
-                deliveries=_deliveries(context, target.name),
-                feed=context.store.feed,
-                installation=installation,
-                clock_ms=context.any_store.heartbeats.clock.now_ms,
-                stopping=stopping,
-            )
-            for target in targets
-        ]
-
-    with context.heartbeat("outcomes"), Delivering(couriers) as running:
-        yield running
-
-
 async def _posted(target: Target, event: dict[str, Any], now_s: int) -> "PostResult":
     # An HTTP client takes a while to import, and other commands need none.
     from gateway.outcomes.posting import Poster  # noqa: PLC0415 - see above
@@ -217,10 +165,6 @@ async def _posted(target: Target, event: dict[str, Any], now_s: int) -> "PostRes
         return await poster.post(event, now_s)
     finally:
         await poster.close()
-
-
-def _deliveries(context: Context, target: str) -> Deliveries:
-    return Deliveries(context.store.client, context.settings.key_prefix, target)
 
 
 def _check_known(context: Context, name: str) -> None:
