@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import cached_property
@@ -119,17 +119,26 @@ class Context:
         """The policies of the inventory, by router."""
         return self.inventory.policies
 
-    def reload(self) -> None:
-        """Read the inventory again, and log what is different; keep the old one if it is wrong."""
+    def reload(self, check: Callable[[Inventory], Iterable[str]] = lambda _: ()) -> bool:
+        """Read the inventory again, and log what is different; keep the old one if it is wrong.
+
+        Args:
+            check: checks what goes with it, such as `outcomes.toml`, and gives what is different
+                there; raises `ConfigurationError`.
+
+        Returns:
+            Whether all is right, and the inventory is replaced.
+        """
         try:
             inventory = load_inventory(self.settings.inventory, on_secret=hide_secret)
+            changes = [*changes_between(self.inventory, inventory), *check(inventory)]
         except ConfigurationError as error:
-            advice = "correct the file and reload: until then the inventory stays as it was"
+            advice = "correct the file and reload: until then all stays as it was"
             log.error("inventory.refused", problems=list(error.problems), advice=advice)  # noqa: TRY400 - the problems say more than a traceback
-            return
-        changes = changes_between(self.inventory, inventory)
+            return False
         log.info("inventory.reloaded", changes=changes[:_MOST_LOGGED], number=len(changes))
         self.use(inventory)
+        return True
 
     def use(self, inventory: Inventory) -> None:
         """Replace the inventory by one that was reloaded."""

@@ -40,8 +40,8 @@ def reload_command(
 ) -> Answer:
     """Let the `leasewire up` of this host read the inventory again, if the files are correct.
 
-    Its log says what changes. A `leasewire worker` or `gateway` reads it again at SIGHUP, which
-    `systemctl reload` sends.
+    Its log says what changes. A worker, gateway, `outcomes deliver`, `alerts deliver` or `metrics`
+    that was started by itself reads it again at SIGHUP, which `systemctl reload` sends.
 
     Example: leasewire config check && leasewire reload
     """

@@ -1,6 +1,5 @@
 """`leasewire gateway`: events over HTTP."""
 
-import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
@@ -71,7 +70,7 @@ def gateway_command(  # noqa: PLR0913 - as many options
     context.report_failed_checks()
     answer_while_computing()
     with (
-        asked_to_stop() as stopping,
+        asked_to_stop(reloads=True) as stopping,
         running_gateway(context, listen, port, depth, bulk_depth, console=console) as server,
     ):
         typer.echo(
@@ -80,8 +79,7 @@ def gateway_command(  # noqa: PLR0913 - as many options
         )
         if console:
             typer.echo(f"The console is at {server.url}/console/")
-        signal.signal(signal.SIGHUP, lambda *_: context.reload())
-        run_until_stopped(server, stopping)
+        run_until_stopped(server, stopping, context.reload)
     typer.echo("The gateway has stopped.")
 
 

@@ -1,8 +1,9 @@
-"""Orderly stop of commands that run until SIGTERM or Ctrl-C."""
+"""Orderly stop of commands that run until SIGTERM or Ctrl-C, and reload at SIGHUP."""
 
+import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -21,26 +22,52 @@ class RunningPart(Protocol):
         """Whether the thread is alive."""
 
 
-def run_until_stopped(part: RunningPart, stopping: threading.Event) -> None:
+class SignalRequests(threading.Event):
+    """Is set when the command is to stop; `reload` is set when it is to read its files again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reload = threading.Event()
+
+
+def run_until_stopped(
+    part: RunningPart, stopping: SignalRequests, reload: Callable[[], object]
+) -> None:
     """Wait for the request to stop.
+
+    Args:
+        part: what runs meanwhile.
+        stopping: of `asked_to_stop` with `reloads`.
+        reload: called at each request to reload.
 
     Raises:
         typer.Exit: 1: the part ended by itself.
     """
     while part.running and not stopping.wait(_CHECK_EVERY_S):
-        pass
+        if stopping.reload.is_set():
+            stopping.reload.clear()
+            reload()
     if not stopping.is_set():
         raise typer.Exit(Exit.FAILED)
 
 
 @contextmanager
-def asked_to_stop() -> Iterator[threading.Event]:
-    """An event that SIGTERM and SIGINT set, so that the block can end in order."""
-    stopping = threading.Event()
-    previous = {
-        number: signal.signal(number, lambda *_: stopping.set())
-        for number in (signal.SIGTERM, signal.SIGINT)
-    }
+def asked_to_stop(*, reloads: bool = False) -> Iterator[SignalRequests]:
+    """An event that SIGTERM and SIGINT set, so that the block can end in order.
+
+    Args:
+        reloads: SIGHUP is a request to reload, unless the terminal of the command is gone. Without
+            it SIGHUP ends the command at once.
+    """
+    stopping, at_terminal = SignalRequests(), os.isatty(0)
+
+    def hang_up(*_: object) -> None:
+        (stopping if at_terminal and not os.isatty(0) else stopping.reload).set()
+
+    handlers = dict.fromkeys((signal.SIGTERM, signal.SIGINT), lambda *_: stopping.set())
+    if reloads:
+        handlers[signal.SIGHUP] = hang_up
+    previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield stopping
     finally:

@@ -21,13 +21,13 @@ from leasewire.host.first_inventory import write_first
 from leasewire.host.gateway import ConsoleOption, ListenOption, PortOption, running_gateway
 from leasewire.host.stopping import RunningPart, asked_to_stop
 from leasewire.host.worker import EventsOption, RoutersOption
-from leasewire.sources.delivering import delivering, targets_of
+from leasewire.sources.delivering import Targets, delivering
 from simulator.cli import DEMO_PASSWORD
 from simulator.options import LOOPBACK
 from simulator.testing import running as simulation
 from worker.errors import ConfigurationError, LeasewireError
 from worker.interpreter import answer_while_computing
-from worker.inventory import load_inventory
+from worker.inventory import Inventory, load_inventory
 from worker.log_setup import configure_logging, hide_secret
 from worker.runtime.supervisor import Supervisor
 from worker.version import installed_version
@@ -101,7 +101,7 @@ def up_command(  # noqa: PLR0913 - as many options
 ) -> None:
     """Run everything on this host: an embedded Valkey and the workers. Ctrl-C stops all in order.
 
-    `leasewire reload` has it read the inventory again; hooks.toml and outcomes.toml are read at the
+    `leasewire reload` has it read the inventory and outcomes.toml again; hooks.toml is read at the
     start only.
 
     Other commands find its Redis when they run in the same directory; from elsewhere, or with
@@ -121,8 +121,8 @@ def up_command(  # noqa: PLR0913 - as many options
         raise ConfigurationError([f"{settings.inventory}: {problem}"])
     known = load_inventory(settings.inventory, on_secret=hide_secret)
     check_installed(known.alerts)
-    targets = targets_of(context)
-    names = ", ".join(target.name for target in targets)
+    targets = Targets(context)
+    names = ", ".join(target.name for target in targets.now)
     with (
         asked_to_stop() as stopping,
         only_one(data),
@@ -133,10 +133,15 @@ def up_command(  # noqa: PLR0913 - as many options
             if with_gateway or console or lab
             else nullcontext()
         ) as http,
-        delivering(context, targets) if targets else nullcontext() as outcomes,
+        delivering(targets) as outcomes,
     ):
         environ = environment_for(settings)
-        supervisor = Supervisor(environ, events, routers, reloaded=context.use, inventory=known)
+
+        def reloaded(found: Inventory) -> None:
+            context.use(found)
+            outcomes.reload()
+
+        supervisor = Supervisor(environ, events, routers, reloaded=reloaded, inventory=known)
         signal.signal(signal.SIGHUP, lambda *_: stopping.set() if supervisor.hung_up() else None)
         routers_known = counted(len(known.routers), "router")
         lines = [
@@ -144,7 +149,7 @@ def up_command(  # noqa: PLR0913 - as many options
             f"LEASEWIRE_REDIS_URL={server.url}",
             f"The gateway listens on {http.url}" if http else "",
             f"The console is at {http.url}/console/" if http and console else "",
-            f"Outcomes go to: {names}" if outcomes else "",
+            f"Outcomes go to: {names}" if names else "",
             "Ctrl-C stops it.",
         ]
         typer.echo("\n".join(filter(None, lines)))

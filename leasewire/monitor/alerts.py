@@ -10,7 +10,7 @@ import typer
 from leasewire.actor import ActorOption, actor_of
 from leasewire.answer import Answer, App, Exit, clean, fail, local_time
 from leasewire.context import Context, InventoryOption
-from leasewire.host.stopping import asked_to_stop
+from leasewire.host.stopping import asked_to_stop, run_until_stopped
 from leasewire.tables import TextTable
 from worker.admin.json_fields import utc_time, without_empty
 from worker.core.alerting.alerts import KINDS, Alert, AlertKind, with_roots
@@ -24,7 +24,6 @@ from worker.watching.periodic_thread import PeriodicThread
 
 app = App("Open alerts, the targets they are sent to, and mutes.")
 
-_CHECK_EVERY_S: Final = 0.2
 _UNITS_MS: Final = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _LONGEST_MS: Final = 90 * 86_400_000
 
@@ -93,7 +92,7 @@ def try_command(
     """
     context = Context(inventory)
     known = context.inventory.alerts
-    _need_targets(context)
+    _need_targets(context, context.inventory)
     unknown = sorted(set(targets or ()) - known.keys())
     if unknown:
         problem = f"no such target: {', '.join(unknown)}; targets: {', '.join(known)}"
@@ -196,30 +195,40 @@ def deliver(*, inventory: InventoryOption = None) -> None:
     """Send alerts to their targets, until SIGTERM or Ctrl-C.
 
     Workers do this too (`leasewire up`, `leasewire worker`); one process sends, the others stand
-    by. Use this on a host that reaches the mail server if the workers do not.
+    by. Use this on a host that reaches the mail server if the workers do not. At SIGHUP it reads
+    the inventory again.
 
     Example: leasewire alerts deliver
     """
     context = Context(inventory)
     configure_logging(context.settings)
-    _need_targets(context)
-    targets = list(context.inventory.alerts.values())
+    _need_targets(context, context.inventory)
     token = f"deliver:{secrets.token_hex(4)}"
     known = context.inventory
+    targets = list(known.alerts.values())
     notifier = AlertNotifier(context.store, targets, known.installation, send, token, known.behind)
+
+    def check(found: Inventory) -> Sequence[str]:
+        _need_targets(context, found)
+        return ()
+
+    def reload() -> None:
+        if context.reload(check):
+            notifier.targets = list(context.inventory.alerts.values())
+            notifier.behind = context.inventory.behind
+
     thread = PeriodicThread("notifications", notifier.once, context.settings.alerts_every_s)
-    with asked_to_stop() as stopping, context.heartbeat("alerts"), thread:
+    with asked_to_stop(reloads=True) as stopping, context.heartbeat("alerts"), thread:
         typer.echo(f"Sending alerts to {', '.join(context.inventory.alerts)}.")
-        while not stopping.wait(_CHECK_EVERY_S):
-            pass
+        run_until_stopped(thread, stopping, reload)
     typer.echo("Stopped.")
 
 
-def _need_targets(context: Context) -> None:
-    if not context.inventory.alerts:
+def _need_targets(context: Context, inventory: Inventory) -> None:
+    if not inventory.alerts:
         problem = "has no table [alerts.NAME]; `leasewire alerts test --help` shows one"
         raise ConfigurationError([f"{context.settings.inventory}: {problem}"])
-    check_installed(context.inventory.alerts)
+    check_installed(inventory.alerts)
 
 
 def _inventory(context: Context) -> Inventory | None:

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from gateway.outcomes.deliveries import Deliveries
 from gateway.outcomes.targets import Target
-from leasewire.context import Context
+from leasewire.sources.delivering import Targets
 from worker.core.alerting.alerts import Alert
 from worker.core.alerting.health import Finding, assess
 from worker.core.alerting.health_figures import HealthFigures
@@ -86,12 +86,11 @@ class FiguresReader:
     """Reads the figures over its own connection, with short timeouts.
 
     Args:
-        context: has the settings and the inventory.
-        targets: targets of `outcomes.toml`.
+        targets: those of `outcomes.toml`, and the inventory.
     """
 
-    def __init__(self, context: Context, targets: Sequence[Target]) -> None:
-        settings = context.settings
+    def __init__(self, targets: Targets) -> None:
+        settings = targets.context.settings
         client = connect(
             settings.redis_url,
             socket_timeout_s=_ANSWER_S,
@@ -100,10 +99,8 @@ class FiguresReader:
         )
         self._store: Final[Store] = open_store(client, settings.key_prefix)
         self._health_figures = HealthReader(self._store)
-        self._targets = [
-            (target, Deliveries(client, settings.key_prefix, target.name)) for target in targets
-        ]
-        self._inventory = context.inventory
+        self._targets = targets
+        self._key_prefix = settings.key_prefix
         self._waiting_s = settings.waiting_alert_s
 
     def read(self) -> Figures:
@@ -113,7 +110,8 @@ class FiguresReader:
             StoreUnavailable: Redis cannot be reached, does not answer in time, or refuses us.
         """
         began = time.perf_counter()
-        store, inventory = self._store, self._inventory
+        # Either may be read again at any moment.
+        store, inventory, targets = self._store, self._targets.context.inventory, self._targets.now
         now_ms = store.records.now_ms()
         routers = self._health_figures.routers(inventory.routers, now_ms)
         health_figures = self._health_figures.read_with(routers, now_ms)
@@ -129,15 +127,15 @@ class FiguresReader:
             alerts=store.alerts.all_open(),
             held=store.brake.approvals(),
             sources=store.sources.views(list(inventory.sources)),
-            deliveries=[self._delivery(*target) for target in self._targets],
+            deliveries=[self._delivery(target) for target in targets],
             acted=store.watches.acted(),
             awaited=store.watches.number(),
             pools=store.pools.use(inventory.pools, now_ms),
             read_s=time.perf_counter() - began,
         )
 
-    def _delivery(self, target: Target, deliveries: Deliveries) -> DeliveryFigures:
-        state = deliveries.state()
+    def _delivery(self, target: Target) -> DeliveryFigures:
+        state = Deliveries(self._store.client, self._key_prefix, target.name).state()
         return DeliveryFigures(
             target.name,
             int(state.get("delivered", 0)),

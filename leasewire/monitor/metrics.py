@@ -9,7 +9,7 @@ import typer
 
 from leasewire.context import Context, InventoryOption
 from leasewire.host.stopping import asked_to_stop, run_until_stopped
-from leasewire.sources.delivering import targets_of
+from leasewire.sources.delivering import Targets
 from worker.errors import ConfigurationError
 from worker.log_setup import configure_logging
 
@@ -44,7 +44,7 @@ def metrics_command(
     alerts, the brake, workers, memory. One exporter is enough for an installation, whatever its
     number of workers. While Redis is down, leasewire_redis_up is 0 and there are no other metrics.
 
-    Routers, sources and targets of outcomes are read from the inventory at the start.
+    At SIGHUP it reads the inventory and outcomes.toml again.
 
     Example: leasewire metrics --bind 127.0.0.1:9464
     """
@@ -53,19 +53,20 @@ def metrics_command(
     configure_logging(context.settings)
     context.report_failed_checks()
     context.check_login()
-    with asked_to_stop() as stopping, exporting(context, address) as server:
+    targets = Targets(context, signing=False)
+    with asked_to_stop(reloads=True) as stopping, exporting(targets, address) as server:
         typer.echo(f"Metrics for Prometheus: {server.url}/metrics")
-        run_until_stopped(server, stopping)
+        run_until_stopped(server, stopping, targets.reload)
     typer.echo("Stopped.")
 
 
 @contextmanager
-def exporting(context: Context, address: Address) -> Iterator["MetricsServer"]:
+def exporting(targets: Targets, address: Address) -> Iterator["MetricsServer"]:
     """Serve metrics while the block runs; Redis may be down meanwhile, and at the start.
 
     Raises:
-        ConfigurationError: the address cannot be listened on, the inventory or `outcomes.toml` has
-            mistakes, or the extra `metrics` is not installed.
+        ConfigurationError: the address cannot be listened on, the inventory has mistakes, or the
+            extra `metrics` is not installed.
     """
     if find_spec("prometheus_client") is None:
         problem = "metrics need prometheus-client: install `leasewire[metrics]`"
@@ -73,7 +74,7 @@ def exporting(context: Context, address: Address) -> Iterator["MetricsServer"]:
     from leasewire.monitor.exporter import MetricsServer  # noqa: PLC0415 - an extra
     from leasewire.monitor.figures import FiguresReader  # noqa: PLC0415 - goes with it
 
-    reader = FiguresReader(context, targets_of(context, signing=False))
+    reader = FiguresReader(targets)
     try:
         server = MetricsServer(reader, address.host, address.port)
     except (OSError, UnicodeError) as error:  # UnicodeError: the host is no valid name

@@ -15,7 +15,7 @@ from leasewire.actor import ActorOption, actor_of
 from leasewire.answer import Answer, App, Exit, bad_input
 from leasewire.context import Context, InventoryOption
 from leasewire.host.stopping import asked_to_stop, run_until_stopped
-from leasewire.sources.delivering import FILE, deliveries_to, delivering, targets_of
+from leasewire.sources.delivering import FILE, Targets, deliveries_to, delivering, targets_of
 from leasewire.tables import TextTable
 from worker.admin.json_fields import utc_time, without_empty
 from worker.errors import ConfigurationError
@@ -39,21 +39,22 @@ def deliver(*, inventory: InventoryOption = None) -> None:
 
     Each change of an outcome is a POST of a CloudEvent, signed by Standard Webhooks. What a target
     does not accept is retried for three days, then kept for `outcomes failed`. `leasewire up`
-    delivers too. Several may run: one of them delivers to a target.
+    delivers too. Several may run: one of them delivers to a target. At SIGHUP it reads the targets
+    and the inventory again.
 
     Example: leasewire outcomes deliver
     """
     context = Context(inventory)
     configure_logging(context.settings)
     context.report_failed_checks()
-    targets = targets_of(context)
-    if not targets:
+    targets = Targets(context)
+    if not targets.now:
         problem = f"there is no target; `leasewire outcomes deliver --help` shows {FILE}"
         raise ConfigurationError([problem])
     context.check_login()
-    with asked_to_stop() as stopping, delivering(context, targets) as running:
-        typer.echo(f"Delivering outcomes to {', '.join(target.name for target in targets)}.")
-        run_until_stopped(running, stopping)
+    with asked_to_stop(reloads=True) as stopping, delivering(targets) as delivery:
+        typer.echo(f"Delivering outcomes to {', '.join(target.name for target in targets.now)}.")
+        run_until_stopped(delivery, stopping, delivery.reload)
     typer.echo("Stopped.")
 
 

@@ -188,10 +188,9 @@ def try_all(debian, package):
         more = INVENTORY + another.replace("127.0.0.1", "127.0.0.2")
         debian.write("/etc/leasewire/routers.toml", more)
         debian.run("systemctl", "reload-or-restart", "leasewire-*")
-        eventually(
-            lambda: "tower-8" in debian.run("journalctl", "-u", "leasewire-worker", "-g", "reload"),
-            "the log says what changes",
-        )
+        for name in set(SERVICES) - {"outbox"}:
+            log = ("journalctl", "-u", f"leasewire-{name}", "-g", "reloading|reloaded")
+            eventually(lambda log=log: "tower-8" in debian.run(*log), f"{name} says what changes")
         eventually(lambda: all_run(debian), "all run after a reload")
         step("reboot")
     with debian.booted():

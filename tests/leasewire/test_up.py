@@ -14,7 +14,9 @@ import pytest
 from redis.exceptions import BusyLoadingError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from contracts.webhook_signature import new_secret
 from gateway.api.api_keys import ApiKeys, KeyScope
+from gateway.keys import GatewayKeys
 from leasewire.context import Context
 from leasewire.host.embedded import EmbeddedServer
 from leasewire.host.first_inventory import init_command
@@ -182,6 +184,14 @@ scopes = ["publish", "override"]
     return inventory.read_text() + more
 
 
+TARGET = f"""\
+[targets.noc]
+url = "http://127.0.0.1:9/"
+sources = ["{NOC}"]
+secret_file = "secrets/webhook"
+"""
+
+
 def test_a_router_that_was_added_is_used_within_seconds_of_a_reload(up, short_path, leasewire):
     inventory = short_path / "routers.toml"
     with simulated(seed_guide=True, user="leasewire") as simulation:
@@ -200,9 +210,13 @@ def test_a_router_that_was_added_is_used_within_seconds_of_a_reload(up, short_pa
         assert post(activated("SVC-8", source=NOC, revision=None)).status_code == 202
 
         inventory.write_text(served(inventory, simulation.router))
+        (short_path / "outcomes.toml").write_text(TARGET)
+        (short_path / "secrets" / "webhook").write_text(new_secret())
         where = ("--data", str(short_path / "data"), "--inventory", str(inventory))
         said = leasewire("reload", *where)
         assert (said.code, "2 routers" in said.out) == (0, True), said
+        delivers = GatewayKeys("lw:").target("noc").holder
+        wait_for(lambda: context.store.client.exists(delivers), "its first target is delivered to")
         wait_for(lambda: simulation.router.rows("/ip/dhcp-server/lease"), "its service was written")
         assert process.poll() is None
         assert not before & set(workers_of(process))

@@ -7,6 +7,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from leasewire.monitor.metrics import Address, exporting
+from leasewire.sources.delivering import Targets
 from tests.leasewire.conftest import edited, world
 
 __all__ = ["edited", "world"]
@@ -49,7 +50,7 @@ def exporter(quiet_logging):
 
     @contextmanager
     def run(context):
-        with exporting(context, Address("127.0.0.1", 0)) as server:
+        with exporting(Targets(context, signing=False), Address("127.0.0.1", 0)) as server:
             yield server.url
 
     return run

@@ -1,6 +1,7 @@
 """`leasewire metrics` as a user runs it: a process, HTTP, and a Redis that goes and comes back."""
 
 import os
+import pty
 import re
 import signal
 import socket
@@ -34,11 +35,12 @@ def running(own_valkey, tmp_path):
     (tmp_path / "routers.toml").write_text(INVENTORY)
 
     @contextmanager
-    def start(*arguments):
+    def start(*arguments, stdin=None):
         process = Forked(
             [sys.executable, "-m", "leasewire", "metrics", *arguments],
             env={**os.environ, "LEASEWIRE_REDIS_URL": own_valkey.url},
             cwd=tmp_path,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -57,6 +59,37 @@ def running(own_valkey, tmp_path):
 def url(running):
     with running("--bind", "127.0.0.1:0") as (_, url):
         yield url
+
+
+def test_sources_and_targets_that_are_new_are_shown_after_a_reload(running, tmp_path):
+    def failing(url):
+        name = "leasewire_outcome_delivery_failing"
+        found = scrape(url).families.get(name)
+        return {sample.labels["target"]: sample.value for sample in found.samples} if found else {}
+
+    target = '[targets.billing]\nurl = "http://127.0.0.1:9/x"\nsecret_file = "s"\n'
+    targets, inventory = tmp_path / "outcomes.toml", tmp_path / "routers.toml"
+    with running("--bind", "127.0.0.1:0") as (process, url):
+        inventory.write_text(INVENTORY.replace("urn:isp:bss", "urn:isp:new"))
+        targets.write_text(f'{target}sources = ["urn:isp:bss"]\n')
+        process.send_signal(signal.SIGHUP)
+        assert "not in" in process.stderr.readline()
+        assert failing(url) == {}
+        targets.write_text(f'{target}sources = ["urn:isp:new"]\n')
+        process.send_signal(signal.SIGHUP)
+        assert "target billing: added" in process.stderr.readline()
+        assert failing(url) == {"billing": 0}
+
+
+def test_the_hang_up_of_a_closed_terminal_ends_it(running):
+    ours, its = pty.openpty()
+    with running("--bind", "127.0.0.1:0", stdin=its) as (process, _):
+        os.close(its)
+        process.send_signal(signal.SIGHUP)
+        assert "inventory.reloaded" in process.stderr.readline()
+        os.close(ours)
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(20) == 0
 
 
 def test_a_redis_that_goes_away_takes_its_figures_with_it_and_comes_back(own_valkey, running):

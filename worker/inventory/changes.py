@@ -18,13 +18,14 @@ def changes_between(before: Inventory, after: Inventory) -> list[str]:
         ("alert target", before.alerts, after.alerts),
         ("table", {"brake": before.brake}, {"brake": after.brake}),
     ]
-    found = [line for what, was, now in tables for line in _of_table(what, was, now)]
+    found = [line for what, was, now in tables for line in changes_of_table(what, was, now)]
     if before.installation != after.installation:
         found.insert(0, f"installation.id was {before.installation}, is {after.installation}")
     return found
 
 
-def _of_table(what: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+def changes_of_table(what: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """Return the same for one table; its entries are dataclasses by name."""
     for name in sorted(was.keys() | now.keys()):
         if was.get(name) is None or now.get(name) is None:
             if was.get(name) != now.get(name):
