@@ -219,7 +219,8 @@ class TwoHosts(Installation):
         if not self._waits:
             time.sleep(_ALONE_S)  # part of the fault
             stopped = self._stop()
-            assert nodes.epoch() == epoch, "publishers were stopped too late: is it a busy machine?"
+            late = "publishers were stopped too late: is it a busy machine?"
+            assert nodes.epoch(besides=[sentinel]) == epoch, late
 
         def is_promoted() -> bool:
             return nodes.primary(besides=[sentinel]) not in (0, former)
