@@ -127,6 +127,26 @@ def test_a_service_that_redis_lost_and_that_ended_meanwhile_leaves_no_row(here, 
     assert [name for name, *_ in rows(here, "R1")] == ["SVC-OLD"]
 
 
+def test_so_does_one_of_which_a_later_event_came_first(here, sweep):
+    """Until its activation is there its record says nothing of its row."""
+    here.say(activated("SVC-OLD", 1))
+    here.drain()
+    sweep.once()
+    synced = Synced(here)
+    here.say(activated("SVC-NEW", 2))
+    here.drain()
+    synced.come_back()
+    sweep.once()
+    here.say(builders.mac_changed("SVC-NEW", builders.mac(3), revision=2))
+    sweep.once()
+    here.drain()
+    assert [name for name, *_ in rows(here, "R1")] == ["SVC-NEW", "SVC-OLD"]
+    here.say(activated("SVC-NEW", 2), builders.cancelled("SVC-NEW", revision=3))
+    sweep.once()
+    here.drain()
+    assert [name for name, *_ in rows(here, "R1")] == ["SVC-OLD"]
+
+
 def test_services_that_redis_lost_are_asked_for_less_and_less_often(here, monkeypatch):
     now_s = 0.0
     sign = heartbeat(here.store, "routers@here:1")

@@ -154,6 +154,8 @@ class Sweep:
     def _queue_known(self, services_at: Mapping[str, Collection[str]]) -> int:
         """Have those services checked that Redis knows, and keep the others for later rounds.
 
+        Of an incomplete one some events came, but none that says whether it has a row.
+
         Args:
             services_at: router -> services.
 
@@ -162,7 +164,11 @@ class Sweep:
         """
         queued, self._unknown = 0, {}
         for router, services in services_at.items():
-            known = sorted(self._store.records.known(list(services)))
+            found = sorted(self._store.records.known(list(services)))
+            records = self._store.records.readable(found)
+            known = [
+                s for s in found if s not in records or records[s].record.status != "incomplete"
+            ]
             for at in range(0, len(known), _QUEUED_AT_ONCE):
                 part = known[at : at + _QUEUED_AT_ONCE]
                 self._store.routers.add_work(router, part, closely=True)
