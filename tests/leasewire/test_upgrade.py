@@ -3,7 +3,7 @@
 import pytest
 
 from tests.faults.newer import FORMAT, VERSION
-from tests.signs import process
+from tests.signs import give_sign_that_reads, process
 from worker.store.heartbeat import this_process
 from worker.store.store_format import StoreFormat
 from worker.version import installed_version
@@ -21,20 +21,14 @@ def store(store, valkey, monkeypatch):
     return store
 
 
-def sign(store, name, version, *formats, ago_ms=0):
-    given = process(name, version=version, formats={"store": list(formats)})
-    store.heartbeats.give(given)
-    store.client.zincrby(store.keys.processes, -ago_ms, name)
-
-
 @pytest.mark.usefixtures("newer")
 def test_from_the_beginning_to_the_end(store, leasewire):
     def state():
         said = leasewire("upgrade", "check", "--json")
         return said.code, said.document["state"]
 
-    sign(store, "events@a:1", "0.1.0", OLDER)
-    sign(store, "gateway@b:2", "0.1.0", OLDER)
+    give_sign_that_reads(store, "events@a:1", OLDER, version="0.1.0")
+    give_sign_that_reads(store, "gateway@b:2", OLDER, version="0.1.0")
     assert state() == (4, "may-begin")
     store.heartbeats.end(process("events@a:1"))
     store.heartbeats.give(this_process("events"))
@@ -61,7 +55,7 @@ def test_nothing_runs(store, leasewire):
 def test_a_silent_process_is_named_as_long_as_it_counts(store, leasewire, monkeypatch):
     monkeypatch.setattr(StoreFormat, "COUNTS_MS", 600_000)
     store.heartbeats.give(this_process("events"))
-    sign(store, "routers@cut-off:7", "0.1.0", OLDER, ago_ms=599_000)
+    give_sign_that_reads(store, "routers@cut-off:7", OLDER, ago_ms=599_000, version="0.1.0")
     store.format.raise_if_all_read()
     said = leasewire("upgrade", "check")
     assert said.code == 4
@@ -72,7 +66,7 @@ def test_a_silent_process_is_named_as_long_as_it_counts(store, leasewire, monkey
 
 
 def test_an_older_command_names_the_newer_version(store, leasewire):
-    sign(store, "events@a:1", VERSION, OLDER, FORMAT)
+    give_sign_that_reads(store, "events@a:1", OLDER, FORMAT, version=VERSION)
     said = leasewire("upgrade", "check")
     assert said.code == 1
     assert f"events@a:1 runs {VERSION}, and this is {installed_version()}" in said.err
@@ -88,7 +82,7 @@ def test_a_command_that_is_too_old_refuses_everything_but_this(store, leasewire)
 
 @pytest.mark.usefixtures("newer")
 def test_a_process_that_was_away_while_the_others_were_upgraded_is_named(store, leasewire):
-    sign(store, "events@frozen:1", "0.1.0", OLDER)
+    give_sign_that_reads(store, "events@frozen:1", OLDER, version="0.1.0")
     store.client.set(store.keys.store_format, FORMAT)
     said = leasewire("upgrade", "check")
     assert said.code == 1

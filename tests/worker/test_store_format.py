@@ -7,7 +7,7 @@ import structlog
 
 from tests.builders import activated, mac, mac_changed
 from tests.faults.newer import FORMAT
-from tests.signs import process
+from tests.signs import give_sign_that_reads, process
 from tests.worker.desk import Desk
 from worker.core.service.record_format import STORE_FORMATS
 from worker.errors import ConfigurationError
@@ -19,15 +19,6 @@ from worker.store.store_format import StoreFormat
 pytestmark = pytest.mark.redis
 
 OLDER = FORMAT - 1
-
-
-def reads(*formats):
-    return {"formats": {"store": list(formats)}}
-
-
-def give(store, name, *formats, ago_ms=0):
-    store.heartbeats.give(process(name, **reads(*formats)))
-    store.client.zincrby(store.keys.processes, -ago_ms, name)
 
 
 def text_of(store, service="SVC-1"):
@@ -52,7 +43,7 @@ def test_a_store_that_names_no_format_has_the_first(store):
     ids=["reads the older", "of before the gate", "reads the newer", "silent", "silent for long"],
 )
 def test_the_format_is_raised_when_all_that_count_read_it(store, formats, ago_s, raised):
-    give(store, "events@other:1", *formats, ago_ms=ago_s * 1000)
+    give_sign_that_reads(store, "events@other:1", *formats, ago_ms=ago_s * 1000)
     store.heartbeats.give(this_process("events"))
     with structlog.testing.capture_logs() as logs:
         store.format.raise_if_all_read()
@@ -63,7 +54,7 @@ def test_the_format_is_raised_when_all_that_count_read_it(store, formats, ago_s,
 
 @pytest.mark.usefixtures("newer")
 def test_a_process_that_was_stopped_in_order_does_not_count(store):
-    give(store, "gateway@other:1", OLDER)
+    give_sign_that_reads(store, "gateway@other:1", OLDER)
     store.heartbeats.end(process("gateway@other:1"))
     store.format.raise_if_all_read()
     assert store.format.found() == FORMAT
@@ -81,9 +72,9 @@ def test_a_clock_of_redis_that_leaps_raises_nothing(store, monkeypatch):
         store.format.raise_if_all_read()
         return store.format.found()
 
-    give(store, "events@other:1", OLDER, ago_ms=3_600_000)
+    give_sign_that_reads(store, "events@other:1", OLDER, ago_ms=3_600_000)
     assert passed(0) == passed(14) == OLDER
-    give(store, "events@other:1", OLDER)
+    give_sign_that_reads(store, "events@other:1", OLDER)
     assert passed(60) == OLDER
     store.heartbeats.end(process("events@other:1"))
     assert passed(1) == passed(14) == OLDER
@@ -123,7 +114,7 @@ def test_a_version_that_is_too_new_says_what_comes_first(store, monkeypatch):
 @pytest.mark.usefixtures("newer")
 def test_records_are_written_as_all_read_them_and_change_with_their_next_write(store):
     desk = Desk(store)
-    give(store, "events@other:1", OLDER)
+    give_sign_that_reads(store, "events@other:1", OLDER)
     desk.send(activated("SVC-1"), activated("SVC-2", mac=mac(2), ipv4="198.51.100.2"))
     assert {text_of(store), text_of(store, "SVC-2")} <= set(STORE_FORMATS[OLDER])
     store.heartbeats.end(process("events@other:1"))
