@@ -61,6 +61,40 @@ def test_a_copy_is_of_one_moment_while_others_write(valkey, client, plain, prefi
         thread.join()
 
 
+class Counting:
+    """A client that counts the pages that are read while writes are paused."""
+
+    def __init__(self, plain):
+        self._plain, self._paused, self.pages = plain, False, 0
+
+    def __getattr__(self, name):
+        return getattr(self._plain, name)
+
+    def client_pause(self, *arguments, **more):
+        self._paused = True
+        return self._plain.client_pause(*arguments, **more)
+
+    def pipeline(self, **options):
+        self.pages += self._paused
+        return self._plain.pipeline(**options)
+
+
+def test_writes_pause_for_little_however_much_changed_while_all_was_read(client, plain, prefix):
+    ballast = [f"{prefix}ballast:{number}" for number in range(6_000)]
+    client.mset(dict.fromkeys(ballast, "old"))
+    rounds = []
+
+    def write_all(_count):
+        """Whenever a page was read, until the last one was."""
+        rounds.append(1)
+        client.mset(dict.fromkeys(ballast, f"new-{len(rounds)}"))
+
+    counting = Counting(plain)
+    found = {each.key: each.value for each in copy(counting, Keys(prefix), write_all)}
+    assert {found[key.removeprefix(prefix)] for key in ballast} == {f"new-{len(rounds)}"}
+    assert counting.pages == 1  # of 500 keys, and 6,000 had changed
+
+
 def test_every_kind_of_key_comes_back_as_it_was_and_what_was_true_then_alone_does_not(
     client, plain, prefix, tmp_path
 ):
