@@ -23,10 +23,11 @@ if os.environ.get("PYTHONHASHSEED") != "0":
 from tests.simulation.virtual import CLOCK  # isort: skip - before the program
 
 from tests.faults import broken
+from tests.simulation.redis_side import TimedServer
+from tests.simulation.scale import Scale, scale_of
 from tests.simulation.scheduler import Odds
 from tests.simulation.shrinking import shrink
-from tests.simulation.store_side import TimedServer
-from tests.simulation.world import Result, Scale, play, scale_of
+from tests.simulation.world import Result, play
 
 
 def main() -> int:

@@ -20,6 +20,7 @@ from worker.routeros.connection import Command, Pace, Reply, RouterConnection
 from worker.routeros.failures import FOREIGN, verdict
 from worker.routeros.transport import NO_ANSWERS
 
+_LOGIN: Final = ("/login",)
 _PERSON: Final = Caller(OPERATOR, OPERATOR, frozenset(POLICIES))
 
 
@@ -112,9 +113,9 @@ class SimulatedConnection(RouterConnection):
 
     def log_in(self, username: str, password: str, pace: Pace) -> Reply:
         """Log in; every login is right."""
-        del username, password, pace
-        self._ways.scheduler.call(f"{self._to.name} /login", self._reach, OSError)
-        return Reply()
+        del username, password
+        (reply,) = self.run("logging in", [_LOGIN], pace)
+        return reply
 
     def _reach(self) -> None:
         if self._to.away:
@@ -134,7 +135,7 @@ class SimulatedConnection(RouterConnection):
                 def do(words: Command = words, number: int = number) -> Reply:
                     self._reach()
                     waiting.remove(number)
-                    return self._to.run(words, self._caller)
+                    return Reply() if words is _LOGIN else self._to.run(words, self._caller)
 
                 what = f"{self._to.name} {' '.join(words[:4])}"[:140]
                 replies[number] = self._ways.scheduler.call(what, do, _reset)
@@ -183,7 +184,7 @@ class Ways:
         """Let some of what was under way when a connection broke reach the router all the same."""
         for words in commands:
             lands = CHANCE.random() < self.scheduler.odds.lands_late
-            if words[0].endswith("/print") or not lands:
+            if words[0].endswith(("/print", "/login")) or not lands:
                 continue
             wait_s, boot = self.late_s * CHANCE.random() ** 2, to.boots
 

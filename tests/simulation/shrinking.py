@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 
+from tests.simulation.scale import Scale
 from tests.simulation.scheduler import Odds
-from tests.simulation.world import Result, Scale
+from tests.simulation.world import Result
 
 
 def shrink(failing: Result, scale: Scale, again: Callable[[Scale], Result]) -> tuple[Result, Scale]:

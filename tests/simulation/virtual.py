@@ -8,13 +8,15 @@ import random
 import secrets
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 BEGAN_S: Final = 1_800_000_000.0
 """When each history begins: seconds since 1970."""
 _real_monotonic: Final = time.monotonic
+_real_sleep: Final = time.sleep
 
 
 class Clock:
@@ -29,6 +31,15 @@ class Clock:
     def pause(self, seconds: float) -> None:
         """As `time.sleep`."""
         self.sleep(seconds)
+
+    @contextmanager
+    def really(self) -> Iterator[None]:
+        """Let pauses in the block be real ones, in which nothing of the history happens."""
+        before, self.sleep = self.sleep, _real_sleep
+        try:
+            yield
+        finally:
+            self.sleep = before
 
     def serve(self, file: Path) -> None:
         """Tell the time to Redis through this file from now on."""

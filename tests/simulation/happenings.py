@@ -1,0 +1,85 @@
+"""What happens to routers and to Redis while a history runs: planned at its beginning."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from producers.connection import RESEND_S
+from tests.simulation.invariants import OutcomeChecks
+from tests.simulation.processes import Processes
+from tests.simulation.router_side import SimulatedRouter
+from tests.simulation.scheduler import Process
+from tests.simulation.virtual import CHANCE, CLOCK
+
+
+@dataclass
+class Happenings:
+    """What is to come.
+
+    Attributes:
+        processes: of the installation.
+        routers: by name.
+        outcomes: what was said of events; Redis forgets some of it when it loses its end.
+        to_come: how many things are yet to happen.
+        bytes_lost: by Redis, in all.
+    """
+
+    processes: Processes
+    routers: dict[str, SimulatedRouter]
+    outcomes: OutcomeChecks
+    to_come: int = 0
+    bytes_lost: int = 0
+    _world: Process = field(default_factory=lambda: Process("world"))
+
+    def plan(self) -> None:
+        """Choose the moments."""
+        scale = self.processes.scale
+        for times, what in (
+            (scale.reboots, self._reboot),
+            (scale.absences, self._go_away),
+            (scale.rollbacks, self._roll_back),
+        ):
+            for _ in range(times):
+                self._at(CHANCE.uniform(0, scale.over_s), what)
+
+    def _at(self, in_s: float, what: Callable[[], None]) -> None:
+        self.to_come += 1
+
+        def happen() -> None:
+            self.processes.scheduler.sleep(in_s)
+            what()
+            self.to_come -= 1
+
+        self.processes.scheduler.spawn(self._world, what.__name__, happen)
+
+    def _tell(self, kind: str, more: Any = "") -> None:
+        self.processes.scheduler.counts[kind] += 1
+        self.processes.scheduler.tell(f"world: {kind} {more}")
+
+    def _reboot(self) -> None:
+        """A router restarts; it may be gone for a while."""
+        router = self._a_router()
+        self._tell("reboot", router.name)
+        router.boot()
+        router.away_until = CLOCK.now_s + CHANCE.uniform(1, 60)
+
+    def _go_away(self) -> None:
+        """A router cannot be reached for a while."""
+        router = self._a_router()
+        self._tell("away", router.name)
+        router.away_until = CLOCK.now_s + CHANCE.uniform(1, 60)
+
+    def _a_router(self) -> SimulatedRouter:
+        return CHANCE.choice(list(self.routers.values()))
+
+    def _roll_back(self) -> None:
+        """Redis dies, and comes back after a while without its end."""
+        server = self.processes.server
+        kind = "failover" if server.has_replicas else "power loss"
+        lost = server.lose_the_end()
+        self.bytes_lost += lost
+        self._tell(kind, f"of Redis, {lost} bytes are gone")
+        server.away_until = CLOCK.now_s + CHANCE.uniform(0, 15)
+        self.outcomes.forget()
+        self.processes.lost_its_end()
+        self._at(RESEND_S + 15, self.processes.say_what_nobody_sends)

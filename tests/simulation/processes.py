@@ -1,0 +1,250 @@
+"""The processes of an installation: workers, publishers, and what starts them again."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any, Final
+
+import producers.resend
+from contracts import names
+from producers.accepted import AcceptedInMemory
+from producers.connection import RESEND_S
+from producers.errors import PublishFailed
+from producers.journal_transport import JournalTransport
+from producers.publisher import Publisher
+from producers.resend import Resend
+from tests.simulation.inventory_side import SetUp
+from tests.simulation.redis_side import TimedServer
+from tests.simulation.scale import Scale
+from tests.simulation.scheduler import Process, Scheduler
+from tests.simulation.store_side import publisher_client, worker_client
+from tests.simulation.threads import threads_of
+from tests.simulation.virtual import CHANCE, CLOCK
+from worker.compute_gate import Turn
+from worker.convergence.concurrency import ConcurrencyLimiter
+from worker.convergence.router_pass import Converge
+from worker.intake.accept import Accept
+from worker.routeros.sessions import Sessions
+from worker.runtime.sweep import EVERY_S, Sweep
+from worker.runtime.tasks import guarded, register, release_due
+from worker.store.heartbeat import Heartbeat, this_process
+from worker.store.store import open_store
+
+PREFIX: Final = names.DEFAULT_PREFIX
+_GRACE_MS: Final = 2_000
+_TASKS: Final = {"events": 1, "routers": 2}
+_AGAIN_S: Final = 90.0
+"""After Redis lost its end the BSS says again what a publisher that is gone said in so long."""
+
+
+class _OpenGate:
+    """Nobody waits for the processor here."""
+
+    @contextmanager
+    def turn(self) -> Iterator[Turn]:
+        """Begin at once."""
+        yield Turn(self)  # type: ignore[arg-type]
+
+    def outside(self, _: Turn) -> AbstractContextManager[None]:
+        """Nobody computes meanwhile who would not anyway."""
+        return nullcontext()
+
+
+class _Tasks:
+    """In place of the Celery app: keeps the tasks by name."""
+
+    def __init__(self) -> None:
+        self.by_name: dict[str, Callable[..., None]] = {}
+
+    def task(self, *, name: str, typing: bool) -> Callable[[Callable[..., None]], None]:
+        """As `Celery.task`."""
+        del typing
+        return lambda work: self.by_name.__setitem__(name, work)
+
+
+@dataclass
+class Processes:
+    """All processes.
+
+    Attributes:
+        scale: of the history.
+        scheduler: runs them.
+        server: their Redis.
+        set_up: their settings and inventory.
+        to_publish: what the BSS has to say, in order.
+    """
+
+    scale: Scale
+    scheduler: Scheduler
+    server: TimedServer
+    set_up: SetUp
+    to_publish: list[dict[str, Any]] = field(default_factory=list)
+    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
+    _published: list[tuple[float, Process, dict[str, Any]]] = field(default_factory=list)
+    _rolled_back_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Let threads of publishers be tasks."""
+        self.scheduler.restarts = self._restart
+        producers.resend.threading = threads_of(self.scheduler)  # type: ignore[attr-defined]
+
+    # --- workers ---------------------------------------------------------------------------------
+
+    def start_worker(self) -> None:
+        """A worker with all that its process runs."""
+        process = Process(f"worker-{next(self._numbers)}")
+        inventory = self.set_up.inventory
+        client = worker_client(self.server, self.scheduler)
+        store = open_store(client, PREFIX, int(self.scale.lock_s * 1000))
+        sessions = Sessions(inventory, self.set_up.settings)
+        policies = {name: router.policy for name, router in inventory.routers.items()}
+        pools = inventory.pools
+        accept = Accept(store, inventory.sources, policies, inventory.brake, pools=pools)
+        converge = Converge(
+            store,
+            sessions,
+            policies,
+            limiter=ConcurrencyLimiter(threads=16),
+            gate=_OpenGate(),  # type: ignore[arg-type]
+            pools=pools,
+        )
+        tasks = _Tasks()
+        register(tasks, accept, converge)  # type: ignore[arg-type]
+        number = int(process.name.split("-")[1])
+        info = this_process("routers")._replace(host="host", boot="boot", pid=number)
+        heartbeat = Heartbeat(store.heartbeats, info)
+        sweep = Sweep(
+            store, _GRACE_MS, heartbeat, lambda: False, release=lambda: release_due(accept)
+        )
+        for queue, threads in _TASKS.items():
+            for thread in range(threads):
+                self.scheduler.spawn(
+                    process,
+                    f"{queue}-{thread}",
+                    lambda queue=queue: self._consume(client, queue, tasks.by_name),
+                )
+        self.scheduler.spawn(process, "sweep", lambda: self._sweep(sweep))
+
+    def _consume(self, client: Any, queue: str, tasks: Mapping[str, Callable[..., None]]) -> None:
+        """As Celery: takes a message, which may be lost, or come twice, and runs its task."""
+        key = names.queue_key(PREFIX, queue)
+        take = guarded("take", lambda: got.append(client.rpop(key)))
+        while True:
+            got: list[str | None] = []
+            take()
+            message = got[0] if got else None
+            if message is None:
+                self.scheduler.wait(key)
+                continue
+            parts = json.loads(message)
+            arguments, _, _ = json.loads(parts["body"])
+            chance = CHANCE.random()
+            if chance < self.scale.lost_messages:
+                self.scheduler.counts["message lost"] += 1
+                continue
+            twice = chance < self.scale.lost_messages + self.scale.doubled_messages
+            self.scheduler.counts["message doubled"] += twice
+            for _ in range(1 + twice):
+                tasks[parts["headers"]["task"]](*arguments)
+
+    def _sweep(self, sweep: Sweep) -> None:
+        once = guarded("sweep", sweep.once)
+        while True:
+            once()
+            self.scheduler.sleep(EVERY_S + CHANCE.uniform(0, self.scale.pace_s))
+
+    # --- publishers ------------------------------------------------------------------------------
+
+    def start_publisher(self) -> None:
+        """The BSS: it says each event until that was accepted, also after a restart."""
+        process = Process(f"publisher-{next(self._numbers)}")
+        client = publisher_client(self.server, self.scheduler)
+        resend = Resend(client, AcceptedInMemory(), prefix=PREFIX, keep_s=RESEND_S)
+        _ask_by_points(client.connection_pool)
+        transport = JournalTransport(
+            client, min_replicas=int(self.scale.redis == "min-replicas"), resend=resend
+        )
+        publisher = Publisher(transport, clock=lambda: datetime.fromtimestamp(CLOCK.now_s, UTC))
+        self.scheduler.spawn(process, "publish", lambda: self._publish(process, publisher))
+
+    def _publish(self, process: Process, publisher: Publisher) -> None:
+        pause_s = self.scale.over_s / max(1, len(self.to_publish)) * 2
+        while True:
+            if not self.to_publish:
+                self.scheduler.sleep(1.0)
+                continue
+            events = self.to_publish[: CHANCE.randint(1, 4)]
+            try:
+                publisher.publish(events)
+            except PublishFailed:
+                self.scheduler.sleep(0.5)
+                continue
+            del self.to_publish[: len(events)]
+            self._published += [(CLOCK.now_s, process, event) for event in events]
+            self.scheduler.sleep(CHANCE.uniform(0, 2 * pause_s))
+
+    def lost_its_end(self) -> None:
+        """Redis lost its end; the BSS says something soon, so that publishers see it."""
+        self._rolled_back_at = CLOCK.now_s
+        self._say_again(lambda _, process: not process.alive)
+        if self._published:
+            self.to_publish.append(self._published[-1][2])
+
+    def say_what_nobody_sends(self) -> None:
+        """Without Sentinel a publisher sees it when it publishes, and remembers half a minute.
+
+        The BSS says again what a publisher said that was frozen for longer.
+        """
+        if not self.server.has_replicas:
+            since = self.server.away_until
+            self._say_again(
+                lambda at_s, its: (
+                    not any(
+                        who is its and since < then < at_s + RESEND_S
+                        for then, who, _ in self._published
+                    )
+                )
+            )
+
+    def _say_again(self, which: Callable[[float, Process], bool]) -> None:
+        """The BSS says again what nobody else sends (docs/guarantees.md, "What a failover loses").
+
+        With `min-replicas` nothing is lost.
+        """
+        if self.scale.redis == "min-replicas":
+            return
+        until = self._rolled_back_at
+        lately = [each for each in self._published if until - _AGAIN_S <= each[0] <= until]
+        again = [event for at_s, process, event in lately if which(at_s, process)]
+        self.scheduler.counts["said again by the BSS"] += len(again)
+        self.to_publish += again
+
+    # --- ends ------------------------------------------------------------------------------------
+
+    def _restart(self, process: Process) -> None:
+        """What supervises processes starts another one."""
+        is_worker = process.name.startswith("worker")
+        start = self.start_worker if is_worker else self.start_publisher
+        wait_s = CHANCE.uniform(0.5, 10)
+        if not is_worker and CLOCK.now_s < self._rolled_back_at + _AGAIN_S:
+            self._say_again(lambda _, its: its is process)
+
+        def later() -> None:
+            self.scheduler.sleep(wait_s)
+            start()
+
+        self.scheduler.spawn(Process("supervisor"), "restart", later)
+
+
+def _ask_by_points(pool: Any) -> None:
+    """What a publisher asks over a new connection passes points too."""
+    asked = pool.connection_kwargs["redis_connect_func"]
+
+    def connected(connection: Any) -> None:
+        with connection.asking_itself():
+            asked(connection)
+
+    pool.connection_kwargs["redis_connect_func"] = connected

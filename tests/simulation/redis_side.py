@@ -1,0 +1,124 @@
+"""Redis in a simulation: a real Valkey by the virtual clock, which loses its end as others do."""
+
+import os
+from collections import deque
+from pathlib import Path
+from typing import Final
+
+from leasewire.host.embedded import EmbeddedServer
+from tests.faults.faulty_redis import faketime, false_clock
+from tests.simulation.virtual import CHANCE, CLOCK
+
+_IN_ORDER: Final = (
+    "hash-max-listpack-entries",
+    "zset-max-listpack-entries",
+    "set-max-listpack-entries",
+)
+"""Small hashes and sets keep the order of insertion; large ones have one that a start decides."""
+_AT_POWER_LOSS_S: Final = 2.0
+"""What `appendfsync everysec` may lose at worst (docs/how-to/run-redis.md)."""
+_BEHIND_S: Final = 10.0
+"""How far a replica may be behind at a failover: then its primary takes no more writes
+(`min-replicas-max-lag`, docs/how-to/run-redis.md)."""
+
+
+class TimedServer(EmbeddedServer):
+    """A Valkey for which it is what time the simulation says.
+
+    It is killed and loses the end of its file. Where it has replicas that is a failover: the new
+    primary stands in the place of the old one, and has what was confirmed to be on a replica.
+
+    Attributes:
+        starts: of this history; each start has another run id.
+        has_replicas: Sentinel makes one of them the primary when it dies.
+        lags: share of times when no replica confirms anything.
+        away_until: nothing answers before that moment.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory, appendfsync="no")
+        self.clock_file = directory.with_name("clock")
+        self.starts = 0
+        self.has_replicas = False
+        self.lags = 0.0
+        self.away_until = 0.0
+        self._begins_at = 0
+        self._replicated = 0
+        self._sizes: deque[tuple[float, int]] = deque(maxlen=2_000)
+
+    def start(self) -> None:
+        """Start it; its data come from the append-only file."""
+        if faketime() is None:
+            raise SystemExit("libfaketime is needed: Debian has it as package `libfaketime`")
+        CLOCK.serve(self.clock_file)
+        with false_clock(self.clock_file, FAKETIME_FMT="%s"), CLOCK.really():
+            super().start()
+        with self.client() as client:
+            for name in _IN_ORDER:
+                client.config_set(name, 1_000_000)
+        self._path = max(self.directory.glob("appendonlydir/*.incr.aof"))
+
+    def stop(self) -> None:
+        """Kill it: an orderly end needs its timers, and its clock stands still."""
+        self.kill()
+
+    def empty(self) -> None:
+        """Let nothing be there, as at the first start."""
+        with self.client() as client:
+            client.flushall()
+            client.script_flush()
+        self.starts = 0
+        self.away_until = 0.0
+        self._begins_at = self._replicated = self._size()
+        self._sizes.clear()
+
+    @property
+    def away(self) -> bool:
+        """Whether nothing answers now."""
+        return CLOCK.now_s < self.away_until
+
+    def note_size(self) -> None:
+        """Note how much was written by now: a loss takes what came after some moment."""
+        self._sizes.append((CLOCK.now_s, self._size()))
+
+    @property
+    def written(self) -> int:
+        """How much was written in this history."""
+        return self._size() - self._begins_at
+
+    def is_replicated(self, written: int) -> bool:
+        """Whether a replica has so much of it for sure."""
+        return self._begins_at + written <= self._replicated
+
+    def replicate(self, written: int) -> None:
+        """Let a replica have so much of it."""
+        self._replicated = max(self._replicated, self._begins_at + written)
+
+    def replicate_some(self) -> int:
+        """Let a replica come nearer, if it gets anything; returns how much it has for sure."""
+        if CHANCE.random() >= self.lags:
+            self.replicate(int(CHANCE.uniform(self._replicated - self._begins_at, self.written)))
+        return self._replicated - self._begins_at
+
+    def lose_the_end(self) -> int:
+        """Die, and come back without the end; returns how many bytes are gone."""
+        since = CLOCK.now_s - CHANCE.uniform(0, self._longest_s)
+        size = self._size()
+        kept = next((noted for at_s, noted in self._sizes if at_s >= since), size)
+        kept += int(CHANCE.random() * (size - kept) / 4)  # any command may be the last
+        if self.has_replicas:
+            kept = max(kept, self._replicated)
+        self.kill()
+        os.truncate(self._path, kept)
+        self.starts += 1
+        self._replicated = min(self._replicated, kept)
+        self._sizes.clear()
+        self.start()
+        return size - kept
+
+    @property
+    def _longest_s(self) -> float:
+        return _BEHIND_S if self.has_replicas else _AT_POWER_LOSS_S
+
+    def _size(self) -> int:
+        return self._path.stat().st_size

@@ -1,0 +1,65 @@
+"""How large a history is, and what there is in it: chosen by its seed, a few things each."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from tests.simulation.scheduler import Odds, odds_of
+from tests.simulation.virtual import CHANCE, begin
+
+FEATURES: Final[tuple[str, ...]] = ()
+"""What a history may have besides; most have some. Small mixtures find more than all at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """One history.
+
+    Attributes:
+        routers, services, events, workers: how many.
+        odds: of what goes wrong at points.
+        reboots, absences: restarts of routers, and times when one cannot be reached.
+        redis: `alone`, `sentinel`, or `min-replicas`: Sentinel, and publishers that wait for one.
+        rollbacks: how often Redis dies and lacks its end; with Sentinel a replica takes over.
+        lost_messages, doubled_messages: shares of Celery's messages.
+        over_s: the events come in so many seconds.
+        lock_s: time of a router lock.
+        pace_s: a sweep comes each second, or at most so much later.
+        features: what else there is, of `FEATURES`.
+    """
+
+    routers: int = 3
+    services: int = 12
+    events: int = 60
+    workers: int = 2
+    odds: Odds = field(default_factory=Odds)
+    reboots: int = 2
+    absences: int = 3
+    redis: str = "alone"
+    rollbacks: int = 0
+    lost_messages: float = 0.02
+    doubled_messages: float = 0.02
+    over_s: float = 40.0
+    lock_s: float = 30.0
+    pace_s: float = 3.0
+    features: tuple[str, ...] = ()
+
+
+def scale_of(seed: int) -> Scale:
+    """The size of a history: small ones find most, as more of what is near each other meets."""
+    chance = CHANCE
+    begin(seed)
+    return Scale(
+        routers=chance.randint(1, 2),
+        services=chance.randint(1, 5),
+        events=chance.randint(2, 16),
+        workers=chance.randint(1, 2),
+        reboots=chance.randint(0, 1),
+        absences=chance.randint(0, 1),
+        redis=chance.choice(["alone", "sentinel", "min-replicas"]),
+        rollbacks=int(chance.random() < 0.2),
+        over_s=round(chance.uniform(2, 12), 1),
+        lock_s=chance.choice((3, 6, 30)),
+        pace_s=chance.choice((1, 10, 30)),
+        odds=odds_of(chance),
+        features=tuple(name for name in FEATURES if chance.random() < 0.3),
+    )
