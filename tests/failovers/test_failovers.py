@@ -1,4 +1,4 @@
-"""The short form of `make failovers`: a killed machine with WAIT, a partition without it."""
+"""The short form of `make failovers`: a killed machine, with WAIT."""
 
 import json
 import subprocess
@@ -14,10 +14,10 @@ SILENT = ": 70"
 """A worker whose watchdog ended it; a busy machine may be slower than it waits."""
 
 
-@pytest.mark.timeout(300)  # half a minute, and much more where others use the processors
+@pytest.mark.timeout(300)  # 20 seconds, and much more where others use the processors
 def test_nothing_is_lost_unseen_or_doubled_when_redis_fails_over():
     need()
-    short = ["--failovers", "1", "--without-wait", "1", "--events-a-second", "45"]
+    short = ["--failovers", "1", "--without-wait", "0", "--events-a-second", "45"]
     done = subprocess.run(
         [*APART, sys.executable, "-m", "tests.failovers", *short, "--back-within", "40"],
         capture_output=True,
@@ -26,7 +26,6 @@ def test_nothing_is_lost_unseen_or_doubled_when_redis_fails_over():
     )
     lines = done.stdout.splitlines()  # among what this process logs itself
     reports = [json.loads(line) for line in lines if line.startswith("{")]
-    assert [report["phase"] for report in reports] == ["with-wait", "without-wait"], done.stderr
-    for report in reports:
-        assert report["violations"] == [], report
-        assert [w for w in report["restarted workers"] if not w.endswith(SILENT)] == []
+    assert [report["phase"] for report in reports] == ["with-wait"], done.stderr
+    assert reports[0]["violations"] == []
+    assert [w for w in reports[0]["restarted workers"] if not w.endswith(SILENT)] == []
