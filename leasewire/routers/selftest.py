@@ -68,8 +68,8 @@ def selftest_command(  # noqa: PLR0913 - each is an option
     Makes a lab of its own on the router: interfaces, a DHCP server with pool and network, and a
     DHCP client. Asks one question after the other, removes all that it made, and prints the
     answers, each with what was seen; unknown where that does not decide it. Shows first what it
-    makes, and asks. All questions take about ten minutes. Ctrl-C removes the lab too; after a
-    crash --clean does, and touches no row of others.
+    makes, and asks. All questions take a quarter of an hour at most. Ctrl-C removes the lab;
+    after a crash --clean does, and touches no row of others.
 
     The report has no names, addresses or passwords of yours. `leasewire simulator --profile FILE`
     behaves as it says; please send it to the project.
@@ -143,7 +143,7 @@ def _plan(
     router: LabRouter, questions: Sequence[Question], ports: lab.Ports | None, reasons: list[str]
 ) -> Answer:
     made = [row.shown for row in lab.lab_rows(ports)]
-    minutes = max(1, round(seconds_of(questions) / 60))
+    minutes = max(1, round(seconds_of(questions, by_rest=router.by_rest) / 60))
     asked = counted(len(questions), "question")
     text: list[Part] = [
         f"{router.name}: RouterOS {clean(router.version)}, {clean(router.board)}",

@@ -82,7 +82,10 @@ def test_a_router_with_the_profile_of_another_gives_the_same_report(tmp_path):
 
 def test_a_report_is_small_and_has_nothing_of_the_router(router):
     router.set_row("/system/identity", "", {"name": "tower-of-ada"})
+    fault = {"menu": "/ip/dhcp-server/lease", "field": "rate-limit", "value": "fast"}
+    router.set_faults(refuse_values=[fault | {"text": "failure: tower-of-ada has no such rate"}])
     text = json.dumps(selftest(router, "queue_name", "bad_rate_limit", "second_server"))
+    assert "failure: <name> has no such rate" in text
     for secret in ("tower-of-ada", router.serial, router.host, "leasewire@", "correct horse"):
         assert secret not in text
     whole = json.dumps(selftest(router))

@@ -141,5 +141,11 @@ def questions() -> Sequence[Question]:
             _beyond_limit,
             20,
         ),
-        Question("rest_limit_s", "How long may a REST request run?", _rest_limit, _REST_S),
+        Question(
+            "rest_limit_s",
+            "How long may a REST request run?",
+            _rest_limit,
+            _REST_S,
+            only_by_rest=True,
+        ),
     ]

@@ -57,6 +57,7 @@ class Question:
         seconds: that it takes at most on a real router, more or less.
         is_switch: the answer is a value of the simulator's switch of that name.
         needs_device: it is asked with the lab's device.
+        only_by_rest: over the API there is no answer.
     """
 
     name: str
@@ -65,3 +66,4 @@ class Question:
     seconds: int = 2
     is_switch: bool = True
     needs_device: bool = False
+    only_by_rest: bool = False

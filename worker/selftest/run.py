@@ -29,9 +29,10 @@ def chosen(names: Collection[str]) -> list[Question]:
     return [question for question in QUESTIONS if not names or question.name in names]
 
 
-def seconds_of(questions: Sequence[Question]) -> int:
+def seconds_of(questions: Sequence[Question], *, by_rest: bool) -> int:
     """How long they take on a real router at most, more or less."""
-    return 20 + sum(question.seconds for question in questions)
+    asked = (question for question in questions if by_rest or not question.only_by_rest)
+    return 20 + sum(question.seconds for question in asked)
 
 
 class Place(NamedTuple):
