@@ -65,6 +65,7 @@ class TwoHosts(Installation):
     _calls: list[Path] = field(default_factory=list)
     """What each publisher wrote down of its calls."""
     _waits: bool = False
+    _epoch: int = 0
 
     def _start(self, stack: ExitStack) -> None:
         self.machines = Machines(stack, len(MACHINES))
@@ -209,10 +210,10 @@ class TwoHosts(Installation):
         nodes = self.valkey
         self._wait_until_whole()
         self._wait_for_events(MACHINES, time.monotonic(), f"publishing before {kind}")
+        epoch = self._count_failovers()
         former = nodes.primary()
         machine = nodes.machine(former)
         sentinel = nodes.sentinels[machine]
-        epoch = nodes.epoch()
         began = stopped = time.monotonic()
         self._begin(kind, machine)
         others = [m for m in MACHINES if m != machine]
@@ -241,10 +242,17 @@ class TwoHosts(Installation):
             eventually(lambda: self._has_its_place(former), "the former has its place", within_s=60)
             self._signal([machine], signal.SIGCONT)
         fault = {"kind": kind, "machine": machine, "began": began, "promoted": promoted}
-        failovers = nodes.epoch() - epoch
-        self.faults.append({**fault, **more, "ended": time.monotonic(), "failovers": failovers})
+        self.faults.append({**fault, **more, "ended": time.monotonic()})
+
+    def _count_failovers(self) -> int:
+        """Note how many the last fault had: one may come late. Returns Sentinel's number of them."""
+        epoch = self.valkey.epoch()
+        if self.faults:
+            self.faults[-1]["failovers"] = epoch - self._epoch
+        self._epoch = epoch
         text = "".join(json.dumps(line) + "\n" for line in self.faults)
         (self.folder / "faults.jsonl").write_text(text)
+        return epoch
 
     def _begin(self, kind: str, machine: int) -> None:
         nodes = self.valkey
@@ -338,6 +346,7 @@ class TwoHosts(Installation):
         """End the phase and have its history checked, by a program that knows nothing of ours."""
         self.end_phase()
         self.wait_until_settled(60)
+        self._count_failovers()
         done = subprocess.run(
             [sys.executable, "-m", "tests.failovers.checker", str(self.folder)],
             cwd=ROOT,

@@ -7,12 +7,13 @@ from types import SimpleNamespace
 
 import pytest
 import redis
-from kombu import Connection
+from kombu import Connection, Queue
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import SentinelConnectionPool
 
 import producers.connection
+import worker.runtime.transport
 import worker.store.failover
 from contracts.broker import broker_url
 from producers.connection import open_publisher
@@ -96,6 +97,18 @@ def test_who_asks_skips_no_sentinel_though_another_thread_changes_their_order(ki
     assert sentinels.discover_master("leasewire") == ("10.0.0.1", 6379)
     assert sentinels.sentinels[0] is each[1]
     assert set(map(id, sentinels.sentinels)) == set(map(id, each))
+
+
+def test_a_channel_whose_connection_is_gone_ends_no_worker(own_valkey):
+    """Celery closes it after a lost connection, when its transport may have been closed before."""
+    with Connection(broker_url(own_valkey.url)) as connection:
+        connection.transport_cls = worker.runtime.transport.Transport
+        queue = Queue("queue", channel=connection.default_channel)
+        queue.declare()
+        connection.Producer(channel=queue.channel).publish({}, routing_key="queue")
+        assert queue.get() is not None  # taken, and not acknowledged
+        connection.transport.client = None
+        connection.close()
 
 
 def without_replicas(server):

@@ -236,6 +236,19 @@ class _OwnChannel(stock.Channel):
 
     _shared: Any = None
 
+    def _connparams(self, asynchronous: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - kombu's signature
+        """How to connect.
+
+        When a channel is closed it puts its messages back, which may take a new connection. Where
+        its transport was closed before, kombu fails by an AttributeError, by which Celery ends.
+
+        Raises:
+            RedisConnectionError: the transport was closed, so nothing can be put back.
+        """
+        if self.connection.client is None:
+            raise RedisConnectionError("the transport of this channel was closed")
+        return super()._connparams(asynchronous)  # type: ignore[no-untyped-call]
+
     def basic_consume(self, queue: str, no_ack: bool, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401, FBT001 - kombu's signature
         """Consume a queue; messages for routers need no acknowledgement.
 
