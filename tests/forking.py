@@ -123,8 +123,12 @@ def _ask(requests: socket.socket, named: dict[str, Any]) -> socket.socket:
 def runs(pid: int, module: str) -> bool:
     """Whether a process runs a module, as a Python of its own or as a fork."""
     about = Path(f"/proc/{pid}")
-    in_arguments = module.encode() in about.joinpath("cmdline").read_bytes().split(b"\0")
-    return in_arguments or about.joinpath("comm").read_text().strip() == comm_of(module)
+    try:
+        arguments = about.joinpath("cmdline").read_bytes().split(b"\0")
+        comm = about.joinpath("comm").read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):  # it has ended
+        return False
+    return module.encode() in arguments or comm == comm_of(module)
 
 
 def comm_of(module: str) -> str:

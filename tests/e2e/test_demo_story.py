@@ -61,7 +61,7 @@ def processes_of(directory):
 
 
 def test_demo_ends_well_and_leaves_nothing(temporary):
-    demo = start(temporary, subprocess.Popen)
+    demo = start(temporary)
     out, err = demo.communicate(timeout=DEADLINE_S)
     assert demo.returncode == 0, out + err
     assert err == ""
@@ -102,7 +102,7 @@ def test_a_failed_check_reports_what_was_found(temporary, quiet_logging, monkeyp
 def test_demo_that_cannot_be_set_up_fails_and_keeps_its_logs(temporary):
     deep = temporary / ("x" * 120)
     deep.mkdir()
-    demo = start(deep)
+    demo = start(deep, subprocess.Popen)
     out, err = demo.communicate(timeout=DEADLINE_S)
     assert demo.returncode == 1, out
     assert "the simulated router did not start" in err

@@ -116,29 +116,23 @@ def test_a_second_one_is_refused_and_ctrl_c_stops_workers_and_server_in_order(up
         client.ping()
 
 
-def test_a_start_prints_at_most_ten_lines(up, short_path):
+def test_a_start_prints_at_most_ten_lines_and_runs_nothing_in_the_working_folder(up, short_path):
+    """Not even under the names of what we are made of, as whoever knows Celery calls their file."""
+    for name in ("worker", "contracts", "structlog"):
+        (short_path / f"{name}.py").write_text(f"open({f'{name}-was-run'!r}, 'w')\n")
     process = ready(up("--gateway", "--port", "0", "--maxmemory", "64MB", as_installed=True))
     with closing(server_in(short_path).client()) as client:
         wait_for(lambda: client.zcard("lw:processes") == 3, "gateway and workers sent a heartbeat")
         assert client.info("memory")["maxmemory"] == 64 << 20
+    assert len(workers_of(process)) == 2
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=DEADLINE_S)
+    assert list(short_path.glob("*-was-run")) == []
     first_line = 1  # `ready` has read it
     started = [line for line in (out + err).splitlines() if line and "stopped" not in line]
     started = [line for line in started if "Warm shutdown" not in line]
     assert first_line + len(started) <= 10, started
     assert all(len(line) < 400 for line in started), started
-
-
-def test_what_lies_in_the_working_folder_is_not_run(up, short_path):
-    """Not even under the names of what we are made of, as whoever knows Celery calls their file."""
-    for name in ("worker", "contracts", "structlog"):
-        (short_path / f"{name}.py").write_text(f"open({f'{name}-was-run'!r}, 'w')\n")
-    process = ready(up(as_installed=True))
-    with closing(server_in(short_path).client()) as client:
-        wait_for(lambda: client.zcard("lw:processes") == 2, "both workers gave a sign of life")
-    assert len(workers_of(process)) == 2
-    assert list(short_path.glob("*-was-run")) == []
 
 
 def test_up_brings_a_gateway_along(up):

@@ -13,10 +13,11 @@ pytestmark = pytest.mark.redis
 NEW, LATE = SourceCount(1, 0), SourceCount(1, 1)
 
 
-def feed(store, counts, count):
-    """One by one; returns the alarms."""
-    commit = ServiceCommit("", source_counts={SOURCE: counts})
-    return [each for _ in range(count) for each in store.records.commit([commit], 0).alarms]
+def feed(store, counts, count, at_once=1):
+    """One by one, so many of them in a message to Redis; returns the alarms."""
+    commits = [ServiceCommit("", source_counts={SOURCE: counts})] * at_once
+    told = [store.records.commit(commits, 0).alarms for _ in range(count // at_once)]
+    return [alarm for alarms in told for alarm in alarms]
 
 
 def test_the_alarm_goes_up_once_and_down_once(store):
@@ -42,7 +43,7 @@ def test_a_few_tell_nothing_and_half_of_them_keep_it_as_it_is(store):
 
 
 def test_what_is_long_ago_does_not_count(store):
-    feed(store, NEW, 50 * WINDOW)
+    feed(store, NEW, 50 * WINDOW, at_once=WINDOW)
     assert len(feed(store, LATE, 2 * WINDOW)) == 1
 
 
