@@ -117,6 +117,20 @@ def test_a_server_that_is_away_is_a_verdict_of_its_own(own_store, own_valkey):
     assert own_store.records.now_ms()
 
 
+def test_a_server_that_is_restarted_between_two_commands_is_one_too(own_store, monkeypatch):
+    """A script was loaded, and is gone before it is called."""
+    load = own_store.client.script_load
+
+    def loaded_in_vain(script):
+        sha = load(script)
+        own_store.client.script_flush()
+        return sha
+
+    monkeypatch.setattr(own_store.client, "script_load", loaded_in_vain)
+    with pytest.raises(StoreUnavailable):
+        own_store.journal.take(names.QUEUE_EVENTS, ["a"], 500)
+
+
 def test_a_full_server_is_one_too_and_nothing_is_half_done(own_store):
     commit = ServiceCommit("S", 0, ServiceRecord("S"), work_items={"R1": 0}, lines=["{}"])
     own_store.client.config_set("maxmemory", "1mb")

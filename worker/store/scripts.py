@@ -11,6 +11,7 @@ from typing import Any, Final, get_type_hints
 
 import redis
 from redis.commands.core import Script
+from redis.exceptions import NoScriptError
 
 from contracts import names
 from contracts.broker import REPLICAS_MS
@@ -78,6 +79,8 @@ class Scripts:
             if not again or not isinstance(error.__cause__, redis.ConnectionError):
                 raise
             return script(keys=[self._prefix], args=args)
+        except NoScriptError as error:  # it was just loaded
+            raise StoreUnavailable("Redis was restarted between two commands") from error
 
     def run_on_replicas(self, name: str, *args: Any) -> Any:  # noqa: ANN401 - replies vary
         """Run one script that writes, and wait until replicas have this, and all before it.
