@@ -61,13 +61,13 @@ class Happenings:
         router = self._a_router()
         self._tell("reboot", router.name)
         router.boot()
-        router.away_until = CLOCK.now_s + CHANCE.uniform(1, 60)
+        router.away_until = CLOCK.now_s + 10 ** CHANCE.uniform(-0.5, 1.8)
 
     def _go_away(self) -> None:
         """A router cannot be reached for a while."""
         router = self._a_router()
         self._tell("away", router.name)
-        router.away_until = CLOCK.now_s + CHANCE.uniform(1, 60)
+        router.away_until = CLOCK.now_s + 10 ** CHANCE.uniform(-0.5, 1.8)
 
     def _a_router(self) -> SimulatedRouter:
         return CHANCE.choice(list(self.routers.values()))

@@ -50,16 +50,16 @@ def scale_of(seed: int) -> Scale:
     begin(seed)
     return Scale(
         routers=chance.randint(1, 2),
-        services=chance.randint(1, 5),
-        events=chance.randint(2, 16),
+        services=chance.randint(1, 4),
+        events=chance.randint(2, 30),
         workers=chance.randint(1, 2),
         reboots=chance.randint(0, 1),
         absences=chance.randint(0, 1),
         redis=chance.choice(["alone", "sentinel", "min-replicas"]),
         rollbacks=int(chance.random() < 0.2),
-        over_s=round(chance.uniform(2, 12), 1),
-        lock_s=chance.choice((3, 6, 30)),
-        pace_s=chance.choice((1, 10, 30)),
+        over_s=round(10 ** chance.uniform(0.5, 2.2), 1),
+        lock_s=chance.choice((3, 3, 6, 30)),
+        pace_s=chance.choice((2, 20, 60)),
         odds=odds_of(chance),
         features=tuple(name for name in FEATURES if chance.random() < 0.3),
     )

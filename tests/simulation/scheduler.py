@@ -103,8 +103,8 @@ def odds_of(chance: random.Random) -> Odds:
     }
     return Odds(
         **often,
-        near_writes=chance.choice((1, 5, 20)),
-        lands_late=chance.choice((0.0, 0.3, 0.8)),
+        near_writes=chance.choice((1, 10, 50)),
+        lands_late=chance.choice((0.0, 0.5, 0.9)),
         stays=chance.choice((0.0, 0.5, 0.9)),
     )
 
@@ -226,7 +226,7 @@ class Scheduler:
         if happens == "lose_call":
             raise broken("the connection broke before it was sent")
         if happens == "freeze":
-            task.process.frozen_until = CLOCK.now_s + CHANCE.uniform(1, 90)
+            task.process.frozen_until = CLOCK.now_s + 10 ** CHANCE.uniform(-0.5, 2)
             self._give_way(task)
         answer = do()
         self.may_have_pushed |= not what.startswith(_PUSH_NOTHING)

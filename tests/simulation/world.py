@@ -12,7 +12,7 @@ from tests.simulation.virtual import CHANCE, CLOCK, begin  # isort: skip - befor
 import redis
 import structlog
 
-import worker.routeros.session
+import worker.routeros.sessions
 import worker.store.store
 from contracts import event_key, names
 from tests import builders
@@ -33,6 +33,8 @@ __all__ = ["Result", "Scale", "play", "scale_of"]
 
 _LATE: Final = 1.8
 """Writes may land for almost two lock times, after which a second look comes."""
+_AFTER_S: Final = 150.0
+"""Things go wrong for up to so long after the last event, as long as there is work."""
 _REST_S: Final = 1_800.0
 
 
@@ -78,7 +80,7 @@ class World:
             f"R{n}": make_router(f"R{n}", seed + n) for n in range(1, scale.routers + 1)
         }
         self.ways = Ways(self.routers, self.scheduler, _LATE * scale.lock_s)
-        worker.routeros.session.connect = self.ways.connect
+        worker.routeros.sessions.connect = self.ways.connect
         worker.store.store.StoreClient = self._store_client
         self.checks = {name: RouterChecks(router) for name, router in self.routers.items()}
         self.client = own_client(server, self.scheduler)
@@ -172,8 +174,11 @@ class World:
             processes.start_worker()
         processes.start_publisher()
         self.happenings.plan()
-        ends_at = CLOCK.now_s + scale.over_s * 1.2
-        self.scheduler.run(10**7, lambda: CLOCK.now_s > ends_at and not self.happenings.to_come)
+        ends_at = CLOCK.now_s + scale.over_s + CHANCE.uniform(0, _AFTER_S)
+        self.scheduler.run(
+            10**7,
+            lambda: self._at_rest() or (CLOCK.now_s > ends_at and not self.happenings.to_come),
+        )
         with self.scheduler.nothing_goes_wrong():
             gives_up_at = CLOCK.now_s + _REST_S
             self.scheduler.run(10**7, lambda: self._at_rest() or CLOCK.now_s > gives_up_at)

@@ -1,0 +1,98 @@
+"""Plays histories in one process and prints a line of JSON for each; `__main__` starts it.
+
+`PYTHONHASHSEED=0 python -m tests.simulation.player FIRST STEP COUNT [--…]`
+"""
+
+import argparse
+import json
+import os
+import resource
+import sys
+import tempfile
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from tests.simulation.virtual import CLOCK  # isort: skip - before the program
+
+if "MUTANT" in os.environ:
+    import tests.faults.mutant  # noqa: F401 - before the program too
+
+from tests.simulation.scheduler import Odds
+from tests.simulation.shrinking import shrink
+from tests.simulation.redis_side import TimedServer
+from tests.simulation.world import Result, Scale, play, scale_of
+
+
+def main() -> None:
+    """Play seeds until all were played, one failed, or the time is over."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("first", type=int, help="seed")
+    parser.add_argument("step", type=int, help="from a seed to the next")
+    parser.add_argument("count", type=int, help="histories at most")
+    parser.add_argument("--seconds", type=float, default=1e9, help="time limit")
+    parser.add_argument("--scale", default="{}", help="what differs from the seed's size, as JSON")
+    parser.add_argument("--broken", default="", help="a build of tests/faults/broken.py")
+    parser.add_argument("--shrink", action="store_true", help="make one that fails smaller")
+    parser.add_argument("--go-on", action="store_true", help="also after one that failed")
+    options = parser.parse_args()
+    if options.broken:
+        _break(options.broken)
+    ends_s = CLOCK.real_s() + options.seconds
+    with (
+        tempfile.TemporaryDirectory(prefix="lw-") as directory,
+        TimedServer(Path(directory) / "v") as server,
+    ):
+        for number in range(options.count):
+            if CLOCK.real_s() > ends_s:
+                break
+            seed = options.first + number * options.step
+            scale = _scaled(scale_of(seed), json.loads(options.scale))
+            result = play(server, seed, scale)
+            _say(result, scale, server)
+            if result.problem and options.shrink:
+                result, scale = shrink(result, scale, lambda s, n=seed: play(server, n, s))
+                _say(result, scale, server, small=True)
+            if result.problem and not options.go_on:
+                break
+
+
+def _break(build: str) -> None:
+    from tests.faults import broken  # noqa: PLC0415 - it loads all of a worker
+
+    broken.dies_before_write = broken.dies_around_the_cut = lambda: None  # workers die here anyway
+    broken.BUILDS[build]()
+
+
+def _scaled(scale: Scale, given: dict[str, Any]) -> Scale:
+    if "odds" in given:
+        given = {**given, "odds": Odds(**given["odds"])}
+    return replace(scale, **given)
+
+
+def _say(result: Result, scale: Scale, server: TimedServer, *, small: bool = False) -> None:
+    said: dict[str, Any] = {
+        "seed": result.seed,
+        "points": result.steps,
+        "digest": result.digest,
+        "counts": result.counts,
+        "problem": result.problem,
+        "busy_s": round(_busy_s(server), 3),
+    }
+    if result.problem or small:
+        said |= {"scale": asdict(scale), "story": result.story, "small": small}
+    sys.stdout.write(json.dumps(said) + "\n")
+    sys.stdout.flush()
+
+
+def _busy_s(server: TimedServer) -> float:
+    """Seconds of a processor that this process and its Redis used so far."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    fields = Path(f"/proc/{server.pid}/stat").read_text().rpartition(")")[2].split()
+    of_redis = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return used.ru_utime + used.ru_stime + ended.ru_utime + ended.ru_stime + of_redis
+
+
+if __name__ == "__main__":
+    main()
