@@ -91,6 +91,10 @@ class Processes:
         self.scheduler.restarts = self._restart
         producers.resend.threading = threads_of(self.scheduler)  # type: ignore[attr-defined]
 
+    @property
+    def _min_replicas(self) -> int:
+        return int(self.scale.redis == "min-replicas")
+
     # --- workers ---------------------------------------------------------------------------------
 
     def start_worker(self) -> None:
@@ -98,7 +102,7 @@ class Processes:
         process = Process(f"worker-{next(self._numbers)}")
         inventory = self.set_up.inventory
         client = worker_client(self.server, self.scheduler)
-        store = open_store(client, PREFIX, int(self.scale.lock_s * 1000))
+        store = open_store(client, PREFIX, int(self.scale.lock_s * 1000), self._min_replicas)
         sessions = Sessions(inventory, self.set_up.settings)
         policies = {name: router.policy for name, router in inventory.routers.items()}
         pools = inventory.pools
@@ -164,9 +168,7 @@ class Processes:
         client = publisher_client(self.server, self.scheduler)
         resend = Resend(client, AcceptedInMemory(), prefix=PREFIX, keep_s=RESEND_S)
         _ask_by_points(client.connection_pool)
-        transport = JournalTransport(
-            client, min_replicas=int(self.scale.redis == "min-replicas"), resend=resend
-        )
+        transport = JournalTransport(client, min_replicas=self._min_replicas, resend=resend)
         publisher = Publisher(transport, clock=lambda: datetime.fromtimestamp(CLOCK.now_s, UTC))
         self.scheduler.spawn(process, "publish", lambda: self._publish(process, publisher))
 
@@ -214,7 +216,7 @@ class Processes:
 
         With `min-replicas` nothing is lost.
         """
-        if self.scale.redis == "min-replicas":
+        if self._min_replicas:
             return
         until = self._rolled_back_at
         lately = [each for each in self._published if until - _AGAIN_S <= each[0] <= until]
