@@ -18,9 +18,9 @@ from tests.simulation.virtual import CLOCK  # isort: skip - before the program
 if "MUTANT" in os.environ:
     import tests.faults.mutant  # noqa: F401 - before the program too
 
+from tests.simulation.redis_side import TimedServer
 from tests.simulation.scheduler import Odds
 from tests.simulation.shrinking import shrink
-from tests.simulation.redis_side import TimedServer
 from tests.simulation.world import Result, Scale, play, scale_of
 
 
