@@ -12,7 +12,7 @@ NODE_CLIENTS := tests/clients/node/node_modules/.package-lock.json
 AXE := tests/browser/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test compiled restarts test-fast e2e-all chaos simulate failovers floods attacks bench bench-large bench-plot screenshots effects packages sbom deb deb-check lint fmt schemas docs lock clean
+.PHONY: help demo lab test compiled restarts test-fast e2e-all chaos simulate simulate-long failovers floods attacks bench bench-large bench-plot screenshots effects packages sbom deb deb-check lint fmt schemas docs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -66,8 +66,11 @@ chaos: $(READY) ## all faults at once, and what must hold then (SEED=, MINUTES=)
 	PUT_BACK=all $(BIN)/python -m pytest -n 2 -q tests/faults/test_put_back.py
 	EFFECT_EXAMPLES=2000 $(BIN)/python -m pytest -n 2 -q tests/core/test_effect_acting.py
 
-simulate: $(READY) ## play histories of a whole installation in virtual time (SEED= replays one, SECONDS=)
-	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--count 1000000 --seconds $(or $(SECONDS),60)) $(if $(SCALE),--scale '$(SCALE)')
+simulate: $(READY) ## play histories of a whole installation in virtual time (SECONDS=; SEED= replays one, to STEPS=)
+	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(STEPS),--steps $(STEPS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SCALE),--scale '$(SCALE)')
+
+simulate-long: $(READY) ## the same for a night (MINUTES=480); what fails goes to build/simulation, Ctrl-C sums up
+	$(BIN)/python -m tests.simulation --seconds $$((60 * $(or $(MINUTES),480))) --failures build/simulation
 
 failovers: $(READY) ## two hosts, three Sentinels, 28 failovers under load, and what must hold then
 	unshare -Urn $(BIN)/python -m tests.failovers

@@ -1,88 +1,119 @@
-"""Plays histories of a whole installation under virtual time; a seed replays one exactly.
+"""Plays histories of a whole installation in virtual time, on all processors; a seed replays one.
 
-`python -m tests.simulation [--seed N] [--count N] [--seconds S] [--scale JSON] [--broken NAME]`
+`python -m tests.simulation --seed N` replays one; without it new ones are played.
 """
 
 import argparse
-import hashlib
-import json
+import contextlib
 import os
+import random
 import sys
-import tempfile
-from dataclasses import asdict, replace
+import time
+from collections import Counter
 from pathlib import Path
+from typing import Any, Final
 
-if os.environ.get("PYTHONHASHSEED") != "0":
-    # The order of a set of texts depends on it, and it can be chosen only before Python starts.
-    os.execve(  # noqa: S606 - the same program
-        sys.executable,
-        [sys.executable, "-m", "tests.simulation", *sys.argv[1:]],
-        {**os.environ, "PYTHONHASHSEED": "0"},
-    )
+from tests.simulation.players import Players, digest_of
+from tests.simulation.story import told
 
-from tests.simulation.virtual import CLOCK  # isort: skip - before the program
-
-from tests.faults import broken
-from tests.simulation.redis_side import TimedServer
-from tests.simulation.scale import Scale, scale_of
-from tests.simulation.scheduler import Odds
-from tests.simulation.shrinking import shrink
-from tests.simulation.world import Result, play
+_SAID_S: Final = 30.0
+"""Between two lines on how far it is."""
 
 
 def main() -> int:
-    """Play, and tell the story of the first history that fails."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seed", type=int, default=1, help="the first one")
-    parser.add_argument("--count", type=int, default=1, help="histories at most")
-    parser.add_argument("--seconds", type=float, default=0, help="time limit; 0: none")
-    parser.add_argument("--scale", default="{}", help="what differs from the seed's size, as JSON")
-    parser.add_argument("--broken", choices=broken.BUILDS, help="a build that is broken on purpose")
+    """Play, and tell the story of what fails."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--seed", type=int, help="the first one; default: any")
+    parser.add_argument(
+        "--count", type=int, help="histories; default: 1 with a seed, else no limit"
+    )
+    parser.add_argument("--seconds", type=float, default=60, help="time limit")
+    parser.add_argument("--steps", type=int, help="end each history after so many points")
+    parser.add_argument("--scale", help="what differs from the seed's size, as JSON")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--whole", action="store_true", help="do not make a failing one smaller")
+    parser.add_argument("--failures", type=Path, help="go on after a failure; it goes there")
     options = parser.parse_args()
-    if options.broken:
-        broken.dies_before_write = lambda: None  # workers are killed here anyway
-        broken.BUILDS[options.broken]()
-    began_s, points, played, digest = CLOCK.real_s(), 0, 0, hashlib.blake2b(digest_size=16)
-    with (
-        tempfile.TemporaryDirectory(prefix="lw-") as directory,
-        TimedServer(Path(directory) / "v") as server,
-    ):
-        for seed in range(options.seed, options.seed + options.count):
-            if options.seconds and CLOCK.real_s() - began_s > options.seconds:
-                break
-            scale = _scaled(scale_of(seed), json.loads(options.scale))
-            result = play(server, seed, scale)
-            points, played = points + result.steps, played + 1
-            if result.problem and not options.whole:
-                _say(f"seed {seed} fails after {played} histories: {result.problem}")
-                result, scale = shrink(
-                    result, scale, lambda smaller, seed=seed: play(server, seed, smaller)
-                )
-            digest.update(result.digest.encode())
-            if options.count == 1 or result.problem:
-                _tell(result, scale)
-            if result.problem:
-                return 1
-    took_s = CLOCK.real_s() - began_s
-    _say(f"{played} histories, {points} points in {took_s:.1f} s, {points / took_s:.0f} a second")
-    _say(f"digest {digest.hexdigest()}")
-    return 0
+    count = options.count or (10**9 if options.seed is None else 1)
+    first = random.randrange(10**9) if options.seed is None else options.seed
+    run = _Run(first, options.failures)
+    with Players(min(options.processes, count)) as players:
+        players.start(
+            first,
+            count,
+            seconds=options.seconds if count > 1 else None,
+            scale=options.scale,
+            steps=options.steps,
+            shrink=not options.whole,
+            go_on=options.failures is not None,
+        )
+        with contextlib.suppress(KeyboardInterrupt):  # what was found so far is said all the same
+            for said in players.said():
+                run.take(said)
+    return run.ended(one=count == 1, is_whole=len(run.digests) == count)
 
 
-def _scaled(scale: Scale, given: dict[str, object]) -> Scale:
-    if "odds" in given:
-        given = {**given, "odds": Odds(**given["odds"])}  # type: ignore[arg-type]
-    return replace(scale, **given)  # type: ignore[arg-type]
+class _Run:
+    """What became of the histories so far.
 
+    Args:
+        first: the first seed.
+        folder: for the stories of those that fail; None: they are printed.
+    """
 
-def _tell(result: Result, scale: Scale) -> None:
-    if result.problem:
-        _say("\n".join(result.story))
-        _say(f"FAILED: {result.problem}")
-        _say(f"Again: make simulate SEED={result.seed} SCALE='{json.dumps(asdict(scale))}'")
-    _say(f"seed {result.seed}: {result.steps} points")
-    _say("  " + ", ".join(f"{name} {times}" for name, times in sorted(result.counts.items())))
+    def __init__(self, first: int, folder: Path | None) -> None:
+        self.first = first
+        self.folder = folder
+        self.digests: dict[int, str] = {}
+        self.points = 0
+        self.counts: Counter[str] = Counter()
+        self.failed: list[int] = []
+        self._began_s = self._said_s = time.monotonic()
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def take(self, said: dict[str, Any]) -> None:
+        """Take what a player says of one history, or of a smaller one that fails as it did."""
+        seed = said["seed"]
+        if said["problem"] and not said["is_small"]:
+            _say(f"seed {seed} fails: {said['problem'].partition(chr(10))[0]}")
+            self.failed.append(seed)
+        if said["problem"] and said["is_last"]:
+            self._tell(said)
+        if said["is_small"]:
+            return
+        self.digests[seed] = said["digest"]
+        self.points += said["points"]
+        self.counts.update(said["counts"])
+        if time.monotonic() - self._said_s > _SAID_S:
+            self._said_s = time.monotonic()
+            _say(self._figures())
+
+    def _tell(self, said: dict[str, Any]) -> None:
+        text = "\n".join(told(said))
+        if self.folder is None:
+            _say(text)
+        else:
+            (self.folder / f"{said['seed']}.txt").write_text(text + "\n")
+
+    def _figures(self) -> str:
+        took_s = max(time.monotonic() - self._began_s, 0.001)
+        return (
+            f"{len(self.digests)} histories, {self.points} points in {took_s:.0f} s, "
+            f"{self.points / took_s:.0f} a second; {len(self.failed)} failed"
+        )
+
+    def ended(self, *, one: bool, is_whole: bool) -> int:
+        """Say how it ended; returns the exit code."""
+        _say(self._figures())
+        _say("  " + ", ".join(f"{name} {times}" for name, times in sorted(self.counts.items())))
+        if is_whole:
+            _say(f"digest {digest_of(self.digests)}")
+        elif not one:
+            _say(f"seeds from {self.first} on: `make simulate SEED=N` replays one")
+        if self.failed and self.folder is not None:
+            _say(f"failed: {sorted(self.failed)}; see {self.folder}")
+        return bool(self.failed)
 
 
 def _say(text: str) -> None:

@@ -7,11 +7,12 @@ import argparse
 import json
 import os
 import resource
+import signal
 import sys
 import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tests.simulation.virtual import CLOCK  # isort: skip - before the program
 
@@ -32,29 +33,40 @@ def main() -> None:
     parser.add_argument("count", type=int, help="histories at most")
     parser.add_argument("--seconds", type=float, default=1e9, help="time limit")
     parser.add_argument("--scale", default="{}", help="what differs from the seed's size, as JSON")
+    parser.add_argument("--steps", type=int, help="end each history after so many points")
     parser.add_argument("--broken", default="", help="a build of tests/faults/broken.py")
     parser.add_argument("--shrink", action="store_true", help="make one that fails smaller")
     parser.add_argument("--go-on", action="store_true", help="also after one that failed")
     options = parser.parse_args()
     if options.broken:
         _break(options.broken)
+    signal.signal(signal.SIGTERM, lambda number, _: _ENDS.append(number))
     ends_s = CLOCK.real_s() + options.seconds
     with (
         tempfile.TemporaryDirectory(prefix="lw-") as directory,
         TimedServer(Path(directory) / "v") as server,
     ):
         for number in range(options.count):
-            if CLOCK.real_s() > ends_s:
+            if CLOCK.real_s() > ends_s or _ENDS:
                 break
             seed = options.first + number * options.step
             scale = _scaled(scale_of(seed), json.loads(options.scale))
+            if options.steps:
+                scale = replace(scale, points=options.steps)
             result = play(server, seed, scale)
-            _say(result, scale, server)
-            if result.problem and options.shrink:
-                result, scale = shrink(result, scale, lambda s, n=seed: play(server, n, s))
-                _say(result, scale, server, small=True)
-            if result.problem and not options.go_on:
+            shrinks = bool(result.problem) and options.shrink and not _ENDS
+            _say(result, scale, server, is_last=bool(result.problem) and not shrinks)
+            if shrinks:
+                result, scale = shrink(
+                    result, scale, lambda n, smaller: play(server, n, smaller), _ENDS.__len__
+                )
+                _say(result, scale, server, is_last=True, is_small=True)
+            if (result.problem and not options.go_on) or _ENDS:
                 break
+
+
+_ENDS: Final[list[int]] = []
+"""The signal that told this process to end after what it plays."""
 
 
 def _break(build: str) -> None:
@@ -70,7 +82,14 @@ def _scaled(scale: Scale, given: dict[str, Any]) -> Scale:
     return replace(scale, **given)
 
 
-def _say(result: Result, scale: Scale, server: TimedServer, *, small: bool = False) -> None:
+def _say(
+    result: Result,
+    scale: Scale,
+    server: TimedServer,
+    *,
+    is_last: bool,
+    is_small: bool = False,
+) -> None:
     said: dict[str, Any] = {
         "seed": result.seed,
         "points": result.steps,
@@ -78,9 +97,16 @@ def _say(result: Result, scale: Scale, server: TimedServer, *, small: bool = Fal
         "counts": result.counts,
         "problem": result.problem,
         "busy_s": round(_busy_s(server), 3),
+        "is_last": is_last,
+        "is_small": is_small,
     }
-    if result.problem or small:
-        said |= {"scale": asdict(scale), "story": result.story, "small": small}
+    if result.problem:
+        said |= {
+            "scale": asdict(scale),
+            "story": result.story,
+            "state": result.state,
+            "last": result.last,
+        }
     sys.stdout.write(json.dumps(said) + "\n")
     sys.stdout.flush()
 

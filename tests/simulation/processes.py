@@ -148,6 +148,7 @@ class Processes:
             chance = CHANCE.random()
             if chance < self.scale.lost_messages:
                 self.scheduler.counts["message lost"] += 1
+                self.scheduler.narrate(f"LOSES the message {arguments} of {queue}"[:120])
                 continue
             twice = chance < self.scale.lost_messages + self.scale.doubled_messages
             self.scheduler.counts["message doubled"] += twice
@@ -185,6 +186,8 @@ class Processes:
                 self.scheduler.sleep(0.5)
                 continue
             del self.to_publish[: len(events)]
+            for event in events:
+                self.scheduler.narrate(f"publishes {in_words(event)}")
             self._published += [(CLOCK.now_s, process, event) for event in events]
             self.scheduler.sleep(CHANCE.uniform(0, 2 * pause_s))
 
@@ -239,6 +242,18 @@ class Processes:
             start()
 
         self.scheduler.spawn(Process("supervisor"), "restart", later)
+
+
+def in_words(event: Mapping[str, Any]) -> str:
+    """An event in a line of a story."""
+    data = event["data"]
+    more = data.get("service") or {k: v for k, v in data.items() if k not in _IN_EVERY}
+    words = json.dumps(more, sort_keys=True)[:200]
+    kind = event["type"].split(".")[-2]
+    return f"{data['service_id']} {kind} revision {data.get('revision')} {words}"
+
+
+_IN_EVERY: Final = ("service_id", "revision")
 
 
 def _ask_by_points(pool: Any) -> None:

@@ -137,7 +137,7 @@ class SimulatedConnection(RouterConnection):
                     waiting.remove(number)
                     return Reply() if words is _LOGIN else self._to.run(words, self._caller)
 
-                what = f"{self._to.name} {' '.join(words[:4])}"[:140]
+                what = f"{self._to.name} {' '.join(words[:9])}"[:240]
                 replies[number] = self._ways.scheduler.call(what, do, _reset)
                 yield
         except BaseException:  # the connection is given up, or its process is killed
@@ -192,7 +192,7 @@ class Ways:
                 self.scheduler.sleep(wait_s)
                 if to.boots == boot:
                     self.scheduler.counts["landed late"] += 1
-                    self.scheduler.tell(f"network: {to.name} {' '.join(words[:4])} lands late")
+                    self.scheduler.tell(f"network: {to.name} {' '.join(words[:9])} LANDS LATE")
                     to.run(words, caller)
 
             self.scheduler.spawn(self.network, "late write", land)

@@ -25,6 +25,8 @@ class Scale:
         lock_s: time of a router lock.
         pace_s: a sweep comes each second, or at most so much later.
         features: what else there is, of `FEATURES`.
+        spared: faults that do not come, by their number: the rest is as it was until then.
+        points: it is cut off, unjudged, after so many; 0: never.
     """
 
     routers: int = 3
@@ -42,6 +44,8 @@ class Scale:
     lock_s: float = 30.0
     pace_s: float = 3.0
     features: tuple[str, ...] = ()
+    spared: tuple[int, ...] = ()
+    points: int = 0
 
 
 def scale_of(seed: int) -> Scale:

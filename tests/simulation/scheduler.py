@@ -9,14 +9,14 @@ import math
 import random
 import re
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from greenlet import getcurrent, greenlet
 
-from tests.simulation.virtual import CHANCE, CLOCK
+from tests.simulation.virtual import BEGAN_S, CHANCE, CLOCK
 
 _PUSH_NOTHING: Final = ("R", "TIME", "SET", "HSET", "HGET", "HMGET", "Z", "GET", "MGET", "SCRIPT")
 """How calls begin that put nothing into a list: those to routers and many to Redis."""
@@ -30,12 +30,20 @@ _MOST: Final = 0.15
 """Of one fault at one point."""
 _WAKES_S: Final = 0.5
 """Who waited for something goes on within so long."""
-_STORY: Final = 400
-"""Steps that are kept to be told."""
+_TOLD: Final = 400
+"""Lines of a story that are kept."""
+_POINTS: Final = 12
+"""The last points that are kept."""
+_IN_STORIES: Final = ("commit ", "acquire ", "begin_writing ")
+"""Scripts that a story tells of; what a pass concludes is in the log."""
 
 
 class Killed(BaseException):
     """The process of this task is no more; nothing that it does from now on has any effect."""
+
+
+class CutOff(Exception):  # noqa: N818 - it is wanted
+    """As many points were passed as were asked for."""
 
 
 class Violation(AssertionError):  # noqa: N818 - what a history shows
@@ -90,7 +98,14 @@ class Odds:
     stays: float = 0.0
 
 
-FAULTS: Final = ("kill_before", "kill_after", "lose_call", "lose_answer", "freeze")
+_FAULTS: Final = {
+    "kill_before": "is KILLED before",
+    "kill_after": "is KILLED after",
+    "lose_call": "LOSES its connection before",
+    "lose_answer": "LOSES its connection after",
+    "freeze": "STANDS STILL before",
+}
+FAULTS: Final = tuple(_FAULTS)
 """Fields of `Odds` that are what may happen at a point."""
 _WRITES: Final = ("/add", "/set", "/remove", "/make-static", "/move")
 
@@ -115,7 +130,10 @@ class Scheduler:
 
     Attributes:
         odds: of what goes wrong at points.
+        most_points: the history is cut off after so many; 0: never.
+        spared: faults that do not come, by their number in the history.
         steps: done so far.
+        faults: how many came, or were spared.
         after_step: called after each; it raises `Violation`.
         counts: what went wrong, and how often.
         restarts: called with each process that was killed.
@@ -123,7 +141,10 @@ class Scheduler:
     """
 
     odds: Odds = field(default_factory=Odds)
+    most_points: int = 0
+    spared: Collection[int] = ()
     steps: int = 0
+    faults: int = 0
     after_step: Callable[[], None] = lambda: None
     counts: Counter[str] = field(default_factory=Counter)
     restarts: Callable[[Process], None] = lambda _: None
@@ -131,7 +152,8 @@ class Scheduler:
     _tasks: list[_Task] = field(default_factory=list)
     _killed: list[_Task] = field(default_factory=list)
     _hash: Any = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
-    _story: deque[str] = field(default_factory=lambda: deque(maxlen=_STORY))
+    _told: deque[str] = field(default_factory=lambda: deque(maxlen=_TOLD))
+    _points: deque[str] = field(default_factory=lambda: deque(maxlen=_POINTS))
     _quiet: bool = False
 
     def __post_init__(self) -> None:
@@ -145,15 +167,31 @@ class Scheduler:
         """The same for two runs that did the same in the same order."""
         return self._hash.hexdigest()
 
-    def story(self) -> Iterator[str]:
-        """The last steps as lines: when, who, what."""
-        return iter(self._story)
+    @property
+    def story(self) -> tuple[str, ...]:
+        """Who did what, in order, as lines."""
+        return tuple(self._told)
+
+    @property
+    def points(self) -> tuple[str, ...]:
+        """The last points, as lines."""
+        return tuple(self._points)
 
     def tell(self, text: str) -> None:
-        """Add a line to the story, and to the digest."""
-        line = f"{CLOCK.now_s % 100_000:12.3f} {text}"
+        """Tell what happened to the world: a part of the story, and of the digest."""
+        self._point(text)
+        self._told.append(_timed(text))
+
+    def narrate(self, text: str) -> None:
+        """Tell what the task whose turn it is did: a part of the story alone."""
+        task = self.current
+        who = task.process.name if task else "harness"
+        self._told.append(_timed(f"{who} {text}"))
+
+    def _point(self, text: str) -> None:
+        line = _timed(text)
         self._hash.update(line.encode())
-        self._story.append(line)
+        self._points.append(line)
 
     def spawn(self, process: Process, name: str, work: Callable[[], object]) -> None:
         """Let a process do something; it ends with the process."""
@@ -219,7 +257,8 @@ class Scheduler:
         task.wrote = writes
         if happens:
             self.counts[happens] += 1
-            self.tell(f"{task.process.name} {task.name}: {happens} at {what}")
+            self._point(f"{task.process.name} {task.name}: {happens} at {what}")
+            self.narrate(f"{_FAULTS[happens]} {what}")
         if happens == "kill_before":
             self.kill(task.process)
             raise Killed
@@ -227,11 +266,16 @@ class Scheduler:
             raise broken("the connection broke before it was sent")
         if happens == "freeze":
             task.process.frozen_until = CLOCK.now_s + 10 ** CHANCE.uniform(-0.5, 2)
+            until = task.process.frozen_until - BEGAN_S
+            self.narrate(f"goes on after {until:.3f} s")
             self._give_way(task)
         answer = do()
         self.may_have_pushed |= not what.startswith(_PUSH_NOTHING)
         shown = "(memory of Redis)" if "samples" in what else _short(answer)
-        self.tell(f"{task.process.name} {task.name}: {what} -> {shown}")
+        self._point(f"{task.process.name} {task.name}: {what} -> {shown}")
+        if writes or what.startswith(_IN_STORIES):
+            refused = f" -> refused: {answer.traps}" if writes and answer.traps else ""
+            self.narrate(f"{what}{refused}")
         if happens == "kill_after":
             self.kill(task.process)
             raise Killed
@@ -247,7 +291,8 @@ class Scheduler:
         for name in FAULTS:
             odd = min(getattr(self.odds, name) * times, _MOST)
             if chance < odd:
-                return name
+                self.faults += 1
+                return "" if self.faults - 1 in self.spared else name
             chance -= odd
         return ""
 
@@ -296,6 +341,8 @@ class Scheduler:
                 continue
             if task not in ready or CHANCE.random() >= self.odds.stays:
                 task = ready[int(CHANCE.random() * len(ready))]
+            if self.steps == self.most_points != 0:
+                raise CutOff
             self.steps += 1
             CLOCK.now_s = now + CHANCE.random() * STEP_S
             task.run.switch()
@@ -314,6 +361,10 @@ class Scheduler:
             yield
         finally:
             self._quiet = before
+
+
+def _timed(text: str) -> str:
+    return f"{CLOCK.now_s - BEGAN_S:9.3f} {text}"
 
 
 def _short(answer: object) -> str:

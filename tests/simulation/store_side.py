@@ -14,6 +14,7 @@ from redis.sentinel import SentinelConnectionPool
 
 from tests.simulation.redis_side import TimedServer
 from tests.simulation.scheduler import Scheduler
+from tests.simulation.script_calls import script_call
 from tests.simulation.virtual import CHANCE, CLOCK
 from worker.store.connection import StoreClient, store_errors
 
@@ -226,7 +227,7 @@ def _called(scheduler: Scheduler, what: str, do: Callable[[], Any], *, hidden: b
 def _named(args: tuple[Any, ...]) -> str:
     name, *rest = args
     if name == "EVALSHA":
-        return " ".join(map(str, [*rest[2:6]]))[:100]
+        return script_call(str(rest[0]), rest[2:])[:140]
     if name == "SCRIPT LOAD":
         return str(name)
     if rest and str(rest[0]).endswith("samples"):  # how much memory Redis uses differs

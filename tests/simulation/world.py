@@ -3,6 +3,8 @@
 import logging
 import tempfile
 import traceback
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -25,7 +27,7 @@ from tests.simulation.processes import PREFIX, Processes
 from tests.simulation.redis_side import TimedServer
 from tests.simulation.router_side import Ways, make_router
 from tests.simulation.scale import Scale, scale_of
-from tests.simulation.scheduler import Scheduler, Violation
+from tests.simulation.scheduler import CutOff, Scheduler, Violation
 from tests.simulation.store_side import WorkerClient, connected, own_client
 from worker.store.store import open_store
 
@@ -48,7 +50,10 @@ class Result:
         steps: how many points were passed.
         counts: what went wrong on the way.
         problem: what did not hold; empty: all did.
-        story: the last steps.
+        faults: how many came.
+        story: who did what, in order.
+        state: of the installation when something did not hold.
+        last: points.
     """
 
     seed: int
@@ -56,7 +61,10 @@ class Result:
     steps: int
     counts: dict[str, int]
     problem: str
+    faults: int
     story: tuple[str, ...]
+    state: tuple[str, ...] = ()
+    last: tuple[str, ...] = ()
 
 
 class World:
@@ -71,8 +79,9 @@ class World:
 
     def __init__(self, server: TimedServer, directory: Path, seed: int, scale: Scale) -> None:
         self.scale = scale
-        self.scheduler = Scheduler(scale.odds)
+        self.scheduler = Scheduler(scale.odds, scale.points, scale.spared)
         self.scheduler.after_step = self._after_step
+        _narrates[:] = [self.scheduler]
         server.has_replicas = scale.redis != "alone"
         server.lags = CHANCE.choice([0.1, 0.5, 0.9])
         self._server = server
@@ -186,6 +195,24 @@ class World:
                 raise Violation(f"it does not come to rest: {self._unrest()}")
             self.judge()
 
+    def state(self) -> Iterator[str]:
+        """Rows, work and writes in flight of each router, and the outcome of each event."""
+        wanted = wanted_rows(self.events)
+        keys = {event_key(event["source"], event["id"]): event for event in self.events}
+        for name, check in self.checks.items():
+            for service, rows in sorted(check.own_rows().items()):
+                for row in rows:
+                    yield f"{name} has {service}: {_as_wanted(row)}"
+            for service, row in sorted(wanted.get(name, {}).items()):
+                yield f"{name} should have {service}: {row}"
+            block = self.store.keys.router(name)
+            work = sorted(self.client.hkeys(block.work_items))
+            yield f"{name}: work items {work}, in flight {self.client.hgetall(block.inflight)}"
+        for found in self.store.views.outcomes(list(keys)):
+            event = keys[found.key]
+            data, kind = event["data"], event["type"].split(".")[-2]
+            yield f"{data['service_id']} {kind} revision {data['revision']}: {found.state}"
+
     def _unrest(self) -> str:
         found = [f"{len(self.processes.to_publish)} to publish"]
         for name in self.routers:
@@ -213,9 +240,11 @@ def play(server: TimedServer, seed: int, scale: Scale) -> Result:
         world = World(server, Path(directory), seed, scale)
         problem = ""
         try:
-            world.play()
+            with suppress(CutOff):
+                world.play()
         except Violation as violation:
             problem = str(violation)
+        state = tuple(world.state()) if problem else ()
     scheduler = world.scheduler
     scheduler.end()
     return Result(
@@ -224,7 +253,10 @@ def play(server: TimedServer, seed: int, scale: Scale) -> Result:
         scheduler.steps,
         dict(scheduler.counts),
         problem,
-        tuple(scheduler.story()),
+        scheduler.faults,
+        scheduler.story,
+        state,
+        scheduler.points,
     )
 
 
@@ -244,4 +276,13 @@ class _Publishers(logging.Handler):
 def _swallow(_: Any, __: str, event: Any) -> Any:
     if event.get("exc_info"):
         _bugs.append(f"{event['event']}: {traceback.format_exc()}")
+    elif event["event"] not in _EVERYDAY and _narrates:
+        words = " ".join(f"{name}={event[name]}" for name in event if name not in _NOT_TOLD)
+        _narrates[0].narrate(f"logs {event['event']} {words}"[:240])
     raise structlog.DropEvent
+
+
+_narrates: list[Scheduler] = []
+"""That of the history that is played."""
+_EVERYDAY: Final = ("router.pass_ended", "plan.empty", "router.effect_read", "router.drained")
+_NOT_TOLD: Final = ("event", "phases", "waiting", "advice", "unread", "message")

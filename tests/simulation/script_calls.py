@@ -1,0 +1,49 @@
+"""Names calls of our Lua scripts in Redis, for digests and stories."""
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import cache
+from hashlib import sha1
+from importlib.resources import files
+from typing import Any
+
+from worker.store import scripts
+
+
+def script_call(sha: str, args: Sequence[Any]) -> str:
+    """A call in words: the script, the router, and the services that it is about.
+
+    Args:
+        sha: of the script.
+        args: keys and arguments; of ours the prefix is the first.
+    """
+    name = _names().get(sha, "")
+    if not name:
+        return " ".join(map(str, args[:4]))
+    words = [str(arg) for arg in args[1:4]]
+    if name in ("commit", "conclude"):
+        router = words[:1] if name == "conclude" else []
+        return " ".join([name, *router, *_services(args[-1])])
+    if name in ("acquire", "renew", "release"):
+        return f"{name} {words[0]}"
+    if name == "begin_writing":
+        return " ".join([name, words[0], *map(str, args[6:])])
+    return " ".join([name, *words])
+
+
+def _services(batch: Any) -> Iterator[str]:
+    """Of a batch to commit or to conclude: each service, and the routers it has work on."""
+    for service in json.loads(batch)["services"]:
+        routers = service.get("work_items") or {}
+        yield " ".join(
+            [service["service_id"], service.get("result", ""), *(f"(work on {r})" for r in routers)]
+        ).strip()
+
+
+@cache
+def _names() -> dict[str, str]:
+    """SHA-1 of each script -> its name."""
+    folder = files(scripts.__package__) / "lua"
+    found = (item.name.removesuffix(".lua") for item in folder.iterdir())
+    sources = {name: scripts.source(name) for name in found if not name.startswith("_")}
+    return {sha1(text.encode()).hexdigest(): name for name, text in sources.items()}  # noqa: S324 - as Redis
