@@ -46,6 +46,9 @@ class FaultyServices:
         lock: on the router.
         known: suspects of earlier passes, by service.
         time_limits: how long services may wait.
+
+    Attributes:
+        suspected: services that stay out of the plans of others until they are cleared.
     """
 
     def __init__(
@@ -54,13 +57,9 @@ class FaultyServices:
         self._store = store
         self._lock = lock
         self._suspects = Suspects(store.memory, lock.router, "fault", known)
+        self.suspected: AbstractSet[str] = self._suspects.services  # a view, which changes
         self._time_limits = time_limits
         self._at_work: dict[str, WorkItem] = {}
-
-    @property
-    def suspected(self) -> AbstractSet[str]:
-        """Services that stay out of the plans of others until they are cleared."""
-        return self._suspects.services
 
     @property
     def tries_one(self) -> bool:

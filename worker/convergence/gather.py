@@ -145,7 +145,7 @@ class Gatherer:
                 self._held(wanted, rows),
             )
             others = in_the_way(wanted, index) - unknown - left_out
-            if self._faults.tries_one:
+            if others and self._faults.tries_one:
                 others = frozenset()
             named = misnamed(wanted, index) - unknown - known - left_out
             if not others and not named:

@@ -105,15 +105,16 @@ class Member:
         entry: what the router must hold for it.
         installation: ours, for the tag.
         own: its row, if it has one.
-        waiting: why nothing is written towards its entry; None: it is written.
+        waiting: why nothing is written towards its entry (`wait`); None: it is written.
         blocked_by: the fields whose wanted values other services' rows hold now, with those.
         freed: placeholders that its own row must hold first, so that others can be written.
         before: removals of dynamic leases on its address, and of rows that landed late.
         free: the step that writes `freed`.
         takes: the first step that needs the blocked fields.
         final: the step after which its row is as wanted.
-        kept: fields of its row that stay as they are until something else was read back.
-        in_place: whether its row has the MAC, address and server of its entry already.
+        leaves: whether its row is to be removed.
+        target: the fields that its row should have; None: it waits, or its row is removed.
+        stands: whether its row has the device, address and server of its target already.
         id: the service's id.
         row: its own row.
     """
@@ -128,8 +129,9 @@ class Member:
     free: Step | None = None
     takes: Step | None = None
     final: Step | None = None
-    kept: Mapping[str, str] = field(default_factory=dict)
-    in_place: bool = field(init=False)
+    leaves: bool = field(init=False)
+    target: Mapping[str, str] | None = field(init=False)
+    stands: bool = field(init=False)
     id: str = field(init=False)
     row: Lease | None = field(init=False)
 
@@ -137,23 +139,21 @@ class Member:
         self.id = self.entry.service_id
         row, fields = self.own.row, self.entry.fields
         self.row = row
-        self.in_place = row is not None and fields is not None and is_same(row.fields, fields)
+        self.target = fields if self.waiting is None else None
+        self.leaves = self.waiting is None and fields is None
+        self.stands = (
+            row is not None and self.target is not None and is_same(row.fields, self.target)
+        )
 
-    @property
-    def leaves(self) -> bool:
-        """Whether its row is to be removed."""
-        return self.waiting is None and self.entry.fields is None
+    def wait(self, why: Waiting) -> None:
+        """Write nothing towards its entry; the first reason stays."""
+        if self.waiting is None:
+            self.waiting, self.target, self.leaves, self.stands = why, None, False, False
 
-    @property
-    def target(self) -> Mapping[str, str] | None:
-        """The fields that its row should have; None: it waits, or its row is removed."""
-        fields = self.entry.fields if self.waiting is None else None
-        return {**fields, **self.kept} if fields is not None and self.kept else fields
-
-    @property
-    def stands(self) -> bool:
-        """Whether its row has the MAC, address and server of its target already."""
-        return self.in_place and self.waiting is None
+    def keep(self, fields: Mapping[str, str]) -> None:
+        """Leave these fields of its row as they are until something else was read back."""
+        if self.target is not None:
+            self.target = {**self.target, **fields}
 
     @property
     def is_current(self) -> bool:

@@ -55,7 +55,7 @@ class OwnQueues:
         held = member.row.fields.get(_RATE, "") if member.row is not None else ""
         wanted = member.entry.queue
         if wanted is not None and held and not self.stands(member):
-            member.kept = {_RATE: held}
+            member.keep({_RATE: held})
 
     def add(self, member: Member) -> list[Step]:
         """Add the queue that a service lacks, before its lease: a device never has no limit."""

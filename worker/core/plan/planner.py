@@ -223,7 +223,9 @@ class _Planning:
     def _find_who_waits(self) -> None:
         """Services that must wait for the router or for a person."""
         for member in self._members:
-            member.waiting = member.waiting or self._why_waiting(member)
+            why = self._why_waiting(member)
+            if why is not None:
+                member.wait(why)
 
     def _why_empty(self) -> str:
         if (
@@ -273,7 +275,7 @@ class _Planning:
                 if scopes_meet(scope, other_scope):
                     what = key.partition(":")[0]
                     held = Waiting("claim-held", f"another service wants its {what} too")
-                    member.waiting = member.waiting or held
+                    member.wait(held)
                     return
         for key, scope in claims:
             if key.startswith(PREFIX_KEY):

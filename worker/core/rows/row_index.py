@@ -22,7 +22,6 @@ from worker.core.rows.rows import (
     Row,
     RowKey,
     device_field,
-    device_of,
     identity_of,
     is_host_address,
     parse_tag,
@@ -105,14 +104,15 @@ class RowIndex:
         return BindingIndex(self._bindings)
 
     def _add_lease(self, row: Lease) -> None:
+        device, address = row.device, row.address
         if row.dynamic:
-            self._dynamic_devices[row.device].append(row)
-            self._dynamic_addresses[row.address].append(row)
+            self._dynamic_devices[device].append(row)
+            self._dynamic_addresses[address].append(row)
             return
-        if row.device not in NO_DEVICE and not row.disabled:
-            self._static_devices[row.device].append(row)
-        if is_host_address(row.address):
-            self._static_addresses[row.address].append(row)
+        if device not in NO_DEVICE and not row.disabled:
+            self._static_devices[device].append(row)
+        if is_host_address(address):
+            self._static_addresses[address].append(row)
         if row.radius or row.key in self.duplicates:
             return
         tag = parse_tag(row.comment)
@@ -155,8 +155,9 @@ class RowIndex:
 
     def holders(self, fields: Mapping[str, str]) -> Iterator[tuple[str, Lease]]:
         """The static rows beside which RouterOS refuses a row with these fields, and by which."""
-        for row in self.static_of(device_of(fields), fields["server"]):
-            yield device_field(fields), row
+        named_by = device_field(fields)
+        for row in self.static_of(fields[named_by], fields["server"]):
+            yield named_by, row
         for row in self._static_addresses.get(fields["address"], ()):
             yield "address", row
 
