@@ -147,6 +147,30 @@ def test_so_does_one_of_which_a_later_event_came_first(here, sweep):
     assert [name for name, *_ in rows(here, "R1")] == ["SVC-OLD"]
 
 
+def test_so_does_one_whose_row_was_written_as_redis_failed(here, sweep, monkeypatch):
+    """Nothing was concluded then."""
+    here.say(activated("SVC-OLD", 1))
+    here.drain()
+    sweep.once()
+    synced = Synced(here)
+    here.say(activated("SVC-NEW", 2))
+
+    def refused(*_):
+        raise StoreUnavailable("NOREPLICAS")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(here.store.routers, "conclude", refused)
+        with pytest.raises(StoreUnavailable):
+            here.drain()
+    synced.come_back()
+    sweep.once()
+    here.say(activated("SVC-NEW", 2), builders.cancelled("SVC-NEW", revision=2))
+    assert [name for name, *_ in rows(here, "R1")] == ["SVC-NEW", "SVC-OLD"]
+    sweep.once()
+    here.drain()
+    assert [name for name, *_ in rows(here, "R1")] == ["SVC-OLD"]
+
+
 def test_services_that_redis_lost_are_asked_for_less_and_less_often(here, monkeypatch):
     now_s = 0.0
     sign = heartbeat(here.store, "routers@here:1")
@@ -177,9 +201,9 @@ def test_what_is_long_ago_is_forgotten_and_kept_while_redis_is_away(here, monkey
     here.drain("R1")
     now_s += 60
     here.drain("R2")
-    assert here.store.routers.concluded_lately() == {"R1": ["SVC-1"], "R2": ["SVC-2"]}
-    here.store.routers.forget_concluded()
-    assert here.store.routers.concluded_lately() == {"R2": ["SVC-2"]}
+    assert here.store.routers.handled_lately() == {"R1": ["SVC-1"], "R2": ["SVC-2"]}
+    here.store.routers.forget_handled()
+    assert here.store.routers.handled_lately() == {"R2": ["SVC-2"]}
 
 
 def test_a_sign_whose_answer_was_lost_is_no_loss(here, monkeypatch):

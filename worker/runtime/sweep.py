@@ -118,7 +118,7 @@ class Sweep:
             self._came_back = None
         elif self._unknown and self._may_ask():
             self._queue_known(self._unknown)
-        self._store.routers.forget_concluded()
+        self._store.routers.forget_handled()
 
     def _may_ask(self) -> bool:
         """Whether services that Redis lost are asked for now."""
@@ -130,13 +130,13 @@ class Sweep:
         return True
 
     def _recheck(self, *, rolled_back: bool) -> None:
-        """Check again what this worker concluded last, because Redis may have lost it.
+        """Check again what this worker wrote and concluded last, because Redis may have lost it.
 
         The routers have those writes, the records may not. Rows of services that Redis no longer
         knows stay: the BSS must send these services again, and then they are checked too. One that
         is activated and cancelled by the same commit would have no work there else.
         """
-        services = self._store.routers.concluded_lately()
+        services = self._store.routers.handled_lately()
         queued = self._queue_known(services)
         unknown = sum(map(len, self._unknown.values()))
         self._lost_at = self._ask_at = self._clock()
