@@ -59,24 +59,37 @@ _own_fields = {
 }
 
 
+# What is drawn often is made once: that costs more than a draw.
+_given_in_blocks = st.fixed_dictionaries(
+    {"router": st.sampled_from(["R1", "R2"]), "server": servers, "mac": macs},
+    optional={
+        "ipv4": addresses,
+        "pool": st.sampled_from([None, "cust"]),
+        "ipv6": ipv6s,
+        "plan": plans,
+        "dns_servers": dns,
+        "options": dhcp_options,
+        "label": st.sampled_from(["Device A", "Gerät B"]),
+    },
+)
+_statuses = st.sampled_from(["active", "suspended"])
+_types = st.sampled_from(
+    [
+        *("activated", "snapshot", "mac_changed", "device_swapped", "address_changed"),
+        *("dns_changed", "options_changed", "plan_changed", "moved"),
+        *("suspended", "resumed", "cancelled"),
+    ]
+)
+_ids = st.sampled_from(["a", "b"])
+_microseconds = st.sampled_from([0, 1, 1_000_000])
+_no_fields = st.just({})
+
+
 @st.composite
 def blocks(draw, status=None):
     """A `service` block with any of its optional fields."""
-    given = draw(
-        st.fixed_dictionaries(
-            {"router": st.sampled_from(["R1", "R2"]), "server": servers, "mac": macs},
-            optional={
-                "ipv4": addresses,
-                "pool": st.sampled_from([None, "cust"]),
-                "ipv6": ipv6s,
-                "plan": plans,
-                "dns_servers": dns,
-                "options": dhcp_options,
-                "label": st.sampled_from(["Device A", "Gerät B"]),
-            },
-        )
-    )
-    status = status or draw(st.sampled_from(["active", "suspended"]))
+    given = draw(_given_in_blocks)
+    status = status or draw(_statuses)
     if status == "suspended" and draw(st.booleans()):
         given["suspension"] = draw(suspensions)
     return builders.service_block(status=status, **given)
@@ -85,24 +98,14 @@ def blocks(draw, status=None):
 @st.composite
 def events(draw, service_id="SVC-1"):
     """One event of any type that writes registers; of few revisions and times: equal ones come."""
-    name = draw(
-        st.sampled_from(
-            [
-                *("activated", "snapshot", "mac_changed", "device_swapped", "address_changed"),
-                *("dns_changed", "options_changed", "plan_changed", "moved"),
-                *("suspended", "resumed", "cancelled"),
-            ]
-        )
-    )
+    name = draw(_types)
     data = {"revision": draw(st.integers(1, 6)), "customer_id": draw(customers)}
     status = {"activated": "active", "resumed": "active", "suspended": "suspended"}.get(name)
     if name in {"activated", "snapshot"} or draw(st.booleans()):
         data["service"] = draw(blocks(status))
-    data |= draw(_own_fields.get(name, st.just({})))
-    moment = datetime(2026, 11, 24, tzinfo=UTC) + timedelta(
-        microseconds=draw(st.sampled_from([0, 1, 1_000_000]))
-    )
-    ids = {"id_": draw(st.sampled_from(["a", "b"]))} if draw(st.booleans()) else {}
+    data |= draw(_own_fields.get(name, _no_fields))
+    moment = datetime(2026, 11, 24, tzinfo=UTC) + timedelta(microseconds=draw(_microseconds))
+    ids = {"id_": draw(_ids)} if draw(st.booleans()) else {}
     return builders.event(name, service_id, time=moment.isoformat(), **ids, **data)
 
 
