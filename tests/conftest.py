@@ -44,12 +44,13 @@ def pytest_collection():
 def pytest_collection_modifyitems(items):
     """Spread the modules of end-to-end tests among and within the parts that xdist's workers get.
 
-    Else one worker has many of them at the end, and the others nothing to do.
+    Else one worker has many of them at the end, and the others nothing to do. What shares a browser
+    stays together: each worker that has one of its tests starts a browser and all behind it.
     """
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0"))
     if workers < 2:
         return
-    modules = [list(group) for _, group in groupby(items, key=lambda item: item.path)]
+    modules = [list(group) for _, group in groupby(items, key=_kept_together)]
     long = [group for group in modules if any(item.get_closest_marker("e2e") for item in group)]
     short = [item for group in modules if group not in long for item in group]
     items.clear()
@@ -60,6 +61,11 @@ def pytest_collection_modifyitems(items):
         for place, group in enumerate(ours):
             items += group + others[place * between : (place + 1) * between]
         items += others[len(ours) * between :]
+
+
+def _kept_together(item):
+    folder = item.path.parent
+    return folder if folder.name == "browser" else item.path
 
 
 @pytest.fixture(scope="session")
