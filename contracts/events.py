@@ -20,6 +20,7 @@ from contracts.service import (
     DnsServers,
     Ipv6,
     Plan,
+    Ppp,
     Service,
     SuspendedService,
     Suspension,
@@ -136,6 +137,19 @@ class OptionsChanged(Envelope):
     data: OptionsChangedData
 
 
+class PppChangedData(Data):
+    """Data of `PppChanged`."""
+
+    ppp: Ppp
+
+
+class PppChanged(Envelope):
+    """The device logs in with another name, or with another password."""
+
+    type: Literal["leasewire.service.ppp_changed.v1"]
+    data: PppChangedData
+
+
 class PlanChangedData(Data):
     """Data of `PlanChanged`."""
 
@@ -238,6 +252,7 @@ Event = (
     | DnsChanged
     | OptionsChanged
     | PlanChanged
+    | PppChanged
     | Moved
     | Suspended
     | Resumed

@@ -19,6 +19,7 @@ from contracts.values import (
     Mac48,
     Name,
     OptionCode,
+    Password,
     PoolName,
     RouterName,
 )
@@ -45,6 +46,13 @@ class Device(Part):
     serial: Name | None = None
     circuit_id: AgentId | None = None
     remote_id: AgentId | None = None
+
+
+class Ppp(Part):
+    """What the device logs in with, at a router that has PPP secrets for us."""
+
+    name: Name
+    password: Password
 
 
 class StaticAddress(Part):
@@ -151,7 +159,8 @@ class Service(Part):
 
     status: Literal["active", "suspended"]
     access: Access
-    device: Device
+    device: Device | None = None
+    ppp: Annotated[Ppp | None, Field(validate_default=True)] = None
     address: Address
     ipv6: Ipv6 | None = None
     plan: Plan | None = None
@@ -159,6 +168,14 @@ class Service(Part):
     options: DhcpOptions | None = None
     label: Annotated[Name | None, Field(description="Text for the comment on the router.")] = None
     suspension: Suspension | None = None
+
+    @field_validator("ppp")
+    @classmethod
+    def _one_of_both(cls, ppp: Ppp | None, info: ValidationInfo) -> Ppp | None:
+        if ppp is None and info.data.get("device", ppp) is None and "device" in info.data:
+            message = "and device are missing; give the device's MAC, or what it logs in with"
+            raise PydanticCustomError("missing", message)
+        return ppp
 
     @field_validator("suspension")
     @classmethod

@@ -225,6 +225,7 @@ class Context:
             min_replicas=settings.redis_min_replicas,
             resend_s=settings.redis_resend_s,
             prove=self._prove,
+            sealer=settings.sealer,
             **settings.redis_login,
         )
 

@@ -18,6 +18,7 @@ from contracts import (
 from contracts.envelope import Attributes
 from contracts.operator_proof import with_proof
 from contracts.parse import MAX_EVENT_BYTES, Document, read_document
+from contracts.sealing import Sealer, masked_event, sealed_event
 
 GivenEvent = Mapping[str, object] | str | bytes | Event | Document
 """An event as a caller may give it: a mapping, JSON text, a model, or a document that was read."""
@@ -56,12 +57,20 @@ def proven_event(event: CompleteEvent, secret: str) -> CompleteEvent:
     return event._replace(event=proven, body=encode(proven).decode())
 
 
-def complete_event(given: GivenEvent, now: datetime) -> CompleteEvent:
+def complete_event(
+    given: GivenEvent, now: datetime, *, sealer: Sealer | None = None, is_stored: bool = False
+) -> CompleteEvent:
     """Fill in what is missing, check the event strictly and write it in normal form.
 
     `specversion` and `datacontenttype` have one possible value, `subject` follows from the service,
     `time` is now, and `id` follows from the content (`contracts.deterministic_id`). To be able to
     publish again after a failure, give an id, a revision or the time.
+
+    Args:
+        given: the event.
+        now: the time.
+        sealer: seals its passwords.
+        is_stored: it is stored as it is now, so its passwords must be sealed.
 
     Raises:
         ContractViolation: with every problem.
@@ -80,8 +89,12 @@ def complete_event(given: GivenEvent, now: datetime) -> CompleteEvent:
     has_id = "id" in document
     document.setdefault("id", _ID_LATER)
     event = to_json(parse_document(document, problems, now=now))
-    if not has_id:
-        event["id"] = deterministic_id(event)
+    if not has_id:  # an id tells nothing of a password
+        event["id"] = deterministic_id(masked_event(event))
+    if sealer is not None or is_stored:
+        event, problems = sealed_event(event, sealer)
+        if problems:
+            raise ContractViolation(problems)
     body = encode(event)
     if len(body) > MAX_EVENT_BYTES:
         message = f"is larger than {MAX_EVENT_BYTES} bytes when complete; send less in one event"

@@ -11,6 +11,7 @@ from redis.sentinel import Sentinel
 
 from contracts.broker import AskedByThreads, RedisLogin, sentinel_place
 from contracts.names import DEFAULT_PREFIX
+from contracts.sealing import Sealer
 from producers.accepted import AcceptedInMemory, AcceptedInSpool
 from producers.complete import CompleteEvent
 from producers.endpoints import REDIS_OPTIONS
@@ -36,6 +37,7 @@ def open_publisher(  # noqa: PLR0913 - each has a default
     resend_s: float = RESEND_S,
     spool: Spool | None = None,
     prove: Callable[[CompleteEvent], CompleteEvent] | None = None,
+    sealer: Sealer | None = None,
     **login: Unpack[RedisLogin],
 ) -> Publisher:
     """Make a publisher with its own connections. It connects when it first publishes.
@@ -50,6 +52,7 @@ def open_publisher(  # noqa: PLR0913 - each has a default
             it; 0: not at all.
         prove: adds to an event of an operator the proof that workers ask for.
         spool: keeps events while Redis is unavailable, and remembers accepted ones over a crash.
+        sealer: seals the passwords in events; without one they are refused.
         login: user, password and certificate authority, where they are needed.
     """
     trusts = {"ssl_ca_certs": login["ca_file"], **REDIS_OPTIONS} if login.get("ca_file") else {}
@@ -80,4 +83,4 @@ def open_publisher(  # noqa: PLR0913 - each has a default
     transport = JournalTransport(
         client, prefix=prefix, min_replicas=min_replicas, resend=resend, prove=prove
     )
-    return Publisher(transport, clock=clock, spool=spool)
+    return Publisher(transport, clock=clock, spool=spool, sealer=sealer)

@@ -11,6 +11,7 @@ FIELDS: Final = (
     *("event", "service_id", "customer_id", "revision", "router", "dhcp_server", "mac", "ipv4"),
     *("pool", "plan", "down_kbps", "up_kbps", "suspension_mode", "reason_code", "effective_at"),
     *("serial", "circuit_id", "remote_id", "dns_servers", "options", "label"),
+    *("ppp_name", "ppp_password"),
     *("assigned_pool", "ipv6_prefix", "assigned_ipv6_pool", "ipv6_address", "duid", "iaid"),
 )
 """All fields, in the order of a table."""
@@ -55,6 +56,9 @@ def event_of(fields: Fields) -> JsonObject:
         raise NotAnEvent({"event": f"must be one of {', '.join(_KINDS)}"})
     make, needed, allowed = _KINDS[kind]
     problems = {name: "is missing" for name in ("service_id", *needed) if name not in given}
+    if given.keys() & set(_PPP):
+        problems |= {name: "is missing" for name in _PPP if name not in given}
+        problems.pop("mac", None)
     if given.keys() & (_INSTEAD | (_PREFIX if kind == "address_changed" else set())):
         problems.pop("ipv4", None)
     for name in given.keys() - _OF_EVERY - set(needed) - set(allowed):
@@ -84,6 +88,8 @@ def field_at(pointer: str) -> str:
     Empty if there is none.
     """
     steps = [step for step in pointer.split("/") if step and not step.isdigit()]
+    if "ppp" in steps[:-1]:
+        return f"ppp_{steps[-1]}"
     if "ipv6" in steps[:-1]:
         return _NAMES_OF_IPV6.get(steps[-1], steps[-1])
     for step in reversed(steps):
@@ -103,6 +109,7 @@ _NAMES_OF: Final = {
     "access": "router",
     "ipv6": "ipv6_prefix",
     "hex": "options",
+    "ppp": "ppp_name",
 }
 
 
@@ -129,7 +136,8 @@ def _block(given: Fields) -> JsonObject:
     block: JsonObject = {
         "status": "suspended" if suspended else "active",
         "access": _access(given),
-        "device": _some(given, _DEVICE),
+        **_device(given),
+        **_ppp(given),
         "address": _address(given),
         **_ipv6(given),
     }
@@ -142,6 +150,16 @@ def _block(given: Fields) -> JsonObject:
     if "options" in given:
         block["options"] = [_option(option) for option in _list(given["options"])]
     return block | _some(given, ["label"])
+
+
+def _device(given: Fields) -> JsonObject:
+    device = _some(given, _DEVICE)
+    return {"device": device} if device or "ppp_name" not in given else {}
+
+
+def _ppp(given: Fields) -> JsonObject:
+    login = {"name": given.get("ppp_name"), "password": given.get("ppp_password")}
+    return {"ppp": login} if given.keys() & set(_PPP) else {}
 
 
 def _access(given: Fields) -> JsonObject:
@@ -208,7 +226,8 @@ _INSTEAD: Final = frozenset({"pool", "assigned_pool"})
 _PREFIX: Final = frozenset({"ipv6_prefix", "assigned_ipv6_pool"})
 _IPV6: Final = ("ipv6_prefix", "assigned_ipv6_pool", "ipv6_address", "duid", "iaid")
 _POOLS: Final = ("pool", "assigned_pool", *_IPV6)
-_REST: Final = ("dhcp_server", *_POOLS, "plan", "down_kbps", "up_kbps", *_DEVICE[1:])
+_PPP: Final = ("ppp_name", "ppp_password")
+_REST: Final = ("dhcp_server", *_PPP, *_POOLS, "plan", "down_kbps", "up_kbps", *_DEVICE[1:])
 _LISTS: Final = ("dns_servers", "options", "label")
 _SUSPENDED: Final = ("suspension_mode", "reason_code")
 _RATES: Final = ("down_kbps", "up_kbps")
@@ -232,6 +251,7 @@ _KINDS: Final[
         (*_DEVICE, *_IPV6),
     ),
     "address_changed": (_addresses, ("ipv4",), _POOLS),
+    "ppp_changed": (_ppp, _PPP, ()),
     "plan_changed": (lambda given: {"plan": _plan(given)}, ("plan",), _RATES),
     "moved": (_moved, ("router",), ("dhcp_server", "ipv4", *_POOLS)),
 }

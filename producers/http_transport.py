@@ -50,6 +50,9 @@ class HttpTransport:
         clock: seconds since 1970; each attempt is signed with the current time.
     """
 
+    stores = False
+    """The gateway seals passwords before it stores an event."""
+
     def __init__(  # noqa: PLR0913 - each may be left out
         self,
         url: str,

@@ -10,6 +10,7 @@ from typing import Self
 
 from contracts import ContractViolation, Problem, content_hash
 from contracts.names import QUEUE_EVENTS, Lane
+from contracts.sealing import Sealer
 from producers.complete import CompleteEvent, GivenEvent, complete_event
 from producers.drain import Drain
 from producers.errors import BatchViolation, EventsRefused, KeyRefused, Receipt, SpoolFailed
@@ -26,6 +27,8 @@ class Publisher:
         spool: keeps events while the transport fails, and sends them later, in order. It cannot
             help a process that dies between its commit and `publish`; an outbox can.
         backoff: waits between attempts to send what is in the spool.
+        sealer: seals the passwords in events. Without one an event with a password goes to a
+            gateway alone, which seals it, and not through a spool.
     """
 
     def __init__(
@@ -35,8 +38,11 @@ class Publisher:
         clock: Callable[[], datetime],
         spool: Spool | None = None,
         backoff: Backoff | None = None,
+        sealer: Sealer | None = None,
     ) -> None:
         self._transport = transport
+        self._sealer = sealer
+        self._is_stored = spool is not None or getattr(transport, "stores", True)
         self._clock = clock
         self._spool = spool
         self._drain = Drain(spool, transport, backoff or Backoff()) if spool else None
@@ -84,7 +90,7 @@ class Publisher:
         problems: list[tuple[int, Problem]] = []
         for index, given in enumerate(events):
             try:
-                event = complete_event(given, now)
+                event = self.complete(given, now)
             except ContractViolation as violation:
                 problems.extend((index, problem) for problem in violation.problems)
                 continue
@@ -96,6 +102,14 @@ class Publisher:
         if problems:
             raise BatchViolation(problems)
         return complete
+
+    def complete(self, given: GivenEvent, now: datetime) -> CompleteEvent:
+        """Check and complete one event, with its passwords sealed.
+
+        Raises:
+            ContractViolation: with every problem.
+        """
+        return complete_event(given, now, sealer=self._sealer, is_stored=self._is_stored)
 
     def write(self, events: Sequence[CompleteEvent], *, lane: Lane = QUEUE_EVENTS) -> list[Receipt]:
         """Publish events that `check` returned; returns and raises as `publish` does."""

@@ -25,6 +25,7 @@ from pydantic import (
 )
 
 from contracts.broker import RedisLogin, sentinel_place
+from contracts.sealing import Sealer, SealError
 from worker.errors import ConfigurationError
 
 PREFIX: Final = "LEASEWIRE_"
@@ -152,6 +153,10 @@ class Settings(BaseModel):
     """Mask MAC addresses, which are personal data: logs keep the vendor part and a keyed hash."""
     mac_mask_key_file: Path | None = None
     """File with the key of that hash; not set: a random key for each run of each process."""
+    secret_keys_file: Path | None = None
+    """File with the keys that passwords in events are encrypted with, one on each line; the first
+    encrypts, all decrypt. Make one with `openssl rand -hex 64`. Without it events with passwords
+    are refused."""
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -190,6 +195,18 @@ class Settings(BaseModel):
                 raise ValueError(
                     f"names {value}, which cannot be read: {error.strerror}"
                 ) from error
+        return value
+
+    @field_validator("secret_keys_file")
+    @classmethod
+    def _secret_keys(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            try:
+                Sealer.from_text(value.read_text(encoding="utf-8"))
+            except (OSError, UnicodeDecodeError) as error:
+                raise ValueError(f"names {value}, which cannot be read: {error}") from error
+            except SealError as error:
+                raise ValueError(f"names {value}: {error}") from None
         return value
 
     @field_validator("redis_ca_file")
@@ -281,8 +298,12 @@ class Settings(BaseModel):
                 f"{PREFIX}REDIS_URL: ssl_cert_reqs disables the check of Redis's certificate; "
                 f"leave it out, and name its authority in {PREFIX}REDIS_CA_FILE"
             )
-        if file and is_open_to_others(file):
-            found.append(f"{PREFIX}REDIS_PASSWORD_FILE: every user can read {file}; chmod o= it")
+        for name, secret in (
+            ("REDIS_PASSWORD_FILE", file),
+            ("SECRET_KEYS_FILE", self.secret_keys_file),
+        ):
+            if secret and is_open_to_others(secret):
+                found.append(f"{PREFIX}{name}: every user can read {secret}; chmod o= it")
         return found
 
     @property
@@ -324,6 +345,12 @@ class Settings(BaseModel):
             f"We log in as {who} with {how}.",
             f"What to do: {advice}.",
         ]
+
+    @property
+    def sealer(self) -> Sealer | None:
+        """Seals passwords with the keys in `secret_keys_file`, read again at each access."""
+        file = self.secret_keys_file
+        return Sealer.from_text(file.read_text(encoding="utf-8")) if file else None
 
     @property
     def mac_mask_key(self) -> bytes | None:

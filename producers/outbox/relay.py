@@ -16,7 +16,7 @@ from sqlalchemy.pool import NullPool
 
 from contracts import ContractViolation
 from contracts.names import MAX_EVENTS_PER_MESSAGE
-from producers.complete import CompleteEvent, complete_event
+from producers.complete import CompleteEvent
 from producers.errors import EventsRefused, PublishFailed, Receipt
 from producers.publisher import Publisher
 from producers.transport import Backoff
@@ -195,7 +195,7 @@ class OutboxRelay:
         for row in database.execute(_OPEN, {"most": MAX_EVENTS_PER_MESSAGE}):
             try:
                 # An event without a time has the time of its row, the same at each attempt.
-                events[row.position] = complete_event(row.body, row.created_at)
+                events[row.position] = self._publisher.complete(row.body, row.created_at)
             except ContractViolation as violation:
                 refused[row.position] = "; ".join(map(str, violation.problems))
         failure: PublishFailed | None = None

@@ -27,6 +27,7 @@ FULL = {
     "dns_servers": ["198.51.100.53"],
     "options": [{"code": 42, "hex": "C6336435"}],
     "label": "Device A",
+    "ppp": {"name": "ada", "password": "pw"},
 }
 
 
@@ -37,6 +38,7 @@ def test_activated_writes_every_register():
         "suspension": None,
         "router": "R1",
         "dhcp_server": "dhcp1",
+        "ppp": {"name": "ada", "password": "pw"},
         "mac": mac(1),
         "serial": "HX1",
         "circuit_id": "c-1",

@@ -20,6 +20,7 @@ from contracts import (
 )
 from contracts.operator_proof import is_proven
 from contracts.parse import HORIZON, MAX_CLOCK_SKEW, parse_document, read_document
+from contracts.sealing import clear_passwords, masked_event
 from worker.core.service.event_ref import EventRef
 from worker.core.service.fold import with_present_names
 from worker.core.service.outcome import DeadLetter, Outcome
@@ -144,6 +145,7 @@ def check(  # noqa: PLR0913 - what it checks against
         return unproven or _check_manifest(event, entry, now_ms, max(now_ms, own_ms))
     why = (
         unproven
+        or _check_passwords(document)
         or _check_rights(event, source, sources)
         or _check_times(event, source.order, now_ms, max(now_ms, own_ms))
     )
@@ -188,6 +190,13 @@ def _check_proof(
         )
         return NotAccepted("operator-not-proven", detail)
     return None
+
+
+def _check_passwords(document: Mapping[str, object]) -> NotAccepted | None:
+    if not clear_passwords(document):
+        return None
+    detail = "its password is in clear: publish it over HTTP, or by our publisher with secret keys"
+    return NotAccepted("not-sealed", detail)
 
 
 def _check_rights(
@@ -294,7 +303,7 @@ def rejection(
         reason=why.reason,
         detail=why.detail,
         service_id=service_id,
-        body=text_of(entry.raw),
+        body=text_of(masked_event(raw) if clear_passwords(raw) else entry.raw),
         event_keys=(entry.key,),
         attempts=entry.attempts,
         at_ms=now_ms,

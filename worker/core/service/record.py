@@ -21,6 +21,7 @@ DEFAULTS: Final[Mapping[str, JsonValue]] = {
     "serial": None,
     "circuit_id": None,
     "remote_id": None,
+    "ppp": None,  # {"name": …, "password": …}, sealed
     # {"mode": "static", "ipv4": …}, {"mode": "pool", "pool": …} of the router, or
     # {"mode": "assigned", "pool": …} of ours, with "ipv4" where the event asks for one
     "address": None,

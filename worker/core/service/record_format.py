@@ -37,14 +37,16 @@ class RecordFormats(NamedTuple):
         short_lease: while a lease time is shortened: an older version would forget to put it back.
         ipv6: with registers or bindings of IPv6, or an assigned address: an older version would
             forget them.
+        login: with a device that logs in: an older version knows no row without a MAC.
     """
 
     usual: int
     short_lease: int
     ipv6: int
+    login: int
 
 
-STORE_FORMATS: Final[dict[int, RecordFormats]] = {1: RecordFormats(2, 3, 4)}
+STORE_FORMATS: Final[dict[int, RecordFormats]] = {1: RecordFormats(2, 3, 4, 5)}
 """Store format -> the numbers that are written then; this version reads them all. Where an older
 reader would misread a new text, add a store format with a new number, and keep the old ones."""
 RECORD_FORMATS: Final = frozenset(number for row in STORE_FORMATS.values() for number in row)
@@ -68,6 +70,7 @@ REGISTER_CODES: Final[Mapping[str, str]] = {
     "ipv6": "v",
     "duid": "q",
     "iaid": "j",
+    "ppp": "w",
 }
 """The letter of each register in stored texts; a letter is never reused."""
 _REGISTERS: Final = {code: name for name, code in REGISTER_CODES.items()}
@@ -175,6 +178,8 @@ def record_to_json(record: ServiceRecord, store_format: int) -> str:
     pools = record.assigned or record.unassigned or record.left
     if bindings or pools or not _OF_IPV6.isdisjoint(record.registers):
         text["format"] = formats.ipv6
+    if record.value("ppp") is not None:
+        text["format"] = formats.login
     return to_json(text | {name: value for name, value in more.items() if value})
 
 

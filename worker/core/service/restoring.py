@@ -36,7 +36,8 @@ def restoring_event(  # noqa: PLR0913 - what an event of a person has
     }
     address: Any = record.value("address")
     if written is not None:
-        device["mac"] = written["mac-address"]
+        if "mac-address" in written:
+            device["mac"] = written["mac-address"]
         place = written["address"]
         given = record.assigned.get("address")
         if given is not None and given.value == place and address["mode"] == "assigned":
@@ -51,7 +52,8 @@ def restoring_event(  # noqa: PLR0913 - what an event of a person has
         "access": _without_none(
             {"router": record.router, "dhcp_server": record.value("dhcp_server")}
         ),
-        "device": _without_none(device),
+        "device": _without_none(device) or None,
+        "ppp": record.value("ppp"),
         "address": address,
         "ipv6": ipv6_of(record),
         "plan": _without_none(record.value("plan")),

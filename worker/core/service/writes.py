@@ -26,6 +26,8 @@ from contracts import (
     Plan,
     PlanChanged,
     PoolAddress,
+    Ppp,
+    PppChanged,
     Resumed,
     ScheduleWithdrawn,
     Service,
@@ -46,6 +48,7 @@ UNMANAGEABLE: Final = frozenset(
         "serial",
         "circuit_id",
         "remote_id",
+        "ppp",
         "address",
         "plan",
         "dns_servers",
@@ -127,6 +130,8 @@ def _own_writes(  # noqa: C901, PLR0911, PLR0912 - one case a type of event
             return {"options": [option.model_dump(mode="json") for option in data.options]}
         case PlanChanged(data=data):
             return {"plan": _of_plan(data.plan)}
+        case PppChanged(data=data):
+            return {"ppp": _of_ppp(data.ppp)}
         case Moved(data=data):
             return _of_access(data.access) | _of_addresses(data.address, data.ipv6)
         case Suspended(data=data):
@@ -192,7 +197,8 @@ def _managed(writes: dict[str, JsonValue], unmanaged: frozenset[str]) -> dict[st
 def _of_block(block: Service) -> dict[str, JsonValue]:
     return {
         **_of_access(block.access),
-        **_of_device(block.device),
+        **(_NO_DEVICE if block.device is None else _of_device(block.device)),
+        "ppp": None if block.ppp is None else _of_ppp(block.ppp),
         "address": _of_address(block.address),
         **(_NO_IPV6 if block.ipv6 is None else _of_ipv6(block.ipv6)),
         "plan": None if block.plan is None else _of_plan(block.plan),
@@ -213,6 +219,15 @@ def _of_device(device: Device) -> dict[str, JsonValue]:
         "circuit_id": device.circuit_id,
         "remote_id": device.remote_id,
     }
+
+
+_NO_DEVICE: Final[Mapping[str, JsonValue]] = dict.fromkeys(
+    ("mac", "serial", "circuit_id", "remote_id")
+)
+
+
+def _of_ppp(ppp: Ppp) -> dict[str, JsonValue]:
+    return {"name": ppp.name, "password": ppp.password}
 
 
 def _of_address(address: StaticAddress | PoolAddress | AssignedAddress) -> dict[str, JsonValue]:
