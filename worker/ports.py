@@ -139,6 +139,9 @@ class RowReader(Protocol):
     def lacking(self, menu: MenuPath, names: Collection[str]) -> Sequence[str]:
         """Those of a menu's fields that the router's version does not have, in words."""
 
+    def renewed(self, fields: Mapping[str, str]) -> Mapping[str, str]:
+        """Return wanted fields with sealed secrets as this session reads them: by its first key."""
+
     def read_leases(self, query: LeaseQuery | None, progress: Callable[[], None]) -> list[Lease]:
         """Read the rows that match, or all of them; each once, in any order.
 

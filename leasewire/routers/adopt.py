@@ -23,7 +23,7 @@ from worker.admin.adoption import Adopted, Adoption
 from worker.convergence.full_read import read_bindings
 from worker.core.full_read.adoption import SORTS, SortedRow
 from worker.core.rows.bindings import mac_in_duid
-from worker.core.rows.rows import BindingRow, Lease
+from worker.core.rows.rows import DEVICE_FIELDS, BindingRow, Lease, device_field
 from worker.routeros.sessions import Sessions
 
 Choice = Literal["adopt", "skip"]
@@ -207,6 +207,6 @@ def _document(found: SortedRow) -> dict[str, Any]:
 def _client(row: Lease | BindingRow) -> dict[str, str]:
     """What a row gives, and to whom."""
     if isinstance(row, Lease):
-        return {"address": row.address, "mac": row.device}
+        return {"address": row.address, DEVICE_FIELDS[device_field(row.fields)]: row.device}
     duid, iaid = row.client
     return {"address": row.address, "mac": mac_in_duid(duid), "duid": clean(duid), "iaid": iaid}

@@ -17,7 +17,7 @@ from worker.core.full_read.adoption import SortedRow
 from worker.core.rows.bindings import IS_ADDRESS, IS_PREFIX, mac_in_duid
 from worker.core.rows.rows import (
     NO_ADDRESS,
-    NO_MAC,
+    NO_DEVICE,
     BindingRow,
     Lease,
     is_host_address,
@@ -108,8 +108,8 @@ def events_of_rows(
 
 
 def can_be_service(row: Lease) -> bool:
-    """Whether a row has a MAC, an address or a pool, and no tag."""
-    has_place = row.device != NO_MAC and row.address != NO_ADDRESS
+    """Whether a row has a MAC or a name, an address or a pool, and no tag."""
+    has_place = row.device not in NO_DEVICE and row.address != NO_ADDRESS
     return has_place and not row.radius and parse_tag(row.comment) is None
 
 
@@ -121,10 +121,12 @@ def _service_of(
     fields = {
         "service_id": f"{router}-{name}",
         "router": router,
-        "dhcp_server": row.server,
-        "mac": row.device,
         "ipv4" if own_address else "pool": row.address,
     }
+    if "mac-address" in row.fields:
+        fields |= {"dhcp_server": row.server, "mac": row.device}
+    else:
+        fields |= {"ppp_name": row.device, "ppp_password": row.fields["password"]}
     fields |= _ipv6(bindings)
     if row.fields.get("block-access") == "yes":
         fields["suspension_mode"] = "block"

@@ -62,12 +62,13 @@ def snapshot_of(record: ServiceRecord) -> dict[str, Any]:
     """The data of a snapshot with the values of a record."""
     values = {name: record.value(name) for name in record.registers}
     suspension: Any = values.get("suspension")
+    device = _some(values, "mac", "serial", "circuit_id", "remote_id")
     block: dict[str, Any] = {
         "status": "active" if suspension is None else "suspended",
         "access": _some(values, "router", "dhcp_server"),
-        "device": _some(values, "mac", "serial", "circuit_id", "remote_id"),
+        **({"device": device} if device else {}),
         **_some(_addresses(record), "address", "ipv6"),
-        **_some(values, "plan", "dns_servers", "options", "label"),
+        **_some(values, "ppp", "plan", "dns_servers", "options", "label"),
     }
     if suspension is not None and any(suspension.values()):
         block["suspension"] = _some(suspension, "mode", "reason_code")

@@ -40,6 +40,9 @@ class MemoryRouter:
     def lacking(self, menu, names):
         return ()
 
+    def renewed(self, fields):
+        return fields
+
     def wait_longer(self, doublings):
         pass
 

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from worker.convergence.full_read import read_bindings
 from worker.convergence.router_lock import RouterLock
+from worker.core.entry.entry import device_in
 from worker.core.entry.wanted import wanted_entries
 from worker.core.full_read.adoption import KnownServices, SortedRow, sort_rows
 from worker.core.full_read.binding_adoption import sort_bindings
@@ -72,14 +73,14 @@ class Adoption:
         entries, elsewhere = {}, {}
         for service_id, record in records.items():
             entry = wanted_entries(record, policies).get(self.router)
-            mac = record.value("mac")
             if entry is not None and not entry.is_over:
                 entries[service_id] = entry
-            elif mac is not None and record.status == "cancelled":
-                elsewhere[str(mac)] = f"its MAC belongs to {service_id}, which is cancelled"
-            elif mac is not None:
-                message = f"its MAC belongs to {service_id}, which is on router {record.router}"
-                elsewhere[str(mac)] = message
+                continue
+            is_over = record.status == "cancelled"
+            where = "cancelled" if is_over else f"on router {record.router}"
+            for field, word in (("mac-address", "MAC"), ("name", "name")):
+                if device := device_in(record, field):
+                    elsewhere[device] = f"its {word} belongs to {service_id}, which is {where}"
         return KnownServices(entries, elsewhere, records.keys())
 
     def apply(

@@ -19,7 +19,7 @@ from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.observed import Observation
 from worker.core.rows.prefixes import prefix_key
-from worker.core.rows.rows import parse_tag, tag_text
+from worker.core.rows.rows import device_of, parse_tag, tag_text
 from worker.core.service.record import Placement, ServiceRecord
 from worker.ports import BindingQuery, LeaseQuery
 from worker.store.finder import JOURNAL_LOOKED_THROUGH, Finder
@@ -180,7 +180,7 @@ class Diagnosis:
             rows = [entry.fields if entry else None, placement.written if placement else None]
             named = [fields for fields in rows if fields is not None]
             queries[name] = LeaseQuery(
-                devices=frozenset(fields["mac-address"] for fields in named),
+                devices=frozenset(map(device_of, named)),
                 addresses=frozenset(fields["address"] for fields in named),
                 comments=frozenset({tag_text(self.installation, record.service_id)}),
                 bindings=self._bindings(record.service_id, entry, placement),

@@ -11,6 +11,7 @@ from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.observed import SeenRow, macs_of, shown_address
+from worker.core.rows.operations import shown
 from worker.core.rows.queues import OwnQueue
 from worker.core.rows.rows import BindingRow, ListPlace, parse_tag
 from worker.core.service.record import Placement
@@ -101,7 +102,8 @@ def _fields(
 ) -> dict[str, str]:
     lists = ", ".join(sorted(place.list for place in listed))
     more = {"on address lists": lists, "rate of its own queue": queue.rate if queue else ""}
-    return {**(row or {}), **{name: value for name, value in more.items() if value}}
+    shown_row = {name: shown(value) for name, value in (row or {}).items()}
+    return {**shown_row, **{name: value for name, value in more.items() if value}}
 
 
 def binding_fields(bindings: Iterable[OwnBinding]) -> dict[str, str]:

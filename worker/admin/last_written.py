@@ -3,12 +3,12 @@
 It stands for a router that does not answer, so that what waits for it can be shown.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from worker.core.entry.dhcp_setup import DhcpSetup
 from worker.core.entry.ipv6_setup import Ipv6Setup
-from worker.core.entry.wanted import possible_kinds
+from worker.core.entry.wanted import kind_of, possible_kinds
 from worker.core.plan.planner import wanted_at
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.bindings import binding_fields
@@ -16,7 +16,6 @@ from worker.core.rows.menus import MENUS
 from worker.core.rows.queues import MAY_BE_THERE, queue_fields, queue_name
 from worker.core.rows.rows import (
     BINDINGS,
-    LEASES,
     OPTIONS,
     QUEUES,
     BindingRow,
@@ -72,6 +71,10 @@ class LastWritten:
         del menu, names
         return ()
 
+    def renewed(self, fields: Mapping[str, str]) -> Mapping[str, str]:
+        """The same: what was written last has the seals of the records."""
+        return fields
+
     def read_setup(self, *, fresh: bool) -> DhcpSetup:
         """The DHCP setup as it was last remembered."""
         del fresh
@@ -122,9 +125,10 @@ class LastWritten:
         entry = wanted_at(self._router, record, self.policy).entry
         comment = comment_for(self.policy.installation, record.service_id, entry.label)
         if placement.written is not None:
-            fields = {**MENUS[LEASES].defaults, **placement.written}
+            kind = kind_of(self.policy)
+            fields = {**kind.as_lease(kind.menu.defaults), **placement.written}
             yield Lease("", fields, comment)
-            for name in fields["dhcp-option"].split(","):
+            for name in fields.get("dhcp-option", "").split(","):
                 if name in entry.options:  # its name stands for its value
                     known = {**MENUS[OPTIONS].defaults, **entry.options[name]}
                     options[name] = OptionRow(f"*option-{name}", known)

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 from worker.admin.json_fields import clean, counted
 from worker.admin.router_reads import ReadResult, error_document
 from worker.convergence.full_read import FullRead
-from worker.core.rows.operations import Add, MakeStatic, Move, Operation, Remove, Set
+from worker.core.rows.operations import Add, MakeStatic, Move, Operation, Remove, Set, shown
 from worker.core.rows.rows import LEASES
 
 Sign = str
@@ -72,9 +72,10 @@ def operation_document(operation: Operation, phase: int) -> dict[str, Any]:
     }
     match operation:
         case Add(fields=fields):
-            return document | {"do": "add", "fields": dict(fields)}
+            return document | {"do": "add", "fields": _shown_fields(fields)}
         case Set(row_id=row, fields=fields, was=was):
-            return document | {"do": "set", "row": row, "fields": dict(fields), "was": dict(was)}
+            change = {"fields": _shown_fields(fields), "was": _shown_fields(was)}
+            return document | {"do": "set", "row": row, **change}
         case MakeStatic(row_id=row, was=was):
             return document | {"do": "make-static", "row": row, "was": dict(was)}
         case Remove(row_id=row, was=was):
@@ -112,6 +113,10 @@ def plan_summary(document: Mapping[str, Any]) -> str:
     return (
         f"{counted(document['services'], 'service')}, {counted(document['rows'], 'row')}; {summary}"
     )
+
+
+def _shown_fields(fields: Mapping[str, str]) -> dict[str, str]:
+    return {name: shown(value) for name, value in fields.items()}
 
 
 def _describe(operation: Mapping[str, Any]) -> tuple[Sign, str]:

@@ -4,13 +4,15 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
+from pydantic import JsonValue
+
 from worker.admin.documents import event_document, scheduled_documents
 from worker.admin.json_fields import utc_time, without_empty
 from worker.core.entry.entry import address_of, assigned_to, has_pool, prefix_of
 from worker.core.entry.short_lease import describe
 from worker.core.policy.circuit import RouterState
 from worker.core.rows.bindings import OwnBinding, binding_fields
-from worker.core.rows.operations import Note
+from worker.core.rows.operations import Note, shown
 from worker.core.service.outcome import FINAL, Outcome
 from worker.core.service.record import DEFAULTS, Placement, ServiceRecord
 from worker.store.store import Store
@@ -150,7 +152,7 @@ def service_document(view: ServiceView, store: Store) -> dict[str, Any]:
             "detail": status.why.get("detail"),
             "since": utc_time(status.why.get("since_ms", 0)),
             "lease": describe(placement.short),
-            "written": dict(placement.written) if placement.written else None,
+            "written": {n: shown(value) for n, value in (placement.written or {}).items()} or None,
             "bindings": [_binding(own) for own in placement.bindings] or None,
         }
         routers.append(without_empty(document))
@@ -163,7 +165,7 @@ def service_document(view: ServiceView, store: Store) -> dict[str, Any]:
         **({"assigned": dict(assigned)} if assigned else {}),
         "registers": {
             name: {
-                "value": record.registers[name].value,
+                "value": _shown(record.registers[name].value),
                 "event": record.registers[name].event,
                 "revision": record.registers[name].version.revision,
             }
@@ -183,6 +185,12 @@ def service_document(view: ServiceView, store: Store) -> dict[str, Any]:
 def _binding(own: OwnBinding) -> dict[str, str]:
     fields = {name: value for name, value in binding_fields(own).items() if value}
     return {"ia-type": own.ia, **fields}
+
+
+def _shown(value: JsonValue) -> JsonValue:
+    """A register's value without what nobody may see."""
+    has_password = isinstance(value, dict) and "password" in value
+    return {**value, "password": "***"} if isinstance(value, dict) and has_password else value
 
 
 def _without_ms(document: Mapping[str, Any]) -> dict[str, Any]:

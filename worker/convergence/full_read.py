@@ -109,6 +109,9 @@ def read_fully(
     wanted, notes = [], []
     for service_id, known in stored.items():
         service = _claimed(wanted_at(router, known.record, policy), claims, keys)
+        if service.entry.fields is not None:
+            entry = replace(service.entry, fields=session.renewed(service.entry.fields))
+            service = replace(service, entry=entry)
         missing = service.entry.missing or missing_for(service.entry, setup, session)
         fields = service.entry.fields
         misfit = setup.misfit(service_id, fields["address"]) if fields else None

@@ -83,6 +83,8 @@ class Gatherer:
         record = work_item.stored.record
         entries = wanted_entries(record, {self._router: self._policy})
         entry = entries.get(self._router, Entry(work_item.service_id, None))
+        if entry.fields is not None:
+            entry = replace(entry, fields=self._session.renewed(entry.fields))
         placement = record.placements.get(self._router) or Placement(None)
         at = placement
         return BatchItem(

@@ -4,7 +4,16 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from worker.convergence.router_lock import RouterLock
-from worker.core.rows.operations import Add, MakeStatic, Move, Operation, Remove, Set, WritePlan
+from worker.core.rows.operations import (
+    Add,
+    MakeStatic,
+    Move,
+    Operation,
+    Remove,
+    Set,
+    WritePlan,
+    shown,
+)
 from worker.core.rows.rows import LEASES, OPTIONS
 from worker.ports import Refusal, RouterSession
 
@@ -79,7 +88,10 @@ def _describe(operation: Operation) -> str:
         case Add(fields=fields):
             return f"add {_pairs(fields)}"
         case Set(row_id=row_id, fields=fields, was=was):
-            changes = (f"{name}: {was.get(name, '')} -> {value}" for name, value in fields.items())
+            changes = (
+                f"{name}: {shown(was.get(name, ''))} -> {shown(value)}"
+                for name, value in fields.items()
+            )
             return f"set {row_id} {', '.join(changes)}"
         case MakeStatic(row_id=row_id):
             return f"make-static {row_id}"
@@ -90,4 +102,4 @@ def _describe(operation: Operation) -> str:
 
 
 def _pairs(fields: Mapping[str, str]) -> str:
-    return " ".join(f"{name}={value}" for name, value in fields.items())
+    return " ".join(f"{name}={shown(value)}" for name, value in fields.items())

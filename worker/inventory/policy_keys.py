@@ -7,7 +7,14 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from worker.core.entry.wanted import KINDS
-from worker.core.policy.policy import SUSPENDED6, ManagedField, RouterPolicy, SuspendMode
+from worker.core.policy.policy import (
+    SESSION_ENDS,
+    SUSPENDED6,
+    ManagedField,
+    RouterPolicy,
+    SessionEnd,
+    SuspendMode,
+)
 from worker.core.rows.normal import comma_list, duration, rate_limit, seconds
 from worker.core.rows.queues import BEFORE, FIRST, LAST, RATE_WORDS
 
@@ -63,7 +70,8 @@ class TomlTable(BaseModel):
 class PlanKeys(TomlTable):
     """`[plans.CODE]`: what a plan code means on every router."""
 
-    rate_limit: Rate
+    rate_limit: Rate | None = None
+    profile: Text | None = None
 
 
 class PolicyKeys(TomlTable):
@@ -81,6 +89,9 @@ class PolicyKeys(TomlTable):
     ipv6_suspend_list: ListName | None = None
     throttle: Rate | None = None
     manage: list[ManagedField] | None = None
+    suspend_profile: Text | None = None
+    ppp_service: Literal["any", "async", "l2tp", "ovpn", "pppoe", "pptp", "sstp"] = "pppoe"
+    end_sessions: list[SessionEnd] | None = None
     rates: Literal["lease", "queue"] = "lease"
     queue_place: QueuePlace = "first"
     queue_parent: Text | None = None
@@ -98,6 +109,7 @@ class PolicyKeys(TomlTable):
 
     def policy(self, installation: str, plans: Mapping[str, PlanKeys]) -> RouterPolicy:
         """Return the policy."""
+        ends = SESSION_ENDS if self.end_sessions is None else frozenset(self.end_sessions)
         return RouterPolicy(
             installation=installation,
             default_server=self.dhcp_server,
@@ -112,7 +124,11 @@ class PolicyKeys(TomlTable):
             ipv6_suspend_list=self.ipv6_suspend_list or "",
             throttle=self.throttle or "",
             manage=None if self.manage is None else frozenset(self.manage),
-            plans={code: plan.rate_limit for code, plan in plans.items()},
+            plans={code: plan.rate_limit for code, plan in plans.items() if plan.rate_limit},
+            profiles={code: plan.profile for code, plan in plans.items() if plan.profile},
+            suspend_profile=self.suspend_profile or "",
+            ppp_service=self.ppp_service,
+            end_sessions=ends,
             rates=self.rates,
             queue_place=self.queue_place,
             queue_parent=self.queue_parent or "",
@@ -134,7 +150,7 @@ def problems_of_policy(merged: Mapping[str, Any]) -> Iterator[str]:
     """Yield the problems between keys of a router, from raw values."""
     needs = {"walled_garden": "suspend_list", "throttle": "throttle"}
     missing = needs.get(str(merged.get("suspend")))
-    if missing is not None and missing not in merged:
+    if missing is not None and not {missing, "suspend_profile"} & merged.keys():
         yield f".suspend: {merged['suspend']} needs the key {missing}"
     manage = merged.get("manage")
     if isinstance(manage, list):

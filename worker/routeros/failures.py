@@ -200,6 +200,16 @@ def no_entry_menu(router: str, kind: EntryKind) -> RouterBlocked:
     )
 
 
+def no_secret_keys(router: str, kind: EntryKind) -> RouterBlocked:
+    """Return the error for a router with passwords in a process that has no keys for them."""
+    return RouterBlocked(
+        router,
+        "no-secret-keys",
+        f"rows of {kind.menu.path} have passwords, and this process has no keys for them",
+        "Set LEASEWIRE_SECRET_KEYS_FILE; make a key with: openssl rand -hex 64",
+    )
+
+
 def old_login(router: str) -> RouterBlocked:
     """Return the error for a router that wants the login of RouterOS before 6.43."""
     return RouterBlocked(

@@ -1,9 +1,11 @@
 """Rows as the API speaks of them: prints that read them, and the commands that write them."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import zip_longest
 from typing import Final
 
+from contracts.sealing import Login, Sealer, SealError
 from worker.core.entry.entry import EntryKind
 from worker.core.rows.menus import MENUS, Menu, version_of
 from worker.core.rows.normal import seconds
@@ -20,8 +22,9 @@ from worker.core.rows.rows import (
     OptionRow,
     QueueRow,
     Row,
+    device_of,
 )
-from worker.ports import FieldEquals, LeaseQuery
+from worker.ports import FieldEquals, LeaseQuery, Refusal
 from worker.routeros.connection import Command
 
 _YES: Final = frozenset({"true", "yes"})
@@ -30,18 +33,25 @@ _READ_ONLY: Final[Mapping[str, Sequence[str]]] = {
 }
 """What says which client a binding has; never written, and never compared."""
 _IA_TYPE: Final = "ia-type"
+_SHOWN: Final = ("=show-sensitive=",)
+_SHOWN_SINCE: Final = (7, 21)
+"""From then on `print` has this argument (restraml's trees)."""
 
 
-def entry_prints(kind: EntryKind, query: LeaseQuery | None, terms_per_print: int) -> list[Command]:
+def entry_prints(
+    kind: EntryKind, query: LeaseQuery | None, terms_per_print: int, version: str = ""
+) -> list[Command]:
     """Return the prints that read all entries which match; see `menu_prints`.
 
     Args:
         kind: of the entries.
         query: in lease form; None is the whole table.
         terms_per_print: most conditions of one print.
+        version: of RouterOS.
     """
+    shown = _SHOWN if kind.secrets and version_of(version) >= _SHOWN_SINCE else ()
     if query is None:
-        return menu_prints(kind.menu, None, terms_per_print)
+        return [(*command, *shown) for command in menu_prints(kind.menu, None, terms_per_print)]
     terms = [
         FieldEquals(own_name, own_value)
         for together in zip_longest(query.devices, query.addresses, query.comments)
@@ -49,7 +59,8 @@ def entry_prints(kind: EntryKind, query: LeaseQuery | None, terms_per_print: int
         if value is not None
         for own_name, own_value in kind.own_fields({name: value}).items()
     ]
-    return menu_prints(kind.menu, terms, terms_per_print)
+    prints = menu_prints(kind.menu, terms, terms_per_print)
+    return [(*command[:2], *shown, *command[2:]) for command in prints]
 
 
 def menu_prints(
@@ -98,12 +109,23 @@ def any_of(terms: list[str]) -> list[str]:
     return words
 
 
-def entry_rows(kind: EntryKind, answers: Iterable[Mapping[str, str]]) -> list[Lease]:
-    """Return the entries of an answer in lease form, each once."""
+def entry_rows(
+    kind: EntryKind, answers: Iterable[Mapping[str, str]], sealer: Sealer | None = None
+) -> list[Lease]:
+    """Return the entries of an answer in lease form, each once.
+
+    Args:
+        kind: of the entries.
+        answers: of the router.
+        sealer: seals the secrets of kinds that have some.
+    """
     rows = []
     for answer in _each_once(answers):
         fields = kind.as_lease(values_of(kind.menu, answer))
         disabled = answer.get("disabled") in _YES
+        if sealer is not None:
+            logins = {name: Login(device_of(fields), fields[name]) for name in kind.secrets}
+            fields = {**fields, **{name: sealer.seal(login) for name, login in logins.items()}}
         if kind.blocks_by_disabling:
             fields, disabled = {**fields, "block-access": "yes" if disabled else "no"}, False
         rows.append(
@@ -172,14 +194,48 @@ def values_of(menu: Menu, answer: Mapping[str, str]) -> dict[str, str]:
     return values
 
 
-def command_for(operation: Operation, kind: EntryKind, version: str = "") -> Command:
+def renewed(kind: EntryKind, fields: Mapping[str, str], sealer: Sealer) -> Mapping[str, str]:
+    """Return fields with their secrets sealed by the first key."""
+    secrets = kind.secrets & fields.keys()
+    return {**fields, **{name: sealer.renew(fields[name]) for name in secrets}}
+
+
+def commands_for(
+    operations: Iterable[Operation], kind: EntryKind, version: str, sealer: Sealer | None
+) -> tuple[dict[int, Command], dict[int, Refusal | None]]:
+    """Return the commands that carry operations out, and those whose secrets cannot be opened."""
+    commands: dict[int, Command] = {}
+    refused: dict[int, Refusal | None] = {}
+    for operation in operations:
+        try:
+            commands[operation.number] = command_for(operation, kind, version, sealer)
+        except SealError as error:
+            advice = "put the key back, or send the password again"
+            refused[operation.number] = Refusal("refused", f"{error}: {advice}")
+    return commands, refused
+
+
+def command_for(
+    operation: Operation, kind: EntryKind, version: str = "", sealer: Sealer | None = None
+) -> Command:
     """Return the command that carries one operation out.
 
     Args:
         operation: in lease form where its menu is that of the leases.
         kind: of the router's entries.
         version: of RouterOS.
+        sealer: opens the secrets of kinds that have some.
+
+    Raises:
+        SealError: one cannot be opened.
     """
+    if sealer is not None and operation.menu == LEASES and isinstance(operation, Add | Set):
+        opened = {
+            name: sealer.open(operation.fields[name]).password
+            for name in kind.secrets & operation.fields.keys()
+            if operation.fields[name]
+        }
+        operation = replace(operation, fields={**operation.fields, **opened})
     is_entry = operation.menu == LEASES
     menu = kind.menu.path if is_entry else operation.menu
     match operation:

@@ -50,12 +50,13 @@ from worker.routeros.reads import (
     setup_prints,
 )
 from worker.routeros.rows import (
-    command_for,
+    commands_for,
     entry_prints,
     entry_rows,
     menu_prints,
     menu_rows,
     reconfigure_prints,
+    renewed,
 )
 from worker.routeros.tracked_connections import ConnectionTable
 from worker.settings import Settings
@@ -92,6 +93,7 @@ class Session:
         self._setup: DhcpSetup | None = None
         self._ipv6_setup: Ipv6Setup | None = None
         self._write_s = settings.command_timeout_s
+        self._sealer = settings.sealer if self._kind.secrets else None
 
     @property
     def uptime_s(self) -> int | None:
@@ -109,10 +111,12 @@ class Session:
 
     def read_leases(self, query: LeaseQuery | None, progress: Callable[[], None]) -> list[Lease]:
         """See `worker.ports.RouterSession`."""
-        commands = entry_prints(self._kind, query, self._settings.read_terms_per_print)
+        terms = self._settings.read_terms_per_print
+        commands = entry_prints(self._kind, query, terms, self.version)
         ends_at = monotonic() + self._settings.read_timeout_s
         try:
-            return self._read("reading leases", commands, partial(entry_rows, self._kind), progress)
+            rows_of = partial(entry_rows, self._kind, sealer=self._sealer)
+            return self._read("reading leases", commands, rows_of, progress)
         except RouterUnreachable as error:
             late = isinstance(error.__cause__, TimeoutError) and monotonic() >= ends_at
             if query is None and late:
@@ -193,12 +197,16 @@ class Session:
             silence_s=self._write_s,
             total_s=self._write_s * len(operations),
         )
-        commands = [command_for(operation, self._kind, self.version) for operation in operations]
-        replies = self._connection.run("writing", commands, pace, progress, writing=True)
-        return [
-            Written(operation, refusal(reply.traps, self._kind.stale))
-            for operation, reply in zip(operations, replies, strict=True)
-        ]
+        commands, refused = commands_for(operations, self._kind, self.version, self._sealer)
+        sent = [*commands.values()]
+        replies = self._connection.run("writing", sent, pace, progress, writing=True)
+        for number, reply in zip(commands, replies, strict=True):
+            refused[number] = refusal(reply.traps, self._kind.stale)
+        return [Written(operation, refused[operation.number]) for operation in operations]
+
+    def renewed(self, fields: Mapping[str, str]) -> Mapping[str, str]:
+        """See `worker.ports.RouterSession`."""
+        return fields if self._sealer is None else renewed(self._kind, fields, self._sealer)
 
     def find_connections(
         self, addresses: Collection[str], progress: Callable[[], None]

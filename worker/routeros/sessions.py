@@ -10,6 +10,7 @@ from worker.core.entry.wanted import KINDS
 from worker.errors import RouterBusy, RouterUnreachable
 from worker.inventory import Inventory, RouterConfig
 from worker.ports import AnswerTimes, RouterSession
+from worker.routeros.failures import no_secret_keys
 from worker.routeros.login import check_policies, compare, connect, identify, log_in
 from worker.routeros.session import Session
 from worker.settings import Settings
@@ -153,6 +154,9 @@ def open_session(config: RouterConfig, settings: Settings, gate: GateSlot | None
         RouterUnreachable: no connection, no login answer.
         RouterBlocked: password, certificate, login, identity, serial or permission.
     """
+    kind = KINDS.get(config.policy.entries)
+    if kind is not None and kind.secrets and settings.sealer is None:
+        raise no_secret_keys(config.name, kind)
     password = config.password().get_secret_value()
     connection = connect(config, settings, gate)
     try:

@@ -9,7 +9,8 @@ from typing import NamedTuple
 from worker.core.diagnosis.facts import AtRouter, Explanation, Facts, When
 from worker.core.entry.wanted import KINDS
 from worker.core.rows.observed import Observation, SeenRow
-from worker.core.rows.rows import is_host_address, parse_tag
+from worker.core.rows.operations import shown
+from worker.core.rows.rows import device_of, is_host_address, parse_tag
 
 
 def judge_row(facts: Facts, at: AtRouter) -> Explanation | None:
@@ -52,7 +53,7 @@ def _judge_observed(
     advice = f"`leasewire plan {at.name}` shows what would be written, or what blocks it"
     sentence = f"router {at.name} is in observe mode"
     if not rows:
-        service, row = facts.record.service_id, f"{wants['address']} for {wants['mac-address']}"
+        service, row = facts.record.service_id, f"{wants['address']} for {device_of(wants)}"
         sentence = f"{sentence} and has no row with the tag of {service} ({row})"
         return Explanation("observed-differs", sentence, advice)
     differing = [
@@ -70,7 +71,7 @@ def _differing(rows: Iterable[SeenRow], wants: Mapping[str, str]) -> Iterator[tu
     for row in rows:
         for name, value in wants.items():
             if name in row.lease.fields and row.lease.fields[name] != value:
-                yield name, row.lease.fields[name], value
+                yield name, shown(row.lease.fields[name]), shown(value)
 
 
 def judge_device(facts: Facts, at: AtRouter, when: When) -> Explanation | None:
@@ -111,7 +112,7 @@ class _View(NamedTuple):
 
     @property
     def mac(self) -> str:
-        return self.wants["mac-address"]
+        return device_of(self.wants)
 
     @property
     def address(self) -> str:

@@ -12,6 +12,7 @@ from worker.core.diagnosis.waiting import OF_POOLS, waits_for
 from worker.core.effect.findings import EffectFinding
 from worker.core.entry.brake import HELD
 from worker.core.entry.entry import lacking
+from worker.core.rows.rows import device_of
 from worker.core.storage_format import short_type
 
 
@@ -69,9 +70,7 @@ def _held_by_brake(facts: Facts, when: When) -> Explanation | None:
     at = next((router for router in facts.at if router.why and router.why.reason == HELD), None)
     if at is None or at.why is None:
         return None
-    row = (
-        f" ({at.written.get('address')} for {at.written.get('mac-address')})" if at.written else ""
-    )
+    row = f" ({at.written.get('address')} for {device_of(at.written)})" if at.written else ""
     status = facts.record.status
     change = "gets another device or address" if status == "active" else f"is {status}"
     return Explanation(
@@ -247,7 +246,7 @@ def _not_asked(service: str, at: AtRouter) -> Explanation:
     if at.observed:
         return _awaiting_where_observed(service, at)
     row = at.wants or {}
-    stands = f"({row.get('address')} for {row.get('mac-address')}) was written and confirmed"
+    stands = f"({row.get('address')} for {device_of(row)}) was written and confirmed"
     if at.silence:
         return Explanation(
             "router-silent",

@@ -7,6 +7,7 @@ was written just now: a pass after a crash finds all rows as wanted, and must de
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
+from contracts.sealing import is_same_seal
 from worker.core.effect.facts import EffectFacts
 from worker.core.effect.rungs import ChangeKind, Means
 from worker.core.entry.entry import Entry
@@ -122,7 +123,9 @@ def needs_reconfigure(
         facts: of the router.
     """
     before, fields = _before(record, router), entry.fields
-    if before is None or fields is None or not (policy.reconfigure and facts.reconfigure):
+    if before is None or fields is None or "mac-address" not in fields:
+        return False
+    if not (policy.reconfigure and facts.reconfigure):
         return False
     if device_of(before) != device_of(fields):  # a new device asks when it is plugged in
         return False
@@ -201,7 +204,8 @@ def _of_fields(
     changed = {name for name, value in fields.items() if old.get(name, value) != value}
     if "mac-address" in changed:
         yield "mac"
-    if changed & {"name", "password"}:
+    same_seal = is_same_seal(fields.get("password", ""), old.get("password", ""))
+    if "name" in changed or ("password" in changed and not same_seal):
         yield "login"
     if changed & {"server", "address"}:
         yield "pool" if is_pool else "address"

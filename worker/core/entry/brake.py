@@ -91,6 +91,8 @@ def _working(
 def _works(at: Placement, policy: RouterPolicy | None) -> bool:
     if at.written is None or at.listed or at.written.get("block-access") == "yes":
         return False
+    if policy and policy.suspend_profile and at.written.get("profile") == policy.suspend_profile:
+        return False
     throttle = policy.throttle if policy else ""
     rate = at.queue.rate if at.queue is not None else at.written.get("rate-limit")
     return not throttle or rate != throttle

@@ -114,7 +114,10 @@ class Entry:
 
 def device_in(record: ServiceRecord, field: str) -> str:
     """Return what events gave for a field of `DEVICE_FIELDS`; empty: nothing."""
-    return str(record.value("mac") or "") if field == "mac-address" else ""
+    if field == "mac-address":
+        return str(record.value("mac") or "")
+    ppp: Any = record.value("ppp")
+    return str(ppp["name"]) if ppp else ""
 
 
 def has_pool(record: ServiceRecord) -> bool:
@@ -213,7 +216,9 @@ def claims_of(entry: Entry) -> frozenset[Claim]:
     if place is None:
         return frozenset()
     field, address = device_field(place), place["address"]
-    claims = [Claim(prefix_key(binding.address), ANY_SERVER) for binding in entry.bindings]
+    prefixes = [binding.address for binding in entry.bindings]
+    prefixes += [own] if (own := place.get("remote-ipv6-prefix")) else []
+    claims = [Claim(prefix_key(prefix), ANY_SERVER) for prefix in prefixes]
     if place[field] not in NO_DEVICE:
         claims.append(Claim(f"{DEVICE_FIELDS[field]}:{place[field]}", place["server"]))
     if not entry.is_pool and is_host_address(address):
@@ -241,6 +246,7 @@ class EntryKind(ABC):
         shows_devices: the menu says which device holds a row.
         sessions: the menu of devices that are logged in, with `name`, `address` and `uptime`, where
             `remove` ends a session; empty: devices of this kind do not log in.
+        secrets: fields whose values are sealed everywhere but on the router.
         policies: what our user must be allowed on the router, beside what every kind needs.
         stale: parts of the router's refusals that mean that our read was too old.
         enable: menu -> fields that `routers setup` writes where the router has that menu.
@@ -257,6 +263,7 @@ class EntryKind(ABC):
     blocks_by_disabling: ClassVar[bool] = False
     shows_devices: ClassVar[bool] = False
     sessions: ClassVar[str] = ""
+    secrets: ClassVar[frozenset[str]] = frozenset()
     policies: ClassVar[frozenset[str]] = frozenset()
     stale: ClassVar[tuple[str, ...]] = ()
     enable: ClassVar[Mapping[str, Mapping[str, str]]] = {}

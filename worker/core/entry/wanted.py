@@ -7,6 +7,7 @@ from typing import Final
 from worker.core.entry.entry import Entry, EntryKind, wanted_router
 from worker.core.entry.kinds.lease import LeaseEntry
 from worker.core.entry.kinds.mac_server import MacServerEntry
+from worker.core.entry.kinds.ppp_secret import PppSecretEntry
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.bindings import are_written
 from worker.core.rows.operations import Waiting
@@ -14,7 +15,9 @@ from worker.core.rows.rows import NO_DEVICE, device_of
 from worker.core.service.record import Placement, ServiceRecord, place
 
 DEFAULT_KIND: Final[EntryKind] = LeaseEntry()
-KINDS: Final[dict[str, EntryKind]] = {kind.name: kind for kind in (DEFAULT_KIND, MacServerEntry())}
+KINDS: Final[dict[str, EntryKind]] = {
+    kind.name: kind for kind in (DEFAULT_KIND, MacServerEntry(), PppSecretEntry())
+}
 """By the name that the inventory uses. A new kind is a module in `kinds` and a name here."""
 
 REMOVAL: Final = 1

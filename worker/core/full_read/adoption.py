@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple
 
 from worker.core.entry.entry import Entry
+from worker.core.rows.operations import shown
 from worker.core.rows.rows import (
     NO_DEVICE,
     BindingRow,
@@ -138,7 +139,11 @@ class _Sorting:
     def _differing(self, row: Lease, service_id: str) -> Sequence[Differing]:
         wanted = self._known.entries[service_id].fields or {}
         found = ((name, value, row.fields.get(name, "")) for name, value in wanted.items())
-        return [Differing(name, value, held) for name, value, held in found if value != held]
+        return [
+            Differing(name, shown(value), shown(held))
+            for name, value, held in found
+            if value != held
+        ]
 
 
 def _word_for(row: Lease) -> str:

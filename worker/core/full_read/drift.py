@@ -1,12 +1,12 @@
 """Lists what differs between a router and what was written there, by service, row and field."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from worker.core.plan.planner import Wanted
 from worker.core.rows.bindings import OwnBinding
-from worker.core.rows.operations import Add, MakeStatic, Move, Remove, Set, WritePlan
+from worker.core.rows.operations import Add, MakeStatic, Move, Remove, Set, WritePlan, shown
 from worker.core.rows.rows import BINDINGS, LEASES, QUEUES, MenuPath
 
 Kind = Literal["changed", "untagged", "missing", "duplicate", "disabled", "copied", "waiting"]
@@ -98,7 +98,15 @@ def _written(plan: WritePlan) -> Iterator[Difference]:
                     sets[menu, row_id, name] = Difference(
                         service, kind, menu, name, fields[name], was.get(name, "")
                     )
-    yield from (difference for difference in sets.values() if difference.wanted != difference.found)
+    yield from (_shown(found) for found in sets.values() if found.wanted != found.found)
+
+
+def _shown(difference: Difference) -> Difference:
+    """The same without passwords."""
+    wanted, found = shown(difference.wanted), shown(difference.found)
+    if wanted != difference.wanted:
+        found = f"{found or 'none'}, which is not the service's"
+    return replace(difference, wanted=wanted, found=found)
 
 
 def _noted(plan: WritePlan) -> Iterator[Difference]:
@@ -115,4 +123,4 @@ def _noted(plan: WritePlan) -> Iterator[Difference]:
 
 def describe(fields: Mapping[str, str]) -> str:
     """Return the fields of a row that are not empty, as text."""
-    return " ".join(f"{name}={value}" for name, value in fields.items() if value)
+    return " ".join(f"{name}={shown(value)}" for name, value in fields.items() if value)

@@ -49,6 +49,9 @@ class RouterPolicy:
         manage: the fields that we manage; None: those for which this policy has values, and
             `dhcp-option`, whose values come with events.
         plans: rate limits by plan code; empty: there is no catalogue, and codes are ignored.
+        profiles: PPP profiles by plan code; empty: profiles are left to others.
+        suspend_profile: PPP profile of services in a walled garden, or throttled; empty: none.
+        ppp_service: what a PPP secret lets in, such as `pppoe` or `any`.
         rates: what limits a service: the `rate-limit` of its lease, or a `queue` of its own.
         queue_place: of our queues among those of others: `first`, `last` or `before NAME`.
         queue_parent: name of the queue above ours; empty: none.
@@ -87,6 +90,9 @@ class RouterPolicy:
     throttle: str = ""
     manage: frozenset[ManagedField] | None = None
     plans: Mapping[str, str] = field(default_factory=dict)
+    profiles: Mapping[str, str] = field(default_factory=dict)
+    suspend_profile: str = ""
+    ppp_service: str = "pppoe"
     rates: Literal["lease", "queue"] = "lease"
     queue_place: str = FIRST
     queue_parent: str = ""

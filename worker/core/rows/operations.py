@@ -5,11 +5,17 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final
 
+from contracts.sealing import SEALED
 from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.rows import DEVICE_FIELDS, LEASES, QUEUES, ListPlace, MenuPath, RowKey
 from worker.core.storage_format import printable
 
 _IDENTITY: Final = frozenset({*DEVICE_FIELDS, "address", "server"})
+
+
+def shown(value: str) -> str:
+    """Return a field's value as people may see it: `***` for a sealed password."""
+    return "***" if value.startswith(SEALED) else value
 
 
 @dataclass(frozen=True, slots=True)

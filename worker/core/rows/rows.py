@@ -57,7 +57,7 @@ def device_field(fields: Mapping[str, str]) -> str:
 
 def device_of(fields: Mapping[str, str]) -> str:
     """Return the MAC or the name of the device in a row in lease form."""
-    return fields[device_field(fields)]
+    return fields.get(device_field(fields), "")
 
 
 class Identity(NamedTuple):

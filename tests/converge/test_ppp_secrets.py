@@ -1,0 +1,191 @@
+"""Services of PPPoE on a router: their secrets, their sessions, and what others have there."""
+
+import pytest
+
+from contracts import event_key
+from tests import builders
+from tests.ppp import (
+    ACTIVE,
+    LISTS,
+    SECRET,
+    PppInstallation,
+    activated,
+    login,
+    ppp_changed,
+)
+from tests.waiting import eventually
+
+pytestmark = [pytest.mark.redis, pytest.mark.router]
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """One installation; each test has services of its own."""
+    with PppInstallation(tmp_path_factory.mktemp("ppp")) as here:
+        here.know()
+        yield here
+
+
+@pytest.fixture
+def here(shared):
+    yield shared
+    for row in shared.r["R1"].rows(ACTIVE):
+        shared.r["R1"].ppp_logout(row["name"])
+
+
+def changed(number, name, revision=2, **data):
+    return builders.event(name, f"SVC-{number}", revision=revision, **data)
+
+
+def plan(number, code, revision=2):
+    return changed(number, "plan_changed", revision, plan={"code": code})
+
+
+def log_in(here, number, password=None):
+    name, known = login(number).values()
+    return here.r["R1"].ppp_login(name, password or known, redials=True)["address"]
+
+
+def test_a_service_has_a_secret_that_its_device_logs_in_with(here):
+    event = here.apply(activated(1, plan={"code": "gold"}, label="Ada"))
+    row = here.secret(1)
+    shown = {name: row[name] for name in ("name", "password", "profile", "service", "comment")}
+    assert shown == {
+        **login(1),
+        "profile": "p-gold",
+        "service": "pppoe",
+        "comment": "leasewire:acme:SVC-1 Ada",
+    }
+    assert here.outcome(event) == "applied"
+    assert here.read() == ["not-acting-yet: device-offline"]
+    assert log_in(here, 1) == builders.ipv4(1)
+    here.age(2)
+    assert here.read() == ["acting"]
+    again = here.apply(activated(1, plan={"code": "gold"}, label="Ada", revision=2))
+    assert here.outcome(again) == "applied: already-current"
+    assert here.read() == []
+
+
+@pytest.mark.parametrize(
+    ("number", "event", "field", "value"),
+    [
+        (11, plan(11, "silver"), "profile", "p-silver"),
+        (12, ppp_changed(12, password="new"), "password", "new"),
+        (
+            13,
+            changed(13, "address_changed", address={"mode": "static", "ipv4": builders.ipv4(213)}),
+            "remote-address",
+            builders.ipv4(213),
+        ),
+    ],
+)
+def test_a_change_ends_the_session_so_that_it_acts(here, number, event, field, value):
+    here.apply(activated(number, plan={"code": "gold"}))
+    other = login(99)
+    if not any(row["name"] == other["name"] for row in here.r["R1"].rows(SECRET)):
+        here.r["R1"].add_row(SECRET, other)
+    here.r["R1"].ppp_login(*other.values())
+    log_in(here, number)
+    here.pass_time(60)
+    (before,) = here.sessions_of(number)
+    event = here.apply(event)
+    assert here.secret(number)[field] == value
+    if field == "password":  # it logs in with the old one, and is refused
+        assert here.sessions_of(number) == []
+        log_in(here, number, "new")
+    eventually(lambda: here.sessions_of(number), "it is back")
+    assert here.sessions_of(number)[0]["session-id"] != before["session-id"]
+    (found,) = here.store.views.outcomes([event_key(event["source"], event["id"])])
+    assert found.effective_by == "session-end"
+    here.age(2)
+    assert "acting" in here.read()
+    theirs = [row for row in here.r["R1"].rows(ACTIVE) if row["name"] == other["name"]]
+    assert len(theirs) == 1, "the session of others goes on"
+
+
+def test_a_blocked_service_is_disabled_and_its_session_ended(here):
+    here.apply(activated(2))
+    log_in(here, 2)
+    here.pass_time(60)
+    here.apply(builders.suspended("SVC-2", "block", revision=2))
+    assert here.secret(2)["disabled"] == "true"
+    assert here.sessions_of(2) == []
+    assert here.read()[-1] == "acting"
+    here.apply(builders.resumed("SVC-2", revision=3))
+    assert here.secret(2)["disabled"] == "false"
+    assert log_in(here, 2) == builders.ipv4(2)
+
+
+def test_a_service_in_the_walled_garden_keeps_its_session(here):
+    here.apply(activated(3))
+    log_in(here, 3)
+    (before,) = here.sessions_of(3)
+    here.apply(builders.suspended("SVC-3", revision=2))
+    assert here.sessions_of(3)[0]["session-id"] == before["session-id"]
+    listed = [row["address"] for row in here.r["R1"].rows(LISTS) if row["list"] == "suspended"]
+    assert builders.ipv4(3) in listed
+    here.apply(builders.cancelled("SVC-3", revision=3))
+    assert (here.secret(3), here.sessions_of(3)) == (None, [])
+
+
+def test_what_was_edited_by_hand_is_put_right_and_ends_no_session(here):
+    here.apply(activated(4, plan={"code": "gold"}))
+    log_in(here, 4)
+    (before,) = here.sessions_of(4)
+    row = here.secret(4)
+    edited = {"password": "by hand", "profile": "default", "disabled": "yes"}
+    here.r["R1"].set_row(SECRET, row[".id"], edited)
+    here.store.routers.add_work("R1", ["SVC-4"])
+    here.drain()
+    assert here.secret(4) == row
+    assert here.sessions_of(4)[0]["session-id"] == before["session-id"]
+
+
+def test_a_secret_of_others_is_left_alone_and_its_name_is_waited_for(here):
+    row_id = here.r["R1"].add_row(SECRET, {**login(5), "password": "theirs"})
+    event = here.seal(activated(5))
+    here.say(event)
+    here.drain()
+    assert here.outcome(event).startswith("waiting: foreign-row")
+    here.r["R1"].remove_row(SECRET, row_id)
+    here.store.routers.add_work("R1", ["SVC-5"])
+    here.drain()
+    assert here.secret(5)["password"] == login(5)["password"]
+
+
+def test_two_services_cannot_have_one_name(here):
+    here.apply(activated(6))
+    second = here.seal(activated(7, ppp=login(6)))
+    here.say(second)
+    here.drain()
+    assert "name:user6@isp is held by service SVC-6" in here.outcome(second)
+
+
+@pytest.mark.parametrize(
+    ("number", "fields", "why"),
+    [
+        (21, {"plan": {"code": "bronze"}}, "waiting: unknown-plan"),
+        (22, {"ppp": None}, "waiting: no-device"),
+    ],
+)
+def test_what_is_missing_is_said(here, number, fields, why):
+    event = activated(number, **fields)
+    if "ppp" in fields:
+        event["data"]["service"] |= {"device": {"mac": builders.mac(number)}}
+        del event["data"]["service"]["ppp"]
+    event = here.seal(event)
+    here.say(event)
+    here.drain()
+    assert here.outcome(event).startswith(why)
+
+
+def test_a_profile_that_is_not_there_is_waited_for(here):
+    here.r["R1"].remove_row("/ppp/profile", "p-silver")
+    event = here.seal(activated(8, plan={"code": "silver"}))
+    here.say(event)
+    here.drain()
+    assert "profile 'p-silver'" in here.outcome(event)
+    here.r["R1"].add_row("/ppp/profile", {"name": "p-silver"})
+    here.store.routers.add_work("R1", ["SVC-8"])
+    here.drain()
+    assert here.secret(8)["profile"] == "p-silver"

@@ -1,0 +1,174 @@
+"""PPP secrets, as PPPoE customers log in with: an entry for each service."""
+
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+from worker.core.entry.entry import (
+    Entry,
+    EntryKind,
+    address_of,
+    has_pool,
+    label_of,
+    prefix_of,
+    rate_of,
+)
+from worker.core.policy.policy import RouterPolicy, SuspendMode
+from worker.core.rows import normal
+from worker.core.rows.menus import Field, Menu
+from worker.core.rows.operations import Waiting
+from worker.core.rows.queues import OwnQueue
+from worker.core.rows.rows import ADDRESS_LISTS, ANY_SERVER, NO_ADDRESS, QUEUES, ListPlace
+from worker.core.service.record import ServiceRecord
+
+_MANUAL: Final = "MikroTik manual, CLI reference, ppp/secret"
+_DEFAULT: Final = "default"
+"""The profile that every router has."""
+_NO_PREFIX: Final = "::/0"
+_ON_LINK: Final = "/64"
+"""The only length with which a device takes an address by itself."""
+
+_NO_RATE: Final = (
+    "rate-not-managed",
+    'a secret has no rate: give plans a profile, or rates = "queue"',
+)
+_NO_OPTIONS: Final = ("options-not-managed", "PPP has no DHCP options: its profile has DNS servers")
+
+
+def _prefix(value: str) -> str:
+    return normal.prefix6(value).replace(_NO_PREFIX, "")
+
+
+class PppSecretEntry(EntryKind):
+    """A secret per service; a suspended one is disabled, in a list, or has another profile."""
+
+    name = "ppp-secret"
+    menu = Menu.of(
+        "/ppp/secret",
+        Field("name", normal.text, "", _MANUAL),
+        Field("password", normal.text, "", _MANUAL),
+        Field("service", normal.text, "any", _MANUAL),
+        Field("profile", normal.text, _DEFAULT, _MANUAL),
+        # an address; a pool is named by the profile
+        Field("remote-address", normal.text, NO_ADDRESS, _MANUAL),
+        Field("remote-ipv6-prefix", _prefix, "", _MANUAL),
+        Field("comment", normal.text, "", _MANUAL),
+        Field("disabled", normal.boolean, "no", _MANUAL),
+    )
+    device = "name"
+    uses = frozenset({ADDRESS_LISTS, QUEUES})
+    refers = {"profile": "/ppp/profile"}  # noqa: RUF012 - never written
+    blocks_by_disabling = True
+    shows_devices = True
+    sessions = "/ppp/active"
+    secrets = frozenset({"password"})
+    policies = frozenset({"sensitive"})
+    absent_advice = "Every RouterOS has this menu: check the policies of our user, or `entries`"
+    # uisp-ros-plugin, issue 31
+    stale = ("secret with the same name already exists",)
+
+    def wanted(self, record: ServiceRecord, policy: RouterPolicy) -> Entry:
+        """See `EntryKind`."""
+        login: Any = record.value("ppp") or {"name": "", "password": ""}
+        address, is_pool = str(address_of(record)), has_pool(record)
+        mode, notes = _suspending(record, policy, own_address=not is_pool)
+        fields = {
+            "name": login["name"],
+            "password": login["password"],
+            "service": policy.ppp_service,
+            "address": NO_ADDRESS if is_pool else address,
+            "server": ANY_SERVER,
+            "block-access": "yes" if mode == "block" else "no",
+        }
+        listed: frozenset[ListPlace] = frozenset()
+        by_profile = policy.suspend_profile and mode in ("walled_garden", "throttle")
+        if mode == "walled_garden" and not by_profile:
+            listed = frozenset({ListPlace(policy.suspend_list, address)})
+        profile = policy.suspend_profile if by_profile else _profile(record, policy)
+        missing = profile if isinstance(profile, Waiting) else None
+        if isinstance(profile, str) and profile:
+            fields["profile"] = profile
+        queue: OwnQueue | None = None
+        if policy.rates == "queue" and policy.manages("rate-limit") and not is_pool:
+            rate = policy.throttle if mode == "throttle" else rate_of(record, policy)
+            if isinstance(rate, Waiting):
+                missing = missing or rate
+            elif rate:
+                queue = OwnQueue(address, rate, policy.queue_place, policy.queue_parent)
+        elif policy.manages("rate-limit") and rate_of(record, policy) and not policy.profiles:
+            notes.append(
+                ("rate-not-managed", "a secret has no rate: use profiles, or rates = queue")
+            )
+        prefix = prefix_of(record)
+        if prefix is not None and not prefix.endswith(_ON_LINK):
+            detail = (
+                f"a secret has a prefix of {_ON_LINK}, not {prefix}: the profile gives longer ones"
+            )
+            notes.append(("ipv6-not-managed", detail))
+            prefix = None
+        fields["remote-ipv6-prefix"] = prefix or ""
+        if record.value("options") or record.value("dns_servers"):
+            notes.append(
+                ("options-not-managed", "PPP has no DHCP options: the profile has DNS servers")
+            )
+        return Entry(
+            record.service_id,
+            fields,
+            label_of(record, policy),
+            listed=listed,
+            queue=queue,
+            missing=missing,
+            notes=tuple(notes),
+            is_pool=is_pool,
+        )
+
+    def as_lease(self, values: Mapping[str, str]) -> Mapping[str, str]:
+        """See `EntryKind`."""
+        named = {_LEASE_NAMES.get(name, name): value for name, value in values.items()}
+        return {"server": ANY_SERVER, **named}
+
+    def own_fields(self, fields: Mapping[str, str]) -> Mapping[str, str]:
+        """See `EntryKind`."""
+        own = {_OWN_NAMES.get(name, name): value for name, value in fields.items()}
+        if own.get("remote-ipv6-prefix") == "":  # no source says that an empty value clears it
+            own["remote-ipv6-prefix"] = _NO_PREFIX
+        return {name: value for name, value in own.items() if name != "server"}
+
+
+_OWN_NAMES: Final = {"address": "remote-address", "block-access": "disabled"}
+_LEASE_NAMES: Final = {own: name for name, own in _OWN_NAMES.items()}
+
+
+def _profile(record: ServiceRecord, policy: RouterPolicy) -> str | Waiting:
+    """The profile of a service's plan; empty: it is left to others."""
+    plan: Any = record.value("plan")
+    if not policy.profiles or not plan:
+        return _DEFAULT if policy.suspend_profile else ""
+    if plan["code"] not in policy.profiles:
+        return Waiting("unknown-plan", f"plan {plan['code']} names no profile in the catalogue")
+    return policy.profiles[plan["code"]]
+
+
+def _suspending(
+    record: ServiceRecord, policy: RouterPolicy, *, own_address: bool
+) -> tuple[SuspendMode | None, list[tuple[str, str]]]:
+    """How the service is suspended (None: it is not), and what a person should know of that."""
+    held: Any = record.value("suspension")
+    if not isinstance(held, dict):
+        return None, []
+    by_list = bool(policy.suspend_list) and own_address
+    by_queue = policy.rates == "queue" and bool(policy.throttle) and own_address
+    can: dict[SuspendMode, bool] = {
+        "block": True,
+        "walled_garden": bool(policy.suspend_profile) or by_list,
+        "throttle": bool(policy.suspend_profile) or by_queue,
+    }
+    asked = cast("SuspendMode | None", held.get("mode"))
+    default: SuspendMode = policy.suspend or (
+        "walled_garden" if policy.suspend_list or policy.suspend_profile else "block"
+    )
+    mode = next(mode for mode in (asked, default, "block") if mode is not None and can[mode])
+    if asked in (None, mode) and (asked or mode == default):
+        return mode, []
+    detail = f"suspended by {mode} instead of {asked or default}: the policy of the router has "
+    detail += "neither a suspend_profile nor what it needs for this service"
+    return mode, [("suspend-mode", detail)]
