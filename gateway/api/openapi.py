@@ -86,12 +86,13 @@ def _examples() -> dict[str, dict[str, Any]]:
 
 
 _EXAMPLES: Final = _examples()
+_NAMED: Final = {name: {"$ref": f"#/components/examples/{name}"} for name in _EXAMPLES}
 EVENTS_BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
         "content": {
-            STRUCTURED: {"schema": ref("CloudEvent"), "examples": _EXAMPLES},
-            PLAIN: {"schema": {"type": "object"}, "examples": _EXAMPLES},
+            STRUCTURED: {"schema": ref("CloudEvent"), "examples": _NAMED},
+            PLAIN: {"schema": {"type": "object"}, "examples": _NAMED},
             BATCHED: {
                 "schema": {"type": "array", "items": ref("CloudEvent")},
                 "examples": {
@@ -194,7 +195,8 @@ def complete(document: dict[str, Any]) -> None:
     for name in _FASTAPIS:
         schemas.pop(name, None)
     schemas.update(SCHEMAS)
-    components["examples"] = {kind: {"value": problem_example(kind)} for kind in KINDS}
+    problems = {kind: {"value": problem_example(kind)} for kind in KINDS}
+    components["examples"] = _EXAMPLES | problems
 
 
 def _remove_fastapis_own(responses: dict[str, Any]) -> None:

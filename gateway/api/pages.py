@@ -61,7 +61,7 @@ def docs(document: Json, samples: Mapping[str, str]) -> str:
     by_tag: dict[str, list[str]] = {}
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
-            section = _operation(method, path, operation)
+            section = _operation(method, path, operation, document["components"]["examples"])
             by_tag.setdefault(operation["tags"][0], []).append(section)
     schemas = document["components"]["schemas"]
     parts = [
@@ -85,7 +85,7 @@ def docs(document: Json, samples: Mapping[str, str]) -> str:
     return _page("Leasewire for integrators", "\n".join(parts))
 
 
-def _operation(method: str, path: str, operation: Json) -> str:
+def _operation(method: str, path: str, operation: Json, named: Json) -> str:
     parts = [
         f'<h3 id="{operation["operationId"]}"><code>{method.upper()} {escape(path)}</code></h3>',
         f"<p><strong>{escape(operation.get('summary', ''))}</strong></p>",
@@ -102,7 +102,8 @@ def _operation(method: str, path: str, operation: Json) -> str:
     if parameters:
         parts.append(_table(("Parameter", "in", ""), parameters))
     for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
-        for name, example in content.get("examples", {}).items():
+        for name, given in content.get("examples", {}).items():
+            example = named[given["$ref"].rpartition("/")[2]] if "$ref" in given else given
             parts.append(_details(f"Request, {media_type}: {name}", _pretty(example["value"])))
     answers = []
     for status, answer in operation["responses"].items():
