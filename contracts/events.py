@@ -144,7 +144,7 @@ class PppChangedData(Data):
 
 
 class PppChanged(Envelope):
-    """The device logs in with another name, or with another password."""
+    """The device logs in with another name or password."""
 
     type: Literal["leasewire.service.ppp_changed.v1"]
     data: PppChangedData

@@ -49,7 +49,7 @@ class Device(Part):
 
 
 class Ppp(Part):
-    """What the device logs in with, at a router that has PPP secrets for us."""
+    """What the device logs in with."""
 
     name: Name
     password: Password

@@ -314,27 +314,29 @@ PoolName = Annotated[
 AssignedPoolName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
 """Name of a pool of Leasewire: a key of `[pools]` in the inventory, or its `known_as`."""
 
-_SEALED: Final = r"sealed:[0-9a-f]{8}:[A-Za-z0-9_-]{64,1024}=*"
+_SEALED: Final = re.compile(r"sealed:[0-9a-f]{8}:[A-Za-z0-9_-]{64,1024}=*")
+_LONGEST_PASSWORD: Final = 128
 
 
-def _no_seal(text: str) -> str:
-    if text.startswith("sealed:") and not re.fullmatch(_SEALED, text):
+def _password(text: str) -> str:
+    if text.startswith("sealed:") and not _SEALED.fullmatch(text):
         raise PydanticCustomError("seal-format", "begins with sealed:, which no password may")
+    if len(text) > _LONGEST_PASSWORD and not text.startswith("sealed:"):
+        raise PydanticCustomError("too-long", "must have at most 128 characters")
     return text
 
 
 Password = Annotated[
     str,
     Field(
-        pattern=rf"^([^{_INVISIBLE}]{{1,128}}|{_SEALED})$",
-        description="1 to 128 characters, or a password that Leasewire sealed. It is sealed before "
-        "it is stored, and never shown.",
+        pattern=rf"^[^{_INVISIBLE}]{{1,1056}}$",
+        description="At most 128 characters; sealed before it is stored.",
         json_schema_extra={"writeOnly": True},
     ),
     AfterValidator(_printable),
-    AfterValidator(_no_seal),
+    AfterValidator(_password),
 ]
-"""A password that a device logs in with."""
+"""What a device logs in with: in clear, or as `contracts/sealing.py` seals it."""
 
 AgentId = Annotated[str, Field(pattern=rf"^[^{_INVISIBLE}]{{1,255}}$"), AfterValidator(_printable)]
 """Id that an access node adds to a device's requests (DHCP option 82)."""

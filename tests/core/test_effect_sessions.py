@@ -16,11 +16,12 @@ from worker.core.rows.rows import Lease, ListPlace
 ADDRESS, OTHER = "10.0.0.1", "10.0.0.2"
 POLICY = RouterPolicy("acme")
 OFF = {"block-access": "yes"}
+SEAL = "sealed:00000000:"
 
 
 def row(**more):
     place = {"name": "ada", "address": ADDRESS, "server": "all", "block-access": "no"}
-    return {**place, "password": "old", "profile": "gold", **more}
+    return {**place, "password": SEAL + "old", "profile": "gold", **more}
 
 
 @pytest.mark.parametrize(
@@ -28,7 +29,9 @@ def row(**more):
     [
         ({"profile": "silver"}, "plan", SESSION_ENDS, "ada"),
         ({"profile": "silver"}, "plan", SESSION_ENDS - {"rate"}, ""),
-        ({"password": "new"}, "ppp", {"login"}, "ada"),
+        ({"password": SEAL + "new"}, "ppp", {"login"}, "ada"),
+        # sealed by another key: it may be the same
+        ({"password": "sealed:11111111:old"}, "ppp", SESSION_ENDS, ""),
         ({"name": "bob"}, "ppp", {"login"}, "ada"),
         ({"address": OTHER}, "address", {"address"}, "ada"),
         ({"remote-ipv6-prefix": "2001:db8::/64"}, "ipv6", {"prefix"}, "ada"),

@@ -130,6 +130,17 @@ def test_a_user_that_may_not_see_passwords_is_refused(log_into, keys, transport)
         assert log_into(config, secret_keys_file=keys[0]).entries == "ppp-secret"
 
 
+def test_passwords_are_asked_for_where_a_version_wants_that(log_into, keys, transport):
+    with running(version="7.21.5", seed_guide=True, rest_port=0) as simulation:
+        config = config_for(simulation.router, transport, policy=POLICY)
+        session = log_into(config, secret_keys_file=keys[0])
+        wanted = fields_of(keys[1])
+        session.write([Add(1, "S-1", wanted)], nothing)
+        for query in (None, LeaseQuery(devices=["ada"])):
+            (row,) = session.read_leases(query, nothing)
+            assert row.fields["password"] == wanted["password"]
+
+
 def test_a_process_without_keys_refuses_the_router(router, log_into):
     with pytest.raises(RouterBlocked, match="no keys") as raised:
         log_into(config_for(router, "api", policy=POLICY))
