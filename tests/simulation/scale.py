@@ -21,6 +21,7 @@ class Scale:
         redis: `alone`, `sentinel`, or `min-replicas`: Sentinel, and publishers that wait for one.
         rollbacks: how often Redis dies and lacks its end; with Sentinel a replica takes over.
         lost_messages, doubled_messages: shares of Celery's messages.
+        displaced_by: how far from its place an event may come.
         over_s: the events come in so many seconds.
         lock_s: time of a router lock.
         pace_s: a sweep comes each second, or at most so much later.
@@ -40,6 +41,7 @@ class Scale:
     rollbacks: int = 0
     lost_messages: float = 0.02
     doubled_messages: float = 0.02
+    displaced_by: int = 6
     over_s: float = 40.0
     lock_s: float = 30.0
     pace_s: float = 3.0
@@ -59,11 +61,12 @@ def scale_of(seed: int) -> Scale:
         workers=chance.randint(1, 2),
         reboots=chance.randint(0, 1),
         absences=chance.randint(0, 1),
-        redis=chance.choice(["alone", "sentinel", "min-replicas"]),
+        redis=chance.choice(["alone", "alone", "alone", "sentinel", "min-replicas"]),
         rollbacks=int(chance.random() < 0.2),
-        over_s=round(10 ** chance.uniform(0.5, 2.2), 1),
+        over_s=round(10 ** chance.uniform(0.3, 1.7), 1),
         lock_s=chance.choice((3, 3, 6, 30)),
-        pace_s=chance.choice((2, 20, 60)),
+        pace_s=chance.choice((4, 20, 60)),
+        displaced_by=chance.choice((0, 0, 1, 6)),
         odds=odds_of(chance),
         features=tuple(name for name in FEATURES if chance.random() < 0.3),
     )

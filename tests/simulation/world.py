@@ -178,7 +178,9 @@ class World:
         """
         scale, processes = self.scale, self.processes
         self.events = history(CHANCE, list(self.routers), scale.services, scale.events)
-        processes.to_publish += deliveries(CHANCE, self.events, duplicates=0.2, displaced_by=6)
+        processes.to_publish += deliveries(
+            CHANCE, self.events, duplicates=0.2, displaced_by=scale.displaced_by
+        )
         for _ in range(scale.workers):
             processes.start_worker()
         processes.start_publisher()

@@ -1,0 +1,107 @@
+"""How soon simulated histories show that a build is broken: a table.
+
+`python -m tests.simulation.broken [NAME…] [--minutes M] [--times N] [--seed S]` plays builds of
+tests/faults/broken.py and bugs of tests/faults/put_back.py, each from N first seeds on.
+"""
+
+import argparse
+import random
+import sys
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from tests.faults.put_back import BUGS
+from tests.simulation.players import Players
+
+BUILDS: Final = (
+    "no-journal",
+    "confirm-before-write",
+    "confirm-without-the-stamp",
+    "claims-outside-the-script",
+    "no-notes",
+)
+"""Of tests/faults/broken.py, those that differ in what histories run."""
+OUT_OF_REACH: Final = {
+    "plain-close": "how the kernel closes a connection; there are no sockets here",
+    "cuts-only-what-it-wrote": "no policy of a history has `cut_connections`",
+    "dies-before-write": "nothing is broken in it",
+    "stops-before-sending": "nothing is broken in it",
+    "dies-around-the-cut": "nothing is broken in it",
+}
+
+
+class Hunt(NamedTuple):
+    """One time that a build was played.
+
+    Attributes:
+        histories, points: until it was found, or the time was over.
+        busy_s: of a processor, with Redis.
+        problem: what showed it; empty: nothing did.
+        seed: of the history that did.
+    """
+
+    histories: int
+    points: int
+    busy_s: float
+    problem: str
+    seed: int
+
+
+def hunt(name: str, first: int, busy_s: float) -> Hunt:
+    """Play a build until a history shows that it is broken, or a processor was busy for so long."""
+    histories, points, said = 0, 0, None
+    with Players(1, ("put-back" if name in BUGS else "broken", name)) as players:
+        players.start(first, 10**6)
+        for said in players.said():
+            histories, points = histories + 1, points + said["points"]
+            if said["problem"] or said["busy_s"] > busy_s:
+                break
+    if said is None:
+        raise RuntimeError(f"{name} was not played")
+    problem = said["problem"].strip()
+    shown = problem.rpartition("\n")[2] if "Traceback" in problem else problem
+    return Hunt(histories, points, said["busy_s"], shown[:90], said["seed"])
+
+
+def line(name: str, hunts: Sequence[Hunt]) -> str:
+    """A line of the table, with means."""
+    found = [each for each in hunts if each.problem]
+    figures = zip(*((each.histories, each.points, each.busy_s) for each in hunts), strict=True)
+    shown = " | ".join(f"{sum(each) / len(hunts):.0f}" for each in figures)
+    by = f"{found[0].problem} (seed {found[0].seed})" if found else ""
+    return f"| {name} | {len(found)} of {len(hunts)} | {shown} | {by.replace('|', '/')} |"
+
+
+def main() -> int:
+    """Print the table; the exit code says whether each was found each time."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="default: the broken builds")
+    parser.add_argument("--minutes", type=float, default=5.0, help="of a processor, for each time")
+    parser.add_argument("--times", type=int, default=3)
+    parser.add_argument("--seed", type=int, help="the first one; default: any")
+    options = parser.parse_args()
+    names = options.names or [*BUILDS]
+    unknown = [name for name in names if name not in {*BUILDS, *BUGS}]
+    if unknown:
+        why = [f"{name}: {OUT_OF_REACH.get(name, 'unknown')}" for name in unknown]
+        parser.error("; ".join(why))
+    first = random.randrange(10**9) if options.seed is None else options.seed
+    _say(f"first seed {first}")
+    _say("| build | found | histories | points | seconds of a processor | by |")
+    _say("| --- | --- | --- | --- | --- | --- |")
+    missed = False
+    for name in names:
+        seeds = (first + number * 1_000_000 for number in range(options.times))
+        hunts = [hunt(name, seed, options.minutes * 60) for seed in seeds]
+        _say(line(name, hunts))
+        missed |= not all(each.problem for each in hunts)
+    return int(missed)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
