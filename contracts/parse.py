@@ -189,6 +189,16 @@ class _Repeated(dict[str, object]):
     repeated_keys: list[str]
 
 
+def logins_in(event: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the logins of devices in an event as JSON, each with its JSON pointer."""
+    data = event.get("data")
+    service = data.get("service") if isinstance(data, dict) else None
+    for place, holder in (("/data", data), ("/data/service", service)):
+        login = holder.get("ppp") if isinstance(holder, dict) else None
+        if isinstance(login, dict):
+            yield f"{place}/ppp", login
+
+
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) == len(pairs):

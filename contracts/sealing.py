@@ -8,12 +8,13 @@ bytes.
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from hashlib import sha256
 from typing import Any, Final, NamedTuple, Self
 
 from contracts.errors import Problem
+from contracts.parse import logins_in
 
 SEALED: Final = "sealed:"
 """How a sealed password begins; no password may begin so."""
@@ -109,21 +110,11 @@ def is_same_seal(one: str, other: str) -> bool:
     return one == other or one[:key] != other[:key]
 
 
-def _logins_in(event: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the logins of devices in an event as JSON, each with its JSON pointer."""
-    data = event.get("data")
-    service = data.get("service") if isinstance(data, dict) else None
-    for place, holder in (("/data", data), ("/data/service", service)):
-        login = holder.get("ppp") if isinstance(holder, dict) else None
-        if isinstance(login, dict):
-            yield f"{place}/ppp", login
-
-
 def clear_passwords(event: Mapping[str, Any]) -> list[str]:
     """Return the JSON pointers of passwords in an event that are not sealed."""
     return [
         f"{place}/password"
-        for place, login in _logins_in(event)
+        for place, login in logins_in(event)
         if not str(login.get("password", "")).startswith(SEALED)
     ]
 
@@ -137,10 +128,10 @@ def sealed_event(
         event: as JSON, in normal form.
         sealer: None: there are no keys.
     """
-    if next(_logins_in(event), None) is None:
+    if next(logins_in(event), None) is None:
         return event, []
     sealed, problems = deepcopy(event), []
-    for place, login in _logins_in(sealed):
+    for place, login in logins_in(sealed):
         is_sealed, found = login["password"].startswith(SEALED), ""
         try:
             if sealer is None:
@@ -165,9 +156,9 @@ _NO_KEYS: Final = (
 
 def masked_event(event: dict[str, Any]) -> dict[str, Any]:
     """Return an event, valid or not, without its passwords, sealed or not."""
-    if next(_logins_in(event), None) is None:
+    if next(logins_in(event), None) is None:
         return event
     masked = deepcopy(event)
-    for _, login in _logins_in(masked):
+    for _, login in logins_in(masked):
         login.pop("password", None)
     return masked

@@ -17,7 +17,7 @@ from contracts import (
 )
 from contracts.envelope import Attributes
 from contracts.operator_proof import with_proof
-from contracts.parse import MAX_EVENT_BYTES, Document, read_document
+from contracts.parse import MAX_EVENT_BYTES, Document, logins_in, read_document
 from contracts.sealing import Sealer, masked_event, sealed_event
 
 GivenEvent = Mapping[str, object] | str | bytes | Event | Document
@@ -89,9 +89,10 @@ def complete_event(
     has_id = "id" in document
     document.setdefault("id", _ID_LATER)
     event = to_json(parse_document(document, problems, now=now))
+    has_login = next(logins_in(event), None) is not None
     if not has_id:  # an id tells nothing of a password
-        event["id"] = deterministic_id(masked_event(event))
-    if sealer is not None or is_stored:
+        event["id"] = deterministic_id(masked_event(event) if has_login else event)
+    if has_login and (sealer is not None or is_stored):
         event, problems = sealed_event(event, sealer)
         if problems:
             raise ContractViolation(problems)

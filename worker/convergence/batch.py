@@ -104,8 +104,9 @@ class BatchRunner:
                 conclusions.append(self.concluder.fail(item, misfit.kind, misfit.detail))
             else:
                 left[service_id] = replace(item, warning=misfit)
-        self.concluder.prerequisites.log_missing(self.concluder.now_ms)
-        self.concluder.conclude(conclusions)
+        if conclusions:
+            self.concluder.prerequisites.log_missing(self.concluder.now_ms)
+            self.concluder.conclude(conclusions)
         return left
 
     def _run_round(self, items: dict[str, BatchItem]) -> dict[str, BatchItem]:
@@ -209,7 +210,8 @@ class BatchRunner:
                 conclusions.append(concluder.does_not_stick(item, made))
             else:
                 left[service_id] = item
-        self._confirm(done, made, conclusions)
+        if done or conclusions:
+            self._confirm(done, made, conclusions)
         return left
 
     def _confirm(
@@ -329,7 +331,8 @@ class BatchRunner:
             else:
                 left[service_id] = item
         self.concluder.prerequisites.log_missing(self.concluder.now_ms)
-        self.concluder.conclude(conclusions)
+        if conclusions:
+            self.concluder.conclude(conclusions)
         return left
 
 

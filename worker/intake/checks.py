@@ -19,7 +19,7 @@ from contracts import (
     names,
 )
 from contracts.operator_proof import is_proven
-from contracts.parse import HORIZON, MAX_CLOCK_SKEW, parse_document, read_document
+from contracts.parse import HORIZON, MAX_CLOCK_SKEW, logins_in, parse_document, read_document
 from contracts.sealing import clear_passwords, masked_event
 from worker.core.service.event_ref import EventRef
 from worker.core.service.fold import with_present_names
@@ -193,7 +193,7 @@ def _check_proof(
 
 
 def _check_passwords(document: Mapping[str, object]) -> NotAccepted | None:
-    if not clear_passwords(document):
+    if next(logins_in(document), None) is None or not clear_passwords(document):
         return None
     detail = "its password is in clear: publish it over HTTP, or by our publisher with secret keys"
     return NotAccepted("not-sealed", detail)

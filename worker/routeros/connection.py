@@ -17,6 +17,8 @@ from worker.routeros.transport import NO_ANSWERS, RouterSocket
 MOST_SHOWN: Final = 500
 """Characters of a router's text that an error keeps."""
 
+_END: Final = object()
+
 Command = Sequence[str]
 """The words of a sentence without its tag: command, attributes, query."""
 
@@ -110,13 +112,15 @@ class RouterConnection(ABC):
             raise RouterUnreachable(self._router, f"{doing}: the session is closed")
         replies = [Reply() for _ in commands]
         self._transport.asked_s = monotonic()
-        steps = self._answered(commands, replies, pace)
+        steps = self._carry(commands, replies, pace)
         try:
             while True:
                 try:
-                    next(steps)
-                except StopIteration:
-                    return replies
+                    if next(steps, _END) is _END:
+                        for command, reply in zip(commands, replies, strict=True):
+                            if not reply.traps:
+                                make_sure(command, reply.rows)
+                        return replies
                 except FOREIGN as error:
                     raise verdict(self._router, doing, error, writing=writing) from error
                 progress()
@@ -127,14 +131,6 @@ class RouterConnection(ABC):
                 error.failed = self._owed
             self.close()
             raise
-
-    def _answered(
-        self, commands: Sequence[Command], replies: list[Reply], pace: Pace
-    ) -> Iterator[None]:
-        yield from self._carry(commands, replies, pace)
-        for command, reply in zip(commands, replies, strict=True):
-            if not reply.traps:
-                make_sure(command, reply.rows)
 
     def rows(self, doing: str, reply: Reply) -> list[dict[str, str]]:
         """Return the rows of a print.

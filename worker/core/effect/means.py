@@ -204,8 +204,9 @@ def _of_fields(
     changed = {name for name, value in fields.items() if old.get(name, value) != value}
     if "mac-address" in changed:
         yield "mac"
-    same_seal = is_same_seal(fields.get("password", ""), old.get("password", ""))
-    if "name" in changed or ("password" in changed and not same_seal):
+    if "name" in changed or (
+        "password" in changed and not is_same_seal(fields["password"], old["password"])
+    ):
         yield "login"
     if changed & {"server", "address"}:
         yield "pool" if is_pool else "address"
