@@ -201,18 +201,17 @@ def renewed(kind: EntryKind, fields: Mapping[str, str], sealer: Sealer) -> Mappi
 
 
 def commands_for(
-    operations: Iterable[Operation], kind: EntryKind, version: str, sealer: Sealer | None
-) -> tuple[dict[int, Command], dict[int, Refusal | None]]:
-    """Return the commands that carry operations out, and those whose secrets cannot be opened."""
-    commands: dict[int, Command] = {}
-    refused: dict[int, Refusal | None] = {}
+    operations: Sequence[Operation], kind: EntryKind, version: str, sealer: Sealer | None
+) -> list[Command | Refusal]:
+    """Return the command that carries each operation out; or why its secret cannot be opened."""
+    found: list[Command | Refusal] = []
     for operation in operations:
         try:
-            commands[operation.number] = command_for(operation, kind, version, sealer)
+            found.append(command_for(operation, kind, version, sealer))
         except SealError as error:
             advice = "put the key back, or send the password again"
-            refused[operation.number] = Refusal("refused", f"{error}: {advice}")
-    return commands, refused
+            found.append(Refusal("refused", f"{error}: {advice}"))
+    return found
 
 
 def command_for(

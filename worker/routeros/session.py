@@ -24,6 +24,7 @@ from worker.ports import (
     EffectQuery,
     FieldEquals,
     LeaseQuery,
+    Refusal,
     TrackedConnections,
     Written,
 )
@@ -197,12 +198,15 @@ class Session:
             silence_s=self._write_s,
             total_s=self._write_s * len(operations),
         )
-        commands, refused = commands_for(operations, self._kind, self.version, self._sealer)
-        sent = [*commands.values()]
-        replies = self._connection.run("writing", sent, pace, progress, writing=True)
-        for number, reply in zip(commands, replies, strict=True):
-            refused[number] = refusal(reply.traps, self._kind.stale)
-        return [Written(operation, refused[operation.number]) for operation in operations]
+        found = commands_for(operations, self._kind, self.version, self._sealer)
+        sent = [command for command in found if not isinstance(command, Refusal)]
+        replies = iter(self._connection.run("writing", sent, pace, progress, writing=True))
+        return [
+            Written(operation, command)
+            if isinstance(command, Refusal)
+            else Written(operation, refusal(next(replies).traps, self._kind.stale))
+            for operation, command in zip(operations, found, strict=True)
+        ]
 
     def renewed(self, fields: Mapping[str, str]) -> Mapping[str, str]:
         """See `worker.ports.RouterSession`."""
