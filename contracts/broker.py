@@ -1,8 +1,9 @@
 """How Redis is reached: its URL, and the settings with which Celery apps reach the queues."""
 
+import re
 from copy import copy
 from typing import Any, Final, NamedTuple, TypedDict, Unpack
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
 REPLICAS_MS: Final = 1_000
 """How long whoever needs them waits for replicas to confirm what was written."""
@@ -73,6 +74,15 @@ class AskedByThreads:
         return found
 
 
+def split_url(redis_url: str) -> SplitResult:
+    """As `urlsplit`, which Python 3.14 lets refuse several hosts if one is an IPv6 address."""
+    scheme, _, rest = redis_url.partition("://")
+    if scheme not in {"sentinel", "sentinels"}:
+        return urlsplit(redis_url)
+    hosts = re.split("[/?#]", rest, maxsplit=1)[0]
+    return urlsplit(f"{scheme}://{rest.removeprefix(hosts)}")._replace(netloc=hosts)
+
+
 def sentinel_place(redis_url: str) -> SentinelPlace | None:
     """Read `sentinel://HOST:PORT,HOST:PORT/NAME/DATABASE`, or `sentinels://` for TLS.
 
@@ -84,7 +94,7 @@ def sentinel_place(redis_url: str) -> SentinelPlace | None:
     Raises:
         ValueError: what is wrong with it.
     """
-    url = urlsplit(redis_url)
+    url = split_url(redis_url)
     if url.scheme not in {"sentinel", "sentinels"}:
         return None
     name, _, database = url.path.strip("/").partition("/")

@@ -102,7 +102,7 @@ def inventory_page() -> str:
         raise ValueError(f"{TEXTS.name} has {list(texts)}, the file has {list(MODELS)}")
     for name, table in texts.items():
         model, heading = MODELS[name], table["heading"]
-        own = vars(model).get("__annotations__", {})
+        own = inspect.get_annotations(model)
         fields = {key: field for key, field in model.model_fields.items() if key in own}
         if fields.keys() != table["keys"].keys():
             raise ValueError(f"{heading}: differs in {fields.keys() ^ table['keys'].keys()}")

@@ -12,7 +12,7 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from pydantic import (
     BaseModel,
@@ -24,7 +24,7 @@ from pydantic import (
     field_validator,
 )
 
-from contracts.broker import RedisLogin, sentinel_place
+from contracts.broker import RedisLogin, sentinel_place, split_url
 from contracts.sealing import Sealer, SealError
 from worker.errors import ConfigurationError
 
@@ -167,7 +167,7 @@ class Settings(BaseModel):
     @classmethod
     def _url_without_password(cls, value: str) -> str:
         try:
-            url = urlsplit(value)
+            url = split_url(value)
             if not url.scheme.startswith("sentinel"):
                 url.port  # noqa: B018 - reading it checks it
         except ValueError:
@@ -283,7 +283,7 @@ class Settings(BaseModel):
     def warnings(self) -> list[str]:
         """Return what is unsafe about the connection to Redis, one line each, without secrets."""
         found = []
-        url, file = urlsplit(self.redis_url), self.redis_password_file
+        url, file = split_url(self.redis_url), self.redis_password_file
         place = sentinel_place(self.redis_url)
         hosts = [url.hostname] if place is None else [host for host, _ in place.sentinels]
         is_plain = url.scheme in ("redis", "sentinel") and not all(map(_is_here, hosts))

@@ -216,8 +216,6 @@ def test_an_event_may_take_effect_at_any_time_up_to_400_days_ahead(moment):
         ({("id", 1): 1}, ("", "malformed-json")),
         ('{"n": ' + "9" * 5000 + "}", ("", "malformed-json")),
         ("null", ("", "wrong-type")),
-        ("[" * 30_000, ("", "too-deep")),
-        ('{"x":' * 10_000, ("", "too-deep")),
         ('{"x": "' + "y" * MAX_EVENT_BYTES + '"}', ("", "too-large")),
         ({"x": "é" * (MAX_EVENT_BYTES // 2)}, ("", "too-large")),
     ],
@@ -247,6 +245,12 @@ def test_depth_is_bounded_wherever_it_is():
     assert problems_of(MAC_CHANGED | {"x": [nested]}) == {("/x" + "/0" * 31, "too-deep")}
     tolerated = with_data(MAC_CHANGED, x=[nested])
     assert ("/data/x" + "/0" * 30, "too-deep") in problems_of(tolerated, strict=False)
+
+
+def test_what_is_nested_very_deep_is_refused_whichever_python_reads_it():
+    for text in ('{"x":' * 9_000 + "1" + "}" * 9_000, '{"x":' + "[" * 25_000 + "]" * 25_000 + "}"):
+        # Python up to 3.13 cannot read it at all; later ones can.
+        assert "too-deep" in {code for _, code in problems_of(text)}
 
 
 def test_a_key_that_stands_twice_is_named_where_it_stands():

@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+import weakref
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv6Network
 from typing import Any, Final
@@ -79,6 +80,7 @@ class ServiceIndex:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+        weakref.finalize(self, self._db.close)  # Python 3.13 and later warn of one left open
         try:
             self._db.executescript(_SCHEMA)
         except sqlite3.OperationalError as error:
