@@ -109,6 +109,17 @@ def test_what_was_concluded_after_the_last_sign_is_looked_at_after_each_start(he
     assert [each for each in here.store.alerts.all_open() if each.kind == "redis-rolled-back"] == []
 
 
+def test_new_customers_do_not_wait_until_the_others_are_checked(here, sweep):
+    here.say(activated("SVC-1", 1), activated("SVC-2", 2))
+    here.drain()
+    sweep.once()
+    synced = Synced(here)
+    synced.come_back()
+    sweep.once()
+    here.say(activated("SVC-3", 3))
+    assert here.due("R1") == ["SVC-3", "SVC-1", "SVC-2"]
+
+
 def test_a_service_that_redis_lost_and_that_ended_meanwhile_leaves_no_row(here, sweep):
     """Its events come again together: the commit of both places it nowhere."""
     here.say(activated("SVC-OLD", 1))

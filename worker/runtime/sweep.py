@@ -12,6 +12,7 @@ from contextlib import suppress
 
 import structlog
 
+from worker.core.entry.wanted import REMOVAL
 from worker.core.storage_format import UnknownFormatError
 from worker.errors import StoreRefused, StoreUnavailable, UnreadableStoreError
 from worker.runtime.tasks import log_unavailable
@@ -171,7 +172,8 @@ class Sweep:
             ]
             for at in range(0, len(known), _QUEUED_AT_ONCE):
                 part = known[at : at + _QUEUED_AT_ONCE]
-                self._store.routers.add_work(router, part, closely=True)
+                # New customers do not wait for that.
+                self._store.routers.add_work(router, part, REMOVAL, closely=True)
             queued += len(known)
             if unknown := set(services) - set(known):
                 self._unknown[router] = unknown
