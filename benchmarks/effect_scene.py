@@ -40,8 +40,8 @@ _OBEYS_S: Final = 0.5
 """In that time a device that is told to asks again."""
 NEVER: Final = "not while it renews"
 DATED: Final = "address, dated"
-KINDS: Final = (*(kind for kind in get_args(ChangeKind) if kind != "prefix"), DATED)
-"""Those of IPv4; `tests/outcomes/test_ipv6_effects.py` has the other."""
+KINDS: Final = (*(kind for kind in get_args(ChangeKind) if kind not in ("prefix", "login")), DATED)
+"""Those of leases; `tests/outcomes/test_ipv6_effects.py` has that of prefixes."""
 POLICY: Final = 'plan_rates = "events"\nsuspend_list = "suspended"\nshorten_leases = "1s"'
 DATED_MS: Final = 4_000
 """So far ahead: longer than the shortened lease time."""
