@@ -1,6 +1,6 @@
 """What happens to routers and to Redis while a history runs: planned at its beginning."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,7 +26,7 @@ class Happenings:
 
     processes: Processes
     routers: dict[str, SimulatedRouter]
-    outcomes: OutcomeChecks
+    outcomes: Sequence[OutcomeChecks]
     to_come: int = 0
     bytes_lost: int = 0
     _world: Process = field(default_factory=lambda: Process("world"))
@@ -80,6 +80,7 @@ class Happenings:
         self.bytes_lost += lost
         self._tell(kind, f"of Redis, {lost} bytes are gone")
         server.away_until = CLOCK.now_s + CHANCE.uniform(0, 15)
-        self.outcomes.forget()
+        for outcomes in self.outcomes:
+            outcomes.forget()
         self.processes.lost_its_end()
         self._at(RESEND_S + 15, self.processes.say_what_nobody_sends)

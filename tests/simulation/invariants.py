@@ -64,15 +64,6 @@ class RouterChecks:
             if other != row_id:
                 raise Violation(f"{self._of.name}: two rows have {key}: {other} and {row_id}")
 
-    def own_rows(self) -> dict[str, list[Mapping[str, str]]]:
-        """Service -> its rows, by our tag, as the router has them now."""
-        found: dict[str, list[Mapping[str, str]]] = {}
-        for row in self._of.run((f"{LEASES}/print",)).rows:
-            _, tag, service = row.get("comment", "").partition(TAG)
-            if tag and row.get("dynamic") != "true":
-                found.setdefault(service.split()[0], []).append(row)
-        return found
-
 
 class OutcomeChecks:
     """No outcome of an event goes back from a final one.

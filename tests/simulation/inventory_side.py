@@ -4,12 +4,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from tests import builders
+from tests.simulation.bss import BY_REVISIONS, BY_TIMES, POOL, SERVERS
+from tests.simulation.oracle import LISTED, RATES, THROTTLE
 from tests.simulation.scale import Scale
 from worker.inventory import Inventory, load_inventory
 from worker.settings import Settings
 
-SERVER: Final = "dhcp-vlan-32"
+POOL_RANGE: Final = "10.80.0.0/28"
 
 
 class SetUp(NamedTuple):
@@ -23,13 +24,19 @@ def set_up(directory: Path, scale: Scale, routers: Iterable[str]) -> SetUp:
     """Write the inventory, and read it as each process does."""
     (directory / "secret").write_text("secret")
     (directory / "secret").chmod(0o600)
+    features = scale.features
     tables = [
         '[installation]\nid = "acme"',
-        f'[defaults]\npassword_file = "secret"\ndhcp_server = "{SERVER}"',
-        f'[sources."{builders.SOURCE}"]\norder = "revisions"',
+        f"[defaults]\n{_defaults(features)}",
+        f'[sources."{BY_REVISIONS}"]\norder = "revisions"\nservices = ["SVC-*"]',
+        f'[sources."{BY_TIMES}"]\norder = "times"\nservices = ["T-*"]',
         "[brake]\nenabled = false",
         *(f'[routers.{name}]\nhost = "{name}.test"\ntransport = "api"' for name in routers),
     ]
+    if "plans" in features:
+        tables += [f'[plans."{code}"]\nrate_limit = "{rate}"' for code, rate in RATES.items()]
+    if "pools" in features:
+        tables.append(f'[pools.{POOL}]\nranges = ["{POOL_RANGE}"]\nquarantine = "30m"')
     path = directory / "routers.toml"
     path.write_text("\n".join(tables))
     settings = {
@@ -38,3 +45,14 @@ def set_up(directory: Path, scale: Scale, routers: Iterable[str]) -> SetUp:
         "LEASEWIRE_COMMAND_TIMEOUT_S": f"{scale.lock_s / 3}",
     }
     return SetUp(Settings.load(settings), load_inventory(path))
+
+
+def _defaults(features: Iterable[str]) -> str:
+    keys = ['password_file = "secret"', f'dhcp_server = "{SERVERS[0]}"']
+    if "lists" in features:
+        keys.append(f'suspend_list = "{LISTED}"')
+    if "plans" in features:
+        keys.append(f'throttle = "{THROTTLE}"')
+    if "plans" in features and "queues" in features:
+        keys.append('rates = "queue"')
+    return "\n".join(keys)

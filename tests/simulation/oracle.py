@@ -1,45 +1,97 @@
 """What routers must hold after some events, from the contract alone: it shares no code with ours.
 
-For the events of `tests/faults/history.py` that are not wide: one DHCP server a service, addresses
-that events name, and the default way to suspend, which is to block.
+By contracts/README.md, and docs/reference/routers-toml.md for what a policy says.
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
+
+LISTED = "suspended"
+"""The address list of suspended services, where the history has lists."""
+LISTED6 = "leasewire-suspended"
+"""That of IPv6 prefixes where the inventory names none."""
+RATES = {"HOME-50": "10M/50M", "HOME-100": "20M/100M"}
+THROTTLE = "64k/64k"
 
 
 class Wanted(NamedTuple):
-    """A lease: what identifies it, and whether its device may use the network."""
+    """The rows of a service on a router.
+
+    Attributes:
+        mac, address, server, blocked, rate: of its lease; the address is the name of a pool where
+            Leasewire assigns it.
+        lists: the address lists that have its address, and that have its prefix.
+        queue: the rate of its own queue.
+        bindings: prefix, DUID and IAID of each.
+    """
 
     mac: str
     address: str
     server: str
     blocked: bool
+    rate: str = ""
+    lists: tuple[str, ...] = ()
+    queue: str = ""
+    bindings: tuple[tuple[str, str, str], ...] = ()
 
 
-def wanted_rows(events: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Wanted]]:
-    """Router -> service -> its lease, in whatever order the events are given.
+def wanted_rows(
+    events: Iterable[Mapping[str, Any]], features: Iterable[str]
+) -> dict[str, dict[str, Wanted]]:
+    """Router -> service -> its rows, in whatever order the events are given.
 
     Args:
-        events: with revisions; the highest of a service was said last.
+        events: that were not refused; of each service the one with the highest revision, or the
+            latest time, was said last.
+        features: of the history; they say what the policies of its routers are.
     """
-    said: dict[str, dict[int, Mapping[str, Any]]] = {}
+    said: dict[str, dict[Any, Mapping[str, Any]]] = {}
     for event in events:
         data = event["data"]
-        said.setdefault(data["service_id"], {})[data["revision"]] = event
+        order = data.get("revision") or datetime.fromisoformat(event["time"])
+        said.setdefault(data["service_id"], {})[order] = event
     found: dict[str, dict[str, Wanted]] = {}
-    for service, by_revision in said.items():
-        state: dict[str, Any] = {}
-        for revision in sorted(by_revision):
-            _apply(state, by_revision[revision])
+    for service, by_order in said.items():
+        state = _state([by_order[order] for order in sorted(by_order)])
         if state.get("on"):
-            lease = Wanted(state["mac"], state["address"], state["server"], state["blocked"])
-            found.setdefault(state["router"], {})[service] = lease
+            found.setdefault(state["router"], {})[service] = _rows(state, frozenset(features))
     return found
 
 
-def _apply(state: dict[str, Any], event: Mapping[str, Any]) -> None:
-    name, data = event["type"].split(".")[-2], event["data"]
+def _state(events: list[Mapping[str, Any]]) -> dict[str, Any]:
+    """The end of one service, whose events are given in order.
+
+    What is dated takes effect at its moment, in the order of the moments. A newer event about the
+    same supersedes it, a cancellation and an activation all that is older; a snapshot does not.
+    """
+    state: dict[str, Any] = {}
+    dated: list[tuple[datetime, int, Mapping[str, Any]]] = []
+    for place, event in enumerate(events):
+        name = _name(event)
+        if "effective_at" in event["data"]:
+            dated.append((datetime.fromisoformat(event["data"]["effective_at"]), place, event))
+            continue
+        _apply(state, name, event["data"])
+        if name in ("activated", "cancelled"):
+            dated.clear()
+        elif name in ("suspended", "resumed"):
+            dated = [each for each in dated if _name(each[2]) not in ("suspended", "resumed")]
+    dated.sort(key=lambda each: each[:2])
+    while dated:
+        _, place, event = dated.pop(0)
+        _apply(state, _name(event), event["data"])
+        if _name(event) == "cancelled":
+            dated = [each for each in dated if each[1] > place]
+    return state
+
+
+def _name(event: Mapping[str, Any]) -> str:
+    name: str = event["type"].split(".")[-2]
+    return name
+
+
+def _apply(state: dict[str, Any], name: str, data: Mapping[str, Any]) -> None:
     match name:
         case "activated" | "snapshot":
             block = data["service"]
@@ -48,21 +100,64 @@ def _apply(state: dict[str, Any], event: Mapping[str, Any]) -> None:
                 "router": block["access"]["router"],
                 "server": block["access"]["dhcp_server"],
                 "mac": block["device"]["mac"],
-                "address": block["address"]["ipv4"],
-                "blocked": block["status"] == "suspended",
+                "address": block["address"],
+                "suspended": None if block["status"] == "active" else {},
+                "plan": block.get("plan"),
+                "ipv6": block.get("ipv6"),
             }
         case "mac_changed":
             state["mac"] = data["mac"]
         case "device_swapped":
             state["mac"] = data["device"]["mac"]
+            state["ipv6"] = data.get("ipv6", state.get("ipv6"))
         case "moved":
             state["router"] = data["access"]["router"]
             state["server"] = data["access"].get("dhcp_server", state.get("server"))
         case "suspended":
-            state["blocked"] = True
+            state["suspended"] = data.get("suspension", {})
         case "resumed":
-            state["blocked"] = False
+            state["suspended"] = None
+        case "plan_changed":
+            state["plan"] = data["plan"]
+        case "address_changed":
+            state["address"] = data["address"]
         case "cancelled":
             state["on"] = False
         case _:
             raise ValueError(f"the oracle does not know {name}")
+
+
+def _rows(state: Mapping[str, Any], features: frozenset[str]) -> Wanted:
+    how = None
+    if state["suspended"] is not None:
+        usual = "walled_garden" if "lists" in features else "block"
+        can = {"block", *(["walled_garden"] if "lists" in features else [])}
+        can |= {"throttle"} if "plans" in features else set()
+        asked = state["suspended"].get("mode") or usual
+        how = asked if asked in can else usual
+    rate = RATES[state["plan"]["code"]] if "plans" in features and state["plan"] else ""
+    rate = THROTTLE if how == "throttle" else rate
+    address = state["address"].get("ipv4") or state["address"]["pool"]
+    lists = [LISTED] if how == "walled_garden" else []
+    bindings = []
+    if state["ipv6"]:
+        bindings.append(
+            (
+                state["ipv6"]["prefix"]["ipv6"],
+                f"0x{state['ipv6']['duid']}",
+                str(state["ipv6"]["iaid"]),
+            )
+        )
+        of_prefix = LISTED if "lists" in features else LISTED6
+        lists += [f"{of_prefix} (IPv6)"] if how in ("block", "walled_garden") else []
+    by_queue = "queues" in features and "plans" in features
+    return Wanted(
+        state["mac"],
+        address,
+        state["server"],
+        how == "block",
+        "" if by_queue else rate,
+        tuple(lists),
+        rate if by_queue else "",
+        tuple(bindings),
+    )

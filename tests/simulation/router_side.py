@@ -24,6 +24,17 @@ _LOGIN: Final = ("/login",)
 _PERSON: Final = Caller(OPERATOR, OPERATOR, frozenset(POLICIES))
 
 
+_SET_UP: Final = (
+    ("/interface/vlan/add", {"name": "vlan-33", "vlan-id": "33", "interface": "ether2"}),
+    ("/ip/pool/add", {"name": "pool-33", "ranges": "10.33.0.10-10.33.15.254"}),
+    (
+        "/ip/dhcp-server/add",
+        {"name": "dhcp-vlan-33", "interface": "vlan-33", "address-pool": "pool-33"},
+    ),
+    ("/ipv6/dhcp-server/add", {"name": "home6", "interface": "vlan-32"}),
+)
+
+
 @dataclass
 class SimulatedRouter:
     """One router, and whether it can be reached.
@@ -78,6 +89,9 @@ def make_router(name: str, seed: int) -> SimulatedRouter:
     options = RouterOptions(version="7.18.2", identity=name, serial=f"SN-{name}", seed=seed)
     made = SimulatedRouter(name, Router(options, MENUS))
     seed_guide(made.router)
+    for command, values in _SET_UP:
+        made.router.execute(command, dict(values), _PERSON)
+    made.router.journal.clear()
     return made
 
 

@@ -6,8 +6,11 @@ from typing import Final
 from tests.simulation.scheduler import Odds, odds_of
 from tests.simulation.virtual import CHANCE, begin
 
-FEATURES: Final[tuple[str, ...]] = ()
-"""What a history may have besides; most have some. Small mixtures find more than all at once."""
+FEATURES: Final = ("lists", "plans", "queues", "pools", "ipv6", "sources", "refused", "scheduled")
+"""What a history may have besides; most have some. Small mixtures find more than all at once.
+
+`queues` only tells with `plans`.
+"""
 
 
 @dataclass(frozen=True, slots=True)

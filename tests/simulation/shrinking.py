@@ -71,6 +71,8 @@ def _smaller(scale: Scale, _: Result) -> Iterator[Scale]:
     for name in ("rollbacks", "reboots", "absences", "lost_messages", "doubled_messages"):
         if getattr(scale, name):
             yield replace(scale, **{name: 0})
+    for feature in scale.features:
+        yield replace(scale, features=tuple(each for each in scale.features if each != feature))
     for odd in FAULTS:
         if getattr(scale.odds, odd):
             yield replace(scale, odds=replace(scale.odds, **{odd: 0.0}))

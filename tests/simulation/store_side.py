@@ -84,7 +84,7 @@ class _Connection(UnixDomainSocketConnection):
 
     def _as_played(self, info: str) -> str:
         server = self._server
-        info = _RUN.sub(rf"\1:{server.starts:040x}", info)
+        info = _RUN.sub(rf"\1:a{server.starts:039x}", info)
         if "master_replid" not in info:
             return info
         info = _OFFSET.sub(f"master_repl_offset:{server.written}", info)

@@ -16,13 +16,19 @@ import structlog
 
 import worker.routeros.sessions
 import worker.store.store
-from contracts import event_key, names
-from tests import builders
-from tests.faults.history import deliveries, history
+from contracts import names
+from tests.faults.history import deliveries
+from tests.simulation.bss import BY_REVISIONS, BY_TIMES, Bss
 from tests.simulation.happenings import Happenings
-from tests.simulation.invariants import FINAL, OutcomeChecks, RouterChecks
+from tests.simulation.invariants import OutcomeChecks, RouterChecks
 from tests.simulation.inventory_side import set_up
-from tests.simulation.oracle import Wanted, wanted_rows
+from tests.simulation.judging import (
+    differences,
+    rows_and_wishes,
+    without_last_word,
+    words,
+    written,
+)
 from tests.simulation.processes import PREFIX, Processes
 from tests.simulation.redis_side import TimedServer
 from tests.simulation.router_side import Ways, make_router
@@ -94,8 +100,10 @@ class World:
         self.checks = {name: RouterChecks(router) for name, router in self.routers.items()}
         self.client = own_client(server, self.scheduler)
         self.store = open_store(self.client, PREFIX)
-        feed = self.store.keys.feed(f"live:{builders.SOURCE}")
-        self.outcomes = OutcomeChecks(self.client, feed)
+        self.outcomes = [
+            OutcomeChecks(self.client, self.store.keys.feed(f"live:{source}"))
+            for source in (BY_REVISIONS, BY_TIMES)
+        ]
         self.processes = Processes(
             scale, self.scheduler, server, set_up(directory, scale, self.routers)
         )
@@ -120,7 +128,8 @@ class World:
             self._wake()
         if self.scheduler.steps % 20 == 0:
             self._server.note_size()
-            self.outcomes.look()
+            for outcomes in self.outcomes:
+                outcomes.look()
 
     def _wake(self) -> None:
         """Wake those who wait for messages, as Redis does."""
@@ -131,6 +140,8 @@ class World:
 
     def _at_rest(self) -> bool:
         if self.processes.to_publish or self.happenings.to_come or self._server.away:
+            return False
+        if self.client.zcard(self.store.keys.schedule):
             return False
         if any(self.store.journal.depth(lane) for lane in names.LANES):
             return False
@@ -148,27 +159,19 @@ class World:
         Raises:
             Violation: they are not, or one has none.
         """
-        wanted = wanted_rows(self.events)
-        for name, check in self.checks.items():
-            have = {
-                service: [_as_wanted(row) for row in rows]
-                for service, rows in check.own_rows().items()
-            }
-            want = {service: [lease] for service, lease in wanted.get(name, {}).items()}
-            for service in sorted(have.keys() | want.keys()):
-                if have.get(service) != want.get(service):
-                    raise Violation(
-                        f"{name} {service}: wanted {want.get(service)}, found {have.get(service)}"
-                    )
-        self.outcomes.look()
+        for problem in differences(self.routers, self.events, self.scale.features):
+            raise Violation(problem)
+        for outcomes in self.outcomes:
+            outcomes.look()
         lost = self.client.hget(names.journal_lost(PREFIX), "events")
         self.scheduler.counts["sent again"] += int(lost or 0)
-        keys = {event_key(event["source"], event["id"]): event["id"] for event in self.events}
-        said = {found.key: found.state for found in self.store.views.outcomes(list(keys))}
-        committed = self.store.records.seen(list(keys), self.store.records.now_ms())
-        for key, event in keys.items():
-            if said.get(key) not in FINAL and not (key not in said and key in committed):
-                raise Violation(f"event {event} has no final outcome: {said.get(key)}")
+        for name, times in written(self.routers).items():
+            self.scheduler.counts[f"written {name}"] += times
+        for event in self.events:
+            dated = "scheduled " if "effective_at" in event["data"] else ""
+            self.scheduler.counts[f"said {dated}{event['type'].split('.')[-2]}"] += 1
+        for problem in without_last_word(self.store, self.events):
+            raise Violation(problem)
 
     def play(self) -> None:
         """Play the history to its end.
@@ -177,7 +180,7 @@ class World:
             Violation: something did not hold.
         """
         scale, processes = self.scale, self.processes
-        self.events = history(CHANCE, list(self.routers), scale.services, scale.events)
+        self.events = Bss(scale, list(self.routers)).history()
         processes.to_publish += deliveries(
             CHANCE, self.events, duplicates=0.2, displaced_by=scale.displaced_by
         )
@@ -199,21 +202,12 @@ class World:
 
     def state(self) -> Iterator[str]:
         """Rows, work and writes in flight of each router, and the outcome of each event."""
-        wanted = wanted_rows(self.events)
-        keys = {event_key(event["source"], event["id"]): event for event in self.events}
-        for name, check in self.checks.items():
-            for service, rows in sorted(check.own_rows().items()):
-                for row in rows:
-                    yield f"{name} has {service}: {_as_wanted(row)}"
-            for service, row in sorted(wanted.get(name, {}).items()):
-                yield f"{name} should have {service}: {row}"
+        yield from rows_and_wishes(self.routers, self.events, self.scale.features)
+        for name in self.routers:
             block = self.store.keys.router(name)
             work = sorted(self.client.hkeys(block.work_items))
             yield f"{name}: work items {work}, in flight {self.client.hgetall(block.inflight)}"
-        for found in self.store.views.outcomes(list(keys)):
-            event = keys[found.key]
-            data, kind = event["data"], event["type"].split(".")[-2]
-            yield f"{data['service_id']} {kind} revision {data['revision']}: {found.state}"
+        yield from words(self.store, self.events)
 
     def _unrest(self) -> str:
         found = [f"{len(self.processes.to_publish)} to publish"]
@@ -222,11 +216,6 @@ class World:
             items, waiting = self.client.hkeys(block.work_items), self.client.hgetall(block.waiting)
             found.append(f"{name}: work {sorted(items)}, waiting {waiting}")
         return "; ".join(found)
-
-
-def _as_wanted(row: Any) -> Wanted:
-    blocked = row.get("block-access") in ("true", "yes")
-    return Wanted(row["mac-address"], row["address"], row["server"], blocked)
 
 
 def play(server: TimedServer, seed: int, scale: Scale) -> Result:

@@ -1,0 +1,217 @@
+"""What a BSS says of its services, in the order in which it happened.
+
+At every moment no two services of a router have one MAC, address or prefix, but for the two events
+of a swap, which follow each other.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from tests import builders
+from tests.simulation.scale import Scale
+from tests.simulation.virtual import BEGAN_S, CHANCE
+
+BY_REVISIONS: Final = builders.SOURCE
+BY_TIMES: Final = "urn:isp:bss:times"
+"""Owns the services `T-…`, and orders its events by their times."""
+SERVERS: Final = ("dhcp-vlan-32", "dhcp-vlan-33")
+PLANS: Final = ("HOME-50", "HOME-100")
+POOL: Final = "home"
+_SCHEDULED_S: Final = (200.0, 300.0)
+"""So long after the last event scheduled ones take effect: all others have arrived."""
+_MODES: Final = (None, None, "block", "walled_garden", "throttle")
+
+
+@dataclass
+class _Service:
+    id: str
+    number: int
+    router: str
+    source: str
+    server: str
+    macs: list[str]
+    addresses: list[str]
+    is_on: bool = False
+    revision: int = 0
+    is_assigned: bool = False
+    plan: str | None = None
+    has_ipv6: bool = False
+
+
+@dataclass
+class Bss:
+    """Says events of some services.
+
+    Args:
+        scale: of the history.
+        routers: to choose from.
+    """
+
+    scale: Scale
+    routers: Sequence[str]
+    said: list[dict[str, Any]] = field(default_factory=list)
+
+    def history(self) -> list[dict[str, Any]]:
+        """As many events as the scale says."""
+        services = [self._service(number) for number in range(self.scale.services)]
+        while len(self.said) < self.scale.events:
+            self._go_on(CHANCE.choice(services), services)
+        if self._has("refused"):
+            self._say_what_is_refused(services)
+        if self._has("scheduled"):
+            self._schedule(services)
+        return self.said
+
+    def _has(self, feature: str) -> bool:
+        return feature in self.scale.features
+
+    def _service(self, number: int) -> _Service:
+        by_times = self._has("sources") and number % 3 == 2
+        return _Service(
+            f"{'T' if by_times else 'SVC'}-{number}",
+            number,
+            CHANCE.choice(self.routers),
+            BY_TIMES if by_times else BY_REVISIONS,
+            CHANCE.choice(SERVERS),
+            [f"00:00:5E:00:{number:02X}:{choice:02X}" for choice in range(3)],
+            [f"100.{64 + choice}.0.{number}" for choice in range(2)],
+            is_assigned=self._has("pools") and CHANCE.random() < 0.5,
+            plan=CHANCE.choice([None, *PLANS]) if self._has("plans") else None,
+            has_ipv6=self._has("ipv6") and CHANCE.random() < 0.7,
+        )
+
+    def _go_on(  # noqa: C901 - one case an event
+        self, service: _Service, all_of_them: Sequence[_Service]
+    ) -> None:
+        if not service.is_on:
+            service.is_on = True
+            self._say(service, "activated")
+            return
+        kinds = ["device", "suspended", "resumed", "snapshot", "moved", "swap", "cancelled"]
+        weights = [5, 3, 3, 2, 2, 2, 2]
+        if self._has("plans"):
+            kinds, weights = [*kinds, "plan"], [*weights, 4]
+        if self._has("pools"):
+            kinds, weights = [*kinds, "address"], [*weights, 3]
+        match CHANCE.choices(kinds, weights)[0]:
+            case "device":
+                self._change_device(service)
+            case "suspended":
+                self._suspend(service)
+            case "snapshot":
+                CHANCE.shuffle(service.addresses)
+                self._say(service, "snapshot")
+            case "moved":
+                self._move(service)
+            case "swap":
+                self._swap(service, CHANCE.choice(all_of_them))
+            case "plan":
+                service.plan = CHANCE.choice(PLANS)
+                self._say(service, "plan_changed", plan={"code": service.plan})
+            case "address":
+                service.is_assigned = not service.is_assigned
+                self._say(service, "address_changed", address=_address_of(service))
+            case name:
+                service.is_on = name != "cancelled"
+                self._say(service, name)
+
+    def _change_device(self, service: _Service) -> None:
+        CHANCE.shuffle(service.macs)
+        mac = service.macs[0]
+        if service.has_ipv6 or CHANCE.random() < 0.5:
+            self._say(service, "device_swapped", device={"mac": mac}, **_ipv6_of(service))
+        else:
+            self._say(service, "mac_changed", mac=mac)
+
+    def _move(self, service: _Service) -> None:
+        service.router, service.server = CHANCE.choice(self.routers), CHANCE.choice(SERVERS)
+        access = {"router": service.router, "dhcp_server": service.server}
+        if CHANCE.random() < 0.5:
+            self._say(service, "moved", access=access)
+        else:
+            self._say(service, "snapshot")
+
+    def _suspend(self, service: _Service) -> None:
+        mode = CHANCE.choice(_MODES) if self._has("lists") else None
+        self._say(service, "suspended", **({"suspension": {"mode": mode}} if mode else {}))
+
+    def _swap(self, service: _Service, other: _Service) -> None:
+        """Two services of a router exchange their addresses; the first says so first."""
+        fits = other.is_on and other.router == service.router and other.source == service.source
+        if other is not service and fits and len(self.said) + 2 <= self.scale.events:
+            service.addresses, other.addresses = other.addresses, service.addresses
+            self._say(service, "snapshot")
+            self._say(other, "snapshot")
+
+    def _say_what_is_refused(self, services: Sequence[_Service]) -> None:
+        """A source speaks of services that the operator gave to another one."""
+        for service in services:
+            event = builders.event(
+                "cancelled",
+                service.id,
+                revision=None if service.source == BY_REVISIONS else 10**6,
+                source=BY_TIMES if service.source == BY_REVISIONS else BY_REVISIONS,
+                time=_time(self._at_s()),
+            )
+            self.said.insert(CHANCE.randint(0, len(self.said)), event)
+
+    def _schedule(self, services: Sequence[_Service]) -> None:
+        """Say of some what is to be later, before or after other events of theirs."""
+        for service in (service for service in services if service.revision):
+            for _ in range(CHANCE.randint(0, 2)):
+                effective_s = BEGAN_S + self.scale.over_s + CHANCE.uniform(*_SCHEDULED_S)
+                name = CHANCE.choice(["suspended", "resumed", "cancelled"])
+                self._say(service, name, effective_at=_time(effective_s))
+                if service.is_on and CHANCE.random() < 0.4:
+                    self._go_on(service, services)
+
+    def _say(self, service: _Service, name: str, **data: Any) -> None:
+        service.revision += 1
+        if name in ("activated", "snapshot"):
+            data["service"] = _block_of(service)
+        by_times = service.source == BY_TIMES
+        event = builders.event(
+            name,
+            service.id,
+            revision=None if by_times else service.revision,
+            source=service.source,
+            time=_time(self._at_s()),
+            **data,
+        )
+        self.said.append(event)
+
+    def _at_s(self) -> float:
+        """When the BSS says the next event, a little later each."""
+        return BEGAN_S - 100 + len(self.said) / 1000
+
+
+def _time(at_s: float) -> str:
+    return datetime.fromtimestamp(round(at_s, 3), UTC).isoformat()
+
+
+def _address_of(service: _Service) -> dict[str, Any]:
+    if service.is_assigned:
+        return {"mode": "assigned", "pool": POOL}
+    return {"mode": "static", "ipv4": service.addresses[0]}
+
+
+def _ipv6_of(service: _Service) -> dict[str, Any]:
+    if not service.has_ipv6:
+        return {}
+    client = f"00030001{service.macs[0].replace(':', '').lower()}"
+    prefix = {"mode": "static", "ipv6": f"2001:db8:{service.number + 1:x}::/56"}
+    return {"ipv6": {"prefix": prefix, "duid": client, "iaid": service.number + 1}}
+
+
+def _block_of(service: _Service) -> dict[str, Any]:
+    plan = {} if service.plan is None else {"plan": {"code": service.plan}}
+    return {
+        "status": "active",
+        "access": {"router": service.router, "dhcp_server": service.server},
+        "device": {"mac": service.macs[0]},
+        "address": _address_of(service),
+        **_ipv6_of(service),
+        **plan,
+    }

@@ -1,0 +1,153 @@
+"""Compares what routers hold at the end with what the oracle wants, and asks for each last word."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from contracts import event_key
+from tests.simulation.bss import BY_TIMES, POOL
+from tests.simulation.invariants import FINAL, LEASES, TAG
+from tests.simulation.inventory_side import POOL_RANGE
+from tests.simulation.oracle import Wanted, wanted_rows
+from tests.simulation.router_side import SimulatedRouter
+from worker.store.store import Store
+
+
+def is_refused(event: Mapping[str, Any]) -> bool:
+    """Whether it is of a source to which the operator gave other services."""
+    by_times: bool = event["source"] == BY_TIMES
+    return by_times != event["data"]["service_id"].startswith("T-")
+
+
+def differences(
+    routers: Mapping[str, SimulatedRouter],
+    events: Sequence[Mapping[str, Any]],
+    features: Collection[str],
+) -> Iterator[str]:
+    """What routers hold for services that is not what the events ask for."""
+    wanted = wanted_rows([each for each in events if not is_refused(each)], features)
+    holders: dict[str, str] = {}
+    for name, router in routers.items():
+        want, have = wanted.get(name, {}), _found(router)
+        for service in sorted(have.keys() | want.keys()):
+            found = have.get(service, [])
+            for row in found:
+                if holders.setdefault(row.address, service) != service and _in_pool(row.address):
+                    yield f"{name}: {service} and {holders[row.address]} have {row.address}"
+            asked = [want[service]] if service in want else []
+            if [_by_pool(row) for row in found] != asked:
+                yield f"{name} {service}: wanted {asked}, found {found}"
+
+
+def without_last_word(store: Store, events: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Events of which nothing final was said; refused ones must be said to be so."""
+    keys = {event_key(event["source"], event["id"]): event for event in events}
+    said = {found.key: found.state for found in store.views.outcomes(list(keys))}
+    committed = store.records.seen(list(keys), store.records.now_ms())
+    for key, event in keys.items():
+        if is_refused(event):
+            if said.get(key) != "rejected":
+                yield f"event {event['id']} is of a source that may not, and is {said.get(key)}"
+        elif said.get(key) not in FINAL and not (key not in said and key in committed):
+            yield f"event {event['id']} has no final outcome: {said.get(key)}"
+
+
+def rows_and_wishes(
+    routers: Mapping[str, SimulatedRouter],
+    events: Sequence[Mapping[str, Any]],
+    features: Collection[str],
+) -> Iterator[str]:
+    """What routers hold, and what they should, to be told."""
+    wanted = wanted_rows([each for each in events if not is_refused(each)], features)
+    for name, router in routers.items():
+        for service, rows in sorted(_found(router).items()):
+            yield from (f"{name} has {service}: {row}" for row in rows)
+        for service, row in sorted(wanted.get(name, {}).items()):
+            yield f"{name} should have {service}: {row}"
+
+
+def words(store: Store, events: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The outcome of each event, to be told."""
+    keys = {event_key(event["source"], event["id"]): event for event in events}
+    for found in store.views.outcomes(list(keys)):
+        data, kind = keys[found.key]["data"], keys[found.key]["type"].split(".")[-2]
+        yield f"{data['service_id']} {kind} revision {data.get('revision')}: {found.state}"
+
+
+def written(routers: Mapping[str, SimulatedRouter]) -> Counter[str]:
+    """How often each menu was written by the program: what a history reached."""
+    return Counter(
+        entry["command"].rpartition("/")[0]
+        for router in routers.values()
+        for entry in router.router.journal
+        if entry["session"].startswith("api") and entry["error"] is None
+    )
+
+
+def _in_pool(address: str) -> bool:
+    return ip_address(address) in ip_network(POOL_RANGE)
+
+
+def _by_pool(row: Wanted) -> Wanted:
+    return row._replace(address=POOL) if _in_pool(row.address) else row
+
+
+def _found(router: SimulatedRouter) -> dict[str, list[Wanted]]:
+    """Service -> its rows as the oracle says them; each lease is one, the rest is of the first."""
+    leases = _of_ours(router, LEASES)
+    lists = _of_ours(router, "/ip/firewall/address-list")
+    lists6 = _of_ours(router, "/ipv6/firewall/address-list")
+    queues = _of_ours(router, "/queue/simple", by="name")
+    bindings = _of_ours(router, "/ipv6/dhcp-server/binding")
+    found: dict[str, list[Wanted]] = {}
+    for service in leases.keys() | lists.keys() | lists6.keys() | queues.keys() | bindings.keys():
+        rows = leases.get(service) or [{}]
+        address = rows[0].get("address", "")
+        named = [
+            *(_place(row["list"], row["address"], address) for row in lists.get(service, [])),
+            *(f"{row['list']} (IPv6)" for row in lists6.get(service, [])),
+        ]
+        limits = [_limit(row, address) for row in queues.get(service, [])]
+        bound = sorted((b["address"], b["duid"], b["iaid"]) for b in bindings.get(service, []))
+        found[service] = [
+            Wanted(
+                row.get("mac-address", ""),
+                row.get("address", ""),
+                row.get("server", ""),
+                row.get("block-access") in ("true", "yes"),
+                row.get("rate-limit", ""),
+                tuple(named),
+                ", ".join(limits),
+                tuple(bound),
+            )
+            for row in rows
+        ]
+    return found
+
+
+def _of_ours(router: SimulatedRouter, menu: str, by: str = "comment") -> dict[str, list[Any]]:
+    """Service -> its rows in a menu, by our tag."""
+    found: dict[str, list[Any]] = {}
+    for row in router.run((f"{menu}/print",)).rows:
+        _, tag, service = row.get(by, "").partition(TAG)
+        if tag and row.get("dynamic") != "true":
+            found.setdefault(service.split()[0], []).append(row)
+    return found
+
+
+def _place(name: str, listed: str, address: str) -> str:
+    """A row of a list that has another address than the lease is wrong."""
+    return name if listed == address else f"{name} with {listed}"
+
+
+def _limit(row: Mapping[str, str], address: str) -> str:
+    targets = row["target"].split(",")
+    rate = "/".join(map(_in_short, row["max-limit"].split("/")))
+    return rate if f"{address}/32" in targets else f"{rate} of {targets}"
+
+
+def _in_short(bits: str) -> str:
+    """A queue shows single bits."""
+    number, mega = int(bits), 1_000_000
+    return f"{number // mega}M" if number % mega == 0 else f"{number // 1_000}k"
