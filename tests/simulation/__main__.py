@@ -31,16 +31,21 @@ def main() -> int:
     parser.add_argument("--steps", type=int, help="end each history after so many points")
     parser.add_argument("--scale", help="what differs from the seed's size, as JSON")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument(
+        "--build", help="one that is broken on purpose: see tests.simulation.broken"
+    )
+    parser.add_argument("--corpus", action="store_true", help="first what once failed")
     parser.add_argument("--whole", action="store_true", help="do not make a failing one smaller")
     parser.add_argument("--failures", type=Path, help="go on after a failure; it goes there")
     options = parser.parse_args()
     count = options.count or (10**9 if options.seed is None else 1)
     first = random.randrange(10**9) if options.seed is None else options.seed
     run = _Run(first, options.failures)
-    with Players(min(options.processes, count)) as players:
+    with Players(min(options.processes, count), options.build) as players:
         players.start(
             first,
             count,
+            corpus=options.corpus,
             seconds=options.seconds if count > 1 else None,
             scale=options.scale,
             steps=options.steps,
@@ -50,7 +55,7 @@ def main() -> int:
         with contextlib.suppress(KeyboardInterrupt):  # what was found so far is said all the same
             for said in players.said():
                 run.take(said)
-    return run.ended(one=count == 1, is_whole=len(run.digests) == count)
+    return run.ended(one=count == 1, is_whole=len(run.digests) == count and not options.corpus)
 
 
 class _Run:

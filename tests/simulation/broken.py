@@ -8,9 +8,10 @@ import argparse
 import random
 import sys
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from tests.faults.put_back import BUGS
+from tests.simulation.corpus import Kept, keep
 from tests.simulation.players import Players
 
 BUILDS: Final = (
@@ -37,7 +38,7 @@ class Hunt(NamedTuple):
         histories, points: until it was found, or the time was over.
         busy_s: of a processor, with Redis.
         problem: what showed it; empty: nothing did.
-        seed: of the history that did.
+        seed, scale: of the history that did.
     """
 
     histories: int
@@ -45,12 +46,13 @@ class Hunt(NamedTuple):
     busy_s: float
     problem: str
     seed: int
+    scale: dict[str, Any]
 
 
 def hunt(name: str, first: int, busy_s: float) -> Hunt:
     """Play a build until a history shows that it is broken, or a processor was busy for so long."""
     histories, points, said = 0, 0, None
-    with Players(1, ("put-back" if name in BUGS else "broken", name)) as players:
+    with Players(1, name) as players:
         players.start(first, 10**6)
         for said in players.said():
             histories, points = histories + 1, points + said["points"]
@@ -60,7 +62,8 @@ def hunt(name: str, first: int, busy_s: float) -> Hunt:
         raise RuntimeError(f"{name} was not played")
     problem = said["problem"].strip()
     shown = problem.rpartition("\n")[2] if "Traceback" in problem else problem
-    return Hunt(histories, points, said["busy_s"], shown[:90], said["seed"])
+    scale = said.get("scale", {})
+    return Hunt(histories, points, said["busy_s"], shown[:90], said["seed"], scale)
 
 
 def line(name: str, hunts: Sequence[Hunt]) -> str:
@@ -79,6 +82,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=5.0, help="of a processor, for each time")
     parser.add_argument("--times", type=int, default=3)
     parser.add_argument("--seed", type=int, help="the first one; default: any")
+    parser.add_argument("--keep", metavar="COMMIT", help="add what shows a build to the corpus")
     options = parser.parse_args()
     names = options.names or [*BUILDS]
     unknown = [name for name in names if name not in {*BUILDS, *BUGS}]
@@ -94,6 +98,9 @@ def main() -> int:
         seeds = (first + number * 1_000_000 for number in range(options.times))
         hunts = [hunt(name, seed, options.minutes * 60) for seed in seeds]
         _say(line(name, hunts))
+        found = [each for each in hunts if each.problem]
+        if found and options.keep:
+            keep(Kept(found[0].seed, found[0].scale, name, options.keep))
         missed |= not all(each.problem for each in hunts)
     return int(missed)
 

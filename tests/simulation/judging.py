@@ -68,11 +68,14 @@ def rows_and_wishes(
 
 
 def words(store: Store, events: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """The outcome of each event, to be told."""
+    """The outcomes of each service's events, to be told."""
     keys = {event_key(event["source"], event["id"]): event for event in events}
+    said: dict[str, list[str]] = {}
     for found in store.views.outcomes(list(keys)):
         data, kind = keys[found.key]["data"], keys[found.key]["type"].split(".")[-2]
-        yield f"{data['service_id']} {kind} revision {data.get('revision')}: {found.state}"
+        outcome = f"{kind} {data.get('revision', '')} {found.state}"
+        said.setdefault(data["service_id"], []).append(outcome)
+    yield from (f"{service}: {', '.join(each)}" for service, each in sorted(said.items()))
 
 
 def written(routers: Mapping[str, SimulatedRouter]) -> Counter[str]:

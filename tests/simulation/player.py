@@ -10,7 +10,8 @@ import resource
 import signal
 import sys
 import tempfile
-from dataclasses import asdict, replace
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,9 +20,10 @@ from tests.simulation.virtual import CLOCK  # isort: skip - before the program
 if "MUTANT" in os.environ:
     import tests.faults.mutant  # noqa: F401 - before the program too
 
+from tests.simulation.corpus import corpus
 from tests.simulation.redis_side import TimedServer
 from tests.simulation.scheduler import Odds
-from tests.simulation.shrinking import shrink
+from tests.simulation.shrinking import kind_of, shrink
 from tests.simulation.world import Result, Scale, play, scale_of
 
 
@@ -34,6 +36,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1e9, help="time limit")
     parser.add_argument("--scale", default="{}", help="what differs from the seed's size, as JSON")
     parser.add_argument("--steps", type=int, help="end each history after so many points")
+    parser.add_argument("--corpus", type=int, help="play those first from this one on, by STEP")
     parser.add_argument("--broken", default="", help="a build of tests/faults/broken.py")
     parser.add_argument("--shrink", action="store_true", help="make one that fails smaller")
     parser.add_argument("--go-on", action="store_true", help="also after one that failed")
@@ -41,28 +44,59 @@ def main() -> None:
     if options.broken:
         _break(options.broken)
     signal.signal(signal.SIGTERM, lambda number, _: _ENDS.append(number))
-    ends_s = CLOCK.real_s() + options.seconds
     with (
         tempfile.TemporaryDirectory(prefix="lw-") as directory,
         TimedServer(Path(directory) / "v") as server,
     ):
-        for number in range(options.count):
-            if CLOCK.real_s() > ends_s or _ENDS:
+        player = _Player(server, shrinks=options.shrink)
+        for seed, scale in _histories(options):
+            fails = player.plays(seed, scale)
+            if _ENDS or (fails and not options.go_on):
                 break
-            seed = options.first + number * options.step
-            scale = _scaled(scale_of(seed), json.loads(options.scale))
-            if options.steps:
-                scale = replace(scale, points=options.steps)
-            result = play(server, seed, scale)
-            shrinks = bool(result.problem) and options.shrink and not _ENDS
-            _say(result, scale, server, is_last=bool(result.problem) and not shrinks)
-            if shrinks:
-                result, scale = shrink(
-                    result, scale, lambda n, smaller: play(server, n, smaller), _ENDS.__len__
-                )
-                _say(result, scale, server, is_last=True, is_small=True)
-            if (result.problem and not options.go_on) or _ENDS:
-                break
+
+
+def _histories(options: argparse.Namespace) -> Iterator[tuple[int, Scale]]:
+    """Its share of the corpus, if asked for, and then its seeds while there is time."""
+    if options.corpus is not None:
+        for kept in corpus()[options.corpus :: options.step]:
+            yield kept.seed, _scaled(scale_of(kept.seed), kept.scale)
+    given = json.loads(options.scale)
+    if options.steps:
+        given["points"] = options.steps
+    until_s = CLOCK.real_s() + options.seconds
+    for number in range(options.count):
+        if CLOCK.real_s() > until_s:
+            return
+        seed = options.first + number * options.step
+        yield seed, _scaled(scale_of(seed), given)
+
+
+@dataclass
+class _Player:
+    """Plays histories, and says what became of each.
+
+    Attributes:
+        server: their Redis.
+        shrinks: one that fails is made smaller, if none failed in that way before.
+    """
+
+    server: TimedServer
+    shrinks: bool
+    _kinds: set[str] = field(default_factory=set)
+
+    def plays(self, seed: int, scale: Scale) -> bool:
+        """Play one; returns whether it fails."""
+        result = play(self.server, seed, scale)
+        kind = kind_of(result.problem) if result.problem else ""
+        shrinks = self.shrinks and bool(kind) and kind not in self._kinds and not _ENDS
+        _say(result, scale, self.server, is_last=bool(kind) and not shrinks)
+        if shrinks:
+            self._kinds.add(kind)
+            result, scale = shrink(
+                result, scale, lambda n, smaller: play(self.server, n, smaller), _ENDS.__len__
+            )
+            _say(result, scale, self.server, is_last=True, is_small=True)
+        return bool(kind)
 
 
 _ENDS: Final[list[int]] = []

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Final, Self
 
+from tests.faults.put_back import BUGS
+
 NICE: Final = 5
 """So that a machine on which this runs for hours can be worked on."""
 
@@ -21,11 +23,11 @@ class Players:
 
     Args:
         processes: how many.
-        build: what is broken on purpose: `broken` and a build of tests/faults/broken.py, or
-            `put-back` and a bug of tests/faults/put_back.py.
+        build: what is broken on purpose: a build of tests/faults/broken.py, or a bug of
+            tests/faults/put_back.py.
     """
 
-    def __init__(self, processes: int, build: tuple[str, str] | None = None) -> None:
+    def __init__(self, processes: int, build: str | None = None) -> None:
         self._processes = processes
         self._build = build
         self._goes_on = False
@@ -40,21 +42,21 @@ class Players:
         for playing in self._playing:
             playing.wait()
 
-    def start(self, first: int, count: int, **options: Any) -> None:
+    def start(self, first: int, count: int, *, corpus: bool = False, **options: Any) -> None:
         """Let them play so many seeds from the first one on, each its share.
 
         Args:
             first: seed.
             count: histories.
+            corpus: let them play what once failed first.
             options: of `player.py`; None and False: without.
         """
         self._goes_on = bool(options.get("go_on"))
-        kind, name = self._build or ("", "")
         environ = {**os.environ, "PYTHONHASHSEED": "0"}
-        if kind == "put-back":
-            environ["MUTANT"] = name
-        if kind == "broken":
-            options["broken"] = name
+        if self._build in BUGS:
+            environ["MUTANT"] = str(self._build)
+        elif self._build:
+            options["broken"] = self._build
         words = [
             word
             for option, value in options.items()
@@ -62,10 +64,11 @@ class Players:
             for word in [f"--{option.replace('_', '-')}", *([] if value is True else [str(value)])]
         ]
         for number in range(self._processes):
+            of_corpus = ["--corpus", str(number)] if corpus else []
             share = (count - number + self._processes - 1) // self._processes
             numbers = map(str, (first + number, self._processes, share))
             playing = subprocess.Popen(
-                [sys.executable, "-m", "tests.simulation.player", *numbers, *words],
+                [sys.executable, "-m", "tests.simulation.player", *numbers, *words, *of_corpus],
                 env=environ,
                 stdout=subprocess.PIPE,
                 start_new_session=True,  # Ctrl-C is for this process alone

@@ -186,8 +186,7 @@ class Processes:
                 self.scheduler.sleep(0.5)
                 continue
             del self.to_publish[: len(events)]
-            for event in events:
-                self.scheduler.narrate(f"publishes {in_words(event)}")
+            self.scheduler.narrate(f"publishes {', '.join(map(_in_words, events))}")
             self._published += [(CLOCK.now_s, process, event) for event in events]
             self.scheduler.sleep(CHANCE.uniform(0, 2 * pause_s))
 
@@ -244,16 +243,15 @@ class Processes:
         self.scheduler.spawn(Process("supervisor"), "restart", later)
 
 
-def in_words(event: Mapping[str, Any]) -> str:
-    """An event in a line of a story."""
+def _in_words(event: Mapping[str, Any]) -> str:
+    """An event in a story."""
     data = event["data"]
-    more = data.get("service") or {k: v for k, v in data.items() if k not in _IN_EVERY}
-    words = json.dumps(more, sort_keys=True)[:200]
-    kind = event["type"].split(".")[-2]
-    return f"{data['service_id']} {kind} revision {data.get('revision')} {words}"
-
-
-_IN_EVERY: Final = ("service_id", "revision")
+    block = data.get("service") or data
+    device, access = block.get("device") or data, block.get("access") or {}
+    values = (device.get("mac"), (block.get("address") or {}).get("ipv4"), access.get("router"))
+    words = " ".join(value for value in values if value)
+    name = f"{data['service_id']} {event['type'].split('.')[-2]} {data.get('revision', '')}"
+    return f"{name} ({words})" if words else name
 
 
 def _ask_by_points(pool: Any) -> None:

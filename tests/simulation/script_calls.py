@@ -35,9 +35,9 @@ def _services(batch: Any) -> Iterator[str]:
     """Of a batch to commit or to conclude: each service, and the routers it has work on."""
     for service in json.loads(batch)["services"]:
         routers = service.get("work_items") or {}
-        yield " ".join(
-            [service["service_id"], service.get("result", ""), *(f"(work on {r})" for r in routers)]
-        ).strip()
+        work = [f"(work on {', '.join(routers)})"] if routers else []
+        result = [service["result"]] if "result" in service else []
+        yield " ".join([service["service_id"], *result, *work])
 
 
 @cache

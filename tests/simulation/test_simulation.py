@@ -1,7 +1,9 @@
 """`make simulate` in its short form: the same seed does the same, and what it did holds."""
 
+import os
 import subprocess
 import sys
+from datetime import date
 
 import pytest
 
@@ -38,3 +40,11 @@ def test_a_history_is_cut_off_at_a_point():
     ran = simulate("--seed", 1018, "--steps", 50)
     assert digest(ran)
     assert "1 histories, 50 points" in ran.stdout
+
+
+def test_what_once_failed_and_new_histories_hold():
+    """New ones each day, for ten seconds; SIMULATION_SEED has those of another day."""
+    seed = os.environ.get("SIMULATION_SEED", date.today().toordinal() * 100_000)  # noqa: DTZ011 - any
+    new = ("--seed", seed, "--count", 10**6, "--seconds", 10)
+    ran = simulate("--corpus", *new, "--processes", 1)
+    assert ran.returncode == 0, f"SIMULATION_SEED={seed}\n{ran.stdout}{ran.stderr}"
