@@ -66,6 +66,9 @@ class Memory:
     def lacking(self, _menu, _names):
         return []
 
+    def renewed(self, fields):
+        return fields
+
     def wait_longer(self, _doublings):
         pass
 
