@@ -27,7 +27,7 @@ _SETTLES_S: Final = 2.0
 def be_newer() -> Callable[[], None]:
     """Read and write records as a newer version does; returns what ends that."""
     patch = pytest.MonkeyPatch()
-    patch.setitem(STORE_FORMATS, FORMAT, RecordFormats(_NUMBER, _NUMBER, _NUMBER))
+    patch.setitem(STORE_FORMATS, FORMAT, RecordFormats(_NUMBER, _NUMBER, _NUMBER, _NUMBER))
     patch.setattr(record_format, "RECORD_FORMATS", record_format.RECORD_FORMATS | {_NUMBER})
     patch.setattr(version, "metadata", SimpleNamespace(version=lambda _: VERSION))
     patch.setattr(StoreFormat, "COUNTS_MS", _COUNTS_MS)
