@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from structlog.testing import capture_logs
 
 from contracts.sealing import SEALED
 from leasewire.sources.export import snapshot_of
@@ -47,16 +48,17 @@ def everything_in(client):
     return "\n".join([*client.scan_iter(), *texts])
 
 
-def test_no_password_is_in_redis_in_logs_or_in_what_people_see(here, capsys):
-    here.apply(activated(1, ppp=login(1, FIRST)))
-    here.apply(ppp_changed(1, password=OTHER))
-    scheduled = ppp_changed(1, password=FIRST, revision=3)
-    scheduled["data"]["effective_at"] = "2027-06-01T00:00:00Z"
-    here.say(here.seal(scheduled))
-    here.r["R1"].set_row("/ppp/secret", here.secret(1)[".id"], {"password": FIRST})
-    session = here.sessions.open("R1")
-    found = read_fully(here.store, session, "R1", here.policies["R1"].held_in(session.entries))
-    here.sessions.give_back("R1", session)
+def test_no_password_is_in_redis_in_logs_or_in_what_people_see(here):
+    with capture_logs() as logged:
+        here.apply(activated(1, ppp=login(1, FIRST)))
+        here.apply(ppp_changed(1, password=OTHER))
+        scheduled = ppp_changed(1, password=FIRST, revision=3)
+        scheduled["data"]["effective_at"] = "2027-06-01T00:00:00Z"
+        here.say(here.seal(scheduled))
+        here.r["R1"].set_row("/ppp/secret", here.secret(1)[".id"], {"password": FIRST})
+        session = here.sessions.open("R1")
+        found = read_fully(here.store, session, "R1", here.policies["R1"].held_in(session.entries))
+        here.sessions.give_back("R1", session)
     (drift,) = found.drift
     assert (drift.field, drift.wanted) == ("password", "***")
     plan = [operation_document(operation, 1) for operation in found.plan.operations]
@@ -69,12 +71,12 @@ def test_no_password_is_in_redis_in_logs_or_in_what_people_see(here, capsys):
         ]
     )
     assert shown.count("***") > 3
-    printed = capsys.readouterr()
-    for text in (everything_in(here.client), shown, printed.out, printed.err):
+    logs = repr(logged)
+    for text in (everything_in(here.client), shown, logs):
         assert FIRST not in text
         assert OTHER not in text
     assert SEALED not in shown, shown[max(0, shown.find(SEALED) - 200) : shown.find(SEALED)]
-    assert "SVC-1" in printed.out
+    assert "SVC-1" in logs
 
 
 def test_a_password_in_clear_in_the_journal_is_rejected_and_not_kept(here):
