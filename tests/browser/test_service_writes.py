@@ -77,14 +77,14 @@ def test_what_was_cancelled_is_restored_as_it_was(as_operator, stage):
 
 def test_what_failed_is_written_when_it_is_retried(as_operator, stage):
     browser, fault = as_operator, {"menu": LEASES, "field": "mac-address"}
-    fault |= {"value": builders.mac(32), "text": "invalid value for argument mac-address"}
+    fault |= {"value": (mac := builders.mac(250)), "text": "invalid value for argument mac-address"}
     stage.control["R1"].set_faults(refuse_values=[fault])
-    stage.publisher.publish([stage.activated("SVC-1-16")])
+    stage.publisher.publish([stage.activated("SVC-1-17", mac=mac)])
     failed = stage.store.views.dead_letter
-    eventually(lambda: failed("SVC-1-16@R1"), "it failed", within_s=20)
+    eventually(lambda: failed("SVC-1-17@R1"), "it failed", within_s=20)
     stage.control["R1"].clear_faults()
-    browser.open("/service?id=SVC-1-16")
+    browser.open("/service?id=SVC-1-17")
     assert "invalid value" in browser.text
     browser.click("Retry …")
-    browser.decide("Retry SVC-1-16", "the router was upgraded")
-    eventually(lambda: stage.row("SVC-1-16"), "it is written", within_s=20)
+    browser.decide("Retry SVC-1-17", "the router was upgraded")
+    eventually(lambda: stage.row("SVC-1-17"), "it is written", within_s=20)
