@@ -68,7 +68,7 @@ def measure(here: Stage, count: int, turns: int) -> Sequence[dict[str, object]]:
         ours, bare, noops = [], [], [here.noop_rate(2_000)]
         for turn in range(turns):
             if chunk == 1:
-                ours.append(singly(here, count))
+                ours.append(here.applied_singly(count))
             else:
                 ours.append(rows_applied(here, count))
             first = 1_100_000 + (turn + len(found) * turns) * count
@@ -94,18 +94,6 @@ def measure(here: Stage, count: int, turns: int) -> Sequence[dict[str, object]]:
             }
         )
     return found
-
-
-def singly(here: Stage, count: int) -> tuple[float, dict[str, float]]:
-    """The same for the product's events, published one by one."""
-    events = here.fresh(count)
-    with here.spending() as spent:
-        began = time.monotonic()
-        for event in events:
-            here.publisher.publish([event])
-        here.wait_until_settled(300)
-        took_s = time.monotonic() - began
-    return took_s, spent
 
 
 if __name__ == "__main__":

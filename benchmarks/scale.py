@@ -46,13 +46,7 @@ OURS: Final = ("valkey", "events", "routers")
 
 def event_rate(here: Stage, number: int) -> tuple[float, float]:
     """Events a second, published one by one; processor time of one (ms) without the publisher."""
-    events = here.fresh(number)
-    with here.spending() as spent:
-        began = time.monotonic()
-        for event in events:
-            here.publisher.publish([event])
-        here.wait_until_settled(300)
-        took_s = time.monotonic() - began
+    took_s, spent = here.applied_singly(number)
     return number / took_s, sum(spent[name] for name in OURS) / number
 
 

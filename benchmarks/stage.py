@@ -82,6 +82,17 @@ class Stage(Installation):
         self.wait_until_settled(120)
         return time.monotonic() - began
 
+    def applied_singly(self, count: int) -> tuple[float, dict[str, float]]:
+        """Publish activations singly; seconds until all are applied, and CPU (ms) by process."""
+        events = self.fresh(count)
+        with self.spending() as spent:
+            began = time.monotonic()
+            for event in events:
+                self.publisher.publish([event])
+            self.wait_until_settled(300)
+            took_s = time.monotonic() - began
+        return took_s, spent
+
     def application(self) -> Celery:
         """Return Celery as a publisher uses it."""
         return make_app(Settings.load(self.environ))

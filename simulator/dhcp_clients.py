@@ -1,4 +1,4 @@
-"""The router's own DHCP clients: they ask, renew at T1, rebind at T2, and begin anew.
+"""The router's own DHCP clients: they ask, renew at T1, rebind at T2, and begin again.
 
 They ask the DHCP servers on interfaces that hear theirs (`segments`). What is due happens when the
 router is asked for something next, in the order and at the moment in which it was due.
@@ -78,7 +78,7 @@ class DhcpClients:
             self._renew(row, unicast=True)
 
     def release(self, row: Row) -> None:
-        """Give the lease back, and begin anew."""
+        """Give the lease back, and begin again."""
         if "address" in row.values:
             for name in self._servers(row):
                 dhcp_server.release(self._router, self._client(row, name))

@@ -238,7 +238,7 @@ def _text(document: dict[str, Any], answered: Sequence[Answered]) -> list[Part]:
 
 
 def _note(context: Context, name: str, actor: str, answered: Sequence[Answered]) -> None:
-    known = sum(one.finding.answer is not None for one in answered)
+    known = sum(result.finding.answer is not None for result in answered)
     detail = f"{known} of {counted(len(answered), 'question')} answered"
     try:
         context.store.audit.record(actor, "router.self_tested", name, detail)

@@ -114,20 +114,16 @@ def test_killed_at_random_points_and_cleaned_the_router_is_as_before(router, com
     assert left_over >= 10, "a process that is killed must leave something"
 
 
+ONE_QUESTION = [
+    *(sys.executable, "-m", "leasewire", "selftest"),
+    *("R1", "--yes", "--question", "block_access"),
+]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_removes_the_lab(router, leasewire, tmp_path, number):
     before = export(router)
-    command = [
-        sys.executable,
-        "-m",
-        "leasewire",
-        "selftest",
-        "R1",
-        "--yes",
-        "--question",
-        "block_access",
-    ]
-    with Forked(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+    with Forked(ONE_QUESTION, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
         eventually(lambda: router.rows("/queue/simple"), "a bound device")
         process.send_signal(number)
         _, errors = process.communicate(timeout=60)
@@ -244,17 +240,7 @@ def test_a_router_that_is_away_is_an_error_in_one_line(router, leasewire):
 
 def test_a_router_that_goes_away_meanwhile_is_to_be_cleaned_later(router, leasewire, tmp_path):
     before = export(router)
-    command = [
-        sys.executable,
-        "-m",
-        "leasewire",
-        "selftest",
-        "R1",
-        "--yes",
-        "--question",
-        "block_access",
-    ]
-    with Forked(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+    with Forked(ONE_QUESTION, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
         eventually(lambda: router.rows("/queue/simple"), "a bound device")
         router.power_off()
         _, errors = process.communicate(timeout=60)

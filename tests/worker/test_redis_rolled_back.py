@@ -120,8 +120,8 @@ def test_new_customers_do_not_wait_until_the_others_are_checked(here, sweep):
     assert here.due("R1") == ["SVC-3", "SVC-1", "SVC-2"]
 
 
-def test_a_service_that_redis_lost_and_that_ended_meanwhile_leaves_no_row(here, sweep):
-    """Its events come again together: the commit of both places it nowhere."""
+def lose_the_newer_of_two(here, sweep):
+    """Redis comes back without SVC-NEW, whose row is there beside that of SVC-OLD."""
     here.say(activated("SVC-OLD", 1))
     here.drain()
     sweep.once()
@@ -130,6 +130,11 @@ def test_a_service_that_redis_lost_and_that_ended_meanwhile_leaves_no_row(here, 
     here.drain()
     synced.come_back()
     sweep.once()
+
+
+def test_a_service_that_redis_lost_and_that_ended_meanwhile_leaves_no_row(here, sweep):
+    """Its events come again together: the commit of both places it nowhere."""
+    lose_the_newer_of_two(here, sweep)
     sweep.once()
     assert [name for name, *_ in rows(here, "R1")] == ["SVC-NEW", "SVC-OLD"]
     here.say(activated("SVC-NEW", 2), builders.cancelled("SVC-NEW", revision=2))
@@ -140,14 +145,7 @@ def test_a_service_that_redis_lost_and_that_ended_meanwhile_leaves_no_row(here, 
 
 def test_so_does_one_of_which_a_later_event_came_first(here, sweep):
     """Until its activation is there its record says nothing of its row."""
-    here.say(activated("SVC-OLD", 1))
-    here.drain()
-    sweep.once()
-    synced = Synced(here)
-    here.say(activated("SVC-NEW", 2))
-    here.drain()
-    synced.come_back()
-    sweep.once()
+    lose_the_newer_of_two(here, sweep)
     here.say(builders.mac_changed("SVC-NEW", builders.mac(3), revision=2))
     sweep.once()
     here.drain()
