@@ -7,9 +7,11 @@ of another history, it asks there for these events, and sends again those that a
 
 import logging
 import re
+import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from importlib.resources import files
 from itertools import groupby
 from typing import Any, Final
@@ -44,7 +46,11 @@ log = logging.getLogger("leasewire.publisher")
 
 LOOKS_EVERY_S: Final = 1.0
 _MOST_OFFSETS: Final = 3_600
+_ANSWERS_S: Final = 2.0
+"""For so long the thread waits for Redis before it asks Sentinel again."""
 _HISTORY: Final = re.compile(r"master_replid:(\w+)")
+_OFFSET: Final = re.compile(r"master_repl_offset:(\d+)")
+_REPLICA: Final = re.compile(r"^slave\d+:.*offset=(\d+)", re.MULTILINE)
 _PRIMARY: Final = "role:master"
 _UNNAMED: Final = "?"
 
@@ -150,8 +156,7 @@ class Resend:
                 return
             if _PRIMARY not in info:
                 raise ReadOnlyError("it is a replica")
-            found = _HISTORY.search(info)
-            history = found[1] if found else ""
+            history = _found(_HISTORY, info)
             lost, known = self._send_again(call, history)
             if history != self.history:
                 self.history = history
@@ -254,18 +259,52 @@ class Resend:
         if self._sentinel is None:
             self._accepted.forget(now_s - self._keep_s)
             return
-        # It drops connections to a former primary: the next command opens a new one, which asks.
-        self._sentinel.get_master_address()  # type: ignore[no-untyped-call]
-        info = self._redis.info("replication")
-        if info["master_replid"] != self.history:
+        _leave_former_primary(self._sentinel)
+        info = _replication(self._sentinel)
+        if _found(_HISTORY, info) != self.history:
             self._sentinel.disconnect(inuse_connections=False)
             return
-        self._offsets.append((now_s, int(info["master_repl_offset"])))
-        replicas = [r for name, r in info.items() if re.fullmatch(r"slave\d+", name)]
-        offset = max((int(replica["offset"]) for replica in replicas), default=-1)
+        self._offsets.append((now_s, int(_found(_OFFSET, info))))
+        offset = max(map(int, _REPLICA.findall(info)), default=-1)
         while self._offsets and self._offsets[0][1] <= offset:
             self._on_replica_s = self._offsets.popleft()[0]
         self._accepted.forget(min(self._on_replica_s, now_s - self._keep_s))
+
+
+def _leave_former_primary(pool: Any) -> None:  # noqa: ANN401 - redis-py has no type for it
+    """End connections that lead to a server which is the primary no longer.
+
+    It may hang, or its link be slow: who waits for its answer would wait until the time limit. The
+    next command opens a new connection, which asks Sentinel.
+    """
+    primary = pool.get_master_address()  # closes those that nobody uses
+    for connection in tuple(pool._in_use_connections):  # noqa: SLF001 - as worker/store/failover.py
+        sock = connection._sock  # noqa: SLF001 - as above
+        if sock is not None and (connection.host, connection.port) != primary:
+            with suppress(OSError):  # it was closed meanwhile
+                sock.shutdown(socket.SHUT_RDWR)
+
+
+def _replication(pool: Any) -> str:  # noqa: ANN401 - as above
+    """What the primary says of its replicas.
+
+    Raises:
+        RedisError: it did not answer soon.
+    """
+    connection = pool.get_connection()
+    try:
+        connection.send_command("INFO", "replication")
+        if not connection.can_read(timeout=_ANSWERS_S):
+            connection.disconnect()
+            raise RedisConnectionError("no answer")
+        return _text(connection.read_response())
+    finally:
+        pool.release(connection)
+
+
+def _found(pattern: re.Pattern[str], text: str) -> str:
+    found = pattern.search(text)
+    return found[1] if found else ""
 
 
 def _log_sent_again(lost: int, known: int) -> None:

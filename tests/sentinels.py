@@ -158,7 +158,7 @@ class Sentinels:
                 f"port {port}\nbind {self.host(port)}\nprotected-mode no\ndir {self.directory}\n"
                 f"sentinel monitor {NAME} {self.host(first)} {first} 2\n"
                 f"sentinel down-after-milliseconds {NAME} {self._down_ms}\n"
-                f"sentinel failover-timeout {NAME} 6000\nsentinel parallel-syncs {NAME} 2\n"
+                f"sentinel failover-timeout {NAME} 3000\nsentinel parallel-syncs {NAME} 2\n"
             )
         self._start(port, [str(config), "--sentinel"])
 

@@ -1,21 +1,30 @@
 """What makes a failover quick, part by part: no worker ends, and nobody stays with the former."""
 
+import os
+import signal
 import socket
-from contextlib import contextmanager
+import threading
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
+import kombu.utils.functional
 import pytest
 import redis
 from kombu import Connection, Queue
+from kombu.exceptions import OperationalError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import SentinelConnectionPool
 
 import producers.connection
+import producers.resend
 import worker.runtime.transport
 import worker.store.failover
 from contracts.broker import broker_url
+from contracts.names import journal_body
+from leasewire.host.embedded import EmbeddedServer
+from producers.accepted import AcceptedInMemory
 from producers.connection import open_publisher
 from producers.errors import PublishFailed
 from producers.journal_transport import JournalTransport
@@ -23,7 +32,7 @@ from producers.publisher import Publisher
 from tests.faults.load import activated
 from tests.store.over_tcp import open_port
 from worker.errors import StoreUnavailable
-from worker.runtime.celery_app import celery_settings
+from worker.runtime.celery_app import celery_settings, make_app
 from worker.settings import Settings
 from worker.store.connection import connect
 
@@ -145,3 +154,47 @@ def test_a_publisher_asks_sentinel_again_after_each_failure(own_valkey):
             with pytest.raises(PublishFailed, match="NOREPLICAS"):
                 publisher.publish([activated(number)])
             assert sentinel.asked == number
+
+
+def test_a_publisher_leaves_a_former_primary_that_is_silent(own_valkey, tmp_path, monkeypatch):
+    monkeypatch.setattr(producers.resend, "LOOKS_EVERY_S", 0.05)
+    monkeypatch.setattr(producers.resend, "_ANSWERS_S", 0.2)
+    sentinel = OneSentinel(open_port(own_valkey))
+    options = {"retry": Retry(NoBackoff(), 0), "socket_timeout": None}  # it would wait for ever
+    client = redis.Redis(connection_pool=SentinelConnectionPool("leasewire", sentinel, **options))
+    resend = producers.resend.Resend(client, AcceptedInMemory(), prefix="lw:", keep_s=30)
+    transport = JournalTransport(client, prefix="lw:", resend=resend)
+    former, failed = own_valkey.pid, []
+    with EmbeddedServer(tmp_path) as other:
+        publisher = Publisher(transport, clock=lambda: datetime.now(UTC))
+        publisher.publish([activated(1)])
+        os.kill(former, signal.SIGSTOP)
+        try:
+
+            def publish():
+                with pytest.raises(PublishFailed) as raised:
+                    publisher.publish([activated(2)])
+                failed.append(raised.value)
+
+            waits = threading.Thread(target=publish, daemon=True)
+            waits.start()
+            sentinel.port = open_port(other)
+            waits.join(timeout=30)
+            assert failed, "it still waits"
+            publisher.publish([activated(2)])
+            publisher.close()
+        finally:
+            os.kill(former, signal.SIGCONT)
+        with other.client() as there:
+            assert there.hlen(journal_body("lw:", "events")) == 2  # the first was sent again
+
+
+def test_celery_tries_again_soon_however_long_redis_was_away(monkeypatch):
+    """By itself it would wait two seconds more each time, up to half a minute."""
+    settings = Settings.load({"LEASEWIRE_REDIS_URL": "redis://127.0.0.1:1/0"})
+    waited = []
+    monkeypatch.setattr(kombu.utils.functional, "sleep", lambda _seconds: None)
+    with make_app(settings).connection_for_read() as connection, suppress(OperationalError):
+        connection.ensure_connection(lambda _error, seconds: waited.append(seconds), 20)
+    assert waited[0] == 1
+    assert max(waited) == waited[-1] == 4

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from celery import Celery
+from celery.app.amqp import AMQP
 from celery.signals import setup_logging
+from kombu.connection import Connection
 from kombu.entity import Queue
 from kombu.transport import TRANSPORT_ALIASES
 from redis.backoff import NoBackoff
@@ -17,6 +19,22 @@ from worker.settings import Settings
 
 VISIBILITY_TIMEOUT_S: Final = 300
 """Longer than the longest task: a pass has a time box, an accept task a number of rounds."""
+
+
+_TRIES_AGAIN: Final = {"interval_start": 1.0, "interval_step": 0.5, "interval_max": 4.0}
+"""Seconds between two attempts to connect."""
+
+
+class _Connection(Connection):
+    """kombu would wait up to 30 s while Redis is back, and longer after each failed attempt."""
+
+    def ensure_connection(self, *given: Any, **more: Any) -> Any:  # noqa: ANN401 - kombu's signature
+        """Connect, again and again."""
+        return super().ensure_connection(*given, **_TRIES_AGAIN, **more)  # type: ignore[no-untyped-call]
+
+
+class _Amqp(AMQP):  # type: ignore[misc]  # Celery has no types
+    Connection = _Connection
 
 
 def guard_queues() -> None:
@@ -33,7 +51,7 @@ def make_app(settings: Settings) -> Celery:
     """Make the app of a worker process; `tasks.register` adds the tasks."""
     # A receiver of this signal keeps Celery from configuring any logging itself.
     setup_logging.connect(celery_receiver(settings), weak=False)
-    app = Celery("leasewire", set_as_current=False)
+    app = Celery("leasewire", amqp=_Amqp, set_as_current=False)
     app.conf.update(celery_settings(settings))
     return app
 
