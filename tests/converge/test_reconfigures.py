@@ -2,6 +2,7 @@
 
 import pytest
 
+from contracts import event_key
 from tests import builders
 from tests.small_installation import LEASES, SERVER, SmallInstallation
 from tests.waiting import eventually
@@ -104,6 +105,19 @@ def test_nothing_is_asked_where_no_server_can(here):
     here.say(said(1, address(99), revision=3))
     here.drain()
     assert here.r["R1"].counters()[f"{LEASES}/print"] == prints + 1
+
+
+def test_what_a_pass_has_just_read_counts_in_it(here):
+    connected(here, 1)
+    here.store.memory.note_effect("R1", EffectFacts(read_at_ms=1))  # it could not, then
+    here.client.hdel(here.store.keys.fleet.full_reads, "R1")  # its table is to be read again
+    moved = {"mode": "static", "ipv4": address(99)}
+    event = builders.event("address_changed", "SVC-1", revision=2, address=moved)
+    here.say(event)
+    here.drain()
+    assert sent(here) == 1
+    (said_of,) = here.store.views.outcomes([event_key(event["source"], event["id"])])
+    assert said_of.effective_by.startswith("reconfigure")
 
 
 def test_more_than_a_minute_allows_are_not_sent(here):

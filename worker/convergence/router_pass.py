@@ -8,7 +8,7 @@ a plan that has nothing left to write.
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, assert_never
 
 import structlog
@@ -25,11 +25,7 @@ from worker.convergence.router_lock import RouterLock
 from worker.convergence.safety_checks import make_sure
 from worker.convergence.unknown_router import postpone_unknown
 from worker.core.policy.address_pool import NO_POOLS, AddressPools
-from worker.core.policy.circuit import (
-    INTERNAL_ERROR,
-    RECOVERY_S,
-    TAKES_NO_WRITES,
-)
+from worker.core.policy.circuit import INTERNAL_ERROR, RECOVERY_S, TAKES_NO_WRITES
 from worker.core.policy.policy import AppliedPolicy, RouterPolicy
 from worker.core.storage_format import UnknownFormatError
 from worker.errors import (
@@ -250,6 +246,8 @@ class RouterPass:
                 read_fully |= self._make_sure(session)
             if read_fully or acquired.report_due:  # what is confirmed now is read after that
                 now_ms = self._store.records.now_ms()
+                memory = replace(acquired.memory, effect=self._store.memory.effect(router))
+                self._acquired = replace(acquired, memory=memory)
             self._run_batches(session, work_items, now_ms)
         except BaseException:
             session.close()
