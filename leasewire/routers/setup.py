@@ -173,7 +173,7 @@ class _Run:
         self.done: list[SetupStep] = []
 
     def plan(self, session: SetupSession) -> tuple[list[SetupStep], list[SetupProblem]]:
-        found = session.read([*self._access.enable, *IPV6_MENUS])
+        found = session.read([*self._access.enable, *IPV6_MENUS, *self._access.named])
         asked = bool(self._config.policy.ipv6_suspend_list)
         access = with_ipv6(self._access, found, asked=asked)
         version, needed = session.version, _certificate_needed(found, access)
@@ -227,7 +227,7 @@ class _Run:
 
 
 def _access(config: RouterConfig, *, offline: bool) -> RouterAccess:
-    service = _SERVICES[config.transport]
+    service, kinds = _SERVICES[config.transport], possible_kinds(config.policy.entries)
     return RouterAccess(
         installation=config.policy.installation,
         host=config.server_name or config.host,
@@ -238,11 +238,13 @@ def _access(config: RouterConfig, *, offline: bool) -> RouterAccess:
         ipv6_list=config.policy.ipv6_suspend_list if offline else config.policy.ipv6_list,
         enable={
             menu: fields
-            for kind in possible_kinds(config.policy.entries)
+            for kind in kinds
             # A script cannot ask whether the router has a menu that the inventory does not name.
             if not offline or kind.name == config.policy.entries
             for menu, fields in kind.enable.items()
         },
+        policies=frozenset().union(*(kind.policies for kind in kinds)),
+        named={menu: names for kind in kinds for menu, names in kind.named(config.policy).items()},
     )
 
 

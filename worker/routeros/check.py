@@ -1,6 +1,6 @@
 """Checks one router as a person would before giving it customers; writes nothing."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,12 +10,19 @@ from worker.core.effect.findings import check_lines
 from worker.core.effect.means import cuts_connections
 from worker.core.entry.wanted import KINDS
 from worker.core.policy.policy import RouterPolicy
-from worker.core.policy.router_check import CERTIFICATE_WARNS_MS, CheckLine, RouterSettings, judge
+from worker.core.policy.router_check import (
+    CERTIFICATE_WARNS_MS,
+    CheckLine,
+    RouterSettings,
+    Rows,
+    judge,
+)
 from worker.core.rows.queues import shadows_of
 from worker.core.rows.rows import ANY_SERVER, BINDINGS, NO_ADDRESS, QUEUES, Row, parse_tag
 from worker.errors import RouterBlocked, RouterUnreachable
 from worker.inventory import RouterConfig
 from worker.routeros.connection import Command, Pace, RouterConnection
+from worker.routeros.failures import no_secret_keys
 from worker.routeros.login import compare, connect, identify, log_in
 from worker.routeros.session import Session
 from worker.settings import Settings
@@ -87,9 +94,13 @@ def _checks(config: RouterConfig, settings: Settings, now: datetime) -> Iterator
         kind = KINDS[who.entries]
         if kind.optional:
             yield CheckLine("ok", "entries", f"held in {kind.menu.path}, which the router has")
-        seen = _settings(connection, config, settings, now)
-        yield from judge(replace(seen, more_policies=kind.policies))
-        session, policy = Session(config.name, connection, who, settings), config.policy
+        if kind.secrets and settings.sealer is None:
+            raise no_secret_keys(config.name, kind)
+        policy, seen = config.policy, _settings(connection, config, settings, now)
+        named = kind.named(policy)
+        seen = replace(seen, more_policies=kind.policies, has_leases=not kind.sessions)
+        yield from judge(replace(seen, named=named, there=_names(connection, named, settings)))
+        session = Session(config.name, connection, who, settings)
         facts = session.read_effect(
             policy.suspend_list,
             {policy.default_server},
@@ -103,7 +114,9 @@ def _checks(config: RouterConfig, settings: Settings, now: datetime) -> Iterator
             queues = session.read_rows(QUEUES, None, lambda: None)
             facts = replace(facts, shadows=shadows_of(queues, policy.installation))
         yield from check_lines(facts, policy.held_in(session.entries))
-        yield _counted("leases", session.read_leases(None, lambda: None), policy)
+        yield _counted(
+            "rows" if kind.sessions else "leases", session.read_leases(None, lambda: None), policy
+        )
         if facts.ipv6:
             yield from _bindings(session, policy)
         searched = [NO_ADDRESS] if cuts_connections(policy, facts) else []
@@ -111,6 +124,19 @@ def _checks(config: RouterConfig, settings: Settings, now: datetime) -> Iterator
             searched.append(_NO_PREFIX)
         if searched and policy.mode == "manage":
             yield _connections(session, searched)
+
+
+def _names(
+    connection: RouterConnection, menus: Collection[str], settings: Settings
+) -> Mapping[str, Rows]:
+    """The names of the rows of some menus; None: the router refuses to show them."""
+    pace = Pace(len(_PRINTS), settings.command_timeout_s, settings.command_timeout_s)
+    prints = [(f"{menu}/print", "=.proplist=name") for menu in menus]
+    replies = connection.run("reading its settings", prints, pace)
+    return {
+        menu: None if reply.traps else reply.rows
+        for menu, reply in zip(menus, replies, strict=True)
+    }
 
 
 def _counted(what: str, rows: Sequence[Row], policy: RouterPolicy) -> CheckLine:

@@ -52,7 +52,7 @@ class SetupSession:
         self._connection: RouterConnection = connect(config, settings)
         try:
             log_in(self._connection, config, password, settings)
-            who = identify(self._connection, settings)
+            who = identify(self._connection, settings, config.policy.entries)
             compare(config, who)
         except BaseException:
             self._connection.close()

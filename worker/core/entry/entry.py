@@ -278,6 +278,11 @@ class EntryKind(ABC):
             policy: of the router.
         """
 
+    def named(self, policy: RouterPolicy) -> Mapping[str, frozenset[str]]:
+        """Return the rows of others that a policy names: menu -> names."""
+        del policy
+        return {}
+
     def as_lease(self, values: Mapping[str, str]) -> Mapping[str, str]:
         """Return the lease form of a row.
 

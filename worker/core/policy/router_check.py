@@ -1,13 +1,14 @@
 """Judges a router's own settings: one line for each thing that matters to Leasewire."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv4Network
 from itertools import combinations
 from typing import Final, Literal, NamedTuple
 
 from worker.core.policy.policy import RouterPolicy
+from worker.core.policy.setup_spec import lacking
 from worker.core.rows.normal import duration, seconds
 
 Row = Mapping[str, str]
@@ -32,8 +33,8 @@ class CheckLine(NamedTuple):
     Attributes:
         level: `fail` keeps Leasewire from working with this router.
         what: `connection`, `certificate`, `login`, `router`, `policies`, `sessions`, `clock`,
-            `dhcp-server`, `networks`, `overlaps`, `lease-time`, `leases`, `dhcpv6-server`,
-            `bindings`, `connections`; `effect` or what keeps changes from acting
+            `dhcp-server`, `networks`, `overlaps`, `lease-time`, `leases`, `rows`, `named`,
+            `dhcpv6-server`, `bindings`, `connections`; `effect` or what keeps changes from acting
             (`EffectFinding`); `secret-file`; the cause of a `RouterBlocked` where it is one.
         detail: what was found.
         advice: what to do; empty when all is well.
@@ -63,6 +64,9 @@ class RouterSettings:
         networks: of `/ip/dhcp-server/network`.
         pools: of `/ip/pool`.
         more_policies: what the kind of entry needs beside what every kind needs.
+        has_leases: devices get their addresses by DHCP; else they log in.
+        named: menu -> names of rows there that services need.
+        there: the rows of these menus.
     """
 
     username: str
@@ -78,11 +82,15 @@ class RouterSettings:
     networks: Rows
     pools: Rows
     more_policies: frozenset[str] = frozenset()
+    has_leases: bool = True
+    named: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    there: Mapping[str, Rows] = field(default_factory=dict)
 
 
 def judge(seen: RouterSettings) -> list[CheckLine]:
     """Return all lines, in the order in which a person would check."""
-    return [line for judge_one in _JUDGES for line in judge_one(seen)]
+    judges = (*_JUDGES, *_OF_DHCP) if seen.has_leases else _JUDGES
+    return [line for judge_one in judges for line in judge_one(seen)]
 
 
 def group_of(user: Row, groups: Iterable[Row]) -> tuple[str, set[str]]:
@@ -170,6 +178,16 @@ def clock_of(row: Row) -> datetime | None:
         ahead = timedelta(hours=hours, minutes=minutes) * (-1 if sign == "-" else 1)
         return (local - ahead).replace(tzinfo=UTC)
     return None
+
+
+def _named(seen: RouterSettings) -> Iterator[CheckLine]:
+    """What services need that others make: such as the profiles of plans."""
+    for menu, names in seen.named.items():
+        if missing := lacking(names, seen.there.get(menu)):
+            detail = f"{menu} lacks {', '.join(missing)}: services that need it wait"
+            yield CheckLine("warn", "named", detail, "Add it there, or correct the inventory")
+        elif names and seen.there.get(menu) is not None:
+            yield CheckLine("ok", "named", f"{menu} has {', '.join(sorted(names))}")
 
 
 def _servers(seen: RouterSettings) -> Iterator[CheckLine]:
@@ -302,7 +320,6 @@ def _ranges(pools: Sequence[Row]) -> list[tuple[str, IPv4Address, IPv4Address]]:
     return found
 
 
-_JUDGES: Final[tuple[Callable[[RouterSettings], Iterator[CheckLine]], ...]] = (
-    *(_policies, _sessions, _clock, _servers),
-    *(_networks, _overlaps, _lease_time),
-)
+_Judges = tuple[Callable[[RouterSettings], Iterator[CheckLine]], ...]
+_JUDGES: Final[_Judges] = (_policies, _sessions, _clock, _named)
+_OF_DHCP: Final[_Judges] = (_servers, _networks, _overlaps, _lease_time)

@@ -16,7 +16,7 @@ from worker.core.policy.setup_rows import (
     covered,
     list_of,
 )
-from worker.core.policy.setup_spec import DhcpSpec, RouterAccess, SetupSpec
+from worker.core.policy.setup_spec import DhcpSpec, RouterAccess, SetupSpec, lacking
 from worker.core.rows import normal
 from worker.core.rows.filter_rules import FILTER6
 
@@ -56,6 +56,10 @@ def problems_of(  # noqa: PLR0913 - all that a plan is made of
     if access.ipv6_list and FILTER6 not in found:
         message = f"the router has no menu {FILTER6}: suspended services keep their IPv6, if any"
         problems.append(SetupProblem(message, hinders=False))
+    for menu, names in access.named.items():
+        if missing := lacking(names, found.get(menu)):
+            message = f"{menu} lacks {', '.join(missing)}: services that need it wait; add it"
+            problems.append(SetupProblem(message, hinders=False))
     if spec.use_reconfigure and not any("use-reconfigure" in row.fields for row in wanted):
         message = "use_reconfigure is left out: DHCP servers have it from RouterOS 7.19 on"
         problems.append(SetupProblem(message, hinders=False))

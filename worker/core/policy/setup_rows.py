@@ -120,6 +120,7 @@ def wanted_rows(
         # Without a certificate nobody used it, so nobody needs an older version of TLS.
         service["tls-version"] = "only-1.2"
     policies = "read,write,api" + (",rest-api" if access.service == "www-ssl" else "")
+    policies += "".join(f",{policy}" for policy in sorted(access.policies))
     policies += ",test" if spec.ping else ""
     own = {"name": access.username}
     joins = "" if spec.manage_only else by

@@ -1,11 +1,17 @@
 """The DHCP setup spec of a router: what `routers setup` should create."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from typing import Literal
 
 FastTrack = Literal["keep", "spare-suspended", "off"]
+
+
+def lacking(names: Iterable[str], rows: Iterable[Mapping[str, str]] | None) -> list[str]:
+    """Return the names that no row has, quoted; none where the router does not show its rows."""
+    there = None if rows is None else {row.get("name", "") for row in rows}
+    return [] if there is None else [repr(name) for name in sorted(names) if name not in there]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,8 @@ class RouterAccess:
         suspend_list: address list of suspended services; empty: none.
         enable: menu -> fields to be written where the router has that menu.
         ipv6_list: that of their prefixes; empty: the router is to have no rules for IPv6.
+        policies: what our user must be allowed beside what it always is.
+        named: menu -> names of rows there that services need and that others make.
     """
 
     installation: str
@@ -90,3 +98,5 @@ class RouterAccess:
     suspend_list: str = ""
     enable: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     ipv6_list: str = ""
+    policies: frozenset[str] = frozenset()
+    named: Mapping[str, frozenset[str]] = field(default_factory=dict)

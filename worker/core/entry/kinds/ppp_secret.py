@@ -23,6 +23,7 @@ from worker.core.service.record import ServiceRecord
 _MANUAL: Final = "MikroTik manual, CLI reference, ppp/secret"
 _DEFAULT: Final = "default"
 """The profile that every router has."""
+_PROFILES: Final = "/ppp/profile"
 _NO_PREFIX: Final = "::/0"
 _ON_LINK: Final = "/64"
 """The only length with which a device takes an address by itself."""
@@ -56,7 +57,7 @@ class PppSecretEntry(EntryKind):
     )
     device = "name"
     uses = frozenset({ADDRESS_LISTS, QUEUES})
-    refers = {"profile": "/ppp/profile"}  # noqa: RUF012 - never written
+    refers = {"profile": _PROFILES}  # noqa: RUF012 - never written
     blocks_by_disabling = True
     shows_devices = True
     sessions = "/ppp/active"
@@ -120,6 +121,10 @@ class PppSecretEntry(EntryKind):
             notes=tuple(notes),
             is_pool=is_pool,
         )
+
+    def named(self, policy: RouterPolicy) -> Mapping[str, frozenset[str]]:
+        """See `EntryKind`."""
+        return {_PROFILES: frozenset({*policy.profiles.values(), policy.suspend_profile} - {""})}
 
     def as_lease(self, values: Mapping[str, str]) -> Mapping[str, str]:
         """See `EntryKind`."""
