@@ -17,7 +17,8 @@ from worker.routeros.parallel_read import RowObserver
 
 def why_command(
     subject: Annotated[
-        str, typer.Argument(metavar="MAC|IP|PREFIX|SERVICE", help="A MAC may have any spelling.")
+        str,
+        typer.Argument(metavar="MAC|IP|PREFIX|SERVICE|LOGIN", help="A MAC may have any spelling."),
     ],
     *,
     offline: Annotated[

@@ -83,8 +83,9 @@ class Diagnosis:
         text, kind = _read(subject)
         journaled = finder.journaled_naming(text, self.journal_searched)
         found = self._services(finder, text, kind) if kind else []
-        if not kind and self.store.records.read([text])[text].generation:
-            found = [text]
+        if not kind:
+            is_service = self.store.records.read([text])[text].generation
+            found = [text] if is_service else self._claiming(f"name:{text}")
         if not found:
             found = sorted({service for service, _ in journaled if service})
         rows = {} if found else self._rows_anywhere(text, kind)
@@ -137,11 +138,15 @@ class Diagnosis:
         """Find services by claims, held or wanted, else by a search of all records."""
         is_ipv6 = kind in ("prefix", "ipv6")
         claim = prefix_key(text) if is_ipv6 else f"{kind}:{text}"
+        return self._claiming(claim) or finder.services_naming(text)
+
+    def _claiming(self, key: str) -> list[str]:
+        """The services that hold or want a claim."""
         found: set[str] = set()
         for router in self.policies:
-            for held in self.store.claims.at(router, [claim]):
+            for held in self.store.claims.at(router, [key]):
                 found |= {held.holder, *held.waiters}
-        return sorted(found) or finder.services_naming(text)
+        return sorted(found)
 
     def _rows_anywhere(self, text: str, kind: str) -> Mapping[str, Observation | str]:
         """Rows on any router for a subject that no service has."""
