@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Collection, Mapping, Sequence
@@ -14,10 +15,11 @@ from typing import IO, Any, Final, Self
 import pytest
 
 from contracts import event_key
+from contracts.sealing import Sealer
 from leasewire.host.embedded import EmbeddedServer
 from producers.connection import open_publisher
 from simulator.control import ControlClient
-from tests import builders
+from tests import builders, dialling
 from tests.forking import Forked, run
 from tests.waiting import eventually
 from worker.core.rows.rows import parse_tag
@@ -27,14 +29,20 @@ from worker.store.store import Store, open_store
 INSTALLATION = "tests"
 LEASES = "/ip/dhcp-server/lease"
 MAC_ENTRIES: Final = "/ip/mac-server/entry"
+SECRETS: Final = "/ppp/secret"
 NEWEST: Final = "7.24"
 """The newest version that the simulator knows: what routers run where a test does not say it."""
 TRANSPORTS: Final = ("api-ssl", "api", "rest")
 TRANSPORT: Final = os.environ.get("E2E_TRANSPORT", "api-ssl")
 """How routers are reached where a test does not say it; `make e2e-all` tries each."""
-MENU: Final = {"lease": LEASES, "mac-server": MAC_ENTRIES}[os.environ.get("E2E_ENTRIES", "lease")]
+MENU: Final = {"lease": LEASES, "mac-server": MAC_ENTRIES, "ppp-secret": SECRETS}[
+    os.environ.get("E2E_ENTRIES", "lease")
+]
 """Where the entries are kept where a test does not say it."""
 in_leases: Final = pytest.mark.skipif(MENU != LEASES, reason="about what only leases have")
+not_in_mac_server: Final = pytest.mark.skipif(
+    MENU == MAC_ENTRIES, reason="about what entries of /ip/mac-server have not"
+)
 over_tls: Final = pytest.mark.skipif(TRANSPORT == "api", reason="plain: no certificate is shown")
 in_any_version: Final = pytest.mark.skipif(TRANSPORT == "rest", reason="version 6 has no REST")
 SERVER = "dhcp-vlan-32"
@@ -81,7 +89,8 @@ class Installation:
         command: what runs `leasewire`.
         simulator_command: what runs the simulated routers.
         transport: how the routers are reached.
-        menu: where their entries are: `LEASES` or `MAC_ENTRIES`.
+        menu: where their entries are: `LEASES`, `MAC_ENTRIES` or `SECRETS`. With the last, what
+            is published of devices is said of their logins: see `dialling.py`.
         forks: whether its processes are forks (`tests/forking.py`), or a Python each.
     """
 
@@ -138,9 +147,13 @@ class Installation:
             # The first look would come at once.
             self.store.notifications.claim_watch(list(self.control), len(self.control), 3_600_000)
         self.write_inventory()
-        self.publisher = stack.enter_context(
+        self.publisher: Any = stack.enter_context(
             open_publisher(self.valkey.url, clock=lambda: datetime.now(UTC), prefix=PREFIX)
         )
+        if self.menu == SECRETS:
+            self.secret_keys.write_text(secrets.token_hex(64))
+            sealer = Sealer.from_text(self.secret_keys.read_text())
+            self.publisher = dialling.DiallingPublisher(self.publisher, sealer)
 
     def make_valkey(self, directory: Path) -> EmbeddedServer:
         """Which Valkey it is."""
@@ -170,6 +183,11 @@ class Installation:
         return self.transport == "rest"
 
     @property
+    def secret_keys(self) -> Path:
+        """The file of the keys for passwords, where the entries are PPP secrets."""
+        return self.directory / "secret-keys"
+
+    @property
     def environ(self) -> dict[str, str]:
         """The variables of a worker and of the command."""
         return {
@@ -178,6 +196,11 @@ class Installation:
             "LEASEWIRE_REDIS_URL": self.valkey.url,
             "LEASEWIRE_INVENTORY": str(self.directory / "routers.toml"),
             "ROUTER_PASSWORD": PASSWORD,
+            **(
+                {"LEASEWIRE_SECRET_KEYS_FILE": str(self.secret_keys)}
+                if self.menu == SECRETS
+                else {}
+            ),
             **self.environ_more,
         }
 
@@ -193,6 +216,7 @@ class Installation:
                 "password_env": '"ROUTER_PASSWORD"',
                 "fingerprint": f'"{router["fingerprint_sha256"]}"',
                 "dhcp_server": f'"{SERVER}"',
+                **({"entries": '"ppp-secret"'} if self.menu == SECRETS else {}),
             } | dict(self.inventory.get(router["name"], {}))
             if self.transport_of(router["name"]) == "api":  # which shows no certificate
                 keys.pop("fingerprint")
@@ -231,13 +255,32 @@ class Installation:
         return "".join(path.read_text() for path in self.directory.glob("*.log"))
 
     def rows(self, router: str) -> dict[str, list[dict[str, str]]]:
-        """The rows of our services on a router, by service."""
+        """The rows of our services on a router, by service; secrets in the fields of leases."""
         found: dict[str, list[dict[str, str]]] = {}
         for row in self.control[router].rows(self.menu):
             tag = parse_tag(row.get("comment", ""))
             if tag is not None and tag.installation == INSTALLATION:
-                found.setdefault(tag.service_id, []).append(row)
+                shown = dialling.shown(row) if self.menu == SECRETS else row
+                found.setdefault(tag.service_id, []).append(shown)
         return found
+
+    def add_foreign(self, router: str, address: str, mac: str) -> None:
+        """A person gives a device an address by hand."""
+        row = {"address": address, "mac-address": mac}
+        if self.menu == SECRETS:
+            row = {"remote-address": address, **dialling.login(mac)}
+        self.control[router].add_row(self.menu, row)
+
+    def device_name(self, mac: str) -> str:
+        """What a device is known by: its MAC, or the name that it logs in with."""
+        return dialling.login(mac)["name"] if self.menu == SECRETS else mac
+
+    def device(self, router: str, mac: str) -> str:
+        """A device asks for an address, or dials in and does so again; its address, or `""`."""
+        control = self.control[router]
+        if self.menu == SECRETS:
+            return str(control.ppp_login(**dialling.login(mac), redials=True)["address"])
+        return str(control.device(mac, server=SERVER)["address"])
 
     def writes(self, router: str) -> list[dict[str, Any]]:
         """What workers wrote there, or tried to: nothing that was done by hand."""

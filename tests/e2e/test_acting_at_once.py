@@ -5,11 +5,11 @@ import time
 import pytest
 
 from tests import builders
-from tests.installation import LEASES, SERVER, Installation, in_leases
+from tests.installation import LEASES, SERVER, Installation, in_leases, not_in_mac_server
 from tests.traffic import with_fasttrack
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router, in_leases]
+pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
 
 LISTS = "/ip/firewall/address-list"
 ADDRESS, NEW = "223.203.225.10", "223.203.225.20"
@@ -38,6 +38,7 @@ def activated():
     return builders.activated(server=SERVER, mac=MAC, ipv4=ADDRESS)
 
 
+@not_in_mac_server  # a suspended service has no entry there
 @pytest.mark.parametrize(("policy", "goes_on"), [("auto", False), ("never", True)])
 def test_a_suspended_customer_is_silent_within_a_second(short_directory, policy, goes_on):
     keys = {"suspend_list": '"suspended"', "cut_connections": f'"{policy}"'}
@@ -73,6 +74,7 @@ def test_a_suspended_customer_is_silent_within_a_second(short_directory, policy,
         assert said[1] in watched(here, event)[1]
 
 
+@in_leases
 @pytest.mark.parametrize("obeys", [True, False])
 def test_a_device_that_accepts_reconfigure_moves_within_two_seconds(short_directory, obeys):
     with Installation(short_directory) as here:

@@ -6,10 +6,10 @@ import signal
 import pytest
 
 from tests import builders
-from tests.installation import LEASES, SERVER, Installation, in_leases
+from tests.installation import SERVER, Installation, not_in_mac_server
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router, in_leases]
+pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router, not_in_mac_server]
 
 POOLS = """
 [pools.home]
@@ -48,8 +48,7 @@ def state(here, event):
 
 def test_from_the_first_event_to_a_full_pool_and_back(short_directory):
     with Installation(short_directory, routers=2, tables=POOLS) as here:
-        foreign = {"address": "198.51.100.2", "mac-address": builders.mac(99), "server": SERVER}
-        here.control["R1"].add_row(LEASES, foreign)
+        here.add_foreign("R1", "198.51.100.2", builders.mac(99))
         here.start_workers("events", "routers")
         events = [assigned(1), assigned(2), assigned(3, "R2"), assigned(4, "R2")]
         here.publisher.publish(events)

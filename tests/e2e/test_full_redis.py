@@ -8,7 +8,7 @@ import pytest
 from producers.errors import PublishFailed
 from producers.journal_transport import CHECK_EVERY_S
 from tests import builders
-from tests.installation import SERVER, Installation, in_leases
+from tests.installation import SERVER, Installation, not_in_mac_server
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
@@ -62,7 +62,7 @@ def test_intake_ends_at_80_percent_while_the_workers_drain(short_directory):
         )
 
 
-@in_leases  # intake does not know where a router with `entries = auto` keeps them
+@not_in_mac_server  # intake does not know where a router with `entries = auto` keeps them
 def test_a_hundred_snapshots_that_change_nothing_leave_a_counter_and_no_write(short_directory):
     with Installation(short_directory) as here:
         here.start_workers("events", "routers")
@@ -91,7 +91,7 @@ def test_a_hundred_snapshots_that_change_nothing_leave_a_counter_and_no_write(sh
         assert "snapshot" not in here.leasewire("services", "events", "SVC-1").stdout
 
 
-@in_leases
+@not_in_mac_server  # it shows no devices
 def test_why_and_status_speak_of_a_whole_installation(short_directory):
     with Installation(short_directory) as here:
         here.control["R1"].add_row("/ip/dhcp-server/network", {"address": "100.64.0.0/10"})
@@ -99,8 +99,8 @@ def test_why_and_status_speak_of_a_whole_installation(short_directory):
         here.publisher.publish([activated(1)])
         eventually(lambda: here.rows("R1"), "the row", within_s=20)
         here.wait_until_settled()
-        here.control["R1"].device(builders.mac(1), server=SERVER)
-        well = here.leasewire("why", builders.mac(1))
+        here.device("R1", builders.mac(1))
+        well = here.leasewire("why", here.device_name(builders.mac(1)))
         assert well.returncode == 0, well.stdout + well.stderr
         for part in ("all is well", "event a1", "applied a1", "device bound"):
             assert part in well.stdout

@@ -5,15 +5,17 @@ import sys
 
 import pytest
 
+from tests import dialling
 from tests.builders import activated
 from tests.forking import Forked
-from tests.installation import SERVER, Installation
+from tests.installation import MENU, SECRETS, SERVER, Installation
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
 
 ROWS = 40
-HEAD = "service_id,router,mac,ipv4\n"
+DIALS = MENU == SECRETS
+HEAD = f"service_id,router,{'ppp_name,ppp_password' if DIALS else 'mac'},ipv4\n"
 
 
 @pytest.fixture
@@ -23,7 +25,9 @@ def installation(short_directory):
 
 
 def row(number, router):
-    return f"S-{number},{router},02:00:00:00:00:{number:02X},223.203.225.{number + 20}\n"
+    mac = f"02:00:00:00:00:{number:02X}"
+    device = ",".join(dialling.login(mac).values()) if DIALS else mac
+    return f"S-{number},{router},{device},223.203.225.{number + 20}\n"
 
 
 def test_a_live_event_does_not_wait_behind_an_import(installation):

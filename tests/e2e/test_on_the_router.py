@@ -3,16 +3,25 @@
 import pytest
 
 from tests import builders
-from tests.installation import LEASES, SERVER, Installation, in_any_version, in_leases
+from tests.installation import (
+    LEASES,
+    SECRETS,
+    SERVER,
+    Installation,
+    in_any_version,
+    in_leases,
+    not_in_mac_server,
+)
 from tests.refusals import refused
 from tests.waiting import eventually
 from worker.core.effect.rungs import describe
 
-pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router, in_leases]
+pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
 
 OPTIONS, LISTS = "/ip/dhcp-server/option", "/ip/firewall/address-list"
 POLICY = {"suspend_list": '"suspended"', "throttle": '"64k/64k"', "lease_time": '"30m"'}
-PLANS = '[plans.HOME-50]\nrate_limit = "10M/50M"\n'
+PLANS = '[plans.HOME-50]\nrate_limit = "10M/50M"\nprofile = "p-50"\n'
+PROFILE = "/ppp/profile"
 
 
 def activated(service_id="SVC-1", number=1, **given):
@@ -52,6 +61,7 @@ def version(request):
     return request.param
 
 
+@in_leases
 def test_each_way_to_suspend_and_back(short_directory, version):
     with Installation(
         short_directory,
@@ -99,6 +109,7 @@ def test_each_way_to_suspend_and_back(short_directory, version):
         converge_again(here)
 
 
+@in_leases
 def test_dns_servers_and_options_are_rows_that_services_share(short_directory):
     with Installation(short_directory) as here:
         router = here.control["R1"]
@@ -132,6 +143,7 @@ def test_dns_servers_and_options_are_rows_that_services_share(short_directory):
         converge_again(here)
 
 
+@in_leases
 def test_options_that_nobody_names_twice_in_a_row_are_collected(short_directory):
     with Installation(short_directory) as here:
         router = here.control["R1"]
@@ -172,6 +184,7 @@ def test_options_that_nobody_names_twice_in_a_row_are_collected(short_directory)
         assert refused(router) == {}
 
 
+@not_in_mac_server
 def test_services_without_lists_and_options_cost_no_other_reads(short_directory):
     with Installation(short_directory, inventory={"R1": POLICY}) as here:
         here.start_workers("events", "routers")
@@ -181,8 +194,10 @@ def test_services_without_lists_and_options_cost_no_other_reads(short_directory)
         assert f"{LISTS}/print" not in counters
 
 
+@not_in_mac_server
 def test_an_unknown_plan_waits_until_the_catalogue_has_it(short_directory):
     with Installation(short_directory, tables=PLANS) as here:
+        here.control["R1"].add_row(PROFILE, {"name": "p-50"})
         here.start_workers("events", "routers")
         event = activated(plan={"code": "HOME-99"})
         here.publisher.publish([event])
@@ -195,9 +210,11 @@ def test_an_unknown_plan_waits_until_the_catalogue_has_it(short_directory):
         assert "HOME-99" in here.outcome(event).detail
         assert here.rows("R1") == {}
         publish(here, change("plan_changed", 2, plan={"code": "HOME-50"}))
-        assert lease_of(here)["rate-limit"] == "10M/50M"
+        field, value = ("profile", "p-50") if here.menu == SECRETS else ("rate-limit", "10M/50M")
+        assert lease_of(here)[field] == value
 
 
+@in_leases
 @in_any_version
 def test_what_a_version_lacks_lets_services_wait_and_is_not_refused(short_directory):
     with Installation(
@@ -219,6 +236,7 @@ def test_what_a_version_lacks_lets_services_wait_and_is_not_refused(short_direct
         assert refused(here.control["R1"]) == {}
 
 
+@in_leases
 def test_what_the_policy_manages_is_put_right_and_the_rest_left_alone(short_directory):
     with Installation(short_directory, inventory={"R1": POLICY}) as here:
         here.start_workers("events", "routers")
@@ -230,6 +248,7 @@ def test_what_the_policy_manages_is_put_right_and_the_rest_left_alone(short_dire
         assert lease_of(here)["address-lists"] == "by-hand"
 
 
+@not_in_mac_server
 def test_a_list_row_whose_writing_was_never_confirmed_goes_with_the_suspension(short_directory):
     with Installation(short_directory, inventory={"R1": POLICY}) as here:
         router = here.control["R1"]

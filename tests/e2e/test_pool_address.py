@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
 POOL = {"name": "customers", "ranges": "100.64.9.10-100.64.9.20"}
 
 
-@in_leases  # /ip/mac-server knows no pools
+@in_leases  # /ip/mac-server knows no pools, and of a secret its profile names the pool
 def test_the_address_that_a_device_got_from_a_pool_is_shown(short_directory):
     often = {"LEASEWIRE_EFFECTS_EVERY_S": "0.2"}
     with Installation(short_directory, environ_more=often) as here:

@@ -4,26 +4,19 @@ import json
 
 import pytest
 
-from contracts.sealing import Sealer, sealed_event
 from tests import builders, ppp
-from tests.installation import INSTALLATION, Installation
+from tests.installation import INSTALLATION, SECRETS, Installation
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
 
 NAME, FIRST, SECOND = "user1@isp", "correct horse 7", "battery staple 8"
-LINES = {"entries": '"ppp-secret"', "suspend_profile": '"walled"'}
+LINES = {"suspend_profile": '"walled"'}
 
 
 def test_a_service_lives_in_its_secret(short_directory):
-    keys = short_directory / "secret-keys"
-    keys.write_text(ppp.key())
-    sealer = Sealer.from_text(keys.read_text())
     with Installation(
-        short_directory,
-        inventory={"R1": LINES},
-        tables=ppp.PLANS,
-        environ_more={"LEASEWIRE_SECRET_KEYS_FILE": str(keys)},
+        short_directory, menu=SECRETS, inventory={"R1": LINES}, tables=ppp.PLANS
     ) as here:
         router = here.control["R1"]
         for name in ("p-gold", "p-silver", "walled"):
@@ -33,7 +26,7 @@ def test_a_service_lives_in_its_secret(short_directory):
         here.start_workers("events", "routers")
 
         def say(event):
-            here.publisher.publish([sealed_event(event, sealer)[0]])
+            here.publisher.publish([event])
             eventually(
                 lambda: (said := here.outcome(event)) and said.state == "applied",
                 f"{event['type']} is applied: {here.outcome(event)}",
@@ -60,7 +53,7 @@ def test_a_service_lives_in_its_secret(short_directory):
         assert say(ppp.ppp_changed(1, password=SECOND, revision=5))["password"] == SECOND
         eventually(lambda: not session(), "the old password opens nothing")
         assert router.ppp_login(NAME, SECOND)["address"] == builders.ipv4(1)
-        asked = here.leasewire("why", "SVC-1")
+        asked = here.leasewire("why", NAME)
         assert (asked.returncode, "all is well" in asked.stdout) == (0, True), asked.stdout
         planned = here.leasewire("plan", "R1")
         assert planned.stdout == "R1: 1 service, 2 rows; nothing to write\n"

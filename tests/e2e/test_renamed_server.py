@@ -1,17 +1,21 @@
-"""A DHCP server is renamed on the router: services wait for it, and go on when it is back."""
+"""What rows name is renamed on the router: services wait for it, and go on when it is back."""
 
 import json
 
 import pytest
 
 from tests import builders
-from tests.installation import SERVER, Installation, in_leases
+from tests.installation import MENU, SECRETS, SERVER, Installation, not_in_mac_server
 from tests.refusals import refused
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router, in_leases]
+pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router, not_in_mac_server]
 
-SERVERS = "/ip/dhcp-server"
+NAMED, NAME, CALLED = {
+    SECRETS: ("/ppp/profile", "p-50", "profile 'p-50'"),
+}.get(MENU, ("/ip/dhcp-server", SERVER, f"DHCP server '{SERVER}'"))
+"""The menu of what rows name, its name, and how the reason calls it."""
+PLANS = '[plans.HOME-50]\nprofile = "p-50"\n'
 
 
 def mac(number, choice=0):
@@ -25,23 +29,26 @@ def activated(number):
         server=SERVER,
         mac=mac(number),
         ipv4=f"223.203.225.{100 + number}",
+        plan={"code": "HOME-50"},
     )
 
 
 def rename(router, was, now):
-    (row,) = [row for row in router.rows(SERVERS) if row["name"] == was]
-    router.set_row(SERVERS, row[".id"], {"name": now})
+    (row,) = [row for row in router.rows(NAMED) if row["name"] == was]
+    router.set_row(NAMED, row[".id"], {"name": now})
 
 
-def test_services_wait_for_a_renamed_server_and_go_on_by_themselves(short_directory):
-    with Installation(short_directory) as here:
+def test_services_wait_for_what_was_renamed_and_go_on_by_themselves(short_directory):
+    with Installation(short_directory, tables=PLANS if MENU == SECRETS else "") as here:
+        if MENU == SECRETS:
+            here.control["R1"].add_row(NAMED, {"name": NAME})
         here.environ_more = {"LEASEWIRE_ROUTER_RECHECK_S": "1"}
         here.start_workers("events", "routers")
         here.publisher.publish([activated(n) for n in range(1, 21)])
         eventually(lambda: len(here.rows("R1")) == 20, "20 rows", within_s=20)
         here.wait_until_settled()
         router = here.control["R1"]
-        rename(router, SERVER, "renamed")
+        rename(router, NAME, "renamed")
         router.reset_counters()
         changes = [
             *(builders.mac_changed(f"SVC-{n}", mac(n, 1), revision=2) for n in range(1, 21)),
@@ -55,8 +62,8 @@ def test_services_wait_for_a_renamed_server_and_go_on_by_themselves(short_direct
 
         eventually(lambda: states() == {"waiting: waiting-for-router"}, "all wait", within_s=20)
         waiting = here.store.views.router_waiting("R1")
-        assert {why["detail"] for why in waiting.values()} == {f"not there: DHCP server '{SERVER}'"}
-        rename(router, "renamed", SERVER)
+        assert {why["detail"] for why in waiting.values()} == {f"not there: {CALLED}"}
+        rename(router, "renamed", NAME)
         eventually(lambda: states() == {"applied: "}, "all go on", within_s=20)
         assert {row["mac-address"] for rows in here.rows("R1").values() for row in rows} == {
             *(mac(n, 1) for n in range(1, 21)),
