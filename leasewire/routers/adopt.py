@@ -80,12 +80,12 @@ def adopt_command(  # noqa: PLR0913 - each is an option
             if services:
                 with as_file(services, "stdin") as file:
                     events = events_of_file(file, publisher, who)
-            found = adoption.sort(session, folded(context.store, events))
+            found = adoption.sort(session, folded(context.store, events, context.policies()))
             if import_services:
                 rows = [row for row in found if disabled == "adopt" or not row.row.disabled]
                 bindings = read_bindings(session, lambda: None)
                 events += events_of_rows(rows, bindings, name, publisher, who)
-                found = adoption.sort(session, folded(context.store, events))
+                found = adoption.sort(session, folded(context.store, events, context.policies()))
     undecided = [row for row in found if row.sort == "adopt" and row.row.disabled]
     if disabled is not None:
         undecided = []
@@ -122,7 +122,9 @@ def _publish(context: Context, router: str, events: list[CompleteEvent]) -> int:
         How many.
     """
     here = {
-        record.service_id for record in folded(context.store, events) if record.router == router
+        record.service_id
+        for record in folded(context.store, events, context.policies())
+        if record.row_router == router
     }
     ours = [event for event in events if _service(event) in here]
     if not ours:

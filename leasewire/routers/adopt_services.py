@@ -13,7 +13,9 @@ from producers.event_input import BrokenText, find_events
 from producers.fields import event_of
 from producers.files.reading import CSV, FileBroken, rows_of
 from producers.publisher import Publisher
+from worker.core.entry.wanted import with_rows_at
 from worker.core.full_read.adoption import SortedRow
+from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.bindings import IS_ADDRESS, IS_PREFIX, mac_in_duid
 from worker.core.rows.rows import (
     NO_ADDRESS,
@@ -152,7 +154,9 @@ def _ipv6(bindings: Sequence[BindingRow]) -> dict[str, str]:
     return fields
 
 
-def folded(store: Store, events: Sequence[CompleteEvent]) -> list[ServiceRecord]:
+def folded(
+    store: Store, events: Sequence[CompleteEvent], policies: Mapping[str, RouterPolicy]
+) -> list[ServiceRecord]:
     """The records as they will be once the events are folded; nothing is stored."""
     parsed = [(parse_event(completed.event), version_hash(completed.event)) for completed in events]
     folding = [(event, hashed) for event, hashed in parsed if not isinstance(event, Manifest)]
@@ -162,4 +166,4 @@ def folded(store: Store, events: Sequence[CompleteEvent]) -> list[ServiceRecord]
         before = records[event.data.service_id]
         newest = before.highest._replace(local=before.highest.local + 1, digest=hashed)
         records[event.data.service_id] = fold(before, event, newest).record
-    return list(records.values())
+    return [with_rows_at(record, policies) for record in records.values()]

@@ -1,5 +1,8 @@
 """`leasewire routers apply|replace|pause|resume`: what people decide about routers."""
 
+import re
+from collections import defaultdict
+from collections.abc import Mapping
 from contextlib import closing
 from typing import Annotated, Any
 
@@ -11,10 +14,13 @@ from leasewire.context import Context, InventoryOption, RouterArgument
 from leasewire.routers.plan import failure_of, plan_text, read
 from worker.admin.plan_documents import plan_document
 from worker.admin.router_reads import errors_of
+from worker.core.entry.wanted import with_rows_at
 from worker.core.policy.policy import AppliedPolicy, Change
 from worker.routeros.sessions import Sessions
 
 _SAME = "The applied policies are those of the inventory."
+_MENTIONS = re.compile('"user_manager"').search
+"""Whether the text of an applied policy says on which router rows stand."""
 
 
 def apply_command(
@@ -34,6 +40,8 @@ def apply_command(
     Workers write nothing to a router whose policy in the inventory differs from the applied one.
     Shows which fields differ and what would be written, by service; with --apply the policy is
     applied and all services of the router are queued. The first policy of a router needs no apply.
+    After `user_manager` has changed, rows move to the router that holds them now: first have the
+    workers read the new inventory.
     Exit 0: nothing to do, or done; 4: something differs; 1 or 3: as `leasewire plan`.
 
     Example: leasewire routers apply tower-7
@@ -41,10 +49,12 @@ def apply_command(
     context = Context(inventory)
     stored = context.store.fleet.policies()
     changes = _changes(context, stored, names)
+    moving = _moving(context, stored, names)
+    changes |= {name: [] for name in moving if name not in changes}
     if not changes:
         return Answer({"routers": []}, [_SAME])
     if apply:
-        return _apply(context, changes, actor_of(actor))
+        return _apply(context, changes, moving, actor_of(actor))
     results = read(context, list(changes))
     text: list[Part] = []
     plans = {name: plan_document(name, result) for name, result in results.items()}
@@ -52,9 +62,12 @@ def apply_command(
         if name not in stored:
             text.append(f"{name}: no policy applied yet; the first worker to connect applies this")
         text += [f"{name}: {change.field}: {change.was} -> {change.now}" for change in changed]
+        if name in moving:
+            text.append(f"{name}: the rows of {len(moving[name])} services move to another router")
         text += plan_text(plans[name])
+    documents = [_document(name, changes[name], moving) | plan for name, plan in plans.items()]
     return Answer(
-        {"routers": [_document(name, changes[name]) | plan for name, plan in plans.items()]},
+        {"routers": documents},
         text,
         failure_of(results.values()) or Exit.CHANGES,
         errors_of(results.values()),
@@ -80,17 +93,40 @@ def _changes(
     return changes
 
 
-def _apply(context: Context, changes: dict[str, list[Change]], actor: str) -> Answer:
+def _moving(
+    context: Context, stored: Mapping[str, AppliedPolicy], names: list[str] | None
+) -> dict[str, list[str]]:
+    """By router, its services whose rows stand on another router than the inventory says now."""
+    policies, found = context.policies(), defaultdict[str, list[str]](list)
+    applied = (policy.fields for policy in stored.values())
+    if names or any(p.user_manager for p in policies.values()) or any(map(_MENTIONS, applied)):
+        for read in context.store.views.services():
+            record = read.record
+            if record.router is None or (names and record.router not in names):
+                continue
+            # What is placed nowhere is placed by its next event.
+            if record.placements and with_rows_at(record, policies).rows_at != record.rows_at:
+                found[record.router].append(record.service_id)
+    return dict(found)
+
+
+def _apply(
+    context: Context, changes: dict[str, list[Change]], moving: dict[str, list[str]], actor: str
+) -> Answer:
     documents, text = [], []
     for name, changed in changes.items():
         queued = context.store.fleet.apply_policy(name, context.router(name).policy, actor)
-        documents.append(_document(name, changed) | {"queued": queued})
+        context.store.schedule.look_again(moving.get(name, []))
+        documents.append(_document(name, changed, moving) | {"queued": queued})
         text.append(f"{name}: applied; {queued} services queued")
+        if name in moving:
+            text.append(f"{name}: the rows of {len(moving[name])} services are moving")
     return Answer({"routers": documents}, text)
 
 
-def _document(name: str, changes: list[Change]) -> dict[str, Any]:
-    return {"router": name, "changes": [change._asdict() for change in changes]}
+def _document(name: str, changes: list[Change], moving: Mapping[str, list[str]]) -> dict[str, Any]:
+    document = {"router": name, "changes": [change._asdict() for change in changes]}
+    return document | ({"moving": len(moving[name])} if name in moving else {})
 
 
 def replace_command(

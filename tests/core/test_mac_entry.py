@@ -47,7 +47,7 @@ def test_suspended_is_absent_and_keeps_what_it_claims(mode):
 
 
 def test_suspended_and_gone_needs_no_look_and_gone_without_a_word_does():
-    record = placed(record_of(activated(), suspended()))
+    record = placed(record_of(activated(), suspended()), {})
     policies = {"R1": RouterPolicy("acme", entries="mac-server")}
     assert record.placements == {"R1": Placement(None)}
     assert work_items_of(record, wanted_entries(record, policies), bulk=False) == {}

@@ -22,6 +22,7 @@ from worker.core.service.record import (
     LeftValue,
     PendingEvent,
     Placement,
+    RowsAt,
     ServiceRecord,
     Settled,
     ShortLease,
@@ -104,6 +105,7 @@ def records(draw):
                 max_size=2,
             ).map(tuple)
         ),
+        rows_at=draw(st.none() | st.builds(RowsAt, texts, texts)),
         highest=draw(st.just(record.highest) | st.just(record.highest._replace(local=9))),
     )
 

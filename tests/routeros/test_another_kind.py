@@ -76,7 +76,7 @@ def record_of(*raws):
     record = ServiceRecord("SVC-1")
     for raw in raws:
         record = fold(record, parse_event(raw), version_of(raw)).record
-    return placed(record)
+    return placed(record, {})
 
 
 class Life:

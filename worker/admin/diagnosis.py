@@ -103,8 +103,8 @@ class Diagnosis:
         finder = Finder(self.store.client, self.store.keys)
         record = self.store.records.read([service_id])[service_id].record
         routers = list(record.placements)
-        if record.router is not None and record.router not in routers:
-            routers.append(record.router)
+        if record.row_router is not None and record.row_router not in routers:
+            routers.append(record.row_router)
         view = self.store.views.service(service_id, routers)
         entries = wanted_entries(record, self.policies)
         seen = self._see(record, routers, entries)

@@ -13,7 +13,7 @@ from contracts import names
 from worker.admin.pool_preview import PoolPreview
 from worker.core.entry.dhcp_setup import DhcpSetup
 from worker.core.entry.entry import Claim, address_of, claims_of, wanted_router
-from worker.core.entry.wanted import wanted_entries
+from worker.core.entry.wanted import placed, wanted_entries
 from worker.core.policy.address_pool import AddressPools
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.prefixes import ClaimKeys, claim_text
@@ -127,6 +127,7 @@ class FilePreview:
 
         By the file, the inventory, and the DHCP setup of its router that a worker read last.
         """
+        record = placed(record, self._policies)
         router, service_id = wanted_router(record), record.service_id
         if router is None:
             return

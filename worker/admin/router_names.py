@@ -17,7 +17,14 @@ from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.service.history import line_to_json
 from worker.core.service.outcome import Outcome
-from worker.core.service.record import Placement, ServiceRecord, Settled, cleaned, settle
+from worker.core.service.record import (
+    Placement,
+    RowsAt,
+    ServiceRecord,
+    Settled,
+    cleaned,
+    settle,
+)
 from worker.errors import LeasewireError, LockLost
 from worker.store.batches import Conclusion, WorkItem
 from worker.store.commits import ServiceCommit
@@ -257,12 +264,12 @@ class RouterNames:
 
 
 def _wants(record: ServiceRecord, router: str) -> bool:
-    now = record.router == router and record.status != "cancelled"
+    now = router in (record.router, record.row_router) and record.status != "cancelled"
     return now or _schedules(record, router)
 
 
 def _names_router(record: ServiceRecord, router: str) -> bool:
-    named_now = record.router == router or router in record.placements
+    named_now = router in (record.router, record.row_router) or router in record.placements
     return named_now or _schedules(record, router)
 
 
@@ -295,6 +302,8 @@ def _renamed(record: ServiceRecord, old: str, new: str) -> ServiceRecord:
         record,
         registers=registers,
         placements=placements,
+        rows_at=record.rows_at
+        and RowsAt(*(new if name == old else name for name in record.rows_at)),
         schedule=replace(record.schedule, pending=pending),
         left=tuple(
             left._replace(routers=tuple(new if name == old else name for name in left.routers))

@@ -108,7 +108,7 @@ class ServiceList:
 
     def _misfit(self, record: ServiceRecord) -> Note | None:
         """Why no device can use the address of this active or suspended service."""
-        router, address = record.router, address_of(record)
+        router, address = record.row_router, address_of(record)
         if router is None or address is None or record.status not in ("active", "suspended"):
             return None
         if router not in self._setups:
@@ -146,7 +146,7 @@ def service_document(view: ServiceView, store: Store) -> dict[str, Any]:
         )
         document = {
             "router": name,
-            "wanted": name == record.router and record.status in ("active", "suspended"),
+            "wanted": name == record.row_router and record.status in ("active", "suspended"),
             "sync": status.sync,
             "reason": status.why.get("reason"),
             "detail": status.why.get("detail"),

@@ -141,7 +141,7 @@ def _digest_of(document: Mapping[str, Any]) -> str:
 def _routers(
     store: Store, inventory: Inventory, before: ServiceRecord, after: ServiceRecord
 ) -> Iterator[dict[str, Any]]:
-    after = placed(after)
+    after = placed(after, inventory.policies)
     for name in after.placements:
         config = inventory.routers.get(name)
         if config is None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from worker.core.entry.brake import Cut, loss_of, ownership_change
 from worker.core.entry.entry import address_of, assigned_to, claims_of, lacking
 from worker.core.entry.short_lease import shortened, with_lease_time
-from worker.core.entry.wanted import in_sync, placed, wanted_entries, work_items_of
+from worker.core.entry.wanted import in_sync, placed, wanted_entries, with_rows_at, work_items_of
 from worker.core.policy.policy import RouterPolicy
 from worker.core.service.event_ref import EventRef, Version
 from worker.core.service.fold import Folded
@@ -99,7 +99,7 @@ class CommitDraft:
         brief: bool = False,
     ) -> None:
         """The event changes nothing: it is applied, if need be after the router was read."""
-        router = self.record.router or ""
+        router = self.row_router
         at = self.record.placements.get(router)
         state: State = "applied"
         if at is not None and self._last_read(router) > at.seen_ms:
@@ -136,6 +136,11 @@ class CommitDraft:
         self._loss = loss
 
     @property
+    def row_router(self) -> str:
+        """The router that should hold its row; empty: none is known yet."""
+        return with_rows_at(self.record, self._policies).row_router or ""
+
+    @property
     def changes_pools(self) -> bool:
         """Whether what the service has of pools, or waits for, is another than before."""
         return self.record != self.before.record or bool(self.pool_waits)
@@ -146,12 +151,13 @@ class CommitDraft:
 
     def commit(self) -> ServiceCommit:
         """Build the commit: all that follows from the fold, in one step."""
-        record, overtaken = settle_overtaken(placed(self.record))
+        record, overtaken = settle_overtaken(placed(self.record, self._policies))
         record, shortens_ms, indexed = self._with_lease_time(record)
         for end in overtaken:
             self.report.change_outcome(end.pending.event, end.outcome, "", f"by {end.by}")
         entries = wanted_entries(record, self._policies)
-        bulk = not self._has_live and (self._has_bulk or self._only_lease_time)
+        moved = record.rows_at != self.before.record.rows_at
+        bulk = not self._has_live and (self._has_bulk or self._only_lease_time or moved)
         work_items = work_items_of(record, entries, bulk=bulk)
         if "address" in record.unassigned and address_of(record) is None:
             self._wait_for_pool(record)

@@ -229,7 +229,7 @@ class Folding:
         schedule = before.schedule.with_ended([end], self._now_ms)
         self._draft.record = replace(folded.record, schedule=schedule)
         self._draft.update_loss(event)
-        router = self._draft.record.router or ""
+        router = self._draft.row_router
         if self._draft.changes_nothing(before, folded):
             self._draft.leave_unchanged(event, "released", version)
         else:
@@ -274,7 +274,7 @@ class Folding:
             state,
             reason=reason,
             detail=detail,
-            router=self._draft.record.router or "",
+            router=self._draft.row_router,
             effective_at_ms=effective_at_ms,
             content=event.content,
         )

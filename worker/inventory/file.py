@@ -33,6 +33,7 @@ from worker.inventory.config import (
 )
 from worker.inventory.policy_keys import PlanKeys, PolicyKeys, Text, TomlTable, problems_of_policy
 from worker.inventory.pool_keys import PoolKeys, pools_of, problems_between_pools
+from worker.inventory.row_routers import no_router, problems_between_policies
 from worker.inventory.setup_keys import SetupKeys
 from worker.settings import environment
 
@@ -146,7 +147,7 @@ _RIVALS: Final = (("password_env", "password_file"), ("fingerprint", "ca_file"))
 """A router has one key of each pair; its own replaces the other one of the defaults."""
 
 
-_OWN: Final = frozenset({"host", "behind"})
+_OWN: Final = frozenset({"host", "behind", "user_manager"})
 """Keys that cannot be the same for all routers."""
 
 
@@ -250,6 +251,7 @@ def _problems_between_keys(
             if first != name:
                 yield f"routers.{name}.host: has host and port of {first}; list each router once"
     yield from _problems_of_ways(own)
+    yield from problems_between_policies(own, content.get("routers", {}))
 
 
 def _problems_of_ways(own: Mapping[str, Any]) -> Iterator[str]:
@@ -264,9 +266,7 @@ def _problems_of_ways(own: Mapping[str, Any]) -> Iterator[str]:
         if other == name:
             yield f"{where}: names the router itself; name the one through which it is reached"
         elif other not in own:
-            near = difflib.get_close_matches(other, own, n=1)
-            hint = f"did you mean {near[0]}?" if near else "list it, or remove this key"
-            yield f"{where}: there is no router {other}; {hint}"
+            yield f"{where}: {no_router(other, own)}"
         else:
             way = [name]
             while (other := behind.get(way[-1], "")) and other not in way:

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from worker.core.entry.wanted import KINDS
+from contracts.values import RouterName
+from worker.core.entry.wanted import DEFAULT_KIND, KINDS
 from worker.core.policy.policy import (
     SESSION_ENDS,
     SUSPENDED6,
@@ -101,6 +102,7 @@ class PolicyKeys(TomlTable):
     address_lists: list[ListName] = []
     force_options: bool = False
     entries: Entries = "auto"
+    user_manager: RouterName | None = None
     mode: Literal["manage", "observe"] = "manage"
     reconcile: Literal["report", "auto"] = "report"
     cut_connections: Literal["auto", "always", "never"] = "auto"
@@ -137,7 +139,9 @@ class PolicyKeys(TomlTable):
             shorten_leases=self.shorten_leases,
             address_lists=comma_list(",".join(self.address_lists)),
             force_options=self.force_options,
-            entries=self.entries,
+            # On this router itself only what devices have is looked at.
+            entries=DEFAULT_KIND.name if self.user_manager else self.entries,
+            user_manager=self.user_manager or "",
             mode=self.mode,
             reconcile=self.reconcile,
             cut_connections=self.cut_connections,

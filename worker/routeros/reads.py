@@ -39,11 +39,12 @@ def setup_prints(kind: EntryKind) -> list[Command]:
 def setup_of(kind: EntryKind, replies: Sequence[Reply]) -> DhcpSetup:
     """Understand the answers to these prints; what the router refuses to show is not known."""
     servers, pools, networks, addresses, *referred = replies
+    is_here = not kind.serves_others
     named = {field: _names(reply) for field, reply in zip(kind.refers, referred, strict=True)}
     return DhcpSetup(
         _names(servers),
-        _names(pools),
-        tuple(_networks(networks)) if kind.device == "mac-address" else (),
+        _names(pools) if is_here else None,
+        tuple(_networks(networks)) if kind.device == "mac-address" and is_here else (),
         _gateways(networks) | _own(addresses),
         {field: names for field, names in named.items() if names is not None},
     )

@@ -29,6 +29,11 @@ class ScheduleIndex(StorePart):
         found = self._scripts.run("take_schedule", most, RELEASE_MS)
         return list(found)
 
+    def look_again(self, services: Sequence[str]) -> None:
+        """Have services committed again at once: what follows from the inventory has changed."""
+        if services:
+            self._client.zadd(self._keys.schedule, dict.fromkeys(services, 0))
+
     def size(self) -> int:
         """How many services are in the index."""
         return int(self._client.zcard(self._keys.schedule))

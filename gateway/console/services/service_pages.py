@@ -184,7 +184,7 @@ def to_retry(view: ServiceView) -> list[str]:
 
 
 def _routers(record: ServiceRecord) -> list[str]:
-    home = [record.router] if record.router else []
+    home = [record.row_router] if record.row_router else []
     return list(dict.fromkeys([*record.placements, *home]))
 
 

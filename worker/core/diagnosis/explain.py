@@ -125,7 +125,7 @@ def _unassigned(facts: Facts, _: When) -> Explanation | None:
 
 
 def _unknown_router(facts: Facts, when: When) -> Explanation | None:
-    name, service, home = facts.record.router, facts.record.service_id, facts.home
+    name, service, home = facts.record.row_router, facts.record.service_id, facts.home
     if name is None:
         return None
     read = when(facts.inventories[0]) if facts.inventories else ""

@@ -159,8 +159,8 @@ class Facts:
 
     @property
     def home(self) -> AtRouter | None:
-        """The router that the service wants."""
-        return next((at for at in self.at if at.name == self.record.router), None)
+        """The router that should hold its row."""
+        return next((at for at in self.at if at.name == self.record.row_router), None)
 
     @property
     def to_clean(self) -> list[str]:

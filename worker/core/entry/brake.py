@@ -69,7 +69,7 @@ def loss_of(record: ServiceRecord, policies: Mapping[str, RouterPolicy]) -> Loss
         written["address"] not in (address_of(record), NO_ADDRESS)
     )
     replaced = replaced or (bool(prefixes) and not prefixes <= prefixes_of(record))
-    return Loss(router, "replaced") if record.router == router and replaced else None
+    return Loss(router, "replaced") if record.row_router == router and replaced else None
 
 
 def _working(
@@ -79,7 +79,7 @@ def _working(
 
     The wanted router comes first.
     """
-    for router in sorted(record.placements, key=lambda name: name != record.router):
+    for router in sorted(record.placements, key=lambda name: name != record.row_router):
         at = record.placements[router]
         if at.written is not None:
             known = (binding for binding in at.bindings if binding.is_known)

@@ -129,7 +129,7 @@ def has_pool(record: ServiceRecord) -> bool:
 def wanted_router(record: ServiceRecord) -> str | None:
     """Return the router that should have a row of the service; None: nothing is to be written."""
     complete = any(map(partial(device_in, record), DEVICE_FIELDS)) and address_of(record)
-    return record.router if record.value("lifecycle") == "on" and complete else None
+    return record.row_router if record.value("lifecycle") == "on" and complete else None
 
 
 def lacking(record: ServiceRecord) -> str:
@@ -241,6 +241,8 @@ class EntryKind(ABC):
         in_auto: `entries = "auto"` takes this kind where the router has the menu.
         absent_advice: what to do when the inventory names this kind and the router lacks the menu.
         uses: the other menus in which a service of this kind may need rows.
+        serves_others: its rows may serve other routers: the networks and the pools of the one that
+            holds them say nothing of theirs.
         refers: fields that name rows of another menu, which must be there -> that menu.
         blocks_by_disabling: a disabled row is a blocked one, and not one switched off by hand.
         shows_devices: the menu says which device holds a row.
@@ -259,6 +261,7 @@ class EntryKind(ABC):
     in_auto: ClassVar[bool] = False
     absent_advice: ClassVar[str] = "Set `entries` of this router to another kind"
     uses: ClassVar[frozenset[MenuPath]] = frozenset()
+    serves_others: ClassVar[bool] = False
     refers: ClassVar[Mapping[str, str]] = {}
     blocks_by_disabling: ClassVar[bool] = False
     shows_devices: ClassVar[bool] = False

@@ -109,7 +109,7 @@ def describe(short: ShortLease | None) -> str:
 
 def shortened(record: ServiceRecord) -> str:
     """Say how the lease of a service is shortened on its router; empty where it is not."""
-    at = record.placements.get(record.router or "")
+    at = record.placements.get(record.row_router or "")
     return describe(at and at.short)
 
 

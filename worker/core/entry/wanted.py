@@ -12,7 +12,7 @@ from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.bindings import are_written
 from worker.core.rows.operations import Waiting
 from worker.core.rows.rows import NO_DEVICE, device_of
-from worker.core.service.record import Placement, ServiceRecord, place
+from worker.core.service.record import Placement, RowsAt, ServiceRecord, place
 
 DEFAULT_KIND: Final[EntryKind] = LeaseEntry()
 KINDS: Final[dict[str, EntryKind]] = {
@@ -85,8 +85,24 @@ def _awaiting(entry: Entry, record: ServiceRecord) -> Entry:
     return entry
 
 
-def placed(record: ServiceRecord) -> ServiceRecord:
-    """Return the record with the router that it wants among its placements, before any write."""
+def with_rows_at(record: ServiceRecord, policies: Mapping[str, RouterPolicy]) -> ServiceRecord:
+    """Return the record with the router of its row, as the inventory has it now.
+
+    It stays as it was while the inventory lacks the service's router.
+    """
+    policy = policies.get(record.router or "")
+    if record.router is None or policy is None:
+        return record
+    rows_at = RowsAt(record.router, policy.user_manager) if policy.user_manager else None
+    return record if rows_at == record.rows_at else replace(record, rows_at=rows_at)
+
+
+def placed(record: ServiceRecord, policies: Mapping[str, RouterPolicy]) -> ServiceRecord:
+    """Return the record with the router of its row, and that among its placements.
+
+    It is stored before any write.
+    """
+    record = with_rows_at(record, policies)
     router = wanted_router(record)
     return record if router is None else place(record, router)
 
@@ -106,7 +122,7 @@ def work_items_of(
         entry = entries.get(router)
         written = entry is not None and _is_written(entry, placement)
         gone = entry is not None and entry.is_over
-        if written and not gone and not (record.pending and router == record.router):
+        if written and not gone and not (record.pending and router == record.row_router):
             continue
         removal = gone or record.status == "suspended"
         work_items[router] = (REMOVAL if removal else 0) + (BULK if bulk else 0)
@@ -115,7 +131,7 @@ def work_items_of(
 
 def in_sync(record: ServiceRecord, policies: Mapping[str, RouterPolicy]) -> bool:
     """Return whether each router was last read back with just what the service wants there."""
-    record = placed(record)
+    record = placed(record, policies)
     entries = wanted_entries(record, policies)
     return all(
         router in entries and _is_written(entries[router], placement)

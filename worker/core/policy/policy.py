@@ -63,6 +63,8 @@ class RouterPolicy:
         force_options: send DHCP options also to devices that do not ask for them (RouterOS 7.1).
         entries: name of the kind of entry that the router holds for us; `auto`: the first kind
             meant for it whose menu the router has, else leases. A session finds out which.
+        user_manager: the router whose User Manager holds the rows of this router's services; empty:
+            they stand on this router.
         mode: `observe`: nothing is written to the router, only reported.
         reconcile: what happens to drift in the hourly report: `report`, or `auto` to put it right
             as well.
@@ -102,6 +104,7 @@ class RouterPolicy:
     address_lists: str = ""
     force_options: bool = False
     entries: str = "auto"
+    user_manager: str = ""
     mode: Literal["manage", "observe"] = "manage"
     reconcile: Literal["report", "auto"] = "report"
     cut_connections: Literal["auto", "always", "never"] = "auto"

@@ -101,6 +101,13 @@ class LeftValue(NamedTuple):
     routers: tuple[str, ...]
 
 
+class RowsAt(NamedTuple):
+    """Where the rows of a router's services stand, if on another router: its User Manager's."""
+
+    router: str
+    at: str
+
+
 class PendingEvent(NamedTuple):
     """An event that was folded, and whose outcome is not final yet.
 
@@ -175,6 +182,8 @@ class ServiceRecord:
         left: values of pools that it gave back, while rows with them may still stand.
         last_event_ms: when the newest event came that wrote something, by Redis's clock (of a
             row of a file, the time it describes): an older row of a file undoes nothing.
+        rows_at: on which router its row stands, as the last commit found it in the inventory; None:
+            on `router`. That of another `router` than the service has now says nothing.
     """
 
     service_id: str
@@ -189,6 +198,7 @@ class ServiceRecord:
     assigned: Mapping[AssignedKind, Assigned] = field(default_factory=dict)
     unassigned: Mapping[AssignedKind, Unassigned] = field(default_factory=dict)
     left: tuple[LeftValue, ...] = ()
+    rows_at: RowsAt | None = None
 
     def value(self, name: str) -> JsonValue:
         """Return the value of a register: its default until it is written."""
@@ -220,6 +230,12 @@ class ServiceRecord:
         """The router that should serve the service."""
         router = self.value("router")
         return None if router is None else str(router)
+
+    @property
+    def row_router(self) -> str | None:
+        """The router that should hold its row: `router`, or the one that runs its User Manager."""
+        found = self.rows_at
+        return found.at if found is not None and found.router == self.router else self.router
 
 
 def ipv6_of(record: ServiceRecord) -> dict[str, JsonValue] | None:

@@ -21,6 +21,7 @@ from worker.core.service.record import (
     PendingEvent,
     Placement,
     Register,
+    RowsAt,
     ServiceRecord,
     ShortLease,
     Unassigned,
@@ -37,7 +38,8 @@ class RecordFormats(NamedTuple):
         short_lease: while a lease time is shortened: an older version would forget to put it back.
         ipv6: with registers or bindings of IPv6, or an assigned address: an older version would
             forget them.
-        login: with a device that logs in: an older version knows no row without a MAC.
+        login: with a device that logs in, or a row on another router: an older version knows no row
+            without a MAC, and would move the row back.
     """
 
     usual: int
@@ -119,8 +121,9 @@ def record_to_json(record: ServiceRecord, store_format: int) -> str:
     not empty `seen` (a time for each router), `queues` ({router: [rate, place, parent, address,
     IPv6 prefixes] of its own queue}), `highest`, `epoch`, `pending`, `schedule`, `heard`, `short`
     ({router: shortened lease}), `bindings` ({router: its own}), `assigned` ({kind: [pool, value]}),
-    `unassigned` ({kind: [pool, reason, detail]}) and `left` (values that it gave back). A lease is
-    null, `codes` or `[letters, {its other fields}, its places in lists]`.
+    `unassigned` ({kind: [pool, reason, detail]}), `left` (values that it gave back) and `rows_at`
+    ([router of the service, router of its row]). A lease is null, `codes` or
+    `[letters, {its other fields}, its places in lists]`.
 
     Args:
         record: the record.
@@ -174,11 +177,11 @@ def record_to_json(record: ServiceRecord, store_format: int) -> str:
         text |= {"format": formats.short_lease, "short": short}
     bindings = {router: at.bindings for router, at in record.placements.items() if at.bindings}
     more |= {"bindings": bindings, "assigned": record.assigned}
-    more |= {"unassigned": record.unassigned, "left": record.left}
+    more |= {"unassigned": record.unassigned, "left": record.left, "rows_at": record.rows_at}
     pools = record.assigned or record.unassigned or record.left
     if bindings or pools or not _OF_IPV6.isdisjoint(record.registers):
         text["format"] = formats.ipv6
-    if record.value("ppp") is not None:
+    if record.value("ppp") is not None or record.rows_at is not None:
         text["format"] = formats.login
     return to_json(text | {name: value for name, value in more.items() if value})
 
@@ -236,6 +239,7 @@ def record_from_json(text: str, service_id: str) -> ServiceRecord:
         assigned=assigned,
         unassigned={kind: Unassigned(*why) for kind, why in raw.get("unassigned", {}).items()},
         left=tuple(_left(*fields) for fields in raw.get("left", ())),
+        rows_at=RowsAt(*raw["rows_at"]) if "rows_at" in raw else None,
     )
 
 

@@ -144,7 +144,7 @@ def _lease_time(
     record: ServiceRecord, policy: RouterPolicy
 ) -> tuple[str | None, Mapping[str, str]]:
     """The lease time, None where it is left to others; and what alone it may overwrite."""
-    at = record.placements.get(record.router or "")
+    at = record.placements.get(record.row_router or "")
     short = None if at is None else at.short
     if short is not None and short.last_ms:
         return short.lease_time, {}
