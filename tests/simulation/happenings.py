@@ -1,11 +1,10 @@
 """What happens to routers and to Redis while a history runs: planned at its beginning."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from producers.connection import RESEND_S
-from tests.simulation.invariants import OutcomeChecks
 from tests.simulation.processes import Processes
 from tests.simulation.router_side import SimulatedRouter
 from tests.simulation.scheduler import Process
@@ -19,14 +18,14 @@ class Happenings:
     Attributes:
         processes: of the installation.
         routers: by name.
-        outcomes: what was said of events; Redis forgets some of it when it loses its end.
+        forget: called when Redis lost its end.
         to_come: how many things are yet to happen.
         bytes_lost: by Redis, in all.
     """
 
     processes: Processes
     routers: dict[str, SimulatedRouter]
-    outcomes: Sequence[OutcomeChecks]
+    forget: Callable[[], None]
     to_come: int = 0
     bytes_lost: int = 0
     _world: Process = field(default_factory=lambda: Process("world"))
@@ -80,7 +79,6 @@ class Happenings:
         self.bytes_lost += lost
         self._tell(kind, f"of Redis, {lost} bytes are gone")
         server.away_until = CLOCK.now_s + CHANCE.uniform(0, 15)
-        for outcomes in self.outcomes:
-            outcomes.forget()
+        self.forget()
         self.processes.lost_its_end()
         self._at(RESEND_S + 15, self.processes.say_what_nobody_sends)

@@ -1,33 +1,75 @@
 """What must hold at each step, whoever was just interrupted."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-import redis
+from redis.client import Pipeline
 
+from tests.simulation.asked import Asked
 from tests.simulation.router_side import SimulatedRouter
 from tests.simulation.scheduler import Violation
 
 LEASES: Final = "/ip/dhcp-server/lease"
+BINDINGS: Final = "/ipv6/dhcp-server/binding"
+OUR_MENUS: Final = (
+    LEASES,
+    BINDINGS,
+    "/ip/firewall/address-list",
+    "/ipv6/firewall/address-list",
+    "/queue/simple",
+)
+"""Where we write rows of services; rows of others may be there too."""
 FINAL: Final = frozenset({"applied", "superseded", "duplicate", "rejected", "failed", "expired"})
 NOT_YET: Final = frozenset({"accepted", "scheduled", "waiting"})
 TAG: Final = "leasewire:acme:"
+NO_ADDRESS: Final = "0.0.0.0"  # noqa: S104 - not to listen on
+_PLACEHOLDER: Final = "02:"
+"""So begin the MACs that a row has while its own goes to another one."""
+
+Row = Mapping[str, str]
+
+
+def service_of(row: Row) -> str:
+    """The service of a row of ours; empty: it has no tag."""
+    for name in ("comment", "name"):
+        _, tag, service = row.get(name, "").partition(TAG)
+        if tag:
+            return service.split()[0]
+    return ""
+
+
+def is_on(row: Row, name: str) -> bool:
+    """Whether a field of a row says yes."""
+    return row.get(name) in ("true", "yes")
+
+
+def is_placeholder(value: str) -> bool:
+    """Whether a row with this MAC or address serves nobody."""
+    return value == NO_ADDRESS or value.startswith(_PLACEHOLDER)
 
 
 class RouterChecks:
-    """One router: no two static leases with one MAC or one address, and no row of others changed.
+    """The rows of one router: none of others is changed, none collide, each write has a reason.
+
+    What a worker wrote that stood still meanwhile, and what landed late, needs none: it is found.
 
     Args:
         of: the router.
+        asked: by the BSS so far.
+        pool: begins the addresses that are assigned.
+
+    Attributes:
+        leases: the static ones, by id.
     """
 
-    def __init__(self, of: SimulatedRouter) -> None:
+    def __init__(self, of: SimulatedRouter, asked: Asked, pool: str) -> None:
         self._of = of
+        self._asked = asked
+        self._pool = pool
         self._seen = 0
-        self._rows: dict[str, Mapping[str, str]] = {}
-        self._by_mac: dict[tuple[str, str], str] = {}
-        self._by_address: dict[str, str] = {}
+        self.leases: dict[str, Row] = {}
+        self._holders: dict[tuple[str, ...], str] = {}
 
     def look(self) -> None:
         """Check what was written since the last look.
@@ -37,45 +79,94 @@ class RouterChecks:
         """
         journal = self._of.router.journal
         while self._seen < len(journal):
-            entry = journal[self._seen]
+            number, entry = self._seen, journal[self._seen]
             self._seen += 1
-            if entry["error"] is None and entry["command"].startswith(LEASES):
-                self._written(entry)
+            menu = entry["command"].rpartition("/")[0]
+            if entry["error"] is None and menu in OUR_MENUS:
+                self._written(menu, entry, is_late=number in self._of.late)
 
-    def _written(self, entry: Mapping[str, Any]) -> None:
-        before, after, by = entry["before"], entry["after"], entry["session"]
-        if before is not None and by.startswith("api") and TAG not in before.get("comment", ""):
+    def _written(self, menu: str, entry: Mapping[str, Any], *, is_late: bool) -> None:
+        before, after = entry["before"], entry["after"]
+        is_ours = entry["session"].startswith("api")
+        if before is not None and is_ours and not service_of(before) and not is_dynamic(before):
             raise Violation(f"{self._of.name}: a row of others was changed: {before} -> {after}")
         row_id = (after or before or {}).get(".id", "")
-        old = self._rows.pop(row_id, None)
-        if old is not None:
-            self._by_mac.pop((old.get("mac-address", ""), old.get("server", "")), None)
-            self._by_address.pop(old["address"], None)
-        if after is None or after.get("dynamic") == "true":
-            return
-        self._rows[row_id] = after
-        if after.get("disabled") == "true":
-            return
-        for held, key in (
-            (self._by_mac, (after.get("mac-address", ""), after.get("server", ""))),
-            (self._by_address, after["address"]),
-        ):
-            other = held.setdefault(key, row_id)  # type: ignore[attr-defined]
+        for key in _keys(menu, before):
+            if self._holders.get(key) == row_id:
+                del self._holders[key]
+        for key in _keys(menu, after):
+            other = self._holders.setdefault(key, row_id)
             if other != row_id:
                 raise Violation(f"{self._of.name}: two rows have {key}: {other} and {row_id}")
+        if menu != LEASES:
+            return
+        self.leases.pop(row_id, None)
+        if after is not None and not is_dynamic(after):
+            self.leases[row_id] = after
+        if is_ours and not is_late:
+            self._has_reason(before or {}, after or {})
+
+    def _has_reason(self, before: Row, after: Row) -> None:
+        service = service_of(before) or service_of(after)
+        if not service:
+            return
+        if not after:
+            others = any(service_of(row) == service for row in self.leases.values())
+            if not others and not self._asked.removal(service, self._of.name):
+                raise self._violation(service, f"stays, and its row was removed: {before}")
+            return
+        was, blocks = is_on(before, "block-access"), is_on(after, "block-access")
+        if blocks and not was and not self._asked.blocking(service):
+            raise self._violation(service, "was blocked, which nothing asks for")
+        if was and not blocks and not self._asked.unblocking(service):
+            raise self._violation(service, "was let in, which nothing asks for")
+        mac = after.get("mac-address", "")
+        is_new = mac != before.get("mac-address") and not is_placeholder(mac)
+        if is_new and not self._asked.mac(service, mac):
+            raise self._violation(service, f"got the MAC {mac}, which nothing asks for")
+        if after.get("address") != before.get("address"):
+            self._readdressed(service, before.get("address", ""), after.get("address", ""))
+
+    def _readdressed(self, service: str, before: str, after: str) -> None:
+        if is_placeholder(after):
+            if not (before.startswith(self._pool) or self._asked.another_has(service, before)):
+                raise self._violation(service, f"gave up {before}, which nobody else asks for")
+        elif not (after.startswith(self._pool) or self._asked.address(service, after)):
+            raise self._violation(service, f"got {after}, which nothing asks for")
+
+    def _violation(self, service: str, what: str) -> Violation:
+        return Violation(f"{self._of.name}: {service} {what}")
+
+
+def is_dynamic(row: Row) -> bool:
+    """Whether the router made it."""
+    return is_on(row, "dynamic")
+
+
+def _keys(menu: str, row: Row | None) -> list[tuple[str, ...]]:
+    """What no other static row of a menu may have."""
+    if row is None or is_dynamic(row) or is_on(row, "disabled"):
+        return []
+    if menu == BINDINGS:
+        return [(menu, row.get("address", ""))]
+    if menu != LEASES:
+        return []
+    mac = (menu, row.get("mac-address", ""), row.get("server", ""))
+    address = row.get("address", "")
+    return [mac] if address == NO_ADDRESS else [mac, (menu, address)]
 
 
 class OutcomeChecks:
     """No outcome of an event goes back from a final one.
 
     Args:
-        client: of the harness.
         feed: key of the stream of outcomes.
+        asked: learns what was applied.
     """
 
-    def __init__(self, client: redis.Redis, feed: str) -> None:
-        self._client = client
+    def __init__(self, feed: str, asked: Asked) -> None:
         self._feed = feed
+        self._asked = asked
         self._last = "0-0"
         self.states: dict[str, str] = {}
 
@@ -83,17 +174,24 @@ class OutcomeChecks:
         """Redis lost its end: what it said after that is not said."""
         self._last = "0-0"
         self.states.clear()
+        self._asked.forget()
 
-    def look(self) -> None:
-        """Read on.
+    def ask(self, pipe: Pipeline) -> None:
+        """Read on."""
+        pipe.xrange(self._feed, f"({self._last}")
+
+    def look(self, answers: Iterator[Any]) -> None:
+        """Check what was read.
 
         Raises:
             Violation: an outcome was final, and is no more.
         """
-        for stream_id, said in self._client.xrange(self._feed, f"({self._last}"):
+        for stream_id, said in next(answers):
             self._last = stream_id
-            _, state, _, _, _, event, *_ = json.loads(said["outcome"])
+            _, state, _, _, _, event, _, service, *_ = json.loads(said["outcome"])
             before = self.states.get(event)
             if before in FINAL and state in NOT_YET:
                 raise Violation(f"event {event} was {before}, and now is {state}")
             self.states[event] = state
+            if state == "applied":
+                self._asked.note_applied(service, event)

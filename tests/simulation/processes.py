@@ -75,6 +75,7 @@ class Processes:
         server: their Redis.
         set_up: their settings and inventory.
         to_publish: what the BSS has to say, in order.
+        says, said: called with events that are about to be published, and that were accepted.
     """
 
     scale: Scale
@@ -82,6 +83,8 @@ class Processes:
     server: TimedServer
     set_up: SetUp
     to_publish: list[dict[str, Any]] = field(default_factory=list)
+    says: Callable[[list[dict[str, Any]]], None] = lambda _: None
+    said: Callable[[list[dict[str, Any]]], None] = lambda _: None
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
     _published: list[tuple[float, Process, dict[str, Any]]] = field(default_factory=list)
     _rolled_back_at: float = 0.0
@@ -180,11 +183,13 @@ class Processes:
                 self.scheduler.sleep(1.0)
                 continue
             events = self.to_publish[: CHANCE.randint(1, 4)]
+            self.says(events)
             try:
                 publisher.publish(events)
             except PublishFailed:
                 self.scheduler.sleep(0.5)
                 continue
+            self.said(events)
             del self.to_publish[: len(events)]
             self.scheduler.narrate(f"publishes {', '.join(map(_in_words, events))}")
             self._published += [(CLOCK.now_s, process, event) for event in events]

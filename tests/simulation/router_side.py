@@ -21,6 +21,8 @@ from worker.routeros.failures import FOREIGN, verdict
 from worker.routeros.transport import NO_ANSWERS
 
 _LOGIN: Final = ("/login",)
+_STOOD_STILL_S: Final = 0.2
+"""Whoever was about to write for longer was frozen, and may have lost its router lock."""
 _PERSON: Final = Caller(OPERATOR, OPERATOR, frozenset(POLICIES))
 
 
@@ -44,6 +46,7 @@ class SimulatedRouter:
         router: runs commands.
         boots: grows at each restart: older connections are gone.
         away_until: it does not answer before that moment.
+        late: numbers of entries of its journal that landed late, or were written after a pause.
     """
 
     name: str
@@ -51,6 +54,7 @@ class SimulatedRouter:
     boots: int = 0
     away_until: float = 0.0
     sessions: int = 0
+    late: set[int] = field(default_factory=set)
 
     @property
     def away(self) -> bool:
@@ -76,6 +80,14 @@ class SimulatedRouter:
                 reply.rows.append({n: v for n, v in shown.items() if not wanted or n in wanted})
         elif result.ret is not None:
             reply.done["ret"] = result.ret
+        return reply
+
+    def run_late(self, words: Sequence[str], caller: Caller) -> Reply:
+        """Run a command of whom may have lost its router lock meanwhile."""
+        journal = self.router.journal
+        before = len(journal)
+        reply = self.run(words, caller)
+        self.late |= set(range(before, len(journal)))
         return reply
 
     def boot(self) -> None:
@@ -122,6 +134,7 @@ class SimulatedConnection(RouterConnection):
         super().__init__(to.name, _NoSocket(lambda: to.boots == self._boot))  # type: ignore[arg-type]
         self._to = to
         self._ways = ways
+        self._stood_still = False
         to.sessions += 1
         self._caller = Caller(f"api:{to.sessions}", "leasewire", frozenset(POLICIES))
 
@@ -144,12 +157,20 @@ class SimulatedConnection(RouterConnection):
         try:
             while waiting:
                 number = waiting[CHANCE.randrange(min(len(waiting), pace.window))]
-                words = commands[number]
+                words, since_s = commands[number], CLOCK.now_s
+                if words[0].endswith("/print"):
+                    self._stood_still = False
 
-                def do(words: Command = words, number: int = number) -> Reply:
+                def do(
+                    words: Command = words, number: int = number, since_s: float = since_s
+                ) -> Reply:
                     self._reach()
                     waiting.remove(number)
-                    return Reply() if words is _LOGIN else self._to.run(words, self._caller)
+                    self._stood_still |= CLOCK.now_s - since_s > _STOOD_STILL_S
+                    if words is _LOGIN:
+                        return Reply()
+                    run = self._to.run_late if self._stood_still else self._to.run
+                    return run(words, self._caller)
 
                 what = f"{self._to.name} {' '.join(words[:9])}"[:240]
                 replies[number] = self._ways.scheduler.call(what, do, _reset)
@@ -207,6 +228,6 @@ class Ways:
                 if to.boots == boot:
                     self.scheduler.counts["landed late"] += 1
                     self.scheduler.tell(f"network: {to.name} {' '.join(words[:9])} LANDS LATE")
-                    to.run(words, caller)
+                    to.run_late(words, caller)
 
             self.scheduler.spawn(self.network, "late write", land)

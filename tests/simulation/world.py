@@ -18,9 +18,9 @@ import worker.routeros.sessions
 import worker.store.store
 from contracts import names
 from tests.faults.history import deliveries
-from tests.simulation.bss import BY_REVISIONS, BY_TIMES, Bss
+from tests.simulation.bss import Bss
+from tests.simulation.checks import Checks
 from tests.simulation.happenings import Happenings
-from tests.simulation.invariants import OutcomeChecks, RouterChecks
 from tests.simulation.inventory_side import set_up
 from tests.simulation.judging import (
     differences,
@@ -97,17 +97,14 @@ class World:
         self.ways = Ways(self.routers, self.scheduler, _LATE * scale.lock_s)
         worker.routeros.sessions.connect = self.ways.connect
         worker.store.store.StoreClient = self._store_client
-        self.checks = {name: RouterChecks(router) for name, router in self.routers.items()}
         self.client = own_client(server, self.scheduler)
         self.store = open_store(self.client, PREFIX)
-        self.outcomes = [
-            OutcomeChecks(self.client, self.store.keys.feed(f"live:{source}"))
-            for source in (BY_REVISIONS, BY_TIMES)
-        ]
+        self.checks = Checks(self.routers, self.store, loses=scale.redis != "min-replicas")
         self.processes = Processes(
             scale, self.scheduler, server, set_up(directory, scale, self.routers)
         )
-        self.happenings = Happenings(self.processes, self.routers, self.outcomes)
+        self.processes.says, self.processes.said = self.checks.says, self.checks.said
+        self.happenings = Happenings(self.processes, self.routers, self.checks.forget)
         self.events: list[dict[str, Any]] = []
 
     @staticmethod
@@ -120,16 +117,14 @@ class World:
     def _after_step(self) -> None:
         if _bugs:
             raise Violation(_bugs.pop())
-        for check in self.checks.values():
-            check.look()
+        self.checks.look_at_routers()
         if self._server.away:
             return
         if self.scheduler.may_have_pushed:
             self._wake()
         if self.scheduler.steps % 20 == 0:
             self._server.note_size()
-            for outcomes in self.outcomes:
-                outcomes.look()
+            self.checks.look_at_redis()
 
     def _wake(self) -> None:
         """Wake those who wait for messages, as Redis does."""
@@ -161,8 +156,7 @@ class World:
         """
         for problem in differences(self.routers, self.events, self.scale.features):
             raise Violation(problem)
-        for outcomes in self.outcomes:
-            outcomes.look()
+        self.checks.look_at_redis()
         lost = self.client.hget(names.journal_lost(PREFIX), "events")
         self.scheduler.counts["sent again"] += int(lost or 0)
         for name, times in written(self.routers).items():

@@ -1,0 +1,140 @@
+"""What a BSS asked for so far, by service: whether a write to a row has a reason.
+
+By contracts/README.md alone: each field keeps what the highest revision said of it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+_WHOLE: Final = ("activated", "snapshot")
+"""They say all of a service."""
+
+Event = Mapping[str, Any]
+
+
+@dataclass
+class Asked:
+    """Events that were published, and those of them that were applied.
+
+    Attributes:
+        manifests: a manifest may end any service.
+    """
+
+    manifests: bool = False
+    _by_service: dict[str, dict[str, Event]] = field(default_factory=dict)
+    _applied: dict[str, dict[str, Event]] = field(default_factory=dict)
+
+    def note(self, event: Event) -> None:
+        """An event is about to be published."""
+        if "service_id" in event["data"]:
+            self._by_service.setdefault(event["data"]["service_id"], {})[event["id"]] = event
+        else:
+            self.manifests = True
+
+    def note_applied(self, service: str, event_id: str) -> None:
+        """An event was said to be applied."""
+        event = self._by_service.get(service, {}).get(event_id)
+        if event is not None:
+            self._applied.setdefault(service, {})[event_id] = event
+
+    def forget(self) -> None:
+        """Redis lost its end: what was applied may be older now."""
+        self._applied.clear()
+
+    def removal(self, service: str, router: str) -> bool:
+        """Whether something asks that a service has no row on a router any more."""
+        return (
+            self.manifests
+            or self._asks(service, lambda e: name_of(e) == "cancelled", _says_all)
+            or self._asks(
+                service,
+                lambda e: _router_of(e) not in (None, router),
+                lambda e: _router_of(e) == router,
+            )
+        )
+
+    def blocking(self, service: str) -> bool:
+        """Whether something asks that a service be suspended."""
+        return self.manifests or self._asks(
+            service,
+            lambda e: name_of(e) == "suspended",
+            lambda e: name_of(e) == "resumed" or _says_all(e),
+        )
+
+    def unblocking(self, service: str) -> bool:
+        """Whether something asks that a service be no longer suspended, or in another way."""
+        return self._asks(
+            service,
+            lambda e: name_of(e) in ("resumed", "suspended") or _says_all(e),
+            lambda e: name_of(e) == "suspended",
+        )
+
+    def mac(self, service: str, mac: str) -> bool:
+        """Whether something asks that a service have this MAC."""
+        return self._asks(service, lambda e: _mac_of(e) == mac, _mac_of)
+
+    def address(self, service: str, address: str) -> bool:
+        """Whether something asks that a service have this address."""
+        return self._asks(service, lambda e: _address_of(e) == address, _address_of)
+
+    def another_has(self, service: str, address: str) -> bool:
+        """Whether something asks that another service have this address."""
+        return any(
+            _address_of(event) == address
+            for other, events in self._by_service.items()
+            if other != service
+            for event in events.values()
+        )
+
+    def _asks(
+        self, service: str, wants: Callable[[Event], object], settles: Callable[[Event], object]
+    ) -> bool:
+        """Whether an event wants it, and none that was applied is newer and says otherwise.
+
+        What is dated may take effect after newer ones.
+        """
+        settled = max(
+            (order_of(e) for e in self._applied.get(service, {}).values() if settles(e)),
+            default=None,
+        )
+        return any(
+            settled is None or "effective_at" in e["data"] or order_of(e) >= settled
+            for e in self._by_service.get(service, {}).values()
+            if wants(e)
+        )
+
+
+def name_of(event: Event) -> str:
+    """Such as `mac_changed`."""
+    name: str = event["type"].split(".")[-2]
+    return name
+
+
+def order_of(event: Event) -> Any:
+    """The revision, or the time where a source has none."""
+    return event["data"].get("revision") or datetime.fromisoformat(event["time"])
+
+
+def _says_all(event: Event) -> bool:
+    return name_of(event) in _WHOLE
+
+
+def _block_of(event: Event) -> Mapping[str, Any]:
+    block: Mapping[str, Any] = event["data"].get("service") or event["data"]
+    return block
+
+
+def _router_of(event: Event) -> str | None:
+    return (_block_of(event).get("access") or {}).get("router")
+
+
+def _mac_of(event: Event) -> str | None:
+    block = _block_of(event)
+    return block.get("mac") or (block.get("device") or {}).get("mac")
+
+
+def _address_of(event: Event) -> str | None:
+    address = _block_of(event).get("address") or {}
+    return address.get("ipv4") or address.get("pool")
