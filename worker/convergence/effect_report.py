@@ -8,6 +8,7 @@ import structlog
 from worker.convergence.router_lock import RouterLock
 from worker.core.alerting.alerts import AlertKind
 from worker.core.effect.findings import ENDS, findings
+from worker.core.entry.wanted import kind_of
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.queues import Shadow, shadows_of
 from worker.core.rows.rows import QUEUES
@@ -29,6 +30,8 @@ def report_effect(  # noqa: PLR0913 - what a report is made of
 ) -> None:
     """Read the facts of a locked router, remember them, and open or resolve alerts.
 
+    A router whose rows serve others decides nothing for their devices.
+
     Args:
         store: the store.
         session: to the router.
@@ -41,6 +44,8 @@ def report_effect(  # noqa: PLR0913 - what a report is made of
     Raises:
         LockLost, RouterUnreachable, RouterBlocked: as the lock and the session do.
     """
+    if kind_of(policy).serves_others:  # their own routers decide it
+        return
     router, ours = lock.router, {policy.default_server, *servers}
     ipv6_list = policy.ipv6_list if ipv6 else ""
     facts = session.read_effect(policy.suspend_list, ours, lock.progress, ipv6_list=ipv6_list)

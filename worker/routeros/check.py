@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from worker.core.effect.findings import check_lines
 from worker.core.effect.means import cuts_connections
+from worker.core.entry.entry import EntryKind
 from worker.core.entry.wanted import KINDS
 from worker.core.policy.policy import RouterPolicy
 from worker.core.policy.router_check import (
@@ -94,36 +95,52 @@ def _checks(config: RouterConfig, settings: Settings, now: datetime) -> Iterator
         kind = KINDS[who.entries]
         if kind.optional:
             yield CheckLine("ok", "entries", f"held in {kind.menu.path}, which the router has")
+        if warning := kind.warning(config.policy):
+            yield CheckLine(
+                "warn", "entries", warning, "Try it with a device before you rely on it"
+            )
         if kind.secrets and settings.sealer is None:
             raise no_secret_keys(config.name, kind)
         policy, seen = config.policy, _settings(connection, config, settings, now)
         named = kind.named(policy)
-        seen = replace(seen, more_policies=kind.policies, has_leases=not kind.sessions)
+        seen = replace(
+            seen, more_policies=kind.policies, has_leases=not (kind.sessions or kind.serves_others)
+        )
         yield from judge(replace(seen, named=named, there=_names(connection, named, settings)))
         session = Session(config.name, connection, who, settings)
-        facts = session.read_effect(
-            policy.suspend_list,
-            {policy.default_server},
-            lambda: None,
-            ipv6_list=policy.ipv6_list,
-        )
-        if not facts.ipv6 and not policy.ipv6_suspend_list:
-            facts = replace(facts, ipv6_filter=None)  # then no service can have a binding
-        facts = replace(facts, read_at_ms=int(now.timestamp() * 1000))
-        if policy.rates == "queue":
-            queues = session.read_rows(QUEUES, None, lambda: None)
-            facts = replace(facts, shadows=shadows_of(queues, policy.installation))
-        yield from check_lines(facts, policy.held_in(session.entries))
-        yield _counted(
-            "rows" if kind.sessions else "leases", session.read_leases(None, lambda: None), policy
-        )
-        if facts.ipv6:
-            yield from _bindings(session, policy)
-        searched = [NO_ADDRESS] if cuts_connections(policy, facts) else []
-        if facts.ipv6_filter is not None and cuts_connections(policy, facts, ipv6=True):
-            searched.append(_NO_PREFIX)
-        if searched and policy.mode == "manage":
-            yield _connections(session, searched)
+        yield from _rows_and_effects(session, kind, policy, now)
+
+
+def _rows_and_effects(
+    session: Session, kind: EntryKind, policy: RouterPolicy, now: datetime
+) -> Iterator[CheckLine]:
+    """Its rows, and what there decides when changes act."""
+    if kind.serves_others:  # their own routers decide when changes act
+        yield _counted("rows", session.read_leases(None, lambda: None), policy)
+        return
+    facts = session.read_effect(
+        policy.suspend_list,
+        {policy.default_server},
+        lambda: None,
+        ipv6_list=policy.ipv6_list,
+    )
+    if not facts.ipv6 and not policy.ipv6_suspend_list:
+        facts = replace(facts, ipv6_filter=None)  # then no service can have a binding
+    facts = replace(facts, read_at_ms=int(now.timestamp() * 1000))
+    if policy.rates == "queue":
+        queues = session.read_rows(QUEUES, None, lambda: None)
+        facts = replace(facts, shadows=shadows_of(queues, policy.installation))
+    yield from check_lines(facts, policy.held_in(session.entries))
+    yield _counted(
+        "rows" if kind.sessions else "leases", session.read_leases(None, lambda: None), policy
+    )
+    if facts.ipv6:
+        yield from _bindings(session, policy)
+    searched = [NO_ADDRESS] if cuts_connections(policy, facts) else []
+    if facts.ipv6_filter is not None and cuts_connections(policy, facts, ipv6=True):
+        searched.append(_NO_PREFIX)
+    if searched and policy.mode == "manage":
+        yield _connections(session, searched)
 
 
 def _names(

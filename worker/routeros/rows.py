@@ -45,12 +45,12 @@ def entry_prints(
 
     Args:
         kind: of the entries.
-        query: in lease form; None is the whole table.
+        query: in lease form; None is the whole table. It may have more rows than match.
         terms_per_print: most conditions of one print.
         version: of RouterOS.
     """
     shown = _SHOWN if kind.secrets and version_of(version) >= _SHOWN_SINCE else ()
-    if query is None:
+    if query is None or (query.addresses and not kind.finds_by_address):
         return [(*command, *shown) for command in menu_prints(kind.menu, None, terms_per_print)]
     terms = [
         FieldEquals(own_name, own_value)

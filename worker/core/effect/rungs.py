@@ -184,6 +184,8 @@ def rung_of(  # noqa: PLR0911 - one for each rung
             return "session-end" if kind in means.sessions else "next-session"
         case "cancelled" | "moved-away" | "suspended" if server in facts.layer2:
             return "layer-2"
+        case _ if "attributes" in fields:  # of RADIUS, which a router asks when its device asks
+            return "lease-time"
         case "rate":
             return "lease-rate"
         case _ if "shortened" in traits:

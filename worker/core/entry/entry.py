@@ -241,8 +241,9 @@ class EntryKind(ABC):
         in_auto: `entries = "auto"` takes this kind where the router has the menu.
         absent_advice: what to do when the inventory names this kind and the router lacks the menu.
         uses: the other menus in which a service of this kind may need rows.
-        serves_others: its rows may serve other routers: the networks and the pools of the one that
-            holds them say nothing of theirs.
+        serves_others: its rows may serve other routers: networks, pools and firewall of the one
+            that holds them say nothing of theirs.
+        finds_by_address: the router finds rows by their address; else the whole menu is read.
         refers: fields that name rows of another menu, which must be there -> that menu.
         blocks_by_disabling: a disabled row is a blocked one, and not one switched off by hand.
         shows_devices: the menu says which device holds a row.
@@ -262,6 +263,7 @@ class EntryKind(ABC):
     absent_advice: ClassVar[str] = "Set `entries` of this router to another kind"
     uses: ClassVar[frozenset[MenuPath]] = frozenset()
     serves_others: ClassVar[bool] = False
+    finds_by_address: ClassVar[bool] = True
     refers: ClassVar[Mapping[str, str]] = {}
     blocks_by_disabling: ClassVar[bool] = False
     shows_devices: ClassVar[bool] = False
@@ -285,6 +287,11 @@ class EntryKind(ABC):
         """Return the rows of others that a policy names: menu -> names."""
         del policy
         return {}
+
+    def warning(self, policy: RouterPolicy) -> str:
+        """Return what a policy needs and no source says of this menu; empty: nothing."""
+        del policy
+        return ""
 
     def as_lease(self, values: Mapping[str, str]) -> Mapping[str, str]:
         """Return the lease form of a row.
