@@ -20,6 +20,7 @@ from simulator.menus import (
     recorded,
     system,
     tool,
+    user_manager,
     users,
 )
 
@@ -41,6 +42,7 @@ _MODULES = (
     system,
     certificate,
     tool,
+    user_manager,
     recorded,
     assumed,
     mac_server,

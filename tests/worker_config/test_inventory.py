@@ -101,6 +101,66 @@ def test_a_router_may_be_behind_another(tmp_path):
     assert inventory.behind == {"a": "b", "b": "tower-7", "c": "tower-7"}
 
 
+def with_user_managers(**routers: str) -> str:
+    """Routers with these lines in their tables."""
+    tables = (
+        f'[routers.{name}]\nhost = "{name}.example"\npassword_file = "p"\n'
+        f'fingerprint = "{PIN}"\n{lines}\n'
+        for name, lines in routers.items()
+    )
+    return "\n".join([SMALL, *tables])
+
+
+ASKS = 'entries = "user-manager"\nuser_manager = "um"'
+RUNS = 'entries = "user-manager"'
+
+
+def test_a_router_may_ask_the_user_manager_of_another(tmp_path):
+    text = with_user_managers(a=ASKS, b=ASKS, um=RUNS)
+    policies = load_inventory(write(tmp_path, text)).policies
+    assert (policies["um"].entries, policies["um"].user_manager) == ("user-manager", "")
+    # what devices have on the access router itself are leases
+    assert (policies["a"].entries, policies["a"].user_manager) == ("lease", "um")
+
+
+@pytest.mark.parametrize(
+    ("routers", "where", "said"),
+    [
+        ({"a": ASKS, "umm": RUNS}, "a.user_manager", "there is no router um; did you mean umm?"),
+        ({"um": ASKS}, "um.user_manager", "names the router itself"),
+        (
+            {"a": ASKS, "um": ASKS.replace("um", "top"), "top": RUNS},
+            "a.user_manager",
+            "um has a user_manager itself; name top, or remove it there",
+        ),
+        (
+            {"a": ASKS, "um": 'entries = "lease"'},
+            "a.user_manager",
+            'um must have entries = "user-manager" too',
+        ),
+        (
+            {"a": 'user_manager = "um"', "um": RUNS},
+            "a.user_manager",
+            'needs entries = "user-manager"',
+        ),
+        (
+            {"a": f'{ASKS}\nmode = "observe"', "um": RUNS},
+            "a.mode",
+            "um holds the rows of a, so its table decides this",
+        ),
+        ({"um": f'{RUNS}\nrates = "queue"'}, "um.rates", "users have rates themselves"),
+    ],
+)
+def test_a_user_manager_must_be_one(tmp_path, routers, where, said):
+    (problem,) = problems(tmp_path, with_user_managers(**routers))
+    assert problem.startswith(f"routers.{where}: {said}")
+
+
+def test_defaults_name_no_user_manager(tmp_path):
+    text = f'[defaults]\nuser_manager = "um"\n{SMALL}'
+    assert problems(tmp_path, text)[0] == "defaults.user_manager: set this for each router"
+
+
 def test_what_a_router_is_behind_must_be_another_that_leads_on(tmp_path):
     assert problems(tmp_path, with_ways(a="tower-8", b="b", c="elsewhere")) == [
         "routers.a.behind: there is no router tower-8; did you mean tower-7?",

@@ -12,6 +12,8 @@ _OF_ROWS: Final = (
 )
 """Keys of the router that holds a row. A service's own router decides none of them."""
 
+_NO_QUEUES: Final = "users have rates themselves: a queue is of the router that has the customers"
+
 
 def problems_between_policies(own: Mapping[str, Any], merged: Mapping[str, Any]) -> Iterator[str]:
     """Yield the problems of `user_manager`: it must name a router that holds such rows itself.
@@ -21,11 +23,20 @@ def problems_between_policies(own: Mapping[str, Any], merged: Mapping[str, Any])
         merged: the same with the defaults.
     """
     for name, keys in own.items():
-        holder = keys.get("user_manager") if isinstance(keys, dict) else None
+        if not isinstance(keys, dict):
+            continue
+        if _serves_others(merged[name]) and merged[name].get("rates") == "queue":
+            yield f"routers.{name}.rates: {_NO_QUEUES}"
+        holder = keys.get("user_manager")
         if isinstance(holder, str):
             where = f"routers.{name}.user_manager"
             yield from (f"{where}: {why}" for why in _why_not(name, holder, own, merged))
             yield from _decided_elsewhere(name, holder, own, merged)
+
+
+def _serves_others(router: Mapping[str, Any]) -> bool:
+    kind = KINDS.get(str(router.get("entries")))
+    return kind is not None and kind.serves_others
 
 
 def no_router(name: str, known: Iterable[str]) -> str:
@@ -40,7 +51,7 @@ def _why_not(
 ) -> Iterator[str]:
     kinds = [kind.name for kind in KINDS.values() if kind.serves_others]
     entries = merged[name].get("entries", "auto")
-    if entries not in kinds:
+    if not _serves_others(merged[name]):
         yield f"needs entries = {' or '.join(map(repr, kinds))}".replace("'", '"')
     elif holder == name:
         yield "names the router itself; leave it out: without it this router runs User Manager"

@@ -8,6 +8,7 @@ from worker.core.entry.entry import Entry, EntryKind, wanted_router
 from worker.core.entry.kinds.lease import LeaseEntry
 from worker.core.entry.kinds.mac_server import MacServerEntry
 from worker.core.entry.kinds.ppp_secret import PppSecretEntry
+from worker.core.entry.kinds.user_manager import UserManagerEntry
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.bindings import are_written
 from worker.core.rows.operations import Waiting
@@ -16,7 +17,8 @@ from worker.core.service.record import Placement, RowsAt, ServiceRecord, place
 
 DEFAULT_KIND: Final[EntryKind] = LeaseEntry()
 KINDS: Final[dict[str, EntryKind]] = {
-    kind.name: kind for kind in (DEFAULT_KIND, MacServerEntry(), PppSecretEntry())
+    kind.name: kind
+    for kind in (DEFAULT_KIND, MacServerEntry(), PppSecretEntry(), UserManagerEntry())
 }
 """By the name that the inventory uses. A new kind is a module in `kinds` and a name here."""
 

@@ -1,0 +1,148 @@
+"""Users of MikroTik's User Manager, which DHCP servers ask over RADIUS: one for each service.
+
+What a device gets stands in the attributes of its user, one text for all of them. Its address and
+its rate are read from there, so that the other parts find them; they are written with the text.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import ClassVar, Final
+
+from worker.core.entry.entry import (
+    Entry,
+    EntryKind,
+    address_of,
+    device_in,
+    has_pool,
+    label_of,
+    rate_of,
+)
+from worker.core.entry.kinds.lease import suspending
+from worker.core.policy.policy import RouterPolicy
+from worker.core.rows import normal
+from worker.core.rows.menus import Field, Menu
+from worker.core.rows.operations import Waiting
+from worker.core.rows.rows import ANY_SERVER, NO_ADDRESS, NO_MAC
+from worker.core.service.record import ServiceRecord
+
+_MANUAL: Final = "MikroTik manual, CLI reference, user-manager/user"
+_ADDRESS: Final = "Framed-IP-Address"
+_POOL: Final = "Framed-Pool"
+_RATE: Final = "Mikrotik-Rate-Limit"
+_LIST: Final = "Mikrotik-Address-List"
+
+_NO_OPTIONS: Final = (
+    "options-not-managed",
+    "a user has no DHCP options: the DHCP network of its router has them",
+)
+_NO_IPV6: Final = ("ipv6-not-managed", "a user for DHCP has no IPv6")
+_WARNING: Final = (
+    f"{_LIST} is documented for PPP and HotSpot, and for no DHCP server: no source says that a "
+    "device gets into the list"
+)
+
+
+def _pairs(text: str) -> dict[str, str]:
+    """The attributes of a text `Name:value,Name:value`."""
+    parts = (part.partition(":") for part in text.split(",") if part.strip())
+    return {name.strip(): value.strip() for name, _, value in parts}
+
+
+def _attributes(text: str) -> str:
+    """Attributes by name, each once, with rates in normal form."""
+    pairs = _pairs(text)
+    if _RATE in pairs:
+        pairs[_RATE] = normal.rate_limit(pairs[_RATE])
+    return ",".join(f"{name}:{value}" for name, value in sorted(pairs.items()))
+
+
+class UserManagerEntry(EntryKind):
+    """A user per service, named by its MAC; a suspended one is disabled, listed or slow."""
+
+    name = "user-manager"
+    menu = Menu.of(
+        "/user-manager/user",
+        Field("name", normal.mac, NO_MAC, _MANUAL),
+        Field("attributes", _attributes, "", _MANUAL),
+        Field("comment", normal.text, "", _MANUAL),
+        Field("disabled", normal.boolean, "no", _MANUAL),
+    )
+    serves_others = True
+    finds_by_address = False
+    blocks_by_disabling = True
+    absent_advice = "Install the package user-manager there, or correct `entries`"
+    # assumed, as no source has the text
+    stale = ("user with the same name already exists", "user with such name already exists")
+    enable: ClassVar[Mapping[str, Mapping[str, str]]] = {"/user-manager": {"enabled": "yes"}}
+
+    def wanted(self, record: ServiceRecord, policy: RouterPolicy) -> Entry:
+        """See `EntryKind`."""
+        address, is_pool = str(address_of(record)), has_pool(record)
+        how = suspending(record, policy, own_address=True)  # a list is joined with any address
+        fields = {
+            "mac-address": device_in(record, "mac-address") or NO_MAC,
+            "address": address,
+            "server": ANY_SERVER,
+            "block-access": "yes" if how.mode == "block" else "no",
+        }
+        missing = None
+        attributes = {_POOL if is_pool else _ADDRESS: address}
+        if is_pool and "," in address:
+            detail = f"a comma ends an attribute of User Manager: rename the pool {address}"
+            missing = Waiting("not-expressible", detail)
+        if policy.manages("rate-limit"):
+            rate = policy.throttle if how.mode == "throttle" else rate_of(record, policy)
+            if isinstance(rate, Waiting):
+                missing = missing or rate
+            else:
+                fields["rate-limit"] = rate
+                attributes |= {_RATE: rate} if rate else {}
+        if listed := policy.suspend_list if how.mode == "walled_garden" else policy.address_lists:
+            attributes[_LIST] = listed.partition(",")[0]
+        text = ",".join(f"{name}:{value}" for name, value in attributes.items())
+        return Entry(
+            record.service_id,
+            {**fields, "attributes": _attributes(text)},
+            label_of(record, policy),
+            missing=missing,
+            notes=tuple(_left_out(record, policy, how.note)),
+            is_pool=is_pool,
+        )
+
+    def warning(self, policy: RouterPolicy) -> str:
+        """See `EntryKind`."""
+        return _WARNING if policy.suspend_list or policy.address_lists else ""
+
+    def as_lease(self, values: Mapping[str, str]) -> Mapping[str, str]:
+        """See `EntryKind`."""
+        pairs = _pairs(values["attributes"])
+        return {
+            "mac-address": values["name"],
+            "address": pairs.get(_ADDRESS) or pairs.get(_POOL) or NO_ADDRESS,
+            "server": ANY_SERVER,
+            "rate-limit": pairs.get(_RATE, ""),
+            "attributes": values["attributes"],
+        }
+
+    def own_fields(self, fields: Mapping[str, str]) -> Mapping[str, str]:
+        """See `EntryKind`."""
+        named = {_OWN_NAMES.get(name, name): value for name, value in fields.items()}
+        if "address" in fields:  # alone it is that of a row that gives up its own for a moment
+            named.setdefault("attributes", f"{_ADDRESS}:{fields['address']}")
+        return {name: value for name, value in named.items() if name in self.menu.fields}
+
+
+_OWN_NAMES: Final = {"mac-address": "name", "block-access": "disabled"}
+
+
+def _left_out(
+    record: ServiceRecord, policy: RouterPolicy, suspended: tuple[str, str] | None
+) -> Iterator[tuple[str, str]]:
+    """What a person should know of a user: what of its service it does not have."""
+    if suspended is not None:
+        yield suspended
+    if record.value("dns_servers") or record.value("options"):
+        yield _NO_OPTIONS
+    if record.value("ipv6"):
+        yield _NO_IPV6
+    if "," in policy.address_lists:
+        yield "lists-not-managed", f"one {_LIST} a user: only the first of address_lists is sent"
