@@ -45,7 +45,7 @@ def adopt_command(  # noqa: PLR0913 - each is an option
     ] = None,
     import_services: Annotated[
         bool,
-        typer.Option("--import-services", help="Create a service for each foreign lease."),
+        typer.Option("--import-services", help="Create a service for each foreign row."),
     ] = False,
     disabled: Annotated[
         Choice | None,
@@ -56,9 +56,9 @@ def adopt_command(  # noqa: PLR0913 - each is an option
     actor: ActorOption = None,
     inventory: InventoryOption = None,
 ) -> Answer:
-    """Take over the static leases of a router that was in use before Leasewire.
+    """Take over the static leases, or PPP secrets, of a router that was in use before Leasewire.
 
-    Sorts each static lease: ours (it has our tag), would adopt (a service has its MAC or its
+    Sorts each of them: ours (it has our tag), would adopt (a service has its MAC, its name or its
     address), conflict (a person must decide), foreign (of no service). Where a service has IPv6,
     static DHCPv6 bindings are sorted too, by their prefix and the MAC in their DUID. With --apply
     the events of the file, or of the rows, are published, and our tag is written into the comments
@@ -84,7 +84,9 @@ def adopt_command(  # noqa: PLR0913 - each is an option
             if import_services:
                 rows = [row for row in found if disabled == "adopt" or not row.row.disabled]
                 bindings = read_bindings(session, lambda: None)
-                events += events_of_rows(rows, bindings, name, publisher, who)
+                events += events_of_rows(
+                    rows, bindings, name, policy, publisher=publisher, actor=who
+                )
                 found = adoption.sort(session, folded(context.store, events, context.policies()))
     undecided = [row for row in found if row.sort == "adopt" and row.row.disabled]
     if disabled is not None:
@@ -180,7 +182,7 @@ def _answer(  # noqa: PLR0913 - all of it is shown
     text.append(Line(f"{router}: {sorts}{more}", bold=True))
     notable = [row for row in found if show_all or row.sort == "conflict" or row.differs]
     shown = notable if show_all else notable[:_SHOWN]
-    columns = "sort, service, address, mac, duid, iaid, server, differs, reason"
+    columns = "sort, service, address, mac, name, duid, iaid, server, differs, reason"
     text.append(TextTable(map(_row, shown), columns))
     if len(shown) < len(notable):
         text.append(f"… and {len(notable) - len(shown)} more; --all lists every row.")

@@ -1,24 +1,28 @@
 """The services that `leasewire adopt` works with: from a file of the BSS, or from the rows."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
+import typer
+
 from contracts import Manifest, parse_event, version_hash
 from contracts.values import Ipv6Prefix
+from leasewire.answer import clean
 from producers.complete import CompleteEvent
 from producers.errors import BatchViolation
 from producers.event_input import BrokenText, find_events
-from producers.fields import event_of
+from producers.fields import NotAnEvent, event_of
 from producers.files.reading import CSV, FileBroken, rows_of
 from producers.publisher import Publisher
-from worker.core.entry.wanted import with_rows_at
+from worker.core.entry.wanted import kind_of, with_rows_at
 from worker.core.full_read.adoption import SortedRow
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.bindings import IS_ADDRESS, IS_PREFIX, mac_in_duid
 from worker.core.rows.rows import (
-    NO_ADDRESS,
     NO_DEVICE,
     BindingRow,
     Lease,
@@ -78,18 +82,21 @@ def _of_table(path: Path, actor: str) -> list[tuple[int, str | Mapping[str, Any]
     return [(row.line, row.event | {"source": CLI_SOURCE, "actor": actor}) for row in rows]
 
 
-def events_of_rows(
+def events_of_rows(  # noqa: PLR0913 - what rows and services are made of
     rows: Iterable[SortedRow],
     bindings: Iterable[BindingRow],
     router: str,
+    policy: RouterPolicy,
+    *,
     publisher: Publisher,
     actor: str,
 ) -> list[CompleteEvent]:
-    """Make a service of each foreign lease, named after the router and the address.
+    """Make a service of each foreign row, named after the router and the address or the device.
 
-    A row with blocked access becomes a suspended service. Only MAC, address and server of a row are
-    used: the policy decides the other fields that it manages. It gets the prefix and the address of
-    static DHCPv6 bindings with its MAC in their DUID, if there is one of a kind.
+    A row with blocked access becomes a suspended service. Only what `EntryKind.said_by` says of a
+    row is used: the policy decides the other fields that it manages. It gets the prefix and the
+    address of static DHCPv6 bindings with its MAC in their DUID, if there is one of a kind.
+    Rows that the contract does not allow to be services are named on standard error.
     """
     own: dict[str, list[BindingRow]] = defaultdict(list)
     for binding in bindings:
@@ -101,40 +108,52 @@ def events_of_rows(
             and parse_tag(binding.comment) is None
         ):
             own[mac].append(binding)
-    leases = (found.row for found in rows if found.sort == "foreign")
-    return publisher.check(
-        _service_of(row, own[row.device], router, actor)
-        for row in leases
-        if isinstance(row, Lease) and can_be_service(row)
-    )
+    kind, leases, events = kind_of(policy), list[Lease](), list[Mapping[str, Any]]()
+    for row in (found.row for found in rows if found.sort == "foreign"):
+        said = kind.said_by(row, policy) if isinstance(row, Lease) and _is_free(row) else None
+        if said is None or not isinstance(row, Lease):
+            continue
+        try:
+            events.append(_service_of(row, said, own[row.device], router, actor))
+            leases.append(row)
+        except NotAnEvent as error:
+            _skip(row, error)
+    try:
+        return publisher.check(events)
+    except BatchViolation as error:
+        broken = dict(reversed(error.problems))
+        for index, problem in sorted(broken.items()):
+            _skip(leases[index], problem)
+        return publisher.check(event for n, event in enumerate(events) if n not in broken)
 
 
-def can_be_service(row: Lease) -> bool:
-    """Whether a row has a MAC or a name, an address or a pool, and no tag."""
-    has_place = row.device not in NO_DEVICE and row.address != NO_ADDRESS
-    return has_place and not row.radius and parse_tag(row.comment) is None
+def _skip(row: Lease, why: object) -> None:
+    typer.echo(clean(f"! {row.name} cannot be a service: {why}"), err=True)
+
+
+def _is_free(row: Lease) -> bool:
+    """Whether a row has a device and no tag, and a person made it."""
+    return row.device not in NO_DEVICE and not row.radius and parse_tag(row.comment) is None
 
 
 def _service_of(
-    row: Lease, bindings: Sequence[BindingRow], router: str, actor: str
+    row: Lease, said: Mapping[str, str], bindings: Sequence[BindingRow], router: str, actor: str
 ) -> Mapping[str, Any]:
-    own_address = is_host_address(row.address)
-    name = row.address if own_address else row.device.replace(":", "")
-    fields = {
-        "service_id": f"{router}-{name}",
-        "router": router,
-        "ipv4" if own_address else "pool": row.address,
-    }
-    if "mac-address" in row.fields:
-        fields |= {"dhcp_server": row.server, "mac": row.device}
-    else:
-        fields |= {"ppp_name": row.device, "ppp_password": row.fields["password"]}
-    fields |= _ipv6(bindings)
+    device = row.device.replace(":", "") if "mac-address" in row.fields else row.device
+    name = row.address if is_host_address(row.address) else device
+    fields = {"service_id": _id_of(router, name), "router": router, **said, **_ipv6(bindings)}
     if row.fields.get("block-access") == "yes":
         fields["suspension_mode"] = "block"
     if row.comment.isprintable() and len(row.comment) <= _LONGEST_LABEL:
         fields["label"] = row.comment
     return event_of(fields) | {"source": CLI_SOURCE, "actor": actor}
+
+
+def _id_of(router: str, name: str) -> str:
+    """An id that a service may have; a name with other characters gives a hash."""
+    if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", f"{router}-{name}"):
+        return f"{router}-{name}"
+    return f"{router}-{sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}"
 
 
 def _ipv6(bindings: Sequence[BindingRow]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from tests.bindings import binding, duid
 from tests.builders import ipv4, lease, mac
 from tests.full_read.ipv6 import BINDINGS, prefix, row_of, with_ipv6, with_server6
 from worker.core.full_read.adoption import SortedRow
+from worker.core.policy.policy import RouterPolicy
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 
@@ -53,7 +54,9 @@ def made(valkey, prefix, store):
 
         def make(leases, bindings):
             rows = [SortedRow(row, "foreign") for row in leases]
-            events = events_of_rows(rows, bindings, "R1", publisher, "eva")
+            events = events_of_rows(
+                rows, bindings, "R1", RouterPolicy("acme"), publisher=publisher, actor="eva"
+            )
             return {record.value("mac"): record for record in folded(store, events)}
 
         yield make

@@ -22,6 +22,7 @@ from worker.core.rows.rows import (
     BINDINGS,
     DEVICE_FIELDS,
     LEASES,
+    NO_ADDRESS,
     NO_DEVICE,
     OPTIONS,
     Lease,
@@ -292,6 +293,17 @@ class EntryKind(ABC):
         """Return what a policy needs and no source says of this menu; empty: nothing."""
         del policy
         return ""
+
+    def said_by(self, row: Lease, policy: RouterPolicy) -> Mapping[str, str] | None:
+        """Return what a row of nobody says of a service, or None: it can be of none.
+
+        The names are those of `producers.fields.FIELDS`.
+        """
+        del policy
+        if row.address == NO_ADDRESS:
+            return None
+        address = {"ipv4" if is_host_address(row.address) else "pool": row.address}
+        return {"dhcp_server": row.server, "mac": row.device, **address}
 
     def as_lease(self, values: Mapping[str, str]) -> Mapping[str, str]:
         """Return the lease form of a row.

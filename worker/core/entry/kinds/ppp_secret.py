@@ -17,7 +17,7 @@ from worker.core.rows import normal
 from worker.core.rows.menus import Field, Menu
 from worker.core.rows.operations import Waiting
 from worker.core.rows.queues import OwnQueue
-from worker.core.rows.rows import ADDRESS_LISTS, ANY_SERVER, NO_ADDRESS, QUEUES, ListPlace
+from worker.core.rows.rows import ADDRESS_LISTS, ANY_SERVER, NO_ADDRESS, QUEUES, Lease, ListPlace
 from worker.core.service.record import ServiceRecord
 
 _MANUAL: Final = "MikroTik manual, CLI reference, ppp/secret"
@@ -84,7 +84,9 @@ class PppSecretEntry(EntryKind):
         by_profile = policy.suspend_profile and mode in ("walled_garden", "throttle")
         if mode == "walled_garden" and not by_profile:
             listed = frozenset({ListPlace(policy.suspend_list, address)})
-        profile = policy.suspend_profile if by_profile else _profile(record, policy)
+        profile, spares = _profile(record, policy)
+        if by_profile:
+            profile, spares = policy.suspend_profile, {}
         missing = profile if isinstance(profile, Waiting) else None
         if isinstance(profile, str) and profile:
             fields["profile"] = profile
@@ -120,11 +122,26 @@ class PppSecretEntry(EntryKind):
             missing=missing,
             notes=tuple(notes),
             is_pool=is_pool,
+            spares=spares,
         )
 
     def named(self, policy: RouterPolicy) -> Mapping[str, frozenset[str]]:
         """See `EntryKind`."""
         return {_PROFILES: frozenset({*policy.profiles.values(), policy.suspend_profile} - {""})}
+
+    def said_by(self, row: Lease, policy: RouterPolicy) -> Mapping[str, str] | None:
+        """See `EntryKind`. Without an address it is the profile that names the pool."""
+        if row.fields["service"] not in ("any", policy.ppp_service):
+            return None  # of a tunnel
+        said = {f"ppp_{name}": row.fields[name] for name in ("name", "password")}
+        profile = row.fields["profile"]
+        said |= {"pool": profile} if row.address == NO_ADDRESS else {"ipv4": row.address}
+        plans = [code for code, named in policy.profiles.items() if named == profile]
+        if len(plans) == 1:
+            said["plan"] = plans[0]
+        if profile == policy.suspend_profile:
+            said["suspension_mode"] = "walled_garden"
+        return said
 
     def as_lease(self, values: Mapping[str, str]) -> Mapping[str, str]:
         """See `EntryKind`."""
@@ -143,14 +160,27 @@ _OWN_NAMES: Final = {"address": "remote-address", "block-access": "disabled"}
 _LEASE_NAMES: Final = {own: name for name, own in _OWN_NAMES.items()}
 
 
-def _profile(record: ServiceRecord, policy: RouterPolicy) -> str | Waiting:
-    """The profile of a service's plan; empty: it is left to others."""
+def _profile(
+    record: ServiceRecord, policy: RouterPolicy
+) -> tuple[str | Waiting, Mapping[str, str]]:
+    """The profile of a service's plan, empty where it is left to others; and what to spare.
+
+    Where it is left to others, ours is taken back: that of a plan that is gone, and that of the
+    suspended, which may be there unconfirmed while events of the service are pending.
+    """
     plan: Any = record.value("plan")
-    if not policy.profiles or not plan:
-        return _DEFAULT if policy.suspend_profile else ""
-    if plan["code"] not in policy.profiles:
-        return Waiting("unknown-plan", f"plan {plan['code']} names no profile in the catalogue")
-    return policy.profiles[plan["code"]]
+    if policy.profiles and plan:
+        if plan["code"] in policy.profiles:
+            return policy.profiles[plan["code"]], {}
+        detail = f"plan {plan['code']} names no profile in the catalogue"
+        return Waiting("unknown-plan", detail), {}
+    at = record.placements.get(record.router or "")
+    ours = ((at and at.written) or {}).get("profile")
+    if ours and ours != policy.suspend_profile:
+        return _DEFAULT, {}
+    if policy.suspend_profile and (ours or record.pending):
+        return _DEFAULT, {"profile": policy.suspend_profile}
+    return "", {}
 
 
 def _suspending(
