@@ -174,7 +174,7 @@ class Service(Part):
     def _one_of_both(cls, ppp: Ppp | None, info: ValidationInfo) -> Ppp | None:
         if ppp is None and info.data.get("device", ppp) is None and "device" in info.data:
             message = "and device are missing; give the device's MAC, or what it logs in with"
-            raise PydanticCustomError("missing", message)
+            raise PydanticCustomError("no-device", message)
         return ppp
 
     @field_validator("suspension")

@@ -56,8 +56,8 @@ def event_of(fields: Fields) -> JsonObject:
         raise NotAnEvent({"event": f"must be one of {', '.join(_KINDS)}"})
     make, needed, allowed = _KINDS[kind]
     problems = {name: "is missing" for name in ("service_id", *needed) if name not in given}
-    if given.keys() & set(_PPP):
-        problems |= {name: "is missing" for name in _PPP if name not in given}
+    if given.keys() & set(PPP):
+        problems |= {name: "is missing" for name in PPP if name not in given}
         problems.pop("mac", None)
     if given.keys() & (_INSTEAD | (_PREFIX if kind == "address_changed" else set())):
         problems.pop("ipv4", None)
@@ -159,7 +159,7 @@ def _device(given: Fields) -> JsonObject:
 
 def _ppp(given: Fields) -> JsonObject:
     login = {"name": given.get("ppp_name"), "password": given.get("ppp_password")}
-    return {"ppp": login} if given.keys() & set(_PPP) else {}
+    return {"ppp": login} if given.keys() & set(PPP) else {}
 
 
 def _access(given: Fields) -> JsonObject:
@@ -226,8 +226,8 @@ _INSTEAD: Final = frozenset({"pool", "assigned_pool"})
 _PREFIX: Final = frozenset({"ipv6_prefix", "assigned_ipv6_pool"})
 _IPV6: Final = ("ipv6_prefix", "assigned_ipv6_pool", "ipv6_address", "duid", "iaid")
 _POOLS: Final = ("pool", "assigned_pool", *_IPV6)
-_PPP: Final = ("ppp_name", "ppp_password")
-_REST: Final = ("dhcp_server", *_PPP, *_POOLS, "plan", "down_kbps", "up_kbps", *_DEVICE[1:])
+PPP: Final = ("ppp_name", "ppp_password")
+_REST: Final = ("dhcp_server", *PPP, *_POOLS, "plan", "down_kbps", "up_kbps", *_DEVICE[1:])
 _LISTS: Final = ("dns_servers", "options", "label")
 _SUSPENDED: Final = ("suspension_mode", "reason_code")
 _RATES: Final = ("down_kbps", "up_kbps")
@@ -251,7 +251,7 @@ _KINDS: Final[
         (*_DEVICE, *_IPV6),
     ),
     "address_changed": (_addresses, ("ipv4",), _POOLS),
-    "ppp_changed": (_ppp, _PPP, ()),
+    "ppp_changed": (_ppp, PPP, ()),
     "plan_changed": (lambda given: {"plan": _plan(given)}, ("plan",), _RATES),
     "moved": (_moved, ("router",), ("dhcp_server", "ipv4", *_POOLS)),
 }

@@ -11,6 +11,7 @@ import typer
 from leasewire.actor import ActorOption, actor_of
 from leasewire.answer import Answer, App, bad_input, fail
 from leasewire.context import Context
+from leasewire.password_file import password_in
 from leasewire.tables import TextTable
 from worker.errors import ConfigurationError
 
@@ -146,17 +147,9 @@ def _fail_unknown(name: str) -> None:
 
 
 def _password(file: Path | None) -> str:
-    """The password from a file, or asked for twice.
-
-    It never comes from the command line, which other users of the host can read.
-    """
+    """The password from a file, or asked for twice."""
     if file is not None:
-        try:
-            return file.read_text("utf-8").partition("\n")[0].rstrip("\r")
-        except OSError as error:
-            bad_input(f"{file}: cannot be read: {error.strerror}")
-        except UnicodeDecodeError:
-            bad_input(f"{file}: is not UTF-8 text")
+        return password_in(file)
     if not sys.stdin.isatty():
         bad_input("There is no terminal to ask for the password: use --password-file FILE.")
     return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))

@@ -1,7 +1,7 @@
 """`leasewire claims`: who holds which MAC, address or prefix on a router, and who waits for it."""
 
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -18,7 +18,8 @@ from worker.core.rows.rows import scopes_meet
 from worker.store.claims import HeldClaim
 
 app = App("Who holds a MAC, an address or a prefix on a router, and who waits for it.")
-KeyArgument = Annotated[str, typer.Argument(metavar="MAC|IP|PREFIX")]
+_NAME: Final = "name:"
+KeyArgument = Annotated[str, typer.Argument(metavar=f"MAC|IP|PREFIX|{_NAME}LOGIN")]
 
 
 @app.command("list")
@@ -119,13 +120,15 @@ def _held(claims: list[HeldClaim], holder: str, wanted: Claim) -> HeldClaim | No
 
 
 def _claim_key(text: str) -> str:
-    """A MAC, an address or a prefix as the key of its claims."""
+    """A MAC, an address, a prefix or a name as the key of its claims."""
+    if text.startswith(_NAME) and text != _NAME:
+        return text
     for kind, value in (("address", Ipv4), ("mac", Mac48)):
         with suppress(ValueError, ContractViolation):
             return f"{kind}:{value(text)}"
     with suppress(ValueError):
         return prefix_key(text)
-    return bad_input(f"{text} is no MAC, no address and no IPv6 prefix.")
+    return bad_input(f"{text} is no MAC, no address, no IPv6 prefix and no {_NAME}LOGIN.")
 
 
 def _answer(claims: list[HeldClaim]) -> Answer:

@@ -4,9 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from inspect import Parameter
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from leasewire.password_file import password_in
 
 
 class Mode(StrEnum):
@@ -103,6 +106,28 @@ def ipv6_options(place: str) -> tuple[Option, ...]:
         Option("--ipv6-address", f"{place}.address", "Its IPv6 address, besides the prefix."),
         Option("--duid", f"{place}.duid", "DUID of its DHCPv6 client. Default: learned."),
         Option("--iaid", f"{place}.iaid", "IAID of its DHCPv6 client. Default: learned.", int),
+    )
+
+
+def login_options(place: str, *, needed: bool = False) -> tuple[Option, ...]:
+    """The options of the part `ppp` at a place; its password is never on the command line."""
+    default = ... if needed else None
+    instead = "" if needed else ", instead of --mac"
+    return (
+        Option(
+            "--ppp-name",
+            f"{place}.name",
+            f"Name with which it logs in by PPPoE{instead}.",
+            default=default,
+        ),
+        Option(
+            "--ppp-password-file",
+            f"{place}.password",
+            "File whose first line is its password; - is standard input.",
+            Path,
+            default=default,
+            form=password_in,
+        ),
     )
 
 

@@ -16,6 +16,7 @@ import typer
 
 from contracts import Problem
 from contracts.names import QUEUE_BULK, QUEUE_EVENTS, Lane
+from contracts.sealing import masked_event
 from leasewire.actor import actor_of
 from leasewire.answer import Answer, App, Exit, Group, Part, bad_input, fail
 from leasewire.context import Context, InventoryOption
@@ -143,7 +144,7 @@ def send(
             check_inventory(context, completed, named=inventory is not None)
             if dry_run:
                 text = _table(completed, ["valid (dry run)"] * len(completed))
-                return Answer({"events": [event.event for event in completed]}, text)
+                return Answer({"events": [masked_event(each.event) for each in completed]}, text)
             receipts = publisher.write(completed, lane=lane)
         except BatchViolation as violation:
             bad_input(*(_line(events[index], p) for index, p in violation.problems))

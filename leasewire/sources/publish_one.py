@@ -16,6 +16,7 @@ from leasewire.sources.event_options import (
     address_options,
     dhcp_options,
     ipv6_options,
+    login_options,
     none_option,
 )
 
@@ -49,7 +50,8 @@ _CHECK: Final = "Cross-check; a difference only warns."
 
 _STATE: Final = (
     Option("--router", "data.service.access.router", _ROUTER, default=...),
-    Option("--mac", "data.service.device.mac", _MAC, default=...),
+    Option("--mac", "data.service.device.mac", _MAC),
+    *login_options("data.service.ppp"),
     *address_options("data.service.address"),
     *ipv6_options("data.service.ipv6"),
     Option("--server", "data.service.access.dhcp_server", _SERVER),
@@ -91,6 +93,14 @@ EVENTS: Final[Mapping[str, tuple[str, Sequence[Option]]]] = {
             Option("--previous-mac", "data.previous_mac", _CHECK),
             _WHEN,
         ),
+    ),
+    "ppp-changed": (
+        """Publish that a service logs in by PPPoE with another name or password: give both.
+
+        Example: leasewire publish ppp-changed --service SVC-1001 --ppp-name ada@isp.example
+        --ppp-password-file password
+        """,
+        (*login_options("data.ppp", needed=True), _WHEN),
     ),
     "device-swapped": (
         """Publish that a service has another device; omitted values are cleared.
@@ -247,6 +257,8 @@ def flag_of(name: str, event: Mapping[str, Any], problem: Problem) -> str:
         part: Any = {}
         for step in place.split("."):
             part, value = value, value.get(step) if isinstance(value, Mapping) else None
+        if option.place.endswith(".password"):
+            return option.flag
         if isinstance(value, str):
             last = place.rpartition(".")[2]
             pool = "assigned-pool" if part.get("mode") == "assigned" else "pool"

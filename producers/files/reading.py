@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from contracts.parse import MAX_EVENT_BYTES
-from producers.fields import FIELDS, JsonObject, NotAnEvent, event_of
+from producers.fields import FIELDS, PPP, JsonObject, NotAnEvent, event_of
 from producers.files.cells import unescape, was_made_a_number
 
 CSV: Final = ".csv"
 NDJSON: Final = (".ndjson", ".jsonl")
-_TEXTS: Final = frozenset({"mac", "service_id", "customer_id", "serial", "duid"})
+_TEXTS: Final = frozenset({"mac", "service_id", "customer_id", "serial", "duid", *PPP})
 """Fields that a spreadsheet may take for numbers."""
 
 

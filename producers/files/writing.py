@@ -34,7 +34,14 @@ _EXAMPLES: Final = (
         "assigned_pool": "home",
         "assigned_ipv6_pool": "home6",
     },
-    {"event": "cancelled", "service_id": "SVC-1004"},
+    {
+        "service_id": "SVC-1004",
+        "router": "pppoe-1",
+        "ppp_name": "svc-1004@isp.example",
+        "ppp_password": "correct horse",
+        "ipv4": "198.51.100.14",
+    },
+    {"event": "cancelled", "service_id": "SVC-1005"},
 )
 
 

@@ -100,8 +100,8 @@ def test_what_is_no_password_is_refused_without_being_shown(password):
 def test_a_service_needs_a_device_or_a_login():
     event = activated(1)
     del event["data"]["service"]["ppp"]
-    with pytest.raises(ContractViolation) as raised:
+    with pytest.raises(ContractViolation, match="give the device's MAC, or what") as raised:
         parse_event(event)
     assert [(p.pointer, p.code) for p in raised.value.problems] == [
-        ("/data/service/ppp", "missing")
+        ("/data/service/ppp", "no-device")
     ]

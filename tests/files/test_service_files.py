@@ -61,7 +61,7 @@ def test_no_cell_is_a_formula_and_none_is_changed(text):
 
 def test_the_template_can_be_read(tmp_path):
     rows = read(tmp_path, template())
-    assert [row.problems for row in rows] == [()] * 4
+    assert [row.problems for row in rows] == [()] * 5
     assert rows[1].event["data"]["service"]["status"] == "suspended"
 
 

@@ -1,12 +1,15 @@
 import json
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 import typer
 
 from contracts import event_key, parse_event
 from contracts.names import journal_body
+from contracts.parse import logins_in
+from contracts.sealing import Sealer
 from leasewire.actor import actor_of
 from leasewire.sources.publish_one import EVENTS, event_of
 from tests.builders import SOURCE, activated
@@ -22,11 +25,11 @@ EVENT = {
 KEY = event_key("urn:isp:bss:acme", "e-1")
 
 
-def publish(*arguments, url="redis://127.0.0.1:1", prefix="lw:", given=""):
+def publish(*arguments, url="redis://127.0.0.1:1", prefix="lw:", given="", **environ):
     """Run the command as a shell would."""
     return run(
         [sys.executable, "-m", "leasewire", "publish", *arguments],
-        env={"LEASEWIRE_REDIS_URL": url, "LEASEWIRE_KEY_PREFIX": prefix},
+        env={"LEASEWIRE_REDIS_URL": url, "LEASEWIRE_KEY_PREFIX": prefix, **environ},
         given=given,
         text=True,
     )
@@ -116,6 +119,65 @@ def test_one_event_is_said_by_options(valkey, prefix, bodies):
     assert event.data.service.device.mac == "00:11:22:33:44:66"
     assert event.data.service.address.ipv4 == "223.203.225.11"
     assert event.data.revision == 3
+
+
+@pytest.fixture
+def redis_here(valkey, prefix):
+    """Where `publish` finds Redis."""
+    return {"url": valkey.url, "prefix": prefix}
+
+
+PASSWORD = "correct horse 7"
+LOGIN = ("--service", "SVC-1", "--ppp-name", "ada@isp", "--ppp-password-file")
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [("activated", ("--router", "R1", "--address", "198.51.100.9")), ("ppp-changed", ())],
+)
+def test_a_password_comes_from_a_file_and_is_sealed(redis_here, bodies, tmp_path, name, more):
+    (tmp_path / "keys").write_text(key := "ab" * 64)
+    keys = {"LEASEWIRE_SECRET_KEYS_FILE": str(tmp_path / "keys")}
+    where = {**redis_here, **keys}
+    done = publish(name, *LOGIN, "-", *more, given=f"{PASSWORD}\nand more", **where)
+    assert (done.returncode, done.stderr) == (0, "")
+    (body,) = bodies().values()
+    assert PASSWORD not in body
+    ((_, login),) = logins_in(json.loads(body))
+    assert Sealer.from_text(key).open(login["password"]) == ("ada@isp", PASSWORD)
+    (tmp_path / "secret").write_bytes(f"{PASSWORD}\r\n".encode())
+    dry = publish(name, *LOGIN, str(tmp_path / "secret"), *more, "--dry-run", "--json", **keys)
+    assert dry.returncode == 0
+    assert "ada@isp" in dry.stdout
+    assert "password" not in dry.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"sealed:not so", "activated: --ppp-password-file begins with sealed:"),
+        (b"", "activated: --ppp-password-file"),
+        (b"\xff", "secret: is not UTF-8 text"),
+        (b"x" * 5000, "secret: its first line is longer than 4096 bytes"),
+        (None, "secret: cannot be read: No such file or directory"),
+    ],
+)
+def test_a_password_that_cannot_be_one_is_not_shown(tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "secret").write_bytes(content)
+    options = (*LOGIN, str(tmp_path / "secret"), "--router", "R1", "--address", "198.51.100.9")
+    refused = publish("activated", *options)
+    assert refused.returncode == 2
+    assert message in refused.stderr
+    assert "not so" not in refused.stderr
+
+
+def test_a_service_without_a_device_and_a_login_is_refused():
+    where = ("--router", "R1", "--address", "198.51.100.9")
+    refused = publish("activated", "--service", "SVC-1", *where)
+    assert refused.returncode == 2
+    assert "give the device's MAC, or what it logs in with" in refused.stderr
 
 
 def test_a_dry_run_needs_no_redis_and_shows_the_event():
@@ -247,12 +309,15 @@ FULL = {
     "plan": "HOME-50",
     "event": ["e-4"],
 }
+LOGINS = {"ppp_name": "ada@isp", "ppp_password_file": Path("secret")}
 
 
 @pytest.mark.parametrize("name", EVENTS)
-def test_each_event_of_the_contract_can_be_said_by_options(name):
+def test_each_event_of_the_contract_can_be_said_by_options(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "secret").write_text("pw")
     text, options = EVENTS[name]
-    given = {option.name: FULL.get(option.name) for option in options}
+    given = {option.name: (FULL | LOGINS).get(option.name) for option in options}
     extra = {"customer": None, "revision": None, "reason": "x", "time": "2026-11-24T10:00:00Z"}
     extra["actor"] = None
     given |= {"service": "SVC-1", "id": "e-1", "source": "urn:leasewire:cli", **extra}

@@ -1,0 +1,34 @@
+"""Passwords for commands: from a file, never from the command line, which others can read."""
+
+import sys
+from pathlib import Path
+from typing import Final
+
+from leasewire.answer import bad_input
+from worker.log_setup import hide_secret
+
+_MOST_BYTES: Final = 4096
+
+
+def password_in(file: Path) -> str:
+    """Return the first line of a file; `-` is standard input.
+
+    Raises:
+        typer.Exit: 2: it cannot be read, or is no text.
+    """
+    name = "standard input" if str(file) == "-" else str(file)
+    try:
+        if str(file) == "-":
+            line = sys.stdin.buffer.readline(_MOST_BYTES + 1)
+        else:
+            with file.open("rb") as lines:
+                line = lines.readline(_MOST_BYTES + 1)
+        password = line.decode("utf-8").rstrip("\r\n")
+    except OSError as error:
+        bad_input(f"{name}: cannot be read: {error.strerror}")
+    except UnicodeDecodeError:
+        bad_input(f"{name}: is not UTF-8 text")
+    if len(line) > _MOST_BYTES:
+        bad_input(f"{name}: its first line is longer than {_MOST_BYTES} bytes")
+    hide_secret(password)
+    return password
