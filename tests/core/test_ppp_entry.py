@@ -24,11 +24,11 @@ def entry(*raws, written=None, pending=False, **policy):
         record = fold(record, parse_event(raw), version_of(raw)).record
     ref = EventRef("k", "e", "s", "t")
     waiting = tuple(PendingEvent(ref, (), version_of(raw)) for raw in raws if pending)
-    record = placed(replace(record, pending=waiting))
+    policies = {"R1": RouterPolicy("acme", entries="ppp-secret", **(policy or POLICY))}
+    record = placed(replace(record, pending=waiting), policies)
     if written is not None:
         record = replace(record, placements={"R1": Placement({"profile": written})})
-    held = RouterPolicy("acme", entries="ppp-secret", **(policy or POLICY))
-    return wanted_entries(record, {"R1": held})["R1"]
+    return wanted_entries(record, policies)["R1"]
 
 
 def profile_over(wanted, found):

@@ -35,13 +35,13 @@ def test_a_manifest_among_events_is_no_service(read, store):
     }
     said = event("x") | {"id": "m-1", "type": "leasewire.inventory.manifest.v1"}
     said |= {"subject": "inventory/m", "data": manifest}
-    (record,) = folded(store, read("\n".join(map(json.dumps, (said, activated())))))
+    (record,) = folded(store, read("\n".join(map(json.dumps, (said, activated())))), {})
     assert (record.service_id, record.value("mac")) == ("SVC-1", mac(1))
 
 
 def test_a_table_is_read_as_import_reads_it_whatever_its_name(read, store):
     text = f"service_id;router;mac;ipv4;label\nSVC-1;R1;{mac(1)};198.51.100.10;'=SUM(A1)\n"
-    (record,) = folded(store, read(text))
+    (record,) = folded(store, read(text), {})
     assert record.value("label") == "=SUM(A1)"
     with pytest.raises(ConfigurationError) as refused:
         read(text + f"SVC-2;R1;{mac(2)}\n")

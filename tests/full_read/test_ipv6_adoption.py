@@ -57,7 +57,7 @@ def made(valkey, prefix, store):
             events = events_of_rows(
                 rows, bindings, "R1", RouterPolicy("acme"), publisher=publisher, actor="eva"
             )
-            return {record.value("mac"): record for record in folded(store, events)}
+            return {record.value("mac"): record for record in folded(store, events, {})}
 
         yield make
 
