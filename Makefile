@@ -55,7 +55,7 @@ test-fast: $(READY) ## the tests that need no server and no socket
 	$(BIN)/python -m pytest -m "not redis and not router and not e2e" -q
 
 e2e-all: $(READY) ## the end-to-end tests once for each transport and kind of entry
-	for transport in api-ssl api rest; do for entries in lease mac-server ppp-secret; do \
+	for transport in api-ssl api rest; do for entries in lease mac-server ppp-secret user-manager; do \
 	  echo "$$transport, $$entries:"; \
 	  E2E_TRANSPORT=$$transport E2E_ENTRIES=$$entries \
 	    $(BIN)/python -m pytest -n 2 --dist worksteal -q tests/e2e || exit 1; \

@@ -19,6 +19,8 @@ from contracts.sealing import Sealer
 from leasewire.host.embedded import EmbeddedServer
 from producers.connection import open_publisher
 from simulator.control import ControlClient
+from simulator.menus.user_manager import ADDRESS, RATE, pairs
+from simulator.menus.user_manager import USER as USERS
 from tests import builders, dialling
 from tests.forking import Forked, run
 from tests.waiting import eventually
@@ -30,18 +32,23 @@ INSTALLATION = "tests"
 LEASES = "/ip/dhcp-server/lease"
 MAC_ENTRIES: Final = "/ip/mac-server/entry"
 SECRETS: Final = "/ppp/secret"
+_NAMED: Final = {SECRETS: '"ppp-secret"', USERS: '"user-manager"'}
+"""Kinds of entries that an inventory must name."""
 NEWEST: Final = "7.24"
 """The newest version that the simulator knows: what routers run where a test does not say it."""
 TRANSPORTS: Final = ("api-ssl", "api", "rest")
 TRANSPORT: Final = os.environ.get("E2E_TRANSPORT", "api-ssl")
 """How routers are reached where a test does not say it; `make e2e-all` tries each."""
-MENU: Final = {"lease": LEASES, "mac-server": MAC_ENTRIES, "ppp-secret": SECRETS}[
-    os.environ.get("E2E_ENTRIES", "lease")
-]
+MENU: Final = {
+    "lease": LEASES,
+    "mac-server": MAC_ENTRIES,
+    "ppp-secret": SECRETS,
+    "user-manager": USERS,
+}[os.environ.get("E2E_ENTRIES", "lease")]
 """Where the entries are kept where a test does not say it."""
 in_leases: Final = pytest.mark.skipif(MENU != LEASES, reason="about what only leases have")
 not_in_mac_server: Final = pytest.mark.skipif(
-    MENU == MAC_ENTRIES, reason="about what entries of /ip/mac-server have not"
+    MENU in (MAC_ENTRIES, USERS), reason="about what these rows have not: devices, list rows"
 )
 over_tls: Final = pytest.mark.skipif(TRANSPORT == "api", reason="plain: no certificate is shown")
 in_any_version: Final = pytest.mark.skipif(TRANSPORT == "rest", reason="version 6 has no REST")
@@ -62,6 +69,13 @@ SETTINGS = {
     "LEASEWIRE_EFFECTS_EVERY_S": "3600",
     "LEASEWIRE_WATCH_EVERY_S": "3600",
 }
+
+
+def user_shown(row: Mapping[str, str]) -> dict[str, str]:
+    """A user of User Manager in the fields of a lease."""
+    held = pairs(row["attributes"])
+    found = {"mac-address": row["name"], "address": held[ADDRESS], ".id": row[".id"]}
+    return found | {"rate-limit": held.get(RATE, ""), "block-access": row["disabled"]}
 
 
 @dataclass
@@ -89,8 +103,9 @@ class Installation:
         command: what runs `leasewire`.
         simulator_command: what runs the simulated routers.
         transport: how the routers are reached.
-        menu: where their entries are: `LEASES`, `MAC_ENTRIES` or `SECRETS`. With the last, what
-            is published of devices is said of their logins: see `dialling.py`.
+        menu: where their entries are: `LEASES`, `MAC_ENTRIES`, `SECRETS` or `USERS`, of which each
+            router has its own. With `SECRETS`, what is published of devices is said of their
+            logins: see `dialling.py`.
         forks: whether its processes are forks (`tests/forking.py`), or a Python each.
     """
 
@@ -216,7 +231,7 @@ class Installation:
                 "password_env": '"ROUTER_PASSWORD"',
                 "fingerprint": f'"{router["fingerprint_sha256"]}"',
                 "dhcp_server": f'"{SERVER}"',
-                **({"entries": '"ppp-secret"'} if self.menu == SECRETS else {}),
+                **({"entries": _NAMED[self.menu]} if self.menu in _NAMED else {}),
             } | dict(self.inventory.get(router["name"], {}))
             if self.transport_of(router["name"]) == "api":  # which shows no certificate
                 keys.pop("fingerprint")
@@ -255,13 +270,13 @@ class Installation:
         return "".join(path.read_text() for path in self.directory.glob("*.log"))
 
     def rows(self, router: str) -> dict[str, list[dict[str, str]]]:
-        """The rows of our services on a router, by service; secrets in the fields of leases."""
+        """The rows of our services on a router, by service, in the fields of leases."""
         found: dict[str, list[dict[str, str]]] = {}
         for row in self.control[router].rows(self.menu):
             tag = parse_tag(row.get("comment", ""))
             if tag is not None and tag.installation == INSTALLATION:
-                shown = dialling.shown(row) if self.menu == SECRETS else row
-                found.setdefault(tag.service_id, []).append(shown)
+                shown = {SECRETS: dialling.shown, USERS: user_shown}.get(self.menu, dict)
+                found.setdefault(tag.service_id, []).append(shown(row))
         return found
 
     def add_foreign(self, router: str, address: str, mac: str) -> None:
@@ -269,6 +284,8 @@ class Installation:
         row = {"address": address, "mac-address": mac}
         if self.menu == SECRETS:
             row = {"remote-address": address, **dialling.login(mac)}
+        elif self.menu == USERS:
+            row = {"name": mac, "attributes": f"{ADDRESS}:{address}"}
         self.control[router].add_row(self.menu, row)
 
     def device_name(self, mac: str) -> str:

@@ -89,7 +89,7 @@ def test_a_move_between_its_access_routers_writes_nothing(here):
 
 def test_foreign_users_stay_and_one_with_the_address_or_the_mac_makes_a_service_wait(here):
     theirs = {
-        "ada": {"name": "ada", "password": "x", "attributes": f"Framed-IP-Address:{ADDRESS}"},
+        "ada": {"name": "ada", "attributes": f"Framed-IP-Address:{ADDRESS},Session-Timeout:60"},
         "device": {"name": builders.mac(2), "comment": "by hand"},
         "other": {"name": "hotspot", "attributes": "Session-Timeout:60"},
     }

@@ -6,7 +6,7 @@ import pytest
 
 from simulator.control import ControlClient
 from tests import builders
-from tests.installation import LEASES, MAC_ENTRIES, MENU, SERVER, TRANSPORT, Installation, in_leases
+from tests.installation import LEASES, MENU, SECRETS, SERVER, TRANSPORT, Installation, in_leases
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
@@ -26,7 +26,7 @@ def here(short_directory, transport, version):
     with Installation(
         short_directory,
         transport=transport,
-        menu=LEASES if MENU == MAC_ENTRIES else MENU,  # which knows no rates
+        menu=MENU if MENU == SECRETS else LEASES,  # others have no queues
         simulator=("--version", version),
         inventory={"R1": LEASE_RATES},
         tables=PLANS,
