@@ -6,7 +6,7 @@ A real client on a network interface is `dhcp`'s business.
 import asyncio
 from dataclasses import dataclass, replace
 
-from simulator import dhcp_server
+from simulator import dhcp_radius
 from simulator.dhcp_server import Client, DhcpReply
 from simulator.router import Router
 
@@ -29,21 +29,22 @@ class Devices:
     def __init__(self, router: Router) -> None:
         self._router = router
         self._devices: dict[str, _Device] = {}
+        self._tasks: set[asyncio.Task[DhcpReply]] = set()
         router.reconfigure.append(self._reconfigured)
 
-    def ask(self, client: Client, *, obeys: bool) -> DhcpReply:
+    async def ask(self, client: Client, *, obeys: bool) -> DhcpReply:
         """Ask for a lease.
 
         Args:
             client: who asks.
             obeys: whether it asks again when it is told to.
         """
-        answer = dhcp_server.request(self._router, client)
+        answer = await dhcp_radius.answer(self._router, client)
         held = replace(client, requested=answer.address, unicast=bool(answer.address))
         self._devices[client.mac] = _Device(held, obeys)
         return answer
 
-    def renew(self, mac: str) -> DhcpReply:
+    async def renew(self, mac: str) -> DhcpReply:
         """Renew as at T1; a device that is refused asks again, as one without an address.
 
         Raises:
@@ -53,10 +54,10 @@ class Devices:
         if device is None:
             msg = f"device {mac} never asked for an address: call device() first"
             raise ValueError(msg)
-        answer = self.ask(device.client, obeys=device.obeys)
+        answer = await self.ask(device.client, obeys=device.obeys)
         if answer.kind == "nak":
             fresh = replace(device.client, requested="", unicast=False)
-            answer = self.ask(fresh, obeys=device.obeys)
+            answer = await self.ask(fresh, obeys=device.obeys)
         elif answer.kind == "none":
             self._devices[mac] = device  # it keeps what it has
         return answer
@@ -64,4 +65,9 @@ class Devices:
     def _reconfigured(self, mac: str) -> None:
         device = self._devices.get(mac)
         if device is not None and device.obeys:
-            asyncio.get_running_loop().call_later(_REACTS_S, self.renew, mac)
+            asyncio.get_running_loop().call_later(_REACTS_S, self._renew_soon, mac)
+
+    def _renew_soon(self, mac: str) -> None:
+        task = asyncio.get_running_loop().create_task(self.renew(mac))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

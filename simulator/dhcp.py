@@ -11,7 +11,7 @@ import socket
 import struct
 from ipaddress import IPv4Address
 
-from simulator import dhcp_server
+from simulator import dhcp_radius, dhcp_server
 from simulator.dhcp_options import options_for
 from simulator.dhcp_packet import MessageType, Packet, PacketError, read_packet, write_reply
 from simulator.dhcp_server import Client, DhcpReply
@@ -42,6 +42,7 @@ class DhcpPort(asyncio.DatagramProtocol):
         self._host_interface = host_interface
         self._interface = interface
         self._transport: asyncio.DatagramTransport | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
         """Listen.
@@ -66,18 +67,26 @@ class DhcpPort(asyncio.DatagramProtocol):
         """Stop listening."""
         if self._transport is not None:
             self._transport.close()
+        for task in self._tasks:
+            task.cancel()
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """Answer a client; what is no request is passed over."""
         with contextlib.suppress(PacketError):
             packet = read_packet(data)
-            reply = self.answer(packet, unicast=addr[0] != ZERO_IP)
-            if reply is not None and self._transport is not None:
-                renewing = packet.ciaddr != ZERO_IP and reply.kind == MessageType.ACK
-                target = packet.ciaddr if renewing else "255.255.255.255"
-                self._transport.sendto(write_reply(reply), (target, _CLIENT_PORT))
+            served = self._serve(packet, unicast=addr[0] != ZERO_IP)
+            task = asyncio.get_running_loop().create_task(served)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
-    def answer(self, packet: Packet, *, unicast: bool) -> Packet | None:
+    async def _serve(self, packet: Packet, *, unicast: bool) -> None:
+        reply = await self.answer(packet, unicast=unicast)
+        if reply is not None and self._transport is not None:
+            renewing = packet.ciaddr != ZERO_IP and reply.kind == MessageType.ACK
+            target = packet.ciaddr if renewing else "255.255.255.255"
+            self._transport.sendto(write_reply(reply), (target, _CLIENT_PORT))
+
+    async def answer(self, packet: Packet, *, unicast: bool) -> Packet | None:
         """Work out the reply to a packet.
 
         Args:
@@ -90,13 +99,13 @@ class DhcpPort(asyncio.DatagramProtocol):
         client = self._client(packet, server, unicast=unicast)
         match packet.kind:
             case MessageType.DISCOVER:
-                answer = dhcp_server.request(self._router, client, bind=False)
+                answer = await dhcp_radius.answer(self._router, client, bind=False)
                 return self._reply(packet, server, answer, MessageType.OFFER)
             case MessageType.REQUEST:
                 chosen = packet.address(SERVER_ID)
                 if chosen and chosen != self._server_id(server, None):
                     return None  # another server's offer was taken
-                answer = dhcp_server.request(self._router, client)
+                answer = await dhcp_radius.answer(self._router, client)
                 return self._reply(packet, server, answer, MessageType.ACK)
             case MessageType.RELEASE:
                 dhcp_server.release(self._router, client)

@@ -94,20 +94,22 @@ def request(router: Router, client: Client, *, bind: bool = True) -> DhcpReply:
     if server is None or server.disabled or trouble_of(router, server):
         return SILENCE
     _end_stale(router, client)
-    row = _lease_of(router, server, client, dynamic=False)
+    row = lease_of(router, server, client, dynamic=False)
     static = row is not None
     if row is None:
-        row = _lease_of(router, server, client, dynamic=True)
+        row = lease_of(router, server, client, dynamic=True)
     if row is not None and row.values.get("block-access") == "true":
+        return SILENCE
+    if by_radius(server) and (row is None or row.values["status"] == "authorizing"):
         return SILENCE
     address = _address_for(router, server, row, client)
     if address is None:
-        return _stale(router, server, client) if client.requested and bind else SILENCE
+        return stale(router, server, client) if client.requested and bind else SILENCE
     if bind and client.requested and client.requested != address:
-        return _stale(router, server, client)
+        return stale(router, server, client)
     lease_s = _lease_time(server, row)
     if row is None:
-        row = _new_dynamic(router, server, client, address)
+        row = new_dynamic(router, server, client, address)
     if bind:
         if static:  # before the other is bound: what they make may be the same rows
             _drop_dynamic(router, server, client)
@@ -123,7 +125,7 @@ def _end_stale(router: Router, client: Client) -> None:
     for row in {row.id: row for row in (*held, *table.having("mac-address", client.mac))}.values():
         theirs = row.values.get("active-mac-address") == client.mac
         if theirs and ends_at_request(router, row.values):
-            _forget(router, row)
+            forget(router, row)
 
 
 def release(router: Router, client: Client) -> None:
@@ -132,7 +134,7 @@ def release(router: Router, client: Client) -> None:
     nameless = table.having("mac-address", ZERO_MAC)
     for row in [*table.having("mac-address", client.mac), *nameless]:
         if row.values.get("active-mac-address") == client.mac:
-            _forget(router, row)
+            forget(router, row)
 
 
 def decline(router: Router, client: Client) -> None:
@@ -153,10 +155,11 @@ def lose_unstored(router: Router) -> None:
     after = 0 if kept == "never" else router.now() - parse_duration(kept, "store-leases-disk")
     for row in list(MENUS[LEASE].rows(router).rows.values()):
         if row.dynamic and row.times.get("last-seen", router.now()) >= after:
-            _forget(router, row)
+            forget(router, row)
 
 
-def _forget(router: Router, row: Row) -> None:
+def forget(router: Router, row: Row) -> None:
+    """End the lease of a client: a dynamic row goes, a static one waits."""
     menu = MENUS[LEASE]
     assert isinstance(menu, LeaseMenu)  # noqa: S101 - that is what lies at this path
     before = menu.view(router, row)
@@ -174,7 +177,13 @@ def _rows_for(router: Router, client: Client) -> list[Row]:
     return [*table.having("mac-address", client.mac), *by_id]
 
 
-def _lease_of(router: Router, server: Row, client: Client, *, dynamic: bool) -> Row | None:
+def by_radius(server: Row) -> bool:
+    """Whether a server asks RADIUS for whom it has no static lease (which wins: assumed)."""
+    return server.values["use-radius"] == "yes"
+
+
+def lease_of(router: Router, server: Row, client: Client, *, dynamic: bool) -> Row | None:
+    """Find the static or the dynamic lease of a client; None: it has none."""
     found = None
     for row in _rows_for(router, client):
         values = row.values
@@ -201,7 +210,7 @@ def _address_for(router: Router, server: Row, row: Row | None, client: Client) -
     held = None if row is None else row.values.get("active-address")
     if held:
         return held
-    return _free_address(router, pool, client)
+    return free_address(router, pool, client)
 
 
 def _static_elsewhere(router: Router, address: str) -> bool:
@@ -209,7 +218,7 @@ def _static_elsewhere(router: Router, address: str) -> bool:
     return any(not r.dynamic and not r.disabled for r in table.having("address", address))
 
 
-def _free_address(router: Router, pool: str | None, client: Client) -> str | None:
+def free_address(router: Router, pool: str | None, client: Client) -> str | None:
     """Take the address asked for if it is free in the pool (MAN-SRV 4), else the first."""
     row = MENUS[POOL].rows(router).rows.get(pool or "")
     seen: set[str] = set()
@@ -233,7 +242,7 @@ def _is_free(router: Router, address: str) -> bool:
     return not table.having("address", address) and not table.having("active-address", address)
 
 
-def _stale(router: Router, server: Row, client: Client) -> DhcpReply:
+def stale(router: Router, server: Row, client: Client) -> DhcpReply:
     """Answer a request for an address that is not the client's (any more)."""
     if router.switches.stale_renewal == "silent" and _still_has(router, client):
         return SILENCE
@@ -256,7 +265,8 @@ def _lease_time(server: Row, row: Row | None) -> int:
     return seconds or parse_duration(server.values["lease-time"], "lease-time")
 
 
-def _new_dynamic(router: Router, server: Row, client: Client, address: str) -> Row:
+def new_dynamic(router: Router, server: Row, client: Client, address: str) -> Row:
+    """Make a dynamic lease that is offered to a client."""
     menu = MENUS[LEASE]
     values = menu.fresh(router) | {
         "address": address,
@@ -314,9 +324,9 @@ def _expire_at(router: Router, row: Row, seconds: int) -> None:
 
 
 def _drop_dynamic(router: Router, server: Row, client: Client) -> None:
-    row = _lease_of(router, server, client, dynamic=True)
+    row = lease_of(router, server, client, dynamic=True)
     if row is not None:
-        _forget(router, row)
+        forget(router, row)
 
 
 def _note(

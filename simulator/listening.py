@@ -7,8 +7,9 @@ bound and does not listen keeps others away and refuses connections.
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 from simulator.api_server import ApiSession
 from simulator.connection import reset
@@ -25,6 +26,7 @@ from simulator.ppp_clients import PppClients
 from simulator.rest_server import RestServer
 from simulator.router import Router
 from simulator.tls import DAYS, Anonymous, Certificate, certificate_in, make_certificate
+from simulator.user_manager_port import UserManagerPort
 from simulator.wire import Wire
 
 _BACKLOG = 512
@@ -151,6 +153,7 @@ class RouterServer:
         self._dhcp: DhcpPort | None = None
         self._dhcp6: Dhcp6Port | None = None
         self._wire: Wire | None = None
+        self._user_manager = UserManagerPort(self.router)
         self.certificate = self.make_certificate()
         self._named: dict[str, Certificate] = {}
         self._powered = False
@@ -217,6 +220,7 @@ class RouterServer:
         for service, port in self.ports.items():
             if self.router.serves(service):
                 await port.open()
+        self._serve_users()
         if self.options.dhcp and self._dhcp is None:
             host_interface, _, interface = self.options.dhcp.partition("=")
             dhcp = DhcpPort(self.router, host_interface, interface)
@@ -238,9 +242,17 @@ class RouterServer:
             if not self.router.serves(service):
                 port.close()
             elif self._powered:
-                task = asyncio.get_running_loop().create_task(port.open())
-                self.tasks.add(task)
-                task.add_done_callback(self.tasks.discard)
+                self._begin(port.open())
+        self._serve_users()
+
+    def _serve_users(self) -> None:
+        if self._powered and self._user_manager.differs:
+            self._begin(self._user_manager.open())
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     def _unplug(self) -> None:
         if self._dhcp is not None:
@@ -252,6 +264,7 @@ class RouterServer:
         if self._wire is not None:
             self._wire.close()
             self._wire = None
+        self._user_manager.close()
 
     def power_off(self, *, loss: bool = False) -> None:
         """Refuse connections and end all sessions.

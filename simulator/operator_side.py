@@ -191,15 +191,17 @@ class Actions:
         server.new_certificate(**how)
 
     @staticmethod
-    def device(server: RouterServer, /, *, reconfigure: str = "", **client: str) -> dict[str, Any]:
+    async def device(
+        server: RouterServer, /, *, reconfigure: str = "", **client: str
+    ) -> dict[str, Any]:
         """Play a DHCP client."""
         asking = replace(_client(server, **client), allow_reconfigure=bool(reconfigure))
-        return asdict(server.devices.ask(asking, obeys=reconfigure == "obey"))
+        return asdict(await server.devices.ask(asking, obeys=reconfigure == "obey"))
 
     @staticmethod
-    def device_renews(server: RouterServer, mac: str) -> dict[str, Any]:
+    async def device_renews(server: RouterServer, mac: str) -> dict[str, Any]:
         """Play a DHCP client whose time has come."""
-        return asdict(server.devices.renew(MAC.parse(mac, "mac-address", server.router)))
+        return asdict(await server.devices.renew(MAC.parse(mac, "mac-address", server.router)))
 
     @staticmethod
     def device_release(server: RouterServer, /, **client: str) -> None:

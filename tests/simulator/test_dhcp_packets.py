@@ -1,3 +1,4 @@
+import asyncio
 import contextlib
 import struct
 
@@ -80,7 +81,7 @@ def run(router, command, **values):
 def ask(router, *asked, kind=MessageType.DISCOVER, unicast=False, secs=0, **options):
     packet = Packet(kind, 1, MAC, secs=secs, options={55: bytes(asked)} if asked else {})
     packet.options |= {int(code[1:]): value for code, value in options.items()}
-    return DhcpPort(router, "lo").answer(packet, unicast=unicast)
+    return asyncio.run(DhcpPort(router, "lo").answer(packet, unicast=unicast))
 
 
 def test_options_of_the_lease_beat_those_of_the_server_and_the_network(router):
