@@ -6,7 +6,8 @@ Made as the workers' in `worker/store/keys.py`. Nothing else may spell these key
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from worker.store.keys import Hash, Key, Keys, SortedSet, String
+from worker.store.key_groups import Hash, SortedSet, String
+from worker.store.keys import Key, Keys
 
 
 class HookKeys(NamedTuple):

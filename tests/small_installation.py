@@ -25,7 +25,7 @@ from worker.intake.accept import Accept
 from worker.inventory import Inventory, load_inventory
 from worker.routeros.sessions import Sessions
 from worker.settings import Settings
-from worker.store.keys import RouterKeys
+from worker.store.key_groups import RouterKeys
 from worker.store.store import Store, open_store
 
 LEASES: Final = "/ip/dhcp-server/lease"

@@ -6,21 +6,20 @@ spell a key: scripts get theirs from here by the same names (`scripts.py`).
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, lru_cache
-from typing import Annotated, NamedTuple, TypeVar
 
 from contracts import names
 from contracts.operator_proof import OPERATOR_SECRET
-
-# A key, by its kind as Redis's TYPE says it.
-String = Annotated[str, "string"]
-Hash = Annotated[str, "hash"]
-List = Annotated[str, "list"]
-Set = Annotated[str, "set"]
-SortedSet = Annotated[str, "zset"]
-Stream = Annotated[str, "stream"]
-
-_T = TypeVar("_T")
+from worker.store.key_groups import (
+    FleetKeys,
+    Hash,
+    JournalKeys,
+    List,
+    LossKeys,
+    ReportKeys,
+    RouterKeys,
+    keys_of,
+    router_keys,
+)
 
 SEEN_PERIOD_S = 8 * 86_400
 """Event ids are remembered by periods of eight days (`lua/_services.lua`): five are over 31."""
@@ -29,116 +28,6 @@ UNKNOWN_SOURCES = "unknown_sources"
 """The feed of all unknown sources."""
 DEAD_LETTERS_MOST = 1000
 """Limit of one group of dead letters (as in `lua/_dead_letters.lua`)."""
-
-
-class RouterKeys(NamedTuple):
-    """The keys of one router.
-
-    Attributes:
-        due: service -> priority * 10^13 + due (ms): the work items in their order.
-        work_items: service -> work version; each new reason to check the service renews it.
-        lock: with a time limit: lock id of the pass that works on the router.
-        notified: with a time limit: `1` a message is pending, `circuit_open` nobody is notified,
-            `bulk` a bulk pass waits for its turn.
-        inflight: service -> `lock id|second check (ms)|leases added` (`lua/_in_flight.lua`).
-        claims: claim key -> {scope: [service, 1 held | 0 vacating]} as JSON.
-        held: service -> [[claim key, scope], …] as JSON: its claims, held or vacating.
-        prefixes: by name: the claim keys of prefixes, and `/length` of each length that one had.
-        waiters: by name: who waits for which claim, and what a service waits for
-            (`lua/_claims.lua`).
-        services: services that may have a row here.
-        waiting: service -> {reason, detail, since_ms} as JSON: why it is not in sync.
-        state: {state, since_ms, …} as JSON; absent while all is well.
-        lost: service -> when it lost its working entry (ms). Two hours.
-        lost_by: service -> source of the event that took its entry, while it may be held for that.
-            Two hours.
-        memory: missing prerequisites, suspects, facts, kept a week from the last change.
-        reconfigured: service -> when its device was told to renew, and the router's refusal; how
-            many this minute. A day from the last message.
-        full_read: time of boot, an approved rebuild, the last report, its pools. 40 days.
-        answers: five minutes -> `answers sum longest` (ms): how long they took. Twelve hours.
-    """
-
-    due: SortedSet
-    work_items: Hash
-    lock: String
-    notified: String
-    inflight: Hash
-    claims: Hash
-    held: Hash
-    prefixes: SortedSet
-    waiters: SortedSet
-    services: Set
-    waiting: Hash
-    state: String
-    lost: SortedSet
-    lost_by: Hash
-    memory: Hash
-    reconfigured: Hash
-    full_read: Hash
-    answers: Hash
-
-
-class FleetKeys(NamedTuple):
-    """What people set for routers. No time limit; retiring a router removes it.
-
-    Attributes:
-        policies: router -> `digest|[policy, by, when (ms)]`: the applied policy.
-        paused: router -> {by, reason, at_ms} as JSON.
-        aliases: former name -> the router's name now: events may still use the former one.
-        serials: router -> serial number or system id that is bound to its name.
-        serials_seen: router -> the serial that was seen last.
-        serial_names: serial -> [router, …] as JSON: where it is bound or was seen last.
-        full_reads: router -> when its last full read was made (ms).
-    """
-
-    policies: Hash
-    paused: Hash
-    aliases: Hash
-    serials: Hash
-    serials_seen: Hash
-    serial_names: Hash
-    full_reads: Hash
-
-
-class ReportKeys(NamedTuple):
-    """Drift reports: the lock of a check, router -> when it is due (ms), routers asked for."""
-
-    check: String
-    due: SortedSet
-    asked: Set
-
-
-class JournalKeys(NamedTuple):
-    """A lane's journal (see `contracts/names.py`) and its Celery queue."""
-
-    body: Hash
-    due: SortedSet
-    notified: String
-    queue: List
-
-
-class LossKeys(NamedTuple):
-    """Losses by a source, `service@router` -> when (ms): entries lost, and suspended. Two hours."""
-
-    lost: SortedSet
-    suspended: SortedSet
-
-
-def _named(kind: type[_T], base: str) -> _T:
-    """A tuple of keys with the names of its fields."""
-    return kind(*[base + end for end in _ends(kind._fields)])  # type: ignore[attr-defined]
-
-
-@cache
-def _ends(names: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(name.replace("_", "-") for name in names)
-
-
-@lru_cache(maxsize=2_000)
-def _router_keys(base: str) -> RouterKeys:
-    """The keys of a router: made once, as pages for people ask for a thousand routers at a time."""
-    return _named(RouterKeys, base)
 
 
 def feed_name(source: str, *, bulk: bool) -> str:
@@ -318,7 +207,7 @@ class Keys:
     @property
     def fleet(self) -> FleetKeys:
         """What people set for routers."""
-        return _named(FleetKeys, f"{self.prefix}routers:")
+        return keys_of(FleetKeys, f"{self.prefix}routers:")
 
     manifests = Key("zset", "manifests")
     """`source|manifest id|hash of one attempt` -> until when its missing parts may come (ms)."""
@@ -340,7 +229,7 @@ class Keys:
 
     def losses(self, source: str) -> LossKeys:
         """The losses by a source."""
-        return _named(LossKeys, f"{self.prefix}brake:source:{source}:")
+        return keys_of(LossKeys, f"{self.prefix}brake:source:{source}:")
 
     assigned = Key("hash", "pools:assigned")
     """Address or prefix of a pool of ours -> `until (ms)|service` (`lua/_pools.lua`)."""
@@ -387,4 +276,4 @@ class Keys:
 
     def router(self, name: str) -> RouterKeys:
         """The keys of a router."""
-        return _router_keys(f"{self.prefix}router:{name}:")
+        return router_keys(f"{self.prefix}router:{name}:")
