@@ -20,6 +20,7 @@ from contracts.events import (
     Suspended,
 )
 from contracts.identity import content_hash, deterministic_id, event_key, hashes, version_hash
+from contracts.ipv6_values import Duid, Ipv6Address, Ipv6Prefix
 from contracts.manifest import Manifest
 from contracts.parse import parse_document, parse_event, to_json
 from contracts.service import (
@@ -37,7 +38,7 @@ from contracts.service import (
     StaticPrefix,
     Suspension,
 )
-from contracts.values import Duid, Ipv4, Ipv6Address, Ipv6Prefix, Mac48
+from contracts.values import Ipv4, Mac48
 
 __all__ = [
     "Access",

@@ -5,16 +5,14 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from contracts.ipv6_values import Duid, Ipv6Address, Ipv6Prefix
 from contracts.values import (
     AgentId,
     AssignedPoolName,
     Code,
-    Duid,
     Hex,
     Iaid,
     Ipv4,
-    Ipv6Address,
-    Ipv6Prefix,
     Kbps,
     Mac48,
     Name,

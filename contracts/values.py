@@ -7,7 +7,6 @@ which they show in the right format.
 import re
 import unicodedata
 from datetime import UTC, datetime
-from ipaddress import IPv6Address, IPv6Network
 from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import (
@@ -36,7 +35,7 @@ _NORMAL_MAC: Final = re.compile("[0-9A-F]{2}(?::[0-9A-F]{2}){5}")
 _EUI64: Final = re.compile(
     rf"{_PAIR}(?::{_PAIR}){{7}}|{_PAIR}(?:-{_PAIR}){{7}}|{_QUAD}(?:[.:-]{_QUAD}){{3}}|[0-9A-Fa-f]{{16}}"
 )
-_NO_SEPARATORS: Final = str.maketrans("", "", ":-.")
+NO_SEPARATORS: Final = str.maketrans("", "", ":-.")
 
 _OCTET: Final = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _IPV4: Final = re.compile(rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}")
@@ -44,7 +43,7 @@ _LOOPBACK: Final = 127
 _FIRST_MULTICAST: Final = 224  # and reserved ones from 240 on
 
 
-class _Text(str):
+class NormalText(str):
     """Text in normal form: the constructor parses it, or raises `ValueError`."""
 
     __slots__ = ()
@@ -74,7 +73,7 @@ class _Text(str):
         return {**handler(schema), **cls._schema}
 
 
-class Mac48(_Text):
+class Mac48(NormalText):
     """A 48-bit MAC address of one device: `AA:BB:CC:DD:EE:FF`.
 
     Accepts pairs with colons or dashes, `0000.5e00.5301`, `0000-5e00-5301` and 12 hex digits
@@ -106,11 +105,11 @@ def _normal_mac(text: str) -> str:
         raise PydanticCustomError(
             "mac-format", "is not a MAC address; write it like 00:00:5E:00:53:01"
         )
-    digits = text.upper().translate(_NO_SEPARATORS)
+    digits = text.upper().translate(NO_SEPARATORS)
     return ":".join(digits[i : i + 2] for i in range(0, 12, 2))
 
 
-class Ipv4(_Text):
+class Ipv4(NormalText):
     """An IPv4 address of a host, such as `198.51.100.10`.
 
     Refuses 0.0.0.0/8, loopback, link-local, multicast and reserved addresses. Private and shared
@@ -134,104 +133,6 @@ class Ipv4(_Text):
                 "address-not-usable", "cannot be the address of a device; give another"
             )
         return super().__new__(cls, text)
-
-
-_IPV6: Final = re.compile(r"[0-9A-Fa-f:.]+")
-_PREFIX: Final = re.compile(r"([0-9A-Fa-f:.]+)/([0-9]{1,3})")
-_LENGTHS: Final = range(16, 65)
-
-
-def _usable(address: IPv6Address) -> bool:
-    """Whether an address, or a prefix of at least 16 bits, is none of special use.
-
-    ::/8 is reserved: it has the unspecified address, loopback, and IPv4 in IPv6.
-    """
-    return not (address.is_multicast or address.is_link_local or address.packed[0] == 0)
-
-
-class Ipv6Address(_Text):
-    """An IPv6 address of a host, in the form of RFC 5952, such as `2001:db8::10`.
-
-    Refuses link-local and multicast addresses and all of ::/8, such as loopback. Unique local
-    addresses (fc00::/7) are normal.
-    """
-
-    __slots__ = ()
-    _schema: ClassVar = {"format": "ipv6"}
-
-    def __new__(cls, text: str) -> Self:
-        """Read any spelling; zone ids are refused."""
-        try:
-            # `IPv6Address` would take a zone id.
-            address = IPv6Address(text if _IPV6.fullmatch(text) else "")
-        except ValueError:
-            raise PydanticCustomError(
-                "address-format", "is not an IPv6 address; write it like 2001:db8::10"
-            ) from None
-        if not _usable(address):
-            raise PydanticCustomError(
-                "address-not-usable", "cannot be the address of a device; give another"
-            )
-        return super().__new__(cls, str(address))
-
-
-class Ipv6Prefix(_Text):
-    """An IPv6 prefix of a service, /16 to /64, in the form of RFC 5952: `2001:db8:1:100::/56`.
-
-    Refuses what `Ipv6Address` refuses, and bits behind the prefix length.
-    """
-
-    __slots__ = ()
-    _schema: ClassVar = {"pattern": "^[0-9A-Fa-f:.]+/(1[6-9]|[2-5][0-9]|6[0-4])$"}
-
-    def __new__(cls, text: str) -> Self:
-        """Read any spelling of the address part."""
-        parts = _PREFIX.fullmatch(text)
-        try:
-            address = IPv6Address(parts[1] if parts else "")
-        except ValueError:
-            raise PydanticCustomError(
-                "prefix-format", "is not an IPv6 prefix; write it like 2001:db8:1:100::/56"
-            ) from None
-        length = int(parts[2]) if parts else 0
-        if length not in _LENGTHS:
-            raise PydanticCustomError(
-                "prefix-length", "must have a prefix length from /16 to /64; give such a prefix"
-            )
-        network = IPv6Network((address, length), strict=False)
-        if network.network_address != address:
-            raise PydanticCustomError(
-                "prefix-host-bits",
-                "has bits set behind its prefix length; set them to zero, or correct the length",
-            )
-        if not _usable(address):
-            raise PydanticCustomError(
-                "address-not-usable", "cannot be the prefix of a service; give another"
-            )
-        return super().__new__(cls, str(network))
-
-
-_DUID: Final = "(0[xX])?[0-9A-Fa-f]{2}([:-]?[0-9A-Fa-f]{2}){0,129}"
-_DUID_FORMAT: Final = re.compile(_DUID)
-
-
-class Duid(_Text):
-    """A DHCPv6 unique identifier of a device: 1 to 130 bytes as hex digits, lower case.
-
-    Accepts `0x` before it, and colons or dashes between its bytes.
-    """
-
-    __slots__ = ()
-    _schema: ClassVar = {"pattern": f"^{_DUID}$"}
-
-    def __new__(cls, text: str) -> Self:
-        """Read any accepted spelling."""
-        if not _DUID_FORMAT.fullmatch(text):
-            raise PydanticCustomError(
-                "duid-format",
-                "is not a DUID; write its 1 to 130 bytes in hex, like 0003000100005e005301",
-            )
-        return super().__new__(cls, text.lower().removeprefix("0x").translate(_NO_SEPARATORS))
 
 
 _RFC3339: Final = re.compile(

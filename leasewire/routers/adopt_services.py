@@ -10,7 +10,7 @@ from typing import Any, Final
 import typer
 
 from contracts import Manifest, parse_event, version_hash
-from contracts.values import Ipv6Prefix
+from contracts.ipv6_values import Ipv6Prefix
 from leasewire.answer import clean
 from producers.complete import CompleteEvent
 from producers.errors import BatchViolation

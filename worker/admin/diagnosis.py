@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from contracts.values import Ipv4, Ipv6Address, Ipv6Prefix, Mac48
+from contracts.ipv6_values import Ipv6Address, Ipv6Prefix
+from contracts.values import Ipv4, Mac48
 from worker.core.diagnosis.explain import explain
 from worker.core.diagnosis.explain_ipv6 import explain_ipv6
 from worker.core.diagnosis.explain_unknown import explain_unknown

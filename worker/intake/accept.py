@@ -29,7 +29,6 @@ from worker.intake.checks import (
     check,
     key_of,
     present_names_in,
-    rejection,
     text_of,
 )
 from worker.intake.commit_logs import log_committed
@@ -37,6 +36,7 @@ from worker.intake.folding import Folding, folding_with
 from worker.intake.lanes import LiveLoad, at_once
 from worker.intake.manifest import Manifests
 from worker.intake.other_workers import NEWER_MS, LeftToOthers, OtherWorkers
+from worker.intake.rejections import rejection
 from worker.intake.waiting_services import WaitingServices
 from worker.inventory import SourceConfig
 from worker.store.commits import EventCommit, ServiceCommit, short_hash

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
@@ -20,13 +20,11 @@ from contracts import (
 )
 from contracts.operator_proof import is_proven
 from contracts.parse import HORIZON, MAX_CLOCK_SKEW, logins_in, parse_document, read_document
-from contracts.sealing import clear_passwords, masked_event
+from contracts.sealing import clear_passwords
 from worker.core.service.event_ref import EventRef
 from worker.core.service.fold import with_present_names
-from worker.core.service.outcome import DeadLetter, Outcome
 from worker.inventory import SourceConfig
 from worker.inventory.config import Order
-from worker.store.commits import EventCommit, ServiceCommit, short_hash
 from worker.store.journal import JournalEntry
 
 log = structlog.get_logger(__name__)
@@ -37,12 +35,6 @@ MOST_AHEAD: Final = timedelta(days=1)
 """An event that is further ahead of every clock is wrong itself; others wait."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-_LOGGED_AS: Final = {
-    "rejected": "event.rejected",
-    "failed": "event.failed",
-    "expired": "event.expired",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +167,7 @@ def check(  # noqa: PLR0913 - what it checks against
 
 def _sent_by(event: Event, document: Mapping[str, object]) -> dict[str, str]:
     reason = event.data.reason
-    found = {"actor": _text(document.get("actor"), 64), "note": (reason and reason.note) or ""}
+    found = {"actor": cut_text(document.get("actor"), 64), "note": (reason and reason.note) or ""}
     return {name: text for name, text in found.items() if text}
 
 
@@ -270,61 +262,6 @@ def _check_times(
     return None
 
 
-def rejection(
-    entry: JournalEntry,
-    why: NotAccepted,
-    now_ms: int,
-    sources: Collection[str],
-    seen: str | None = None,
-) -> ServiceCommit:
-    """Build the commit of an event that is not folded: an outcome and a dead letter.
-
-    Args:
-        entry: the event as it came.
-        why: why it is not folded.
-        now_ms: Redis's time.
-        sources: the sources of the inventory.
-        seen: short content hash of an event that was committed under the same key, if any: the
-            outcome of that one stands.
-    """
-    raw = object_of(entry.raw)
-    content = _short_content(raw)
-    if seen == content:  # it comes again, too late or from a source that was removed since
-        return ServiceCommit("", events=[EventCommit(entry.key, entry.lane, "duplicate")])
-    id_, source, type_ = (_text(raw.get(name), 256) for name in ("id", "source", "type"))
-    known_source = source if source in sources else ""
-    data = raw.get("data")
-    service_id = _text(data.get("service_id"), 64) if isinstance(data, dict) else ""
-    event = EventRef(entry.key, id_, source, type_)
-    outcome = Outcome(event, service_id, why.state, now_ms, why.reason, why.detail)
-    dead_letter = DeadLetter(
-        id=f"{entry.key}.{content}" if seen else entry.key,
-        kind="event",
-        reason=why.reason,
-        detail=why.detail,
-        service_id=service_id,
-        body=text_of(masked_event(raw) if clear_passwords(raw) else entry.raw),
-        event_keys=(entry.key,),
-        attempts=entry.attempts,
-        at_ms=now_ms,
-        source=known_source,
-    )
-    log.warning(
-        _LOGGED_AS[why.state],
-        event_id=id_,
-        service_id=service_id,
-        reason=why.reason,
-        detail=why.detail,
-    )
-    commit = EventCommit(
-        *(entry.key, entry.lane, why.state, None if seen else outcome),
-        unknown_source=not known_source,
-        refused=None if seen else known_source,
-    )
-    dead_letters = [] if why.state == "expired" else [dead_letter]
-    return ServiceCommit("", events=[commit], dead_letters=dead_letters)
-
-
 def key_of(raw: object) -> str:
     """The journal key of an event of a message; the key of a broken one is made of its content."""
     found = object_of(raw)
@@ -344,16 +281,10 @@ def object_of(raw: object) -> dict[str, Any]:
     return raw if isinstance(raw, dict) else {}
 
 
-def _text(value: object, most: int) -> str:
+def cut_text(value: object, most: int) -> str:
+    """The first characters of a text; empty: it is none."""
     # A broken event may have half a surrogate pair, which no key of Redis may have.
     return value[:most].encode("utf-8", "replace").decode() if isinstance(value, str) else ""
-
-
-def _short_content(raw: Mapping[str, object]) -> str:
-    try:
-        return short_hash(content_hash(raw))
-    except RecursionError:  # no event that was committed is nested as deeply
-        return "too-deep"
 
 
 def text_of(raw: object) -> str:
