@@ -26,6 +26,7 @@ from worker.settings import PREFIX, Settings, environment
 from worker.store.connection import check_login, connect
 from worker.store.heartbeat import Heartbeat, this_process
 from worker.store.store import Store, open_store
+from worker.unsafe_settings import unsafe
 from worker.watching.periodic_thread import PeriodicThread
 
 log = structlog.get_logger("command")
@@ -199,7 +200,7 @@ class Context:
 
     def report_failed_checks(self) -> None:
         """Log what is unsafe about the connection to Redis; for commands that keep running."""
-        for failed_check in self.settings.warnings:
+        for failed_check in unsafe(self.settings):
             log.warning("setting.unsafe", message=failed_check)
 
     def check_login(self) -> None:

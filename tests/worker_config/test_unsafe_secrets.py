@@ -8,6 +8,7 @@ from simulator.testing import running
 from tests.routeros.peers import config_for
 from tests.routeros.test_router_check import look
 from worker.settings import Settings
+from worker.unsafe_settings import unsafe
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def secret(tmp_path):
 
 def doubts(secret, url, **more):
     given = {"REDIS_URL": url, "REDIS_PASSWORD_FILE": str(secret)} | more
-    return Settings.load({f"LEASEWIRE_{name}": value for name, value in given.items()}).warnings
+    return unsafe(Settings.load({f"LEASEWIRE_{name}": value for name, value in given.items()}))
 
 
 @pytest.mark.parametrize(

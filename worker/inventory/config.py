@@ -14,7 +14,7 @@ from worker.core.policy.policy import RouterPolicy
 from worker.core.policy.setup_spec import SetupSpec
 from worker.errors import RouterBlocked
 from worker.inventory.alert_keys import AlertTarget
-from worker.settings import is_open_to_others
+from worker.unsafe_settings import is_open_to_others
 
 Transport = Literal["api-ssl", "api", "rest"]
 Order = Literal["revisions", "times"]

@@ -24,6 +24,7 @@ from worker.runtime.tasks import log_unavailable
 from worker.settings import Settings, environment
 from worker.store.connection import connect
 from worker.store.store import Store, open_store
+from worker.unsafe_settings import unsafe
 
 log = structlog.get_logger()
 
@@ -49,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         settings = Settings.load(environment())
         configure_logging(settings)
-        for warning in settings.warnings:
+        for warning in unsafe(settings):
             log.warning("setting.unsafe", message=warning)
         try:
             return run(options.kind, settings, options.parent, pool, again=options.again)
