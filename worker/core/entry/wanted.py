@@ -92,10 +92,11 @@ def with_rows_at(record: ServiceRecord, policies: Mapping[str, RouterPolicy]) ->
 
     It stays as it was while the inventory lacks the service's router.
     """
-    policy = policies.get(record.router or "")
-    if record.router is None or policy is None:
+    router = record.router
+    policy = policies.get(router or "")
+    if router is None or policy is None:
         return record
-    rows_at = RowsAt(record.router, policy.user_manager) if policy.user_manager else None
+    rows_at = RowsAt(router, policy.user_manager) if policy.user_manager else None
     return record if rows_at == record.rows_at else replace(record, rows_at=rows_at)
 
 
