@@ -16,6 +16,7 @@ from worker.core.rows.queues import MAY_BE_THERE, OwnQueue
 from worker.core.rows.rows import ListPlace
 from worker.core.service.event_ref import NEVER, EventRef, Version
 from worker.core.service.fold import fold
+from worker.core.service.own_version import own_version
 from worker.core.service.record import (
     DEFAULTS,
     Assigned,
@@ -27,7 +28,6 @@ from worker.core.service.record import (
     Settled,
     ShortLease,
     Unassigned,
-    own_version,
     place,
     settle,
 )

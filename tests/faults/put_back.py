@@ -187,7 +187,7 @@ BUGS: Final[dict[str, Bug]] = {
     "operators' words go by who commits": Bug(
         [
             Change(
-                "worker/core/service/record.py",
+                "worker/core/service/own_version.py",
                 "    at = max(said_us, 0) * SAID_AT_ONCE\n",
                 "    if True:\n"
                 "        local = record.highest.local + 1\n"

@@ -185,7 +185,7 @@ class CommitDraft:
             dead_letters=report.dead_letters,
             lines=report.lines,
             source_counts=report.source_counts,
-            names=_routers_of(record) - _routers_of(self.before.record) - self._policies.keys(),
+            names=record.named_routers(self.before.record) - self._policies.keys(),
             take=self.take,
             give_back=self.give_back,
             pool_waits=self.pool_waits,
@@ -237,13 +237,6 @@ class CommitDraft:
             reason, detail = ("", f"by {end.by}") if end.by else ("on-no-router", "")
             self.report.change_outcome(end.pending.event, end.outcome, reason, detail)
         return record
-
-
-def _routers_of(record: ServiceRecord) -> set[str]:
-    """The routers that a record wants, now or later."""
-    writes = [said for e in record.schedule.pending for said in (e.own, e.beside)]
-    later = {str(said["router"]) for said in writes if said.get("router")}
-    return later | ({record.router} if record.router else set())
 
 
 def ended_by(end: Ended) -> str:

@@ -12,7 +12,8 @@ from worker.core.service.conflicts import Conflict
 from worker.core.service.event_ref import Version
 from worker.core.service.fold import Folded, fold, release
 from worker.core.service.outcome import State
-from worker.core.service.record import ServiceRecord, own_version
+from worker.core.service.own_version import own_version
+from worker.core.service.record import ServiceRecord
 from worker.core.service.schedule import MAX_PENDING, Scheduled, ended_of
 from worker.core.service.scheduling import keep, scheduled_of, withdraw
 from worker.core.service.writes import changes_nothing, differing, writes_of

@@ -14,7 +14,8 @@ from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.normal import duration, seconds
 from worker.core.rows.rows import device_field
 from worker.core.service.fold import release
-from worker.core.service.record import Placement, ServiceRecord, ShortLease, own_version
+from worker.core.service.own_version import own_version
+from worker.core.service.record import Placement, ServiceRecord, ShortLease
 from worker.core.storage_format import rfc3339
 
 FIELD: Final = "lease-time"

@@ -31,7 +31,7 @@ class Version(NamedTuple):
         epoch: of the source; `sources rebase` raises it when a BSS restarts its counters.
         revision: the source's counter for the service, or its `time` in microseconds since 1970.
         local: 0 for an event of a source; for events of operators and of Leasewire their time in
-            nanoseconds since 1970, the last three digits a count (`record.own_version`).
+            nanoseconds since 1970, the last three digits a count (`own_version.py`).
         digest: hash of type and data (`contracts.version_hash`), so that two events with one
             revision have an order that does not depend on arrival.
     """

@@ -1,6 +1,6 @@
 """The service record: all that is known of one service."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, NamedTuple
 
@@ -36,9 +36,6 @@ DEFAULTS: Final[Mapping[str, JsonValue]] = {
     "iaid": None,
 }
 """Every register, with its value until an event sets it. Values are never mutated."""
-
-SAID_AT_ONCE: Final = 1_000
-"""So many own versions of a service fit into a microsecond: events of one call share a time."""
 
 AssignedKind = Literal["address", "prefix"]
 Status = Literal["incomplete", "active", "suspended", "cancelled"]
@@ -237,44 +234,20 @@ class ServiceRecord:
         found = self.rows_at
         return found.at if found is not None and found.router == self.router else self.router
 
+    def named_routers(self, besides: "ServiceRecord") -> set[str]:
+        """The routers that it wants, now or later, and that another record of it does not want."""
+        return _routers_of(self) - _routers_of(besides)
 
-def ipv6_of(record: ServiceRecord) -> dict[str, JsonValue] | None:
-    """Return the `ipv6` of a `service` block with the values of a record; None: it has no IPv6."""
-    ipv6 = record.value("ipv6")
-    if not isinstance(ipv6, dict):
-        return None
-    fields = {**ipv6, "duid": record.value("duid"), "iaid": record.value("iaid")}
-    return {name: value for name, value in fields.items() if value is not None}
+
+def _routers_of(record: ServiceRecord) -> set[str]:
+    writes = [said for e in record.schedule.pending for said in (e.own, e.beside)]
+    later = {str(said["router"]) for said in writes if said.get("router")}
+    router = record.router
+    return later | ({router} if router else set())
 
 
 def _is_assigned(prefix: JsonValue) -> bool:
     return isinstance(prefix, dict) and prefix["mode"] == "assigned"
-
-
-def own_version(record: ServiceRecord, digest: str, said_us: int, names: Iterable[str]) -> Version:
-    """Return the version of an event of an operator or of Leasewire itself, set in its commit.
-
-    It wins over the owner's events so far, and loses to the owner's next one. Among each other such
-    events are ordered by their times, whichever is folded first: an event that finds a later one
-    about the same registers takes a place below it. At equal times the order of arrival counts.
-
-    Args:
-        record: of the service, as the commit finds it.
-        digest: of the event (`contracts.version_hash`).
-        said_us: its time, in microseconds since 1970.
-        names: the registers that it writes.
-    """
-    at = max(said_us, 0) * SAID_AT_ONCE
-    held = [record.registers[name].version for name in names if name in record.registers]
-    later = [version[:2] for version in held if version.local >= at + SAID_AT_ONCE]
-    epoch, revision = min(later, default=record.highest[:2])
-    every = [record.highest, *(register.version for register in record.registers.values())]
-    at_once = [
-        version.local
-        for version in every
-        if version[:2] == (epoch, revision) and at <= version.local < at + SAID_AT_ONCE
-    ]
-    return Version(epoch, revision, max(at_once, default=at) + 1, digest)
 
 
 def place(record: ServiceRecord, router: str) -> ServiceRecord:

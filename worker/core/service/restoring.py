@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import JsonValue
+
 from contracts.envelope import MOST_NOTE
 from worker.core.rows.rows import is_host_address
-from worker.core.service.record import ServiceRecord, ipv6_of
+from worker.core.service.record import ServiceRecord
 
 
 def restoring_event(  # noqa: PLR0913 - what an event of a person has
@@ -77,3 +79,12 @@ def _without_none(value: Any) -> Any:  # noqa: ANN401 - any value of JSON
     if not isinstance(value, Mapping):
         return value
     return {name: inner for name, inner in value.items() if inner is not None}
+
+
+def ipv6_of(record: ServiceRecord) -> dict[str, JsonValue] | None:
+    """Return the `ipv6` of a `service` block with the values of a record; None: it has no IPv6."""
+    ipv6 = record.value("ipv6")
+    if not isinstance(ipv6, dict):
+        return None
+    fields = {**ipv6, "duid": record.value("duid"), "iaid": record.value("iaid")}
+    return {name: value for name, value in fields.items() if value is not None}
