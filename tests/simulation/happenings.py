@@ -38,8 +38,9 @@ class Happenings:
             (scale.absences, self._go_away),
             (scale.rollbacks, self._roll_back),
         ):
-            for _ in range(times):
-                self._at(CHANCE.uniform(0, scale.over_s), what)
+            for number in range(times):
+                with CHANCE.of(f"{what.__name__} {number}"):
+                    self._at(CHANCE.uniform(0, scale.over_s), what)
 
     def _at(self, in_s: float, what: Callable[[], None]) -> None:
         self.to_come += 1

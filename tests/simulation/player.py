@@ -21,8 +21,8 @@ if "MUTANT" in os.environ:
     import tests.faults.mutant  # noqa: F401 - before the program too
 
 from tests.simulation.corpus import corpus
+from tests.simulation.odds import Odds
 from tests.simulation.redis_side import TimedServer
-from tests.simulation.scheduler import Odds
 from tests.simulation.shrinking import kind_of, shrink
 from tests.simulation.world import Result, Scale, play, scale_of
 
@@ -83,20 +83,43 @@ class _Player:
     server: TimedServer
     shrinks: bool
     _kinds: set[str] = field(default_factory=set)
+    _told_s: float = 0.0
 
     def plays(self, seed: int, scale: Scale) -> bool:
         """Play one; returns whether it fails."""
         result = play(self.server, seed, scale)
         kind = kind_of(result.problem) if result.problem else ""
         shrinks = self.shrinks and bool(kind) and kind not in self._kinds and not _ENDS
-        _say(result, scale, self.server, is_last=bool(kind) and not shrinks)
+        self._say(result, scale, is_last=bool(kind) and not shrinks)
         if shrinks:
             self._kinds.add(kind)
             result, scale = shrink(
                 result, scale, lambda n, smaller: play(self.server, n, smaller), _ENDS.__len__
             )
-            _say(result, scale, self.server, is_last=True, is_small=True)
+            self._say(result, scale, is_last=True, is_small=True)
         return bool(kind)
+
+    def _say(self, result: Result, scale: Scale, *, is_last: bool, is_small: bool = False) -> None:
+        busy_s, self._told_s = _busy_s(self.server) - self._told_s, _busy_s(self.server)
+        said: dict[str, Any] = {
+            "seed": result.seed,
+            "points": result.points,
+            "digest": result.digest,
+            "counts": result.counts,
+            "problem": result.problem,
+            "busy_s": round(busy_s, 4),
+            "is_last": is_last,
+            "is_small": is_small,
+        }
+        if result.problem:
+            said |= {
+                "scale": asdict(scale),
+                "story": result.story,
+                "state": result.state,
+                "last": result.last,
+            }
+        sys.stdout.write(json.dumps(said) + "\n")
+        sys.stdout.flush()
 
 
 _ENDS: Final[list[int]] = []
@@ -113,36 +136,8 @@ def _break(build: str) -> None:
 def _scaled(scale: Scale, given: dict[str, Any]) -> Scale:
     if "odds" in given:
         given = {**given, "odds": Odds(**given["odds"])}
-    return replace(scale, **given)
-
-
-def _say(
-    result: Result,
-    scale: Scale,
-    server: TimedServer,
-    *,
-    is_last: bool,
-    is_small: bool = False,
-) -> None:
-    said: dict[str, Any] = {
-        "seed": result.seed,
-        "points": result.steps,
-        "digest": result.digest,
-        "counts": result.counts,
-        "problem": result.problem,
-        "busy_s": round(_busy_s(server), 3),
-        "is_last": is_last,
-        "is_small": is_small,
-    }
-    if result.problem:
-        said |= {
-            "scale": asdict(scale),
-            "story": result.story,
-            "state": result.state,
-            "last": result.last,
-        }
-    sys.stdout.write(json.dumps(said) + "\n")
-    sys.stdout.flush()
+    lists = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
+    return replace(scale, **{**given, **lists})
 
 
 def _busy_s(server: TimedServer) -> float:

@@ -1,7 +1,8 @@
 """The processes of an installation: workers, publishers, and what starts them again."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -36,6 +37,9 @@ from worker.store.store import open_store
 PREFIX: Final = names.DEFAULT_PREFIX
 _GRACE_MS: Final = 2_000
 _TASKS: Final = {"events": 1, "routers": 2}
+_SLOWER: Final = 1.25
+_SLOWEST_S: Final = 200.0
+"""Where nothing goes wrong any more sweeps come more and more seldom: what they do must suffice."""
 _AGAIN_S: Final = 90.0
 """After Redis lost its end the BSS says again what a publisher that is gone said in so long."""
 
@@ -76,6 +80,7 @@ class Processes:
         set_up: their settings and inventory.
         to_publish: what the BSS has to say, in order.
         says, said: called with events that are about to be published, and that were accepted.
+        left_out: ids of events that are left out of it, in whose place nothing is said.
     """
 
     scale: Scale
@@ -85,7 +90,9 @@ class Processes:
     to_publish: list[dict[str, Any]] = field(default_factory=list)
     says: Callable[[list[dict[str, Any]]], None] = lambda _: None
     said: Callable[[list[dict[str, Any]]], None] = lambda _: None
-    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
+    left_out: Collection[str] = ()
+    _starts: Counter[str] = field(default_factory=Counter)
+    _pids: Iterator[int] = field(default_factory=lambda: count(1))
     _published: list[tuple[float, Process, dict[str, Any]]] = field(default_factory=list)
     _rolled_back_at: float = 0.0
 
@@ -98,11 +105,17 @@ class Processes:
     def _min_replicas(self) -> int:
         return int(self.scale.redis == "min-replicas")
 
+    def _next(self, place: str) -> Process:
+        """The next process in this place: `worker-1`, and when that is no more `worker-1.2`."""
+        self._starts[place] += 1
+        start = self._starts[place]
+        return Process(place if start == 1 else f"{place}.{start}")
+
     # --- workers ---------------------------------------------------------------------------------
 
-    def start_worker(self) -> None:
+    def start_worker(self, place: str) -> None:
         """A worker with all that its process runs."""
-        process = Process(f"worker-{next(self._numbers)}")
+        process = self._next(place)
         inventory = self.set_up.inventory
         client = worker_client(self.server, self.scheduler)
         store = open_store(client, PREFIX, int(self.scale.lock_s * 1000), self._min_replicas)
@@ -120,8 +133,7 @@ class Processes:
         )
         tasks = _Tasks()
         register(tasks, accept, converge)  # type: ignore[arg-type]
-        number = int(process.name.split("-")[1])
-        info = this_process("routers")._replace(host="host", boot="boot", pid=number)
+        info = this_process("routers")._replace(host="host", boot="boot", pid=next(self._pids))
         heartbeat = Heartbeat(store.heartbeats, info)
         sweep = Sweep(
             store, _GRACE_MS, heartbeat, lambda: False, release=lambda: release_due(accept)
@@ -159,16 +171,19 @@ class Processes:
                 tasks[parts["headers"]["task"]](*arguments)
 
     def _sweep(self, sweep: Sweep) -> None:
-        once = guarded("sweep", sweep.once)
+        once, pace_s = guarded("sweep", sweep.once), self.scale.pace_s
         while True:
+            self.scheduler.sleep(CHANCE.uniform(0, pace_s))
             once()
-            self.scheduler.sleep(EVERY_S + CHANCE.uniform(0, self.scale.pace_s))
+            self.scheduler.sleep(EVERY_S)
+            if self.scheduler.is_quiet:
+                pace_s = min(_SLOWER * pace_s, _SLOWEST_S)
 
     # --- publishers ------------------------------------------------------------------------------
 
-    def start_publisher(self) -> None:
+    def start_publisher(self, place: str = "publisher") -> None:
         """The BSS: it says each event until that was accepted, also after a restart."""
-        process = Process(f"publisher-{next(self._numbers)}")
+        process = self._next(place)
         client = publisher_client(self.server, self.scheduler)
         resend = Resend(client, AcceptedInMemory(), prefix=PREFIX, keep_s=RESEND_S)
         _ask_by_points(client.connection_pool)
@@ -180,9 +195,10 @@ class Processes:
         pause_s = self.scale.over_s / max(1, len(self.to_publish)) * 2
         while True:
             if not self.to_publish:
-                self.scheduler.sleep(1.0)
+                self.scheduler.sleep(5.0)
                 continue
-            events = self.to_publish[: CHANCE.randint(1, 4)]
+            batch = self.to_publish[: CHANCE.randint(1, 4)]
+            events = [event for event in batch if event["id"] not in self.left_out]
             self.says(events)
             try:
                 publisher.publish(events)
@@ -190,8 +206,9 @@ class Processes:
                 self.scheduler.sleep(0.5)
                 continue
             self.said(events)
-            del self.to_publish[: len(events)]
-            self.scheduler.narrate(f"publishes {', '.join(map(_in_words, events))}")
+            del self.to_publish[: len(batch)]
+            if events:
+                self.scheduler.narrate(f"publishes {', '.join(map(_in_words, events))}")
             self._published += [(CLOCK.now_s, process, event) for event in events]
             self.scheduler.sleep(CHANCE.uniform(0, 2 * pause_s))
 
@@ -235,7 +252,8 @@ class Processes:
 
     def _restart(self, process: Process) -> None:
         """What supervises processes starts another one."""
-        is_worker = process.name.startswith("worker")
+        place = process.name.partition(".")[0]
+        is_worker = place.startswith("worker")
         start = self.start_worker if is_worker else self.start_publisher
         wait_s = CHANCE.uniform(0.5, 10)
         if not is_worker and CLOCK.now_s < self._rolled_back_at + _AGAIN_S:
@@ -243,7 +261,7 @@ class Processes:
 
         def later() -> None:
             self.scheduler.sleep(wait_s)
-            start()
+            start(place)
 
         self.scheduler.spawn(Process("supervisor"), "restart", later)
 

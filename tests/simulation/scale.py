@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from tests.simulation.scheduler import Odds, odds_of
+from tests.simulation.odds import Odds, odds_of
 from tests.simulation.virtual import CHANCE, begin
 
 FEATURES: Final = ("lists", "plans", "queues", "pools", "ipv6", "sources", "refused", "scheduled")
@@ -11,6 +11,10 @@ FEATURES: Final = ("lists", "plans", "queues", "pools", "ipv6", "sources", "refu
 
 `queues` only tells with `plans`.
 """
+_SHARES: Final = {"scheduled": 0.08}
+"""Of histories with a feature, where it takes long."""
+_LONG: Final = 0.1
+"""Share of histories that are long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,8 @@ class Scale:
         lock_s: time of a router lock.
         pace_s: a sweep comes each second, or at most so much later.
         features: what else there is, of `FEATURES`.
-        spared: faults that do not come, by their number: the rest is as it was until then.
+        left_out: events that are not said, by their number in what the BSS says.
+        faults: those that come, by their names; None: all that the odds bring.
         points: it is cut off, unjudged, after so many; 0: never.
     """
 
@@ -49,27 +54,29 @@ class Scale:
     lock_s: float = 30.0
     pace_s: float = 3.0
     features: tuple[str, ...] = ()
-    spared: tuple[int, ...] = ()
+    left_out: tuple[int, ...] = ()
+    faults: tuple[str, ...] | None = None
     points: int = 0
 
 
 def scale_of(seed: int) -> Scale:
     """The size of a history: small ones find most, as more of what is near each other meets."""
-    chance = CHANCE
     begin(seed)
-    return Scale(
-        routers=chance.randint(1, 2),
-        services=chance.randint(1, 4),
-        events=chance.randint(2, 30),
-        workers=chance.randint(1, 2),
-        reboots=chance.randint(0, 1),
-        absences=chance.randint(0, 1),
-        redis=chance.choice(["alone", "alone", "alone", "sentinel", "min-replicas"]),
-        rollbacks=int(chance.random() < 0.2),
-        over_s=round(10 ** chance.uniform(0.3, 1.7), 1),
-        lock_s=chance.choice((3, 3, 6, 30)),
-        pace_s=chance.choice((4, 20, 60)),
-        displaced_by=chance.choice((0, 0, 1, 6)),
-        odds=odds_of(chance),
-        features=tuple(name for name in FEATURES if chance.random() < 0.3),
-    )
+    with CHANCE.of("scale"):
+        chance, is_long = CHANCE, CHANCE.random() < _LONG
+        return Scale(
+            routers=chance.choice((1, 1, 2)),
+            services=chance.randint(1, 4 if is_long else 3),
+            events=chance.randint(10, 30) if is_long else chance.randint(1, 8),
+            workers=chance.randint(1, 2),
+            reboots=int(chance.random() < 0.2),
+            absences=int(chance.random() < 0.2),
+            redis=chance.choice(("alone", "alone", "alone", "sentinel", "min-replicas")),
+            rollbacks=int(chance.random() < 0.15),
+            over_s=round(10 ** chance.uniform(0.0, 1.7 if is_long else 0.7), 1),
+            lock_s=chance.choice((3, 3, 6, 30)),
+            pace_s=chance.choice((4, 20, 60)) if is_long else chance.choice((20, 60)),
+            displaced_by=chance.choice((0, 0, 1, 6)),
+            odds=odds_of(chance),
+            features=tuple(name for name in FEATURES if chance.random() < _SHARES.get(name, 0.25)),
+        )

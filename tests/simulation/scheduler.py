@@ -6,30 +6,28 @@ to its message is decided here, and nowhere else.
 
 import hashlib
 import math
-import random
 import re
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from operator import attrgetter
+from random import Random
 from typing import Any, Final
 
 from greenlet import getcurrent, greenlet
 
+from tests.simulation.odds import FAULTS, Fate, Odds
 from tests.simulation.virtual import BEGAN_S, CHANCE, CLOCK
 
 _PUSH_NOTHING: Final = ("R", "TIME", "SET", "HSET", "HGET", "HMGET", "Z", "GET", "MGET", "SCRIPT")
 """How calls begin that put nothing into a list: those to routers and many to Redis."""
 _MESSAGE_ID: Final = re.compile(r"\b[0-9a-f]{40}\b")
 """Scripts make it of what differs between two starts of Redis; nobody compares it."""
-STEP_S: Final = 0.002
-"""A step takes up to so long."""
-_USED: Final = 0.5
-"""Share of the kinds of faults that a history has."""
-_MOST: Final = 0.15
-"""Of one fault at one point."""
 _WAKES_S: Final = 0.5
 """Who waited for something goes on within so long."""
+_ASKED: Final = 10
+"""Steps after which it is asked whether all is done."""
 _TOLD: Final = 400
 """Lines of a story that are kept."""
 _POINTS: Final = 12
@@ -70,58 +68,19 @@ class _Task:
     name: str
     process: Process
     run: greenlet
+    fate: Fate
+    chance: Random
     wakes_at: float = 0.0
     waits_for: str = ""
     wrote: bool = False
 
-
-@dataclass(frozen=True, slots=True)
-class Odds:
-    """How often what happens at a point: shares of all points, and how they differ.
-
-    Attributes:
-        kill_before, kill_after: the process dies before the call, or after it was done.
-        lose_call, lose_answer: the connection breaks before the call, or after it was done.
-        freeze: the process gets no turn for some seconds.
-        near_writes: so many times as often at a write to a router, and at the next point after it.
-        lands_late: share of what was under way on a connection that ended which is done later.
-        stays: how often a task goes on that just had a turn, rather than any.
-    """
-
-    kill_before: float = 0.001
-    kill_after: float = 0.001
-    lose_call: float = 0.002
-    lose_answer: float = 0.002
-    freeze: float = 0.001
-    near_writes: float = 1.0
-    lands_late: float = 0.2
-    stays: float = 0.0
+    @property
+    def due_at(self) -> float:
+        """When it gets its next turn, as things are."""
+        return max(self.wakes_at, self.process.frozen_until)
 
 
-_FAULTS: Final = {
-    "kill_before": "is KILLED before",
-    "kill_after": "is KILLED after",
-    "lose_call": "LOSES its connection before",
-    "lose_answer": "LOSES its connection after",
-    "freeze": "STANDS STILL before",
-}
-FAULTS: Final = tuple(_FAULTS)
-"""Fields of `Odds` that are what may happen at a point."""
 _WRITES: Final = ("/add", "/set", "/remove", "/make-static", "/move")
-
-
-def odds_of(chance: random.Random) -> Odds:
-    """Some odds: a history in which few kinds of faults are frequent shows more than one of all."""
-    often = {
-        name: round(10 ** chance.uniform(-3.3, -1.8), 5) if chance.random() < _USED else 0.0
-        for name in FAULTS
-    }
-    return Odds(
-        **often,
-        near_writes=chance.choice((1, 10, 50)),
-        lands_late=chance.choice((0.0, 0.5, 0.9)),
-        stays=chance.choice((0.0, 0.5, 0.9)),
-    )
 
 
 @dataclass
@@ -131,30 +90,34 @@ class Scheduler:
     Attributes:
         odds: of what goes wrong at points.
         most_points: the history is cut off after so many; 0: never.
-        spared: faults that do not come, by their number in the history.
-        steps: done so far.
-        faults: how many came, or were spared.
+        come: faults that come, by their names in the history; None: all.
+        steps: turns that were given.
+        passed: points that were passed.
+        faults: names of those that came.
         after_step: called after each; it raises `Violation`.
         counts: what went wrong, and how often.
         restarts: called with each process that was killed.
         may_have_pushed: a call was done since this was set to False.
+        is_quiet: no faults come.
     """
 
     odds: Odds = field(default_factory=Odds)
     most_points: int = 0
-    spared: Collection[int] = ()
+    come: Collection[str] | None = None
     steps: int = 0
-    faults: int = 0
+    passed: int = 0
+    faults: list[str] = field(default_factory=list)
     after_step: Callable[[], None] = lambda: None
     counts: Counter[str] = field(default_factory=Counter)
     restarts: Callable[[Process], None] = lambda _: None
     may_have_pushed: bool = False
+    is_quiet: bool = False
     _tasks: list[_Task] = field(default_factory=list)
     _killed: list[_Task] = field(default_factory=list)
+    _spawned: Counter[str] = field(default_factory=Counter)
     _hash: Any = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
     _told: deque[str] = field(default_factory=lambda: deque(maxlen=_TOLD))
     _points: deque[str] = field(default_factory=lambda: deque(maxlen=_POINTS))
-    _quiet: bool = False
 
     def __post_init__(self) -> None:
         """Let `time.sleep` of the program be a pause of its task."""
@@ -200,7 +163,12 @@ class Scheduler:
             with suppress(Killed):
                 work()
 
-        task = _Task(name, process, greenlet(run, self._hub))
+        key = f"{process.name} {name}"
+        self._spawned[key] += 1
+        if self._spawned[key] > 1:
+            key = f"{key} {self._spawned[key]}"
+        fate = Fate(key, CHANCE.named(f"fate of {key}"), self.odds, self.come)
+        task = _Task(name, process, greenlet(run, self._hub), fate, CHANCE.named(key), CLOCK.now_s)
         self._tasks.append(task)
         self._of_greenlet[task.run] = task
 
@@ -236,7 +204,7 @@ class Scheduler:
         for task in self._tasks:
             if task.waits_for == thing:
                 task.waits_for = ""
-                task.wakes_at = CLOCK.now_s + CHANCE.uniform(0, _WAKES_S)
+                task.wakes_at = CLOCK.now_s + task.chance.uniform(0, _WAKES_S)
 
     def call(self, what: str, do: Callable[[], Any], broken: Callable[[str], Exception]) -> Any:
         """A point: give way, then do it, unless something happens to the process or its message.
@@ -251,31 +219,21 @@ class Scheduler:
             return do()
         if not task.process.alive:
             raise Killed
+        task.wakes_at = CLOCK.now_s + task.fate.takes_s()
         self._give_way(task)
+        self.passed += 1
         writes = what.partition(" =")[0].endswith(_WRITES)
-        happens = self._happens(near_write=writes or task.wrote)
+        happens = self._happens(task, what, near_write=writes or task.wrote)
         task.wrote = writes
-        if happens:
-            self.counts[happens] += 1
-            self._point(f"{task.process.name} {task.name}: {happens} at {what}")
-            self.narrate(f"{_FAULTS[happens]} {what}")
         if happens == "kill_before":
             self.kill(task.process)
             raise Killed
         if happens == "lose_call":
             raise broken("the connection broke before it was sent")
-        if happens == "freeze":
-            task.process.frozen_until = CLOCK.now_s + 10 ** CHANCE.uniform(-0.5, 2)
-            until = task.process.frozen_until - BEGAN_S
-            self.narrate(f"goes on after {until:.3f} s")
-            self._give_way(task)
+        if happens in ("freeze", "slow"):
+            self._stand_still(task, happens)
         answer = do()
-        self.may_have_pushed |= not what.startswith(_PUSH_NOTHING)
-        shown = "(memory of Redis)" if "samples" in what else _short(answer)
-        self._point(f"{task.process.name} {task.name}: {what} -> {shown}")
-        if writes or what.startswith(_IN_STORIES):
-            refused = f" -> refused: {answer.traps}" if writes and answer.traps else ""
-            self.narrate(f"{what}{refused}")
+        self._done(task, what, answer, writes=writes)
         if happens == "kill_after":
             self.kill(task.process)
             raise Killed
@@ -283,18 +241,33 @@ class Scheduler:
             raise broken("the connection broke before the answer came")
         return answer
 
-    def _happens(self, *, near_write: bool) -> str:
+    def _stand_still(self, task: _Task, happens: str) -> None:
+        """Let the whole process, or this task alone, get no turn for a while."""
+        if happens == "freeze":
+            task.process.frozen_until = CLOCK.now_s + task.fate.stands_s()
+        else:
+            task.wakes_at = CLOCK.now_s + task.fate.is_slow_s()
+        self.narrate(f"goes on after {task.due_at - BEGAN_S:.3f} s")
+        self._give_way(task)
+
+    def _done(self, task: _Task, what: str, answer: Any, *, writes: bool) -> None:
+        self.may_have_pushed |= not what.startswith(_PUSH_NOTHING)
+        shown = "(memory of Redis)" if "samples" in what else _short(answer)
+        self._point(f"{task.process.name} {task.name}: {what} -> {shown}")
+        if writes or what.startswith(_IN_STORIES):
+            refused = f" -> refused: {answer.traps}" if writes and answer.traps else ""
+            self.narrate(f"{what}{refused}")
+
+    def _happens(self, task: _Task, what: str, *, near_write: bool) -> str:
         """What goes wrong at this point: one of `FAULTS`, or nothing."""
-        if self._quiet:
+        happens, name = task.fate.happens(near_write=near_write)
+        if self.is_quiet or not happens:
             return ""
-        chance, times = CHANCE.random(), self.odds.near_writes if near_write else 1.0
-        for name in FAULTS:
-            odd = min(getattr(self.odds, name) * times, _MOST)
-            if chance < odd:
-                self.faults += 1
-                return "" if self.faults - 1 in self.spared else name
-            chance -= odd
-        return ""
+        self.faults.append(name)
+        self.counts[happens] += 1
+        self._point(f"{task.process.name} {task.name}: {happens} at {what}")
+        self.narrate(f"{FAULTS[happens]} {what}")
+        return happens
 
     def kill(self, process: Process) -> None:
         """SIGKILL: none of its tasks gets another turn."""
@@ -315,6 +288,7 @@ class Scheduler:
         killed, self._killed = self._killed, []
         for task in killed:
             if task.run:  # it began
+                CHANCE.stream = task.chance
                 task.run.throw(Killed)
             self._of_greenlet.pop(task.run, None)
 
@@ -327,40 +301,39 @@ class Scheduler:
         """Give turns.
 
         Args:
-            steps: at most so many.
-            until: nothing more is to be done; asked each twenty steps.
+            steps: at most so many turns.
+            until: nothing more is to be done; asked each ten steps.
         """
-        end, task = self.steps + steps, None
+        end, of_world = self.steps + steps, CHANCE.stream
         while self.steps < end and self._tasks:
-            if self.steps % 20 == 0 and until():
+            if self.steps % _ASKED == 0 and until():
                 return
-            now = CLOCK.now_s
-            ready = [t for t in self._tasks if t.wakes_at <= now and t.process.frozen_until <= now]
-            if not ready:
-                CLOCK.now_s = min(max(t.wakes_at, t.process.frozen_until) for t in self._tasks)
-                continue
-            if task not in ready or CHANCE.random() >= self.odds.stays:
-                task = ready[int(CHANCE.random() * len(ready))]
-            if self.steps == self.most_points != 0:
+            if self.passed == self.most_points != 0:
                 raise CutOff
+            task = min(self._tasks, key=_due_at)
             self.steps += 1
-            CLOCK.now_s = now + CHANCE.random() * STEP_S
+            CLOCK.now_s = max(CLOCK.now_s, task.due_at)
+            CHANCE.stream = task.chance
             task.run.switch()
             if task.run.dead:
                 self._of_greenlet.pop(task.run, None)
                 self._tasks = [other for other in self._tasks if other is not task]
             if self._killed:
                 self._bury()
+            CHANCE.stream = of_world
             self.after_step()
 
     @contextmanager
     def nothing_goes_wrong(self) -> Iterator[None]:
         """No faults while the block runs."""
-        self._quiet, before = True, self._quiet
+        self.is_quiet, before = True, self.is_quiet
         try:
             yield
         finally:
-            self._quiet = before
+            self.is_quiet = before
+
+
+_due_at: Final = attrgetter("due_at")
 
 
 def _timed(text: str) -> str:

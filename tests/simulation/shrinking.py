@@ -1,21 +1,30 @@
-"""Makes a history that fails smaller, as long as it fails in the same way."""
+"""Makes a history that fails smaller, as long as it fails in the same way.
+
+Each task has its own chance and fate: what is left goes on as before.
+"""
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields, replace
+from itertools import combinations
 from time import process_time
-from typing import Final
+from typing import Any, Final
 
+from tests.simulation.judging import is_refused
+from tests.simulation.oracle import wanted_rows
 from tests.simulation.scale import Scale
-from tests.simulation.scheduler import FAULTS
-from tests.simulation.world import Result
+from tests.simulation.world import Result, said_in
 
-_SEEDS: Final = 10
-"""Tried of each smaller size: with another size a seed is another history."""
 _LONGEST_S: Final = 60.0
 """Of a processor."""
+_LONGER: Final = 1.1
+"""A history that has less in it may have so many times as many points."""
 _IN_DETAIL: Final = re.compile(r"[0-9a-f:.]*\d[0-9a-f:.]*")
 _COMPARED: Final = 40
+_STAY: Final = ("routers", "services", "events", "workers", "points", "displaced_by")
+"""Numbers of a scale that do not say how often something happens."""
+_WHOLE: Final = ("activated", "snapshot")
+"""Events that say all of a service."""
 
 
 def shrink(
@@ -24,7 +33,7 @@ def shrink(
     again: Callable[[int, Scale], Result],
     ends: Callable[[], int] = lambda: 0,
 ) -> tuple[Result, Scale]:
-    """Try smaller ones, then the smallest without each of its faults.
+    """Leave out what does not matter.
 
     Args:
         failing: what became of the history.
@@ -36,24 +45,24 @@ def shrink(
         The smallest that fails, and its size.
     """
     kind, until_s = kind_of(failing.problem), process_time() + _LONGEST_S
-
-    def fails(seed: int, candidate: Scale) -> Result | None:
-        if ends() or process_time() > until_s:
-            return None
-        result = again(seed, candidate)
-        return result if result.problem and kind_of(result.problem) == kind else None
-
-    for smaller in (_smaller, _spared):
-        found = True
-        while found:
-            found = False
-            for candidate in smaller(scale, failing):
-                seeds = range(_SEEDS) if smaller is _smaller else range(1)
-                tried = (fails(failing.seed + n, candidate) for n in seeds)
-                result = next((each for each in tried if each is not None), None)
-                if result is not None:
-                    failing, scale, found = result, candidate, True
+    tried: set[Scale] = set()
+    before = None
+    while scale != before:
+        before, parts = scale, [_with_fewer_faults, _with_fewer_events, _with_less_else]
+        while parts:
+            for candidate in parts[0](scale, failing):
+                if ends() or process_time() > until_s:
+                    return failing, scale
+                if candidate in tried:
+                    continue
+                tried.add(candidate)
+                result = again(failing.seed, candidate)
+                fails = bool(result.problem) and kind_of(result.problem) == kind
+                if fails and result.points <= failing.points * _LONGER:
+                    failing, scale = result, candidate
                     break
+            else:
+                del parts[0]
     return failing, scale
 
 
@@ -63,23 +72,93 @@ def kind_of(problem: str) -> str:
     return _IN_DETAIL.sub("", text)[:_COMPARED]
 
 
-def _smaller(scale: Scale, _: Result) -> Iterator[Scale]:
-    for share in (2, 4 / 3):
-        for name in ("routers", "workers", "services", "events"):
-            fewer = int(getattr(scale, name) / share)
-            if fewer:
-                yield replace(scale, **{name: fewer})
-    for name in ("rollbacks", "reboots", "absences", "lost_messages", "doubled_messages"):
-        if getattr(scale, name):
-            yield replace(scale, **{name: 0})
+def _with_fewer_faults(scale: Scale, failing: Result) -> Iterator[Scale]:
+    for some in _without_some(failing.faults):
+        yield replace(scale, faults=tuple(some))
+
+
+def _with_fewer_events(scale: Scale, failing: Result) -> Iterator[Scale]:
+    every = said_in(failing.seed, scale)
+    kept = [number for number in range(len(every)) if number not in scale.left_out]
+    services = sorted({every[number]["data"]["service_id"] for number in kept})
+    for service in services:
+        yield from _leaving_out(scale, every, {n for n in kept if _service(every[n]) == service})
+    for some in _without_some(kept):
+        yield from _leaving_out(scale, every, {*kept} - {*some})
+
+
+def _leaving_out(scale: Scale, every: Sequence[Any], more: set[int]) -> Iterator[Scale]:
+    left_out = {*scale.left_out, *more}
+    if _is_legal(every, left_out, scale):
+        yield replace(scale, left_out=tuple(sorted(left_out)))
+
+
+def _is_legal(every: Sequence[Any], left_out: set[int], scale: Scale) -> bool:
+    """Whether a BSS could say what is left.
+
+    Nobody shares a MAC or an address who did not before, and who is changed was activated.
+    """
+    whole: list[Any] = []
+    kept: list[Any] = []
+    is_on: set[str] = set()
+    for number, event in enumerate(every):
+        if is_refused(event):
+            continue
+        whole.append(event)
+        if number not in left_out:
+            kept.append(event)
+            name = event["type"].split(".")[-2]
+            if name in _WHOLE:
+                is_on.add(_service(event))
+            elif _service(event) not in is_on:
+                return False
+            elif name == "cancelled" and "effective_at" not in event["data"]:
+                is_on.remove(_service(event))
+        if _shared(kept, scale) - _shared(whole, scale):
+            return False
+    return True
+
+
+def _shared(events: Sequence[Any], scale: Scale) -> set[tuple[str, str, str]]:
+    found = set()
+    for router, rows in wanted_rows(events, scale.features).items():
+        for (one, its), (other, others) in combinations(sorted(rows.items()), 2):
+            if its.mac == others.mac or ("." in its.address and its.address == others.address):
+                found.add((router, one, other))
+    return found
+
+
+def _service(event: Any) -> str:
+    name: str = event["data"]["service_id"]
+    return name
+
+
+def _with_less_else(scale: Scale, _: Result) -> Iterator[Scale]:
+    for field in fields(scale):
+        value = getattr(scale, field.name)
+        if field.name not in _STAY and isinstance(value, int | float) and value:
+            if field.name.endswith("_s"):
+                continue
+            yield replace(scale, **{field.name: 0})
+    if scale.workers > 1:
+        yield replace(scale, workers=1)
     for feature in scale.features:
         yield replace(scale, features=tuple(each for each in scale.features if each != feature))
-    for odd in FAULTS:
-        if getattr(scale.odds, odd):
-            yield replace(scale, odds=replace(scale.odds, **{odd: 0.0}))
+    if scale.redis != "alone":
+        yield replace(scale, redis="alone")
+    yield replace(scale, displaced_by=0)
+    yield replace(scale, odds=replace(scale.odds, stays=0.99))
+    for pace_s in (60.0, 20.0):
+        if pace_s > scale.pace_s:
+            yield replace(scale, pace_s=pace_s)
+    if scale.over_s > 1:
+        yield replace(scale, over_s=1.0)
 
 
-def _spared(scale: Scale, failing: Result) -> Iterator[Scale]:
-    for number in range(failing.faults):
-        if number not in scale.spared:
-            yield replace(scale, spared=(*scale.spared, number))
+def _without_some(every: Sequence[Any]) -> Iterator[list[Any]]:
+    """All but some of them: without all, without either half, and so on."""
+    size = len(every)
+    while size:
+        for start in range(0, len(every), size):
+            yield [*every[:start], *every[start + size :]]
+        size //= 2

@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 from tests.simulation.scheduler import Scheduler
 
 _LOOKS_S: Final = 0.001
-"""A task that waits for another looks so often."""
+"""A task that waits for another looks again after so long, and then after twice as long."""
 
 
 def threads_of(scheduler: Scheduler) -> Any:
@@ -27,9 +27,10 @@ class _Lock:
         self._times = 0
 
     def __enter__(self) -> Self:
-        task = self._scheduler.current
+        task, looks_s = self._scheduler.current, _LOOKS_S
         while self._holder not in (None, task):
-            self._scheduler.sleep(_LOOKS_S)
+            self._scheduler.sleep(looks_s)
+            looks_s *= 2
         self._holder, self._times = task, self._times + 1
         return self
 

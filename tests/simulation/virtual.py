@@ -1,4 +1,4 @@
-"""Time and chance of a simulated process: one clock and one stream of random numbers for all.
+"""Time and chance of a simulated process: one clock, and a stream of random numbers for each task.
 
 Import it before any part of the program: `from time import monotonic` binds at import.
 """
@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 from typing import Final
 
 BEGAN_S: Final = 1_800_000_000.0
@@ -63,7 +64,42 @@ class Clock:
 
 
 CLOCK: Final = Clock()
-CHANCE: Final = random.Random()
+
+
+class Chance(Random):
+    """All chance there is, also that of the program: whoever draws has a stream of its own.
+
+    So a history without one of its events or faults is the same as before everywhere else.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seeded = 0
+        self.stream = Random()
+
+    def random(self) -> float:
+        """All others draw by this one and the next."""
+        return self.stream.random()
+
+    def getrandbits(self, k: int) -> int:
+        """See `random`."""
+        return self.stream.getrandbits(k)
+
+    def named(self, name: str) -> Random:
+        """The stream of this name."""
+        return Random(f"{self.seeded} {name}")
+
+    @contextmanager
+    def of(self, name: str) -> Iterator[None]:
+        """Who draws in the block draws from the stream of this name, from its beginning."""
+        before, self.stream = self.stream, self.named(name)
+        try:
+            yield
+        finally:
+            self.stream = before
+
+
+CHANCE: Final = Chance()
 
 
 def _token_bytes(count: int = 32) -> bytes:
@@ -73,8 +109,8 @@ def _token_bytes(count: int = 32) -> bytes:
 def begin(seed: int) -> None:
     """Begin a history: the clock and all chance, also that of the program itself."""
     CLOCK.now_s = BEGAN_S
-    CHANCE.seed(seed)
-    random.seed(seed)
+    CHANCE.seeded = seed
+    CHANCE.stream = CHANCE.named("")
 
 
 def _take_over() -> None:
@@ -89,6 +125,8 @@ def _take_over() -> None:
     secrets.token_bytes = lambda count=None: _token_bytes(count or 32)
     secrets.token_hex = lambda count=None: _token_bytes(count or 32).hex()
     secrets.randbelow = CHANCE.randrange
+    for name in ("random", "uniform", "randint", "randrange", "choice", "shuffle", "sample"):
+        setattr(random, name, getattr(CHANCE, name))
 
 
 _take_over()

@@ -1,0 +1,111 @@
+"""What may go wrong at a point, and how often: each task has a fate of its own, from the seed."""
+
+import random
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Final
+
+STEP_S: Final = 0.002
+"""A step takes up to so long."""
+_USED: Final = 0.4
+"""Share of the kinds of faults that a history has."""
+_MOST: Final = 0.15
+"""Of one fault at one point."""
+
+
+@dataclass(frozen=True, slots=True)
+class Odds:
+    """How often what happens at a point: shares of all points, and how they differ.
+
+    Attributes:
+        kill_before, kill_after: the process dies before the call, or after it was done.
+        lose_call, lose_answer: the connection breaks before the call, or after it was done.
+        freeze: the process gets no turn for some seconds.
+        slow: this task alone gets none; others of its process do.
+        near_writes: so many times as often at a write to a router, and at the next point after it.
+        lands_late: share of what was under way on a connection that ended which is done later.
+        stays: how often a task goes on that just had a turn, rather than any.
+    """
+
+    kill_before: float = 0.001
+    kill_after: float = 0.001
+    lose_call: float = 0.002
+    lose_answer: float = 0.002
+    freeze: float = 0.001
+    slow: float = 0.005
+    near_writes: float = 1.0
+    lands_late: float = 0.2
+    stays: float = 0.0
+
+
+FAULTS: Final = {
+    "kill_before": "is KILLED before",
+    "kill_after": "is KILLED after",
+    "lose_call": "LOSES its connection before",
+    "lose_answer": "LOSES its connection after",
+    "freeze": "STANDS STILL before",
+    "slow": "IS SLOW before",
+}
+"""Fields of `Odds` that are what may happen at a point, and how stories tell of them."""
+
+
+def odds_of(chance: random.Random) -> Odds:
+    """Some odds: a history in which few kinds of faults are frequent shows more than one of all."""
+    often = {
+        name: round(10 ** chance.uniform(-3.3, -1.9), 5) if chance.random() < _USED else 0.0
+        for name in FAULTS
+    }
+    return Odds(
+        **often,
+        near_writes=chance.choice((1, 20, 50)),
+        lands_late=chance.choice((0.0, 0.5, 0.9)),
+        stays=chance.choice((0.0, 0.5, 0.9)),
+    )
+
+
+@dataclass
+class Fate:
+    """What becomes of one task at its points; whatever others do, it is the same.
+
+    Attributes:
+        key: names the task in its history.
+        chance: for nothing else; as often at each point.
+        odds: of the history.
+        come: faults that come, where it is said; None: all.
+        points: that the task has passed.
+    """
+
+    key: str
+    chance: random.Random
+    odds: Odds
+    come: Collection[str] | None
+    points: int = 0
+    _how_long: float = field(default=0.0, init=False)
+
+    def takes_s(self) -> float:
+        """How long its next step takes: nothing if it goes on before all others."""
+        drawn = self.chance.random()
+        return 0.0 if drawn < self.odds.stays else STEP_S * (1 - drawn)
+
+    def happens(self, *, near_write: bool) -> tuple[str, str]:
+        """What goes wrong at this point, of `FAULTS` or nothing, and its name in the history."""
+        self.points += 1
+        drawn, self._how_long = self.chance.random(), self.chance.random()
+        times = self.odds.near_writes if near_write else 1.0
+        for fault in FAULTS:
+            odd = min(getattr(self.odds, fault) * times, _MOST)
+            if drawn < odd:
+                name = f"{self.key} {self.points} {fault}"
+                return (
+                    ("", "") if self.come is not None and name not in self.come else (fault, name)
+                )
+            drawn -= odd
+        return "", ""
+
+    def stands_s(self) -> float:
+        """How long a process stands still, if it does at this point."""
+        return float(10 ** (2.5 * self._how_long - 0.5))
+
+    def is_slow_s(self) -> float:
+        """How long a task is slow, if it is at this point."""
+        return float(10 ** (3 * self._how_long - 2))
