@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
 import redis
@@ -12,6 +12,7 @@ from redis.connection import ConnectionPool, UnixDomainSocketConnection
 from redis.retry import Retry
 from redis.sentinel import SentinelConnectionPool
 
+import producers.resend
 from tests.simulation.redis_side import TimedServer
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.script_calls import script_call
@@ -19,6 +20,7 @@ from tests.simulation.virtual import CHANCE, CLOCK
 from worker.store.connection import StoreClient, store_errors
 
 _RUN: Final = re.compile(r"(run_id|master_replid):\w+")
+PRIMARY: Final = ("primary", 6379)
 _OFFSET: Final = re.compile(r"master_repl_offset:\d+")
 
 
@@ -38,6 +40,7 @@ class _Connection(UnixDomainSocketConnection):
         self._asks_itself = False
         self._answer: list[Any] = []
         self.wrote = 0
+        self.host, self.port = PRIMARY
 
     def _connect(self) -> Any:
         if self._server.away:
@@ -75,6 +78,10 @@ class _Connection(UnixDomainSocketConnection):
         # the answer may differ between two starts of Redis
         self._scheduler.call(f"(connects) {_named(args)}", do, redis.ConnectionError)
 
+    def can_read(self, timeout: float = 0) -> bool:
+        """Whether an answer is there; one to what the connection asked itself is there at once."""
+        return bool(self._answer) or super().can_read(timeout)
+
     def read_response(self, *args: Any, **options: Any) -> Any:
         """Read an answer; what names this start of Redis is told so that each run has the same."""
         answer = self._answer.pop() if self._answer else super().read_response(*args, **options)
@@ -110,9 +117,29 @@ class _SentinelPool(SentinelConnectionPool):
         """Whether it is of this pool."""
         return ConnectionPool.owns_connection(self, connection)
 
-    def get_master_address(self) -> None:
+    def get_master_address(self) -> tuple[str, int]:
         """A question to a Sentinel."""
         self.scheduler.call("Sentinel names the primary", lambda: None, redis.ConnectionError)
+        return PRIMARY
+
+
+class _PoolOfPoints:
+    """Connections of a pool that are used without a client: what is sent on them is a point."""
+
+    def __init__(self, pool: ConnectionPool) -> None:
+        self._pool = pool
+        self._blocks = ExitStack()
+
+    def get_connection(self) -> _Connection:
+        """Take one."""
+        connection: _Connection = self._pool.get_connection()
+        self._blocks.enter_context(connection.asking_itself())
+        return connection
+
+    def release(self, connection: _Connection) -> None:
+        """Give it back."""
+        self._blocks.close()
+        self._pool.release(connection)
 
 
 class PlainClient(redis.Redis):
@@ -277,3 +304,7 @@ def publisher_client(server: TimedServer, scheduler: Scheduler) -> Any:
     retry = Retry(NoBackoff(), 0) if sentinel else backoff
     pool = pool_of(server, scheduler, socket_timeout=10, retry=retry, sentinel=sentinel)
     return connected(PlainClient, pool)
+
+
+_replication: Final = producers.resend._replication
+producers.resend._replication = lambda pool: _replication(_PoolOfPoints(pool))
