@@ -51,19 +51,20 @@ class Hunt(NamedTuple):
 
 def hunt(name: str, first: int, busy_s: float) -> Hunt:
     """Play a build until a history shows that it is broken, or a processor was busy for so long."""
-    histories, points, said = 0, 0, None
+    histories, points, used_s, said = 0, 0, 0.0, None
     with Players(1, name) as players:
         players.start(first, 10**6)
         for said in players.said():
             histories, points = histories + 1, points + said["points"]
-            if said["problem"] or said["busy_s"] > busy_s:
+            used_s += said["busy_s"]
+            if said["problem"] or used_s > busy_s:
                 break
     if said is None:
         raise RuntimeError(f"{name} was not played")
     problem = said["problem"].strip()
     shown = problem.rpartition("\n")[2] if "Traceback" in problem else problem
     scale = said.get("scale", {})
-    return Hunt(histories, points, said["busy_s"], shown[:90], said["seed"], scale)
+    return Hunt(histories, points, used_s, shown[:90], said["seed"], scale)
 
 
 def line(name: str, hunts: Sequence[Hunt]) -> str:
@@ -79,7 +80,7 @@ def main() -> int:
     """Print the table; the exit code says whether each was found each time."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="default: the broken builds")
-    parser.add_argument("--minutes", type=float, default=5.0, help="of a processor, for each time")
+    parser.add_argument("--minutes", type=float, default=2.0, help="of a processor, for each time")
     parser.add_argument("--times", type=int, default=3)
     parser.add_argument("--seed", type=int, help="the first one; default: any")
     parser.add_argument("--keep", metavar="COMMIT", help="add what shows a build to the corpus")
