@@ -18,16 +18,16 @@ from typing import Any, Final
 from greenlet import getcurrent, greenlet
 
 from tests.simulation.odds import FAULTS, Fate, Odds
+from tests.simulation.script_calls import may_push
 from tests.simulation.virtual import BEGAN_S, CHANCE, CLOCK
 
-_PUSH_NOTHING: Final = ("R", "TIME", "SET", "HSET", "HGET", "HMGET", "Z", "GET", "MGET", "SCRIPT")
-"""How calls begin that put nothing into a list: those to routers and many to Redis."""
 _MESSAGE_ID: Final = re.compile(r"\b[0-9a-f]{40}\b")
 """Scripts make it of what differs between two starts of Redis; nobody compares it."""
 _WAKES_S: Final = 0.5
 """Who waited for something goes on within so long."""
-_ASKED: Final = 10
-"""Steps after which it is asked whether all is done."""
+_ASKED: Final = 50
+_IDLE_S: Final = 0.3
+"""After so many turns, or when nobody does anything for so long, it is asked if all is done."""
 _TOLD: Final = 400
 """Lines of a story that are kept."""
 _POINTS: Final = 12
@@ -251,7 +251,7 @@ class Scheduler:
         self._give_way(task)
 
     def _done(self, task: _Task, what: str, answer: Any, *, writes: bool) -> None:
-        self.may_have_pushed |= not what.startswith(_PUSH_NOTHING)
+        self.may_have_pushed = self.may_have_pushed or may_push(what)
         shown = "(memory of Redis)" if "samples" in what else _short(answer)
         self._point(f"{task.process.name} {task.name}: {what} -> {shown}")
         if writes or what.startswith(_IN_STORIES):
@@ -302,15 +302,16 @@ class Scheduler:
 
         Args:
             steps: at most so many turns.
-            until: nothing more is to be done; asked each ten steps.
+            until: nothing more is to be done; asked when nobody has a turn for a while.
         """
         end, of_world = self.steps + steps, CHANCE.stream
         while self.steps < end and self._tasks:
-            if self.steps % _ASKED == 0 and until():
+            task = min(self._tasks, key=_due_at)
+            is_idle = task.due_at > CLOCK.now_s + _IDLE_S
+            if (is_idle or self.steps % _ASKED == 0) and until():
                 return
             if self.passed == self.most_points != 0:
                 raise CutOff
-            task = min(self._tasks, key=_due_at)
             self.steps += 1
             CLOCK.now_s = max(CLOCK.now_s, task.due_at)
             CHANCE.stream = task.chance

@@ -1,13 +1,16 @@
-"""Names calls of our Lua scripts in Redis, for digests and stories."""
+"""Our Lua scripts in Redis: the names of their calls, and which of them send messages."""
 
 import json
 from collections.abc import Iterator, Sequence
 from functools import cache
 from hashlib import sha1
 from importlib.resources import files
-from typing import Any
+from typing import Any, Final
 
 from worker.store import scripts
+
+_PUSH_NOTHING: Final = ("R", "TIME", "SET", "H", "Z", "GET", "MGET", "SCRIPT", "INFO", "Sentinel")
+"""How calls begin that put nothing into a list: those to routers and many to Redis."""
 
 
 def script_call(sha: str, args: Sequence[Any]) -> str:
@@ -40,10 +43,27 @@ def _services(batch: Any) -> Iterator[str]:
         yield " ".join([service["service_id"], *result, *work])
 
 
+def may_push(what: str) -> bool:
+    """Whether a call, in the words of `script_call`, may have put a message into a queue."""
+    return any(_pushes(part.partition(" ")[0]) for part in what.split("; "))
+
+
+@cache
+def _pushes(word: str) -> bool:
+    if word in _names().values():
+        return "PUSH" in scripts.source(word)
+    return not word.startswith(_PUSH_NOTHING)
+
+
+def texts() -> list[str]:
+    """All scripts."""
+    return [scripts.source(name) for name in _names().values()]
+
+
 @cache
 def _names() -> dict[str, str]:
     """SHA-1 of each script -> its name."""
     folder = files(scripts.__package__) / "lua"
-    found = (item.name.removesuffix(".lua") for item in folder.iterdir())
+    found = sorted(item.name.removesuffix(".lua") for item in folder.iterdir())
     sources = {name: scripts.source(name) for name in found if not name.startswith("_")}
     return {sha1(text.encode()).hexdigest(): name for name, text in sources.items()}  # noqa: S324 - as Redis

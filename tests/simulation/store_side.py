@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from typing import Any, Final
 
 import redis
@@ -308,3 +309,5 @@ def publisher_client(server: TimedServer, scheduler: Scheduler) -> Any:
 
 _replication: Final = producers.resend._replication
 producers.resend._replication = lambda pool: _replication(_PoolOfPoints(pool))
+redis.utils.get_lib_version = cache(redis.utils.get_lib_version)
+"""Else each connection reads which version of redis-py is installed."""

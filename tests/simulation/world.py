@@ -189,6 +189,7 @@ class World:
             10**7,
             lambda: self._at_rest() or (CLOCK.now_s > ends_at and not self.happenings.to_come),
         )
+        self._server.lags = 0.0
         with self.scheduler.nothing_goes_wrong():
             gives_up_at = CLOCK.now_s + _REST_S
             self.scheduler.run(10**7, lambda: self._at_rest() or CLOCK.now_s > gives_up_at)
