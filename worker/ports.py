@@ -65,7 +65,7 @@ class EffectQuery:
         listed: addresses and IPv6 prefixes in address lists.
         gardens: names of address lists that suspended customers may reach.
         gardens6: the same, of IPv6.
-        arp: MAC addresses of ARP entries.
+        arp: MAC addresses, or addresses, of ARP entries.
         pools: names.
         bindings: IPv6 prefixes.
     """

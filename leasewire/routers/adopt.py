@@ -182,7 +182,7 @@ def _answer(  # noqa: PLR0913 - all of it is shown
     text.append(Line(f"{router}: {sorts}{more}", bold=True))
     notable = [row for row in found if show_all or row.sort == "conflict" or row.differs]
     shown = notable if show_all else notable[:_SHOWN]
-    columns = "sort, service, address, mac, name, duid, iaid, server, differs, reason"
+    columns = "sort, service, address, mac, option-82, name, duid, iaid, server, differs, reason"
     text.append(TextTable(map(_row, shown), columns))
     if len(shown) < len(notable):
         text.append(f"… and {len(notable) - len(shown)} more; --all lists every row.")

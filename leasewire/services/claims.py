@@ -14,12 +14,13 @@ from leasewire.tables import TextTable
 from worker.core.entry.entry import Claim, Entry, claims_of
 from worker.core.entry.wanted import wanted_entries
 from worker.core.rows.prefixes import ClaimKeys, claim_text, prefix_key
-from worker.core.rows.rows import scopes_meet
+from worker.core.rows.rows import OPTION_82, scopes_meet
 from worker.store.claims import HeldClaim
 
 app = App("Who holds a MAC, an address or a prefix on a router, and who waits for it.")
 _NAME: Final = "name:"
-KeyArgument = Annotated[str, typer.Argument(metavar=f"MAC|IP|PREFIX|{_NAME}LOGIN")]
+_IDS: Final = f"{OPTION_82}:"
+KeyArgument = Annotated[str, typer.Argument(metavar=f"MAC|IP|PREFIX|{_NAME}LOGIN|{_IDS}CIRCUIT+REMOTE")]
 
 
 @app.command("list")
@@ -120,15 +121,16 @@ def _held(claims: list[HeldClaim], holder: str, wanted: Claim) -> HeldClaim | No
 
 
 def _claim_key(text: str) -> str:
-    """A MAC, an address, a prefix or a name as the key of its claims."""
-    if text.startswith(_NAME) and text != _NAME:
+    """A MAC, an address, a prefix, a name or ids of option 82 as the key of their claims."""
+    if text.startswith((_NAME, _IDS)) and text not in (_NAME, _IDS):
         return text
     for kind, value in (("address", Ipv4), ("mac", Mac48)):
         with suppress(ValueError, ContractViolation):
             return f"{kind}:{value(text)}"
     with suppress(ValueError):
         return prefix_key(text)
-    return bad_input(f"{text} is no MAC, no address, no IPv6 prefix and no {_NAME}LOGIN.")
+    words = f"{_NAME}LOGIN or {_IDS}CIRCUIT+REMOTE"
+    return bad_input(f"{text} is no MAC, no address, no IPv6 prefix and no {words}.")
 
 
 def _answer(claims: list[HeldClaim]) -> Answer:

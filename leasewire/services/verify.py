@@ -11,7 +11,7 @@ from leasewire.services.why import diagnosis
 from leasewire.tables import TextTable
 from worker.admin.json_fields import utc_time, without_empty
 from worker.core.diagnosis.facts import Facts
-from worker.core.diagnosis.verification import Probe, active_address, verify
+from worker.core.diagnosis.verification import Probe, held_row, verify
 from worker.routeros.sessions import open_session
 
 
@@ -48,9 +48,9 @@ def _probe(context: Context, facts: Facts) -> Probe | None:
     home = facts.home
     if home is None or home.seen is None or facts.record.status != "active":
         return None
-    address = active_address(home)
-    if not address or home.wants is None:
+    row = held_row(home)
+    if row is None or not row.active_address:
         return None
     config = context.inventory.routers[home.name]
     with closing(open_session(config, context.settings)) as session:
-        return session.probe(address, home.wants["mac-address"])
+        return session.probe(row.active_address, row.active_mac)

@@ -15,7 +15,7 @@ from worker.core.full_read.adoption import KnownServices, SortedRow, sort_rows
 from worker.core.full_read.binding_adoption import sort_bindings
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Set
-from worker.core.rows.rows import comment_for
+from worker.core.rows.rows import DEVICE_FIELDS, comment_for
 from worker.core.service.record import ServiceRecord
 from worker.ports import RouterSession
 from worker.store.store import Store
@@ -78,7 +78,7 @@ class Adoption:
                 continue
             is_over = record.status == "cancelled"
             where = "cancelled" if is_over else f"on router {record.router}"
-            for field, word in (("mac-address", "MAC"), ("name", "name")):
+            for field, word in DEVICE_FIELDS.items():
                 if device := device_in(record, field):
                     elsewhere[device] = f"its {word} belongs to {service_id}, which is {where}"
         return KnownServices(entries, elsewhere, records.keys())

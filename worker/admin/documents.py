@@ -11,6 +11,7 @@ from worker.admin.json_fields import utc_time, without_empty
 from worker.core.effect import rungs
 from worker.core.entry.short_lease import shortened
 from worker.core.policy.circuit import RouterState
+from worker.core.rows.rows import OPTION_82, device_field, device_of
 from worker.core.service.outcome import FINAL, DeadLetter, Outcome
 from worker.core.service.record import ServiceRecord
 from worker.store.feed import FeedItem
@@ -203,6 +204,7 @@ def approval_document(approval: Approval) -> dict[str, Any]:
 
 def held_service_document(held: HeldService) -> dict[str, Any]:
     """A service that the brake holds: what its router has, and what the service would become."""
+    has_ids = device_field(held.written) == OPTION_82
     return without_empty(
         {
             "service": held.work_item.service_id,
@@ -210,7 +212,8 @@ def held_service_document(held: HeldService) -> dict[str, Any]:
             "kind": held.kind or UNDONE,
             "event": held.event,
             "source": held.work_item.source,
-            "mac": held.written.get("mac-address"),
+            "mac": None if has_ids else held.written.get("mac-address"),
+            "option_82": device_of(held.written) if has_ids else None,
             "address": held.written.get("address"),
             "prefix": held.prefix,
             "becomes": held.becomes,

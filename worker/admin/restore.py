@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from worker.core.entry.entry import Claim
+from worker.core.entry.entry import Claim, device_in
+from worker.core.entry.wanted import kind_of
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.prefixes import prefix_key
-from worker.core.rows.rows import ANY_SERVER
+from worker.core.rows.rows import ANY_SERVER, DEVICE_FIELDS, OPTION_82
 from worker.core.service.record import ServiceRecord
 from worker.core.service.restoring import restoring_event
 from worker.errors import LeasewireError
@@ -53,10 +54,12 @@ def holders(
 ) -> list[HeldClaim]:
     """The claims of other services for what a service needs on its router.
 
-    Its MAC, and its fixed address and prefix: instead of an assigned one it could get another.
+    Its device, and its fixed address and prefix: instead of an assigned one it could get another.
     """
     scope = str(record.value("dhcp_server") or policy.default_server)
-    wants = [Claim(f"mac:{record.value('mac')}", scope)]
+    by_ids = policy.identify_by == "option-82" and device_in(record, OPTION_82)
+    named_by = OPTION_82 if by_ids else kind_of(policy).device
+    wants = [Claim(f"{DEVICE_FIELDS[named_by]}:{device_in(record, named_by)}", scope)]
     address: Any = record.value("address")
     if address and address["mode"] == "static":
         wants.append(Claim(f"address:{address['ipv4']}", ANY_SERVER))

@@ -24,13 +24,14 @@ def effect_prints(query: EffectQuery) -> dict[str, Command]:
     listed = [address for address in query.listed if ":" not in address]
     listed6 = _spelled("address", [address for address in query.listed if ":" in address])
     bindings = _spelled("address", query.bindings)
+    arp = [f"?={'mac-address' if ':' in value else 'address'}={value}" for value in query.arp]
     prints = {
         "queues": _print("/queue/simple", "name,target,max-limit,dynamic,disabled", queues),
         "listed": _print(ADDRESS_LISTS, _LISTED, _terms("address", listed)),
         "listed6": _print(ADDRESS_LISTS6, _LISTED, listed6),
         "garden": _print(ADDRESS_LISTS, _LISTED, _terms("list", query.gardens)),
         "garden6": _print(ADDRESS_LISTS6, _LISTED, _terms("list", query.gardens6)),
-        "arp": _print("/ip/arp", _ARP, _terms("mac-address", query.arp)),
+        "arp": _print("/ip/arp", _ARP, arp),
         "pools": _print("/ip/pool", "name,ranges", _terms("name", query.pools)),
         "bindings": _print(BINDINGS, _BINDING, bindings),
     }

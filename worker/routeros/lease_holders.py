@@ -8,15 +8,18 @@ from typing import Final
 
 from worker.core.entry.wanted import DEFAULT_KIND
 from worker.core.rows.menus import LEASE
-from worker.core.rows.normal import mac, seconds
+from worker.core.rows.normal import agent_id, mac, seconds
 from worker.core.rows.observed import Observation, SeenRow
+from worker.core.rows.option82 import joined
+from worker.core.rows.rows import OPTION_82, Lease, device_field
 from worker.ports import LeaseQuery
 from worker.routeros.connection import Command
-from worker.routeros.rows import any_of, entry_rows
+from worker.routeros.rows import all_of, any_of, entry_rows
 
 _SEEN: Final = (
     *("status", "active-mac-address", "active-address"),
     *("expires-after", "last-seen"),
+    *("active-agent-circuit-id", "active-agent-remote-id"),
 )
 
 
@@ -32,11 +35,12 @@ def watching_commands() -> list[Command]:
 
 def observing_commands(query: LeaseQuery) -> list[Command]:
     """Return the prints of rows that match, or whose device matches, and of the servers."""
+    named = [DEFAULT_KIND.named_by(device) for device in query.devices]
     terms = [
         *(
-            f"?={name}={mac_address}"
-            for name in ("mac-address", "active-mac-address")
-            for mac_address in query.devices
+            all_of({f"{state}{name}": value for name, value in fields.items()})
+            for state in ("", "active-")
+            for fields in named
         ),
         *(
             f"?={name}={value}"
@@ -69,9 +73,18 @@ def observed(
             expires_in_s=seconds(row.get("expires-after", "")),
             last_seen_s=seconds(row.get("last-seen", "")),
             lease_time_s=seconds(row.get("lease-time", "")) or None,
+            active_ids=_active_ids(row, lease),
         )
         for row in rows
         for lease in entry_rows(DEFAULT_KIND, [row])
     ]
     times = {row.get("name", ""): seconds(row.get("lease-time", "")) for row in servers}
     return Observation(seen, {name: time_s for name, time_s in times.items() if time_s})
+
+
+def _active_ids(row: Mapping[str, str], lease: Lease) -> str:
+    """The ids that came with the request; a row that is for ids is held by who sent them."""
+    names = ("active-agent-circuit-id", "active-agent-remote-id")
+    circuit, remote = (agent_id(row.get(name, "")) for name in names)
+    by_ids = device_field(lease.fields) == OPTION_82
+    return joined(circuit, remote) or (lease.device if by_ids else "")

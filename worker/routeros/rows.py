@@ -53,13 +53,12 @@ def entry_prints(
     if query is None or (query.addresses and not kind.finds_by_address):
         return [(*command, *shown) for command in menu_prints(kind.menu, None, terms_per_print)]
     terms = [
-        FieldEquals(own_name, own_value)
+        all_of(kind.own_fields({name: value}) if name else kind.named_by(value))
         for together in zip_longest(query.devices, query.addresses, query.comments)
-        for name, value in zip((kind.device, "address", "comment"), together, strict=True)
+        for name, value in zip(("", "address", "comment"), together, strict=True)
         if value is not None
-        for own_name, own_value in kind.own_fields({name: value}).items()
     ]
-    prints = menu_prints(kind.menu, terms, terms_per_print)
+    prints = _prints(kind.menu, terms, terms_per_print)
     return [(*command[:2], *shown, *command[2:]) for command in prints]
 
 
@@ -73,15 +72,27 @@ def menu_prints(
         terms: None is the whole table; without any there is no print.
         terms_per_print: most conditions of one print.
     """
+    words = None if terms is None else [all_of({name: value}) for name, value in terms]
+    return _prints(menu, words, terms_per_print)
+
+
+def _prints(
+    menu: Menu, terms: Sequence[Sequence[str]] | None, terms_per_print: int
+) -> list[Command]:
     fields = ",".join((".id", *menu.fields, *_READ_ONLY.get(menu.path, ())))
     all_rows = (f"{menu.path}/print", f"=.proplist={fields}")
     if terms is None:
         return [all_rows]
-    words = [f"?={name}={value}" for name, value in terms]
     return [
-        (*all_rows, *any_of(words[at : at + terms_per_print]))
-        for at in range(0, len(words), terms_per_print)
+        (*all_rows, *any_of(terms[at : at + terms_per_print]))
+        for at in range(0, len(terms), terms_per_print)
     ]
+
+
+def all_of(fields: Mapping[str, str]) -> Sequence[str]:
+    """Return words that match rows with all of these values."""
+    first, *others = (f"?={name}={value}" for name, value in fields.items())
+    return [first, *(word for other in others for word in (other, "?#&"))]
 
 
 def reconfigure_prints(macs: Collection[str], terms_per_print: int) -> list[Command]:
@@ -98,14 +109,16 @@ def reconfigure_prints(macs: Collection[str], terms_per_print: int) -> list[Comm
     ]
 
 
-def any_of(terms: list[str]) -> list[str]:
-    """Return words that match any of the terms.
+def any_of(terms: Sequence[str | Sequence[str]]) -> list[str]:
+    """Return words that match any of the terms, each of one or of more words.
 
-    One "or" stands behind each term but the first, so that the router's stack stays two deep.
+    One "or" stands behind each term but the first, so that the router's stack stays two deep, or
+    three where terms have more words.
     """
-    words = terms[:1]
-    for term in terms[1:]:
-        words += (term, "?#|")
+    words: list[str] = []
+    for number, term in enumerate(terms):
+        words += (term,) if isinstance(term, str) else term
+        words += ("?#|",) if number else ()
     return words
 
 

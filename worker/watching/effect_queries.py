@@ -94,7 +94,7 @@ def _needs(change: AppliedChange, kind: str, address: str) -> Iterator[tuple[str
             for place in change.listed:
                 yield "listed", place.address
         case "suspended" | "cancelled" | "moved-away" if "mac-address" in change.row:
-            yield "arp", change.device
+            yield "arp", change.device if change.has_mac else address
         case "pool":
             yield "pools", change.row.get("address", "")
         case "prefix":

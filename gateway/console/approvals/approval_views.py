@@ -22,7 +22,7 @@ from worker.admin.json_fields import clean, counted
 
 Document = Mapping[str, Any]
 _COLUMNS: Final = ("Service", "Router", "What", "Has now", "Becomes", "By event")
-_WRITTEN: Final = ("mac", "address", "prefix")
+_WRITTEN: Final = ("mac", "option_82", "address", "prefix")
 
 
 def approvals(document: Document, viewer: Viewer) -> Node:

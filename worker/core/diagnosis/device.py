@@ -120,7 +120,7 @@ class _View(NamedTuple):
 
     def held(self) -> list[SeenRow]:
         """The rows that the device is bound to."""
-        return [row for row in self.seen.rows if row.active_mac == self.mac and row.active_address]
+        return [row for row in self.seen.rows if row.is_held_by(self.mac) and row.active_address]
 
     def ends(self, row: SeenRow) -> str:
         """When a binding ends at the latest; empty where that is not known."""
@@ -171,7 +171,7 @@ def _old_lease(view: _View) -> Explanation | None:
 
 def _former_device(view: _View) -> Explanation | None:
     for row in view.own:
-        if row.active_mac and row.active_mac != view.mac:
+        if row.active_mac and not row.is_held_by(view.mac):
             sentence = f"its row is still used by the former device {row.active_mac}"
             advice = f"check that the new device {view.mac} is connected"
             return Explanation("former-device", view.moves(sentence, row), advice)

@@ -13,7 +13,7 @@ from worker.core.plan.binding_clients import AMBIGUOUS, CHANGED, UNKNOWN, Client
 from worker.core.rows.binding_index import BOUND, BindingIndex
 from worker.core.rows.bindings import IS_PREFIX, OwnBinding
 from worker.core.rows.observed import SeenIpv6, macs_of, shown_address
-from worker.core.rows.rows import ANY_SERVER, BindingRow, parse_tag
+from worker.core.rows.rows import ANY_SERVER, NO_MAC, BindingRow, parse_tag
 
 _STATE_IT: Final = "have the BSS state `duid` and `iaid` in `ipv6`"
 
@@ -221,7 +221,7 @@ def _silent(side: _Side, row: BindingRow) -> Explanation:
     sentence = (
         f"router {side.at.name} has its binding of {side.what} for {_client(row)}, but {asked}"
     )
-    mac = (side.at.wants or {}).get("mac-address", "")
+    mac = (side.at.wants or {}).get("mac-address", NO_MAC)
     others = [other for other in side.seen.rows if other.dynamic and mac in macs_of(other)]
     if side.wants.is_known and others:
         sentence += f"; a device with its MAC asks as another client: {_client(others[0])}"

@@ -7,6 +7,8 @@ from worker.core.diagnosis.device import judge_address, judge_device, judge_row
 from worker.core.diagnosis.explain_ipv6 import explain_ipv6
 from worker.core.diagnosis.facts import AtRouter, Explanation, Facts, When
 from worker.core.policy.router_check import CheckLine
+from worker.core.rows.observed import SeenRow
+from worker.core.rows.rows import device_of
 
 _COMES_BY_ITSELF: Final = ("ipv6-client-found", "ipv6-client-changed")
 
@@ -27,11 +29,10 @@ class Probe(NamedTuple):
     log: tuple[str, ...] | None = None
 
 
-def active_address(at: AtRouter) -> str:
-    """Return the address that the service's device has on the router; empty: none."""
-    mac = (at.wants or {}).get("mac-address", "")
+def held_row(at: AtRouter) -> SeenRow | None:
+    """Return the row that the service's device holds on the router."""
     rows = at.seen.rows if at.seen is not None else ()
-    return next((row.active_address for row in rows if mac and row.active_mac == mac), "")
+    return next((row for row in rows if row.is_held_by(device_of(at.wants or {}))), None)
 
 
 def verify(facts: Facts, probe: Probe | None, when: When) -> Iterator[CheckLine]:

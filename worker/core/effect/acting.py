@@ -17,7 +17,7 @@ from worker.core.effect.verdict import EffectVerdict, acts, not_yet
 from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.normal import rate_limit
 from worker.core.rows.observed import SeenRow
-from worker.core.rows.rows import ANY_SERVER, ListPlace, device_of, is_host_address
+from worker.core.rows.rows import ANY_SERVER, ListPlace, device_field, device_of, is_host_address
 
 IPV4_ONLY: Final = "ipv4-only"
 """Reason of a change that acts over IPv4 alone."""
@@ -51,8 +51,13 @@ class AppliedChange:
 
     @property
     def device(self) -> str:
-        """The MAC or the name of its device."""
+        """The MAC, the ids or the name of its device."""
         return device_of(self.row)
+
+    @property
+    def has_mac(self) -> bool:
+        """Whether its device is known by a MAC."""
+        return device_field(self.row) == "mac-address"
 
     @property
     def server(self) -> str:
@@ -154,11 +159,11 @@ def _unreachable(case: _Case, address: str) -> EffectVerdict:
     arp = case.reading.arp
     if arp is None:
         return not_yet("arp-not-read", "our login may not read the ARP table")
-    left = {
-        entry
-        for entry, mac in arp.items()
-        if mac == case.change.device and (entry == address or not is_host_address(address))
-    }
+    if case.change.has_mac:
+        own = {entry for entry, mac in arp.items() if mac == case.change.device}
+        left = own & {address} if is_host_address(address) else own
+    else:  # nobody knows whose MAC it is
+        left = arp.keys() & {address}
     if left:
         detail = f"the ARP entry of {min(left)} still names its device"
         return not_yet("arp-entry-left", detail)
@@ -170,7 +175,7 @@ def _gone(case: _Case) -> EffectVerdict:
     address = case.change.row.get("address", "")
     is_host = is_host_address(address)
     for row in case.reading.leases:
-        if row.status != "bound" or row.active_mac != case.change.device:
+        if row.status != "bound" or not row.is_held_by(case.change.device):
             continue
         if not is_host or row.active_address == address:
             detail = f"the device keeps its lease of {row.active_address} until it renews"

@@ -14,7 +14,13 @@ from worker.core.entry.entry import Entry
 from worker.core.policy.policy import RouterPolicy, SessionEnd
 from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.queues import OwnQueue
-from worker.core.rows.rows import ANY_SERVER, device_of, is_host_address
+from worker.core.rows.rows import (
+    ANY_SERVER,
+    OPTION_82,
+    device_field,
+    device_of,
+    is_host_address,
+)
 from worker.core.service.record import ServiceRecord, Settled, settle
 
 SEARCHED_AT_ONCE: Final = 25
@@ -79,7 +85,7 @@ def addresses_to_cut(record: ServiceRecord, router: str, entry: Entry) -> frozen
     if before is not None:
         if _changes_hands(before, entry):
             addresses.add(before["address"])
-        same_device = entry.fields is not None and device_of(entry.fields) == device_of(before)
+        same_device = entry.fields is not None and _is_same_device(before, entry.fields)
         kept = {binding.address for binding in entry.bindings if same_device}
         addresses |= {binding.address for binding in record.placements[router].bindings} - kept
     if "suspension" in _registers(settle(record)[1]):
@@ -123,11 +129,13 @@ def needs_reconfigure(
         facts: of the router.
     """
     before, fields = _before(record, router), entry.fields
-    if before is None or fields is None or "mac-address" not in fields:
+    if before is None or fields is None:
+        return False
+    if device_field(fields) != "mac-address":  # its row is found by it
         return False
     if not (policy.reconfigure and facts.reconfigure):
         return False
-    if device_of(before) != device_of(fields):  # a new device asks when it is plugged in
+    if not _is_same_device(before, fields):  # a new device asks when it is plugged in
         return False
     server, at = fields["server"], record.placements[router]
     # A lease time that is shortened, or put back, has time until the device asks by itself.
@@ -145,10 +153,15 @@ def _before(record: ServiceRecord, router: str) -> Mapping[str, str] | None:
 
 def _changes_hands(before: Mapping[str, str], entry: Entry) -> bool:
     fields = entry.fields
-    return fields is None or (fields["address"], device_of(fields)) != (
-        before["address"],
-        device_of(before),
-    )
+    if fields is None or fields["address"] != before["address"]:
+        return True
+    return not _is_same_device(before, fields)
+
+
+def _is_same_device(before: Mapping[str, str], fields: Mapping[str, str]) -> bool:
+    """Whether two rows are for one device; one that is only known by another thing now is."""
+    another_thing = device_field(before) != device_field(fields)
+    return another_thing or device_of(before) == device_of(fields)
 
 
 def _registers(settled: Iterable[Settled]) -> Collection[str]:
@@ -202,7 +215,7 @@ def _of_fields(
     fields: Mapping[str, str], old: Mapping[str, str], *, is_pool: bool, prefix: bool
 ) -> Iterator[ChangeKind]:
     changed = {name for name, value in fields.items() if old.get(name, value) != value}
-    if "mac-address" in changed:
+    if changed & {"mac-address", OPTION_82}:
         yield "mac"
     if "name" in changed or (
         "password" in changed and not is_same_seal(fields["password"], old["password"])

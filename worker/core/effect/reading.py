@@ -85,9 +85,10 @@ class EffectReading:
     pools: Mapping[str, Sequence[IpNetwork]] = field(default_factory=dict)
     bindings: Sequence[SeenBinding] | None = None
 
-    def held_by(self, mac: str) -> SeenRow | None:
+    def held_by(self, device: str) -> SeenRow | None:
         """Return the bound row that a device holds."""
-        return next((r for r in self.leases if r.status == "bound" and r.active_mac == mac), None)
+        bound = (row for row in self.leases if row.status == "bound")
+        return next((row for row in bound if row.is_held_by(device)), None)
 
     def lease_time_s(self, server: str) -> int | None:
         """Return the lease time of a server; the longest where any may serve; None: not known."""

@@ -15,6 +15,7 @@ from worker.core.rows.bindings import IS_ADDRESS, OwnBinding
 from worker.core.rows.menus import Menu
 from worker.core.rows.normal import rate_limit
 from worker.core.rows.operations import Waiting
+from worker.core.rows.option82 import hex_of, joined
 from worker.core.rows.prefixes import prefix_key
 from worker.core.rows.queues import OwnQueue
 from worker.core.rows.rows import (
@@ -24,6 +25,7 @@ from worker.core.rows.rows import (
     LEASES,
     NO_ADDRESS,
     NO_DEVICE,
+    OPTION_82,
     OPTIONS,
     Lease,
     ListPlace,
@@ -35,14 +37,21 @@ from worker.core.service.record import AssignedKind, ServiceRecord
 
 
 def placeholder(fields: Mapping[str, str], service_id: str) -> str:
-    """Return a MAC or a name of no device, for a row that must give up its own for a moment.
+    """Return a MAC, ids or a name of no device, for a row that must give up its own for a moment.
 
     Args:
         fields: have the field that names the device.
         service_id: it is always the same for a service, and another one for each service.
     """
     mac = placeholder_mac(service_id)
-    return mac if "mac-address" in fields else f"leasewire-{mac.replace(':', '').lower()}"
+    digits = mac.replace(":", "").lower()
+    match device_field(fields):
+        case "mac-address":
+            return mac
+        case "option-82":
+            return joined(digits, "")
+        case _:
+            return f"leasewire-{digits}"
 
 
 @lru_cache(maxsize=2048)  # each read of a round needs those of the whole batch
@@ -105,7 +114,7 @@ class Entry:
         """The fields that the router must support, by menu."""
         needed: dict[MenuPath, Collection[str]] = {}
         if self.fields:
-            needed[LEASES] = self.fields.keys()
+            needed[LEASES] = {name for name, value in self.fields.items() if value}
         if self.options:
             needed[OPTIONS] = {name for fields in self.options.values() for name in fields}
         if any(binding.ia == IS_ADDRESS for binding in self.bindings):
@@ -117,6 +126,9 @@ def device_in(record: ServiceRecord, field: str) -> str:
     """Return what events gave for a field of `DEVICE_FIELDS`; empty: nothing."""
     if field == "mac-address":
         return str(record.value("mac") or "")
+    if field == OPTION_82:
+        circuit, remote = record.value("circuit_id"), record.value("remote_id")
+        return joined(hex_of(str(circuit or "")), hex_of(str(remote or "")))
     ppp: Any = record.value("ppp")
     return str(ppp["name"]) if ppp else ""
 
@@ -202,8 +214,8 @@ class Claim(NamedTuple):
     """What is reserved for one service on one router: a device, an address or an IPv6 prefix.
 
     Attributes:
-        key: `mac:AA:BB:CC:DD:EE:FF`, `name:ada`, `address:198.51.100.10`, or `prefix_key` of a
-            binding.
+        key: `mac:AA:BB:CC:DD:EE:FF`, `option-82:eth 0/3+olt-7`, `name:ada`,
+            `address:198.51.100.10`, or `prefix_key` of a binding.
         scope: the DHCP server of a device; `all`, also for the others, is every server.
     """
 
@@ -237,7 +249,7 @@ class EntryKind(ABC):
     Attributes:
         name: as the inventory's key `entries` has it, and sessions and reports.
         menu: the rows' menu, with the normal form and the default of each field.
-        device: the field of `DEVICE_FIELDS` that its rows have, in lease form.
+        device: the field of `DEVICE_FIELDS` that most of its rows have, in lease form.
         optional: not every router has the menu: each login asks for it.
         in_auto: `entries = "auto"` takes this kind where the router has the menu.
         absent_advice: what to do when the inventory names this kind and the router lacks the menu.
@@ -304,6 +316,10 @@ class EntryKind(ABC):
             return None
         address = {"ipv4" if is_host_address(row.address) else "pool": row.address}
         return {"dhcp_server": row.server, "mac": row.device, **address}
+
+    def named_by(self, device: str) -> Mapping[str, str]:
+        """Return the fields of `menu` that rows of a device have, all of them, for queries."""
+        return self.own_fields({self.device: device})
 
     def as_lease(self, values: Mapping[str, str]) -> Mapping[str, str]:
         """Return the lease form of a row.

@@ -7,7 +7,7 @@ from worker.core.entry.entry import prefix_of
 from worker.core.policy.policy import RouterPolicy, SuspendMode
 from worker.core.rows.bindings import IS_ADDRESS, IS_PREFIX, OwnBinding
 from worker.core.rows.normal import duid, prefix6
-from worker.core.rows.rows import ListPlace
+from worker.core.rows.rows import NO_MAC, ListPlace
 from worker.core.service.record import ServiceRecord
 
 
@@ -26,7 +26,7 @@ def wanted_bindings(record: ServiceRecord, policy: RouterPolicy) -> tuple[OwnBin
         policy.ipv6_server,
         "" if stated is None else duid(str(stated)),
         "" if iaid is None else str(iaid),
-        str(record.value("mac")) if stated is None or iaid is None else "",
+        str(record.value("mac") or NO_MAC) if stated is None or iaid is None else "",
         lists=policy.address_lists if policy.manages("address-lists") else None,
         options=policy.ipv6_options or None,
         life_time=policy.ipv6_life_time or None,

@@ -12,9 +12,11 @@ from typing import Final, Literal, NamedTuple
 from worker.core.entry.entry import Entry
 from worker.core.rows.operations import shown
 from worker.core.rows.rows import (
+    DEVICE_FIELDS,
     NO_DEVICE,
     BindingRow,
     Lease,
+    device_field,
     device_of,
     is_host_address,
     parse_tag,
@@ -147,7 +149,8 @@ class _Sorting:
 
 
 def _word_for(row: Lease) -> str:
-    return "MAC" if "mac-address" in row.fields else "name"
+    word = DEVICE_FIELDS[device_field(row.fields)]
+    return "MAC" if word == "mac" else word
 
 
 def second_check(found: Sequence[SortedRow]) -> list[SortedRow]:

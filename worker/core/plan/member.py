@@ -12,6 +12,7 @@ from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import (
     DEVICE_FIELDS,
     NO_ADDRESS,
+    NO_DEVICE,
     Identity,
     Lease,
     comment_for,
@@ -191,7 +192,7 @@ class Member:
 
     def add(self, target: Mapping[str, str]) -> Add:
         """Add its row, without the empty fields: they are empty by default."""
-        fields = {name: value for name, value in target.items() if value}
+        fields = {name: value for name, value in target.items() if value not in NO_DEVICE}
         fields["comment"] = self._comment("")
         return Add(0, self.id, fields)
 

@@ -62,6 +62,14 @@ def prefixes(value: str) -> str:
     return ",".join(sorted(f"{t}/32" if _ADDRESS.fullmatch(t) else prefix6(t) for t in targets))
 
 
+def agent_id(value: str) -> str:
+    """Return an id of option 82 as hex digits in lower case, also where it is shown as text."""
+    digits = value[2:] if value[:2] in ("0x", "0X") else value
+    if not digits or _HEX.fullmatch(digits):
+        return digits.lower()
+    return value.encode("utf-8", "surrogateescape").hex()
+
+
 def hexadecimal(value: str) -> str:
     """Return hex digits after `0x` in lower case; other values stay unchanged."""
     return value.lower() if value[:2].lower() == "0x" else value

@@ -29,6 +29,7 @@ class SeenRow(NamedTuple):
         expires_in_s: when the lease ends unless it is renewed; None: not known.
         last_seen_s: how long ago a device asked, or logged in; None: never.
         lease_time_s: of this row alone; None: that of the server.
+        active_ids: the ids of option 82 that came with what this device asked; empty: none.
     """
 
     lease: Lease
@@ -38,6 +39,11 @@ class SeenRow(NamedTuple):
     expires_in_s: int | None = None
     last_seen_s: int | None = None
     lease_time_s: int | None = None
+    active_ids: str = ""
+
+    def is_held_by(self, device: str) -> bool:
+        """Whether a device holds it, which is known by its MAC, its name or its ids."""
+        return bool(self.active_mac) and device in (self.active_mac, self.active_ids)
 
 
 @dataclass(frozen=True, slots=True)

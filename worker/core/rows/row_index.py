@@ -12,6 +12,7 @@ from worker.core.rows.binding_index import BindingIndex
 from worker.core.rows.queues import QueueOrder, owner_of
 from worker.core.rows.rows import (
     NO_DEVICE,
+    OPTION_82,
     BindingRow,
     Identity,
     Lease,
@@ -111,6 +112,8 @@ class RowIndex:
             return
         if device not in NO_DEVICE and not row.disabled:
             self._static_devices[device].append(row)
+            if (ids := row.fields.get(OPTION_82, device)) not in ("", device):
+                self._static_devices[ids].append(row)  # it is for a MAC, and for them
         if is_host_address(address):
             self._static_addresses[address].append(row)
         if row.radius or row.key in self.duplicates:

@@ -32,9 +32,15 @@ NO_DEVICE: Final = frozenset({NO_MAC, ""})
 NO_ADDRESS: Final = "0.0.0.0"  # noqa: S104 - a field's value, no socket is bound to it
 """A row with it gives an address of its server's pool."""
 
-DEVICE_FIELDS: Final[Mapping[str, str]] = {"mac-address": "mac", "name": "name"}
-"""What a router knows a device by, in lease form: its MAC, or the name that it logs in with. A row
-has one of these fields. With the words that claims have for them."""
+OPTION_82: Final = "option-82"
+"""Field of the lease form with both ids of option 82 (`worker/core/rows/option82.py`)."""
+DEVICE_FIELDS: Final[Mapping[str, str]] = {
+    "mac-address": "mac",
+    OPTION_82: "option-82",
+    "name": "name",
+}
+"""What a router knows a device by, in lease form: its MAC, the ids that its access node adds, or
+the name that it logs in with. The first that a row states counts. With the words of claims."""
 
 _OCTET: Final = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _is_ipv4: Final = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}").fullmatch
@@ -52,11 +58,15 @@ def scopes_meet(a: str, b: str) -> bool:
 
 def device_field(fields: Mapping[str, str]) -> str:
     """Return which field of a row in lease form names its device."""
-    return "mac-address" if "mac-address" in fields else "name"
+    if fields.get("mac-address", "") not in NO_DEVICE:
+        return "mac-address"
+    if fields.get(OPTION_82):
+        return OPTION_82
+    return next((name for name in DEVICE_FIELDS if name in fields), "name")
 
 
 def device_of(fields: Mapping[str, str]) -> str:
-    """Return the MAC or the name of the device in a row in lease form."""
+    """Return the MAC, the ids or the name of the device in a row in lease form."""
     return fields.get(device_field(fields), "")
 
 
@@ -140,7 +150,7 @@ class Lease(Row):
 
     @property
     def device(self) -> str:
-        """The MAC or the name of the device that the row is for; `NO_MAC` or empty: of any."""
+        """What names the device that the row is for; `NO_MAC` or empty: of any."""
         return device_of(self.fields)
 
     @property
@@ -159,7 +169,7 @@ class Lease(Row):
         kind = "dynamic row" if self.dynamic else "row"
         comment = f", comment {self.comment!r}" if self.comment else ""
         device = self.device
-        if "mac-address" in self.fields:
+        if device_field(self.fields) == "mac-address":
             device = f"{device[:8]}:**:**:**"
         return f"{kind} {self.address} ({device} on {self.server}{comment})"
 

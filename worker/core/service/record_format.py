@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.queues import MAY_BE_THERE, OwnQueue
-from worker.core.rows.rows import ListPlace
+from worker.core.rows.rows import OPTION_82, ListPlace
 from worker.core.service.event_ref import NEVER, EventRef, Version
 from worker.core.service.record import (
     DEFAULTS,
@@ -38,8 +38,8 @@ class RecordFormats(NamedTuple):
         short_lease: while a lease time is shortened: an older version would forget to put it back.
         ipv6: with registers or bindings of IPv6, or an assigned address: an older version would
             forget them.
-        login: with a device that logs in, or a row on another router: an older version knows no row
-            without a MAC, and would move the row back.
+        login: with a device that logs in or is known by option 82, or a row on another router: an
+            older version knows no row without a MAC, and would move the row back.
     """
 
     usual: int
@@ -181,7 +181,8 @@ def record_to_json(record: ServiceRecord, store_format: int) -> str:
     pools = record.assigned or record.unassigned or record.left
     if bindings or pools or not _OF_IPV6.isdisjoint(record.registers):
         text["format"] = formats.ipv6
-    if record.value("ppp") is not None or record.rows_at is not None:
+    by_ids = _is_by_ids(record)
+    if by_ids or record.value("ppp") is not None or record.rows_at is not None:
         text["format"] = formats.login
     return to_json(text | {name: value for name, value in more.items() if value})
 
@@ -241,6 +242,14 @@ def record_from_json(text: str, service_id: str) -> ServiceRecord:
         left=tuple(_left(*fields) for fields in raw.get("left", ())),
         rows_at=RowsAt(*raw["rows_at"]) if "rows_at" in raw else None,
     )
+
+
+def _is_by_ids(record: ServiceRecord) -> bool:
+    """Whether an older version would miss a MAC, or not know what a row has in place of one."""
+    has_ids = record.value("circuit_id") is not None or record.value("remote_id") is not None
+    if has_ids and record.value("mac") is None:
+        return True
+    return any(OPTION_82 in (at.written or ()) for at in record.placements.values())
 
 
 def _left(value: str, pool: str, quarantine_ms: int, routers: list[str]) -> LeftValue:

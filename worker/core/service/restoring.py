@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from contracts.envelope import MOST_NOTE
-from worker.core.rows.rows import is_host_address
+from worker.core.rows.rows import device_field, device_of, is_host_address
 from worker.core.service.record import ServiceRecord
 
 
@@ -38,8 +38,8 @@ def restoring_event(  # noqa: PLR0913 - what an event of a person has
     }
     address: Any = record.value("address")
     if written is not None:
-        if "mac-address" in written:
-            device["mac"] = written["mac-address"]
+        if device_field(written) == "mac-address":
+            device["mac"] = device_of(written)
         place = written["address"]
         given = record.assigned.get("address")
         if given is not None and given.value == place and address["mode"] == "assigned":
