@@ -134,6 +134,7 @@ def _time_or_none(value: object) -> datetime | None:
 _MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "missing": ("missing", "is missing"),
     "union_tag_not_found": ("missing", "is missing"),
+    "device_missing": ("missing", "is missing; or give circuit_id or remote_id (option 82)"),
     "extra_forbidden": (
         "unknown-field",
         "is not a field of this event; remove it or correct its name",

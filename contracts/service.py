@@ -1,6 +1,6 @@
 """The `service` block of events, and its parts."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
@@ -37,13 +37,31 @@ class Access(Part):
     dhcp_server: Name | None = None
 
 
-class Device(Part):
-    """The device that gets the lease, and the option 82 ids that its access node adds."""
+_IDS: Final = ("circuit_id", "remote_id")
 
-    mac: Mac48
+
+class Device(Part):
+    """The device that gets the lease, and the option 82 ids that its access node adds.
+
+    It has a MAC, one of the ids, or all of them.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": [name]} for name in ("mac", *_IDS)]}
+    )
+
     serial: Name | None = None
     circuit_id: AgentId | None = None
     remote_id: AgentId | None = None
+    mac: Annotated[Mac48 | None, Field(validate_default=True)] = None
+
+    @field_validator("mac")
+    @classmethod
+    def _is_known_by_something(cls, mac: Mac48 | None, info: ValidationInfo) -> Mac48 | None:
+        # An id with a problem of its own is in `data` no more.
+        if mac is None and [info.data.get(name, "") for name in _IDS] == [None, None]:
+            raise PydanticCustomError("device_missing", "and both ids are missing")
+        return mac
 
 
 class Ppp(Part):
@@ -171,7 +189,8 @@ class Service(Part):
     @classmethod
     def _one_of_both(cls, ppp: Ppp | None, info: ValidationInfo) -> Ppp | None:
         if ppp is None and info.data.get("device", ppp) is None and "device" in info.data:
-            message = "and device are missing; give the device's MAC, or what it logs in with"
+            message = "and device are missing; give the device's MAC or its ids of option 82, or "
+            message += "what it logs in with"
             raise PydanticCustomError("no-device", message)
         return ppp
 

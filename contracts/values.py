@@ -240,7 +240,8 @@ Password = Annotated[
 """What a device logs in with: in clear, or as `contracts/sealing.py` seals it."""
 
 AgentId = Annotated[str, Field(pattern=rf"^[^{_INVISIBLE}]{{1,255}}$"), AfterValidator(_printable)]
-"""Id that an access node adds to a device's requests (DHCP option 82)."""
+"""Id that an access node adds to a device's requests (DHCP option 82): text, or `0x` and hex digits
+where it has other bytes."""
 
 Revision = Annotated[int, Field(strict=True, ge=1, le=2**53 - 1)]
 """The BSS's counter of changes of a service; small enough for any JSON reader."""

@@ -21,6 +21,8 @@ POLICY_MODE: Final = "default"
 _OF_EVERY: Final = frozenset({"event", "service_id", "customer_id", "revision", "effective_at"})
 _NUMBERS: Final = frozenset({"revision", "down_kbps", "up_kbps", "iaid"})
 _DEVICE: Final = ("mac", "serial", "circuit_id", "remote_id")
+_IDS: Final = frozenset({"circuit_id", "remote_id"})
+"""Of option 82; a device that has one needs no `mac`."""
 Fields = Mapping[str, object]
 JsonObject = dict[str, Any]
 
@@ -55,12 +57,10 @@ def event_of(fields: Fields) -> JsonObject:
     if kind not in _KINDS:
         raise NotAnEvent({"event": f"must be one of {', '.join(_KINDS)}"})
     make, needed, allowed = _KINDS[kind]
-    problems = {name: "is missing" for name in ("service_id", *needed) if name not in given}
+    enough = given.keys() | _spared(given, kind)
+    problems = {name: "is missing" for name in ("service_id", *needed) if name not in enough}
     if given.keys() & set(PPP):
         problems |= {name: "is missing" for name in PPP if name not in given}
-        problems.pop("mac", None)
-    if given.keys() & (_INSTEAD | (_PREFIX if kind == "address_changed" else set())):
-        problems.pop("ipv4", None)
     for name in given.keys() - _OF_EVERY - set(needed) - set(allowed):
         problems[name] = f"is not allowed in {kind}; leave it empty"
     for other in ("ipv4", "assigned_pool"):
@@ -74,6 +74,13 @@ def event_of(fields: Fields) -> JsonObject:
         raise NotAnEvent(problems)
     common = {name: given[name] for name in _COMMON if name in given}
     return {"type": f"leasewire.service.{kind}.v1", "data": common | make(given)}
+
+
+def _spared(given: Fields, kind: str) -> set[str]:
+    """The fields that are not missing, as others stand in their place."""
+    instead = _INSTEAD | (_PREFIX if kind == "address_changed" else frozenset())
+    spared = {"ipv4"} if given.keys() & instead else set()
+    return spared | ({"mac"} if given.keys() & {*PPP, *_IDS} else set())
 
 
 def fields_of(kind: str) -> frozenset[str]:

@@ -42,6 +42,7 @@ _WHEN: Final = Option(
     "--effective-at", "data.effective_at", "When it takes effect, such as 2026-12-01T00:00:00Z."
 )
 _MAC: Final = "MAC address of the device, in any spelling."
+_IDS: Final = "DHCP option 82: text, or 0x and hex digits"
 _ROUTER: Final = "Name of the router in the inventory."
 _SERVER: Final = "DHCP server. Default: by policy."
 _MODE: Final = "How it is suspended. Default: by policy."
@@ -51,6 +52,8 @@ _CHECK: Final = "Cross-check; a difference only warns."
 _STATE: Final = (
     Option("--router", "data.service.access.router", _ROUTER, default=...),
     Option("--mac", "data.service.device.mac", _MAC),
+    Option("--circuit-id", "data.service.device.circuit_id", f"Circuit id, {_IDS}."),
+    Option("--remote-id", "data.service.device.remote_id", f"Remote id, {_IDS}."),
     *login_options("data.service.ppp"),
     *address_options("data.service.address"),
     *ipv6_options("data.service.ipv6"),
@@ -109,10 +112,10 @@ EVENTS: Final[Mapping[str, tuple[str, Sequence[Option]]]] = {
         --serial HX9876
         """,
         (
-            Option("--mac", "data.device.mac", _MAC, default=...),
+            Option("--mac", "data.device.mac", _MAC),
             Option("--serial", "data.device.serial", "Its serial number."),
-            Option("--circuit-id", "data.device.circuit_id", "DHCP option 82, circuit id."),
-            Option("--remote-id", "data.device.remote_id", "DHCP option 82, remote id."),
+            Option("--circuit-id", "data.device.circuit_id", f"Circuit id, {_IDS}."),
+            Option("--remote-id", "data.device.remote_id", f"Remote id, {_IDS}."),
             Option("--previous-mac", "data.previous_device.mac", _CHECK),
             *ipv6_options("data.ipv6"),
             _WHEN,

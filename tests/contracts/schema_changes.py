@@ -36,6 +36,14 @@ class _Comparison:
 
     def at(self, old, new, place):
         old, new = _resolved(old, self._old), _resolved(new, self._new)
+        choice = [form for form in new.get("anyOf", ()) if form.keys() == {"required"}]
+        if choice:  # one of these fields is needed
+            new = {word: value for word, value in new.items() if word != "anyOf"}
+            had = [form.get("required", ()) for form in old.get("anyOf", ())] or [()]
+            for some in ({*each, *old.get("required", ())} for each in had):
+                if not any(some >= set(form["required"]) for form in choice):
+                    yield f"{place}: more than {sorted(some)} is required now"
+            old = {word: value for word, value in old.items() if word != "anyOf"}
         if "anyOf" in new and "anyOf" not in old:
             form = {word: value for word, value in old.items() if word != "default"}
             old = {word: value for word, value in old.items() if word == "default"}

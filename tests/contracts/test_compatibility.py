@@ -99,6 +99,7 @@ def test_widening_a_schema_is_compatible(place, value):
         ("$defs/Plan/properties/down_kbps/anyOf/0/minimum", 2),
         ("$defs/Plan/properties/down_kbps/anyOf", [{"type": "integer"}]),
         ("$defs/Plan/properties/down_kbps/default", 5),
+        ("$defs/Device/anyOf", [{"required": ["mac"]}, {"required": ["circuit_id"]}]),
         ("$defs/Service/properties/dns_servers/anyOf/0/maxItems", 7),
         ("$defs/Service/properties/status/enum", ["active", "suspended", "postponed"]),
         ("$defs/Service/properties/status/enum", ["active"]),

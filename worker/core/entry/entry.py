@@ -128,6 +128,8 @@ def device_in(record: ServiceRecord, field: str) -> str:
         return str(record.value("mac") or "")
     if field == OPTION_82:
         circuit, remote = record.value("circuit_id"), record.value("remote_id")
+        if not circuit and not remote:
+            return ""
         return joined(hex_of(str(circuit or "")), hex_of(str(remote or "")))
     ppp: Any = record.value("ppp")
     return str(ppp["name"]) if ppp else ""

@@ -214,7 +214,7 @@ def _of_access(access: Access) -> dict[str, JsonValue]:
 
 def _of_device(device: Device) -> dict[str, JsonValue]:
     return {
-        "mac": str(device.mac),
+        "mac": None if device.mac is None else str(device.mac),
         "serial": device.serial,
         "circuit_id": device.circuit_id,
         "remote_id": device.remote_id,
