@@ -42,6 +42,8 @@ def test_a_row_is_read_in_normal_form_and_what_is_left_out_is_the_default():
         "address": "pool-1",
         "server": "dhcp1",
         "client-id": "1:0:0:5e:0:53:1",
+        "agent-circuit-id": "0x4F4C54",
+        "agent-remote-id": "07",
         "block-access": "true",
         "rate-limit": "10000000/50M 20M/60000k",
         "lease-time": "00:30:00",
@@ -66,6 +68,7 @@ def test_a_row_is_read_in_normal_form_and_what_is_left_out_is_the_default():
                 "lease-time": "",
                 "address-lists": "",
                 "dhcp-option": "",
+                "option-82": "",
             },
         ),
         Lease(
@@ -80,6 +83,7 @@ def test_a_row_is_read_in_normal_form_and_what_is_left_out_is_the_default():
                 "lease-time": "30m",
                 "address-lists": "customers,vip",
                 "dhcp-option": "a,b",
+                "option-82": "OLT+0x07",
             },
             comment="true",
             dynamic=True,
@@ -92,8 +96,8 @@ def test_the_whole_table_is_one_print_of_what_is_needed():
     ((command, fields),) = entry_prints(DEFAULT_KIND, None, 10)
     assert command == f"{PATH}/print"
     assert fields == (
-        "=.proplist=.id,mac-address,address,server,client-id,block-access,rate-limit,lease-time,"
-        "address-lists,dhcp-option,comment,disabled,dynamic,radius"
+        "=.proplist=.id,mac-address,address,server,client-id,agent-circuit-id,agent-remote-id,"
+        "block-access,rate-limit,lease-time,address-lists,dhcp-option,comment,disabled,dynamic,radius"
     )
 
 
@@ -144,3 +148,15 @@ def test_a_query_asks_for_each_term_once_in_bounded_sentences(
             *(f"?=comment={comment}" for comment in comments),
         ]
     )
+
+
+def test_a_device_of_option_82_is_asked_for_by_both_ids():
+    query = LeaseQuery(["eth 0/3+olt", "+olt", MAC])
+    ((_, _, *words),) = entry_prints(DEFAULT_KIND, query, 6)
+    circuit, remote = b"eth 0/3".hex(), b"olt".hex()
+    both = [f"?=agent-circuit-id={circuit}", f"?=agent-remote-id={remote}", "?#&"]
+    assert words == [
+        *both,
+        *(f"?=agent-remote-id={remote}", "?#|"),
+        *(f"?=mac-address={MAC}", "?#|"),
+    ]

@@ -79,6 +79,7 @@ class PolicyKeys(TomlTable):
     """Keys of a router, or of `[defaults]`; see `worker.core.policy.policy.RouterPolicy`."""
 
     dhcp_server: Text = "all"
+    identify_by: Literal["mac", "option-82"] = "mac"
     on_dynamic: Literal["remove", "wait"] = "remove"
     on_misfit: Literal["warn", "refuse"] = "warn"
     label: bool = False
@@ -115,6 +116,7 @@ class PolicyKeys(TomlTable):
         return RouterPolicy(
             installation=installation,
             default_server=self.dhcp_server,
+            identify_by=self.identify_by,
             on_dynamic=self.on_dynamic,
             on_misfit=self.on_misfit,
             label=self.label,

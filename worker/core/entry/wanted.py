@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from worker.core.entry.entry import Entry, EntryKind, wanted_router
+from worker.core.entry.entry import Entry, EntryKind, device_in, wanted_router
 from worker.core.entry.kinds.lease import LeaseEntry
 from worker.core.entry.kinds.mac_server import MacServerEntry
 from worker.core.entry.kinds.ppp_secret import PppSecretEntry
@@ -12,7 +12,7 @@ from worker.core.entry.kinds.user_manager import UserManagerEntry
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.bindings import are_written
 from worker.core.rows.operations import Waiting
-from worker.core.rows.rows import NO_DEVICE, device_of
+from worker.core.rows.rows import NO_DEVICE, OPTION_82, device_of
 from worker.core.service.record import Placement, RowsAt, ServiceRecord, place
 
 DEFAULT_KIND: Final[EntryKind] = LeaseEntry()
@@ -60,17 +60,20 @@ def wanted_entries(
     policy = None if wanted is None else policies.get(wanted)
     if wanted is not None and policy is not None:
         entry = kind_of(policy).wanted(record, policy)
-        entry = _without_device(entry, policy)
+        has_ids = bool(device_in(record, OPTION_82))
+        entry = _without_device(entry, policy, has_ids=has_ids)
         entries[wanted] = _awaiting(entry, record) if record.unassigned else entry
     return entries
 
 
-def _without_device(entry: Entry, policy: RouterPolicy) -> Entry:
+def _without_device(entry: Entry, policy: RouterPolicy, *, has_ids: bool) -> Entry:
     """The entry of a service whose events did not name a device as this kind knows them."""
     if entry.fields is None or entry.missing or device_of(entry.fields) not in NO_DEVICE:
         return entry
     what = "MAC" if "mac-address" in entry.fields else "name to log in with"
     detail = f"its events gave no {what}, which {kind_of(policy).menu.path} needs"
+    if has_ids and isinstance(kind_of(policy), LeaseEntry):
+        detail += '; its ids of option 82 count where identify_by is "option-82"'
     return replace(entry, missing=Waiting("no-device", detail))
 
 

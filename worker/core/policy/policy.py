@@ -33,6 +33,8 @@ class RouterPolicy:
     Attributes:
         installation: our installation's id, part of every tag.
         default_server: DHCP server of a service whose events name none; `all` is every server.
+        identify_by: what a lease knows its device by: its MAC, or the ids of option 82 where events
+            give some.
         on_dynamic: what to do with a dynamic lease of the wanted MAC that has another address.
         on_misfit: what to do with an address outside the router's DHCP networks, or a network or
             broadcast address: RouterOS accepts it, but no device can use it.
@@ -80,6 +82,7 @@ class RouterPolicy:
 
     installation: str
     default_server: str = "all"
+    identify_by: Literal["mac", "option-82"] = "mac"
     on_dynamic: Literal["remove", "wait"] = "remove"
     on_misfit: Literal["warn", "refuse"] = "warn"
     label: bool = False

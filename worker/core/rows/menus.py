@@ -82,6 +82,9 @@ LEASE: Final = Menu.of(
     # `all` is left out of every answer: seen on 7.23.7
     Field("server", normal.text, ANY_SERVER, _LEASE_MANUAL),
     Field("client-id", normal.text, "", _LEASE_MANUAL),
+    # shown in hex; before 7.21 only `active-agent-…` is: restraml's trees
+    Field("agent-circuit-id", normal.agent_id, "", _LEASE_MANUAL, since=(7, 21)),
+    Field("agent-remote-id", normal.agent_id, "", _LEASE_MANUAL, since=(7, 21)),
     Field("block-access", normal.boolean, "no", _LEASE_MANUAL),
     Field("rate-limit", normal.rate_limit, "", _LEASE_MANUAL),
     # unset: the server's. What 0s means differs between manuals: only what others set is put back.

@@ -19,12 +19,14 @@ from worker.core.policy.policy import RouterPolicy, SuspendMode
 from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.menus import LEASE
 from worker.core.rows.operations import Waiting
+from worker.core.rows.option82 import MOST_BYTES, is_joined, joined, parted
 from worker.core.rows.queues import OwnQueue
 from worker.core.rows.rows import (
     ADDRESS_LISTS,
     ADDRESS_LISTS6,
     BINDINGS,
     NO_MAC,
+    OPTION_82,
     OPTIONS,
     QUEUES,
     ListPlace,
@@ -32,6 +34,8 @@ from worker.core.rows.rows import (
 )
 from worker.core.service.record import ServiceRecord
 
+_CIRCUIT: Final = "agent-circuit-id"
+_REMOTE: Final = "agent-remote-id"
 _NEEDS: Final[Mapping[SuspendMode, str]] = {
     "walled_garden": "names no suspend_list",
     "throttle": "has no throttle rate, or leaves rate-limit to others",
@@ -59,7 +63,7 @@ class LeaseEntry(EntryKind):
         address, is_pool = str(address_of(record)), has_pool(record)
         how = suspending(record, policy, own_address=not is_pool)
         fields = {
-            "mac-address": device_in(record, "mac-address") or NO_MAC,
+            **_device(record, policy),
             "address": address,
             "server": str(record.value("dhcp_server") or policy.default_server),
             "block-access": "yes" if how.mode == "block" else "no",
@@ -67,6 +71,11 @@ class LeaseEntry(EntryKind):
         missing = None
         if is_pool and is_host_address(address):
             detail = f"RouterOS takes the pool name {address} for an address: rename the pool"
+            missing = Waiting("not-expressible", detail)
+        if sum(map(len, parted(fields.get(OPTION_82, "")))) > 2 * MOST_BYTES:
+            detail = (
+                f"option 82 has room for ids of {MOST_BYTES} bytes together: no device sends these"
+            )
             missing = Waiting("not-expressible", detail)
         notes = [] if how.note is None else [how.note]
         bindings = wanted_bindings(record, policy) if record.value("ipv6") else ()
@@ -102,6 +111,40 @@ class LeaseEntry(EntryKind):
             is_pool=is_pool,
             spares=spares,
         )
+
+    def as_lease(self, values: Mapping[str, str]) -> Mapping[str, str]:
+        """See `EntryKind`."""
+        if _CIRCUIT not in values and _REMOTE not in values:
+            return values
+        own = dict(values)
+        own[OPTION_82] = joined(own.pop(_CIRCUIT, ""), own.pop(_REMOTE, ""))
+        return own
+
+    def own_fields(self, fields: Mapping[str, str]) -> Mapping[str, str]:
+        """See `EntryKind`."""
+        if OPTION_82 not in fields:
+            return fields
+        circuit, remote = parted(fields[OPTION_82])
+        own = {name: value for name, value in fields.items() if name != OPTION_82}
+        return {**own, _CIRCUIT: circuit, _REMOTE: remote}
+
+    def named_by(self, device: str) -> Mapping[str, str]:
+        """See `EntryKind`."""
+        if not is_joined(device):
+            return {"mac-address": device}
+        ids = self.own_fields({OPTION_82: device})
+        return {name: digits for name, digits in ids.items() if digits}
+
+
+def _device(record: ServiceRecord, policy: RouterPolicy) -> Mapping[str, str]:
+    """What the row knows its device by: a MAC beside the ids would be that of one device."""
+    mac = device_in(record, "mac-address") or NO_MAC
+    if policy.identify_by == "option-82":
+        ids = device_in(record, OPTION_82)
+        return {"mac-address": NO_MAC if ids else mac, OPTION_82: ids}
+    at = record.placements.get(record.row_router or "")
+    had_ids = at is not None and OPTION_82 in (at.written or ())
+    return {"mac-address": mac, **({OPTION_82: ""} if had_ids else {})}
 
 
 class _Limit(NamedTuple):
