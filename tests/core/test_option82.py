@@ -38,7 +38,7 @@ def record_of(*raws):
     record = ServiceRecord("SVC-1")
     for raw in raws:
         record = fold(record, parse_event(raw), builders.version_of(raw)).record
-    return placed(record)
+    return placed(record, {})
 
 
 def entry_of(*raws, policy=POLICY):
@@ -89,7 +89,7 @@ def test_a_device_needs_a_mac_or_an_id():
         with pytest.raises(ContractViolation) as raised:
             parse_event(activated(**device))
         (problem,) = raised.value.problems
-        assert (problem.pointer, problem.code) == ("/data/service/device/mac", "no-identity")
+        assert (problem.pointer, problem.code) == ("/data/service/device/mac", "missing")
         assert "circuit_id or remote_id" in problem.message
     with pytest.raises(ContractViolation) as raised:
         parse_event(activated(circuit_id="\x00"))
