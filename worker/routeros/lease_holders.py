@@ -8,7 +8,7 @@ from typing import Final
 
 from worker.core.entry.wanted import DEFAULT_KIND
 from worker.core.rows.menus import LEASE
-from worker.core.rows.normal import agent_id, mac, seconds
+from worker.core.rows.normal import mac, seconds
 from worker.core.rows.observed import Observation, SeenRow
 from worker.core.rows.option82 import joined
 from worker.core.rows.rows import OPTION_82, Lease, device_field
@@ -85,6 +85,6 @@ def observed(
 def _active_ids(row: Mapping[str, str], lease: Lease) -> str:
     """The ids that came with the request; a row that is for ids is held by who sent them."""
     names = ("active-agent-circuit-id", "active-agent-remote-id")
-    circuit, remote = (agent_id(row.get(name, "")) for name in names)
+    circuit, remote = (row.get(name, "") for name in names)
     by_ids = device_field(lease.fields) == OPTION_82
     return joined(circuit, remote) or (lease.device if by_ids else "")

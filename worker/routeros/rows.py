@@ -52,13 +52,13 @@ def entry_prints(
     shown = _SHOWN if kind.secrets and version_of(version) >= _SHOWN_SINCE else ()
     if query is None or (query.addresses and not kind.finds_by_address):
         return [(*command, *shown) for command in menu_prints(kind.menu, None, terms_per_print)]
-    terms = [
-        all_of(kind.own_fields({name: value}) if name else kind.named_by(value))
+    fields = [
+        kind.own_fields({name: value}) if name else kind.named_by(value)
         for together in zip_longest(query.devices, query.addresses, query.comments)
         for name, value in zip(("", "address", "comment"), together, strict=True)
         if value is not None
     ]
-    prints = _prints(kind.menu, terms, terms_per_print)
+    prints = _prints(kind.menu, [all_of(each) for each in fields], terms_per_print)
     return [(*command[:2], *shown, *command[2:]) for command in prints]
 
 

@@ -108,10 +108,7 @@ class Session:
 
     def lacking(self, menu: MenuPath, names: Collection[str]) -> Sequence[str]:
         """See `worker.ports.RouterSession`."""
-        if menu != LEASES:
-            return lacking(MENUS[menu], names, self.version)
-        own = self._kind.own_fields(dict.fromkeys(names, ""))
-        return lacking(self._kind.menu, own.keys(), self.version)
+        return lacking(self._kind.menu if menu == LEASES else MENUS[menu], names, self.version)
 
     def read_leases(self, query: LeaseQuery | None, progress: Callable[[], None]) -> list[Lease]:
         """See `worker.ports.RouterSession`."""

@@ -16,6 +16,7 @@ from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.queues import OwnQueue
 from worker.core.rows.rows import (
     ANY_SERVER,
+    NO_MAC,
     OPTION_82,
     device_field,
     device_of,
@@ -83,9 +84,10 @@ def addresses_to_cut(record: ServiceRecord, router: str, entry: Entry) -> frozen
     addresses = set()
     before = _before(record, router)
     if before is not None:
-        if _changes_hands(before, entry):
+        fields = entry.fields
+        same_device = fields is not None and _is_same_device(before, fields)
+        if fields is None or not same_device or fields["address"] != before["address"]:
             addresses.add(before["address"])
-        same_device = entry.fields is not None and _is_same_device(before, entry.fields)
         kept = {binding.address for binding in entry.bindings if same_device}
         addresses |= {binding.address for binding in record.placements[router].bindings} - kept
     if "suspension" in _registers(settle(record)[1]):
@@ -131,7 +133,7 @@ def needs_reconfigure(
     before, fields = _before(record, router), entry.fields
     if before is None or fields is None:
         return False
-    if device_field(fields) != "mac-address":  # its row is found by it
+    if fields.get("mac-address", NO_MAC) == NO_MAC:  # its row is found by it
         return False
     if not (policy.reconfigure and facts.reconfigure):
         return False
@@ -151,17 +153,10 @@ def _before(record: ServiceRecord, router: str) -> Mapping[str, str] | None:
     return placement.written if placement is not None and placement.seen_ms else None
 
 
-def _changes_hands(before: Mapping[str, str], entry: Entry) -> bool:
-    fields = entry.fields
-    if fields is None or fields["address"] != before["address"]:
-        return True
-    return not _is_same_device(before, fields)
-
-
 def _is_same_device(before: Mapping[str, str], fields: Mapping[str, str]) -> bool:
     """Whether two rows are for one device; one that is only known by another thing now is."""
-    another_thing = device_field(before) != device_field(fields)
-    return another_thing or device_of(before) == device_of(fields)
+    same = device_of(before) == device_of(fields)
+    return same or device_field(before) != device_field(fields)
 
 
 def _registers(settled: Iterable[Settled]) -> Collection[str]:

@@ -44,14 +44,10 @@ def placeholder(fields: Mapping[str, str], service_id: str) -> str:
         service_id: it is always the same for a service, and another one for each service.
     """
     mac = placeholder_mac(service_id)
+    if "mac-address" in fields and not fields.get(OPTION_82):
+        return mac
     digits = mac.replace(":", "").lower()
-    match device_field(fields):
-        case "mac-address":
-            return mac
-        case "option-82":
-            return joined(digits, "")
-        case _:
-            return f"leasewire-{digits}"
+    return joined(digits, "") if OPTION_82 in fields else f"leasewire-{digits}"
 
 
 @lru_cache(maxsize=2048)  # each read of a round needs those of the whole batch

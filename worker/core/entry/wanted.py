@@ -60,19 +60,18 @@ def wanted_entries(
     policy = None if wanted is None else policies.get(wanted)
     if wanted is not None and policy is not None:
         entry = kind_of(policy).wanted(record, policy)
-        has_ids = bool(device_in(record, OPTION_82))
-        entry = _without_device(entry, policy, has_ids=has_ids)
+        entry = _without_device(entry, policy, record)
         entries[wanted] = _awaiting(entry, record) if record.unassigned else entry
     return entries
 
 
-def _without_device(entry: Entry, policy: RouterPolicy, *, has_ids: bool) -> Entry:
+def _without_device(entry: Entry, policy: RouterPolicy, record: ServiceRecord) -> Entry:
     """The entry of a service whose events did not name a device as this kind knows them."""
     if entry.fields is None or entry.missing or device_of(entry.fields) not in NO_DEVICE:
         return entry
     what = "MAC" if "mac-address" in entry.fields else "name to log in with"
     detail = f"its events gave no {what}, which {kind_of(policy).menu.path} needs"
-    if has_ids and isinstance(kind_of(policy), LeaseEntry):
+    if device_in(record, OPTION_82) and isinstance(kind_of(policy), LeaseEntry):
         detail += '; its ids of option 82 count where identify_by is "option-82"'
     return replace(entry, missing=Waiting("no-device", detail))
 

@@ -15,6 +15,7 @@ from worker.core.rows.rows import (
     LEASES,
     NO_ADDRESS,
     NO_MAC,
+    OPTION_82,
     OPTIONS,
     QUEUES,
     MenuPath,
@@ -51,7 +52,8 @@ class Menu(NamedTuple):
         path: RouterOS's.
         fields: by name.
         defaults: of its fields but for the comment and the flags, in the same order.
-        later: the fields that not every version has, with the first version that has each.
+        later: the fields that not every version has, as entries name them, with the first version
+            that has each.
     """
 
     path: str
@@ -82,9 +84,9 @@ LEASE: Final = Menu.of(
     # `all` is left out of every answer: seen on 7.23.7
     Field("server", normal.text, ANY_SERVER, _LEASE_MANUAL),
     Field("client-id", normal.text, "", _LEASE_MANUAL),
-    # shown in hex; before 7.21 only `active-agent-…` is: restraml's trees
-    Field("agent-circuit-id", normal.agent_id, "", _LEASE_MANUAL, since=(7, 21)),
-    Field("agent-remote-id", normal.agent_id, "", _LEASE_MANUAL, since=(7, 21)),
+    # joined in lease form; before 7.21 only `active-agent-…` is shown: restraml's trees
+    Field("agent-circuit-id", str, "", _LEASE_MANUAL, since=(7, 21)),
+    Field("agent-remote-id", str, "", _LEASE_MANUAL, since=(7, 21)),
     Field("block-access", normal.boolean, "no", _LEASE_MANUAL),
     Field("rate-limit", normal.rate_limit, "", _LEASE_MANUAL),
     # unset: the server's. What 0s means differs between manuals: only what others set is put back.
@@ -95,7 +97,7 @@ LEASE: Final = Menu.of(
     Field("disabled", normal.boolean, "no", _LEASE_MANUAL),
     Field("dynamic", normal.boolean, "no", _LEASE_MANUAL),
     Field("radius", normal.boolean, "no", _LEASE_MANUAL),
-)
+)._replace(later={OPTION_82: (7, 21)})
 
 OPTION: Final = Menu.of(
     OPTIONS,

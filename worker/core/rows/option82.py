@@ -7,7 +7,10 @@ text, and a row in lease form has both as one value, such as `eth 0/3+olt-7`.
 import re
 from typing import Final
 
-_BETWEEN: Final = "+"
+from worker.core.rows.normal import agent_id
+
+BETWEEN: Final = "+"
+"""Stands in what both ids are joined to, and in no MAC."""
 _BYTES: Final = re.compile(r"0x((?:[0-9A-Fa-f]{2})+)")
 # `|` stands between the parts of a waiter's name (`worker/store/lua/_claims.lua`)
 _TEXT: Final = re.compile(r"[ -*,-{}~]+")
@@ -25,15 +28,16 @@ def joined(circuit: str, remote: str) -> str:
     """Return both ids as one value for people too; empty without any.
 
     Args:
-        circuit: the circuit id as hex digits; empty: any.
+        circuit: the circuit id as a router shows it; empty: any.
         remote: the remote id, likewise.
     """
-    return f"{_spelled(circuit)}{_BETWEEN}{_spelled(remote)}" if circuit or remote else ""
+    circuit, remote = agent_id(circuit), agent_id(remote)
+    return f"{_spelled(circuit)}{BETWEEN}{_spelled(remote)}" if circuit or remote else ""
 
 
 def spelled_ids(ids: str) -> tuple[str, str]:
     """Return the circuit id and the remote id of `joined` as an event may have them."""
-    circuit, _, remote = ids.partition(_BETWEEN)
+    circuit, _, remote = ids.partition(BETWEEN)
     return circuit, remote
 
 
@@ -41,11 +45,6 @@ def parted(ids: str) -> tuple[str, str]:
     """Return the hex digits of the circuit id and the remote id: `joined` reversed."""
     circuit, remote = spelled_ids(ids)
     return hex_of(circuit), hex_of(remote)
-
-
-def is_joined(device: str) -> bool:
-    """Return whether what names a device is such a value, and not a MAC."""
-    return _BETWEEN in device
 
 
 def _spelled(digits: str) -> str:

@@ -246,8 +246,8 @@ def record_from_json(text: str, service_id: str) -> ServiceRecord:
 
 def _is_by_ids(record: ServiceRecord) -> bool:
     """Whether an older version would miss a MAC, or not know what a row has in place of one."""
-    has_ids = record.value("circuit_id") is not None or record.value("remote_id") is not None
-    if has_ids and record.value("mac") is None:
+    mac, *ids = (record.registers.get(name) for name in ("mac", "circuit_id", "remote_id"))
+    if not (mac and mac.value) and any(register and register.value for register in ids):
         return True
     return any(OPTION_82 in (at.written or ()) for at in record.placements.values())
 

@@ -19,7 +19,7 @@ from worker.core.policy.policy import RouterPolicy, SuspendMode
 from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.menus import LEASE
 from worker.core.rows.operations import Waiting
-from worker.core.rows.option82 import MOST_BYTES, is_joined, joined, parted
+from worker.core.rows.option82 import BETWEEN, MOST_BYTES, joined, parted
 from worker.core.rows.queues import OwnQueue
 from worker.core.rows.rows import (
     ADDRESS_LISTS,
@@ -63,16 +63,20 @@ class LeaseEntry(EntryKind):
         address, is_pool = str(address_of(record)), has_pool(record)
         how = suspending(record, policy, own_address=not is_pool)
         fields = {
-            **_device(record, policy),
+            "mac-address": device_in(record, "mac-address") or NO_MAC,
             "address": address,
             "server": str(record.value("dhcp_server") or policy.default_server),
             "block-access": "yes" if how.mode == "block" else "no",
         }
+        had_ids = any(OPTION_82 in (at.written or ()) for at in record.placements.values())
+        if had_ids or policy.identify_by == "option-82":
+            fields |= _by_ids(record, policy)
         missing = None
         if is_pool and is_host_address(address):
             detail = f"RouterOS takes the pool name {address} for an address: rename the pool"
             missing = Waiting("not-expressible", detail)
-        if sum(map(len, parted(fields.get(OPTION_82, "")))) > 2 * MOST_BYTES:
+        ids = fields.get(OPTION_82)
+        if ids and sum(map(len, parted(ids))) > 2 * MOST_BYTES:
             detail = (
                 f"option 82 has room for ids of {MOST_BYTES} bytes together: no device sends these"
             )
@@ -117,7 +121,8 @@ class LeaseEntry(EntryKind):
         if _CIRCUIT not in values and _REMOTE not in values:
             return values
         own = dict(values)
-        own[OPTION_82] = joined(own.pop(_CIRCUIT, ""), own.pop(_REMOTE, ""))
+        circuit, remote = own.pop(_CIRCUIT, ""), own.pop(_REMOTE, "")
+        own[OPTION_82] = joined(circuit, remote) if circuit or remote else ""
         return own
 
     def own_fields(self, fields: Mapping[str, str]) -> Mapping[str, str]:
@@ -130,21 +135,16 @@ class LeaseEntry(EntryKind):
 
     def named_by(self, device: str) -> Mapping[str, str]:
         """See `EntryKind`."""
-        if not is_joined(device):
+        if BETWEEN not in device:
             return {"mac-address": device}
         ids = self.own_fields({OPTION_82: device})
         return {name: digits for name, digits in ids.items() if digits}
 
 
-def _device(record: ServiceRecord, policy: RouterPolicy) -> Mapping[str, str]:
-    """What the row knows its device by: a MAC beside the ids would be that of one device."""
-    mac = device_in(record, "mac-address") or NO_MAC
-    if policy.identify_by == "option-82":
-        ids = device_in(record, OPTION_82)
-        return {"mac-address": NO_MAC if ids else mac, OPTION_82: ids}
-    at = record.placements.get(record.row_router or "")
-    had_ids = at is not None and OPTION_82 in (at.written or ())
-    return {"mac-address": mac, **({OPTION_82: ""} if had_ids else {})}
+def _by_ids(record: ServiceRecord, policy: RouterPolicy) -> Mapping[str, str]:
+    """The ids in place of the MAC, which would be one device's; none where it goes by MACs."""
+    ids = device_in(record, OPTION_82) if policy.identify_by == "option-82" else ""
+    return {OPTION_82: ids, **({"mac-address": NO_MAC} if ids else {})}
 
 
 class _Limit(NamedTuple):
