@@ -189,8 +189,8 @@ class Service(Part):
     @classmethod
     def _one_of_both(cls, ppp: Ppp | None, info: ValidationInfo) -> Ppp | None:
         if ppp is None and info.data.get("device", ppp) is None and "device" in info.data:
-            message = "and device are missing; give the device's MAC or its ids of option 82, or "
-            message += "what it logs in with"
+            message = "and device are missing; give the device's MAC, or what it logs in with, "
+            message += "or its ids of option 82"
             raise PydanticCustomError("no-device", message)
         return ppp
 

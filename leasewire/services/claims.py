@@ -20,7 +20,9 @@ from worker.store.claims import HeldClaim
 app = App("Who holds a MAC, an address or a prefix on a router, and who waits for it.")
 _NAME: Final = "name:"
 _IDS: Final = f"{OPTION_82}:"
-KeyArgument = Annotated[str, typer.Argument(metavar=f"MAC|IP|PREFIX|{_NAME}LOGIN|{_IDS}CIRCUIT+REMOTE")]
+KeyArgument = Annotated[
+    str, typer.Argument(metavar=f"MAC|IP|PREFIX|{_NAME}LOGIN|{_IDS}CIRCUIT+REMOTE")
+]
 
 
 @app.command("list")

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts import ContractViolation, parse_event
+from producers.fields import event_of
 from tests import builders
 from tests.builders import ipv4, mac
 from worker.core.effect.means import addresses_to_cut, kinds_of, needs_reconfigure
@@ -217,6 +218,12 @@ def test_a_row_in_use_is_adopted_by_its_ids():
     found = sort_rows(rows, known, "acme")
     assert [each.sort for each in found] == ["adopt", "conflict", "foreign"]
     assert found[2].reason == "no service has its option-82 or its address"
+    said = DEFAULT_KIND.said_by(rows[0], POLICY)
+    assert said == {"dhcp_server": "dhcp1", "ipv4": ipv4(9), **IDS}
+    only_circuit = DEFAULT_KIND.said_by(rows[2], POLICY)
+    assert event_of({"service_id": "S", "router": "R1", **only_circuit})["data"]["service"][
+        "device"
+    ] == {"circuit_id": "y"}
 
 
 @pytest.mark.parametrize("device", [IDS, {"mac": mac(1), **IDS}, {"mac": mac(1)}])

@@ -19,7 +19,7 @@ from worker.core.policy.policy import RouterPolicy, SuspendMode
 from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.menus import LEASE
 from worker.core.rows.operations import Waiting
-from worker.core.rows.option82 import BETWEEN, MOST_BYTES, joined, parted
+from worker.core.rows.option82 import BETWEEN, MOST_BYTES, joined, parted, spelled_ids
 from worker.core.rows.queues import OwnQueue
 from worker.core.rows.rows import (
     ADDRESS_LISTS,
@@ -29,7 +29,9 @@ from worker.core.rows.rows import (
     OPTION_82,
     OPTIONS,
     QUEUES,
+    Lease,
     ListPlace,
+    device_field,
     is_host_address,
 )
 from worker.core.service.record import ServiceRecord
@@ -124,6 +126,15 @@ class LeaseEntry(EntryKind):
         circuit, remote = own.pop(_CIRCUIT, ""), own.pop(_REMOTE, "")
         own[OPTION_82] = joined(circuit, remote) if circuit or remote else ""
         return own
+
+    def said_by(self, row: Lease, policy: RouterPolicy) -> Mapping[str, str] | None:
+        """See `EntryKind`."""
+        said = super().said_by(row, policy)
+        if said is None or device_field(row.fields) != OPTION_82:
+            return said
+        circuit, remote = spelled_ids(row.device)
+        ids = {"circuit_id": circuit, "remote_id": remote}
+        return {name: value for name, value in {**said, **ids}.items() if name != "mac"}
 
     def own_fields(self, fields: Mapping[str, str]) -> Mapping[str, str]:
         """See `EntryKind`."""
