@@ -302,10 +302,10 @@ class Gatherer:
             if item.written is not None:
                 devices[device_of(item.written)] = addresses[item.written["address"]] = None
             devices.update((sent.device, None) for sent in item.work_item.sent or () if sent.device)
+            comments[tag_text(installation, item.service_id)] = None
             # A row that a crash left between two writes, should its comment have been edited.
             named = item.entry.fields or item.written or {device: ""}
             devices[placeholder(named, item.service_id)] = None
-            comments[tag_text(installation, item.service_id)] = None
         query = LeaseQuery(devices.keys(), addresses.keys(), comments.keys())
         return self._session.read_leases(query, self._lock.progress)
 
