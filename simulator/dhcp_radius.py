@@ -121,6 +121,8 @@ async def _asked(router: Router, server: Row, client: Client) -> Granted:
         with suppress(OSError, TimeoutError):
             async with asyncio.timeout(timeout_s):
                 return await _exchange(router, place, asked, values.get("secret", ""))
+    name = server.values["name"]
+    router.log("dhcp,warning", f"{name}: no RADIUS server answers for {client.mac}")  # assumed
     return None
 
 
