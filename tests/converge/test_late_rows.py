@@ -1,16 +1,20 @@
 """Rows that land after somebody else looked: they are found, whatever the service is by then."""
 
 import contextlib
+from dataclasses import replace
 
 import pytest
 
 from tests import builders
 from tests.small_installation import LEASES, SERVER, SmallInstallation, activated
 from tests.store.passing_time import let_pass
+from worker.compute_gate import ComputeGate
+from worker.convergence.concurrency import ConcurrencyLimiter
 from worker.core.entry.wanted import DEFAULT_KIND
 from worker.errors import OutcomeUnknown
 from worker.routeros.rows import command_for
 from worker.routeros.session import Session
+from worker.routeros.sessions import Sessions
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 
@@ -107,6 +111,39 @@ def test_a_list_row_that_lands_late_is_removed_by_the_second_look(walled_garden)
     recheck(walled_garden)
     assert listed(walled_garden) == []
     assert walled_garden.client.hgetall(walled_garden.block("R1").inflight) == {}
+
+
+def test_a_list_row_of_a_worker_that_stood_still_is_removed_though_its_address_changed(
+    walled_garden,
+):
+    """The next holder of the lock made its second look before; found by a simulated history."""
+    world, real = walled_garden, Session.write
+    world.say(activated("SVC-1", 1))
+    world.drain()
+    world.say(builders.suspended("SVC-1", "walled_garden", revision=2))
+
+    def stands_still(session, operations, progress):
+        Session.write = real
+        let_pass(world.store, LEASE_MS)
+        world.say(activated("SVC-1", 9, revision=3))
+        world.drain("R1")
+        recheck(world)
+        return real(session, operations, progress)
+
+    Session.write = stands_still
+    stopped = replace(
+        world.converge,
+        sessions=Sessions(world.inventory, world.settings),
+        gate=ComputeGate(time_limit_s=1),
+        limiter=ConcurrencyLimiter(threads=1),
+    )
+    try:
+        stopped.run("R1")
+    finally:
+        Session.write = real
+    assert listed(world) == [(builders.ipv4(1), "leasewire:acme:SVC-1")]
+    world.drain("R1")
+    assert listed(world) == []
 
 
 def test_a_list_row_that_landed_while_its_service_was_cancelled_is_removed(walled_garden):

@@ -312,7 +312,8 @@ class Concluder:
         """If the lock is lost, have all services checked again that were written here.
 
         A worker that was stopped between the renewal of its lock and a write sends that write when
-        it continues, and the next holder may have made its last check before.
+        it continues, and the next holder may have made its last check before. No record knows its
+        rows then.
 
         Returns:
             Whether it is lost.
@@ -320,7 +321,7 @@ class Concluder:
         written = sorted(self.in_flight)
         if not written or self.store.routers.renew(self._router, self.lock.lock_id):
             return False
-        self.store.routers.add_work(self._router, written)
+        self.store.routers.add_work(self._router, written, closely=True)
         return True
 
     def _wrote(self, item: BatchItem) -> bool:
