@@ -48,12 +48,20 @@ class Asked:
         return (
             self.manifests
             or self._asks(service, lambda e: name_of(e) == "cancelled", _says_all)
-            or self._asks(
-                service,
-                lambda e: _router_of(e) not in (None, router),
-                lambda e: _router_of(e) == router,
-            )
+            or self.moving(service, router)
         )
+
+    def moving(self, service: str, router: str) -> bool:
+        """Whether something asks that a service be at another router."""
+        return self._asks(
+            service,
+            lambda e: _router_of(e) not in (None, router),
+            lambda e: _router_of(e) == router,
+        )
+
+    def was_at(self, service: str, router: str) -> bool:
+        """Whether a service was said to be at a router."""
+        return any(_router_of(e) == router for e in self._applied.get(service, {}).values())
 
     def blocking(self, service: str) -> bool:
         """Whether something asks that a service be suspended."""

@@ -1,15 +1,16 @@
 """All that is checked at each step of a history."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from tests.simulation.asked import Asked
 from tests.simulation.bss import BY_REVISIONS, BY_TIMES
 from tests.simulation.invariants import OutcomeChecks, RouterChecks
-from tests.simulation.inventory_side import POOL_RANGE
+from tests.simulation.inventory_side import BRAKED, POOL_RANGE
 from tests.simulation.judging import is_refused
 from tests.simulation.keeping import AcceptedChecks, ClaimChecks
 from tests.simulation.router_side import SimulatedRouter
+from tests.simulation.scheduler import Violation
 from worker.store.store import Store
 
 
@@ -20,12 +21,20 @@ class Checks:
         routers: by name.
         store: of the harness, for keys.
         loses: whether Redis may lose what it accepted when it loses its end.
+        has_brake: whether few entries may go without an approval.
     """
 
     def __init__(
-        self, routers: Mapping[str, SimulatedRouter], store: Store, *, loses: bool
+        self,
+        routers: Mapping[str, SimulatedRouter],
+        store: Store,
+        *,
+        loses: bool,
+        has_brake: bool,
     ) -> None:
         self._loses = loses
+        self._counts_losses = has_brake
+        self._approved: set[str] = set()
         self.asked = Asked()
         pool = POOL_RANGE.rpartition(".")[0] + "."
         self.routers = {n: RouterChecks(router, self.asked, pool) for n, router in routers.items()}
@@ -48,11 +57,16 @@ class Checks:
         """Events were accepted."""
         self.accepted.accepted(events)
 
+    def approves(self, services: Collection[str]) -> None:
+        """Somebody is about to approve that these lose their entries."""
+        self._approved |= set(services)
+
     def forget(self) -> None:
         """Redis lost its end."""
         for outcomes in self.outcomes:
             outcomes.forget()
         self.claims.forget()
+        self._counts_losses = False
         if self._loses:
             self.accepted.forget()
 
@@ -62,8 +76,11 @@ class Checks:
         Raises:
             Violation: something does not hold.
         """
-        for router in self.routers.values():
+        for name, router in self.routers.items():
             router.look()
+            lost = router.lost - self._approved
+            if self._counts_losses and len(lost) > BRAKED:
+                raise Violation(f"{name}: {sorted(lost)} lost their entries without an approval")
 
     def look_at_redis(self) -> None:
         """Check what is in Redis.

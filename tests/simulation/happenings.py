@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from producers.connection import RESEND_S
+from tests.simulation.checks import Checks
+from tests.simulation.people import People
 from tests.simulation.processes import Processes
 from tests.simulation.router_side import SimulatedRouter
 from tests.simulation.scheduler import Process
@@ -21,6 +23,7 @@ class Happenings:
         forget: called when Redis lost its end.
         to_come: how many things are yet to happen.
         bytes_lost: by Redis, in all.
+        people: who change rows by hand, if any do.
     """
 
     processes: Processes
@@ -28,11 +31,17 @@ class Happenings:
     forget: Callable[[], None]
     to_come: int = 0
     bytes_lost: int = 0
+    people: People | None = None
     _world: Process = field(default_factory=lambda: Process("world"))
 
-    def plan(self) -> None:
+    def plan(self, checks: Checks) -> None:
         """Choose the moments."""
         scale = self.processes.scale
+        if "hands" in scale.features:
+            self.people = People(self.routers, checks, scale.services, self._at, self._tell)
+            self.people.plan(scale.over_s)
+        if "brake" in scale.features:
+            self.processes.start_operator()
         for times, what in (
             (scale.reboots, self._reboot),
             (scale.absences, self._go_away),

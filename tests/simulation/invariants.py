@@ -61,6 +61,7 @@ class RouterChecks:
 
     Attributes:
         leases: the static ones, by id.
+        lost: services of which a working entry went.
     """
 
     def __init__(self, of: SimulatedRouter, asked: Asked, pool: str) -> None:
@@ -70,6 +71,8 @@ class RouterChecks:
         self._seen = 0
         self.leases: dict[str, Row] = {}
         self._holders: dict[tuple[str, ...], str] = {}
+        self._once_ours: set[tuple[str, str]] = set()
+        self.lost: set[str] = set()
 
     def look(self) -> None:
         """Check what was written since the last look.
@@ -88,9 +91,12 @@ class RouterChecks:
     def _written(self, menu: str, entry: Mapping[str, Any], *, is_late: bool) -> None:
         before, after = entry["before"], entry["after"]
         is_ours = entry["session"].startswith("api")
-        if before is not None and is_ours and not service_of(before) and not is_dynamic(before):
-            raise Violation(f"{self._of.name}: a row of others was changed: {before} -> {after}")
         row_id = (after or before or {}).get(".id", "")
+        is_foreign = before is not None and not service_of(before) and not is_dynamic(before)
+        if is_foreign and is_ours and (menu, row_id) not in self._once_ours:
+            raise Violation(f"{self._of.name}: a row of others was changed: {before} -> {after}")
+        if is_ours and after is not None:
+            self._once_ours.add((menu, row_id))
         for key in _keys(menu, before):
             if self._holders.get(key) == row_id:
                 del self._holders[key]
@@ -114,10 +120,14 @@ class RouterChecks:
             others = any(service_of(row) == service for row in self.leases.values())
             if not others and not self._asked.removal(service, self._of.name):
                 raise self._violation(service, f"stays, and its row was removed: {before}")
+            if not others:
+                self._loses(service)
             return
         was, blocks = is_on(before, "block-access"), is_on(after, "block-access")
         if blocks and not was and not self._asked.blocking(service):
             raise self._violation(service, "was blocked, which nothing asks for")
+        if blocks and not was:
+            self._loses(service)
         if was and not blocks and not self._asked.unblocking(service):
             raise self._violation(service, "was let in, which nothing asks for")
         mac = after.get("mac-address", "")
@@ -133,6 +143,11 @@ class RouterChecks:
                 raise self._violation(service, f"gave up {before}, which nobody else asks for")
         elif not (after.startswith(self._pool) or self._asked.address(service, after)):
             raise self._violation(service, f"got {after}, which nothing asks for")
+
+    def _loses(self, service: str) -> None:
+        name = self._of.name
+        if self._asked.was_at(service, name) and not self._asked.moving(service, name):
+            self.lost.add(service)
 
     def _violation(self, service: str, what: str) -> Violation:
         return Violation(f"{self._of.name}: {service} {what}")

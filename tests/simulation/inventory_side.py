@@ -11,6 +11,8 @@ from worker.inventory import Inventory, load_inventory
 from worker.settings import Settings
 
 POOL_RANGE: Final = "10.80.0.0/28"
+BRAKED: Final = 1
+"""So many services may lose their entry within an hour, where there is a brake."""
 
 
 class SetUp(NamedTuple):
@@ -30,7 +32,7 @@ def set_up(directory: Path, scale: Scale, routers: Iterable[str]) -> SetUp:
         f"[defaults]\n{_defaults(features)}",
         f'[sources."{BY_REVISIONS}"]\norder = "revisions"\nservices = ["SVC-*"]',
         f'[sources."{BY_TIMES}"]\norder = "times"\nservices = ["T-*"]',
-        "[brake]\nenabled = false",
+        _brake() if "brake" in features else "[brake]\nenabled = false",
         *(f'[routers.{name}]\nhost = "{name}.test"\ntransport = "api"' for name in routers),
     ]
     if "plans" in features:
@@ -47,8 +49,15 @@ def set_up(directory: Path, scale: Scale, routers: Iterable[str]) -> SetUp:
     return SetUp(Settings.load(settings), load_inventory(path))
 
 
+def _brake() -> str:
+    limits = f"router_services = {BRAKED}\nrouter_percent = 1\nsource_services = {BRAKED}"
+    return f"[brake]\n{limits}\nsource_percent = 1"
+
+
 def _defaults(features: Iterable[str]) -> str:
     keys = ['password_file = "secret"', f'dhcp_server = "{SERVERS[0]}"']
+    if "hands" in features:
+        keys.append('reconcile = "auto"')
     if "lists" in features:
         keys.append(f'suspend_list = "{LISTED}"')
     if "plans" in features:

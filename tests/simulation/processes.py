@@ -18,6 +18,7 @@ from producers.journal_transport import JournalTransport
 from producers.publisher import Publisher
 from producers.resend import Resend
 from tests.simulation.inventory_side import SetUp
+from tests.simulation.operators import Operator
 from tests.simulation.redis_side import TimedServer
 from tests.simulation.scale import Scale
 from tests.simulation.scheduler import Process, Scheduler
@@ -25,7 +26,7 @@ from tests.simulation.store_side import publisher_client, worker_client
 from tests.simulation.threads import threads_of
 from tests.simulation.virtual import CHANCE, CLOCK
 from worker.compute_gate import Turn
-from worker.convergence.concurrency import ConcurrencyLimiter
+from worker.convergence.concurrency import ConcurrencyLimiter, PassLimits
 from worker.convergence.router_pass import Converge
 from worker.intake.accept import Accept
 from worker.routeros.sessions import Sessions
@@ -40,6 +41,8 @@ _TASKS: Final = {"events": 1, "routers": 2}
 _SLOWER: Final = 1.25
 _SLOWEST_S: Final = 200.0
 """Where nothing goes wrong any more sweeps come more and more seldom: what they do must suffice."""
+REPORTED_MS: Final = 20_000
+"""Where people change rows by hand each router is read in full so often."""
 _AGAIN_S: Final = 90.0
 """After Redis lost its end the BSS says again what a publisher that is gone said in so long."""
 
@@ -81,6 +84,7 @@ class Processes:
         to_publish: what the BSS has to say, in order.
         says, said: called with events that are about to be published, and that were accepted.
         left_out: ids of events that are left out of it, in whose place nothing is said.
+        approves: called with services that an operator approves to lose their entries.
     """
 
     scale: Scale
@@ -93,6 +97,7 @@ class Processes:
     left_out: Collection[str] = ()
     _starts: Counter[str] = field(default_factory=Counter)
     _pids: Iterator[int] = field(default_factory=lambda: count(1))
+    approves: Callable[[Collection[str]], None] = lambda _: None
     _published: list[tuple[float, Process, dict[str, Any]]] = field(default_factory=list)
     _rolled_back_at: float = 0.0
 
@@ -130,13 +135,20 @@ class Processes:
             limiter=ConcurrencyLimiter(threads=16),
             gate=_OpenGate(),  # type: ignore[arg-type]
             pools=pools,
+            limits=PassLimits(report_every_ms=REPORTED_MS),
         )
         tasks = _Tasks()
         register(tasks, accept, converge)  # type: ignore[arg-type]
         info = this_process("routers")._replace(host="host", boot="boot", pid=next(self._pids))
         heartbeat = Heartbeat(store.heartbeats, info)
+        reports = "hands" in self.scale.features
         sweep = Sweep(
-            store, _GRACE_MS, heartbeat, lambda: False, release=lambda: release_due(accept)
+            store,
+            _GRACE_MS,
+            heartbeat,
+            lambda: False,
+            release=lambda: release_due(accept),
+            maintain=lambda: reports and store.full_reads.ask(policies, REPORTED_MS),
         )
         for queue, threads in _TASKS.items():
             for thread in range(threads):
@@ -178,6 +190,14 @@ class Processes:
             self.scheduler.sleep(EVERY_S)
             if self.scheduler.is_quiet:
                 pace_s = min(_SLOWER * pace_s, _SLOWEST_S)
+
+    def start_operator(self, place: str = "operator") -> None:
+        """A person with the command."""
+        process = self._next(place)
+        store = open_store(worker_client(self.server, self.scheduler), PREFIX)
+        policies = {n: router.policy for n, router in self.set_up.inventory.routers.items()}
+        operator = Operator(store, policies, self.scheduler, self.approves)
+        self.scheduler.spawn(process, "approve", operator.work)
 
     # --- publishers ------------------------------------------------------------------------------
 
@@ -253,10 +273,12 @@ class Processes:
     def _restart(self, process: Process) -> None:
         """What supervises processes starts another one."""
         place = process.name.partition(".")[0]
-        is_worker = place.startswith("worker")
-        start = self.start_worker if is_worker else self.start_publisher
+        kind = place.partition("-")[0]
+        start = {"worker": self.start_worker, "operator": self.start_operator}.get(
+            kind, self.start_publisher
+        )
         wait_s = CHANCE.uniform(0.5, 10)
-        if not is_worker and CLOCK.now_s < self._rolled_back_at + _AGAIN_S:
+        if kind == "publisher" and CLOCK.now_s < self._rolled_back_at + _AGAIN_S:
             self._say_again(lambda _, its: its is process)
 
         def later() -> None:

@@ -47,6 +47,7 @@ class SimulatedRouter:
         boots: grows at each restart: older connections are gone.
         away_until: it does not answer before that moment.
         late: numbers of entries of its journal that landed late, or were written after a pause.
+        late_s: when the last of them were written.
     """
 
     name: str
@@ -55,6 +56,7 @@ class SimulatedRouter:
     away_until: float = 0.0
     sessions: int = 0
     late: set[int] = field(default_factory=set)
+    late_s: float = 0.0
 
     @property
     def away(self) -> bool:
@@ -88,6 +90,7 @@ class SimulatedRouter:
         before = len(journal)
         reply = self.run(words, caller)
         self.late |= set(range(before, len(journal)))
+        self.late_s = CLOCK.now_s
         return reply
 
     def boot(self) -> None:

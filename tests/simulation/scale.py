@@ -6,7 +6,18 @@ from typing import Final
 from tests.simulation.odds import Odds, odds_of
 from tests.simulation.virtual import CHANCE, begin
 
-FEATURES: Final = ("lists", "plans", "queues", "pools", "ipv6", "sources", "refused", "scheduled")
+FEATURES: Final = (
+    "lists",
+    "plans",
+    "queues",
+    "pools",
+    "ipv6",
+    "sources",
+    "refused",
+    "scheduled",
+    "hands",
+    "brake",
+)
 """What a history may have besides; most have some. Small mixtures find more than all at once.
 
 `queues` only tells with `plans`.

@@ -43,6 +43,10 @@ _LATE: Final = 1.8
 """Writes may land for almost two lock times, after which a second look comes."""
 _AFTER_S: Final = 30.0
 """Things go wrong for up to so long after the last event, as long as there is work."""
+_LATE_S: Final = 2.0
+"""Who wrote too late sees that with its next command."""
+_REPORTED_MS: Final = 1_000
+"""A report that was made so much later than what people did has seen it."""
 _REST_S: Final = 1_800.0
 
 
@@ -97,11 +101,17 @@ class World:
         worker.store.store.StoreClient = self._store_client
         self.client = own_client(server, self.scheduler)
         self.store = open_store(self.client, PREFIX)
-        self.checks = Checks(self.routers, self.store, loses=scale.redis != "min-replicas")
+        self.checks = Checks(
+            self.routers,
+            self.store,
+            loses=scale.redis != "min-replicas",
+            has_brake="brake" in scale.features,
+        )
         self.processes = Processes(
             scale, self.scheduler, server, set_up(directory, scale, self.routers)
         )
         self.processes.says, self.processes.said = self.checks.says, self.checks.said
+        self.processes.approves = self.checks.approves
         self.happenings = Happenings(self.processes, self.routers, self.checks.forget)
         self.events: list[dict[str, Any]] = []
 
@@ -138,13 +148,24 @@ class World:
             return False
         if any(self.store.journal.depth(lane) for lane in names.LANES):
             return False
-        for name in self.routers:
-            block = self.store.keys.router(name)
-            if self.client.hlen(block.work_items) or self.client.exists(block.lock):
-                return False
-            if any(not note.startswith("|1|") for note in self.client.hvals(block.inflight)):
-                return False
-        return True
+        return all(map(self._nothing_to_do, self.routers))
+
+    def _nothing_to_do(self, router: str) -> bool:
+        block = self.store.keys.router(router)
+        if self.client.hlen(block.work_items) or self.client.exists(block.lock):
+            return False
+        if any(not note.startswith("|1|") for note in self.client.hvals(block.inflight)):
+            return False
+        was_late = CLOCK.now_s < self.routers[router].late_s + _LATE_S
+        return not was_late and self._is_reported(router)
+
+    def _is_reported(self, router: str) -> bool:
+        """Whether it was read in full since somebody last did something by hand."""
+        people = self.happenings.people
+        if people is None:
+            return True
+        report = self.store.full_reads.last(router)
+        return report is not None and report.at_ms > people.last_s * 1000 + _REPORTED_MS
 
     def judge(self) -> None:
         """All has come to rest: routers are as the contract wants them, and each event has a word.
@@ -183,7 +204,7 @@ class World:
         for number in range(scale.workers):
             processes.start_worker(f"worker-{number + 1}")
         processes.start_publisher()
-        self.happenings.plan()
+        self.happenings.plan(self.checks)
         ends_at = CLOCK.now_s + scale.over_s + CHANCE.uniform(0, _AFTER_S)
         self.scheduler.run(
             10**7,

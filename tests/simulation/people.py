@@ -1,0 +1,120 @@
+"""What people do at routers by hand: they change and remove our rows, and put theirs in the way."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tests.simulation.bss import SERVERS
+from tests.simulation.checks import Checks
+from tests.simulation.invariants import LEASES, OUR_MENUS, service_of
+from tests.simulation.router_side import SimulatedRouter
+from tests.simulation.virtual import CHANCE, CLOCK
+
+THEIRS: Final = "by hand"
+"""The comment of rows of others."""
+_AWAY_S: Final = 60.0
+"""What is in the way goes within so long, and a row that was disabled is enabled again."""
+_QUIET_S: Final = 20.0
+"""Nobody does anything by hand for so long at the end."""
+
+
+@dataclass
+class People:
+    """Those who have the routers' passwords.
+
+    Attributes:
+        routers: by name.
+        checks: know the rows of the routers, and learn which services were touched.
+        services: how many the BSS has.
+        at: lets something happen after some seconds.
+        tell: says what happened.
+        last_s: when somebody last did something.
+    """
+
+    routers: dict[str, SimulatedRouter]
+    checks: Checks
+    services: int
+    at: Callable[[float, Callable[[], None]], None]
+    tell: Callable[[str, Any], None]
+    last_s: float = 0.0
+
+    def plan(self, over_s: float) -> None:
+        """Rows of others are there from the start; choose the moments of all else."""
+        for router in self.routers.values():
+            self._run(router, LEASES, "add", **_lease(0xEF, 0), address="100.99.0.1")
+            self._run(router, "/queue/simple", "add", name=THEIRS, target="100.99.0.1/32")
+            listed = {"list": "suspended", "address": "100.99.0.1", "comment": THEIRS}
+            self._run(router, "/ip/firewall/address-list", "add", **listed)
+        for _ in range(CHANCE.randint(1, 5)):
+            what = CHANCE.choice([self._change, self._remove, self._disable, self._get_in_the_way])
+            self.at(CHANCE.uniform(0, over_s + _QUIET_S), what)
+
+    def _change(self) -> None:
+        """Somebody gives a row of ours another value."""
+        router, row = self._a_row(LEASES)
+        if row is not None:
+            number = CHANCE.randint(1, 250)
+            change = CHANCE.choice(
+                [
+                    {"mac-address": f"00:00:5E:00:EE:{number:02X}"},
+                    {"address": f"100.99.1.{number}"},
+                    {"block-access": CHANCE.choice(["yes", "no"])},
+                    {"server": CHANCE.choice(SERVERS)},
+                ]
+            )
+            self._run(router, LEASES, "set", **{".id": row[".id"]}, **change)
+
+    def _remove(self) -> None:
+        """Somebody removes a row of ours."""
+        router, menu = self._a_router(), CHANCE.choice([LEASES, *OUR_MENUS])
+        router, row = self._a_row(menu, router)
+        if row is not None:
+            self._run(router, menu, "remove", **{".id": row[".id"]})
+
+    def _disable(self) -> None:
+        """Somebody disables a row of ours, and enables it again after a while."""
+        router, row = self._a_row(LEASES)
+        if row is not None:
+            row_id = {".id": row[".id"]}
+            self._run(router, LEASES, "disable", **row_id)
+            enable = lambda: self._run(router, LEASES, "enable", **row_id)  # noqa: E731 - as short
+            self.at(CHANCE.uniform(1, _AWAY_S), enable)
+
+    def _get_in_the_way(self) -> None:
+        """Somebody adds a row with the device or the address of a service, and removes it again."""
+        router, number = self._a_router(), CHANCE.randrange(self.services)
+        if CHANCE.random() < 0.5:
+            values = {**_lease(number, CHANCE.randrange(3)), "address": "100.99.2.1"}
+        else:
+            values = {**_lease(0xED, 1), "address": f"100.{64 + CHANCE.randrange(2)}.0.{number}"}
+        row_id = self._run(router, LEASES, "add", **values)
+        if row_id:
+            remove = lambda: self._run(router, LEASES, "remove", **{".id": row_id})  # noqa: E731 - as short
+            self.at(CHANCE.uniform(1, _AWAY_S), remove)
+
+    def _a_router(self) -> SimulatedRouter:
+        return CHANCE.choice(list(self.routers.values()))
+
+    def _a_row(self, menu: str, router: SimulatedRouter | None = None) -> tuple[Any, Any]:
+        router = router or self._a_router()
+        rows = router.run((f"{menu}/print",)).rows
+        ours = [row for row in rows if service_of(row) and row.get("dynamic") != "true"]
+        if not ours:
+            return router, None
+        row = CHANCE.choice(ours)
+        self.checks.claims.touched.add(service_of(row))
+        return router, row
+
+    def _run(self, router: SimulatedRouter, menu: str, command: str, **values: str) -> str:
+        """Type a command at a router; returns the id of a row that it adds."""
+        words = [f"={name}={value}" for name, value in values.items()]
+        reply = router.run((f"{menu}/{command}", *words))
+        self.last_s = CLOCK.now_s
+        refused = f" -> refused: {reply.traps}" if reply.traps else ""
+        self.tell("by hand", f"at {router.name} {menu}/{command} {' '.join(words)}{refused}")
+        return str(reply.done.get("ret", ""))
+
+
+def _lease(number: int, choice: int) -> dict[str, str]:
+    mac = f"00:00:5E:00:{number:02X}:{choice:02X}"
+    return {"mac-address": mac, "server": CHANCE.choice(SERVERS), "comment": THEIRS}
