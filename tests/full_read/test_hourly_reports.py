@@ -4,6 +4,7 @@ import pytest
 
 from tests.builders import activated, ipv4, mac
 from tests.leasewire.conftest import LEASES
+from worker.store.full_reads import FullReads
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 
@@ -72,6 +73,33 @@ def test_router_with_reconcile_auto_is_put_right(edited, world):
     make_due(world)
     converge.run("R1")
     converge.run("R1")  # it rang for what the report had marked
+    assert ipv4(200) not in {row["address"] for row in world.r1.rows(LEASES)}
+
+
+def test_what_differs_is_put_right_though_the_worker_died_once_its_report_was_kept(
+    edited, world, monkeypatch
+):
+    """Found by a simulated history: it was put right an hour later."""
+    drifted(world)
+    _, converge = edited(("[routers.R1]\n", '[routers.R1]\nreconcile = "auto"\n'))
+    store = world.context.store
+    store.fleet.apply_policy("R1", converge.policies["R1"], "ann")
+    converge.run("R1")
+    row = world.r1.rows(LEASES)[0]
+    world.r1.set_row(LEASES, row[".id"], {"address": ipv4(200)})
+    make_due(world)
+    save = FullReads.save
+
+    def dies(*args):
+        save(*args)
+        raise SystemExit
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FullReads, "save", dies)
+        with pytest.raises(SystemExit):
+            converge.run("R1")
+    store.client.delete(store.keys.router("R1").lock)
+    converge.run("R1")
     assert ipv4(200) not in {row["address"] for row in world.r1.rows(LEASES)}
 
 

@@ -61,6 +61,13 @@ def make_report(  # noqa: PLR0913, PLR0917 - what it works with
         store.full_reads.postpone(router, store.records.now_ms() + every_ms)
         raise postpone(store, error) from error
     store.alerts.resolve(TABLE_NOT_READ, router, "the whole table was read")
+    # Before the report is kept: a worker that dies in between makes it again, not in an hour.
+    auto = policy.reconcile == "auto" and policy.mode == "manage"
+    due = set(found.to_learn) if policy.mode == "manage" else set()
+    if auto:
+        due |= {drift.service_id for drift in found.drift if drift.mendable}
+    if due:
+        store.routers.add_work(router, sorted(due), BULK, closely=True)
     document = {
         "services": found.services,
         "rows": found.rows,
@@ -83,12 +90,6 @@ def make_report(  # noqa: PLR0913, PLR0917 - what it works with
     note_rows(store, session, lock, pools, found.leases)
     if not found.row_owners.many_gone and not found.row_owners.many_of_others:
         store.full_reads.rebuilt(router)
-    if found.to_learn and policy.mode == "manage":
-        store.routers.add_work(router, sorted(found.to_learn), BULK, closely=True)
-    auto = policy.reconcile == "auto" and policy.mode == "manage"
-    mendable = sorted({drift.service_id for drift in found.drift if drift.mendable})
-    if auto and mendable:
-        store.routers.add_work(router, mendable, BULK, closely=True)
     if found.options and OPTIONS in kind_of(policy).uses:
         if auto:
             collect_options(store, session, lock, policy.installation, "leasewire")
