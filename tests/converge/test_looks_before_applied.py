@@ -1,11 +1,15 @@
 """An event that changes nothing is `applied` when its row was seen, and not for what was once."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from tests import builders
 from tests.small_installation import LEASES, SERVER, SmallInstallation, activated
+from tests.waiting import eventually
 from worker.core.entry.wanted import BULK
 from worker.routeros.session import Session
+from worker.runtime.tasks import release_due
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 
@@ -80,6 +84,20 @@ def test_a_row_that_is_there_is_looked_at_once_and_leaves_little(here):
     brief = [*here.client.scan_iter(here.store.keys.brief("*"))]
     assert sum(map(here.client.hlen, brief)) == 2
     assert len(here.client.lrange(here.store.keys.history("SVC-1"), 0, -1)) == 2
+
+
+def test_a_scheduled_event_that_changes_nothing_in_its_time_is_applied(here):
+    """Found by a simulated history: who asked for its outcome read *accepted* for ever."""
+    soon = datetime.fromtimestamp(here.store.records.now_ms() / 1000 + 0.2, UTC)
+    event = builders.resumed("SVC-1", revision=2, effective_at=soon.isoformat())
+    here.say(event)
+    assert here.outcome(event).startswith("scheduled")
+    report(here)
+    eventually(
+        lambda: release_due(here.accept) or here.outcome(event) == "accepted", "it is released"
+    )
+    here.drain()
+    assert here.outcome(event) == "applied: already-current"
 
 
 def test_without_a_reason_an_event_that_changes_nothing_costs_no_look(here, monkeypatch):

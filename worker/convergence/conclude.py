@@ -130,7 +130,6 @@ def confirmed(  # noqa: PLR0913 - the parts of a conclusion
             reason=item.before["reason"],
             waited_s=(now_ms - item.before["since_ms"]) // 1000,
         )
-    brief = frozenset(end.pending.event.key for end in unchanged)
     lines = []
     if wrote or len(unchanged) < len(outcomes):
         line = {
@@ -146,7 +145,8 @@ def confirmed(  # noqa: PLR0913 - the parts of a conclusion
             operations=len(wrote),
             events=[outcome.event.id for outcome in outcomes],
         )
-    changing = [outcome for outcome in outcomes if outcome.key not in brief]
+    same = {end.pending.event.key for end in unchanged}
+    changing = [outcome for outcome in outcomes if outcome.key not in same]
     return Conclusion(
         item.work_item,
         "confirmed",
@@ -157,7 +157,6 @@ def confirmed(  # noqa: PLR0913 - the parts of a conclusion
         counts=Counter(end.outcome for end in settled),
         watch=watch_of(item, noticed, changing, now_ms),
         quarantine=stands_nowhere,
-        brief=brief,
     )
 
 

@@ -159,7 +159,6 @@ class Conclusion:
             reason, and cause none.
         wrote: something was or may have been written for it, and no record says so.
         quarantine: values of pools that no row has any more: their quarantine begins.
-        brief: keys of the events that changed nothing: their outcomes are kept for an hour.
         watch: the change to follow until it acts.
     """
 
@@ -177,11 +176,9 @@ class Conclusion:
     wrote: bool = False
     watch: EffectWatch | None = None
     quarantine: Sequence[LeftValue] = ()
-    brief: frozenset[str] = frozenset()
 
 
-_NOT_SENT: Final = ("work_item", "brief")
-_FIELDS: Final = [field.name for field in fields(Conclusion) if field.name not in _NOT_SENT]
+_FIELDS: Final = [field.name for field in fields(Conclusion) if field.name != "work_item"]
 
 
 def conclusion_document(end: Conclusion, store_format: int) -> dict[str, Any]:
@@ -198,8 +195,7 @@ def conclusion_document(end: Conclusion, store_format: int) -> dict[str, Any]:
         "generation": end.work_item.stored.generation,
     }
     if end.outcomes:
-        outcomes = [outcome_document(o, brief=o.key in end.brief) for o in end.outcomes]
-        document["outcomes"] = outcomes
+        document["outcomes"] = [outcome_document(outcome) for outcome in end.outcomes]
     if end.dead_letters:
         document["dead_letters"] = dead_letter_documents(end.dead_letters)
     if end.record is not None:

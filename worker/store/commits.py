@@ -206,13 +206,12 @@ def _event_document(event: EventCommit) -> dict[str, Any]:
     return {name: value for name, value in document.items() if value is not None}
 
 
-def outcome_document(outcome: Outcome, *, brief: bool = False) -> dict[str, Any]:
-    """An outcome for scripts: `key` of the event, `text`, `feed` or false, `brief`."""
+def outcome_document(outcome: Outcome) -> dict[str, Any]:
+    """An outcome for scripts: `key` of the event, `text`, `feed` or false."""
     return {
         "key": outcome.key,
         "text": outcome.to_json(),
         "feed": feed_of(outcome) or False,
-        "brief": brief,
     }
 
 

@@ -48,9 +48,9 @@ local function is_new(before, text)
   return not before or untimed(before) ~= untimed(text)
 end
 
--- Sets a new outcome of an event that was committed before: {key, text, feed or false, brief}.
+-- Sets a new outcome of an event that was committed before: {key, text, feed or false}.
 local function set_outcome(service, outcome, now)
-  local before = service and not outcome.brief and replace_outcome(service, outcome.key, outcome.text, now)
+  local before = service and replace_outcome(service, outcome.key, outcome.text, now)
     or remember_briefly(outcome.key, outcome.text, now)
   if outcome.feed and is_new(before, outcome.text) then
     append(outcome.feed, outcome.text, now)
