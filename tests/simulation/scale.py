@@ -22,7 +22,7 @@ FEATURES: Final = (
 
 `queues` only tells with `plans`.
 """
-_SHARES: Final = {"scheduled": 0.08}
+_SHARES: Final = {"scheduled": 0.08, "hands": 0.1, "brake": 0.1}
 """Of histories with a feature, where it takes long."""
 _LONG: Final = 0.1
 """Share of histories that are long."""
