@@ -4,9 +4,9 @@
 """
 
 import argparse
-import contextlib
 import os
 import random
+import signal
 import sys
 import time
 from collections import Counter
@@ -52,10 +52,20 @@ def main() -> int:
             shrink=not options.whole,
             go_on=options.failures is not None,
         )
-        with contextlib.suppress(KeyboardInterrupt):  # what was found so far is said all the same
-            for said in players.said():
-                run.take(said)
+        _sum_up_at_ctrl_c(players)
+        for said in players.said():
+            run.take(said)
     return run.ended(one=count == 1, is_whole=len(run.digests) == count and not options.corpus)
+
+
+def _sum_up_at_ctrl_c(players: Players) -> None:
+    """Let the first Ctrl-C end what is played: all that was found is told. A second one kills."""
+
+    def stop(*_: object) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        players.stop()
+
+    signal.signal(signal.SIGINT, stop)
 
 
 class _Run:
@@ -71,6 +81,7 @@ class _Run:
         self.folder = folder
         self.digests: dict[int, str] = {}
         self.points = 0
+        self.busy_s = 0.0
         self.counts: Counter[str] = Counter()
         self.failed: list[int] = []
         self._began_s = self._said_s = time.monotonic()
@@ -85,6 +96,7 @@ class _Run:
             self.failed.append(seed)
         if said["problem"] and said["is_last"]:
             self._tell(said)
+        self.busy_s += said["busy_s"]
         if said["is_small"]:
             return
         self.digests[seed] = said["digest"]
@@ -105,7 +117,9 @@ class _Run:
         took_s = max(time.monotonic() - self._began_s, 0.001)
         return (
             f"{len(self.digests)} histories, {self.points} points in {took_s:.0f} s, "
-            f"{self.points / took_s:.0f} a second; {len(self.failed)} failed"
+            f"{self.points / took_s:.0f} a second, "
+            f"{self.points / max(self.busy_s, 0.001):.0f} a second of a processor; "
+            f"{len(self.failed)} failed"
         )
 
     def ended(self, *, one: bool, is_whole: bool) -> int:

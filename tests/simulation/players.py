@@ -31,6 +31,7 @@ class Players:
         self._processes = processes
         self._build = build
         self._goes_on = False
+        self._left = 0
         self._playing: list[subprocess.Popen[bytes]] = []
         self._said: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
 
@@ -75,6 +76,7 @@ class Players:
             )
             os.setpriority(os.PRIO_PROCESS, playing.pid, NICE)
             self._playing.append(playing)
+        self._left = len(self._playing)
         for playing in self._playing:
             threading.Thread(target=self._listen, args=(playing,), daemon=True).start()
 
@@ -90,11 +92,14 @@ class Players:
         Raises:
             RuntimeError: one ended by an error, which it wrote to stderr.
         """
-        for _ in self._playing:
-            while (said := self._said.get()) is not None:
-                yield said
-                if said["is_last"] and not self._goes_on:
-                    self.stop()
+        while self._left:
+            said = self._said.get()
+            if said is None:
+                self._left -= 1
+                continue
+            yield said
+            if said["is_last"] and not self._goes_on:
+                self.stop()
         for playing in self._playing:
             if playing.wait() not in (0, -signal.SIGTERM):
                 raise RuntimeError(f"a player ended with {playing.returncode}")

@@ -304,12 +304,14 @@ class Scheduler:
             steps: at most so many turns.
             until: nothing more is to be done; asked when nobody has a turn for a while.
         """
-        end, of_world = self.steps + steps, CHANCE.stream
+        end, of_world, asked_at = self.steps + steps, CHANCE.stream, -1
         while self.steps < end and self._tasks:
             task = min(self._tasks, key=_due_at)
-            is_idle = task.due_at > CLOCK.now_s + _IDLE_S
-            if (is_idle or self.steps % _ASKED == 0) and until():
-                return
+            is_idle = task.due_at > CLOCK.now_s + _IDLE_S and self.passed != asked_at
+            if is_idle or self.steps % _ASKED == 0:
+                if until():
+                    return
+                asked_at = self.passed
             if self.passed == self.most_points != 0:
                 raise CutOff
             self.steps += 1
