@@ -13,7 +13,14 @@ from ipaddress import IPv4Address
 
 from simulator import dhcp_radius, dhcp_server
 from simulator.dhcp_options import options_for
-from simulator.dhcp_packet import MessageType, Packet, PacketError, read_packet, write_reply
+from simulator.dhcp_packet import (
+    MessageType,
+    Packet,
+    PacketError,
+    parts_of,
+    read_packet,
+    write_reply,
+)
 from simulator.dhcp_server import Client, DhcpReply
 from simulator.menus import MENUS
 from simulator.menus.dhcp import NETWORK, SERVER, NetworkMenu
@@ -26,6 +33,9 @@ _SERVER_PORT, _CLIENT_PORT = 67, 68
 _SIOCGIFADDR = 0x8915
 REQUESTED, LEASE_TIME, SERVER_ID, ASKED = 50, 51, 54, 55
 T1, T2, CLIENT_ID, HOST_NAME = 58, 59, 61, 12
+OPTION_82 = 82
+_CIRCUIT, _REMOTE = 1, 2  # its parts (RFC 3046)
+_ANY_RELAY = "255.255.255.255"
 
 
 class DhcpPort(asyncio.DatagramProtocol):
@@ -82,9 +92,7 @@ class DhcpPort(asyncio.DatagramProtocol):
     async def _serve(self, packet: Packet, *, unicast: bool) -> None:
         reply = await self.answer(packet, unicast=unicast)
         if reply is not None and self._transport is not None:
-            renewing = packet.ciaddr != ZERO_IP and reply.kind == MessageType.ACK
-            target = packet.ciaddr if renewing else "255.255.255.255"
-            self._transport.sendto(write_reply(reply), (target, _CLIENT_PORT))
+            self._transport.sendto(write_reply(reply), _receiver(packet, reply))
 
     async def answer(self, packet: Packet, *, unicast: bool) -> Packet | None:
         """Work out the reply to a packet.
@@ -93,7 +101,7 @@ class DhcpPort(asyncio.DatagramProtocol):
             packet: from a client.
             unicast: whether it came from an address, as a renewal does.
         """
-        server = self._server()
+        server = self._server(packet)
         if server is None:
             return None
         client = self._client(packet, server, unicast=unicast)
@@ -115,17 +123,25 @@ class DhcpPort(asyncio.DatagramProtocol):
                 pass
         return None
 
-    def _server(self) -> Row | None:
+    def _server(self, packet: Packet) -> Row | None:
+        """Give the server that hears a packet: of a relayed one that with its relay (MAN-RLY)."""
         rows = MENUS[SERVER].rows(self._router).rows.values()
         wanted = self._router.id_of("/interface", self._interface) if self._interface else None
-        for row in rows:
-            if wanted is None or row.values["interface"] == wanted:
-                return row
-        return None
+        heard = [row for row in rows if wanted is None or row.values["interface"] == wanted]
+        if packet.giaddr != ZERO_IP:
+            relays = (packet.giaddr, _ANY_RELAY)
+            return next((row for row in heard if row.values["relay"] in relays), None)
+        if packet.ciaddr != ZERO_IP:  # a renewal goes past the relay
+            held = MENUS[LEASE].rows(self._router).having("active-address", packet.ciaddr)
+            by = {row.values.get("active-server") for row in held}
+            heard.sort(key=lambda row: row.id not in by)
+            return next(iter(heard), None)
+        return next((row for row in heard if row.values["relay"] == ZERO_IP), None)
 
     @staticmethod
     def _client(packet: Packet, server: Row, *, unicast: bool) -> Client:
         raw_id = packet.options.get(CLIENT_ID, b"")
+        ids = parts_of(packet.options.get(OPTION_82, b""))
         return Client(
             mac=packet.mac,
             server=server.values["name"],
@@ -134,7 +150,9 @@ class DhcpPort(asyncio.DatagramProtocol):
             client_id=":".join(f"{byte:x}" for byte in raw_id),
             host_name=packet.options.get(HOST_NAME, b"").decode("utf-8", "surrogateescape"),
             secs=packet.secs,
-            unicast=unicast,
+            # what a relay sends comes from the relay's address
+            unicast=unicast and packet.giaddr == ZERO_IP,
+            ids=(ids.get(_CIRCUIT, b"").hex(), ids.get(_REMOTE, b"").hex()),
         )
 
     def _reply(
@@ -145,8 +163,10 @@ class DhcpPort(asyncio.DatagramProtocol):
         reply = Packet(
             MessageType.NAK, packet.xid, packet.mac, giaddr=packet.giaddr, broadcast=True
         )
+        echoed = {code: raw for code, raw in packet.options.items() if code == OPTION_82}
         if answer.kind == "nak":
-            reply.options = {SERVER_ID: IPv4Address(self._server_id(server, None)).packed}
+            server_id = IPv4Address(self._server_id(server, None)).packed
+            reply.options = {SERVER_ID: server_id, **echoed}
             return reply
         menu = MENUS[NETWORK]
         assert isinstance(menu, NetworkMenu)  # noqa: S101 - that is what lies at this path
@@ -164,6 +184,7 @@ class DhcpPort(asyncio.DatagramProtocol):
             T1: struct.pack("!I", seconds // 2),  # 50 %, 87.5 % (MAN-SRV)
             T2: struct.pack("!I", seconds * 7 // 8),
             **options_for(self._router, network, server, lease, asked),
+            **echoed,
         }
         return reply
 
@@ -173,6 +194,14 @@ class DhcpPort(asyncio.DatagramProtocol):
             return own
         found = _address_of(self._host_interface)
         return found or (network.values["gateway"].partition(",")[0] if network else "") or ZERO_IP
+
+
+def _receiver(packet: Packet, reply: Packet) -> tuple[str, int]:
+    """Where a reply goes: back to a relay, to a client with an address, or to all."""
+    if packet.giaddr != ZERO_IP:
+        return packet.giaddr, _SERVER_PORT
+    renewing = packet.ciaddr != ZERO_IP and reply.kind == MessageType.ACK
+    return (packet.ciaddr if renewing else "255.255.255.255"), _CLIENT_PORT
 
 
 def _address_of(interface: str) -> str:

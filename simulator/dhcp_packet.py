@@ -109,6 +109,16 @@ def _read_options(data: bytes) -> dict[int, bytes]:
     return options
 
 
+def parts_of(option: bytes) -> dict[int, bytes]:
+    """Give the parts of an option such as 82; broken ones are left out."""
+    parts: dict[int, bytes] = {}
+    at = 0
+    while at + 1 < len(option) and at + 2 + option[at + 1] <= len(option):
+        parts[option[at]] = option[at + 2 : at + 2 + option[at + 1]]
+        at += 2 + option[at + 1]
+    return parts
+
+
 def write_reply(reply: Packet) -> bytes:
     """Write a server's answer."""
     addresses = (reply.ciaddr, reply.yiaddr, reply.siaddr, reply.giaddr)

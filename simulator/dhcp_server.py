@@ -12,6 +12,7 @@ from itertools import chain
 from typing import Literal
 
 from simulator.command import Request
+from simulator.dhcp_option82 import active_ids, by_option_82, has_ids
 from simulator.menu import Menu
 from simulator.menus import MENUS
 from simulator.menus.dhcp import SERVER, trouble_of
@@ -48,6 +49,7 @@ class Client:
         secs: how long it has been asking.
         unicast: whether it has an address and renews it.
         allow_reconfigure: whether it asks for a key (RFC 6704).
+        ids: circuit id and remote id of option 82, in hex; empty: no node on its way added them.
     """
 
     mac: str
@@ -58,6 +60,7 @@ class Client:
     secs: int = 0
     unicast: bool = False
     allow_reconfigure: bool = False
+    ids: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,10 +187,13 @@ def by_radius(server: Row) -> bool:
 
 def lease_of(router: Router, server: Row, client: Client, *, dynamic: bool) -> Row | None:
     """Find the static or the dynamic lease of a client; None: it has none."""
-    found = None
+    renews = client.requested if client.unicast else ""
+    found = None if dynamic else by_option_82(router, server, client.ids, client.mac, renews)
+    if found is not None:
+        return found
     for row in _rows_for(router, client):
         values = row.values
-        if row.dynamic is not dynamic or row.disabled:
+        if row.dynamic is not dynamic or row.disabled or (not dynamic and has_ids(values)):
             continue
         if values["server"] not in (server.id, "all"):
             continue
@@ -292,6 +298,7 @@ def _bind(router: Router, server: Row, row: Row, client: Client, address: str) -
         "active-mac-address": client.mac,
         "active-server": server.id,
         "src-mac-address": client.mac,
+        **active_ids(client.ids, renews=client.unicast),
     }
     if client.client_id:
         active["active-client-id"] = client.client_id

@@ -25,6 +25,7 @@ POSITIONS: Mapping[str, tuple[object, ...]] = {
     "connection_ports": ("joined", "apart"),
     "lease_without_client": _ALLOWED,
     "double_binding": ("refuse", "allow"),
+    "double_option_82": ("refuse", "allow"),
     # when a change on the row of a bound device acts (see `menus.lease_moments`)
     "rate_change": _MOMENTS,
     "rate_clear": _MOMENTS,
@@ -166,6 +167,8 @@ class Switches:
             row ends what a bound device has: queue, list rows, ARP row, and the row's
             `active-address`; the same three values.
         double_binding: `refuse` or `allow` a second static binding of a client or an address.
+        double_option_82: `refuse` or `allow` a second static lease with the same ids of option 82
+            on a DHCP server.
         lease_without_client: `allow` or `refuse` a lease with no MAC, client id or option 82.
     """
 
@@ -190,6 +193,7 @@ class Switches:
     removal: str = AT_ONCE
     lease_without_client: str = "allow"
     double_binding: str = "refuse"
+    double_option_82: str = "refuse"
 
     def change(self, **changes: Any) -> None:  # noqa: ANN401 - values come from JSON too
         """Set some switches by name.

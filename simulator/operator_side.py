@@ -272,6 +272,10 @@ def _client(
         requested=options.get("requested", ""),
         client_id=options.get("client_id", ""),
         host_name=options.get("host_name", ""),
+        ids=(
+            options.get("circuit_id", "").encode().hex(),
+            options.get("remote_id", "").encode().hex(),
+        ),
     )
 
 

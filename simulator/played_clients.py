@@ -28,7 +28,8 @@ class PlayedClients:
             requested: address that it asks for or renews.
             reconfigure: `obey` or `ignore`: it asks for a key, so that the router can tell it
                 to ask again; empty: it knows nothing of that.
-            identity: `client_id` (option 61), `host_name` (option 12).
+            identity: `client_id` (option 61), `host_name` (option 12), `circuit_id` and `remote_id`
+                (option 82, as text).
 
         Returns:
             `kind` (`ack`, `nak`, `none`), `address`, `lease_s`, `row_id`.

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 
 LEASE = "/ip/dhcp-server/lease"
+OPTION_82 = ("agent-circuit-id", "agent-remote-id")
 # what a lease has only while a client holds it (LAB: absent, not empty)
 ACTIVE = (
     "active-address",
@@ -58,12 +59,26 @@ class RateLimit(Kind):
         return text
 
 
+class AgentId(Kind):
+    """An id of option 82 in hex (ispadmin); `0x` before it, and the refusal, are assumed."""
+
+    def parse(self, text: str, name: str, _names: Names, /) -> str:
+        """Keep the digits in lower case."""
+        try:
+            return bytes.fromhex(text.removeprefix("0x")).hex()
+        except ValueError:
+            raise errors.invalid_value(name) from None
+
+
 class LeaseMenu(Menu):
     """Leases."""
 
     path = LEASE
     expires = "expires-after"
-    indexed = ("mac-address", "address", "active-address", "comment")
+    indexed = (
+        *("mac-address", "address", "active-address", "comment"),
+        *("agent-circuit-id", "agent-remote-id"),
+    )
     fields = (
         Field("address", IpOrPool(), default=ZERO_IP),
         Field("mac-address", MAC, default=ZERO_MAC, hidden=ZERO_MAC),
@@ -82,8 +97,8 @@ class LeaseMenu(Menu):
         Field("parent-queue", Ref(QUEUE, "none")),
         Field("queue-type"),
         Field("allow-dual-stack-queue", BOOL),
-        Field("agent-circuit-id", default="", since=(7, 21)),
-        Field("agent-remote-id", default="", since=(7, 21)),
+        Field("agent-circuit-id", AgentId(), default="", since=(7, 21)),
+        Field("agent-remote-id", AgentId(), default="", since=(7, 21)),
         state("active-agent-circuit-id", "", since=(7, 21)),
         state("active-agent-remote-id", "", since=(7, 21)),
         state("status", "waiting"),
@@ -135,7 +150,8 @@ class LeaseMenu(Menu):
         row.times.pop("expires-after", None)
         old = row.values
         kept = {name: value for name, value in old.items() if name not in ACTIVE}
-        table.update(row, {**kept, "status": "waiting"})
+        ids = dict.fromkeys(kept.keys() & {f"active-{name}" for name in OPTION_82}, "")
+        table.update(row, {**kept, **ids, "status": "waiting"})
         follow(router, old, row)
 
     def booted(self, router: RouterState, table: Table) -> None:
@@ -181,13 +197,38 @@ class LeaseMenu(Menu):
                 theirs = other.values["server"]
                 if server == theirs or "all" in (server, theirs):
                     raise RouterError(errors.DUPLICATE_CLIENT)
+        self._check_option_82(router, table, row, values)
         self._check_address(router, table, row, values)
+
+    @staticmethod
+    def _check_option_82(
+        router: RouterState, table: Table, row: Row | None, values: Values
+    ) -> None:
+        ids = [values.get(name, "") for name in OPTION_82]
+        if (
+            router.switches.double_option_82 == "allow"
+            or not any(ids)
+            or values["disabled"] != "false"
+        ):
+            return
+        for other in table.having("agent-circuit-id", ids[0]):
+            theirs = other.values["server"]
+            if (
+                other is row
+                or other.dynamic
+                or other.disabled
+                or other.values[OPTION_82[1]] != ids[1]
+            ):
+                continue
+            if values["server"] == theirs or "all" in (values["server"], theirs):
+                raise RouterError(errors.DUPLICATE_CLIENT)  # text assumed
 
     @staticmethod
     def _check_identity(router: RouterState, values: Values) -> None:
         if router.switches.lease_without_client == "allow":
             return
-        if values["mac-address"] == ZERO_MAC and not values["client-id"]:
+        ids = any(values.get(name) for name in OPTION_82)
+        if values["mac-address"] == ZERO_MAC and not values["client-id"] and not ids:
             raise errors.missing("mac-address")
 
     @staticmethod

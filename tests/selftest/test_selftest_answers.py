@@ -57,6 +57,7 @@ OTHERS = {
     "connection_ports": "apart",
     "lease_without_client": "refuse",
     "double_binding": "allow",
+    "double_option_82": "allow",
     "rate_change": "at-renewal",
     "rate_clear": "kept-until-expiry",
     "lists_change": "kept-until-expiry",
@@ -97,6 +98,7 @@ def test_an_old_router_needs_a_cable_between_two_ports():
     assert found["wire"] == "cable"
     unknown = {one["question"] for one in found["answers"] if one["answer"] == "unknown"}
     newer = {"refused_reconfigure", "reconfigure_status", "beyond_session_limit"}
+    newer |= {"double_option_82"}
     assert unknown == {"rest_limit_s"} | newer
 
 

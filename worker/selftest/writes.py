@@ -10,6 +10,7 @@ from worker.selftest.questions import Bench, ProbeResult, Question
 
 _MACS: Final = ("02:4C:57:00:01:01", "02:4C:57:00:01:02")
 _ADDRESS: Final = str(NETWORK[150])
+_OTHER_ADDRESS: Final = str(NETWORK[151])
 _DUIDS: Final = ("0x00030001024c57000101", "0x00030001024c57000102")
 _PREFIXES: Final = ("2001:db8:198:100::/56", "2001:db8:198:200::/56")
 
@@ -56,6 +57,14 @@ def _disabled_address(bench: Bench) -> ProbeResult:
 def _without_client(bench: Bench) -> ProbeResult:
     (tried,) = _leases(bench, {"address": _ADDRESS})
     return _allowed(Tried("", ""), tried)
+
+
+def _double_option_82(bench: Bench) -> ProbeResult:
+    if not bench.router.since(7, 21):
+        return ProbeResult.of(None, "before 7.21 no lease has such fields")
+    ids = {"agent-circuit-id": "6c77", "agent-remote-id": "01"}
+    first, second = _leases(bench, ids | {"address": _ADDRESS}, ids | {"address": _OTHER_ADDRESS})
+    return _allowed(first, second)
 
 
 def _option_in_use(bench: Bench) -> ProbeResult:
@@ -152,6 +161,11 @@ def questions() -> Sequence[Question]:
             "lease_without_client",
             "Is a lease without MAC and client id accepted?",
             _without_client,
+        ),
+        Question(
+            "double_option_82",
+            "Is a second static lease with the same ids of option 82 accepted?",
+            _double_option_82,
         ),
         Question(
             "option_in_use_removal",
