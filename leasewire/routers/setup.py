@@ -21,6 +21,7 @@ from leasewire.answer import (
     fail,
 )
 from leasewire.context import Context, InventoryOption, RouterArgument
+from leasewire.routers.setup_radius import with_radius
 from leasewire.tables import TextTable
 from worker.core.entry.wanted import possible_kinds
 from worker.core.policy.router_setup import plan_setup
@@ -29,6 +30,7 @@ from worker.core.policy.setup_problems import SetupProblem, problems_of
 from worker.core.policy.setup_rows import (
     CERTIFICATE,
     IPV6_MENUS,
+    RADIUS_MENUS,
     SERVICE,
     Rows,
     SetupStep,
@@ -111,7 +113,7 @@ def setup_command(  # noqa: PLR0913 - each is an option
     config = context.router(name, unpinned=True)
     if config.setup is None:
         bad_input(f"The inventory has no set-up for {name}. Example:", _EXAMPLE.format(name=name))
-    access = _access(config, offline=script)
+    access = with_radius(context.inventory, config, _access(config, offline=script))
     if script:
         wanted = wanted_rows(config.setup, access, version=version_of(routeros), certificate=True)
         password = config.password().get_secret_value()
@@ -173,7 +175,8 @@ class _Run:
         self.done: list[SetupStep] = []
 
     def plan(self, session: SetupSession) -> tuple[list[SetupStep], list[SetupProblem]]:
-        found = session.read([*self._access.enable, *IPV6_MENUS, *self._access.named])
+        more = [*self._access.enable, *IPV6_MENUS, *RADIUS_MENUS, *self._access.named]
+        found = session.read(more)
         asked = bool(self._config.policy.ipv6_suspend_list)
         access = with_ipv6(self._access, found, asked=asked)
         version, needed = session.version, _certificate_needed(found, access)

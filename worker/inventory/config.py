@@ -40,6 +40,8 @@ class RouterConfig:
         fingerprint: SHA-256 of the DER certificate, 64 hex digits; None where a CA signed it.
         ca_file: certificates of the authority that signed the router's certificate.
         server_name: name in the certificate; None: `host`.
+        radius_secret_file: file with the secret that it shares with its User Manager, for
+            `routers setup`; None: people set RADIUS up.
         expect_identity: the `/system/identity` that it must have; None: any.
         expect_serial: its serial number or system id; None: any.
         behind: the router through which it is reached; None: no other of ours.
@@ -59,6 +61,7 @@ class RouterConfig:
     fingerprint: str | None = None
     ca_file: Path | None = None
     server_name: str | None = None
+    radius_secret_file: Path | None = None
     expect_identity: str | None = None
     expect_serial: str | None = None
     behind: str | None = None
@@ -105,6 +108,29 @@ class RouterConfig:
             )
         self._on_secret(password)
         return SecretStr(password)
+
+    def radius_secret(self) -> str:
+        """Look up the secret that the router shares with its User Manager; empty: none is named.
+
+        Raises:
+            RouterBlocked: `credentials-missing`: the file is missing or empty.
+        """
+        path = self.radius_secret_file
+        if path is None:
+            return ""
+        try:
+            secret = path.read_text("utf-8").strip()
+        except (OSError, ValueError):
+            secret = ""
+        if not secret:
+            raise RouterBlocked(
+                self.name,
+                "credentials-missing",
+                f"the file {path} is empty or cannot be read",
+                "Put the secret there that it shares with its User Manager",
+            )
+        self._on_secret(secret)
+        return secret
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,9 @@ def load_inventory(
             fingerprint=router.fingerprint,
             ca_file=path.parent / router.ca_file if router.ca_file else None,
             server_name=router.server_name,
+            radius_secret_file=path.parent / router.radius_secret_file
+            if router.radius_secret_file
+            else None,
             expect_identity=router.expect_identity,
             expect_serial=router.expect_serial,
             behind=router.behind,
@@ -182,6 +185,7 @@ class _Router(PolicyKeys):
     fingerprint: Text | None = None
     ca_file: Text | None = None
     server_name: Text | None = None
+    radius_secret_file: Text | None = None
     expect_identity: Text | None = None
     expect_serial: Text | None = None
     behind: RouterName | None = None

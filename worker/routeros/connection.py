@@ -178,6 +178,7 @@ _SINGLE: Final[Mapping[str, frozenset[str]]] = {
     # the number asked for is left out by a board that has none
     "/system/routerboard/print": _NOTHING,
     "/system/license/print": _NOTHING,
+    "/user-manager/print": _NOTHING,
 }
 """Menus with one row and no id: the fields it always has; without any, it may be missing."""
 

@@ -95,7 +95,7 @@ class SetupSession:
 
         Args:
             steps: of a plan for what `read` returned.
-            password: of our user, for the step that creates it.
+            password: of our user, for the step that creates it: its secret is empty.
 
         Raises:
             StepRefused: with the router's text; no later step was written.
@@ -120,7 +120,7 @@ def _command(step: SetupStep, password: str) -> Command:
         return (f"{CERTIFICATE}/sign", f"=numbers={step.row_id or step.name}")
     if step.verb == "move":
         return (f"{step.menu}/move", f"=numbers={step.row_id}", *_words(step.fields))
-    secret = dict.fromkeys(step.secret, password)
+    secret = {name: value or password for name, value in step.secret.items()}
     words = _words({**step.fields, **secret})
     target = [f"=.id={step.row_id}"] if step.verb == "set" and step.row_id else []
     return (f"{step.menu}/{step.verb}", *target, *words)

@@ -6,6 +6,7 @@ from typing import Final
 from worker.core.policy.setup_firewall import move_ahead
 from worker.core.policy.setup_rows import (
     CERTIFICATE,
+    SECRETS,
     Rows,
     SetupStep,
     WantedRow,
@@ -62,8 +63,8 @@ def _adding(
 ) -> SetupStep:
     if wanted.menu in FILTERS and here:
         given["place-before"] = here[0].get(".id", "")  # after an `accept` it would do nothing
-    shown = {k: v for k, v in wanted.once.items() if k != "password"}
-    secret = {k: v for k, v in wanted.once.items() if k == "password"}
+    shown = {k: v for k, v in wanted.once.items() if k not in SECRETS}
+    secret = {k: v for k, v in wanted.once.items() if k in SECRETS}
     return SetupStep(wanted.menu, "add", name, given | shown, secret=secret)
 
 

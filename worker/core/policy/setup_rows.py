@@ -28,6 +28,8 @@ SERVER6: Final = "/ipv6/dhcp-server"
 GROUP: Final = "/user/group"
 USER: Final = "/user"
 CERTIFICATE: Final = "/certificate"
+RADIUS: Final = "/radius"
+RADIUS_CLIENT: Final = "/user-manager/router"
 SERVICE: Final = "/ip/service"
 INTERFACE: Final = "/interface"
 ADDRESS: Final = "/ip/address"
@@ -39,6 +41,10 @@ MENUS: Final = (
 """All menus that are read; the last two are never written."""
 IPV6_MENUS: Final = (FILTER6, ADDRESS_LIST6, SERVER6)
 """Those that are read besides: a router may not have them. The last is never written."""
+RADIUS_MENUS: Final = (RADIUS, RADIUS_CLIENT)
+"""Likewise."""
+SECRETS: Final = frozenset({"password", "secret", "shared-secret"})
+"""Fields of `WantedRow.once` that are never shown; an empty one is the password of our user."""
 
 Rows = Mapping[str, Sequence[Mapping[str, str]]]
 """A router's rows by menu, as read; without the menus that it does not have."""
@@ -103,7 +109,10 @@ def wanted_rows(
         certificate: the service has none and needs one of ours.
     """
     reconfigure = spec.use_reconfigure and has_reconfigure(version)
-    rows = [row for dhcp in spec.dhcp for row in _of_dhcp(dhcp, reconfigure=reconfigure)]
+    rows = list(_of_radius(access))
+    by_radius = access.user_manager is not None
+    for dhcp in spec.dhcp:
+        rows += _of_dhcp(dhcp, reconfigure=reconfigure, by_radius=by_radius)
     if access.suspend_list:
         rows += _of_walled_garden(spec, access)
     if access.ipv6_list:
@@ -145,7 +154,19 @@ def _available_from(version: tuple[int, ...]) -> str:
     return "address" if version and version < (7, 24) else "available-from"
 
 
-def _of_dhcp(spec: DhcpSpec, *, reconfigure: bool) -> list[WantedRow]:
+def _of_radius(access: RouterAccess) -> Iterator[WantedRow]:
+    """Both ends: whom the DHCP servers ask, and who may ask. A secret is never compared."""
+    peer = access.user_manager
+    if peer is not None:
+        fields = {"timeout": "1s", "disabled": "no"}
+        key = {"service": "dhcp", "address": peer.address}
+        yield WantedRow(RADIUS, key, fields, {"secret": peer.secret})
+    for peer in access.asked_by:
+        fields, once = {"address": peer.address, "disabled": "no"}, {"shared-secret": peer.secret}
+        yield WantedRow(RADIUS_CLIENT, {"name": peer.name}, fields, once, optional=True)
+
+
+def _of_dhcp(spec: DhcpSpec, *, reconfigure: bool, by_radius: bool) -> list[WantedRow]:
     rows = []
     if spec.ranges:
         rows.append(WantedRow(POOL, {"name": spec.pool}, {"ranges": ",".join(spec.ranges)}))
@@ -166,6 +187,7 @@ def _of_dhcp(spec: DhcpSpec, *, reconfigure: bool) -> list[WantedRow]:
         "lease-time": spec.lease_time,
         "disabled": "no",
         **({"use-reconfigure": "yes"} if reconfigure else {}),
+        **({"use-radius": "yes"} if by_radius else {}),
     }
     rows.append(WantedRow(SERVER, {"name": spec.server}, server))
     return rows

@@ -76,6 +76,21 @@ class SetupSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class RadiusPeer:
+    """A router with which another one speaks RADIUS.
+
+    Attributes:
+        name: in the inventory.
+        address: of it.
+        secret: that both share.
+    """
+
+    name: str
+    address: str
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class RouterAccess:
     """How we log in and how services are suspended, from the rest of the inventory.
 
@@ -89,6 +104,8 @@ class RouterAccess:
         ipv6_list: that of their prefixes; empty: the router is to have no rules for IPv6.
         policies: what our user must be allowed beside what it always is.
         named: menu -> names of rows there that services need and that others make.
+        user_manager: the router whose User Manager its DHCP servers ask; None: they ask nobody.
+        asked_by: the routers that ask its own User Manager.
     """
 
     installation: str
@@ -100,3 +117,5 @@ class RouterAccess:
     ipv6_list: str = ""
     policies: frozenset[str] = frozenset()
     named: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    user_manager: RadiusPeer | None = None
+    asked_by: tuple[RadiusPeer, ...] = ()
