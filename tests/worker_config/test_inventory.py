@@ -80,7 +80,7 @@ def test_defaults_hold_for_every_router_that_does_not_say_otherwise(tmp_path):
     assert routers["b"].ca_file == tmp_path / "ca.pem"
     assert routers["b"].username == "other"
     assert routers["b"].password_file == tmp_path / "secrets/b"
-    assert routers["b"].policy == RouterPolicy("acme", "dhcp-cust", "wait", label=True)
+    assert routers["b"].policy == RouterPolicy("acme", "dhcp-cust", on_dynamic="wait", label=True)
     assert routers["c"].port == 8728
     assert (routers["c"].expect_identity, routers["c"].expect_serial) == ("c", "HEX")
 
