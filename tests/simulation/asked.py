@@ -8,6 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+CHANGES_S: Final = 300.0
+"""A list of services leaves alone what changed in so many seconds before it was made."""
+LATE: Final = "late"
+"""The manifest that ends services; others come while all of them change."""
 _WHOLE: Final = ("activated", "snapshot")
 """They say all of a service."""
 
@@ -19,10 +23,10 @@ class Asked:
     """Events that were published, and those of them that were applied.
 
     Attributes:
-        manifests: a manifest may end any service.
+        listed: services in the parts of the manifest that ends others; None: none was said.
     """
 
-    manifests: bool = False
+    listed: frozenset[str] | None = None
     _by_service: dict[str, dict[str, Event]] = field(default_factory=dict)
     _applied: dict[str, dict[str, Event]] = field(default_factory=dict)
 
@@ -30,8 +34,9 @@ class Asked:
         """An event is about to be published."""
         if "service_id" in event["data"]:
             self._by_service.setdefault(event["data"]["service_id"], {})[event["id"]] = event
-        else:
-            self.manifests = True
+        elif event["data"]["manifest_id"] == LATE:
+            listed = {each["service_id"] for each in event["data"]["services"]}
+            self.listed = (self.listed or frozenset()) | listed
 
     def note_applied(self, service: str, event_id: str) -> None:
         """An event was said to be applied."""
@@ -46,7 +51,7 @@ class Asked:
     def removal(self, service: str, router: str) -> bool:
         """Whether something asks that a service has no row on a router any more."""
         return (
-            self.manifests
+            self._is_unlisted(service)
             or self._asks(service, lambda e: name_of(e) == "cancelled", _says_all)
             or self.moving(service, router)
         )
@@ -65,7 +70,7 @@ class Asked:
 
     def blocking(self, service: str) -> bool:
         """Whether something asks that a service be suspended."""
-        return self.manifests or self._asks(
+        return self._is_unlisted(service) or self._asks(
             service,
             lambda e: name_of(e) == "suspended",
             lambda e: name_of(e) == "resumed" or _says_all(e),
@@ -95,6 +100,9 @@ class Asked:
             if other != service
             for event in events.values()
         )
+
+    def _is_unlisted(self, service: str) -> bool:
+        return self.listed is not None and service not in self.listed
 
     def _asks(
         self, service: str, wants: Callable[[Event], object], settles: Callable[[Event], object]

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from tests import builders
+from tests.simulation.manifests import early
 from tests.simulation.scale import Scale
 from tests.simulation.virtual import BEGAN_S, CHANCE
 
@@ -58,6 +59,9 @@ class Bss:
         services = [self._service(number) for number in range(self.scale.services)]
         while len(self.said) < self.scale.events:
             self._go_on(CHANCE.choice(services), services)
+        if self._has("manifests"):
+            place = CHANCE.randint(0, len(self.said))
+            self.said[place:place] = early(self.scale.services)
         if self._has("refused"):
             self._say_what_is_refused(services)
         if self._has("scheduled"):

@@ -4,7 +4,7 @@ By contracts/README.md, and docs/reference/routers-toml.md for what a policy say
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 LISTED = "suspended"
@@ -47,16 +47,45 @@ def wanted_rows(
         features: of the history; they say what the policies of its routers are.
     """
     said: dict[str, dict[Any, Mapping[str, Any]]] = {}
+    lists = []
     for event in events:
         data = event["data"]
+        if "service_id" not in data:
+            lists.append(event)
+            continue
         order = data.get("revision") or datetime.fromisoformat(event["time"])
         said.setdefault(data["service_id"], {})[order] = event
     found: dict[str, dict[str, Wanted]] = {}
     for service, by_order in said.items():
-        state = _state([by_order[order] for order in sorted(by_order)])
+        in_order = [by_order[order] for order in sorted(by_order)]
+        state = _state(in_order)
+        _end(service, state, in_order, lists)
         if state.get("on"):
             found.setdefault(state["router"], {})[service] = _rows(state, frozenset(features))
     return found
+
+
+def _end(
+    service: str,
+    state: dict[str, Any],
+    events: list[Mapping[str, Any]],
+    lists: Iterable[Mapping[str, Any]],
+) -> None:
+    """End a service that its source does not list, if it did not change lately."""
+    source, last = events[-1]["source"], max(datetime.fromisoformat(e["time"]) for e in events)
+    manifests: dict[str, list[Mapping[str, Any]]] = {}
+    for part in lists:
+        if part["source"] == source:
+            manifests.setdefault(part["data"]["manifest_id"], []).append(part["data"])
+    for parts in manifests.values():
+        whole = {part["part"] for part in parts} == set(range(1, parts[0]["parts"] + 1))
+        listed = {each["service_id"] for part in parts for each in part["services"]}
+        taken_at = datetime.fromisoformat(parts[0]["taken_at"])
+        if whole and service not in listed and last <= taken_at - timedelta(minutes=5):
+            if parts[0]["missing"] == "cancel":
+                state["on"] = False
+            elif state.get("on") and state["suspended"] is None:
+                state["suspended"] = {}
 
 
 def _state(events: list[Mapping[str, Any]]) -> dict[str, Any]:

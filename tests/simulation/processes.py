@@ -291,6 +291,9 @@ class Processes:
 def _in_words(event: Mapping[str, Any]) -> str:
     """An event in a story."""
     data = event["data"]
+    if "service_id" not in data:
+        listed = ", ".join(each["service_id"] for each in data["services"])
+        return f"manifest {event['id']} {data['missing']} ({listed})"
     block = data.get("service") or data
     device, access = block.get("device") or data, block.get("access") or {}
     values = (device.get("mac"), (block.get("address") or {}).get("ipv4"), access.get("router"))

@@ -17,12 +17,13 @@ FEATURES: Final = (
     "scheduled",
     "hands",
     "brake",
+    "manifests",
 )
 """What a history may have besides; most have some. Small mixtures find more than all at once.
 
 `queues` only tells with `plans`.
 """
-_SHARES: Final = {"scheduled": 0.08, "hands": 0.1, "brake": 0.1}
+_SHARES: Final = {"scheduled": 0.08, "hands": 0.1, "brake": 0.1, "manifests": 0.1}
 """Of histories with a feature, where it takes long."""
 _LONG: Final = 0.1
 """Share of histories that are long."""

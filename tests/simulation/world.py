@@ -29,6 +29,7 @@ from tests.simulation.judging import (
     words,
     written,
 )
+from tests.simulation.manifests import WAITS_S, late
 from tests.simulation.processes import PREFIX, Processes
 from tests.simulation.redis_side import TimedServer
 from tests.simulation.router_side import Ways, make_router
@@ -210,13 +211,32 @@ class World:
             10**7,
             lambda: self._at_rest() or (CLOCK.now_s > ends_at and not self.happenings.to_come),
         )
-        self._server.lags = 0.0
+        if "manifests" in scale.features:
+            self._say_a_manifest()
+        self._come_to_rest()
+        with self.scheduler.nothing_goes_wrong():
+            self.judge()
+
+    def _say_a_manifest(self) -> None:
+        """All came to rest, and a while later the BSS lists its services; things go wrong again."""
+        self._come_to_rest()
+        with self.scheduler.nothing_goes_wrong():
+            until = CLOCK.now_s + WAITS_S
+            self.scheduler.run(10**7, lambda: CLOCK.now_s > until)
+        parts = late(self.scale.services, CLOCK.now_s)
+        self.events += parts
+        self.processes.to_publish += CHANCE.sample(parts, 2)
+        ends_at = CLOCK.now_s + _AFTER_S
+        self.scheduler.run(10**7, lambda: self._at_rest() or CLOCK.now_s > ends_at)
+
+    def _come_to_rest(self) -> None:
+        self._server.lags, before = 0.0, self._server.lags
         with self.scheduler.nothing_goes_wrong():
             gives_up_at = CLOCK.now_s + _REST_S
             self.scheduler.run(10**7, lambda: self._at_rest() or CLOCK.now_s > gives_up_at)
             if not self._at_rest():
                 raise Violation(f"it does not come to rest: {self._unrest()}")
-            self.judge()
+        self._server.lags = before
 
     def state(self) -> Iterator[str]:
         """Rows, work and writes in flight of each router, and the outcome of each event."""
