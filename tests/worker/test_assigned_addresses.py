@@ -320,6 +320,21 @@ def test_a_row_of_others_gives_another_address(desk):
     desk.check()
 
 
+def test_who_lost_values_of_two_pools_waits_for_neither_once_it_has_others(store):
+    desk = AssigningDesk(
+        store, pool(), pool("home6", "2001:db8::/54", prefix_length=56, known_as="home")
+    )
+    desk.activate(1, ipv6={"prefix": assigned()})
+    until_ms = desk.store.records.now_ms() + 60_000
+    for value, name in (("198.51.100.1", "home"), ("2001:db8::/56", "home6")):
+        assert desk.store.pools.lose(value, name, "SVC-1", until_ms)
+    desk.accept.assign_waiting()
+    desk.converge()
+    assert (desk.address(1), desk.address(1, "prefix")) == ("198.51.100.2", "2001:db8:0:100::/56")
+    assert [desk.store.pools.waiting(name, 9) for name in ("home", "home6")] == [{}, {}]
+    desk.check()
+
+
 def test_a_row_of_others_in_a_full_pool_lets_wait(store):
     desk = AssigningDesk(store, pool("home", "198.51.100.1"))
     event = desk.activated(1)

@@ -141,9 +141,9 @@ class CommitDraft:
         return with_rows_at(self.record, self._policies).row_router or ""
 
     @property
-    def changes_pools(self) -> bool:
-        """Whether what the service has of pools, or waits for, is another than before."""
-        return self.record != self.before.record or bool(self.pool_waits)
+    def changes_record(self) -> bool:
+        """Whether the record is another than before: else nothing of pools is committed."""
+        return self.record != self.before.record
 
     def reconsider_loss(self) -> None:
         """Compare again, once it is known which address the service has."""

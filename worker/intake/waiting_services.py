@@ -53,7 +53,7 @@ class WaitingServices:
         folding = folding_with(self.store, self.policies, now_ms)
         foldings = {name: folding(found).reassign(pool) for name, found in stored.items()}
         self.assigner.assign([made.draft for made in foldings.values()])
-        changed = [made for made in foldings.values() if made.draft.changes_pools]
+        changed = [made for made in foldings.values() if made.draft.changes_record]
         for made in changed:
             _explain(made.draft)
         waits = {name for name, made in foldings.items() if made.draft.record.unassigned}
