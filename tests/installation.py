@@ -183,6 +183,10 @@ class Installation:
         """How workers reach a router."""
         return self.transport
 
+    def menu_of(self, _router: str) -> str:
+        """Where the entries of a router are."""
+        return self.menu
+
     def _served(self) -> list[str]:
         rest = ["--rest-port", "0"] if self.serves_rest else []
         return [
@@ -272,10 +276,11 @@ class Installation:
     def rows(self, router: str) -> dict[str, list[dict[str, str]]]:
         """The rows of our services on a router, by service, in the fields of leases."""
         found: dict[str, list[dict[str, str]]] = {}
-        for row in self.control[router].rows(self.menu):
+        menu = self.menu_of(router)
+        for row in self.control[router].rows(menu):
             tag = parse_tag(row.get("comment", ""))
             if tag is not None and tag.installation == INSTALLATION:
-                shown = {SECRETS: dialling.shown, USERS: user_shown}.get(self.menu, dict)
+                shown = {SECRETS: dialling.shown, USERS: user_shown}.get(menu, dict)
                 found.setdefault(tag.service_id, []).append(shown(row))
         return found
 

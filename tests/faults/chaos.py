@@ -13,6 +13,7 @@ import itertools
 import json
 import random
 import re
+import secrets
 import shutil
 import subprocess
 import sys
@@ -23,13 +24,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cached_property, partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import redis
 
+from contracts.sealing import Sealer, sealed_event
 from producers.errors import PublishFailed
 from tests import builders
 from tests.faults import estate, odd_worker
@@ -41,11 +43,11 @@ from tests.faults.links import Link
 from tests.faults.mischief import KINDS, LEASE_S, SERVICE_MS
 from tests.faults.newer import FORMAT, be_newer
 from tests.faults.put_back import ROOT
-from tests.installation import LEASES, Worker, end
+from tests.installation import Worker, end
 from tests.waiting import eventually
 from worker.core.effect.findings import ENDS
 from worker.core.entry.entry import Entry, claims_of
-from worker.core.rows.rows import is_host_address, scopes_meet
+from worker.core.rows.rows import device_of, is_host_address, scopes_meet
 from worker.core.service.outcome import DeadLetter
 from worker.core.service.record_format import STORE_FORMATS
 from worker.errors import StoreUnavailable
@@ -344,7 +346,7 @@ class Chaos(Harness):
     def _remove_copies(self, router: str, service: str) -> None:
         for row in self.rows(router).get(service, []):
             if row[".id"] in self.foreign[router]:
-                self.control[router].remove_row(LEASES, row[".id"])
+                self.control[router].remove_row(self.menu_of(router), row[".id"])
                 del self.foreign[router][row[".id"]]
                 self.counts["copies removed by hand"] += 1
 
@@ -352,14 +354,14 @@ class Chaos(Harness):
         """A person who was told of drift removes what stands beside rows of ours."""
         for router, _, copy in self.copies:
             if self.foreign[router].pop(copy, None):
-                self.control[router].remove_row(LEASES, copy)
+                self.control[router].remove_row(self.menu_of(router), copy)
                 self.counts["copies removed by hand"] += 1
         self.copies.clear()
 
     def let_orphaned_copies_be_ours(self) -> None:
         """A copy is left alone while its original stands; after that the tag makes it ours."""
         for router, comment, copy in self.copies:
-            rows = self.control[router].rows(LEASES)
+            rows = self.control[router].rows(self.menu_of(router))
             if self.foreign[router].get(copy) in [None, *rows]:
                 continue
             journal = self.control[router].journal()[self.resets.get(router, [0])[-1] :]
@@ -494,17 +496,21 @@ class Chaos(Harness):
         """Services that neither have what they want nor wait for one that has it."""
         found = []
         for router, entries in self.expected(events).items():
-            wants = {service: row_of(entry) or {} for service, entry in entries.items()}
+            kind = self.kind_of(router)
+            rows = {service: row_of(entry, kind) for service, entry in entries.items()}
+            wants = {each: rows[each] or entry.reserved or {} for each, entry in entries.items()}
             have, waiting = self.own_rows(router), self.store.views.router_waiting(router)
+            # who is suspended by having no row has what it reserves
+            reserved = {each: [wants[each]] for each, row in rows.items() if row is None}
             lists = self.own_lists(router)
             holders = self._holders(router, entries, waiting)
             for service in sorted(wants.keys() | have.keys() | lists.keys()):
-                want, got, why = wants.get(service), have.get(service, []), waiting.get(service)
+                want, got, why = rows.get(service), have.get(service, []), waiting.get(service)
                 listed = lists.get(service, [])
                 if got == ([want] if want else []) and listed == places_of(entries.get(service)):
                     self.counts["services in sync"] += 1
                     continue
-                if not _waits_rightly(service, wants, have, holders):
+                if not _waits_rightly(service, wants, have | reserved, holders):
                     notified = holders.get(service, ())
                     of_holders = {e: (wants.get(e), have.get(e), waiting.get(e)) for e in notified}
                     found.append(
@@ -611,6 +617,15 @@ class OnEstate(Chaos):
         """Some routers are reached so."""
         return True
 
+    def menu_of(self, router: str) -> str:
+        """Each router in its own kind of entry."""
+        return estate.menu_of(router)
+
+    @cached_property
+    def sealer(self) -> Sealer:
+        """By the keys that the workers have."""
+        return Sealer.from_text(self.secret_keys.read_text())
+
     def transport_of(self, router: str) -> str:
         """Each router in its own way."""
         return estate.transport_of(router)
@@ -656,9 +671,9 @@ def _waits_rightly(
 def _meets(one: Mapping[str, str] | None, other: Mapping[str, str] | None) -> bool:
     if not one or not other:
         return False
-    same_mac = one["mac-address"] == other["mac-address"]
+    same_device = device_of(one) == device_of(other)
     same_address = one["address"] == other["address"] and is_host_address(one["address"])
-    return same_address or (same_mac and scopes_meet(one["server"], other["server"]))
+    return same_address or (same_device and scopes_meet(one["server"], other["server"]))
 
 
 def manifest_parts(
@@ -693,7 +708,15 @@ def make_chaos(directory: Path, routers: int) -> OnEstate:
     chaos = OnEstate(
         directory,
         routers,
-        simulator=["--order", "shuffle", "--latency-ms", "10", "--service-ms", str(SERVICE_MS)],
+        simulator=[
+            "--with-mac-server",
+            "--order",
+            "shuffle",
+            "--latency-ms",
+            "10",
+            "--service-ms",
+            str(SERVICE_MS),
+        ],
         inventory=estate.keys_of(routers),
         tables=estate.TABLES + estate.POOL_TABLES,
         sources=estate.SOURCES,
@@ -704,8 +727,10 @@ def make_chaos(directory: Path, routers: int) -> OnEstate:
         "LEASEWIRE_ROUTER_RECHECK_S": "2",
         "LEASEWIRE_WATCH_EVERY_S": "5",
         "LEASEWIRE_REPORT_EVERY_S": "10",
+        "LEASEWIRE_SECRET_KEYS_FILE": str(chaos.secret_keys),
         "PYTHONPATH": str(ROOT),  # the command runs in a directory of its own
     }
+    chaos.secret_keys.write_text(secrets.token_hex(64))
     odd_worker.shares(directory, 0)
     return chaos
 
@@ -721,7 +746,7 @@ def run(
     with make_chaos(directory, scale.routers) as chaos:
         chaos.start_workers("events", "routers", "events", "routers")
         chaos.wait_for_workers()
-        events = history(
+        told = history(
             rng,
             list(chaos.control),
             scale.services,
@@ -729,6 +754,7 @@ def run(
             conflicting=scale.conflicting,
             wide=True,
         )
+        events = [sealed_event(event, chaos.sealer)[0] for event in told]
         cursed = builders.activated(
             odd_worker.CURSED, mac=_CURSED_MAC, ipv4=_CURSED_ADDRESS, server=estate.SERVERS[0]
         )

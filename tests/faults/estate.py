@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from simulator.control import RouterControl
-from tests import builders
+from tests import builders, dialling
+from tests.installation import MAC_ENTRIES, SECRETS
 from worker.core.rows.rows import ADDRESS_LISTS, ADDRESS_LISTS6, BINDINGS, LEASES, OPTIONS
 
 SERVERS: Final = ("dhcp-vlan-32", "dhcp-vlan-33")
@@ -23,9 +24,12 @@ ODD: Final = "R3"
 
 TABLES: Final = """[plans."HOME-50"]
 rate_limit = "10M/50M"
+profile = "p-50"
 [plans."HOME-100"]
 rate_limit = "20M/100M"
+profile = "p-100"
 """
+_PROFILES: Final = ("p-50", "p-100", "walled")
 ASSIGNED: Final = "home"
 """What events call the pools from which Leasewire assigns: one for each half of the routers."""
 ASSIGNED_RANGES: Final = ("10.80.0.0/21", "10.96.0.0/21")
@@ -56,6 +60,13 @@ _POLICIES: Final[tuple[Mapping[str, str], ...]] = (
         "address_lists": '["bound"]',
     },
     {"throttle": '"64k/64k"', "suspend": '"throttle"', "label": "true"},
+    {
+        "entries": '"ppp-secret"',
+        "suspend_list": f'"{SUSPENDED}"',
+        "suspend_profile": '"walled"',
+        "suspend": '"block"',
+    },
+    {"entries": '"mac-server"'},
     {"suspend_list": f'"{SUSPENDED}"', "force_options": "true"},
     {"lease_time": '"1h"'},
 )
@@ -68,9 +79,18 @@ def transport_of(router: str) -> str:
 
 def keys_of(routers: int) -> dict[str, Mapping[str, str]]:
     """Router -> the keys of its table that are its own."""
-    keys = {f"R{n + 1}": _POLICIES[n % len(_POLICIES)] for n in range(routers)}
+    keys = {
+        f"R{n + 1}": {"entries": '"lease"', **_POLICIES[n % len(_POLICIES)]} for n in range(routers)
+    }
     # so that the watch looks at the odd server too
     return keys | ({ODD: {**keys[ODD], "dhcp_server": '"all"'}} if ODD in keys else {})
+
+
+def menu_of(router: str) -> str:
+    """Where its entries are."""
+    policy = _POLICIES[(_number(router) - 1) % len(_POLICIES)]
+    menus = {'"ppp-secret"': SECRETS, '"mac-server"': MAC_ENTRIES}
+    return menus.get(policy.get("entries", ""), LEASES)
 
 
 def _number(router: str) -> int:
@@ -95,6 +115,7 @@ _OF_ALL: Final = (
         {"name": SERVERS[1], "interface": "vlan-33", "address-pool": POOLS[0]},
     ),
 )
+_PPP: Final = tuple(("/ppp/profile/add", {"name": name}) for name in _PROFILES)
 _IPV6: Final = (("/ipv6/dhcp-server/add", {"name": "home6", "interface": "vlan-32"}),)
 _AFTER_A_RESET: Final = (
     ("/interface/vlan/add", {"name": "vlan-32", "vlan-id": "32", "interface": "ether2"}),
@@ -116,38 +137,42 @@ def set_up(control: RouterControl, *, was_reset: bool = False) -> None:
     """What a person sets up before Leasewire has anything to do there."""
     odd = _OF_THE_ODD_ONE if control.name == ODD else ()
     after = _AFTER_A_RESET if was_reset else ()
-    for command, arguments in [*after, *_OF_ALL, *_IPV6, *odd]:
+    for command, arguments in [*after, *_OF_ALL, *_IPV6, *_PPP, *odd]:
         control.run(command, dict(arguments))
 
 
-def foreign_rows(router: str) -> list[tuple[str, dict[str, str]]]:
-    """Menu and values of rows of others."""
+def foreign_rows(router: str, menu: str) -> list[tuple[str, dict[str, str]]]:
+    """Menu and values of rows of others; the entries of the router are in a menu."""
     comments = ["printer", "leasewire:other:SVC-1", "", "caf\u00e9", "tmp"]
     listed = ["debtor", "leasewire:other:SVC-1", ""]
     if router == ODD:
         comments += [cp1251("принтер"), cp1251("leasewire:tests:СВЦ")]
         listed += [cp1251("должник")]
     return [
-        *((LEASES, _lease(n, comment)) for n, comment in enumerate(comments)),
+        *((menu, _lease(n, comment, menu)) for n, comment in enumerate(comments)),
         *((ADDRESS_LISTS, _listed(n, comment)) for n, comment in enumerate(listed)),
         # In the way of what the pools assign: another value is taken by itself.
-        *((LEASES, _in_pool(n, at)) for n, at in enumerate(_FOREIGN_IN_POOLS)),
+        *((menu, _in_pool(n, at, menu)) for n, at in enumerate(_FOREIGN_IN_POOLS)),
         (BINDINGS, {"address": "2001:db8:4000:300::/56", "duid": "0x0001aa", "iaid": "7"}),
         (ADDRESS_LISTS6, {"list": SUSPENDED, "address": "2001:db8:ffff::/56"}),
         (OPTIONS, {"name": "lw-other-dns", "code": "6", "value": "0x01020304"}),
     ]
 
 
-def _lease(number: int, comment: str) -> dict[str, str]:
-    place = {
-        "mac-address": f"00:00:5E:F0:00:{number:02X}",
-        "address": f"198.51.100.{number + 1}",
-    }
+def entry_by_hand(menu: str, mac: str, address: str) -> dict[str, str]:
+    """The values of a row that a person makes in a menu, for a device that has or dials a MAC."""
+    if menu == SECRETS:
+        return {**dialling.login(mac), "remote-address": address}
+    return {"mac-address": mac, "address": address}
+
+
+def _lease(number: int, comment: str, menu: str) -> dict[str, str]:
+    place = entry_by_hand(menu, f"00:00:5E:F0:00:{number:02X}", f"198.51.100.{number + 1}")
     return place | ({"comment": comment} if comment else {})
 
 
-def _in_pool(number: int, address: str) -> dict[str, str]:
-    return {"mac-address": f"00:00:5E:F1:00:{number:02X}", "address": address}
+def _in_pool(number: int, address: str, menu: str) -> dict[str, str]:
+    return entry_by_hand(menu, f"00:00:5E:F1:00:{number:02X}", address)
 
 
 def _listed(number: int, comment: str) -> dict[str, str]:

@@ -12,20 +12,21 @@ from itertools import combinations, pairwise
 from typing import Any
 
 from contracts import event_key, parse_event
+from contracts.sealing import Sealer
 from tests import builders
 from tests.faults.estate import foreign_rows
-from tests.installation import INSTALLATION, LEASES, Installation, Worker
-from worker.core.entry.entry import Entry
-from worker.core.entry.wanted import wanted_entries
+from tests.installation import INSTALLATION, Installation, Worker
+from worker.core.entry.entry import Entry, EntryKind
+from worker.core.entry.wanted import DEFAULT_KIND, KINDS, wanted_entries
 from worker.core.policy.policy import RouterPolicy
-from worker.core.rows.menus import LEASE, OPTION
+from worker.core.rows.menus import OPTION
 from worker.core.rows.rows import (
     ADDRESS_LISTS,
     ADDRESS_LISTS6,
-    ANY_SERVER,
     BINDINGS,
-    NO_MAC,
+    NO_DEVICE,
     OPTIONS,
+    Lease,
     is_host_address,
     parse_tag,
     scopes_meet,
@@ -35,9 +36,11 @@ from worker.core.service.fold import fold
 from worker.core.service.outcome import FINAL
 from worker.core.service.record import Assigned, ServiceRecord
 from worker.inventory import load_inventory
-from worker.routeros.rows import values_of
+from worker.routeros.rows import entry_rows, values_of
 
 _MENUS_BESIDE = (ADDRESS_LISTS, OPTIONS, BINDINGS, ADDRESS_LISTS6)
+_SET_UP = ("/ip/pool", "/ip/dhcp-server", "/ipv6/dhcp-server", "/ppp/profile")
+_KINDS = {kind.menu.path: kind for kind in KINDS.values()}
 
 
 @dataclass
@@ -60,12 +63,13 @@ class Harness(Installation):
     def add_foreign_rows(self, name: str) -> None:
         """Put rows of others on a router that has none yet."""
         router = self.control[name]
-        for menu, values in foreign_rows(name):
+        entries = self.menu_of(name)
+        for menu, values in foreign_rows(name, entries):
             router.add_row(menu, values)
-        self.foreign[name] = {row[".id"]: row for row in router.rows(LEASES)}
+        self.foreign[name] = {row[".id"]: row for row in router.rows(entries)}
         self.beside[name] = {
             (menu, row[".id"]): _as_set(row)
-            for menu in (*_MENUS_BESIDE, "/ip/pool", "/ip/dhcp-server", "/ipv6/dhcp-server")
+            for menu in (*_MENUS_BESIDE, *_SET_UP)
             for row in router.rows(menu)
         }
 
@@ -103,10 +107,20 @@ class Harness(Installation):
     def own_rows(self, router: str) -> dict[str, list[dict[str, str]]]:
         """Service -> its rows as far as compared; `""` are rows of nobody that should be here."""
         found: dict[str, list[dict[str, str]]] = {}
-        for row in self.control[router].rows(LEASES):
+        for row in self.control[router].rows(self.menu_of(router)):
             if row[".id"] not in self.foreign[router] and row.get("dynamic") != "true":
-                found.setdefault(_service_in(row), []).append(_shown(row))
+                shown = _shown(self.kind_of(router), row, self.sealer)
+                found.setdefault(_service_in(row), []).append(shown)
         return found
+
+    def kind_of(self, router: str) -> EntryKind:
+        """What its entries are."""
+        return _KINDS[self.menu_of(router)]
+
+    @property
+    def sealer(self) -> Sealer | None:
+        """Seals the passwords that are read, as those of the events were; None: there are none."""
+        return None
 
     def own_lists(self, router: str) -> dict[str, list[tuple[str, str, str]]]:
         """Service -> its rows of address lists: list, address, `disabled`."""
@@ -130,10 +144,11 @@ class Harness(Installation):
 
     def changed_foreign_rows(self, router: str) -> list[str]:
         """Rows of others that are not as they were, byte by byte."""
-        foreign = {(LEASES, row_id): row for row_id, row in self.foreign[router].items()}
+        entries = self.menu_of(router)
+        foreign = {(entries, row_id): row for row_id, row in self.foreign[router].items()}
         foreign |= self.beside[router]
         now = {
-            (menu, row[".id"]): row if menu == LEASES else _as_set(row)
+            (menu, row[".id"]): row if menu == entries else _as_set(row)
             for menu in sorted({menu for menu, _ in foreign})
             for row in self.control[router].rows(menu)
         }
@@ -152,7 +167,8 @@ class Harness(Installation):
         for router, entries in wanted.items():
             have, lists = self.own_rows(router), self.own_lists(router)
             for service in sorted(entries.keys() | have.keys() | lists.keys()):
-                want, got = row_of(entries.get(service)), have.get(service, [])
+                want = row_of(entries.get(service), self.kind_of(router))
+                got = have.get(service, [])
                 if got != ([want] if want else []):
                     found.append(f"{router} {service}: wanted {want}, found {got}")
                 listed = places_of(entries.get(service))
@@ -232,18 +248,21 @@ class Harness(Installation):
         """Moments, by the routers' journals, at which two rows held one MAC or one address."""
         found = []
         for name, router in self.control.items():
-            rows: dict[str, dict[str, str]] = {}
+            rows: dict[str, Lease | dict[str, str]] = {}
+            entries = self.menu_of(name)
             resets = list(self.resets.get(name, []))
             for entry in router.journal():
                 while resets and entry["seq"] > resets[0]:
                     resets.pop(0)
                     rows.clear()
                 menu, _, _ = entry["command"].rpartition("/")
-                if entry["error"] or menu not in (LEASES, BINDINGS):
+                if entry["error"] or menu not in (entries, BINDINGS):
                     continue
                 for row_id in [menu + (entry["after"] or entry["before"])[".id"]]:
                     rows.pop(row_id, None)
-                    if entry["after"]:
+                    if entry["after"] and menu == entries:
+                        (rows[row_id],) = entry_rows(self.kind_of(name), [entry["after"]])
+                    elif entry["after"]:
                         rows[row_id] = entry["after"]
                 found += [f"{name}: {twice} at {entry['seq']}" for twice in _held_twice(rows)]
         return found
@@ -275,17 +294,18 @@ def expected_entries(
     for service, folded in records.items():
         record = replace(folded, assigned=given.get(service, {}))
         for router, entry in wanted_entries(record, policies).items():
-            if entry.fields is not None:
+            if not entry.is_over:
                 entries[router][service] = entry
     return entries
 
 
-def row_of(entry: Entry | None) -> dict[str, str] | None:
-    """A lease as `own_rows` shows it."""
+def row_of(entry: Entry | None, kind: EntryKind = DEFAULT_KIND) -> dict[str, str] | None:
+    """An entry as `own_rows` shows it."""
     if entry is None or entry.fields is None:
         return None
     comment = tag_text(INSTALLATION, entry.service_id)
-    return {**LEASE.defaults, **entry.fields, "comment": comment, "disabled": "false"}
+    fields = {**kind.as_lease(kind.menu.defaults), **entry.fields}
+    return {**fields, "comment": comment, "disabled": "false"}
 
 
 def places_of(entry: Entry | None) -> list[tuple[str, str, str]]:
@@ -293,24 +313,23 @@ def places_of(entry: Entry | None) -> list[tuple[str, str, str]]:
     return sorted((*place, "false") for place in (entry.listed if entry else ()))
 
 
-def _held_twice(rows: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """MACs and addresses that two static leases of a router hold; a pool is no address."""
-    leases = (row for row in rows.values() if "duid" not in row)
-    static = [row for row in leases if row.get("dynamic") != "true"]
-    places = Counter(row["address"] for row in static if is_host_address(row["address"]))
-    enabled = [row for row in static if row.get("disabled") != "true" and "mac-address" in row]
-    macs = [(row["mac-address"], row.get("server", ANY_SERVER)) for row in enabled]
-    by_mac: dict[str, list[str]] = {}
-    for mac, server in macs:
-        by_mac.setdefault(mac, []).append(server)
+def _held_twice(rows: Mapping[str, Lease | Mapping[str, str]]) -> list[str]:
+    """Devices and addresses that two static entries of a router hold; a pool is no address."""
+    static = [row for row in rows.values() if isinstance(row, Lease) and not row.dynamic]
+    places = Counter(row.address for row in static if is_host_address(row.address))
+    by_device: dict[str, list[str]] = {}
+    for row in static:
+        if not row.disabled:
+            by_device.setdefault(row.device, []).append(row.server)
     return [
         *(f"two rows with the address {address}" for address, times in places.items() if times > 1),
         *(
-            f"two rows with the MAC {mac}"
-            for mac, servers in by_mac.items()
-            if mac != NO_MAC and any(scopes_meet(*pair) for pair in combinations(servers, 2))
+            f"two rows of the device {device}"
+            for device, servers in by_device.items()
+            if device not in NO_DEVICE
+            and any(scopes_meet(*pair) for pair in combinations(servers, 2))
         ),
-        *_prefixes_held_twice(rows.values()),
+        *_prefixes_held_twice(row for row in rows.values() if not isinstance(row, Lease)),
     ]
 
 
@@ -319,7 +338,7 @@ def _prefixes_held_twice(rows: Iterable[Mapping[str, str]]) -> list[str]:
     prefixes = sorted(
         IPv6Network(row["address"])
         for row in rows
-        if "duid" in row and row.get("dynamic") != "true" and row.get("disabled") != "true"
+        if row.get("dynamic") != "true" and row.get("disabled") != "true"
     )
     return [f"two bindings with {a} and {b}" for a, b in pairwise(prefixes) if a.overlaps(b)]
 
@@ -334,14 +353,15 @@ def _service_in(row: Mapping[str, str]) -> str:
     return tag.service_id if tag is not None and tag.installation == INSTALLATION else ""
 
 
-def _shown(row: Mapping[str, str]) -> dict[str, str]:
-    """A lease in normal form; of its comment our tag alone: people may write behind it."""
+def _shown(kind: EntryKind, row: Mapping[str, str], sealer: Sealer | None) -> dict[str, str]:
+    """An entry in normal form; of its comment our tag alone: people may write behind it."""
     comment = row.get("comment", "")
     service = _service_in(row)
+    (entry,) = entry_rows(kind, [row], sealer if kind.secrets else None)
     return {
-        **values_of(LEASE, row),
+        **entry.fields,
         "comment": tag_text(INSTALLATION, service) if service else comment,
-        "disabled": row.get("disabled", "false"),
+        "disabled": "true" if entry.disabled else "false",
     }
 
 

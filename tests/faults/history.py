@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from tests import builders
+from tests import builders, dialling
 from tests.faults import estate
+from tests.installation import MAC_ENTRIES
 
 SOURCE = builders.SOURCE
 SERVER = "dhcp-vlan-32"
@@ -31,6 +32,10 @@ class _Service:
     pool: str | None = None
     is_assigned: bool = False
     """Its address comes from a pool of ours."""
+    logs_in: bool = False
+    """Its events say what its device dials in with, too: its router may have PPP secrets."""
+    secret: int = 0
+    """Of its password."""
     ipv6: str = ""
     """`static` or `assigned`, or `learned` where its client is not stated; empty: none."""
     more: dict[str, Any] = field(default_factory=dict)
@@ -49,7 +54,7 @@ def _address(number: int, choice: int) -> str:
     return f"100.{64 + choice}.{number >> 8}.{number & 255}"
 
 
-def history(  # noqa: C901, PLR0912, PLR0913 - one case an event, and what decides them
+def history(  # noqa: C901, PLR0912, PLR0913, PLR0915 - one case an event, and what decides them
     rng: random.Random,
     routers: Sequence[str],
     services: int,
@@ -103,9 +108,8 @@ def history(  # noqa: C901, PLR0912, PLR0913 - one case an event, and what decid
                 rng.shuffle(service.macs)
                 mac = service.macs[0]
                 swapped = {"device": {"mac": mac, "serial": f"HX-{mac[-2:]}"}, **_ipv6_of(service)}
-                name, data = rng.choice(
-                    [("mac_changed", {"mac": mac}), ("device_swapped", swapped)]
-                )
+                ways = [("mac_changed", {"mac": mac}), ("device_swapped", swapped)]
+                name, data = rng.choice([*ways, *_other_logins(service, rng)])
                 said.append(_say(service, name, **data))
             case "suspend":
                 mode = rng.choice(_MODES) if wide else None
@@ -120,7 +124,9 @@ def history(  # noqa: C901, PLR0912, PLR0913 - one case an event, and what decid
                 if wide:
                     service.server = rng.choice(estate.SERVERS)
                 access = {"router": service.router, "dhcp_server": service.server}
-                name, data = rng.choice([("snapshot", {}), ("moved", {"access": access})])
+                # not each kind of router can give an address of a pool
+                address = {"address": _block_of(service)["address"]} if wide else {}
+                name, data = rng.choice([("snapshot", {}), ("moved", {"access": access} | address)])
                 said.append(_say(service, name, **data))
             case "swap":
                 other = rng.choice(every)
@@ -137,6 +143,7 @@ def history(  # noqa: C901, PLR0912, PLR0913 - one case an event, and what decid
 def _widen(service: _Service, rng: random.Random) -> None:
     """Give a service what only some have."""
     service.server = rng.choice(estate.SERVERS)
+    service.logs_in = True
     if service.number % 7 == 3:
         service.source = estate.BY_TIMES
     if rng.random() < _POOL_SHARE:
@@ -204,14 +211,29 @@ def _ipv6_of(service: _Service) -> dict[str, Any]:
     return {"ipv6": {"prefix": prefix, **({} if service.ipv6 == "learned" else client)}}
 
 
+def _login_of(service: _Service) -> dict[str, str]:
+    """What the device of a service dials in with."""
+    login = dialling.login(service.macs[0])
+    return {**login, "password": f"{login['password']}-{service.secret}"}
+
+
+def _other_logins(service: _Service, rng: random.Random) -> list[tuple[str, dict[str, Any]]]:
+    """Events that say another name or password, as often as those of another MAC."""
+    if not service.logs_in:
+        return []
+    service.secret = rng.randint(0, 2)
+    return [("ppp_changed", {"ppp": _login_of(service)})] * 2
+
+
 def _block_of(service: _Service) -> dict[str, Any]:
     return builders.service_block(
         router=service.router,
         server=service.server,
         mac=service.macs[0],
         ipv4=service.addresses[0],
-        pool=service.pool,
+        pool=service.pool if estate.menu_of(service.router) != MAC_ENTRIES else None,
         **({"address": _ASSIGNED} if service.is_assigned else {}),
+        **({"ppp": _login_of(service)} if service.logs_in else {}),
         **_ipv6_of(service),
         **service.more,
     )

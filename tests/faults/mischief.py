@@ -5,11 +5,11 @@ import signal
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from simulator.control import ControlError, RouterControl
+from simulator.control import ControlError
 from tests.faults import estate, odd_worker
 from tests.faults.estate import SUSPENDED
 from tests.faults.history import mac_of
-from tests.installation import LEASES, Worker
+from tests.installation import LEASES, MAC_ENTRIES, SECRETS, Worker
 from worker.core.rows.rows import ADDRESS_LISTS, parse_tag
 
 if TYPE_CHECKING:
@@ -112,10 +112,24 @@ def _address_by_hand(number: int) -> str:
     return f"198.18.{number >> 8}.{number & 255}"
 
 
+def _values(chaos: "OnEstate", router: str, number: int, choice: int) -> dict[str, str]:
+    """Of a row by hand: of a device and an address that no service has."""
+    mac, address = mac_of(number, choice), _address_by_hand(number)
+    return estate.entry_by_hand(chaos.menu_of(router), mac, address)
+
+
+_EDITS: Final[Mapping[str, Callable[[random.Random], list[dict[str, str]]]]] = {
+    LEASES: lambda rng: [{"block-access": rng.choice(["yes", "no"])}, {"rate-limit": "1M/1M"}],
+    SECRETS: lambda rng: [{"disabled": rng.choice(["yes", "no"])}, {"service": "any"}],
+    MAC_ENTRIES: lambda _: [{"dns-server": "203.0.113.53"}],
+}
+"""By menu, what else a person changes of a row of ours."""
+
+
 def add_by_hand(chaos: "OnEstate", rng: random.Random, router: str, _seconds: float) -> Undo:
     """A person adds a row of their own."""
     number = chaos.number()
-    values = {"mac-address": mac_of(number, 0xF0), "address": _address_by_hand(number)}
+    values = _values(chaos, router, number, 0xF0)
     comment = rng.choice(["", "camera", "leasewire:other:SVC-7"])
     _by_hand(chaos, router, values | ({"comment": comment} if comment else {}))
     return None
@@ -126,7 +140,7 @@ def copy_by_hand(chaos: "OnEstate", rng: random.Random, router: str, _seconds: f
     row = _a_row_of_ours(chaos, rng, router)
     if row is not None:
         number = chaos.number()
-        changes = {"mac-address": mac_of(number, 0xF1), "address": _address_by_hand(number)}
+        changes = _values(chaos, router, number, 0xF1)
         row_id = _by_hand(chaos, router, {"copy-from": row[".id"], **changes})
         chaos.copies.append((router, row["comment"], row_id))
     return None
@@ -136,17 +150,13 @@ def edit_by_hand(chaos: "OnEstate", rng: random.Random, router: str, _seconds: f
     """A person changes a row of ours."""
     row = _a_row_of_ours(chaos, rng, router)
     if row is not None:
-        number = chaos.number()
-        values = rng.choice(
-            [
-                {"mac-address": mac_of(number, 0xF2)},
-                {"address": _address_by_hand(number)},
-                {"block-access": rng.choice(["yes", "no"])},
-                {"rate-limit": "1M/1M"},
-                {"comment": row["comment"] + rng.choice([" VIP", ",VIP"])},
-            ]
-        )
-        chaos.control[router].set_row(LEASES, row[".id"], values)
+        menu, said = chaos.menu_of(router), _values(chaos, router, chaos.number(), 0xF2)
+        edits = [
+            *({name: value} for name, value in said.items()),
+            *_EDITS[menu](rng),
+            {"comment": row["comment"] + rng.choice([" VIP", ",VIP"])},
+        ]
+        chaos.control[router].set_row(menu, row[".id"], rng.choice(edits))
     return None
 
 
@@ -154,24 +164,26 @@ def remove_by_hand(chaos: "OnEstate", rng: random.Random, router: str, _seconds:
     """A person removes a row of ours."""
     row = _a_row_of_ours(chaos, rng, router)
     if row is not None:
-        chaos.control[router].remove_row(LEASES, row[".id"])
+        chaos.control[router].remove_row(chaos.menu_of(router), row[".id"])
     return None
 
 
 def disable_by_hand(chaos: "OnEstate", rng: random.Random, router: str, _seconds: float) -> Undo:
     """A person switches a row of ours off, and on again later."""
-    row, control = _a_row_of_ours(chaos, rng, router), chaos.control[router]
+    row, control, menu = None, chaos.control[router], chaos.menu_of(router)
+    if menu != MAC_ENTRIES:  # which cannot be switched off
+        row = _a_row_of_ours(chaos, rng, router)
     if row is None:
         return None
-    control.set_row(LEASES, row[".id"], {"disabled": "yes"})
+    control.set_row(menu, row[".id"], {"disabled": "yes"})
 
     def enable() -> None:
         try:
-            control.set_row(LEASES, row[".id"], {"disabled": "no"})
+            control.set_row(menu, row[".id"], {"disabled": "no"})
         except ControlError:
             # it is gone, or its MAC has another row by now: whoever sees that removes it
-            if any(lease[".id"] == row[".id"] for lease in control.rows(LEASES)):
-                control.remove_row(LEASES, row[".id"])
+            if any(lease[".id"] == row[".id"] for lease in control.rows(menu)):
+                control.remove_row(menu, row[".id"])
 
     return enable
 
@@ -194,18 +206,21 @@ def take_off_a_list(chaos: "OnEstate", rng: random.Random, router: str, _seconds
     return None
 
 
-def lands_late(menu: str) -> Fault:
+def lands_late(menu: str = "") -> Fault:
     """The next row that is added to a menu lands late, though its sender gave up: see `links.py`.
+
+    Without a menu it is an entry.
 
     It is back before the second look at what was in flight, which is twice the lease later.
     """
 
     def begin(chaos: "OnEstate", rng: random.Random, _router: str, _seconds: float) -> Undo:
         plain = [name for name in chaos.control if estate.transport_of(name) == "api"]
-        link, waits_s = chaos.links[rng.choice(plain)], LEASE_S * rng.uniform(0.6, 1.6)
+        name, waits_s = rng.choice(plain), LEASE_S * rng.uniform(0.6, 1.6)
+        link = chaos.links[name]
         if link.traps:  # one at a time
             return None
-        link.catch(f"{menu}/add".encode(), "late")
+        link.catch(f"{menu or chaos.menu_of(name)}/add".encode(), "late")
 
         def item(left: int) -> None:
             if link.caught.is_set():
@@ -310,9 +325,9 @@ def _a_row_of_ours(chaos: "OnEstate", rng: random.Random, router: str) -> dict[s
 
 
 def _by_hand(chaos: "OnEstate", router: str, values: dict[str, str]) -> str:
-    control: RouterControl = chaos.control[router]
-    row_id = control.add_row(LEASES, values)
-    (row,) = [row for row in control.rows(LEASES) if row[".id"] == row_id]
+    control, menu = chaos.control[router], chaos.menu_of(router)
+    row_id = control.add_row(menu, values)
+    (row,) = [row for row in control.rows(menu) if row[".id"] == row_id]
     chaos.foreign[router][row_id] = row
     return row_id
 
@@ -342,7 +357,7 @@ KINDS: Final[Mapping[str, tuple[float, Fault]]] = {
     "row switched off by hand": (3, disable_by_hand),
     "list row changed by hand": (2, take_off_a_list),
     "list row lands late": (4, lands_late(ADDRESS_LISTS)),
-    "new row lands late": (4, lands_late(LEASES)),
+    "new row lands late": (4, lands_late()),
     "exceptions in workers": (3, raise_in_workers),
     "Redis's clock set": (2, set_clock),
     "Redis's clock far behind": (1, far_behind),
