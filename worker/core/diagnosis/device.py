@@ -122,6 +122,11 @@ class _View(NamedTuple):
         """The rows that the device is bound to."""
         return [row for row in self.seen.rows if row.is_held_by(self.mac) and row.active_address]
 
+    def holder(self, row: SeenRow) -> str:
+        """The device that holds a row, and by what it is known if that is not its MAC."""
+        by_ids = row.active_ids == self.mac
+        return f"{row.active_mac} at {self.mac}" if by_ids else row.active_mac
+
     def ends(self, row: SeenRow) -> str:
         """When a binding ends at the latest; empty where that is not known."""
         left_s = row.expires_in_s or self.lease_time_s(row)
@@ -144,7 +149,8 @@ def _bound(view: _View) -> Explanation | None:
             row.active_address == view.address or not is_host_address(view.address)
         ):
             ends = f", until {view.ends(row)} if it does not renew" if view.ends(row) else ""
-            sentence = f"device {view.mac} has {row.active_address} on router {view.at.name}{ends}"
+            device = f"device {view.holder(row)}"
+            sentence = f"{device} has {row.active_address} on router {view.at.name}{ends}"
             return Explanation("all-well", f"all is well: {sentence}")
     return None
 
@@ -152,7 +158,8 @@ def _bound(view: _View) -> Explanation | None:
 def _bound_where_observed(view: _View) -> Explanation | None:
     """By anybody's row, as nothing will be written that moves the device."""
     for row in view.held():
-        sentence = f"device {view.mac} has {row.active_address} on router {view.at.name}"
+        device = f"device {view.holder(row)}"
+        sentence = f"{device} has {row.active_address} on router {view.at.name}"
         sentence += ", which is in observe mode"
         if row.active_address == view.address or (
             row in view.own and not is_host_address(view.address)
@@ -164,7 +171,7 @@ def _bound_where_observed(view: _View) -> Explanation | None:
 
 def _old_lease(view: _View) -> Explanation | None:
     for row in view.held():
-        sentence = f"its device {view.mac} still uses its old lease {row.active_address}"
+        sentence = f"its device {view.holder(row)} still uses its old lease {row.active_address}"
         return Explanation("old-lease", view.moves(sentence, row))
     return None
 
