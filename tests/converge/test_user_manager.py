@@ -6,6 +6,7 @@ from simulator.menus.user_manager import USER, pairs
 from tests import builders
 from tests.small_installation import activated
 from tests.user_manager import Users
+from worker.admin.restore import NotRestorableError, restored
 from worker.admin.router_names import NameInUseError, RouterNames
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
@@ -174,6 +175,15 @@ def test_attributes_in_another_spelling_are_the_same(here):
 def test_a_pool_is_one_of_the_access_router(here):
     here.apply(gold(pool="customers", ipv4=None))
     assert here.users()[MAC] == {"Framed-Pool": "customers", "Mikrotik-Rate-Limit": "10M/50M"}
+
+
+def test_a_service_is_restored_unless_one_of_another_access_router_has_its_address(here):
+    here.apply(gold())
+    here.apply(builders.cancelled(revision=2))
+    assert restored(here.store, here.policies, "SVC-1", "me")
+    here.apply(gold("SVC-2", 2, ipv4=ADDRESS, router="R2"))
+    with pytest.raises(NotRestorableError, match=r"on router R3 .* held by service SVC-2"):
+        restored(here.store, here.policies, "SVC-1", "me")
 
 
 def test_its_user_manager_cannot_be_retired(here):

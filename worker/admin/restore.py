@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from worker.core.entry.entry import Claim, device_in
-from worker.core.entry.wanted import kind_of
+from worker.core.entry.wanted import kind_of, with_rows_at
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.prefixes import prefix_key
 from worker.core.rows.rows import ANY_SERVER, DEVICE_FIELDS, OPTION_82
@@ -29,8 +29,8 @@ def restored(
         NotRestorableError: it is not cancelled, its router is unknown, or another service has its
             MAC or its address now.
     """
-    record = store.records.read([service_id])[service_id].record
-    router = record.router
+    record = with_rows_at(store.records.read([service_id])[service_id].record, policies)
+    router = record.row_router
     if record.status == "incomplete" or router is None:
         raise NotRestorableError(f"No service {service_id} was ever active.")
     if record.status != "cancelled":
