@@ -71,6 +71,12 @@ def test_a_list_is_joined_with_an_address_of_a_pool_too():
     assert fields["attributes"] == "Framed-Pool:customers,Mikrotik-Address-List:suspended"
 
 
+def test_all_users_name_one_option_set():
+    text = entry(activated(), option_set="tv").fields["attributes"]
+    assert text == f"Framed-IP-Address:{ipv4(10)},Mikrotik-DHCP-Option-Set:tv"
+    assert "tv" not in entry(activated(), option_set="tv", manage=frozenset()).fields["attributes"]
+
+
 def test_the_check_says_what_no_source_says():
     assert "no DHCP server" in KIND.warning(RouterPolicy("acme", suspend_list="x"))
     assert KIND.warning(RouterPolicy("acme")) == ""

@@ -54,8 +54,10 @@ def test_a_service_lives_in_its_user_and_comes_back_to_its_router(short_director
         assert "R2" in shown.stdout
         assert here.leasewire("plan", "R3").stdout == "R3: 1 service, 2 rows; nothing to write\n"
         checked = here.leasewire("routers", "check", "R3")
-        assert "held in /user-manager/user" in checked.stdout
-        assert "Mikrotik-Address-List is documented for PPP" in checked.stdout
+        for text in ("in /user-manager/user", "documented for PPP", "/user-manager has enabled=no"):
+            assert text in checked.stdout
+        here.control["R3"].run("/user-manager/set", {"enabled": "yes"})
+        assert "enabled=no" not in here.leasewire("routers", "check", "R3").stdout
         assert here.leasewire("routers", "check", "R2").returncode == 0
         # R2 has leases of its own from now on: nothing moves before it is applied
         here.inventory["R2"] = {"entries": '"lease"'}

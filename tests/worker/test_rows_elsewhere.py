@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests import builders
-from tests.small_installation import SmallInstallation, activated
+from tests.small_installation import LEASES, SmallInstallation, activated
 from worker.admin.router_names import NameInUseError, RouterNames
 from worker.runtime.tasks import release_due
 
@@ -33,10 +33,21 @@ class Installation(SmallInstallation):
         return {name: [row["mac-address"] for row in self.rows(name)] for name in self.r}
 
 
-@pytest.fixture
-def here():
+@pytest.fixture(scope="module")
+def shared():
     with Installation(3) as here:
         yield here
+
+
+@pytest.fixture
+def here(shared):
+    """With no service and no row."""
+    shared.client.flushall()
+    shared.load()
+    for name, router in shared.r.items():
+        for row in shared.rows(name, all_=True):
+            router.remove_row(LEASES, row[".id"])
+    return shared
 
 
 @pytest.fixture

@@ -101,6 +101,7 @@ class PolicyKeys(TomlTable):
     lease_time: Time | None = None
     shorten_leases: TimeOrNever = "2m"
     address_lists: list[ListName] = []
+    option_set: ListName | None = None
     force_options: bool = False
     entries: Entries = "auto"
     user_manager: RouterName | None = None
@@ -140,6 +141,7 @@ class PolicyKeys(TomlTable):
             lease_time=self.lease_time or "",
             shorten_leases=self.shorten_leases,
             address_lists=comma_list(",".join(self.address_lists)),
+            option_set=self.option_set or "",
             force_options=self.force_options,
             # On this router itself only what devices have is looked at.
             entries=DEFAULT_KIND.name if self.user_manager else self.entries,

@@ -8,7 +8,7 @@ from worker.core.entry.wanted import KINDS
 
 _OF_ROWS: Final = (
     *("suspend", "suspend_list", "throttle", "manage", "plan_rates", "label", "address_lists"),
-    *("mode", "reconcile"),
+    *("mode", "reconcile", "option_set"),
 )
 """Keys of the router that holds a row. A service's own router decides none of them."""
 

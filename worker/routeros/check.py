@@ -18,6 +18,7 @@ from worker.core.policy.router_check import (
     Rows,
     judge,
 )
+from worker.core.rows.normal import boolean
 from worker.core.rows.queues import shadows_of
 from worker.core.rows.rows import ANY_SERVER, BINDINGS, NO_ADDRESS, QUEUES, Row, parse_tag
 from worker.errors import RouterBlocked, RouterUnreachable
@@ -108,7 +109,23 @@ def _checks(config: RouterConfig, settings: Settings, now: datetime) -> Iterator
         )
         yield from judge(replace(seen, named=named, there=_names(connection, named, settings)))
         session = Session(config.name, connection, who, settings)
+        yield from _not_enabled(connection, kind, settings)
         yield from _rows_and_effects(session, kind, policy, now)
+
+
+def _not_enabled(
+    connection: RouterConnection, kind: EntryKind, settings: Settings
+) -> Iterator[CheckLine]:
+    """What `routers setup` would switch on, where the router shows that it is off."""
+    pace = Pace(len(_PRINTS), settings.command_timeout_s, settings.command_timeout_s)
+    prints = [(f"{menu}/print",) for menu in kind.enable]
+    replies = connection.run("reading its settings", prints, pace)
+    for (menu, fields), reply in zip(kind.enable.items(), replies, strict=True):
+        for name, value in fields.items():
+            seen = "" if reply.traps or not reply.rows else reply.rows[0].get(name, "")
+            if seen and boolean(seen) != value:
+                detail = f"{menu} has {name}={boolean(seen)}: what Leasewire writes does not act"
+                yield CheckLine("warn", "entries", detail, f"{menu}/set {name}={value}")
 
 
 def _rows_and_effects(

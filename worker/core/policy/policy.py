@@ -62,6 +62,8 @@ class RouterPolicy:
         shorten_leases: lease time of a row from one lease time before a scheduled event changes it
             until a moment after; empty: it is never shortened.
         address_lists: names, comma separated, of the lists that a device joins while it is bound.
+        option_set: DHCP option set of the access routers that each user of a User Manager names;
+            empty: none.
         force_options: send DHCP options also to devices that do not ask for them (RouterOS 7.1).
         entries: name of the kind of entry that the router holds for us; `auto`: the first kind
             meant for it whose menu the router has, else leases. A session finds out which.
@@ -105,6 +107,7 @@ class RouterPolicy:
     lease_time: str = ""
     shorten_leases: str = "2m"
     address_lists: str = ""
+    option_set: str = ""
     force_options: bool = False
     entries: str = "auto"
     user_manager: str = ""

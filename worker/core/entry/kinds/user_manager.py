@@ -29,10 +29,11 @@ _ADDRESS: Final = "Framed-IP-Address"
 _POOL: Final = "Framed-Pool"
 _RATE: Final = "Mikrotik-Rate-Limit"
 _LIST: Final = "Mikrotik-Address-List"
+_OPTION_SET: Final = "Mikrotik-DHCP-Option-Set"
 
 _NO_OPTIONS: Final = (
     "options-not-managed",
-    "a user has no DHCP options: the DHCP network of its router has them",
+    "a user has no DHCP options of its own: option_set and the DHCP network have them for all",
 )
 _NO_IPV6: Final = ("ipv6-not-managed", "a user for DHCP has no IPv6")
 _WARNING: Final = (
@@ -98,6 +99,8 @@ class UserManagerEntry(EntryKind):
                 attributes |= {_RATE: rate} if rate else {}
         if listed := policy.suspend_list if how.mode == "walled_garden" else policy.address_lists:
             attributes[_LIST] = listed.partition(",")[0]
+        if policy.option_set and policy.manages("dhcp-option"):
+            attributes[_OPTION_SET] = policy.option_set
         text = ",".join(f"{name}:{value}" for name, value in attributes.items())
         return Entry(
             record.service_id,
