@@ -483,4 +483,15 @@ BUGS: Final[dict[str, Bug]] = {
         "tests/worker/test_short_leases.py",
         "test_what_others_set_is_put_back_exactly_and_is_theirs_again",
     ),
+    "what a worker wrote before its first round may be lost unseen": Bug(
+        [
+            Change(
+                "worker/runtime/sweep.py",
+                "            self._store.signs.give()\n",
+                "",
+            ),
+        ],
+        "tests/worker/test_redis_rolled_back.py",
+        "test_what_was_written_before_the_first_round_is_looked_at_too",
+    ),
 }

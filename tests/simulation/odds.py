@@ -7,9 +7,9 @@ from typing import Final
 
 STEP_S: Final = 0.002
 """A step takes up to so long."""
-_USED: Final = 0.4
+_USED: Final = 0.45
 """Share of the kinds of faults that a history has."""
-_MOST: Final = 0.15
+_MOST: Final = 0.2
 """Of one fault at one point."""
 
 
@@ -57,8 +57,8 @@ def odds_of(chance: random.Random) -> Odds:
     }
     return Odds(
         **often,
-        near_writes=chance.choice((1, 20, 50)),
-        lands_late=chance.choice((0.0, 0.5, 0.9)),
+        near_writes=chance.choice((1, 30, 100)),
+        lands_late=chance.choice((0.0, 0.6, 0.95)),
         stays=chance.choice((0.0, 0.5, 0.9)),
     )
 

@@ -150,14 +150,19 @@ class Processes:
             release=lambda: release_due(accept),
             maintain=lambda: reports and store.full_reads.ask(policies, REPORTED_MS),
         )
-        for queue, threads in _TASKS.items():
-            for thread in range(threads):
-                self.scheduler.spawn(
-                    process,
-                    f"{queue}-{thread}",
-                    lambda queue=queue: self._consume(client, queue, tasks.by_name),
-                )
-        self.scheduler.spawn(process, "sweep", lambda: self._sweep(sweep))
+
+        def start() -> None:
+            sweep.begin()
+            for queue, threads in _TASKS.items():
+                for thread in range(threads):
+                    self.scheduler.spawn(
+                        process,
+                        f"{queue}-{thread}",
+                        lambda queue=queue: self._consume(client, queue, tasks.by_name),
+                    )
+            self.scheduler.spawn(process, "sweep", lambda: self._sweep(sweep))
+
+        self.scheduler.spawn(process, "start", start)
 
     def _consume(self, client: Any, queue: str, tasks: Mapping[str, Callable[..., None]]) -> None:
         """As Celery: takes a message, which may be lost, or come twice, and runs its task."""

@@ -23,8 +23,14 @@ FEATURES: Final = (
 
 `queues` only tells with `plans`.
 """
-_SHARES: Final = {"scheduled": 0.08, "hands": 0.1, "brake": 0.1, "manifests": 0.1}
-"""Of histories with a feature, where it takes long."""
+_SHARES: Final = {
+    "lists": 0.4,
+    "scheduled": 0.08,
+    "hands": 0.1,
+    "brake": 0.1,
+    "manifests": 0.1,
+}
+"""Of histories with a feature: less where it takes long, more where much can go wrong."""
 _LONG: Final = 0.1
 """Share of histories that are long."""
 

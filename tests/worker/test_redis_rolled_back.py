@@ -93,6 +93,20 @@ def test_routers_are_set_to_what_redis_remembers_and_somebody_is_told(here, swee
     assert "let the BSS send the events" in alert.text
 
 
+def test_what_was_written_before_the_first_round_is_looked_at_too(here, sweep):
+    synced = Synced(here)
+    sweep.begin()
+    here.say(activated("SVC-1", 1))
+    here.drain()
+    synced.come_back()
+    here.say(builders.cancelled("SVC-1", revision=2))
+    here.drain()
+    assert rows(here, "R1") == [("SVC-1", "01", "false")]
+    sweep.once()
+    here.drain()
+    assert rows(here, "R1") == []
+
+
 def test_what_was_concluded_after_the_last_sign_is_looked_at_after_each_start(here, sweep):
     """A second that was lost may hold no sign."""
     here.say(activated("SVC-1", 1))

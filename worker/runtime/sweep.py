@@ -76,14 +76,22 @@ class Sweep:
         self._lost_at = self._ask_at = 0.0
 
     def start(self) -> None:
-        """Start the thread. The worker is known before its first event: it gives a sign of life.
+        """Begin, and start the thread.
 
         Raises:
             UnreadableStoreError: the store has a format that this version does not read.
         """
+        self.begin()
+        self._thread.start()
+
+    def begin(self) -> None:
+        """Give signs of life before the first event: the worker is known.
+
+        What it writes before its first round is checked too if Redis loses it.
+        """
         with suppress(StoreUnavailable):  # the first round logs it
             self._heartbeat.give()
-        self._thread.start()
+            self._store.signs.give()
 
     def stop(self) -> None:
         """Stop after the current round."""
