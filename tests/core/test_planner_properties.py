@@ -20,10 +20,12 @@ from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import (
     ADDRESS_LISTS,
     NO_ADDRESS,
+    NO_MAC,
     Lease,
     ListedAddress,
     ListPlace,
     Row,
+    identity_of,
     parse_tag,
 )
 
@@ -108,12 +110,27 @@ class Situation:
 
 COPIED_TO = ipv4(19)
 """Where nothing of ours stands in an address list but what a person copied there."""
-FIELDS = ("mac-address", "address", "server", "block-access")
+FORMS = ("lease", "lease", "mac-server", "ppp-secret")
+"""Of rows: leases, rows that meet every server, and rows that are known by names."""
+
+
+def in_form(form, fields):
+    """The fields of a lease as a kind of entry has them; names of no device are as in a lease."""
+    if form == "lease":
+        return fields
+    found = {**fields, "server": "all"}
+    if form == "ppp-secret":
+        device = found.pop("mac-address")
+        found["name"] = "" if device == NO_MAC else device.replace(":", "-")
+        if found["address"] == "cust-pool":
+            found["address"] = NO_ADDRESS
+    return found
 
 
 @st.composite
 def situations(draw):
-    """Rows that can stand together, and services that want something there."""
+    """Rows of one kind that can stand together, and services that want something there."""
+    form = draw(st.sampled_from(FORMS))
     table: list[Lease] = []
     cards = [
         *zip(draw(macs), draw(addresses), strict=False),
@@ -121,6 +138,9 @@ def situations(draw):
     ]
     for number, (mac_, address) in enumerate(cards[: draw(st.integers(0, 9))], 1):
         row = draw(rows(number, mac_, address))
+        row = replace(row, fields=in_form(form, row.fields))
+        if row.dynamic and form != "lease":
+            continue
         if not any(clashes(row, other, strictly=True) for other in table):
             table.append(row)
     wanted = []
@@ -132,13 +152,14 @@ def situations(draw):
             continue  # not in this batch
         if table and draw(seldom):  # just what some row holds
             row = draw(st.sampled_from(table))
-            mac_, address = row.device, row.address  # noqa: PLW2901 - another card for this one
+            mac_, address = row.device.replace("-", ":"), row.address  # noqa: PLW2901 - another card for this one
         fields = {
             "mac-address": mac_,
             "address": address,
             "server": draw(servers),
             "block-access": draw(st.sampled_from(["no", "yes"])),
         }
+        fields = in_form(form, fields)
         if draw(seldom):
             fields = None
         own = [
@@ -148,7 +169,8 @@ def situations(draw):
         ]
         lost = [row for row in table if not row.dynamic and not parse_tag(row.comment)]
         source = draw(st.sampled_from([None, *(own or lost)]))
-        written = None if source is None else {name: source.fields[name] for name in FIELDS}
+        kept = ("mac-address", "name", "address", "server", "block-access")
+        written = source and {name: source.fields[name] for name in kept if name in source.fields}
         granted = not draw(seldom)
         why = Waiting("claim-held", "service S9 holds it")
         wanted.append(Wanted(Entry(service_id, fields), written, granted, why))
@@ -169,9 +191,8 @@ def is_foreign(row, situation):
         return tag.installation != "acme" or tag.service_id not in {
             one.entry.service_id for one in situation.wanted
         }
-    identities = [tuple(row.fields[name] for name in FIELDS[:3])]
     return not any(
-        one.written is not None and tuple(one.written[name] for name in FIELDS[:3]) in identities
+        one.written is not None and identity_of(one.written) == identity_of(row.fields)
         for one in situation.wanted
     )
 
