@@ -28,6 +28,7 @@ BLOCKS = [
     service_block(options=[{"code": 42, "hex": "c6336435"}, {"code": 66, "hex": "00"}]),
     service_block(server=None, plan={"code": "HOME", "down_kbps": 50_000, "up_kbps": 9}),
     service_block() | {"status": "suspended"},
+    service_block(device={"circuit_id": "=eth 0/3", "remote_id": "0x00a1"}),
     service_block(ipv6={"prefix": {"mode": "static", "ipv6": "2001:db8::/56"}, "iaid": 0}),
     service_block(
         ipv6={"prefix": {"mode": "assigned", "pool": "home6"}, "address": "2001:db8::1"}
