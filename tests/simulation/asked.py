@@ -28,7 +28,7 @@ class Asked:
 
     listed: frozenset[str] | None = None
     _by_service: dict[str, dict[str, Event]] = field(default_factory=dict)
-    _applied: dict[str, dict[str, Event]] = field(default_factory=dict)
+    _applied: dict[tuple[str, str], dict[str, Event]] = field(default_factory=dict)
 
     def note(self, event: Event) -> None:
         """An event is about to be published."""
@@ -38,11 +38,11 @@ class Asked:
             listed = {each["service_id"] for each in event["data"]["services"]}
             self.listed = (self.listed or frozenset()) | listed
 
-    def note_applied(self, service: str, event_id: str) -> None:
-        """An event was said to be applied."""
+    def note_applied(self, service: str, router: str, event_id: str) -> None:
+        """An event was said to be applied at a router; at another one a pass may go on."""
         event = self._by_service.get(service, {}).get(event_id)
         if event is not None:
-            self._applied.setdefault(service, {})[event_id] = event
+            self._applied.setdefault((service, router), {})[event_id] = event
 
     def forget(self) -> None:
         """Redis lost its end: what was applied may be older now."""
@@ -52,7 +52,7 @@ class Asked:
         """Whether something asks that a service has no row on a router any more."""
         return (
             self._is_unlisted(service)
-            or self._asks(service, lambda e: name_of(e) == "cancelled", _says_all)
+            or self._asks(service, router, lambda e: name_of(e) == "cancelled", _says_all)
             or self.moving(service, router)
         )
 
@@ -60,37 +60,41 @@ class Asked:
         """Whether something asks that a service be at another router."""
         return self._asks(
             service,
+            router,
             lambda e: _router_of(e) not in (None, router),
             lambda e: _router_of(e) == router,
         )
 
     def was_at(self, service: str, router: str) -> bool:
         """Whether a service was said to be at a router."""
-        return any(_router_of(e) == router for e in self._applied.get(service, {}).values())
+        applied = self._applied.get((service, router), {}).values()
+        return any(_router_of(event) == router for event in applied)
 
-    def blocking(self, service: str) -> bool:
+    def blocking(self, service: str, router: str) -> bool:
         """Whether something asks that a service be suspended."""
         return self._is_unlisted(service) or self._asks(
             service,
+            router,
             lambda e: name_of(e) == "suspended",
             lambda e: name_of(e) == "resumed" or _says_all(e),
         )
 
-    def unblocking(self, service: str) -> bool:
+    def unblocking(self, service: str, router: str) -> bool:
         """Whether something asks that a service be no longer suspended, or in another way."""
         return self._asks(
             service,
+            router,
             lambda e: name_of(e) in ("resumed", "suspended") or _says_all(e),
             lambda e: name_of(e) == "suspended",
         )
 
-    def mac(self, service: str, mac: str) -> bool:
+    def mac(self, service: str, router: str, mac: str) -> bool:
         """Whether something asks that a service have this MAC."""
-        return self._asks(service, lambda e: _mac_of(e) == mac, _mac_of)
+        return self._asks(service, router, lambda e: _mac_of(e) == mac, _mac_of)
 
-    def address(self, service: str, address: str) -> bool:
+    def address(self, service: str, router: str, address: str) -> bool:
         """Whether something asks that a service have this address."""
-        return self._asks(service, lambda e: _address_of(e) == address, _address_of)
+        return self._asks(service, router, lambda e: _address_of(e) == address, _address_of)
 
     def another_has(self, service: str, address: str) -> bool:
         """Whether something asks that another service have this address."""
@@ -105,14 +109,18 @@ class Asked:
         return self.listed is not None and service not in self.listed
 
     def _asks(
-        self, service: str, wants: Callable[[Event], object], settles: Callable[[Event], object]
+        self,
+        service: str,
+        router: str,
+        wants: Callable[[Event], object],
+        settles: Callable[[Event], object],
     ) -> bool:
-        """Whether an event wants it, and none that was applied is newer and says otherwise.
+        """Whether an event wants it, and none that was applied there is newer and says otherwise.
 
         What is dated may take effect after newer ones.
         """
         settled = max(
-            (order_of(e) for e in self._applied.get(service, {}).values() if settles(e)),
+            (order_of(e) for e in self._applied.get((service, router), {}).values() if settles(e)),
             default=None,
         )
         return any(

@@ -45,7 +45,12 @@ class Checks:
             for source in (BY_REVISIONS, BY_TIMES)
         ]
         self.accepted = AcceptedChecks(client, keys.prefix)
-        self.claims = ClaimChecks(client, keys.prefix, self.routers)
+        self.claims = ClaimChecks(
+            client,
+            keys.prefix,
+            self.routers,
+            [name for name, router in routers.items() if router.has_entries],
+        )
 
     def says(self, events: Sequence[Mapping[str, Any]]) -> None:
         """Events are about to be published."""
@@ -58,8 +63,8 @@ class Checks:
         self.accepted.accepted(events)
 
     def approves(self, services: Collection[str]) -> None:
-        """Somebody is about to approve that these lose their entries."""
-        self._approved |= set(services)
+        """Somebody is about to approve that these lose their entries; the count begins again."""
+        self._approved.update(services, *(router.lost for router in self.routers.values()))
 
     def forget(self) -> None:
         """Redis lost its end."""

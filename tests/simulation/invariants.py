@@ -12,8 +12,11 @@ from tests.simulation.scheduler import Violation
 
 LEASES: Final = "/ip/dhcp-server/lease"
 BINDINGS: Final = "/ipv6/dhcp-server/binding"
+ENTRIES: Final = "/ip/mac-server/entry"
+"""In place of leases, on a router that has this menu."""
 OUR_MENUS: Final = (
     LEASES,
+    ENTRIES,
     BINDINGS,
     "/ip/firewall/address-list",
     "/ipv6/firewall/address-list",
@@ -60,7 +63,7 @@ class RouterChecks:
         pool: begins the addresses that are assigned.
 
     Attributes:
-        leases: the static ones, by id.
+        leases: the static ones, and entries, by menu and id.
         lost: services of which a working entry went.
     """
 
@@ -69,7 +72,7 @@ class RouterChecks:
         self._asked = asked
         self._pool = pool
         self._seen = 0
-        self.leases: dict[str, Row] = {}
+        self.leases: dict[tuple[str, str], Row] = {}
         self._holders: dict[tuple[str, ...], str] = {}
         self._once_ours: set[tuple[str, str]] = set()
         self.lost: set[str] = set()
@@ -100,48 +103,57 @@ class RouterChecks:
         for key in _keys(menu, before):
             if self._holders.get(key) == row_id:
                 del self._holders[key]
+        lands_twice = menu == ENTRIES and is_late  # this menu refuses no second row of an address
         for key in _keys(menu, after):
             other = self._holders.setdefault(key, row_id)
-            if other != row_id:
+            if other != row_id and not lands_twice:
                 raise Violation(f"{self._of.name}: two rows have {key}: {other} and {row_id}")
-        if menu != LEASES:
+        if menu not in (LEASES, ENTRIES):
             return
-        self.leases.pop(row_id, None)
+        self.leases.pop((menu, row_id), None)
         if after is not None and not is_dynamic(after):
-            self.leases[row_id] = after
+            self.leases[menu, row_id] = after
         if is_ours and not is_late:
-            self._has_reason(before or {}, after or {})
+            self._has_reason(menu, before or {}, after or {})
 
-    def _has_reason(self, before: Row, after: Row) -> None:
+    def _has_reason(self, menu: str, before: Row, after: Row) -> None:
         service = service_of(before) or service_of(after)
         if not service:
             return
         if not after:
-            others = any(service_of(row) == service for row in self.leases.values())
-            if not others and not self._asked.removal(service, self._of.name):
-                raise self._violation(service, f"stays, and its row was removed: {before}")
-            if not others:
-                self._loses(service)
+            self._removed(menu, service, before)
             return
         was, blocks = is_on(before, "block-access"), is_on(after, "block-access")
-        if blocks and not was and not self._asked.blocking(service):
+        if blocks and not was and not self._asked.blocking(service, self._of.name):
             raise self._violation(service, "was blocked, which nothing asks for")
         if blocks and not was:
             self._loses(service)
-        if was and not blocks and not self._asked.unblocking(service):
+        if was and not blocks and not self._asked.unblocking(service, self._of.name):
             raise self._violation(service, "was let in, which nothing asks for")
         mac = after.get("mac-address", "")
         is_new = mac != before.get("mac-address") and not is_placeholder(mac)
-        if is_new and not self._asked.mac(service, mac):
+        if is_new and not self._asked.mac(service, self._of.name, mac):
             raise self._violation(service, f"got the MAC {mac}, which nothing asks for")
         if after.get("address") != before.get("address"):
             self._readdressed(service, before.get("address", ""), after.get("address", ""))
+
+    def _removed(self, menu: str, service: str, row: Row) -> None:
+        if any(service_of(other) == service for other in self.leases.values()):
+            return
+        ends_it = menu == ENTRIES and self._asked.blocking(
+            service, self._of.name
+        )  # it has no other way
+        if not ends_it and not self._asked.removal(service, self._of.name):
+            raise self._violation(service, f"stays, and its row was removed: {row}")
+        self._loses(service)
 
     def _readdressed(self, service: str, before: str, after: str) -> None:
         if is_placeholder(after):
             if not (before.startswith(self._pool) or self._asked.another_has(service, before)):
                 raise self._violation(service, f"gave up {before}, which nobody else asks for")
-        elif not (after.startswith(self._pool) or self._asked.address(service, after)):
+        elif not (
+            after.startswith(self._pool) or self._asked.address(service, self._of.name, after)
+        ):
             raise self._violation(service, f"got {after}, which nothing asks for")
 
     def _loses(self, service: str) -> None:
@@ -164,7 +176,7 @@ def _keys(menu: str, row: Row | None) -> list[tuple[str, ...]]:
         return []
     if menu == BINDINGS:
         return [(menu, row.get("address", ""))]
-    if menu != LEASES:
+    if menu not in (LEASES, ENTRIES):
         return []
     mac = (menu, row.get("mac-address", ""), row.get("server", ""))
     address = row.get("address", "")
@@ -203,10 +215,10 @@ class OutcomeChecks:
         """
         for stream_id, said in next(answers):
             self._last = stream_id
-            _, state, _, _, _, event, _, service, *_ = json.loads(said["outcome"])
+            _, state, _, _, _, event, _, service, *more = json.loads(said["outcome"])
             before = self.states.get(event)
             if before in FINAL and state in NOT_YET:
                 raise Violation(f"event {event} was {before}, and now is {state}")
             self.states[event] = state
             if state == "applied":
-                self._asked.note_applied(service, event)
+                self._asked.note_applied(service, more[0] if more else "", event)

@@ -7,7 +7,7 @@ from typing import Any
 
 from contracts import event_key
 from tests.simulation.bss import BY_TIMES, POOL
-from tests.simulation.invariants import FINAL, LEASES, TAG
+from tests.simulation.invariants import ENTRIES, FINAL, LEASES, TAG
 from tests.simulation.inventory_side import POOL_RANGE
 from tests.simulation.oracle import Wanted, wanted_rows
 from tests.simulation.router_side import SimulatedRouter
@@ -106,7 +106,7 @@ def _by_pool(row: Wanted) -> Wanted:
 
 def _found(router: SimulatedRouter) -> dict[str, list[Wanted]]:
     """Service -> its rows as the oracle says them; each lease is one, the rest is of the first."""
-    leases = _of_ours(router, LEASES)
+    leases = {**_of_ours(router, LEASES), **_of_ours(router, ENTRIES)}
     lists = _of_ours(router, "/ip/firewall/address-list")
     lists6 = _of_ours(router, "/ipv6/firewall/address-list")
     queues = _of_ours(router, "/queue/simple", by="name")

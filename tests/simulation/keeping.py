@@ -95,12 +95,20 @@ class ClaimChecks:
         client: of the harness.
         prefix: of all keys.
         routers: the rows of each, by name.
+        reserve: routers on which a suspended service has no row, and keeps its claims.
     """
 
-    def __init__(self, client: Any, prefix: str, routers: Mapping[str, RouterChecks]) -> None:
+    def __init__(
+        self,
+        client: Any,
+        prefix: str,
+        routers: Mapping[str, RouterChecks],
+        reserve: Collection[str],
+    ) -> None:
         self._client = client
         self._prefix = prefix
         self._routers = routers
+        self._reserve = reserve
         self._was_busy: set[str] = set()
         self._not_before_s = 0.0
         self.times = 0
@@ -152,7 +160,7 @@ class ClaimChecks:
                 others = [who for other, who in held if other == claim]
                 yield f"{service} has {claim}, which is claimed by {others}: {row}"
         for claim, service in held:
-            of_lease = claim.startswith(("mac:", "address:"))
+            of_lease = claim.startswith(("mac:", "address:")) and name not in self._reserve
             if of_lease and service not in skipped and (claim, service) not in have:
                 yield f"{service} claims {claim}, and has no row with it"
 

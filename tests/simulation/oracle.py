@@ -13,6 +13,8 @@ LISTED6 = "leasewire-suspended"
 """That of IPv6 prefixes where the inventory names none."""
 RATES = {"HOME-50": "10M/50M", "HOME-100": "20M/100M"}
 THROTTLE = "64k/64k"
+WITH_ENTRIES = "R1"
+"""The router that has `/ip/mac-server`, where the history has entries."""
 
 
 class Wanted(NamedTuple):
@@ -61,7 +63,9 @@ def wanted_rows(
         state = _state(in_order)
         _end(service, state, in_order, lists)
         if state.get("on"):
-            found.setdefault(state["router"], {})[service] = _rows(state, frozenset(features))
+            rows = _rows(state, frozenset(features))
+            if rows is not None:
+                found.setdefault(state["router"], {})[service] = rows
     return found
 
 
@@ -156,7 +160,12 @@ def _apply(state: dict[str, Any], name: str, data: Mapping[str, Any]) -> None:
             raise ValueError(f"the oracle does not know {name}")
 
 
-def _rows(state: Mapping[str, Any], features: frozenset[str]) -> Wanted:
+def _rows(state: Mapping[str, Any], features: frozenset[str]) -> Wanted | None:
+    """What a service has on its router; None: it is suspended, and has no entry of a MAC server."""
+    address = state["address"].get("ipv4") or state["address"]["pool"]
+    if "entries" in features and state["router"] == WITH_ENTRIES:
+        suspended = state["suspended"] is not None
+        return None if suspended else Wanted(state["mac"], address, "", blocked=False)
     how = None
     if state["suspended"] is not None:
         usual = "walled_garden" if "lists" in features else "block"
@@ -166,7 +175,6 @@ def _rows(state: Mapping[str, Any], features: frozenset[str]) -> Wanted:
         how = asked if asked in can else usual
     rate = RATES[state["plan"]["code"]] if "plans" in features and state["plan"] else ""
     rate = THROTTLE if how == "throttle" else rate
-    address = state["address"].get("ipv4") or state["address"]["pool"]
     lists = [LISTED] if how == "walled_garden" else []
     bindings = []
     if state["ipv6"]:

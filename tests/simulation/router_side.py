@@ -59,6 +59,11 @@ class SimulatedRouter:
     late_s: float = 0.0
 
     @property
+    def has_entries(self) -> bool:
+        """Whether it has `/ip/mac-server`, so that services have entries there and no leases."""
+        return self.router.options.with_mac_server
+
+    @property
     def away(self) -> bool:
         """Whether nothing reaches it now."""
         return CLOCK.now_s < self.away_until
@@ -99,9 +104,15 @@ class SimulatedRouter:
         self.router.boot()
 
 
-def make_router(name: str, seed: int) -> SimulatedRouter:
+def make_router(name: str, seed: int, *, has_entries: bool = False) -> SimulatedRouter:
     """A router with one DHCP server, as the guide has it."""
-    options = RouterOptions(version="7.18.2", identity=name, serial=f"SN-{name}", seed=seed)
+    options = RouterOptions(
+        version="7.18.2",
+        identity=name,
+        serial=f"SN-{name}",
+        seed=seed,
+        with_mac_server=has_entries,
+    )
     made = SimulatedRouter(name, Router(options, MENUS))
     seed_guide(made.router)
     for command, values in _SET_UP:

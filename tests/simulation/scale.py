@@ -18,6 +18,7 @@ FEATURES: Final = (
     "hands",
     "brake",
     "manifests",
+    "entries",
 )
 """What a history may have besides; most have some. Small mixtures find more than all at once.
 

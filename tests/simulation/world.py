@@ -30,6 +30,7 @@ from tests.simulation.judging import (
     written,
 )
 from tests.simulation.manifests import WAITS_S, late
+from tests.simulation.oracle import WITH_ENTRIES
 from tests.simulation.processes import PREFIX, Processes
 from tests.simulation.redis_side import TimedServer
 from tests.simulation.router_side import Ways, make_router
@@ -96,7 +97,12 @@ class World:
         server.has_replicas = scale.redis != "alone"
         server.lags = CHANCE.choice([0.1, 0.5, 0.9])
         self._server = server
-        self.routers = {name: make_router(name, seed + n) for n, name in enumerate(_names(scale))}
+        self.routers = {
+            name: make_router(
+                name, seed + n, has_entries="entries" in scale.features and name == WITH_ENTRIES
+            )
+            for n, name in enumerate(_names(scale))
+        }
         self.ways = Ways(self.routers, self.scheduler, _LATE * scale.lock_s)
         worker.routeros.sessions.connect = self.ways.connect
         worker.store.store.StoreClient = self._store_client
