@@ -7,8 +7,11 @@ from datetime import date
 
 import pytest
 
+from tests.faults.broken import BUILDS
 from tests.faults.faulty_redis import faketime
+from tests.faults.put_back import BUGS
 from tests.needs import missing
+from tests.simulation.out_of_reach import OUT_OF_REACH
 
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(300)]
 
@@ -44,6 +47,10 @@ def test_a_small_history_is_the_same_everywhere():
     environ = {**os.environ, "PYTHONHASHSEED": "0"}
     ran = subprocess.run(command, capture_output=True, text=True, check=False, env=environ)
     assert ran.stdout.split("\n")[0] == SMALL, ran.stdout + ran.stderr
+
+
+def test_reasons_are_of_broken_builds_that_there_are():
+    assert OUT_OF_REACH.keys() < {*BUGS, *BUILDS}
 
 
 def test_a_history_is_cut_off_at_a_point():
