@@ -127,6 +127,12 @@ def redis_here(valkey, prefix):
     return {"url": valkey.url, "prefix": prefix}
 
 
+@pytest.fixture
+def nowhere(monkeypatch):
+    """There is no Redis."""
+    monkeypatch.setenv("LEASEWIRE_REDIS_URL", "redis://127.0.0.1:1")
+
+
 PASSWORD = "correct horse 7"
 LOGIN = ("--service", "SVC-1", "--ppp-name", "ada@isp", "--ppp-password-file")
 
@@ -163,21 +169,21 @@ def test_a_password_comes_from_a_file_and_is_sealed(redis_here, bodies, tmp_path
         (None, "secret: cannot be read: No such file or directory"),
     ],
 )
-def test_a_password_that_cannot_be_one_is_not_shown(tmp_path, content, message):
+def test_a_password_that_cannot_be_one_is_not_shown(leasewire, nowhere, tmp_path, content, message):
     if content is not None:
         (tmp_path / "secret").write_bytes(content)
     options = (*LOGIN, str(tmp_path / "secret"), "--router", "R1", "--address", "198.51.100.9")
-    refused = publish("activated", *options)
-    assert refused.returncode == 2
-    assert message in refused.stderr
-    assert "not so" not in refused.stderr
+    refused = leasewire("publish", "activated", *options)
+    assert refused.code == 2
+    assert message in refused.err
+    assert "not so" not in refused.out + refused.err
 
 
-def test_a_service_without_a_device_and_a_login_is_refused():
+def test_a_service_without_a_device_and_a_login_is_refused(leasewire, nowhere):
     where = ("--router", "R1", "--address", "198.51.100.9")
-    refused = publish("activated", "--service", "SVC-1", *where)
-    assert refused.returncode == 2
-    assert "give the device's MAC, or what it logs in with" in refused.stderr
+    refused = leasewire("publish", "activated", "--service", "SVC-1", *where)
+    assert refused.code == 2
+    assert "give the device's MAC, or what it logs in with" in refused.err
 
 
 def test_a_dry_run_needs_no_redis_and_shows_the_event():
