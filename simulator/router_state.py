@@ -302,6 +302,8 @@ class RouterState:
 
     def admits(self, service: str, remote: str) -> bool:
         """Say whether a service is for an `address:port`; else it closes unserved (MAN-API)."""
+        if not remote:  # it was reset before it was served
+            return False
         for row in self.table("/ip/service").having("name", service):
             allowed = row.values.get("available-from") or row.values["address"]
             peer = IPv4Address(remote.rpartition(":")[0])

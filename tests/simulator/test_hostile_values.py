@@ -119,3 +119,9 @@ JSON = st.recursive(
 @given(st.dictionaries(st.text(), JSON))
 def test_any_json_object_turns_into_words(body):
     assert all(isinstance(text, str) for text in to_texts(body).values())
+
+
+def test_a_connection_that_was_reset_before_it_is_served_is_not_let_in():
+    router = Router(RouterOptions(), MENUS)
+    assert router.admits("www-ssl", "192.0.2.1:40000")
+    assert not router.admits("www-ssl", "")  # what a transport says of it
