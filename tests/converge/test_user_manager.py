@@ -6,6 +6,7 @@ from simulator.menus.user_manager import USER, pairs
 from tests import builders
 from tests.small_installation import activated
 from tests.user_manager import Users
+from worker.admin.adoption import Adoption
 from worker.admin.restore import NotRestorableError, restored
 from worker.admin.router_names import NameInUseError, RouterNames
 
@@ -175,6 +176,20 @@ def test_attributes_in_another_spelling_are_the_same(here):
 def test_a_pool_is_one_of_the_access_router(here):
     here.apply(gold(pool="customers", ipv4=None))
     assert here.users()[MAC] == {"Framed-Pool": "customers", "Mikrotik-Rate-Limit": "10M/50M"}
+
+
+def test_users_of_before_are_found_for_their_services(here):
+    for name in (MAC, "hotspot", builders.mac(2).lower()):
+        here.r["R3"].add_row(USER, {"name": name, "attributes": "Session-Timeout:60"})
+    here.say(gold(), gold("SVC-2", 2))
+    session = here.sessions.open("R3")
+    found = Adoption(here.store, "R3", here.policies["R3"]).sort(session)
+    session.close()
+    assert {row.row.device: (row.sort, row.service_id) for row in found} == {
+        MAC: ("adopt", "SVC-1"),
+        "hotspot": ("foreign", ""),
+        builders.mac(2).lower(): ("foreign", ""),
+    }
 
 
 def test_a_service_is_restored_unless_one_of_another_access_router_has_its_address(here):

@@ -62,7 +62,8 @@ class UserManagerEntry(EntryKind):
     name = "user-manager"
     menu = Menu.of(
         "/user-manager/user",
-        Field("name", normal.mac, NO_MAC, _MANUAL),
+        # as RADIUS asks for it: a name in small letters is of nobody
+        Field("name", normal.text, NO_MAC, _MANUAL),
         Field("attributes", _attributes, "", _MANUAL),
         Field("comment", normal.text, "", _MANUAL),
         Field("disabled", normal.boolean, "no", _MANUAL),
