@@ -11,6 +11,7 @@ from producers.fields import event_of
 from tests import builders
 from tests.builders import ipv4, mac
 from worker.core.effect.means import addresses_to_cut, kinds_of, needs_reconfigure
+from worker.core.entry.brake import loss_of
 from worker.core.entry.entry import Claim, Entry, claims_of, placeholder
 from worker.core.entry.wanted import DEFAULT_KIND, placed, wanted_entries
 from worker.core.full_read.adoption import KnownServices, sort_rows
@@ -170,6 +171,23 @@ def test_a_row_by_mac_becomes_one_by_ids_in_place_and_nobody_loses_connections()
     assert addresses_to_cut(record, "R1", entry) == frozenset()
     assert kinds_of(entry, record, before, ()) == ("mac",)
     assert not needs_reconfigure(record, "R1", entry, POLICY, None)
+
+
+def test_the_brake_counts_a_device_that_events_take_away_and_no_change_of_the_policy():
+    policies = {"R1": POLICY}
+
+    def loss(before, *events):
+        record = record_of(*events)
+        at = record.placements["R1"]._replace(written=before, seen_ms=1)
+        return loss_of(replace(record, placements={"R1": at}), policies)
+
+    by_mac = fields_of("", **{"mac-address": mac(1)})
+    both, ids = activated(mac=mac(1), **IDS), activated(**IDS)
+    assert loss(by_mac, both) is None
+    assert loss(fields_of(JOINED), both) is None
+    assert loss(fields_of(JOINED), ids) is None
+    assert loss(by_mac, ids).kind == "replaced"
+    assert loss(fields_of("eth 0/4+olt-7"), ids).kind == "replaced"
 
 
 def test_two_services_at_one_port_and_who_goes_first():
