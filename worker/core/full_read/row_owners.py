@@ -5,7 +5,7 @@ from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple
 
 from worker.core.plan.member import OwnRow, find_own_row
-from worker.core.plan.planner import Wanted
+from worker.core.plan.wanted import Wanted
 from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import Lease, Row, is_same, parse_tag
 

@@ -6,69 +6,30 @@ are the log.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from functools import cached_property
 
-from worker.core.entry.entry import Entry, claims_of
-from worker.core.entry.wanted import wanted_entries
+from worker.core.entry.entry import claims_of
 from worker.core.plan.leases import Claimed, LeaseEnds
 from worker.core.plan.list_rows import ListRows, SharedOptions
 from worker.core.plan.member import Member, OwnRow, find_own_row
 from worker.core.plan.own_bindings import OwnBindings, bindings_in_the_way
 from worker.core.plan.own_queues import OwnQueues
 from worker.core.plan.phases import PlanDraft, Step, fields_to_free, into_phases
+from worker.core.plan.wanted import Wanted
 from worker.core.policy.policy import RouterPolicy
-from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.operations import Waiting, WritePlan
 from worker.core.rows.prefixes import PREFIX_KEY, ClaimKeys
 from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import (
     BindingRow,
-    Identity,
     Lease,
     ListedAddress,
-    ListPlace,
     Row,
     device_of,
     identity_of,
     scopes_meet,
 )
-from worker.core.service.record import Placement, ServiceRecord
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What one service of a batch wants on the router.
-
-    Attributes:
-        entry: what the router must hold for it.
-        written: fields of its lease last written there and read back; None: none yet.
-        listed: the rows of address lists that may be its own.
-        granted: whether it holds all its claims; if not, nothing is written towards its entry.
-        refused_because: which services hold them; shown for a service that is not granted.
-        sent: leases that were added for it, of which one may have landed late.
-        bindings: its IPv6 bindings as last written, or noted before that.
-    """
-
-    entry: Entry
-    written: Mapping[str, str] | None = None
-    granted: bool = True
-    refused_because: Waiting | None = None
-    listed: frozenset[ListPlace] = frozenset()
-    sent: frozenset[Identity] = frozenset()
-    bindings: tuple[OwnBinding, ...] = ()
-
-
-def wanted_at(router: str, record: ServiceRecord, policy: RouterPolicy) -> Wanted:
-    """What a service wants on a router, and what was written there; its claims are not checked."""
-    entry = wanted_entries(record, {router: policy}).get(router)
-    placement = record.placements.get(router, Placement(None))
-    return Wanted(
-        Entry(record.service_id, None) if entry is None else entry,
-        written=placement.written,
-        listed=placement.listed,
-        bindings=placement.bindings,
-    )
 
 
 def plan(wanted: Sequence[Wanted], index: RowIndex, policy: RouterPolicy) -> WritePlan:
