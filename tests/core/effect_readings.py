@@ -4,7 +4,7 @@ from typing import get_args
 
 from hypothesis import strategies as st
 
-from worker.core.effect.acting import AppliedChange
+from worker.core.effect.applied_change import AppliedChange
 from worker.core.effect.facts import EffectFacts, Ipv6Filter
 from worker.core.effect.reading import (
     EffectReading,

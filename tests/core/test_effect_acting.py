@@ -30,7 +30,8 @@ from tests.core.effect_readings import (
     readings,
     seen,
 )
-from worker.core.effect.acting import IPV4_ONLY, AppliedChange, judge
+from worker.core.effect.acting import IPV4_ONLY, judge
+from worker.core.effect.applied_change import AppliedChange
 from worker.core.effect.facts import EffectFacts, Ipv6Filter
 from worker.core.effect.reading import EffectReading, SeenBinding, SeenFlow, SeenQueue, networks_of
 from worker.core.effect.rungs import ChangeKind

@@ -3,7 +3,8 @@
 import pytest
 
 from tests.core.test_effect_means import record
-from worker.core.effect.acting import AppliedChange, judge
+from worker.core.effect.acting import judge
+from worker.core.effect.applied_change import AppliedChange
 from worker.core.effect.facts import EffectFacts
 from worker.core.effect.means import means_of, session_to_end
 from worker.core.effect.reading import EffectReading

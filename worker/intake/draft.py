@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from worker.core.entry.brake import Cut, loss_of, ownership_change
-from worker.core.entry.entry import address_of, assigned_to, claims_of, lacking
+from worker.core.entry.entry import address_of, assigned_to, claims_of
+from worker.core.entry.lacking import lacking
 from worker.core.entry.short_lease import shortened, with_lease_time
 from worker.core.entry.wanted import in_sync, placed, wanted_entries, with_rows_at, work_items_of
 from worker.core.policy.policy import RouterPolicy

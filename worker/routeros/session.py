@@ -238,8 +238,7 @@ class Session:
         self, devices: Collection[str], progress: Callable[[], None]
     ) -> list[RunningSession]:
         """See `worker.ports.RouterSession`."""
-        terms = [FieldEquals("name", device) for device in devices]
-        return self._find_sessions(terms, progress)
+        return self._find_sessions([FieldEquals("name", device) for device in devices], progress)
 
     def _find_sessions(
         self, terms: Sequence[FieldEquals], progress: Callable[[], None]
@@ -286,10 +285,9 @@ class Session:
         if not (query.devices or query.addresses or query.comments):
             found = Observation(entries=self.entries)
         elif self._kind.sessions:
-            leases = self.read_leases(query, lambda: None)
-            terms = terms_for(query, [row.device for row in leases])
-            seen = with_sessions(leases, self._find_sessions(terms, lambda: None))
-            found = Observation(seen, entries=self.entries)
+            rows = self.read_leases(query, lambda: None)
+            sessions = self._find_sessions(terms_for(query, [r.device for r in rows]), lambda: None)
+            found = Observation(with_sessions(rows, sessions), entries=self.entries)
         elif self._kind.shows_devices:
             found = self._observe("observing leases", observing_commands(query))
         else:
@@ -300,8 +298,8 @@ class Session:
         doing, pace = "reading DHCPv6 servers", self._read_pace(1)
         (servers,) = self._connection.run(doing, [IPV6_SERVERS], pace)
         terms = binding_terms(query.bindings)
-        rows = [] if servers.traps else self.read_rows(BINDINGS, terms, lambda: None)
-        return replace(found, ipv6=seen_ipv6(rows, servers))
+        bindings = [] if servers.traps else self.read_rows(BINDINGS, terms, lambda: None)
+        return replace(found, ipv6=seen_ipv6(bindings, servers))
 
     def read_effect_rows(self, query: EffectQuery) -> EffectReading:
         """See `worker.ports.RouterSession`."""
@@ -317,8 +315,7 @@ class Session:
         return self._observe("watching leases", watching_commands())
 
     def _observe(self, doing: str, commands: Sequence[Command]) -> Observation:
-        pace = self._read_pace(2)
-        rows, servers = self._connection.run(doing, commands, pace)
+        rows, servers = self._connection.run(doing, commands, self._read_pace(2))
         return observed(self._connection.rows(doing, rows), self._connection.rows(doing, servers))
 
     def probe(self, address: str, mac: str) -> Probe:

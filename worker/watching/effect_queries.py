@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from worker.core.effect.acting import AppliedChange
+from worker.core.effect.applied_change import AppliedChange
 from worker.core.effect.facts import EffectFacts
 from worker.core.effect.reading import EffectReading
 from worker.core.policy.policy import RouterPolicy

@@ -14,7 +14,8 @@ from typing import Final, NamedTuple
 import structlog
 
 from worker.compute_gate import ComputeGate, Turn
-from worker.core.effect.acting import AppliedChange, judge
+from worker.core.effect.acting import judge
+from worker.core.effect.applied_change import AppliedChange
 from worker.core.effect.means import by_family
 from worker.core.effect.reading import EffectReading, SeenFlow
 from worker.core.effect.rungs import ActedBefore, EffectiveBy

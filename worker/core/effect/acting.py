@@ -10,67 +10,17 @@ from typing import Final
 
 from worker.core.effect import acting_ipv6, acting_sessions
 from worker.core.effect.acting_lists import suspended_by_list
+from worker.core.effect.applied_change import AppliedChange
 from worker.core.effect.facts import EffectFacts
 from worker.core.effect.reading import EffectReading, is_in
 from worker.core.effect.rungs import ChangeKind
 from worker.core.effect.verdict import EffectVerdict, acts, not_yet
-from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.normal import rate_limit
 from worker.core.rows.observed import SeenRow
-from worker.core.rows.rows import ANY_SERVER, ListPlace, device_field, device_of, is_host_address
+from worker.core.rows.rows import is_host_address
 
 IPV4_ONLY: Final = "ipv4-only"
 """Reason of a change that acts over IPv4 alone."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AppliedChange:
-    """An applied change at one router.
-
-    Attributes:
-        kinds: what it is to the customer, the gravest first.
-        row: the row that decides, in lease form: as it was written, or as it was removed.
-        listed: the rows in address lists that must be there while it is suspended, or must be gone
-            after that.
-        is_pool: the address of the row is the name of a pool.
-        applied_ms: when it was confirmed, by Redis's clock.
-        bindings: its DHCPv6 bindings, as they were written.
-    """
-
-    kinds: tuple[ChangeKind, ...]
-    row: Mapping[str, str]
-    listed: frozenset[ListPlace] = frozenset()
-    is_pool: bool = False
-    applied_ms: int = 0
-    bindings: tuple[OwnBinding, ...] = ()
-
-    @property
-    def prefixes(self) -> tuple[str, ...]:
-        """Its prefixes, and its IPv6 address as a /128."""
-        return tuple(binding.address for binding in self.bindings)
-
-    @property
-    def device(self) -> str:
-        """The MAC, the ids or the name of its device."""
-        return device_of(self.row)
-
-    @property
-    def has_mac(self) -> bool:
-        """Whether its device is known by a MAC."""
-        return device_field(self.row) == "mac-address"
-
-    @property
-    def server(self) -> str:
-        """Its DHCP server, or `all`."""
-        return self.row.get("server", ANY_SERVER)
-
-    def address(self, reading: EffectReading) -> str:
-        """The address that its device has, or should have; empty: not known."""
-        address = self.row.get("address", "")
-        if not self.is_pool and is_host_address(address):
-            return address
-        held = reading.held_by(self.device)
-        return held.active_address if held else ""
 
 
 @dataclass(frozen=True, slots=True)

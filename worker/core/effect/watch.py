@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
-from worker.core.effect.acting import AppliedChange
+from worker.core.effect.applied_change import AppliedChange
 from worker.core.effect.means import with_rate
 from worker.core.effect.rungs import ChangeKind, EffectiveBy
 from worker.core.effect.verdict import EffectVerdict

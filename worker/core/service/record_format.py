@@ -10,9 +10,9 @@ from typing import Any, Final, NamedTuple
 from pydantic import JsonValue
 
 from worker.core.rows.bindings import OwnBinding
-from worker.core.rows.queues import MAY_BE_THERE, OwnQueue
 from worker.core.rows.rows import OPTION_82, ListPlace
 from worker.core.service.event_ref import NEVER, EventRef, Version
+from worker.core.service.queue_format import queue_of, short_queue
 from worker.core.service.record import (
     DEFAULTS,
     Assigned,
@@ -161,7 +161,7 @@ def record_to_json(record: ServiceRecord, store_format: int) -> str:
     if record.schedule != NOTHING_SCHEDULED:
         text["schedule"] = record.schedule.to_values()
     queues = {
-        router: _short_queue(at.queue, at.written)
+        router: short_queue(at.queue, at.written)
         for router, at in record.placements.items()
         if at.queue is not None
     }
@@ -290,25 +290,6 @@ def _short_placement(at: Placement, record: ServiceRecord) -> str | list[Any] | 
     return [short, others] if others else short
 
 
-def _short_queue(queue: OwnQueue, written: Mapping[str, str] | None) -> list[str]:
-    """Rate, place, parent, and the address where it is not that of the lease, or beside IPv6."""
-    if queue == MAY_BE_THERE:
-        return []
-    address, *others, ipv6 = queue
-    if ipv6:
-        return [*others, address, ipv6]
-    return [*others, *([] if address == (written or {}).get("address") else [address])]
-
-
-def _queue(short: list[str] | None, written: Mapping[str, str] | None) -> OwnQueue | None:
-    """Reverse `_short_queue`."""
-    if not short:
-        return None if short is None else MAY_BE_THERE
-    rate, place, parent, *other = short
-    address = other[0] if other else (written or {}).get("address", "")
-    return OwnQueue(address, rate, place, parent, *other[1:])
-
-
 def _placement(
     short: str | list[Any] | None,
     registers: Mapping[str, Register],
@@ -323,7 +304,7 @@ def _placement(
     else:
         codes = short
     if codes is None:
-        return Placement(None, listed, queue=_queue(queue, None))
+        return Placement(None, listed, queue=None if queue is None else queue_of(queue, None))
     written: dict[str, str] = {}
     for code in codes:
         if code in _USUAL_BY_CODE:
@@ -333,7 +314,7 @@ def _placement(
             value = _set_to(register, registers, assigned) or ""
         written[name] = value
     written.update(others)
-    return Placement(written, listed, queue=_queue(queue, written))
+    return Placement(written, listed, queue=None if queue is None else queue_of(queue, written))
 
 
 def _set_to(
