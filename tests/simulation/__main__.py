@@ -50,6 +50,7 @@ def main() -> int:
             scale=options.scale,
             steps=options.steps,
             shrink=not options.whole,
+            tell=count == 1,
             go_on=options.failures is not None,
         )
         _sum_up_at_ctrl_c(players)
@@ -96,6 +97,8 @@ class _Run:
             self.failed.append(seed)
         if said["problem"] and said["is_last"]:
             self._tell(said)
+        elif "story" in said and not said["problem"]:
+            _say("\n".join(said["story"]))
         self.busy_s += said["busy_s"]
         if said["is_small"]:
             return

@@ -57,8 +57,8 @@ def odds_of(chance: random.Random) -> Odds:
     }
     return Odds(
         **often,
-        near_writes=chance.choice((1, 30, 100)),
-        lands_late=chance.choice((0.0, 0.6, 0.95)),
+        near_writes=chance.choice((5, 30, 100)),
+        lands_late=chance.choice((0.0, 0.6, 0.95, 0.95)),
         stays=chance.choice((0.0, 0.5, 0.9)),
     )
 

@@ -39,6 +39,7 @@ def main() -> None:
     parser.add_argument("--corpus", type=int, help="play those first from this one on, by STEP")
     parser.add_argument("--broken", default="", help="a build of tests/faults/broken.py")
     parser.add_argument("--shrink", action="store_true", help="make one that fails smaller")
+    parser.add_argument("--tell", action="store_true", help="say the story of those that hold too")
     parser.add_argument("--go-on", action="store_true", help="also after one that failed")
     options = parser.parse_args()
     if options.broken:
@@ -48,7 +49,7 @@ def main() -> None:
         tempfile.TemporaryDirectory(prefix="lw-") as directory,
         TimedServer(Path(directory) / "v") as server,
     ):
-        player = _Player(server, shrinks=options.shrink)
+        player = _Player(server, shrinks=options.shrink, tells=options.tell)
         for seed, scale in _histories(options):
             fails = player.plays(seed, scale)
             if _ENDS or (fails and not options.go_on):
@@ -78,10 +79,12 @@ class _Player:
     Attributes:
         server: their Redis.
         shrinks: one that fails is made smaller, if none failed in that way before.
+        tells: the story is told too if nothing fails.
     """
 
     server: TimedServer
     shrinks: bool
+    tells: bool = False
     _kinds: set[str] = field(default_factory=set)
     _told_s: float = 0.0
 
@@ -111,10 +114,11 @@ class _Player:
             "is_last": is_last,
             "is_small": is_small,
         }
+        if result.problem or self.tells:
+            said["story"] = result.story
         if result.problem:
             said |= {
                 "scale": asdict(scale),
-                "story": result.story,
                 "state": result.state,
                 "last": result.last,
             }

@@ -85,8 +85,8 @@ def scale_of(seed: int) -> Scale:
         chance, is_long = CHANCE, CHANCE.random() < _LONG
         return Scale(
             routers=chance.choice((1, 1, 2)),
-            services=chance.randint(1, 4 if is_long else 3),
-            events=chance.randint(10, 30) if is_long else chance.randint(1, 8),
+            services=chance.randint(1, 4 if is_long else 2),
+            events=chance.randint(10, 30) if is_long else chance.randint(2, 8),
             workers=chance.randint(1, 2),
             reboots=int(chance.random() < 0.2),
             absences=int(chance.random() < 0.2),
@@ -94,7 +94,7 @@ def scale_of(seed: int) -> Scale:
             rollbacks=int(chance.random() < 0.15),
             over_s=round(10 ** chance.uniform(0.0, 1.7 if is_long else 0.7), 1),
             lock_s=chance.choice((3, 6, 30, 30)),
-            pace_s=chance.choice((4, 20, 60)),
+            pace_s=chance.choice((4, 4, 20, 60)),
             displaced_by=chance.choice((0, 0, 1, 6)),
             odds=odds_of(chance),
             features=tuple(name for name in FEATURES if chance.random() < _SHARES.get(name, 0.25)),
