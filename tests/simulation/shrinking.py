@@ -80,7 +80,7 @@ def _with_fewer_faults(scale: Scale, failing: Result) -> Iterator[Scale]:
 def _with_fewer_events(scale: Scale, failing: Result) -> Iterator[Scale]:
     every = said_in(failing.seed, scale)
     kept = [number for number in range(len(every)) if number not in scale.left_out]
-    services = sorted({every[number]["data"]["service_id"] for number in kept})
+    services = sorted({_service(every[number]) for number in kept} - {""})
     for service in services:
         yield from _leaving_out(scale, every, {n for n in kept if _service(every[n]) == service})
     for some in _without_some(kept):
@@ -102,7 +102,7 @@ def _is_legal(every: Sequence[Any], left_out: set[int], scale: Scale) -> bool:
     kept: list[Any] = []
     is_on: set[str] = set()
     for number, event in enumerate(every):
-        if is_refused(event):
+        if not _service(event) or is_refused(event):  # a manifest, or another source
             continue
         whole.append(event)
         if number not in left_out:
@@ -129,7 +129,7 @@ def _shared(events: Sequence[Any], scale: Scale) -> set[tuple[str, str, str]]:
 
 
 def _service(event: Any) -> str:
-    name: str = event["data"]["service_id"]
+    name: str = event["data"].get("service_id", "")
     return name
 
 
