@@ -73,7 +73,8 @@ def test_what_is_missing_is_cancelled_once_all_parts_are_there(desk, store):
     gone = [n for n, status in statuses(desk).items() if status == "cancelled"]
     assert gone == [2, 4]
     assert desk.outcome(first).detail == "2 listed, 2 missing and cancelled: S-2, S-4"
-    assert desk.state(first) == "applied"
+    assert desk.state(first) == desk.state(second) == "applied"
+    assert desk.outcome(second).detail == desk.outcome(first).detail
     desk.send(activated("S-2", revision=2), first)  # it comes back; the manifest once more
     assert desk.record("S-2").status == "active"
     assert not store.client.exists(store.keys.manifests)
@@ -102,7 +103,8 @@ def test_a_crash_before_the_end_does_it_again(desk, store):
 
 
 def test_parts_that_never_come_are_a_dead_letter(desk, store):
-    desk.send(manifest(now(store), "S-1", part=1, parts=3))
+    part = manifest(now(store), "S-1", part=1, parts=3)
+    desk.send(part)
     desk.accept.expire_manifests()
     assert not desk.dead_letters
     (name,) = store.client.zrange(store.keys.manifests, 0, -1)
@@ -110,6 +112,7 @@ def test_parts_that_never_come_are_a_dead_letter(desk, store):
     desk.accept.expire_manifests()
     (dead_letter,) = desk.dead_letters.values()
     assert dead_letter.reason == "manifest-incomplete"
+    assert desk.state(part) == "failed: manifest-incomplete"
     assert set(statuses(desk).values()) == {"active"}
     desk.accept.expire_manifests()
     assert len(desk.dead_letters) == 1

@@ -282,7 +282,7 @@ class Accept:
             for at in range(0, len(complete.endings), names.MAX_EVENTS_PER_MESSAGE):
                 some = complete.endings[at : at + names.MAX_EVENTS_PER_MESSAGE]
                 self._fold_all(some, taken, lane)
-            manifests.conclude(part, complete.detail, now_ms)
+            manifests.conclude(part, complete, now_ms)
 
     def expire_manifests(self) -> None:
         """Dead-letter the manifests of which parts did not come in time."""

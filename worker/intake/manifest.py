@@ -34,6 +34,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _NAMED: Final = 20
 """An outcome names so many services; the log names all of them."""
+_TYPE: Final = "leasewire.inventory.manifest.v1"
 _ENDS: Final = {"suspend": "suspended", "cancel": "cancelled"}
 
 
@@ -66,10 +67,12 @@ class Complete(NamedTuple):
         endings: events that end the missing services; to be folded before `conclude`, so that a
             crash in between repeats all of it.
         detail: one sentence for its outcome.
+        parts: all of them.
     """
 
     endings: list[JournalEntry]
     detail: str
+    parts: Sequence[StoredPart]
 
 
 class Manifests:
@@ -87,7 +90,7 @@ class Manifests:
         parts = self._store.manifests.keep(_name(part), data.part, kept, now_ms)
         if not set(range(1, data.parts + 1)) <= parts.keys():
             detail = f"{len(parts)} of {data.parts} parts are here"
-            self._set_outcome(part, "accepted", detail, now_ms)
+            self._commit([self._accepted(part, "accepted", detail, now_ms)], now_ms)
             return None
         listed = {service for one_part in parts.values() for service in one_part.services}
         taken_at_ms = (data.taken_at - _EPOCH) // _MILLISECOND
@@ -97,11 +100,14 @@ class Manifests:
         shown = ", ".join(missing[:_NAMED]) + (", …" if len(missing) > _NAMED else "")
         detail = f"{len(listed)} listed, {len(missing)} missing and {action}"
         endings = [] if data.missing == "report" else list(_endings(part, missing))
-        return Complete(endings, detail + (f": {shown}" if shown else ""))
+        return Complete(endings, detail + (f": {shown}" if shown else ""), list(parts.values()))
 
-    def conclude(self, part: ManifestPart, detail: str, now_ms: int) -> None:
-        """Everything that follows from the manifest is folded."""
-        self._set_outcome(part, "applied", detail, now_ms)
+    def conclude(self, part: ManifestPart, complete: Complete, now_ms: int) -> None:
+        """Everything that follows from the manifest is folded: all its parts are applied."""
+        others = [other for other in complete.parts if other.key != part.entry.key]
+        source, detail = part.event.source, complete.detail
+        ends = _ends(others, source, "applied", now_ms, reason="", detail=detail)
+        self._commit([self._accepted(part, "applied", detail, now_ms), *ends], now_ms)
         self._store.manifests.forget(_name(part))
 
     def expire(self, now_ms: int) -> None:
@@ -122,15 +128,31 @@ class Manifests:
                 source=name.partition("|")[0],
             )
             log.error("manifest.incomplete", manifest=name, parts=len(parts), advice=detail)
-            self._store.records.commit([ServiceCommit("", dead_letters=[dead_letter])], now_ms)
+            reason, source = dead_letter.reason, dead_letter.source
+            ends = _ends(parts, source, "failed", now_ms, reason=reason, detail=detail)
+            self._store.records.commit(
+                [ServiceCommit("", events=ends, dead_letters=[dead_letter])], now_ms
+            )
             self._store.manifests.forget(name)
 
-    def _set_outcome(self, part: ManifestPart, state: State, detail: str, now_ms: int) -> None:
+    def _commit(self, events: Sequence[EventCommit], now_ms: int) -> None:
+        self._store.records.commit([ServiceCommit("", events=events)], now_ms)
+
+    @staticmethod
+    def _accepted(part: ManifestPart, state: State, detail: str, now_ms: int) -> EventCommit:
         event, key = part.event, part.entry.key
         ref = EventRef(key, event.id, event.source, event.type, now_ms)
         outcome = Outcome(ref, "", state, now_ms, detail=detail)
-        commit = EventCommit(key, part.entry.lane, "accepted", outcome, part.content)
-        self._store.records.commit([ServiceCommit("", events=[commit])], now_ms)
+        return EventCommit(key, part.entry.lane, "accepted", outcome, part.content)
+
+
+def _ends(  # noqa: PLR0913 - what an outcome has
+    parts: Sequence[StoredPart], source: str, state: State, now_ms: int, *, reason: str, detail: str
+) -> list[EventCommit]:
+    """The last outcomes of parts that were accepted before."""
+    refs = [EventRef(part.key, part.event_id, source, _TYPE, now_ms) for part in parts]
+    outcomes = [Outcome(ref, "", state, now_ms, reason, detail) for ref in refs]
+    return [EventCommit(outcome.key, None, "", outcome) for outcome in outcomes]
 
 
 def _name(part: ManifestPart) -> str:

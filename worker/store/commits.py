@@ -24,7 +24,8 @@ class EventCommit:
     Attributes:
         key: the event's key.
         lane: the journal that it leaves; None: it came without one.
-        count: the counter to raise: `accepted`, `duplicate`, `superseded`, `rejected`, ….
+        count: the counter to raise: `accepted`, `duplicate`, `superseded`, `rejected`, …; empty: it
+            was counted before.
         outcome: its outcome; None leaves an earlier one as it is.
         content_hash: remembered for 31 days to tell a duplicate from a reused id; None: not
             remembered.
@@ -192,7 +193,7 @@ def _event_document(event: EventCommit) -> dict[str, Any]:
     document: dict[str, Any] = {
         "key": event.key,
         "lane": event.lane,
-        "count": event.count,
+        "count": event.count or None,
         "in_feed_only": event.in_feed_only or None,
         "unlisted": not event.listed or None,
         "refused": event.refused,

@@ -77,7 +77,9 @@ local function commit_event(event, service)
     later('ZREM', journal.due, event.key)
   end
   later('HDEL', key.attempts, event.key)
-  count(key.counters, event.count, 1)
+  if event.count then
+    count(key.counters, event.count, 1)
+  end
   local before = store_outcome(event, service)
   if event.outcome and event.feed and is_new(before, event.outcome) then
     append(event.feed, event.outcome, now)
