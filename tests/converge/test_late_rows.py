@@ -146,6 +146,33 @@ def test_a_list_row_of_a_worker_that_stood_still_is_removed_though_its_address_c
     assert listed(world) == []
 
 
+def test_a_row_of_a_worker_that_stood_still_stays_where_redis_lost_its_service(walled_garden):
+    """Its activation comes again; found by a simulated history."""
+    world, real = walled_garden, Session.write
+
+    def stands_still(session, operations, progress):
+        Session.write = real
+        answers = real(session, operations, progress)
+        let_pass(world.store, LEASE_MS)
+        block = world.block("R1")
+        world.client.delete(
+            *(world.store.keys.record("SVC-1"), block.inflight, block.due, block.work_items),
+            *(block.services, block.claims, block.held),
+        )
+        return answers
+
+    world.say(activated("SVC-1", 1))
+    Session.write = stands_still
+    try:
+        world.converge.run("R1")
+    finally:
+        Session.write = real
+    for _ in range(2):
+        world.drain("R1")
+        assert [row["mac-address"] for row in world.rows("R1")] == [builders.mac(1)]
+        world.say(activated("SVC-1", 1, revision=2))
+
+
 def test_a_list_row_that_landed_while_its_service_was_cancelled_is_removed(walled_garden):
     resume_before_the_row_lands(walled_garden)
     walled_garden.say(builders.cancelled("SVC-1", revision=4))

@@ -102,6 +102,23 @@ def test_a_crash_before_the_end_does_it_again(desk, store):
     assert not store.client.exists(store.keys.manifests)
 
 
+def test_a_worker_that_stood_still_takes_back_no_last_outcome(desk, store, monkeypatch):
+    """It kept a part, and another worker had all of them before it said so."""
+    taken_at = now(store, -1)
+    first, second = (manifest(taken_at, f"S-{n}", part=n, parts=2) for n in (1, 2))
+    commit = Manifests._commit  # noqa: SLF001 - where it stands still
+
+    def stands_still(manifests, events, now_ms):
+        monkeypatch.setattr(Manifests, "_commit", commit)
+        desk.send(second)
+        assert desk.state(first) == "applied"
+        commit(manifests, events, now_ms)
+
+    monkeypatch.setattr(Manifests, "_commit", stands_still)
+    desk.send(first)
+    assert desk.state(first) == desk.state(second) == "applied"
+
+
 def test_parts_that_never_come_are_a_dead_letter(desk, store):
     part = manifest(now(store), "S-1", part=1, parts=3)
     desk.send(part)

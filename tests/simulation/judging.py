@@ -47,18 +47,12 @@ def without_last_word(store: Store, events: Sequence[Mapping[str, Any]]) -> Iter
     keys = {event_key(event["source"], event["id"]): event for event in events}
     said = {found.key: found.state for found in store.views.outcomes(list(keys))}
     committed = store.records.seen(list(keys), store.records.now_ms())
-    parts: list[Mapping[str, Any]] = []
     for key, event in keys.items():
         if is_refused(event):
             if said.get(key) != "rejected":
                 yield f"event {event['id']} is of a source that may not, and is {said.get(key)}"
-        elif "service_id" not in event["data"] and said.get(key) == "accepted":
-            parts.append(event)  # of the parts of a manifest one is applied: the last that came
         elif said.get(key) not in FINAL and not (key not in said and key in committed):
             yield f"event {event['id']} has no final outcome: {said.get(key)}"
-    for name, times in Counter(event["data"]["manifest_id"] for event in parts).items():
-        if times > 1:
-            yield f"no part of manifest {name} was applied"
 
 
 def rows_and_wishes(

@@ -234,7 +234,7 @@ class MarksMachine(RuleBasedStateMachine):
         done = self.routers.conclude("R1", lock_id, [end])
         if self.holds() != lock_id:
             assert done is None
-            self.work_item([name])
+            self.work_item(self.store.records.known([name]))  # of those that Redis lost, rows stay
             return
         stands = name in self.work_items and self.work_items[name][2] == work_version
         stands = stands and self.generation[name] == generation

@@ -313,15 +313,15 @@ class Concluder:
 
         A worker that was stopped between the renewal of its lock and a write sends that write when
         it continues, and the next holder may have made its last check before. No record knows its
-        rows then.
+        rows then. Services that Redis lost meanwhile are checked when they are known again.
 
         Returns:
             Whether it is lost.
         """
-        written = sorted(self.in_flight)
-        if not written or self.store.routers.renew(self._router, self.lock.lock_id):
+        if not self.in_flight or self.store.routers.renew(self._router, self.lock.lock_id):
             return False
-        self.store.routers.add_work(self._router, written, closely=True)
+        known = self.store.records.known_whole(self.in_flight)
+        self.store.routers.add_work(self._router, known, closely=True)
         return True
 
     def _wrote(self, item: BatchItem) -> bool:

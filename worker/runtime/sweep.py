@@ -163,8 +163,6 @@ class Sweep:
     def _queue_known(self, services_at: Mapping[str, Collection[str]]) -> int:
         """Have those services checked that Redis knows, and keep the others for later rounds.
 
-        Of an incomplete one some events came, but none that says whether it has a row.
-
         Args:
             services_at: router -> services.
 
@@ -173,11 +171,7 @@ class Sweep:
         """
         queued, self._unknown = 0, {}
         for router, services in services_at.items():
-            found = sorted(self._store.records.known(list(services)))
-            records = self._store.records.readable(found)
-            known = [
-                s for s in found if s not in records or records[s].record.status != "incomplete"
-            ]
+            known = self._store.records.known_whole(services)
             for at in range(0, len(known), _QUEUED_AT_ONCE):
                 part = known[at : at + _QUEUED_AT_ONCE]
                 # New customers do not wait for that.

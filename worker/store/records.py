@@ -1,7 +1,7 @@
 """Service records: reading them, and committing records, claims, work items and outcomes."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, NamedTuple, cast
@@ -79,6 +79,16 @@ class Records(StorePart):
             pipe.exists(self._keys.record(service))
         there = pipe.execute()
         return {service for service, found in zip(service_ids, there, strict=True) if found}
+
+    def known_whole(self, service_ids: Collection[str]) -> list[str]:
+        """Those of the services that have a record which says whether they have a row.
+
+        Of an incomplete one some events came, but none that says so. Redis may have lost the other
+        services: their rows stay until events name them again.
+        """
+        found = sorted(self.known(list(service_ids)))
+        records = self.readable(found)
+        return [s for s in found if s not in records or records[s].record.status != "incomplete"]
 
     def read_for(
         self, service_ids: Sequence[str], event_keys: Sequence[str], now_ms: int

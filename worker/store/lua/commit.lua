@@ -65,6 +65,10 @@ local function store_outcome(event, service)
     return put_outcome(service, event.key, event.outcome)
   end
   local before = get(beside, event.key)
+  if before and state_in(event.outcome) == 'accepted' and state_in(before) ~= 'accepted' then
+    event.outcome = nil -- another worker had the other parts of the manifest meanwhile
+    return before
+  end
   put(beside, event.key, event.outcome)
   expire_later(beside, SEEN_S, true)
   return before

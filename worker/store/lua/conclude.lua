@@ -4,7 +4,8 @@
 -- ARGV: 1 router, 2 lock id, 3 work version for what this adds, 4 JSON {generation: of the records
 --         written, services: [`Conclusion` as `batches.py` writes it, …]}
 -- Returns {1 locked | 0 lock lost, {1 concluded | 0 changed meanwhile, …}}. With the lock lost nothing
--- is concluded, and work is added for every service.
+-- is concluded, and work is added for every service, besides those of which Redis lost the record: their
+-- rows stay until their events come again.
 local router = router_named(ARGV[1])
 local lock_id = ARGV[2]
 local now = now_ms()
@@ -18,14 +19,16 @@ for i, conclusion in ipairs(batch.services) do
   end
 end
 fetch(router.due, ids, SCORES)
+fetch_services(ids)
 if redis.call('GET', router.lock) ~= lock_id then
   for i, id in ipairs(ids) do
-    add_work(router, id, 0, now, ARGV[3])
+    if services[id].record then
+      add_work(router, id, 0, now, ARGV[3])
+    end
     results[i] = 0
   end
   return { 0, results }
 end
-fetch_services(ids)
 fetch_remembered(events, now)
 fetch(router.work_items, ids)
 fetch(router.inflight, ids)
