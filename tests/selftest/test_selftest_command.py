@@ -136,7 +136,7 @@ def test_it_shows_what_it_does_and_asks_first(router, leasewire):
     before = export(router)
     shown = leasewire("selftest", "R1", "--dry-run", "--json").document
     assert shown["makes"][0] == "/interface/bridge leasewire-selftest"
-    assert (shown["in_use"], len(shown["questions"])) == ([], 29)
+    assert (shown["in_use"], len(shown["questions"])) == ([], 30)
     text = leasewire("selftest", "R1", "--dry-run").out
     assert "/ip/dhcp-server leasewire-selftest" in text
     assert "minutes at most" in text

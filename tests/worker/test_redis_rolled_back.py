@@ -252,3 +252,19 @@ def test_a_sign_whose_answer_was_lost_is_no_loss(here, monkeypatch):
     # another process, if need be one of the same name
     assert Signs(here.store.client, here.store.keys).give() is Seen.SAME
     assert signs.give() is Seen.SAME
+
+
+def test_a_service_that_begins_and_ends_in_one_commit_leaves_no_row(here):
+    """Nobody remembers its row: the worker that wrote it died when Redis lost its service."""
+    here.say(activated("SVC-1", 1))
+    here.drain()
+    (row,) = here.rows("R1")
+    keys, block = here.store.keys, here.block("R1")
+    here.client.delete(
+        *(keys.record("SVC-1"), keys.history("SVC-1"), block.services, block.claims, block.held)
+    )
+    here.client.delete(*here.client.keys(f"{here.prefix}seen:*"))
+    here.say(activated("SVC-1", 1), builders.cancelled("SVC-1", revision=2))
+    here.drain()
+    assert row["comment"]
+    assert here.rows("R1") == []

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from worker.core.entry.brake import Cut, loss_of, ownership_change
-from worker.core.entry.entry import address_of, assigned_to, claims_of
+from worker.core.entry.entry import address_of, assigned_to, claims_of, is_complete
 from worker.core.entry.lacking import lacking
 from worker.core.entry.short_lease import shortened, with_lease_time
 from worker.core.entry.wanted import in_sync, placed, wanted_entries, with_rows_at, work_items_of
@@ -13,7 +13,7 @@ from worker.core.service.event_ref import EventRef, Version
 from worker.core.service.fold import Folded
 from worker.core.service.history import line_to_json
 from worker.core.service.outcome import UNCHANGED, State
-from worker.core.service.record import PendingEvent, ServiceRecord, settle, settle_overtaken
+from worker.core.service.record import PendingEvent, ServiceRecord, place, settle, settle_overtaken
 from worker.core.service.schedule import Ended, Schedule, calendar_changes
 from worker.core.service.scheduling import supersede
 from worker.core.service.writes import OF_CLIENT
@@ -152,7 +152,7 @@ class CommitDraft:
 
     def commit(self) -> ServiceCommit:
         """Build the commit: all that follows from the fold, in one step."""
-        record, overtaken = settle_overtaken(placed(self.record, self._policies))
+        record, overtaken = settle_overtaken(self._placed())
         record, shortens_ms, indexed = self._with_lease_time(record)
         for end in overtaken:
             self.report.change_outcome(end.pending.event, end.outcome, "", f"by {end.by}")
@@ -191,6 +191,18 @@ class CommitDraft:
             give_back=self.give_back,
             pool_waits=self.pool_waits,
         )
+
+    def _placed(self) -> ServiceRecord:
+        """The record with its placements.
+
+        A service that begins and ends in one commit may have a row all the same: Redis lost what
+        it knew, and its events came again.
+        """
+        record = placed(self.record, self._policies)
+        if self.before.record.registers or record.status != "cancelled":
+            return record
+        router = record.row_router or ""
+        return place(record, router) if is_complete(record) and router in self._policies else record
 
     def _wait_for_pool(self, record: ServiceRecord) -> None:
         """Without an address nothing is written for it; its events wait."""

@@ -139,8 +139,13 @@ def has_pool(record: ServiceRecord) -> bool:
 
 def wanted_router(record: ServiceRecord) -> str | None:
     """Return the router that should have a row of the service; None: nothing is to be written."""
-    complete = any(map(partial(device_in, record), DEVICE_FIELDS)) and address_of(record)
-    return record.row_router if record.value("lifecycle") == "on" and complete else None
+    wants_one = is_complete(record) and record.value("lifecycle") == "on"
+    return record.row_router if wants_one else None
+
+
+def is_complete(record: ServiceRecord) -> bool:
+    """Return whether a device and an address are known, as a row needs them."""
+    return any(map(partial(device_in, record), DEVICE_FIELDS)) and bool(address_of(record))
 
 
 def address_of(record: ServiceRecord) -> str | None:
