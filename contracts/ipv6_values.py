@@ -14,7 +14,7 @@ _LENGTHS: Final = range(16, 65)
 
 
 def _usable(address: IPv6Address) -> bool:
-    """Whether an address, or a prefix of at least 16 bits, is none of special use.
+    """Whether an address, or a prefix of at least 16 bits, has no special use.
 
     ::/8 is reserved: it has the unspecified address, loopback, and IPv4 in IPv6.
     """
@@ -104,8 +104,3 @@ class Duid(NormalText):
                 "is not a DUID; write its 1 to 130 bytes in hex, like 0003000100005e005301",
             )
         return super().__new__(cls, text.lower().removeprefix("0x").translate(NO_SEPARATORS))
-
-
-X: Final = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
-)

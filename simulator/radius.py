@@ -96,7 +96,7 @@ def read(data: bytes) -> Packet:
     """Read a packet.
 
     Raises:
-        RadiusError: it is none.
+        RadiusError: it is no RADIUS packet.
     """
     if not _HEADER.size <= len(data) <= _LONGEST:
         raise RadiusError("no packet has this length")

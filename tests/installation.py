@@ -343,6 +343,23 @@ class Installation:
             message = f"{error}: journal {journal}, {left}, waiting {waiting}, in flight {notes}"
             raise AssertionError(message) from None
 
+    def wait_until_applied(self, *events: Mapping[str, Any]) -> None:
+        """Wait until events that were published are applied, and all is quiet."""
+        eventually(
+            lambda: all((said := self.outcome(e)) and said.state == "applied" for e in events),
+            f"applied: {[(event['type'], self.outcome(event)) for event in events]}",
+            within_s=20,
+        )
+        self.wait_until_settled()
+
+    def restart_workers(self, *kinds: str) -> None:
+        """End all workers in order, and start a process of each kind named."""
+        for worker in self.workers:
+            worker.process.terminate()
+            worker.process.wait()
+        self.workers.clear()
+        self.start_workers(*kinds)
+
     def _end_workers(self) -> None:
         for worker in self.workers:
             end(worker.process)

@@ -22,24 +22,7 @@ def hexed(*texts):
 
 def applied(here, *events):
     here.publisher.publish(events)
-    settled(here, *events)
-
-
-def settled(here, *events):
-    eventually(
-        lambda: all((said := here.outcome(each)) and said.state == "applied" for each in events),
-        f"applied: {[here.outcome(each) for each in events]}",
-        within_s=20,
-    )
-    here.wait_until_settled()
-
-
-def restart(here):
-    for worker in here.workers:
-        worker.process.terminate()
-        worker.process.wait()
-    here.workers.clear()
-    here.start_workers("events", "routers")
+    here.wait_until_applied(*events)
 
 
 def activated(service="SVC-1", ipv4=OWN, revision=1, **device):
@@ -120,7 +103,7 @@ def test_customers_exchange_ports_and_move_from_macs_and_back(short_directory):
         for name, named in (("option-82", "identify_by"), ("mac", "")):
             here.inventory = BY_IDS if named else {}
             here.write_inventory()
-            restart(here)
+            here.restart_workers("events", "routers")
             asked = here.leasewire("routers", "apply", "R1", "--apply")
             assert asked.returncode == 0, asked.stdout + asked.stderr
             here.wait_until_settled()

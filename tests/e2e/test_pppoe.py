@@ -27,12 +27,7 @@ def test_a_service_lives_in_its_secret(short_directory):
 
         def say(event):
             here.publisher.publish([event])
-            eventually(
-                lambda: (said := here.outcome(event)) and said.state == "applied",
-                f"{event['type']} is applied: {here.outcome(event)}",
-                within_s=20,
-            )
-            here.wait_until_settled()
+            here.wait_until_applied(event)
             (row, *_) = [row for row in router.rows(ppp.SECRET) if row[".id"] != theirs] or [{}]
             return row
 

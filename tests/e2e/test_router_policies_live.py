@@ -20,14 +20,6 @@ def activated(number, router="R1"):
     )
 
 
-def restart(here):
-    for worker in here.workers:
-        worker.process.terminate()
-        worker.process.wait()
-    here.workers.clear()
-    here.start_workers("events", "routers")
-
-
 @not_in_mac_server  # its rows have no server
 def test_workers_of_a_changed_policy_write_nothing_until_apply(short_directory):
     with Installation(short_directory, routers=2) as here:
@@ -42,7 +34,7 @@ def test_workers_of_a_changed_policy_write_nothing_until_apply(short_directory):
         )
         here.inventory = {"R1": {key: f'"{now}"'}}
         here.write_inventory()
-        restart(here)
+        here.restart_workers("events", "routers")
         before = here.control["R1"].journal()
         here.publisher.publish([activated(3), activated(4, "R2")])
         eventually(lambda: "SVC-4" in here.rows("R2"), "the other router goes on", within_s=20)

@@ -25,12 +25,7 @@ def test_a_service_lives_in_its_user_and_comes_back_to_its_router(short_director
 
         def say(event):
             here.publisher.publish([event])
-            eventually(
-                lambda: (said := here.outcome(event)) and said.state == "applied",
-                f"{event['type']} is applied: {here.outcome(event)}",
-                within_s=20,
-            )
-            here.wait_until_settled()
+            here.wait_until_applied(event)
             rows = [row for row in here.control["R3"].rows(USER) if row[".id"] != theirs]
             return rows[0] if rows else {}
 

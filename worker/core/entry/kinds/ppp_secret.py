@@ -174,7 +174,7 @@ def _profile(
             return policy.profiles[plan["code"]], {}
         detail = f"plan {plan['code']} names no profile in the catalogue"
         return Waiting("unknown-plan", detail), {}
-    at = record.placements.get(record.router or "")
+    at = record.placements.get(record.row_router or "")
     ours = ((at and at.written) or {}).get("profile")
     if ours and ours != policy.suspend_profile:
         return _DEFAULT, {}
