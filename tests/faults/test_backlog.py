@@ -10,7 +10,8 @@ import time
 
 import pytest
 
-from tests.faults.harness import harness, row_of
+from tests.faults.expected import row_of
+from tests.faults.harness import harness
 from tests.faults.history import history
 from tests.installation import LEASES
 from tests.waiting import eventually

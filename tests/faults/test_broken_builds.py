@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from tests import builders
-from tests.faults.chaos import Chaos
+from tests.faults.chaos.scene import Scene
 from tests.installation import LEASES, SERVER
 from tests.waiting import eventually
 
@@ -29,7 +29,7 @@ TIMES = {
 
 def installation(directory, build):
     module = ["tests.faults.broken", build] if build else ["worker.runtime.process"]
-    here = Chaos(
+    here = Scene(
         directory,
         transport="api",
         user_timeout_s=math.inf,

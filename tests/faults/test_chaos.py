@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from tests.faults.chaos import Scale, run
+from tests.faults.chaos.run import run
+from tests.faults.chaos.scene import Scale
 
 pytestmark = [
     pytest.mark.e2e,

@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 
 from tests.builders import activated, mac, mac_changed
-from tests.faults.chaos import NEWER
+from tests.faults.chaos.on_estate import NEWER
 from tests.faults.newer import FORMAT, be_newer
 from tests.installation import SERVER, Installation, Worker, end
 from tests.waiting import eventually

@@ -1,0 +1,129 @@
+"""What must hold once all has come to rest."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tests.faults import estate, odd_worker
+from tests.faults.chaos.conflicts import Conflicting
+from tests.faults.leftovers import leftovers
+from worker.core.effect.findings import ENDS
+from worker.core.service.outcome import DeadLetter
+from worker.inventory import load_inventory
+
+_ENDLESS = frozenset({"pool-nearly-full", "rogue-device", "dead-letters"})
+"""Alerts of what is there at the end: of the odd router, and of the service that none can plan."""
+_LASTING = frozenset({"clock-went-back", "redis-rolled-back", *ENDS})
+"""Alerts that say what happened, and stay for a while; and of how these routers are set up."""
+
+
+@dataclass
+class Judged(Conflicting):
+    """A scene that is judged when it is at rest."""
+
+    def judge(
+        self, besides: Sequence[dict], *, conflicting: bool
+    ) -> tuple[dict[str, int], list[str]]:
+        """How much of what must hold does not, and what, once all has come to rest.
+
+        Args:
+            besides: events that are not of the history and have a last word too.
+            conflicting: services may wait for each other.
+        """
+        self.let_orphaned_copies_be_ours()
+        differ = (self.conflicts if conflicting else self.differences)(self.events)
+        foreign = [each for router in self.control for each in self.changed_foreign_rows(router)]
+        lost = self.without_final_outcome([*self.events, *besides])
+        if conflicting:
+            lost = [each for each in lost if not self._waits_for_a_claim(each)]
+        doubled, dead_letters = self.double_entries(), self.wrong_letters()
+        self._remove_all_copies()
+        found = {
+            "lost": [f"{each} has no final outcome" for each in lost],
+            "doubled": doubled,
+            "foreign rows changed": foreign,
+            "assigned wrongly": self.wrong_assignments(),
+            "other differences": [each for each in differ if each not in foreign],
+            "false dead letters": dead_letters,
+            "alerts wrongly open or never begun": self.wrong_alerts(),
+            "left in Redis": [] if conflicting else self.leftovers(),
+        }
+        self.touched.clear()
+        return (
+            {name: len(each) for name, each in found.items()},
+            [each for some in found.values() for each in some],
+        )
+
+    def wrong_assignments(self) -> list[str]:
+        """What of the pools is not as it must be, by records, by the rows and by the pools."""
+        inventory = load_inventory(self.directory / "routers.toml", environ=self.environ)
+        services = sorted({event["data"]["service_id"] for event in self.events})
+        holders: dict[str, str] = {}
+        found = []
+        for service, stored in self.store.records.readable(services).items():
+            record = stored.record
+            if record.value("lifecycle") != "on":
+                continue
+            found += [f"{service} waits for {why}" for why in record.unassigned.values()]
+            for kind, given in record.assigned.items():
+                pool = inventory.pools.pools.get(given.pool)
+                if pool is None or not pool.holds(given.value) or not pool.serves(record.router):
+                    found.append(f"{service} on {record.router} has {kind} {given}")
+                if holders.setdefault(given.value, service) != service:
+                    found.append(f"{service} and {holders[given.value]} have {given.value}")
+        noted = self.store.pools.holders(sorted(holders))
+        for value, service in holders.items():
+            held = noted.get(value)
+            if held is None or (held.service, held.until_ms) != (service, 0):
+                found.append(f"{service} has {value}, and the pool says {held}")
+        self.counts["values assigned at the end"] = len(holders)
+        return found
+
+    def _waits_for_a_claim(self, event_id: str) -> bool:
+        events = [event for event in self.events if event["id"] == event_id]
+        said = self.outcome(events[0]) if events else None  # that of `besides` waits for nothing
+        return said is not None and (said.state, said.reason) == ("waiting", "claim-held")
+
+    def wrong_letters(self) -> list[str]:
+        """Dead letters but of the service that no worker can plan, and of abandoned manifests."""
+        expected = (odd_worker.CURSED, "internal-error")
+        return [
+            f"dead letter {dead_letter.reason} of {dead_letter.service_id or dead_letter.id}: "
+            f"{dead_letter.detail!a}"
+            for dead_letter in self.store.views.dead_letters()
+            if (dead_letter.service_id, dead_letter.reason) != expected
+            and not self._abandons(dead_letter)
+        ]
+
+    def _abandons(self, dead_letter: DeadLetter) -> bool:
+        if dead_letter.reason != "manifest-incomplete":
+            return False
+        return self.abandoned.issuperset(json.loads(dead_letter.body)["events"])
+
+    def wrong_alerts(self, within_s: float = 25) -> list[str]:
+        """Alerts that are open though their reason is over, and those that nobody began."""
+        estate.fill_odd_pool(self.control[estate.ODD])
+        deadline = time.monotonic() + within_s
+        looked, due, _ = self.store.keys.reports
+        self.client.zadd(due, dict.fromkeys(self.control, 0), xx=True)
+        while True:
+            self.start_ended()
+            # else it may be a minute until the next looks
+            self.client.delete(self.store.keys.alert_check, looked)
+            open_now = {alert.name: alert for alert in self.store.alerts.all_open()}
+            kinds = {alert.kind for alert in open_now.values()}
+            wrong = [
+                f"alert {name!a} is open: {alert.text!a}"
+                for name, alert in open_now.items()
+                if alert.kind not in _ENDLESS | _LASTING
+            ]
+            wrong += [f"no alert {kind} is open" for kind in sorted(_ENDLESS - kinds)]
+            if not wrong or time.monotonic() > deadline:
+                return wrong
+            time.sleep(0.5)  # the pace of looking
+
+    def leftovers(self) -> list[str]:
+        """What must not be left in Redis."""
+        besides = frozenset({odd_worker.CURSED})
+        return leftovers(self.client, self.store, self.expected(self.events), besides)
