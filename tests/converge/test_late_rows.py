@@ -279,6 +279,38 @@ def test_of_a_cancelled_service_neither_row_stays(here):
     assert leases(here) == []
 
 
+def test_a_row_of_a_worker_that_stood_still_goes_though_redis_lost_its_note(here):
+    """Its service has another row by then; found by a simulated history."""
+    world, real = here, Session.write
+    world.say(activated("SVC-1", 1))
+
+    def stands_still(session, operations, progress):
+        Session.write = real
+        block = world.block("R1")
+        world.client.delete(block.inflight, block.lock)
+        world.say(changed(2))
+        world.drain("R1")
+        recheck(world)
+        return real(session, operations, progress)
+
+    Session.write = stands_still
+    stopped = replace(
+        world.converge,
+        sessions=Sessions(world.inventory, world.settings),
+        gate=ComputeGate(time_limit_s=1),
+        limiter=ConcurrencyLimiter(threads=1),
+    )
+    try:
+        stopped.run("R1")
+    finally:
+        Session.write = real
+    assert len(leases(world)) == 2
+    world.drain("R1")
+    assert leases(world) == [(builders.mac(2), builders.ipv4(2))]
+    recheck(world)
+    assert world.client.hgetall(world.block("R1").inflight) == {}
+
+
 def test_copies_made_by_hand_are_left_alone(here):
     late = add_late(here, activated("SVC-1", 1), changed(2))
     router, comment = here.r["R1"], "leasewire:acme:SVC-1"

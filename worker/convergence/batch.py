@@ -132,10 +132,13 @@ class BatchRunner:
         items = self._note_placements(items, made)
         if not items:
             return items
-        braked = self._lock.begin_writing(items.keys(), self._taken, added_rows(made))
+        adds = added_rows(made)
+        braked = self._lock.begin_writing(items.keys(), self._taken, adds)
         if braked:  # since it was taken: planned again without it, and its work item stays held
             self._taken -= braked
             return {name: item for name, item in items.items() if name not in braked}
+        for service_id in adds.keys() & items.keys():
+            self.concluder.attempts[service_id].added += adds[service_id]
         return self._after_writing(items, self._write(items, made))
 
     def _check_rows_if_lost(self, items: Mapping[str, BatchItem], made: WritePlan) -> None:

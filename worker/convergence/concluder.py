@@ -17,7 +17,7 @@ from worker.convergence.suspects import Suspects
 from worker.convergence.writing import Answers, describe
 from worker.core.effect.rungs import RouterEffect
 from worker.core.rows.operations import Operation, Waiting, WritePlan
-from worker.core.rows.rows import MenuPath
+from worker.core.rows.rows import Identity, MenuPath
 from worker.errors import LockLost, RouterBlocked
 from worker.ports import Refusal, RouterSession
 from worker.store.batches import Conclusion, WorkItem
@@ -63,12 +63,14 @@ class Attempts:
         writes: rounds in which something was written.
         wrote: the operations that the router confirmed, described.
         touched: their menus.
+        added: leases and rows of IPv6 that were sent to be added.
     """
 
     stale: int = 0
     writes: int = 0
     wrote: list[str] = field(default_factory=list)
     touched: set[MenuPath] = field(default_factory=set)
+    added: list[Identity] = field(default_factory=list)
 
 
 class Concluder:
@@ -313,7 +315,8 @@ class Concluder:
 
         A worker that was stopped between the renewal of its lock and a write sends that write when
         it continues, and the next holder may have made its last check before. No record knows its
-        rows then. Services that Redis lost meanwhile are checked when they are known again.
+        rows then, and where Redis lost its last second no note either. Services that Redis lost
+        meanwhile are checked when they are known again.
 
         Returns:
             Whether it is lost.
@@ -321,7 +324,9 @@ class Concluder:
         if not self.in_flight or self.store.routers.renew(self._router, self.lock.lock_id):
             return False
         known = self.store.records.known_whole(self.in_flight)
-        self.store.routers.add_work(self._router, known, closely=True)
+        if known:
+            adds = {service_id: self.attempts[service_id].added for service_id in known}
+            self.store.routers.leave_in_flight(self._router, self.lock.lock_id, known, adds)
         return True
 
     def _wrote(self, item: BatchItem) -> bool:

@@ -277,6 +277,28 @@ class Routers:
             found.setdefault(router, set()).add(service_id)
         return {router: sorted(services) for router, services in found.items()}
 
+    def leave_in_flight(
+        self,
+        router: str,
+        lock_id: str,
+        service_ids: Sequence[str],
+        adds: Mapping[str, Sequence[Identity]],
+    ) -> None:
+        """Note the writes of a pass that lost its lock, as if it had died, and add work for them.
+
+        Redis may have lost what `begin_writing` noted, and the lock with it.
+
+        Args:
+            router: its name.
+            lock_id: of the lock that was lost.
+            service_ids: the services that were written, or may be.
+            adds: service -> leases that were added for it, or may be.
+        """
+        sent = json.dumps({name: adds[name] for name in service_ids if adds.get(name)})
+        self._scripts.run(
+            "leave_in_flight", router, lock_id, new_work_version(), sent, *service_ids
+        )
+
     def add_work(
         self,
         router: str,
