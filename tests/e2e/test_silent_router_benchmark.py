@@ -3,15 +3,8 @@
 import pytest
 
 from benchmarks import silent_router
-from tests.installation import MENU, TRANSPORT, USERS
 
-pytestmark = [
-    *(pytest.mark.e2e, pytest.mark.redis, pytest.mark.router),
-    pytest.mark.skipif(
-        (TRANSPORT, MENU) == ("rest", USERS),
-        reason="all users come in one answer, for which a pass waits two minutes",
-    ),
-]
+pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
 
 
 def test_the_others_are_served_while_one_is_silent():

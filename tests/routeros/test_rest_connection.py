@@ -71,8 +71,8 @@ def connected(answer):
                 each.close()
 
 
-def session_on(connection: RestConnection, **changes) -> Session:
-    who = RouterIdentity("R", "7.18.2", "S")
+def session_on(connection: RestConnection, entries: str = "lease", **changes) -> Session:
+    who = RouterIdentity("R", "7.18.2", "S", entries)
     return Session("R1", connection, who, settings(command_timeout_s=0.3, **changes))
 
 
@@ -232,6 +232,29 @@ def test_a_whole_table_may_take_longer_than_a_command():
         pytest.raises(RouterUnreachable, match="no answer in time"),
     ):
         session_on(connection, read_timeout_s=5).read_leases(SOME, nothing)
+
+
+@pytest.mark.parametrize(("rows", "has_time"), [(2, False), (100, True)])
+def test_a_whole_table_in_a_pass_has_the_time_of_its_rows(rows, has_time):
+    """A pass reads all users, as no router searches them by address."""
+
+    def answer(client: Client) -> None:
+        assert take_request(client)[1] == {"count-only": ""}
+        client.sock.sendall(response({"ret": str(rows)}))
+        take_request(client)
+        if not has_time:
+            take_request(client)  # until the other end gives up
+        assert client.is_quiet_for(0.5)  # as long as it takes to put the answer together
+        client.sock.sendall(response([]))
+
+    with connected(answer) as (connection, _):
+        session = session_on(connection, "user-manager", read_timeout_s=60)
+        query = LeaseQuery(addresses=frozenset({"198.51.100.1"}))
+        if has_time:
+            assert session.read_leases(query, nothing) == []
+        else:
+            with pytest.raises(RouterUnreachable, match="no answer in time"):
+                session.read_leases(query, nothing)
 
 
 def test_caller_is_told_while_a_whole_table_is_put_together(monkeypatch):

@@ -21,6 +21,8 @@ _END: Final = object()
 
 Command = Sequence[str]
 """The words of a sentence without its tag: command, attributes, query."""
+COUNTS: Final = "=count-only="
+"""A print with this word answers how many rows there are, as `ret`."""
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from librouteros.exceptions import FatalError, ProtocolError
 
-from worker.routeros.connection import MOST_SHOWN, Command, Pace, Reply, RouterConnection
+from worker.routeros.connection import COUNTS, MOST_SHOWN, Command, Pace, Reply, RouterConnection
 from worker.routeros.failures import no_rest, refused_login
 from worker.routeros.transport import RouterSocket
 
@@ -24,6 +24,8 @@ _WAIT_S: Final = 1.0
 """How often `progress` is called while nothing comes: the router lock must be renewed."""
 _LARGEST_RESPONSE: Final = 64 << 20
 """In bytes: over 200,000 leases. A larger response must not fill our memory."""
+_ROW_S: Final = 0.01
+"""For each row of a whole table whose rows were counted just before: the slowest that it comes."""
 _WHO: Final = ("/system/identity/print", "=.proplist=name")
 
 
@@ -58,13 +60,15 @@ class RestConnection(RouterConnection):
         self, commands: Sequence[Command], replies: list[Reply], pace: Pace
     ) -> Iterator[None]:
         ends_at = monotonic() + pace.total_s
+        counted: dict[str, int] = {}
         for command, reply in zip(commands, replies, strict=True):
             if not self._kept:  # the router closed it after its answer, as HTTP allows
                 self._transport.close()
                 self._transport, self._kept = self._connect(), True
             # a whole table comes only when the router has put all of it together
-            whole = command[0].endswith("/print") and not any(w.startswith("?") for w in command)
-            deadline = ends_at if whole else min(monotonic() + pace.silence_s, ends_at)
+            time_s = pace.silence_s + counted.get(command[0], 0) * _ROW_S
+            is_long = _reads_a_whole_table(command) and command[0] not in counted
+            deadline = ends_at if is_long else min(monotonic() + time_s, ends_at)
             out = bytearray(encode_request(command, self._headers))
             stream = _Stream(self._transport, out, deadline)
             # the parser of the standard library uses only `makefile` of a socket
@@ -85,6 +89,8 @@ class RestConnection(RouterConnection):
                 raise ProtocolError("more bytes came than the response has")
             answer = self._understood(command, response.status, bytes(body))
             reply.rows, reply.done, reply.traps = answer.rows, answer.done, answer.traps
+            if COUNTS in command and (count := reply.done.get("ret", "")).isdecimal():
+                counted[command[0]] = int(count)
             yield
 
     def _understood(self, command: Command, status: int, body: bytes) -> Reply:
@@ -93,6 +99,12 @@ class RestConnection(RouterConnection):
         if status == HTTPStatus.FORBIDDEN or (status == HTTPStatus.NOT_FOUND and command == _WHO):
             raise no_rest(self._router, status)
         return decode_response(command, status, body)
+
+
+def _reads_a_whole_table(command: Command) -> bool:
+    menu, *words = command
+    is_part = any(word == COUNTS or word.startswith("?") for word in words)
+    return menu.endswith("/print") and not is_part
 
 
 class _Stream:
@@ -210,7 +222,7 @@ def decode_response(command: Command, status: int, body: bytes) -> Reply:
         return Reply(traps=[_refusal(status, body)])
     if not body and not command[0].endswith("/print"):
         return Reply()
-    is_print = command[0].endswith("/print") and "=count-only=" not in command
+    is_print = command[0].endswith("/print") and COUNTS not in command
     match _json(body):
         case dict() as done if not is_print:
             return Reply(done=_texts(done))

@@ -11,7 +11,7 @@ from typing import Final
 
 from worker.core.effect.reading import SeenFlow
 from worker.ports import TrackedConnections
-from worker.routeros.connection import Command, Pace, Reply, RouterConnection
+from worker.routeros.connection import COUNTS, Command, Pace, Reply, RouterConnection
 from worker.routeros.rows import any_of
 
 MOST_REMOVED: Final = 5_000
@@ -28,8 +28,8 @@ _ENDS: Final = ("src-address", "dst-address", "reply-src-address", "reply-dst-ad
 """Both directions: with NAT the customer stands in one of the two only."""
 _FIELDS: Final = f"=.proplist={','.join(('.id', *_ENDS))},src-port,fasttrack"
 _COUNTS: Final[Sequence[Command]] = (
-    (f"{_MENU}/print", "=count-only=", "?src-port"),
-    (f"{_MENU}/print", "=count-only="),
+    (f"{_MENU}/print", COUNTS, "?src-port"),
+    (f"{_MENU}/print", COUNTS),
 )
 _YES: Final = frozenset({"true", "yes"})
 _GONE: Final = "no such item"
@@ -94,7 +94,7 @@ class ConnectionTable:
         Raises:
             RouterUnreachable, RouterBlocked: see `find`.
         """
-        (count,) = self._run("counting connections", [(f"{_MENU6}/print", "=count-only=")])
+        (count,) = self._run("counting connections", [(f"{_MENU6}/print", COUNTS)])
         if count.traps:
             return TrackedConnections({}, _refusal([count]))
         total = int(count.done.get("ret", 0))
