@@ -54,12 +54,8 @@ restarts: $(READY) ## kill Redis 20 times under load; the workers must be back w
 test-fast: $(READY) ## the tests that need no server and no socket
 	$(BIN)/python -m pytest -m "not redis and not router and not e2e" -q
 
-e2e-all: $(READY) ## the end-to-end tests once for each transport and kind of entry
-	for transport in api-ssl api rest; do for entries in lease mac-server ppp-secret user-manager; do \
-	  echo "$$transport, $$entries:"; \
-	  E2E_TRANSPORT=$$transport E2E_ENTRIES=$$entries \
-	    $(BIN)/python -m pytest -n 2 --dist worksteal -q tests/e2e || exit 1; \
-	done; done
+e2e-all: $(READY) ## the end-to-end tests once for each transport and kind of entry (RESUME=1: what has not passed yet)
+	$(BIN)/python -m tests.e2e.everywhere $(if $(RESUME),--resume)
 
 chaos: $(READY) ## all faults at once, and what must hold then (SEED=, MINUTES=)
 	$(BIN)/python -m tests.faults.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))

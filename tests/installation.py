@@ -19,9 +19,9 @@ from contracts.sealing import Sealer
 from leasewire.host.embedded import EmbeddedServer
 from producers.connection import open_publisher
 from simulator.control import ControlClient
-from simulator.menus.user_manager import ADDRESS, RATE, pairs
+from simulator.menus.user_manager import ADDRESS, POOL, RATE, pairs
 from simulator.menus.user_manager import USER as USERS
-from tests import builders, dialling
+from tests import at_ports, builders, dialling
 from tests.forking import Forked, run
 from tests.waiting import eventually
 from worker.core.rows.rows import parse_tag
@@ -39,14 +39,17 @@ NEWEST: Final = "7.24"
 TRANSPORTS: Final = ("api-ssl", "api", "rest")
 TRANSPORT: Final = os.environ.get("E2E_TRANSPORT", "api-ssl")
 """How routers are reached where a test does not say it; `make e2e-all` tries each."""
+ENTRIES: Final = os.environ.get("E2E_ENTRIES", "lease")
+"""The kind of entries where a test does not say it; by `option-82` they are leases too."""
 MENU: Final = {
     "lease": LEASES,
+    "option-82": LEASES,
     "mac-server": MAC_ENTRIES,
     "ppp-secret": SECRETS,
     "user-manager": USERS,
-}[os.environ.get("E2E_ENTRIES", "lease")]
+}[ENTRIES]
 """Where the entries are kept where a test does not say it."""
-in_leases: Final = pytest.mark.skipif(MENU != LEASES, reason="about what only leases have")
+in_leases: Final = pytest.mark.skipif(ENTRIES != "lease", reason="about what only leases have")
 not_in_mac_server: Final = pytest.mark.skipif(
     MENU in (MAC_ENTRIES, USERS), reason="about what these rows have not: devices, list rows"
 )
@@ -74,8 +77,9 @@ SETTINGS = {
 def user_shown(row: Mapping[str, str]) -> dict[str, str]:
     """A user of User Manager in the fields of a lease."""
     held = pairs(row["attributes"])
-    found = {"mac-address": row["name"], "address": held[ADDRESS], ".id": row[".id"]}
-    return found | {"rate-limit": held.get(RATE, ""), "block-access": row["disabled"]}
+    found = {"mac-address": row["name"], "address": held.get(ADDRESS) or held.get(POOL, "")}
+    found |= {"rate-limit": held.get(RATE, ""), "block-access": row["disabled"]}
+    return found | {".id": row[".id"], "comment": row.get("comment", "")}
 
 
 @dataclass
@@ -106,6 +110,8 @@ class Installation:
         menu: where their entries are: `LEASES`, `MAC_ENTRIES`, `SECRETS` or `USERS`, of which each
             router has its own. With `SECRETS`, what is published of devices is said of their
             logins: see `dialling.py`.
+        by_ports: leases are by option 82, and what is published of devices is said of their ports:
+            see `at_ports.py`.
         forks: whether its processes are forks (`tests/forking.py`), or a Python each.
     """
 
@@ -122,6 +128,7 @@ class Installation:
     environ_more: dict[str, str] = field(default_factory=dict)
     transport: str = TRANSPORT
     menu: str = MENU
+    by_ports: bool = ENTRIES == "option-82"
     forks: bool = True
     workers: list[Worker] = field(default_factory=list)
 
@@ -169,6 +176,8 @@ class Installation:
             self.secret_keys.write_text(secrets.token_hex(64))
             sealer = Sealer.from_text(self.secret_keys.read_text())
             self.publisher = dialling.DiallingPublisher(self.publisher, sealer)
+        elif self.at_ports:
+            self.publisher = at_ports.PluggingPublisher(self.publisher)
 
     def make_valkey(self, directory: Path) -> EmbeddedServer:
         """Which Valkey it is."""
@@ -195,6 +204,11 @@ class Installation:
             *rest,
             *(["--with-mac-server"] if self.menu == MAC_ENTRIES else []),
         ]
+
+    @property
+    def at_ports(self) -> bool:
+        """Whether devices are known by their ports."""
+        return self.by_ports and self.menu == LEASES
 
     @property
     def serves_rest(self) -> bool:
@@ -236,6 +250,7 @@ class Installation:
                 "fingerprint": f'"{router["fingerprint_sha256"]}"',
                 "dhcp_server": f'"{SERVER}"',
                 **({"entries": _NAMED[self.menu]} if self.menu in _NAMED else {}),
+                **({"identify_by": '"option-82"'} if self.at_ports else {}),
             } | dict(self.inventory.get(router["name"], {}))
             if self.transport_of(router["name"]) == "api":  # which shows no certificate
                 keys.pop("fingerprint")
@@ -277,10 +292,11 @@ class Installation:
         """The rows of our services on a router, by service, in the fields of leases."""
         found: dict[str, list[dict[str, str]]] = {}
         menu = self.menu_of(router)
+        ways = {SECRETS: dialling.shown, USERS: user_shown}
+        shown = at_ports.shown if self.at_ports else ways.get(menu, dict)
         for row in self.control[router].rows(menu):
             tag = parse_tag(row.get("comment", ""))
             if tag is not None and tag.installation == INSTALLATION:
-                shown = {SECRETS: dialling.shown, USERS: user_shown}.get(menu, dict)
                 found.setdefault(tag.service_id, []).append(shown(row))
         return found
 
@@ -291,10 +307,14 @@ class Installation:
             row = {"remote-address": address, **dialling.login(mac)}
         elif self.menu == USERS:
             row = {"name": mac, "attributes": f"{ADDRESS}:{address}"}
+        elif self.at_ports:
+            row = {"address": address, **at_ports.lease_fields(mac)}
         self.control[router].add_row(self.menu, row)
 
     def device_name(self, mac: str) -> str:
-        """What a device is known by: its MAC, or the name that it logs in with."""
+        """What a device is known by: its MAC, its port, or the name that it logs in with."""
+        if self.at_ports:
+            return at_ports.name(mac)
         return dialling.login(mac)["name"] if self.menu == SECRETS else mac
 
     def device(self, router: str, mac: str) -> str:
@@ -302,7 +322,8 @@ class Installation:
         control = self.control[router]
         if self.menu == SECRETS:
             return str(control.ppp_login(**dialling.login(mac), redials=True)["address"])
-        return str(control.device(mac, server=SERVER)["address"])
+        ids = at_ports.ids(mac) if self.at_ports else {}
+        return str(control.device(mac, server=SERVER, **ids)["address"])
 
     def writes(self, router: str) -> list[dict[str, Any]]:
         """What workers wrote there, or tried to: nothing that was done by hand."""
