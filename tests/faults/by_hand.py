@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from simulator.control import ControlError
+from simulator.menus.user_manager import RATE
+from simulator.menus.user_manager import USER as USERS
 from tests.faults import estate
 from tests.faults.estate import SUSPENDED
 from tests.faults.history import mac_of
@@ -26,13 +28,14 @@ def _address_by_hand(number: int) -> str:
 def _values(chaos: "OnEstate", router: str, number: int, choice: int) -> dict[str, str]:
     """Of a row by hand: of a device and an address that no service has."""
     mac, address = mac_of(number, choice), _address_by_hand(number)
-    return estate.entry_by_hand(chaos.menu_of(router), mac, address)
+    return estate.entry_by_hand(router, mac, address)
 
 
 _EDITS: Final[Mapping[str, Callable[[random.Random], list[dict[str, str]]]]] = {
     LEASES: lambda rng: [{"block-access": rng.choice(["yes", "no"])}, {"rate-limit": "1M/1M"}],
     SECRETS: lambda rng: [{"disabled": rng.choice(["yes", "no"])}, {"service": "any"}],
     MAC_ENTRIES: lambda _: [{"dns-server": "203.0.113.53"}],
+    USERS: lambda rng: [{"disabled": rng.choice(["yes", "no"])}, {"attributes": f"{RATE}:1M/1M"}],
 }
 """By menu, what else a person changes of a row of ours."""
 

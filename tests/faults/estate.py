@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from simulator.control import RouterControl
+from simulator.menus.user_manager import ADDRESS
+from simulator.menus.user_manager import USER as USERS
 from tests import builders, dialling
 from tests.installation import MAC_ENTRIES, SECRETS
 from worker.core.rows.rows import ADDRESS_LISTS, ADDRESS_LISTS6, BINDINGS, LEASES, OPTIONS
@@ -58,8 +60,11 @@ _POLICIES: Final[tuple[Mapping[str, str], ...]] = (
         "suspend_list": f'"{SUSPENDED}"',
         "plan_rates": '"events"',
         "address_lists": '["bound"]',
+        "identify_by": '"option-82"',
     },
     {"throttle": '"64k/64k"', "suspend": '"throttle"', "label": "true"},
+    {"entries": '"user-manager"', "suspend_list": f'"{SUSPENDED}"'},
+    {"entries": '"user-manager"', "user_manager": "1"},
     {
         "entries": '"ppp-secret"',
         "suspend_list": f'"{SUSPENDED}"',
@@ -68,8 +73,10 @@ _POLICIES: Final[tuple[Mapping[str, str], ...]] = (
     },
     {"entries": '"mac-server"'},
     {"suspend_list": f'"{SUSPENDED}"', "force_options": "true"},
-    {"lease_time": '"1h"'},
+    {"entries": '"user-manager"', "user_manager": "5"},
+    {"lease_time": '"1h"', "identify_by": '"option-82"'},
 )
+"""`user_manager`: how many routers before it the User Manager is that it asks."""
 
 
 def transport_of(router: str) -> str:
@@ -79,18 +86,25 @@ def transport_of(router: str) -> str:
 
 def keys_of(routers: int) -> dict[str, Mapping[str, str]]:
     """Router -> the keys of its table that are its own."""
-    keys = {
-        f"R{n + 1}": {"entries": '"lease"', **_POLICIES[n % len(_POLICIES)]} for n in range(routers)
-    }
+    keys: dict[str, Mapping[str, str]] = {}
+    for number in range(1, routers + 1):
+        policy = {"entries": '"lease"', **_policy_of(f"R{number}")}
+        if "user_manager" in policy:
+            policy["user_manager"] = f'"R{number - int(policy["user_manager"])}"'
+        keys[f"R{number}"] = policy
     # so that the watch looks at the odd server too
     return keys | ({ODD: {**keys[ODD], "dhcp_server": '"all"'}} if ODD in keys else {})
 
 
 def menu_of(router: str) -> str:
-    """Where its entries are."""
-    policy = _POLICIES[(_number(router) - 1) % len(_POLICIES)]
-    menus = {'"ppp-secret"': SECRETS, '"mac-server"': MAC_ENTRIES}
-    return menus.get(policy.get("entries", ""), LEASES)
+    """Where its entries are; one that asks a User Manager has only leases of others."""
+    policy = _policy_of(router)
+    menus = {'"ppp-secret"': SECRETS, '"mac-server"': MAC_ENTRIES, '"user-manager"': USERS}
+    return LEASES if "user_manager" in policy else menus.get(policy.get("entries", ""), LEASES)
+
+
+def _policy_of(router: str) -> Mapping[str, str]:
+    return _POLICIES[(_number(router) - 1) % len(_POLICIES)]
 
 
 def _number(router: str) -> int:
@@ -149,30 +163,36 @@ def foreign_rows(router: str, menu: str) -> list[tuple[str, dict[str, str]]]:
         comments += [cp1251("принтер"), cp1251("leasewire:tests:СВЦ")]
         listed += [cp1251("должник")]
     return [
-        *((menu, _lease(n, comment, menu)) for n, comment in enumerate(comments)),
+        *((menu, _lease(n, comment, router)) for n, comment in enumerate(comments)),
         *((ADDRESS_LISTS, _listed(n, comment)) for n, comment in enumerate(listed)),
         # In the way of what the pools assign: another value is taken by itself.
-        *((menu, _in_pool(n, at, menu)) for n, at in enumerate(_FOREIGN_IN_POOLS)),
+        *((menu, _in_pool(n, at, router)) for n, at in enumerate(_FOREIGN_IN_POOLS)),
         (BINDINGS, {"address": "2001:db8:4000:300::/56", "duid": "0x0001aa", "iaid": "7"}),
         (ADDRESS_LISTS6, {"list": SUSPENDED, "address": "2001:db8:ffff::/56"}),
         (OPTIONS, {"name": "lw-other-dns", "code": "6", "value": "0x01020304"}),
     ]
 
 
-def entry_by_hand(menu: str, mac: str, address: str) -> dict[str, str]:
-    """The values of a row that a person makes in a menu, for a device that has or dials a MAC."""
-    if menu == SECRETS:
-        return {**dialling.login(mac), "remote-address": address}
-    return {"mac-address": mac, "address": address}
+def entry_by_hand(router: str, mac: str, address: str) -> dict[str, str]:
+    """The values of a row that a person makes on a router, for a device that has or dials a MAC."""
+    match menu_of(router):
+        case menu if menu == SECRETS:
+            return {**dialling.login(mac), "remote-address": address}
+        case menu if menu == USERS:
+            return {"name": mac, "attributes": f"{ADDRESS}:{address}"}
+        case _ if "identify_by" in _policy_of(router):
+            return {"mac-address": mac, "address": address, "agent-circuit-id": mac.encode().hex()}
+        case _:
+            return {"mac-address": mac, "address": address}
 
 
-def _lease(number: int, comment: str, menu: str) -> dict[str, str]:
-    place = entry_by_hand(menu, f"00:00:5E:F0:00:{number:02X}", f"198.51.100.{number + 1}")
+def _lease(number: int, comment: str, router: str) -> dict[str, str]:
+    place = entry_by_hand(router, f"00:00:5E:F0:00:{number:02X}", f"198.51.100.{number + 1}")
     return place | ({"comment": comment} if comment else {})
 
 
-def _in_pool(number: int, address: str, menu: str) -> dict[str, str]:
-    return entry_by_hand(menu, f"00:00:5E:F1:00:{number:02X}", address)
+def _in_pool(number: int, address: str, router: str) -> dict[str, str]:
+    return entry_by_hand(router, f"00:00:5E:F1:00:{number:02X}", address)
 
 
 def _listed(number: int, comment: str) -> dict[str, str]:

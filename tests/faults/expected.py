@@ -11,7 +11,7 @@ from contracts import parse_event
 from tests import builders
 from tests.installation import INSTALLATION
 from worker.core.entry.entry import Entry, EntryKind
-from worker.core.entry.wanted import DEFAULT_KIND, wanted_entries
+from worker.core.entry.wanted import DEFAULT_KIND, wanted_entries, with_rows_at
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.rows import (
     NO_DEVICE,
@@ -48,7 +48,7 @@ def expected_entries(
     entries: dict[str, dict[str, Entry]] = {router: {} for router in policies}
     given = assigned(sorted(records))
     for service, folded in records.items():
-        record = replace(folded, assigned=given.get(service, {}))
+        record = with_rows_at(replace(folded, assigned=given.get(service, {})), policies)
         for router, entry in wanted_entries(record, policies).items():
             if not entry.is_over:
                 entries[router][service] = entry

@@ -36,6 +36,8 @@ class _Service:
     """Its events say what its device dials in with, too: its router may have PPP secrets."""
     secret: int = 0
     """Of its password."""
+    ports: list[dict[str, str]] = field(default_factory=list)
+    """Ids of option 82: those of its present port first; empty: its events give none."""
     ipv6: str = ""
     """`static` or `assigned`, or `learned` where its client is not stated; empty: none."""
     more: dict[str, Any] = field(default_factory=dict)
@@ -89,6 +91,8 @@ def history(  # noqa: C901, PLR0912, PLR0913, PLR0915 - one case an event, and w
         weights = [_OFTEN if n % _OFTEN == 0 else 1 for n in range(services)]
         for service in every:
             _widen(service, rng)
+            if rng.random() < _AT_PORTS_SHARE:
+                service.ports = [_port_of(service.number % macs, choice) for choice in (0, 1)]
     said: list[dict[str, Any]] = []
     while len(said) < events:
         (service,) = rng.choices(every, weights)
@@ -107,7 +111,9 @@ def history(  # noqa: C901, PLR0912, PLR0913, PLR0915 - one case an event, and w
             case "mac":
                 rng.shuffle(service.macs)
                 mac = service.macs[0]
-                swapped = {"device": {"mac": mac, "serial": f"HX-{mac[-2:]}"}, **_ipv6_of(service)}
+                rng.shuffle(service.ports)
+                device = {**_device_of(service), "serial": f"HX-{mac[-2:]}"}
+                swapped = {"device": device, **_ipv6_of(service)}
                 ways = [("mac_changed", {"mac": mac}), ("device_swapped", swapped)]
                 name, data = rng.choice([*ways, *_other_logins(service, rng)])
                 said.append(_say(service, name, **data))
@@ -172,6 +178,7 @@ _OFTEN: Final = 10
 """One service in so many is spoken of so much more often."""
 _WIDE_SHARE: Final = 0.25
 _POOL_SHARE: Final = 0.15
+_AT_PORTS_SHARE: Final = 0.6
 _ASSIGNED: Final = {"mode": "assigned", "pool": estate.ASSIGNED}
 _ASSIGNED_SHARE: Final = 0.3
 _WAYS_TO_IPV6: Final = ("", "", "static", "assigned", "learned")
@@ -211,6 +218,19 @@ def _ipv6_of(service: _Service) -> dict[str, Any]:
     return {"ipv6": {"prefix": prefix, **({} if service.ipv6 == "learned" else client)}}
 
 
+def _port_of(number: int, choice: int) -> dict[str, str]:
+    """One of the ids, or both; those with one have another circuit than those with both."""
+    circuit = f"eth {number >> 8}/{number & 255}:{choice}"
+    if number % 3 == 0:
+        return {"circuit_id": f"olt-7 {circuit}"}
+    return {"circuit_id": circuit, "remote_id": f"olt-{number % 3}"}
+
+
+def _device_of(service: _Service) -> dict[str, str]:
+    """What names the device of a service now: its MAC, and its port."""
+    return {"mac": service.macs[0], **(service.ports[0] if service.ports else {})}
+
+
 def _login_of(service: _Service) -> dict[str, str]:
     """What the device of a service dials in with."""
     login = dialling.login(service.macs[0])
@@ -229,7 +249,7 @@ def _block_of(service: _Service) -> dict[str, Any]:
     return builders.service_block(
         router=service.router,
         server=service.server,
-        mac=service.macs[0],
+        device=_device_of(service),
         ipv4=service.addresses[0],
         pool=service.pool if estate.menu_of(service.router) != MAC_ENTRIES else None,
         **({"address": _ASSIGNED} if service.is_assigned else {}),
