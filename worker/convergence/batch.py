@@ -74,6 +74,7 @@ class BatchRunner:
         self.concluder.now_ms = now_ms
         self.concluder.statistics.services += len(work_items)
         self._taken = {work_item.service_id for work_item in work_items}
+        just_taken = True
         for group in self.concluder.faults.groups(work_items):
             if self._policy.mode == "observe":
                 observed = observe(
@@ -83,12 +84,14 @@ class BatchRunner:
                 continue
             items = self._gatherer.items(group)
             for tried in self.concluder.culprits.groups(items, alone=_was_refused):
-                self._run_group(tried)
+                self._run_group(tried, just_taken=just_taken)
+                just_taken = False
         self.concluder.raise_mass_refusal()
 
-    def _run_group(self, group: Sequence[BatchItem]) -> None:
+    def _run_group(self, group: Sequence[BatchItem], *, just_taken: bool) -> None:
         self.concluder.begin(group)
-        items = self._postpone_missing(self._gatherer.claim(group))
+        claimed = self._gatherer.claim(group, just_taken=just_taken)
+        items = self._postpone_missing(claimed)
         while items:
             items = self._run_round(items)
 

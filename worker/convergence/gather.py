@@ -92,15 +92,22 @@ class Gatherer:
             work_item, self._router, entry, at.written, at.listed, at.queue, at.bindings
         )
 
-    def claim(self, items: Sequence[BatchItem]) -> dict[str, BatchItem]:
-        """Request all claims that are not held; leaves out services whose record has changed."""
+    def claim(self, items: Sequence[BatchItem], *, just_taken: bool = True) -> dict[str, BatchItem]:
+        """Request all claims that are not held; leaves out services whose record has changed.
+
+        Args:
+            items: the services.
+            just_taken: no others worked since they were taken: those may have what these held.
+        """
         claims = [(item, claims_of(item.entry)) for item in items]
-        requests = [(item, keys) for item, keys in claims if keys != item.work_item.held]
+        held = {item.service_id for item, keys in claims if keys == item.work_item.held}
+        held = held if just_taken else set()
+        requests = [(item, keys) for item, keys in claims if item.service_id not in held]
         answers = self._store.routers.claim(
             self._router,
             [(item.service_id, item.work_item.stored.generation, keys) for item, keys in requests],
         )
-        claimed = {item.service_id: item for item, keys in claims if keys == item.work_item.held}
+        claimed = {item.service_id: item for item in items if item.service_id in held}
         for (item, _), refused in zip(requests, answers, strict=True):
             if refused is None:
                 continue
