@@ -10,7 +10,7 @@ from tests.faults.expected import places_of, row_of
 from worker.core.entry.entry import Entry, claims_of
 from worker.core.rows.rows import device_of, is_host_address, scopes_meet
 
-_HELD = re.compile(r"(\S+) is held by (?:service (\S+) \(|a service of another source)")
+_HELD = re.compile(r"(?:^|; )(.+?) is held by (?:service (\S+) \(|a service of another source)")
 """A key, and its holder where the words name it: they do not name who belongs to another source."""
 
 

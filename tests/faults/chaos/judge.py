@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from tests.faults import estate, odd_worker
 from tests.faults.chaos.conflicts import Conflicting
 from tests.faults.leftovers import leftovers
 from worker.core.effect.findings import ENDS
+from worker.core.rows.rows import OPTION_82, device_field
 from worker.core.service.outcome import DeadLetter
 from worker.inventory import load_inventory
 
@@ -32,6 +34,7 @@ class Judged(Conflicting):
             conflicting: services may wait for each other.
         """
         self.let_orphaned_copies_be_ours()
+        self._count_rows()
         differ = (self.conflicts if conflicting else self.differences)(self.events)
         foreign = [each for router in self.control for each in self.changed_foreign_rows(router)]
         lost = self.without_final_outcome([*self.events, *besides])
@@ -54,6 +57,16 @@ class Judged(Conflicting):
             {name: len(each) for name, each in found.items()},
             [each for some in found.values() for each in some],
         )
+
+    def _count_rows(self) -> None:
+        """How many rows of each kind there are: a kind without rows was not tried."""
+        rows: Counter[str] = Counter()
+        for router in self.control:
+            for lease in (row for rows_ in self.own_rows(router).values() for row in rows_):
+                by = device_field(lease)
+                kind = OPTION_82 if by == OPTION_82 else self.kind_of(router).name
+                rows[f"rows at the end: {kind}"] += 1
+        self.counts |= rows
 
     def wrong_assignments(self) -> list[str]:
         """What of the pools is not as it must be, by records, by the rows and by the pools."""
