@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from worker.core.rows.menus import BINDING, QUEUE
 from worker.core.rows.operations import Add, MakeStatic, Move, Operation, Remove, Set
+from worker.core.rows.queues import QueueRow
 from worker.core.rows.rows import (
     ADDRESS_LISTS,
     ADDRESS_LISTS6,
@@ -23,7 +24,6 @@ from worker.core.rows.rows import (
     ListedAddress,
     MenuPath,
     OptionRow,
-    QueueRow,
     Row,
     is_host_address,
     parse_tag,

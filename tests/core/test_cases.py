@@ -24,6 +24,7 @@ from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.menus import BINDING, QUEUE
 from worker.core.rows.operations import Add, MakeStatic, Move, Waiting
+from worker.core.rows.queues import QueueRow
 from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import (
     ADDRESS_LISTS,
@@ -37,7 +38,6 @@ from worker.core.rows.rows import (
     ListedAddress,
     ListPlace,
     OptionRow,
-    QueueRow,
 )
 from worker.core.service.fold import fold
 from worker.core.service.record import ServiceRecord

@@ -15,9 +15,9 @@ from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.bindings import OwnBinding, binding_fields
 from worker.core.rows.menus import BINDING, QUEUE
 from worker.core.rows.operations import Add, MakeStatic, Remove, Set, WritePlan
-from worker.core.rows.queues import OwnQueue, QueueOrder, queue_fields, shadows_of
+from worker.core.rows.queues import OwnQueue, QueueOrder, QueueRow, queue_fields, shadows_of
 from worker.core.rows.row_index import RowIndex
-from worker.core.rows.rows import BINDINGS, QUEUES, BindingRow, Identity, ListPlace, QueueRow
+from worker.core.rows.rows import BINDINGS, QUEUES, BindingRow, Identity, ListPlace
 from worker.core.service.record import Placement
 
 PREFIX = "2001:db8:1:100::/56"

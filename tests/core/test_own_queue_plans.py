@@ -17,9 +17,17 @@ from worker.core.plan.wanted import Wanted
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.menus import QUEUE
 from worker.core.rows.operations import Add
-from worker.core.rows.queues import FIRST, LAST, OwnQueue, QueueOrder, owner_of, queue_fields
+from worker.core.rows.queues import (
+    FIRST,
+    LAST,
+    OwnQueue,
+    QueueOrder,
+    QueueRow,
+    owner_of,
+    queue_fields,
+)
 from worker.core.rows.row_index import RowIndex
-from worker.core.rows.rows import Lease, QueueRow
+from worker.core.rows.rows import Lease
 
 SERVICES = ["S1", "S2", "S3"]
 RATES = ["5M/20M", "10M/100M 20M/200M"]

@@ -13,7 +13,7 @@ from worker.core.plan.wanted import wanted_at
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.bindings import binding_fields
 from worker.core.rows.menus import MENUS
-from worker.core.rows.queues import MAY_BE_THERE, queue_fields, queue_name
+from worker.core.rows.queues import MAY_BE_THERE, QueueRow, queue_fields, queue_name
 from worker.core.rows.rows import (
     BINDINGS,
     OPTIONS,
@@ -23,7 +23,6 @@ from worker.core.rows.rows import (
     ListedAddress,
     MenuPath,
     OptionRow,
-    QueueRow,
     Row,
     comment_for,
 )

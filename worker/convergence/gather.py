@@ -20,7 +20,7 @@ from worker.core.plan.wanted import Wanted
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Waiting
 from worker.core.rows.prefixes import claim_text
-from worker.core.rows.queues import owner_of, queue_name
+from worker.core.rows.queues import QueueRow, owner_of, queue_name
 from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import (
     ADDRESS_LISTS,
@@ -30,7 +30,6 @@ from worker.core.rows.rows import (
     QUEUES,
     Lease,
     MenuPath,
-    QueueRow,
     Row,
     RowKey,
     comment_for,

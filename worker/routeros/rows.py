@@ -10,6 +10,7 @@ from worker.core.entry.entry import EntryKind
 from worker.core.rows.menus import MENUS, Menu, version_of
 from worker.core.rows.normal import seconds
 from worker.core.rows.operations import Add, MakeStatic, Move, Operation, Remove, Set
+from worker.core.rows.queues import QueueRow
 from worker.core.rows.rows import (
     BINDINGS,
     LEASES,
@@ -20,7 +21,6 @@ from worker.core.rows.rows import (
     ListedAddress,
     MenuPath,
     OptionRow,
-    QueueRow,
     Row,
     device_of,
 )

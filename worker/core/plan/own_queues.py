@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from worker.core.plan.member import Member
 from worker.core.plan.phases import PlanDraft, Step
 from worker.core.rows.operations import Add, Move, Remove, Set, Waiting
-from worker.core.rows.queues import OwnQueue, fields_that_differ, queue_fields, queue_name
+from worker.core.rows.queues import OwnQueue, QueueRow, fields_that_differ, queue_fields, queue_name
 from worker.core.rows.row_index import RowIndex
-from worker.core.rows.rows import QUEUES, QueueRow, RowKey, comment_for
+from worker.core.rows.rows import QUEUES, RowKey, comment_for
 
 _RATE = "rate-limit"
 

@@ -2,11 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
-from typing import Final, Literal, NamedTuple
+from typing import ClassVar, Final, Literal, NamedTuple
 
 from worker.core.rows.normal import durations, prefixes, rates
-from worker.core.rows.rows import QueueRow, Row, parse_tag, tag_text
+from worker.core.rows.rows import QUEUES, MenuPath, Row, parse_tag, tag_text
 
 FIRST: Final = "first"
 LAST: Final = "last"
@@ -14,6 +15,36 @@ BEFORE: Final = "before "
 _NO_PARENT: Final = "none"
 RATE_WORDS: Final = 6
 """A rate limit has at most so many: rate, burst rate, threshold and time, priority, least rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRow(Row):
+    """One row of `/queue/simple`.
+
+    Attributes:
+        place: its place in the order of the menu, which decides which queue takes a packet; -1: not
+            known, as only some rows were read.
+    """
+
+    menu: ClassVar[MenuPath] = QUEUES
+
+    place: int = -1
+
+    @property
+    def queue(self) -> str:
+        """Its name on the router."""
+        return self.fields["name"]
+
+    @property
+    def target(self) -> str:
+        """Prefixes and interfaces, comma separated."""
+        return self.fields["target"]
+
+    @property
+    def name(self) -> str:
+        """The row as text for a person."""
+        kind = "dynamic queue" if self.dynamic else "queue"
+        return f"{kind} {self.queue} (target {self.target}, limit {self.fields['max-limit']})"
 
 
 class OwnQueue(NamedTuple):

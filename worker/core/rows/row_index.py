@@ -9,7 +9,7 @@ from collections.abc import Set as AbstractSet
 from functools import cached_property
 
 from worker.core.rows.binding_index import BindingIndex
-from worker.core.rows.queues import QueueOrder, owner_of
+from worker.core.rows.queues import QueueOrder, QueueRow, owner_of
 from worker.core.rows.rows import (
     NO_DEVICE,
     OPTION_82,
@@ -19,7 +19,6 @@ from worker.core.rows.rows import (
     ListedAddress,
     ListPlace,
     OptionRow,
-    QueueRow,
     Row,
     RowKey,
     device_field,

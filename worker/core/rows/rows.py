@@ -269,36 +269,6 @@ class BindingRow(Row):
         return f"{kind} {self.address} ({client_name(self.client)} on {self.server}{comment})"
 
 
-@dataclass(frozen=True, slots=True)
-class QueueRow(Row):
-    """One row of `/queue/simple`.
-
-    Attributes:
-        place: its place in the order of the menu, which decides which queue takes a packet; -1: not
-            known, as only some rows were read.
-    """
-
-    menu: ClassVar[MenuPath] = QUEUES
-
-    place: int = -1
-
-    @property
-    def queue(self) -> str:
-        """Its name on the router."""
-        return self.fields["name"]
-
-    @property
-    def target(self) -> str:
-        """Prefixes and interfaces, comma separated."""
-        return self.fields["target"]
-
-    @property
-    def name(self) -> str:
-        """The row as text for a person."""
-        kind = "dynamic queue" if self.dynamic else "queue"
-        return f"{kind} {self.queue} (target {self.target}, limit {self.fields['max-limit']})"
-
-
 _PREFIX: Final = "leasewire:"
 # As the service ids of the contract (`contracts/values.py`): any other character ends the tag.
 _TAG: Final = re.compile(rf"{_PREFIX}([^:\s]+):([A-Za-z0-9._:-]{{1,64}})(?![A-Za-z0-9._:-])\s?")
