@@ -212,7 +212,7 @@ class BatchRunner:
                 conclusions.append(self.concluder.wait(item, off))
             elif service_id not in busy:
                 done.append(item)
-            elif why is None and attempts.writes >= MAX_WRITES:
+            elif attempts.writes >= MAX_WRITES and (why is None or item.entry.devices):
                 conclusions.append(concluder.does_not_stick(item, made))
             else:
                 left[service_id] = item
@@ -248,7 +248,7 @@ class BatchRunner:
         return confirmed(
             item,
             self.concluder.now_ms,
-            made.listed[item.service_id],
+            made.listed,
             attempts.wrote,
             attempts.touched,
             bindings=made.bindings.get(item.service_id, ()),
@@ -281,6 +281,7 @@ class BatchRunner:
                     listed=at.listed,
                     queue=at.queue,
                     bindings=at.bindings,
+                    devices=at.devices,
                 )
             # else the record changed meanwhile: its work item stays, and is taken again
         return left

@@ -1,7 +1,7 @@
 """One service in a batch of a pass, as it is handed from step to step."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from worker.core.entry.entry import Entry
@@ -26,11 +26,13 @@ class BatchItem:
         listed: what its rows in address lists may say.
         queue: its own queue as last read back, or `MAY_BE_THERE`.
         bindings: its own DHCPv6 bindings as last read back, and those that may be there.
+        devices: the same of its further devices, by number.
         refused: why its entry must not be written: its claims were not granted, or the router
             lacks something; None: it may be.
         warning: what a person should know although the rows are as wanted.
         gives_way: an earlier try failed, and it takes part only so that its row can give way.
         service_id: the service.
+        member: what names its rows; of one for a further device (`further`) not the service's id.
         record: of the service, as taken.
         before: {reason, detail, since_ms, …} if it was not in sync at its last check.
     """
@@ -42,10 +44,12 @@ class BatchItem:
     listed: frozenset[ListPlace] = frozenset()
     queue: OwnQueue | None = None
     bindings: tuple[OwnBinding, ...] = ()
+    devices: Mapping[str, Placement] = field(default_factory=dict)
     refused: Waiting | None = None
     warning: Note | None = None
     gives_way: bool = False
     service_id: str = field(init=False)
+    member: str = field(init=False)
     record: ServiceRecord = field(init=False)
     before: Mapping[str, Any] = field(init=False)
 
@@ -53,6 +57,7 @@ class BatchItem:
         """Read the attributes that come with the work item."""
         for name, value in (
             ("service_id", self.work_item.service_id),
+            ("member", self.entry.member if self.entry.number else self.work_item.service_id),
             ("record", self.work_item.stored.record),
             ("before", self.work_item.before or {}),
         ):
@@ -84,13 +89,44 @@ class BatchItem:
         """What is known of its rows at the router, to be stored with more that is noted."""
         at = self.record.placements.get(self.router) or Placement(None)
         return at._replace(
-            written=self.written, listed=self.listed, queue=self.queue, bindings=self.bindings
+            written=self.written,
+            listed=self.listed,
+            queue=self.queue,
+            bindings=self.bindings,
+            devices=self.devices,
         )
 
+    def further(self) -> "list[BatchItem]":
+        """The same for each further device, as an item of its own."""
+        nothing, missing = Placement(None), self.entry.missing if self.gives_way else None
+        placed = ((e, self.devices.get(n, nothing)) for n, e in self.entry.devices.items())
+        return [
+            replace(
+                self,
+                entry=replace(entry, missing=missing or entry.missing),
+                written=at.written,
+                listed=at.listed,
+                queue=None,
+                bindings=(),
+                devices={},
+            )
+            for entry, at in placed
+        ]
+
+    def devices_as_read(
+        self, listed: Mapping[str, frozenset[ListPlace]]
+    ) -> Mapping[str, Placement]:
+        """The placements of its further devices whose rows are as wanted now."""
+        return {
+            number: Placement(entry.fields, listed.get(entry.member, frozenset()))
+            for number, entry in self.entry.devices.items()
+            if not entry.is_over
+        }
+
     def wanted(self) -> Wanted:
-        """What the planner takes."""
+        """What the planner takes, without further devices."""
         return Wanted(
-            self.entry,
+            replace(self.entry, devices={}) if self.entry.devices else self.entry,
             written=self.written,
             granted=self.refused is None,
             refused_because=self.refused,

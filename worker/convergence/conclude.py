@@ -64,12 +64,13 @@ TRIED_IN_VAIN: Final = frozenset(
 """Why a service is not in sync although its write was tried."""
 
 _NOTHING_KNOWN: Final = RouterEffect()
+_NOWHERE: Final[Mapping[str, frozenset[ListPlace]]] = {}
 
 
 def confirmed(  # noqa: PLR0913 - the parts of a conclusion
     item: BatchItem,
     now_ms: int,
-    listed: frozenset[ListPlace] = frozenset(),
+    listed: Mapping[str, frozenset[ListPlace]] = _NOWHERE,
     wrote: Sequence[str] = (),
     touched: Collection[MenuPath] = (),
     *,
@@ -82,7 +83,8 @@ def confirmed(  # noqa: PLR0913 - the parts of a conclusion
     Args:
         item: the service.
         now_ms: Redis's time.
-        listed: what its own rows in address lists say.
+        listed: what its own rows in address lists say, and those of its further devices
+            (`WritePlan.listed`).
         wrote: the operations that the router confirmed, described.
         touched: their menus.
         bindings: its own bindings of DHCPv6 servers, as read.
@@ -162,7 +164,7 @@ def confirmed(  # noqa: PLR0913 - the parts of a conclusion
 
 def placements_after(
     item: BatchItem,
-    listed: frozenset[ListPlace],
+    listed: Mapping[str, frozenset[ListPlace]],
     now_ms: int,
     bindings: tuple[OwnBinding, ...] = (),
 ) -> dict[str, Placement]:
@@ -173,11 +175,12 @@ def placements_after(
     elif item.router in placements:
         placements[item.router] = Placement(
             _kept_fields(item.entry),
-            listed,
+            listed.get(item.service_id, frozenset()),
             now_ms,
             None if item.short is None else confirmed_short(item.short, now_ms),
             item.entry.queue,
             bindings,
+            item.devices_as_read(listed) if item.entry.devices else {},
         )
     return placements
 

@@ -88,7 +88,7 @@ class Gatherer:
         placement = record.placements.get(self._router) or Placement(None)
         at = placement
         return BatchItem(
-            work_item, self._router, entry, at.written, at.listed, at.queue, at.bindings
+            work_item, self._router, entry, at.written, at.listed, at.queue, at.bindings, at.devices
         )
 
     def claim(self, items: Sequence[BatchItem], *, just_taken: bool = True) -> dict[str, BatchItem]:
@@ -139,8 +139,9 @@ class Gatherer:
             items: the batch.
             duplicates: rows that earlier plans of this session found to belong to no service.
         """
-        rows = self._read(items.values())
-        wanted = [item.wanted() for item in items.values()]
+        members = with_further(items.values())
+        rows = self._read(members)
+        wanted = [item.wanted() for item in members]
         # A service that may make a pass fail, or whose record is unreadable, delays no other.
         left_out = set(self._faults.suspected)
         unknown: frozenset[str] = frozenset()
@@ -166,8 +167,9 @@ class Gatherer:
             # A service whose record changes just now is left out, and found in the way again.
             joined = self._join(others - unknown - left_out)
             items = items | joined
-            wanted = wanted + [item.wanted() for item in joined.values()]
-            rows = rows | self._read(joined.values())
+            members = with_further(joined.values())
+            wanted = wanted + [item.wanted() for item in members]
+            rows = rows | self._read(members)
 
     def _join(self, service_ids: Collection[str]) -> dict[str, BatchItem]:
         if not service_ids:
@@ -288,9 +290,7 @@ class Gatherer:
                 addresses.update(hosts)
             terms |= {FieldEquals("address", address) for address in addresses}
             if addresses or closely:
-                terms.add(
-                    FieldEquals("comment", tag_text(self._policy.installation, item.service_id))
-                )
+                terms.add(FieldEquals("comment", tag_text(self._policy.installation, item.member)))
         return terms
 
     def _read_leases(self, items: Collection[BatchItem]) -> list[Lease]:
@@ -304,17 +304,26 @@ class Gatherer:
             fields = item.entry.fields or item.written
             if fields is not None:
                 devices[device_of(fields)] = addresses[fields["address"]] = None
-            comments[comment_for(installation, item.service_id, item.entry.label)] = None
+            comments[comment_for(installation, item.member, item.entry.label)] = None
         for item in items:
             if item.written is not None:
                 devices[device_of(item.written)] = addresses[item.written["address"]] = None
             devices.update((sent.device, None) for sent in item.work_item.sent or () if sent.device)
-            comments[tag_text(installation, item.service_id)] = None
+            comments[tag_text(installation, item.member)] = None
             # A row that a crash left between two writes, should its comment have been edited.
             named = item.entry.fields or item.written or {device: ""}
-            devices[placeholder(named, item.service_id)] = None
+            devices[placeholder(named, item.member)] = None
         query = LeaseQuery(devices.keys(), addresses.keys(), comments.keys())
         return self._session.read_leases(query, self._lock.progress)
+
+
+def with_further(items: Iterable[BatchItem]) -> list[BatchItem]:
+    """Return the items of a batch with those of their further devices."""
+    every = [*items]
+    for item in every[:]:
+        if item.entry.devices:
+            every += item.further()
+    return every
 
 
 def _needs_order(item: BatchItem) -> bool:

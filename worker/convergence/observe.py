@@ -8,7 +8,7 @@ import structlog
 
 from worker.convergence.batch_item import BatchItem
 from worker.convergence.conclude import events_at, placements_after
-from worker.convergence.gather import Gatherer
+from worker.convergence.gather import Gatherer, with_further
 from worker.convergence.prerequisites import MissingPrerequisites
 from worker.convergence.writing import describe
 from worker.core.entry.entry import assigned_to
@@ -36,7 +36,7 @@ def observe(
         item if item.refused else replace(item, refused=prerequisites.check(item).missing)
         for item in gathered.items.values()
     ]
-    made = plan([item.wanted() for item in checked], gathered.index, policy)
+    made = plan([item.wanted() for item in with_further(checked)], gathered.index, policy)
     return [_observed(item, made, now_ms) for item in checked]
 
 
@@ -53,8 +53,8 @@ def _observed(item: BatchItem, made: WritePlan, now_ms: int) -> Conclusion:
     after = record
     stands_nowhere: tuple[LeftValue, ...] = ()
     if why is None and not would:
-        found = made.listed[service_id], now_ms, made.bindings.get(service_id, ())
-        after = replace(record, placements=placements_after(item, *found))
+        bindings = made.bindings.get(service_id, ())
+        after = replace(record, placements=placements_after(item, made.listed, now_ms, bindings))
         after, stands_nowhere = cleaned(after, item.router)
     elif item.router in record.placements:  # which may have been right at an earlier check
         differs = record.placements[item.router]._replace(seen_ms=0)

@@ -87,12 +87,13 @@ class MissingPrerequisites:
 
     def check(self, item: BatchItem) -> Check:
         """Check one service against the setup, which is read again before something is missing."""
-        fields = item.entry.fields
-        if fields is None:
+        if item.entry.fields is None:
             self._misfits.pop(item.service_id, None)
             return Check(misfit=item.warning)
-        missing = missing_for(item.entry, self._setup, self._session)
-        misfit = self._setup.misfit(item.service_id, fields["address"])
+        missing, misfit = self._find(item, item.entry)
+        for entry in item.entry.devices.values():
+            if missing is None and misfit is None and entry.fields is not None:
+                missing, misfit = self._find(item, entry)
         if (missing or misfit) and not self._is_fresh:
             self._recheck()
             return self.check(item)
@@ -109,6 +110,11 @@ class MissingPrerequisites:
         elif not missing and item.before.get("reason") == _REASON:
             self._restored.add(item.before["detail"])
         return Check(missing, misfit)
+
+    def _find(self, item: BatchItem, entry: Entry) -> tuple[Waiting | None, Note | None]:
+        missing = missing_for(entry, self._setup, self._session)
+        address = (entry.fields or {})["address"]
+        return missing, self._setup.misfit(item.service_id, address)
 
     def reported(self, item: BatchItem, message: str) -> Waiting:
         """Why a service must wait of which the router itself said that something is missing."""

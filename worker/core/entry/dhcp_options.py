@@ -18,6 +18,9 @@ DNS_CODE: Final = 6
 
 OptionFields = Mapping[str, str]
 
+OPTIONS_LEFT_TO_OTHERS = ("options-not-managed", "the router's policy leaves dhcp-option to others")
+"""Note of a service whose DHCP options are not written."""
+
 
 def option_rows(record: ServiceRecord, policy: RouterPolicy) -> dict[str, OptionFields]:
     """Return the option rows that a service needs, by name; DNS servers win over an option 6."""

@@ -32,6 +32,7 @@ from worker.core.rows.rows import (
     MenuPath,
     device_field,
     is_host_address,
+    member_id,
 )
 from worker.core.service.record import AssignedKind, ServiceRecord
 
@@ -63,6 +64,7 @@ class Entry:
 
     Attributes:
         service_id: of the service.
+        number: of the further device that it is for; empty: the first one.
         fields: of its row, in lease form: RouterOS names to normal-form values of every field that
             the policy manages (`mac-address`, `address`, `server`, `block-access`, …); None: no
             row.
@@ -76,6 +78,7 @@ class Entry:
         reserved: without fields: the MAC, address and server that stay reserved while the service
             is suspended by having no row.
         is_pool: its field `address` names a pool, even if it looks like an address.
+        devices: the entries of further devices, by number; those without fields are over.
         spares: fields that are put back for others: each is written only over this value of ours.
     """
 
@@ -91,6 +94,8 @@ class Entry:
     reserved: Mapping[str, str] | None = None
     is_pool: bool = False
     spares: Mapping[str, str] = field(default_factory=dict)
+    number: str = ""
+    devices: Mapping[str, "Entry"] = field(default_factory=dict)
 
     def sparing(self, row: Lease | None) -> "Entry":
         """Return the entry without the fields to put back that others changed on the row."""
@@ -99,6 +104,11 @@ class Entry:
         theirs = {name for name, ours in self.spares.items() if row.fields.get(name, "") != ours}
         kept = {name: value for name, value in self.fields.items() if name not in theirs}
         return replace(self, fields=kept)
+
+    @property
+    def member(self) -> str:
+        """What names its rows: `member_id`."""
+        return member_id(self.service_id, self.number)
 
     @property
     def is_over(self) -> bool:
@@ -206,7 +216,9 @@ class Claim(NamedTuple):
 
 
 def claims_of(entry: Entry) -> frozenset[Claim]:
-    """Return the claims of an entry; an entry that is over has none."""
+    """Return the claims of an entry and of its further devices; one that is over has none."""
+    if entry.devices:
+        return claims_of(replace(entry, devices={})).union(*map(claims_of, entry.devices.values()))
     place = entry.fields if entry.fields is not None else entry.reserved
     if place is None:
         return frozenset()
@@ -219,10 +231,6 @@ def claims_of(entry: Entry) -> frozenset[Claim]:
     if not entry.is_pool and is_host_address(address):
         claims.append(Claim(f"address:{address}", ANY_SERVER))
     return frozenset(claims)
-
-
-OPTIONS_LEFT_TO_OTHERS = ("options-not-managed", "the router's policy leaves dhcp-option to others")
-"""Note of a service whose DHCP options are not written."""
 
 
 class EntryKind(ABC):

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from worker.core.rows.bindings import IS_PREFIX, OwnBinding
-from worker.core.rows.operations import Add, MakeStatic, Set, WritePlan
+from worker.core.rows.operations import Add, MakeStatic, Operation, Set, WritePlan
 from worker.core.rows.queues import MAY_BE_THERE
 from worker.core.rows.rows import (
     ADDRESS_LISTS,
@@ -38,36 +38,45 @@ def placements_to_note(plan: WritePlan, known: Mapping[str, Placement]) -> dict[
     """
     noted: dict[str, Placement] = {}
     for operation in plan.operations:
-        service_id = operation.service_id
+        service_id, device = operation.service_id, operation.device
         placement = noted.get(service_id) or known.get(service_id)
         if placement is None:
             continue
-        match operation:
-            case MakeStatic(was=was, menu=menu) if menu == LEASES:
-                noted[service_id] = placement._replace(written=was, seen_ms=0)
-            case MakeStatic(was=fields, menu=menu) | Add(fields=fields, menu=menu) if (
-                menu == BINDINGS
-            ):
-                planned = plan.bindings.get(service_id, ())
-                may_be = _may_be(fields, planned, placement.bindings)
-                noted[service_id] = placement._replace(bindings=may_be)
-            case Set(menu=menu, fields=fields) if menu == BINDINGS and fields.keys() & _CLIENT:
-                planned = plan.bindings.get(service_id, ())
-                learned = _learned(fields, planned, placement.bindings)
-                noted[service_id] = placement._replace(bindings=learned)
-            case Add(menu=menu, fields=fields) if menu in (ADDRESS_LISTS, ADDRESS_LISTS6):
-                place = ListPlace(fields["list"], fields["address"])
-                noted[service_id] = placement._replace(listed=placement.listed | {place})
-            case Add(fields=fields) | Set(fields=fields) if operation.menu == LEASES:
-                was = operation.was if isinstance(operation, Set) else {}
-                short = _shortens(placement.short, fields, was)
-                if short is not None:
-                    noted[service_id] = placement._replace(short=short)
-            case Add(menu=menu) if menu == QUEUES and placement.queue is None:
-                noted[service_id] = placement._replace(queue=MAY_BE_THERE)
-            case _:
-                pass
+        at = placement.devices.get(device, Placement(None)) if device else placement
+        changed = _noted(operation, plan, at)
+        if changed is not None and device:
+            changed = placement._replace(devices={**placement.devices, device: changed})
+        if changed is not None:
+            noted[service_id] = changed
     return noted
+
+
+def _noted(  # noqa: PLR0911 - one case a kind of write
+    operation: Operation, plan: WritePlan, placement: Placement
+) -> Placement | None:
+    """The placement with what an operation may bring; None: nothing that must be noted."""
+    service_id = operation.service_id
+    match operation:
+        case MakeStatic(was=was, menu=menu) if menu == LEASES:
+            return placement._replace(written=was, seen_ms=0)
+        case MakeStatic(was=fields, menu=menu) | Add(fields=fields, menu=menu) if menu == BINDINGS:
+            planned = plan.bindings.get(service_id, ())
+            may_be = _may_be(fields, planned, placement.bindings)
+            return placement._replace(bindings=may_be)
+        case Set(menu=menu, fields=fields) if menu == BINDINGS and fields.keys() & _CLIENT:
+            planned = plan.bindings.get(service_id, ())
+            return placement._replace(bindings=_learned(fields, planned, placement.bindings))
+        case Add(menu=menu, fields=fields) if menu in (ADDRESS_LISTS, ADDRESS_LISTS6):
+            place = ListPlace(fields["list"], fields["address"])
+            return placement._replace(listed=placement.listed | {place})
+        case Add(fields=fields) | Set(fields=fields) if operation.menu == LEASES:
+            was = operation.was if isinstance(operation, Set) else {}
+            short = _shortens(placement.short, fields, was)
+            return None if short is None else placement._replace(short=short)
+        case Add(menu=menu) if menu == QUEUES and placement.queue is None:
+            return placement._replace(queue=MAY_BE_THERE)
+        case _:
+            return None
 
 
 def _may_be(

@@ -136,19 +136,23 @@ class ListRows:
         if row.key not in self._removed:
             was: Mapping[str, str] = {**row.fields, "comment": row.comment}
             needs = [] if member.final is None else [member.final]
-            remove = Remove(0, member.id, row.id, was, menu=row.menu)
+            remove = Remove(
+                0, member.service_id, row.id, was, menu=row.menu, device=member.entry.number
+            )
             self._removed[row.key] = self._draft.step(remove, *needs)
         return self._removed[row.key]
 
     def _addition(self, member: Member, place: ListPlace) -> Add:
         comment = comment_for(self._index.installation, member.id)
         fields = {**place._asdict(), "comment": comment}
-        return Add(0, member.id, fields, menu=list_menu(place))
+        menu = list_menu(place)
+        return Add(0, member.service_id, fields, menu=menu, device=member.entry.number)
 
     def _retagging(self, member: Member, row: ListedAddress) -> Set:
         comment = comment_for(self._index.installation, member.id, row.comment)
-        was = {"comment": row.comment}
-        return Set(0, member.id, row.id, {"comment": comment}, was, menu=row.menu)
+        fields, was = {"comment": comment}, {"comment": row.comment}
+        number = member.entry.number
+        return Set(0, member.service_id, row.id, fields, was, menu=row.menu, device=number)
 
     def _note(self, member: Member, kind: str, detail: str) -> None:
         self._draft.note(member.id, kind, detail)
@@ -177,7 +181,7 @@ class SharedOptions:
         for name, fields in member.entry.options.items():
             if name not in self._rows:
                 if name not in self._added:
-                    add = Add(0, member.id, fields, menu=OPTIONS)
+                    add = Add(0, member.service_id, fields, menu=OPTIONS)
                     self._added[name] = self._draft.step(add)
                 steps.append(self._added[name])
         return steps

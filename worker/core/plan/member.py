@@ -1,4 +1,4 @@
-"""One service of a batch while it is planned: which row is its own, and the writes to it."""
+"""A service of a batch, or a further device of one, while it is planned: its row and its writes."""
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -60,7 +60,8 @@ def find_own_row(
         index: of one read.
         sent: leases that were added for it and may not have been seen (`lua/_in_flight.lua`).
     """
-    tagged = index.tagged.get(entry.service_id, [])
+    name = entry.member if entry.number else entry.service_id
+    tagged = index.tagged.get(name, [])
     untagged = [] if written is None else index.untagged.get(identity_of(written), [])
     if not tagged and not untagged:
         return _NOTHING
@@ -93,14 +94,14 @@ def _is_half_done(row: Lease, entry: Entry, written: Mapping[str, str] | None) -
     return (
         written is not None
         and row.server == written["server"]
-        and row.device in (device_of(written), placeholder(written, entry.service_id))
+        and row.device in (device_of(written), placeholder(written, entry.member))
         and row.address in (written["address"], NO_ADDRESS)
     )
 
 
 @dataclass(eq=False, slots=True)
 class Member:
-    """What is known and decided about one service.
+    """What is known and decided about one service, or about one further device of it.
 
     Attributes:
         entry: what the router must hold for it.
@@ -116,7 +117,8 @@ class Member:
         leaves: whether its row is to be removed.
         target: the fields that its row should have; None: it waits, or its row is removed.
         stands: whether its row has the device, address and server of its target already.
-        id: the service's id.
+        service_id: the service's id.
+        id: the same, or the `member_id` of a further device.
         row: its own row.
     """
 
@@ -133,11 +135,14 @@ class Member:
     leaves: bool = field(init=False)
     target: Mapping[str, str] | None = field(init=False)
     stands: bool = field(init=False)
+    service_id: str = field(init=False)
     id: str = field(init=False)
     row: Lease | None = field(init=False)
 
     def __post_init__(self) -> None:
-        self.id = self.entry.service_id
+        entry = self.entry
+        self.service_id = entry.service_id
+        self.id = entry.member if entry.number else entry.service_id
         row, fields = self.own.row, self.entry.fields
         self.row = row
         self.target = fields if self.waiting is None else None
@@ -188,21 +193,23 @@ class Member:
         if row.dynamic or ("mac-address" in fields and held.get("client-id", "")):
             fields["client-id"] = ""
         was = {name: read.get(name, "") for name in fields}
-        return Set(0, self.id, row.id, fields, was)
+        return Set(0, self.service_id, row.id, fields, was, device=self.entry.number)
 
     def add(self, target: Mapping[str, str]) -> Add:
         """Add its row, without the empty fields: they are empty by default."""
         fields = {name: value for name, value in target.items() if value not in NO_DEVICE}
         fields["comment"] = self._comment("")
-        return Add(0, self.id, fields)
+        return Add(0, self.service_id, fields, device=self.entry.number)
 
     def make_static(self, lease: Lease) -> MakeStatic:
         """Make its device's dynamic lease static as it is."""
-        return MakeStatic(0, self.id, lease.id, was={**lease.fields, "comment": lease.comment})
+        was = {**lease.fields, "comment": lease.comment}
+        return MakeStatic(0, self.service_id, lease.id, was=was, device=self.entry.number)
 
     def remove(self, row: Lease) -> Remove:
         """Remove its row, or a lease on its behalf."""
-        return Remove(0, self.id, row.id, {**row.fields, "comment": row.comment})
+        was = {**row.fields, "comment": row.comment}
+        return Remove(0, self.service_id, row.id, was, device=self.entry.number)
 
     def _comment(self, rest: str) -> str:
         return comment_for(self.installation, self.id, rest or self.entry.label)

@@ -70,6 +70,24 @@ class PlanDraft:
         self.notes.append(Note(service_id, kind, detail))
 
 
+def of_services(notes: Sequence[Note], further: Mapping[str, str]) -> list[Note]:
+    """Return notes of members as notes of their services, which name the device.
+
+    Args:
+        notes: each about a member.
+        further: service of each member that is a further device.
+    """
+    found = []
+    for note in notes:
+        service_id = further.get(note.service_id)
+        if service_id is not None:
+            device = f"device {note.service_id.removeprefix(service_id)[1:]}"
+            found.append(Note(service_id, note.kind, f"{device}: {note.detail}"))
+        else:
+            found.append(note)
+    return found
+
+
 def into_phases(steps: Sequence[Step]) -> tuple[tuple[Operation, ...], ...]:
     """Number the steps and group them: each goes to the first phase after all that it needs.
 

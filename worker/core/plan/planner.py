@@ -15,10 +15,10 @@ from worker.core.plan.list_rows import ListRows, SharedOptions
 from worker.core.plan.member import Member, OwnRow, find_own_row
 from worker.core.plan.own_bindings import OwnBindings, bindings_in_the_way
 from worker.core.plan.own_queues import OwnQueues
-from worker.core.plan.phases import PlanDraft, Step, fields_to_free, into_phases
-from worker.core.plan.wanted import Wanted
+from worker.core.plan.phases import PlanDraft, Step, fields_to_free, into_phases, of_services
+from worker.core.plan.wanted import Wanted, no_more_wanted
 from worker.core.policy.policy import RouterPolicy
-from worker.core.rows.operations import Waiting, WritePlan
+from worker.core.rows.operations import Note, Waiting, WritePlan
 from worker.core.rows.prefixes import PREFIX_KEY, ClaimKeys
 from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import (
@@ -36,8 +36,8 @@ def plan(wanted: Sequence[Wanted], index: RowIndex, policy: RouterPolicy) -> Wri
     """Work out the writes that make one router's rows match the entries.
 
     Args:
-        wanted: one for each service. The batch is closed (see `in_the_way`): a row of a service
-            that is not in it is as foreign as any other.
+        wanted: one for each service, and for each further device of one. The batch is closed (see
+            `in_the_way`): a row of a service that is not in it is as foreign as any other.
         index: one read of one router: the services' rows, all rows that hold a MAC, an address or
             a place in an address list that they want or had, and the DHCP options that they need.
             Its `duplicates` are those that earlier plans of the same session found.
@@ -101,7 +101,9 @@ class _Planning:
     def __init__(self, wanted: Sequence[Wanted], index: RowIndex, policy: RouterPolicy) -> None:
         self._policy = policy
         self._index = index
-        self._wanted = sorted(wanted, key=lambda service: service.entry.service_id)
+        if index.further:
+            wanted = [*wanted, *no_more_wanted(wanted, index.further)]
+        self._wanted = sorted(wanted, key=lambda s: (s.entry.service_id, s.entry.number))
         self._owners: dict[str, Member] = {}  # of their rows, by row id
         self._ended: dict[str, Step] = {}  # rows that landed late, by row id
         self._members = [self._member(service) for service in self._wanted]
@@ -151,8 +153,8 @@ class _Planning:
             reason="writes" if phases else self._why_empty(),
             waiting=self._queues.waiting
             | ({} if bindings is None else bindings.waiting)
-            | {m.id: m.waiting for m in self._members if m.waiting is not None},
-            notes=tuple(sorted(self._draft.notes, key=astuple)),
+            | self._waiting(),
+            notes=tuple(sorted(self._notes(), key=astuple)),
             duplicates=self._index.duplicates.union(
                 [row.key for member in self._members for row in member.own.duplicates],
                 self._list_rows.duplicates,
@@ -165,6 +167,20 @@ class _Planning:
                 for member in self._members
             },
         )
+
+    def _waiting(self) -> dict[str, Waiting]:
+        """Why services wait: of several devices of one, the first says it."""
+        found: dict[str, Waiting] = {}
+        for member in self._members:
+            why, number = member.waiting, member.entry.number
+            if why is not None and member.service_id not in found:
+                named = Waiting(why.reason, f"device {number}: {why.detail}") if number else why
+                found[member.service_id] = named
+        return found
+
+    def _notes(self) -> list[Note]:
+        further = {m.id: m.service_id for m in self._members if m.entry.number}
+        return of_services(self._draft.notes, further) if further else self._draft.notes
 
     def _find_rows_and_claims(self) -> None:
         for member, wanted in zip(self._members, self._wanted, strict=True):
@@ -232,16 +248,16 @@ class _Planning:
         for key, scope in claims:
             # Prefixes meet those that they overlap, all else the same key alone.
             keys = self._prefix_keys.met_by(key) if key.startswith(PREFIX_KEY) else (key,)
-            for other_scope, _ in (other for name in keys for other in self._claimed[name]):
+            for other_scope, service_id in (o for name in keys for o in self._claimed[name]):
                 if scopes_meet(scope, other_scope):
                     what = key.partition(":")[0]
-                    held = Waiting("claim-held", f"another service wants its {what} too")
-                    member.wait(held)
+                    other = f"another {'device' if service_id == member.service_id else 'service'}"
+                    member.wait(Waiting("claim-held", f"{other} wants its {what} too"))
                     return
         for key, scope in claims:
             if key.startswith(PREFIX_KEY):
                 self._prefix_keys.add(key)
-            self._claimed[key].append((scope, member.id))
+            self._claimed[key].append((scope, member.service_id))
 
     def _why_waiting(self, member: Member) -> Waiting | None:
         """What blocks the target and is not ours to change."""
@@ -258,9 +274,9 @@ class _Planning:
         return self._leases.blocking_lease(target)
 
     def _blocked_by(self, row: Lease) -> Waiting:
-        service_id = self._index.service_of(row)
+        owner = self._index.member_of(row)
         for member in self._members:
-            if member.id == service_id and member.own.waiting is not None:
+            if member.id == owner and member.own.waiting is not None:
                 detail = f"{row.name} may be that of another service, which waits"
                 return Waiting("row-in-the-way", detail)
         return Waiting("foreign-row", f"{row.name} is in the way and not ours to change")

@@ -1,7 +1,8 @@
-"""What a service of a batch wants on a router, as the planner takes it."""
+"""What the services of a batch and their further devices want on a router, for the planner."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 
 from worker.core.entry.entry import Entry
 from worker.core.entry.wanted import wanted_entries
@@ -14,7 +15,7 @@ from worker.core.service.record import Placement, ServiceRecord
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What one service of a batch wants on the router.
+    """What one service of a batch wants on the router; of a further device in a value of its own.
 
     Attributes:
         entry: what the router must hold for it.
@@ -35,8 +36,27 @@ class Wanted:
     bindings: tuple[OwnBinding, ...] = ()
 
 
+def no_more_wanted(wanted: Sequence[Wanted], further: AbstractSet[tuple[str, str]]) -> list[Wanted]:
+    """Return further devices of the services of a batch that have rows and are wanted no more.
+
+    Args:
+        wanted: of the batch.
+        further: services and numbers of their further devices that tags name.
+    """
+    batch = {service.entry.service_id for service in wanted}
+    wants = {(service.entry.service_id, service.entry.number) for service in wanted}
+    return [
+        Wanted(Entry(service_id, None, number=number))
+        for service_id, number in sorted(further - wants)
+        if service_id in batch
+    ]
+
+
 def wanted_at(router: str, record: ServiceRecord, policy: RouterPolicy) -> Wanted:
-    """What a service wants on a router, and what was written there; its claims are not checked."""
+    """What a service wants on a router, and what was written there; its claims are not checked.
+
+    Its entry has those of its further devices.
+    """
     entry = wanted_entries(record, {router: policy}).get(router)
     placement = record.placements.get(router, Placement(None))
     return Wanted(
@@ -45,3 +65,23 @@ def wanted_at(router: str, record: ServiceRecord, policy: RouterPolicy) -> Wante
         listed=placement.listed,
         bindings=placement.bindings,
     )
+
+
+def further_wanted(wanted: Wanted, placement: Placement) -> list[Wanted]:
+    """Return what the further devices of a service want, and what was written for each.
+
+    Args:
+        wanted: of the service; none of them is granted where it is not.
+        placement: of the service on the router.
+    """
+    nothing = Placement(None)
+    return [
+        replace(
+            wanted,
+            entry=entry,
+            written=placement.devices.get(number, nothing).written,
+            listed=placement.devices.get(number, nothing).listed,
+            bindings=(),
+        )
+        for number, entry in wanted.entry.devices.items()
+    ]

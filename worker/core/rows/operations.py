@@ -27,6 +27,7 @@ class Add:
     fields: Mapping[str, str]
     needs: frozenset[int] = frozenset()
     menu: MenuPath = LEASES
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Set:
     was: Mapping[str, str]
     needs: frozenset[int] = frozenset()
     menu: MenuPath = LEASES
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class MakeStatic:
     needs: frozenset[int] = frozenset()
     was: Mapping[str, str] = field(default_factory=dict)
     menu: MenuPath = LEASES
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ class Remove:
     was: Mapping[str, str]
     needs: frozenset[int] = frozenset()
     menu: MenuPath = LEASES
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +92,12 @@ class Move:
     was: Mapping[str, str]
     needs: frozenset[int] = frozenset()
     menu: MenuPath = QUEUES
+    device: str = ""
 
 
 Operation = Add | Set | MakeStatic | Remove | Move
-"""`number` is unique in a plan; `needs` are the operations that must succeed before this one."""
+"""`number` is unique in a plan; `needs` are the operations that must succeed before this one;
+`device` is the number of the service's further device that it is for, empty for the first one."""
 
 
 def is_new_row(operation: Operation) -> bool:
@@ -148,7 +154,8 @@ class WritePlan:
         duplicates: rows that look like a service's own beside its row. They are foreign. The next
             plan of this session needs them: it cannot see this any more if the service's own row
             was removed.
-        listed: by service, the entries of its own rows in address lists.
+        listed: the entries of own rows in address lists, by service; of further devices by their
+            `member_id`.
         bindings: by service, its own IPv6 bindings once the plan is written, with the clients that
             were learned.
         operations: all of them, phase by phase.

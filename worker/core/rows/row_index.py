@@ -21,6 +21,7 @@ from worker.core.rows.rows import (
     OptionRow,
     Row,
     RowKey,
+    Tag,
     device_field,
     identity_of,
     is_host_address,
@@ -44,14 +45,15 @@ class RowIndex:
 
     Attributes:
         rows: all of them.
-        tagged: static leases with a tag of our installation, by service.
+        tagged: static leases with a tag of our installation, by whose they are (`Tag.member`).
         untagged: static leases without a tag, by identity.
         listed: rows of address lists, by place.
-        listed_tagged: those with a tag of our installation, by service.
+        listed_tagged: those with a tag of our installation, by whose they are.
         options: DHCP options, by name.
         queues: simple queues, in the order of the menu as far as it is known.
         queue_order: the same, seen from single addresses.
         queues_of: those with a tag of our installation, by service.
+        further: services and numbers of their further devices that tags name.
         bindings_of: static ones with a tag of our installation, by service.
         untagged_bindings: static ones without a tag.
     """
@@ -76,6 +78,7 @@ class RowIndex:
         self.options: dict[str, OptionRow] = {}
         self.queues: list[QueueRow] = []
         self.queues_of: dict[str, list[QueueRow]] = defaultdict(list)
+        self.further: set[tuple[str, str]] = set()
         self.bindings_of: dict[str, list[BindingRow]] = defaultdict(list)
         self.untagged_bindings: list[BindingRow] = []
         self._static_devices: _Leases = defaultdict(list)
@@ -122,13 +125,13 @@ class RowIndex:
         if tag is None or (ours and tag.service_id in self.unknown):
             self.untagged[identity_of(row.fields)].append(row)
         elif ours:
-            self.tagged[tag.service_id].append(row)
+            self.tagged[self._member(tag)].append(row)
 
     def _add_listed(self, row: ListedAddress) -> None:
         self.listed.setdefault(row.place, row)
-        service_id = None if row.dynamic else self.service_of(row)
-        if service_id is not None and row.key not in self.duplicates:
-            self.listed_tagged[service_id].append(row)
+        member = None if row.dynamic else self.member_of(row)
+        if member is not None and row.key not in self.duplicates:
+            self.listed_tagged[member].append(row)
 
     def _add_queue(self, row: QueueRow) -> None:
         self.queues.append(row)
@@ -150,6 +153,18 @@ class RowIndex:
         tag = parse_tag(row.comment)
         ours = tag is not None and tag.installation == self.installation
         return tag.service_id if tag is not None and ours else None
+
+    def member_of(self, row: Row) -> str | None:
+        """Whose row it is by a tag of our installation: a service's, or a further device's."""
+        tag = parse_tag(row.comment)
+        ours = tag is not None and tag.installation == self.installation
+        return self._member(tag) if tag is not None and ours else None
+
+    def _member(self, tag: Tag) -> str:
+        if not tag.number:
+            return tag.service_id
+        self.further.add((tag.service_id, tag.number))
+        return tag.member
 
     def names_no_service(self, row: Row) -> bool:
         """Whether the row has no tag, or our tag of a service that does not exist."""

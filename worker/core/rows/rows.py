@@ -270,20 +270,50 @@ class BindingRow(Row):
 
 
 _PREFIX: Final = "leasewire:"
+_BETWEEN: Final = "/"
 # As the service ids of the contract (`contracts/values.py`): any other character ends the tag.
-_TAG: Final = re.compile(rf"{_PREFIX}([^:\s]+):([A-Za-z0-9._:-]{{1,64}})(?![A-Za-z0-9._:-])\s?")
+_END: Final = "(?![A-Za-z0-9._:-])"
+_TAG: Final = re.compile(
+    rf"{_PREFIX}([^:\s]+):([A-Za-z0-9._:-]{{1,64}}){_END}(?:{_BETWEEN}([2-8]){_END})?\s?"
+)
+
+
+def member_id(service_id: str, number: str) -> str:
+    """Return what names the rows of a device of a service: `SVC-1`, of a further one `SVC-1/2`.
+
+    No service id has a slash.
+    """
+    return f"{service_id}{_BETWEEN}{number}" if number else service_id
 
 
 class Tag(NamedTuple):
-    """A tag at the start of a comment; `rest` is the operators' text after it."""
+    """A tag at the start of a comment.
+
+    Attributes:
+        installation: whose row it is.
+        service_id: of the service.
+        rest: the operators' text after the tag.
+        number: of a further device of the service; empty: of its first one.
+    """
 
     installation: str
     service_id: str
     rest: str
+    number: str = ""
+
+    @property
+    def member(self) -> str:
+        """Whose row it is: `member_id`."""
+        return member_id(self.service_id, self.number)
 
 
 def tag_text(installation: str, service_id: str) -> str:
-    """Return the tag of a service's row: `leasewire:<installation>:<service>`."""
+    """Return the tag of a service's row: `leasewire:<installation>:<service>`.
+
+    Args:
+        installation: ours.
+        service_id: of the service; for a further device its `member_id`.
+    """
     return f"{_PREFIX}{installation}:{service_id}"
 
 
@@ -294,7 +324,8 @@ def parse_tag(comment: str) -> Tag | None:
     ends, as people add text without a space.
     """
     match = _TAG.match(comment)
-    return None if match is None else Tag(match[1], match[2], comment[match.end() :])
+    rest = "" if match is None else comment[match.end() :]
+    return None if match is None else Tag(match[1], match[2], rest, match[3] or "")
 
 
 def comment_for(installation: str, service_id: str, rest: str = "") -> str:

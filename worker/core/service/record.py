@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
 from pydantic import JsonValue
@@ -138,6 +139,9 @@ class ShortLease(NamedTuple):
     since_ms: int = 0
 
 
+_NO_DEVICES: "Final[Mapping[str, Placement]]" = MappingProxyType({})
+
+
 class Placement(NamedTuple):
     """What is known of the service on a router where a row of it may exist.
 
@@ -150,6 +154,7 @@ class Placement(NamedTuple):
         bindings: its own IPv6 bindings that may exist, with their clients as far as they are
             known: noted before they are written, and as confirmed. Without an address: only the
             client is known, by another router.
+        devices: of its further devices, by number: `written` and `listed` alone.
     """
 
     written: Mapping[str, str] | None
@@ -158,6 +163,7 @@ class Placement(NamedTuple):
     short: ShortLease | None = None
     queue: OwnQueue | None = None
     bindings: tuple[OwnBinding, ...] = ()
+    devices: "Mapping[str, Placement]" = _NO_DEVICES
 
 
 @dataclass(frozen=True, slots=True)

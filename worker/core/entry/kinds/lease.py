@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, cast
 
-from worker.core.entry.dhcp_options import option_rows
+from worker.core.entry.dhcp_options import OPTIONS_LEFT_TO_OTHERS, option_rows
 from worker.core.entry.entry import (
-    OPTIONS_LEFT_TO_OTHERS,
     Entry,
     EntryKind,
     address_of,

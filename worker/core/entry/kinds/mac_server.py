@@ -7,8 +7,8 @@ started from. An entry meets every DHCP server and holds a MAC, an address and D
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
+from worker.core.entry.dhcp_options import OPTIONS_LEFT_TO_OTHERS
 from worker.core.entry.entry import (
-    OPTIONS_LEFT_TO_OTHERS,
     Entry,
     EntryKind,
     address_of,
