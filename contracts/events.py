@@ -16,8 +16,10 @@ from contracts.service import (
     ActiveService,
     Address,
     Device,
+    DeviceNumber,
     DhcpOptions,
     DnsServers,
+    FurtherDevice,
     Ipv6,
     Plan,
     Ppp,
@@ -84,6 +86,32 @@ class DeviceSwapped(Envelope):
 
     type: Literal["leasewire.service.device_swapped.v1"]
     data: DeviceSwappedData
+
+
+class DeviceAddedData(Data):
+    """Data of `DeviceAdded`. A device that had this number before is replaced."""
+
+    device: FurtherDevice
+
+
+class DeviceAdded(Envelope):
+    """The service has a further device, or another one in place of a further device."""
+
+    type: Literal["leasewire.service.device_added.v1"]
+    data: DeviceAddedData
+
+
+class DeviceRemovedData(Data):
+    """Data of `DeviceRemoved`."""
+
+    number: DeviceNumber
+
+
+class DeviceRemoved(Envelope):
+    """A further device of the service is no more. Its MAC address and its address are free."""
+
+    type: Literal["leasewire.service.device_removed.v1"]
+    data: DeviceRemovedData
 
 
 class AddressChangedData(Data):
@@ -248,6 +276,8 @@ Event = (
     | Snapshot
     | MacChanged
     | DeviceSwapped
+    | DeviceAdded
+    | DeviceRemoved
     | AddressChanged
     | DnsChanged
     | OptionsChanged

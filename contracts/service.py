@@ -133,6 +133,40 @@ class Ipv6(Part):
     iaid: Iaid | None = None
 
 
+FIRST_FURTHER: Final = 2
+MOST_DEVICES: Final = 8
+"""Devices of a service, the first one included."""
+
+DeviceNumber = Annotated[int, Field(ge=FIRST_FURTHER, le=MOST_DEVICES)]
+"""Names a further device of a service for good; the device of `device` is number 1."""
+
+
+class FurtherDevice(Device):
+    """A device of the service beside its first one, with an address of its own.
+
+    It has the plan, the DNS servers, the options and the suspension of the service.
+    """
+
+    number: DeviceNumber
+    address: Annotated[StaticAddress | PoolAddress, Field(discriminator="mode")]
+
+
+def _each_once(devices: tuple[FurtherDevice, ...]) -> tuple[FurtherDevice, ...]:
+    numbers = {device.number for device in devices}
+    macs = [device.mac for device in devices if device.mac is not None]
+    fixed = [one.address.ipv4 for one in devices if isinstance(one.address, StaticAddress)]
+    if len(numbers) < len(devices) or any(len({*all_}) < len(all_) for all_ in (macs, fixed)):
+        message = "names a number, a MAC address or an IPv4 address twice; give each once"
+        raise PydanticCustomError("device-twice", message)
+    return devices
+
+
+FurtherDevices = Annotated[
+    tuple[FurtherDevice, ...], Field(max_length=MOST_DEVICES - 1), AfterValidator(_each_once)
+]
+"""The devices beside the first one; an empty list means none."""
+
+
 class Plan(Part):
     """The plan, by its code in Leasewire's catalogue. Rates given here override the catalogue."""
 
@@ -179,6 +213,7 @@ class Service(Part):
     ppp: Annotated[Ppp | None, Field(validate_default=True)] = None
     address: Address
     ipv6: Ipv6 | None = None
+    devices: FurtherDevices | None = None
     plan: Plan | None = None
     dns_servers: DnsServers | None = None
     options: DhcpOptions | None = None

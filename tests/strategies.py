@@ -40,6 +40,12 @@ dhcp_options = st.sampled_from([[], [{"code": 42, "hex": "c6336435"}]])
 devices = st.fixed_dictionaries(
     {"mac": macs}, optional={"serial": st.sampled_from(["HX1", "HX2"]), "circuit_id": st.just("c")}
 )
+further = st.builds(
+    lambda device, number, address: {**device, "number": number, "address": address},
+    devices,
+    st.integers(2, 3),
+    addresses.map(lambda ipv4: {"mode": "static", "ipv4": ipv4}),
+)
 accesses = st.fixed_dictionaries(
     {"router": st.sampled_from(["R1", "R2"])},
     optional={"dhcp_server": st.sampled_from(["dhcp1", "dhcp2"])},
@@ -47,6 +53,8 @@ accesses = st.fixed_dictionaries(
 _own_fields = {
     "mac_changed": st.fixed_dictionaries({"mac": macs}),
     "device_swapped": st.fixed_dictionaries({"device": devices}, optional={"ipv6": ipv6s}),
+    "device_added": st.fixed_dictionaries({"device": further}),
+    "device_removed": st.fixed_dictionaries({"number": st.integers(2, 3)}),
     "address_changed": st.fixed_dictionaries({"address": any_address}, optional={"ipv6": ipv6s})
     | st.fixed_dictionaries({"ipv6": ipv6s}),
     "dns_changed": st.fixed_dictionaries({"dns_servers": dns}),
@@ -70,6 +78,7 @@ _given_in_blocks = st.fixed_dictionaries(
         "dns_servers": dns,
         "options": dhcp_options,
         "label": st.sampled_from(["Device A", "Gerät B"]),
+        "devices": st.lists(further, max_size=1),
     },
 )
 _statuses = st.sampled_from(["active", "suspended"])
@@ -77,7 +86,7 @@ _types = st.sampled_from(
     [
         *("activated", "snapshot", "mac_changed", "device_swapped", "address_changed"),
         *("dns_changed", "options_changed", "plan_changed", "moved"),
-        *("suspended", "resumed", "cancelled"),
+        *("suspended", "resumed", "cancelled", "device_added", "device_removed"),
     ]
 )
 _ids = st.sampled_from(["a", "b"])

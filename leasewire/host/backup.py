@@ -14,7 +14,7 @@ from leasewire.host.up import only_one, running
 from leasewire.progress import progress_bar
 from leasewire.sources.standard_input import as_file
 from worker.admin.json_fields import utc_time
-from worker.core.service.record_format import STORE_FORMATS
+from worker.core.service.formats import STORE_FORMATS
 from worker.store.backup import UNDER_WAY, copy, put_back
 from worker.version import installed_version
 

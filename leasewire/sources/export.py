@@ -70,6 +70,7 @@ def snapshot_of(record: ServiceRecord) -> dict[str, Any]:
         **({"device": device} if device else {}),
         **_some(_addresses(record), "address", "ipv6"),
         **_some(values, "ppp", "plan", "dns_servers", "options", "label"),
+        **({"devices": [*record.devices.values()]} if record.devices else {}),
     }
     if suspension is not None and any(suspension.values()):
         block["suspension"] = _some(suspension, "mode", "reason_code")

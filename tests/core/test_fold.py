@@ -1,12 +1,14 @@
 """What each event writes, and which event wins."""
 
+import itertools
+
 import pytest
 
 from contracts import parse_event
 from tests import builders
 from tests.builders import activated, cancelled, mac, mac_changed, resumed, snapshot, suspended
 from worker.core.service.fold import fold
-from worker.core.service.record import DEFAULTS, Placement, ServiceRecord
+from worker.core.service.record import DEFAULTS, DEVICE_REGISTERS, Placement, ServiceRecord
 from worker.core.service.writes import differing, writes_of
 
 NOTHING_KNOWN = ServiceRecord("SVC-1")
@@ -31,8 +33,17 @@ FULL = {
 }
 
 
+def further(*numbers):
+    """Further devices with these numbers, as a block lists them."""
+    return [
+        {"number": n, "mac": mac(n), "address": {"mode": "static", "ipv4": builders.ipv4(n)}}
+        for n in numbers
+    ]
+
+
 def test_activated_writes_every_register():
-    record = fold_all(builders.event("activated", service=FULL, customer_id="C-1"))
+    full = FULL | {"devices": further(*range(8, 1, -1))}
+    record = fold_all(builders.event("activated", service=full, customer_id="C-1"))
     assert {name: record.value(name) for name in DEFAULTS} == {
         "lifecycle": "on",
         "suspension": None,
@@ -52,8 +63,40 @@ def test_activated_writes_every_register():
         "ipv6": None,
         "duid": None,
         "iaid": None,
+        **{f"device{one['number']}": one for one in further(*range(2, 9))},
     }
     assert set(record.registers) == set(DEFAULTS)
+    assert record.value("devices") == further(*range(2, 9))
+
+
+def test_a_device_is_added_replaced_and_removed_whatever_comes_first():
+    history = [
+        activated(devices=further(2)),
+        builders.event("device_added", revision=2, device=further(3)[0]),
+        builders.event("device_added", revision=3, device={**further(3)[0], "mac": mac(9)}),
+        builders.event("device_removed", revision=4, number=2),
+    ]
+    for order in itertools.permutations(history):
+        devices = fold_all(*order).devices
+        assert devices == {"3": {**further(3)[0], "mac": mac(9)}}
+
+
+def test_a_block_ends_the_devices_that_it_does_not_list():
+    added = builders.event("device_added", revision=2, device=further(2)[0])
+    for block in (snapshot(revision=3), resumed(revision=3, service=builders.service_block())):
+        for order in itertools.permutations([activated(), added, block]):
+            assert fold_all(*order).devices == {}, "a late event changes nothing"
+    without = frozenset({"devices"})
+    record = fold_all(activated(), added)
+    raw = snapshot(revision=3)
+    folded = fold(record, parse_event(raw), builders.version_of(raw), without)
+    assert folded.record.devices == {"2": further(2)[0]}, "its source leaves them to others"
+
+
+def test_a_service_without_further_devices_has_no_register_of_one():
+    record = fold_all(activated(), snapshot(revision=2), suspended(revision=3))
+    assert record.devices == {}
+    assert not any(name.startswith("device") for name in record.registers)
 
 
 @pytest.mark.parametrize("event", [activated(revision=2), snapshot(revision=2)])
@@ -210,7 +253,8 @@ def test_a_block_on_another_event_writes_all_but_lifecycle_and_suspension():
     event = mac_changed(revision=3, mac=mac(9), service=block)
     before = fold_all(activated(), suspended(revision=2))
     folded = fold(before, parse_event(event), builders.version_of(event))
-    assert folded.wrote == set(DEFAULTS) - {"lifecycle", "suspension", "customer_id"}
+    others = {"lifecycle", "suspension", "customer_id", *DEVICE_REGISTERS.values()}
+    assert folded.wrote == set(DEFAULTS) - others
     assert folded.changed == {"mac", "dhcp_server"}
     assert folded.record.value("mac") == mac(9)  # the event's own field wins over the block
     assert folded.record.status == "suspended"

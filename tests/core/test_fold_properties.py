@@ -10,6 +10,31 @@ from worker.core.service.fold import fold
 from worker.core.service.record import ServiceRecord
 from worker.core.service.writes import writes_of
 
+DEVICES = {f"device{number}" for number in range(2, 9)}
+
+
+def said_by(raw, ever):
+    """What an event says of each register; a block says of every further device that it is, or not.
+
+    `ever`: the registers of further devices that any event named.
+    """
+    said = writes_of(parse_event(raw)).together
+    block = said.pop("devices", None)
+    if block is not None:
+        in_block = {f"device{device['number']}": device for device in block}
+        said = {**dict.fromkeys(ever), **in_block, **said}  # its own fields win
+    return said
+
+
+def devices_named(history):
+    """The registers of further devices of which an event said something, if only that it ended."""
+    named = set()
+    for raw in history:
+        said = writes_of(parse_event(raw)).together
+        named |= {f"device{device['number']}" for device in said.get("devices", ())}
+        named |= said.keys() & DEVICES
+    return named
+
 
 def fold_all(raws, order):
     record = ServiceRecord("SVC-1")
@@ -29,8 +54,9 @@ def test_any_permutation_and_duplication_gives_the_same_record(history, order, d
 def test_each_register_holds_what_its_newest_event_said(history, order):
     record = fold_all(history, order)
     said = {}
+    ever = devices_named(history)
     for raw in history:
-        for name, value in writes_of(parse_event(raw)).together.items():
+        for name, value in said_by(raw, ever).items():
             said.setdefault(name, []).append((version_of(raw, order=order), value))
     newest = {name: max(all_said, key=lambda one: one[0]) for name, all_said in said.items()}
     assert {n: (r.version, r.value) for n, r in record.registers.items()} == newest
@@ -43,11 +69,15 @@ def test_what_folding_tells_agrees_with_what_it_did(history, raw, order):
     event, version = parse_event(raw), version_of(raw, order=order)
     folded = fold(before, event, version)
     after = folded.record
-    names = set(writes_of(event).together)
+    ever = before.registers.keys() & DEVICES
+    names = set(said_by(raw, ever))
+    # Of a device that it did not have, the newest block said that it is no more.
+    unknown = names - before.registers.keys() & DEVICES
+    label = before.registers.get("label")
     assert folded.wrote.isdisjoint(folded.overtaken)
     assert folded.wrote | folded.overtaken.keys() <= names
     for name in names:
-        held = before.registers.get(name)
+        held = label if label and name in unknown else before.registers.get(name)
         assert (name in folded.wrote) == (held is None or held.version < version)
         assert (name in folded.overtaken) == (held is not None and held.version > version)
         assert (name in folded.changed) == (before.value(name) != after.value(name))

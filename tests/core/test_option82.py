@@ -24,8 +24,9 @@ from worker.core.rows.option82 import hex_of, joined, parted, spelled_ids
 from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import NO_MAC, OPTION_82, Lease, device_of
 from worker.core.service.fold import fold
+from worker.core.service.formats import STORE_FORMATS
 from worker.core.service.record import ServiceRecord
-from worker.core.service.record_format import STORE_FORMATS, record_from_json, record_to_json
+from worker.core.service.record_format import record_from_json, record_to_json
 
 POLICY = RouterPolicy("acme", identify_by="option-82")
 IDS = {"circuit_id": "eth 0/3", "remote_id": "olt-7"}

@@ -13,7 +13,7 @@ import pytest
 
 from worker import version
 from worker.core.service import record_format
-from worker.core.service.record_format import STORE_FORMATS, RecordFormats
+from worker.core.service.formats import STORE_FORMATS, RecordFormats
 from worker.store.store_format import StoreFormat
 
 VERSION: Final = "99.0.0"
@@ -27,7 +27,7 @@ _SETTLES_S: Final = 2.0
 def be_newer() -> Callable[[], None]:
     """Read and write records as a newer version does; returns what ends that."""
     patch = pytest.MonkeyPatch()
-    patch.setitem(STORE_FORMATS, FORMAT, RecordFormats(_NUMBER, _NUMBER, _NUMBER, _NUMBER))
+    patch.setitem(STORE_FORMATS, FORMAT, RecordFormats(*[_NUMBER] * len(RecordFormats._fields)))
     patch.setattr(record_format, "RECORD_FORMATS", record_format.RECORD_FORMATS | {_NUMBER})
     patch.setattr(version, "metadata", SimpleNamespace(version=lambda _: VERSION))
     patch.setattr(StoreFormat, "COUNTS_MS", _COUNTS_MS)

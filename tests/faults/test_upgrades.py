@@ -11,7 +11,7 @@ from tests.faults.chaos.on_estate import NEWER
 from tests.faults.newer import FORMAT, be_newer
 from tests.installation import SERVER, Installation, Worker, end
 from tests.waiting import eventually
-from worker.core.service.record_format import STORE_FORMATS
+from worker.core.service.formats import STORE_FORMATS
 from worker.runtime.process import EXIT_CONFIGURATION
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router, pytest.mark.timeout(120)]

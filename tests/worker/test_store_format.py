@@ -9,7 +9,7 @@ from tests.builders import activated, mac, mac_changed
 from tests.faults.newer import FORMAT
 from tests.signs import give_sign_that_reads, process
 from tests.worker.desk import Desk
-from worker.core.service.record_format import STORE_FORMATS
+from worker.core.service.formats import STORE_FORMATS
 from worker.errors import ConfigurationError
 from worker.store import store_format
 from worker.store.heartbeat import this_process

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from worker.admin.json_fields import utc_time, without_empty
 from worker.core.alerting.processes import ProcessSign
-from worker.core.service.record_format import STORE_FORMATS
+from worker.core.service.formats import STORE_FORMATS
 from worker.store.store import Store
 from worker.store.store_format import unreadable
 from worker.version import installed_version, release_of

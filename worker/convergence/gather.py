@@ -268,6 +268,7 @@ class Gatherer:
             for service in wanted
             if service.entry.service_id in owners
             and service.entry.queue is None
+            and service.entry.shares is None
             and service.entry.fields
         ]
         if not leases:

@@ -21,6 +21,7 @@ from worker.core.effect.means import (
     needs_reconfigure,
     session_to_end,
 )
+from worker.core.entry.devices import as_service
 from worker.core.entry.wanted import kind_of
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.rows import parse_tag
@@ -64,9 +65,12 @@ class MakeEffective:
         return session_to_end(item.record, item.router, item.entry, self._policy)
 
     def _addresses(self, item: BatchItem) -> frozenset[str]:
+        addresses = addresses_to_cut(item.record, item.router, item.entry)
+        for number, entry in item.entry.devices.items():
+            addresses |= addresses_to_cut(as_service(item.record, number), item.router, entry)
         return frozenset(
             address
-            for address in addresses_to_cut(item.record, item.router, item.entry)
+            for address in addresses
             if cuts_connections(self._policy, self._facts, ipv6=":" in address)
         )
 

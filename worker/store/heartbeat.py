@@ -20,9 +20,9 @@ from typing import Any, Final, cast
 import redis
 
 from worker.core.alerting.processes import ALIVE_MS, WORKER_KINDS, ProcessInfo, ProcessSign
+from worker.core.service.formats import STORE_FORMATS
 from worker.core.service.history import LINE_FORMAT
 from worker.core.service.outcome import OUTCOME_FORMAT
-from worker.core.service.record_format import STORE_FORMATS
 from worker.core.storage_format import known_part, to_json
 from worker.errors import StoreUnavailable, UnreadableStoreError
 from worker.store.clock import RedisClock

@@ -10,7 +10,7 @@ from typing import Final, cast
 
 import structlog
 
-from worker.core.service.record_format import STORE_FORMATS
+from worker.core.service.formats import STORE_FORMATS
 from worker.core.storage_format import FIRST_STORE_FORMAT
 from worker.errors import UnreadableStoreError
 from worker.store.scripts import StorePart

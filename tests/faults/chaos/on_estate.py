@@ -12,7 +12,7 @@ from tests.faults.chaos.judge import Judged
 from tests.faults.newer import FORMAT, be_newer
 from tests.installation import Worker, end
 from tests.waiting import eventually
-from worker.core.service.record_format import STORE_FORMATS
+from worker.core.service.formats import STORE_FORMATS
 
 OF_NOW = (sys.executable, "-m", "tests.faults.odd_worker")
 NEWER = (sys.executable, "-m", "tests.faults.newer", "tests.faults.odd_worker")

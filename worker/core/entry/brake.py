@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
+from worker.core.entry.devices import loses_device
 from worker.core.entry.entry import address_of, device_in
 from worker.core.entry.ipv6_bindings import prefixes_of
 from worker.core.policy.policy import RouterPolicy
@@ -51,7 +52,7 @@ def loss_of(record: ServiceRecord, policies: Mapping[str, RouterPolicy]) -> Loss
 
     An entry works when it was confirmed and suspends nobody. A move to another router is no loss:
     the row on the former router is cleaned up. An IPv6 prefix that its device could ask for is a
-    part of the entry.
+    part of the entry, and so is a further device: however many it loses, it is one service.
 
     Args:
         record: of the service.
@@ -60,7 +61,7 @@ def loss_of(record: ServiceRecord, policies: Mapping[str, RouterPolicy]) -> Loss
     found = _working(record, policies)
     if found is None:
         return None
-    router, written, prefixes = found
+    router, at, written, prefixes = found
     status = record.status
     if status in ("cancelled", "suspended"):
         return Loss(router, "cancelled" if status == "cancelled" else "suspended")
@@ -69,13 +70,14 @@ def loss_of(record: ServiceRecord, policies: Mapping[str, RouterPolicy]) -> Loss
         written["address"] not in (address_of(record), NO_ADDRESS)
     )
     replaced = replaced or (bool(prefixes) and not prefixes <= prefixes_of(record))
+    replaced = replaced or (bool(at.devices) and loses_device(record, at))
     return Loss(router, "replaced") if record.row_router == router and replaced else None
 
 
 def _working(
     record: ServiceRecord, policies: Mapping[str, RouterPolicy]
-) -> tuple[str, Mapping[str, str], frozenset[str]] | None:
-    """The router that serves the device now, the row and the prefixes there.
+) -> tuple[str, Placement, Mapping[str, str], frozenset[str]] | None:
+    """The router that serves the device now, what is placed, the row and the prefixes there.
 
     The wanted router comes first.
     """
@@ -84,7 +86,8 @@ def _working(
         if at.written is not None:
             known = (binding for binding in at.bindings if binding.is_known)
             prefixes = frozenset(binding.address for binding in known) - {""}
-            return (router, at.written, prefixes) if _works(at, policies.get(router)) else None
+            works = _works(at, policies.get(router))
+            return (router, at, at.written, prefixes) if works else None
     return None
 
 

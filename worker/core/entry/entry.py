@@ -78,6 +78,7 @@ class Entry:
         reserved: without fields: the MAC, address and server that stay reserved while the service
             is suspended by having no row.
         is_pool: its field `address` names a pool, even if it looks like an address.
+        shares: the queue of the service, which limits this further device too.
         devices: the entries of further devices, by number; those without fields are over.
         spares: fields that are put back for others: each is written only over this value of ours.
     """
@@ -95,6 +96,7 @@ class Entry:
     is_pool: bool = False
     spares: Mapping[str, str] = field(default_factory=dict)
     number: str = ""
+    shares: OwnQueue | None = None
     devices: Mapping[str, "Entry"] = field(default_factory=dict)
 
     def sparing(self, row: Lease | None) -> "Entry":

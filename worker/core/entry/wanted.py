@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
+from worker.core.entry.devices import OF_DEVICES, over, place_devices, with_devices
 from worker.core.entry.entry import Entry, EntryKind, device_in, wanted_router
 from worker.core.entry.kinds.lease import LeaseEntry
 from worker.core.entry.kinds.mac_server import MacServerEntry
@@ -57,10 +58,15 @@ def wanted_entries(
     entries = {
         router: Entry(record.service_id, None) for router in record.placements if router != wanted
     }
+    for router, entry in entries.items():
+        if record.placements[router].devices:
+            entries[router] = replace(entry, devices=over(entry, record.placements, router))
     policy = None if wanted is None else policies.get(wanted)
     if wanted is not None and policy is not None:
         entry = kind_of(policy).wanted(record, policy)
         entry = _without_device(entry, policy, record)
+        if not OF_DEVICES.isdisjoint(record.registers):
+            entry = with_devices(entry, record, policy, kind_of(policy))
         entries[wanted] = _awaiting(entry, record) if record.unassigned else entry
     return entries
 
@@ -109,7 +115,10 @@ def placed(record: ServiceRecord, policies: Mapping[str, RouterPolicy]) -> Servi
     """
     record = with_rows_at(record, policies)
     router = wanted_router(record)
-    return record if router is None else place(record, router)
+    if router is None:
+        return record
+    record = place(record, router)
+    return record if OF_DEVICES.isdisjoint(record.registers) else place_devices(record, router)
 
 
 def work_items_of(
@@ -148,6 +157,10 @@ def _is_written(entry: Entry, placement: Placement) -> bool:
     """Whether the last read back is just what is wanted; never so while something is missing."""
     if entry.missing is not None:
         return False
+    for number, device in entry.devices.items():
+        at = placement.devices.get(number)
+        if at is None or device.is_over or not _is_written(device, at):
+            return False
     if entry.fields is None or placement.written is None:
         nothing_beside = placement.queue is None and not placement.bindings
         return entry.fields is placement.written and nothing_beside

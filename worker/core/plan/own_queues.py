@@ -5,7 +5,8 @@ queue is read as wanted, and the queue stays until the router is read to limit t
 moves take two rounds.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 
 from worker.core.plan.member import Member
 from worker.core.plan.phases import PlanDraft, Step
@@ -33,12 +34,23 @@ class OwnQueues:
         self._index = index
         self._order = index.queue_order
         self._draft = draft
-        self._own: dict[str, QueueRow] = {}
+        self._own: dict[str, QueueRow] = {}  # by service, as all that follow
+        self._added: dict[str, Step] = {}
+        self._sharing: dict[str, list[Member]] = defaultdict(list)
+        self._settled: set[str] = set()
         self.duplicates: set[RowKey] = set()
         self.waiting: dict[str, Waiting] = {}
 
     def find(self, member: Member) -> None:
         """Find the queue of a service; while it is not as wanted, its lease keeps its rate."""
+        self._sharing[member.service_id].append(member)
+        if not member.entry.number:
+            self._find_row(member)
+        held = member.row.fields.get(_RATE, "") if member.row is not None else ""
+        if _wanted(member) is not None and held and not self.stands(member):
+            member.keep({_RATE: held})
+
+    def _find_row(self, member: Member) -> None:
         name = queue_name(self._index.installation, member.id)
         rows = self._index.queues_of.get(member.id, ())
         own = next((row for row in rows if row.queue == name), next(iter(rows), None))
@@ -52,22 +64,21 @@ class OwnQueues:
             if own.disabled:
                 detail = f"{own.name} was switched off by hand: the service has no limit of its own"
                 self._draft.note(member.id, "queue-disabled", detail)
-        held = member.row.fields.get(_RATE, "") if member.row is not None else ""
-        wanted = member.entry.queue
-        if wanted is not None and held and not self.stands(member):
-            member.keep({_RATE: held})
 
     def add(self, member: Member) -> list[Step]:
         """Add the queue that a service lacks, before its lease: a device never has no limit."""
-        queue = member.entry.queue
-        if queue is None or member.id in self._own:
+        queue, service_id = _wanted(member), member.service_id
+        if queue is None or service_id in self._own:
             return []
-        fields = queue_fields(queue, queue_name(self._index.installation, member.id))
-        fields["comment"] = comment_for(self._index.installation, member.id)
+        if service_id in self._added:
+            return [self._added[service_id]]
+        fields = queue_fields(queue, queue_name(self._index.installation, service_id))
+        fields["comment"] = comment_for(self._index.installation, service_id)
         behind = self._order.next_to(queue)
         if behind is not None:
             fields["place-before"] = behind.id
-        return [self._draft.step(Add(0, member.id, fields, menu=QUEUES))]
+        self._added[service_id] = self._draft.step(Add(0, service_id, fields, menu=QUEUES))
+        return [self._added[service_id]]
 
     def settle(self, member: Member, bound: Sequence[str] | None = ()) -> None:
         """Change, move or remove the queue of a service, once its lease is as wanted.
@@ -76,36 +87,42 @@ class OwnQueues:
             member: the service.
             bound: its IPv6 prefixes that its device has now; None: its bindings are written first.
         """
-        own, queue = self._own.get(member.id), member.entry.queue
+        own, queue = self._own.get(member.service_id), _wanted(member)
         if own is None:
             return
-        if member.leaves:
+        if member.entry.number:  # it is changed for the first device, unless that one waits
+            if queue is not None and member.target is not None:
+                self._change(member, own, queue)
+        elif member.leaves:
             self._remove(member, own)
         elif member.target is not None and queue is None:
-            self._leave(member, own, member.target, bound)
+            self._leave(member, own, bound)
         elif member.target is not None and queue is not None:
             self._change(member, own, queue)
 
     def stands(self, member: Member) -> bool:
         """Whether the queue of a service was read as wanted."""
-        own, queue = self._own.get(member.id), member.entry.queue
+        own, queue = self._own.get(member.service_id), _wanted(member)
         if own is None or queue is None or own.disabled:
             return False
         return not self._differing(member, own, queue)
 
     def _differing(self, member: Member, own: QueueRow, queue: OwnQueue) -> dict[str, str]:
-        installation = self._index.installation
-        wanted = queue_fields(queue, queue_name(installation, member.id))
-        return fields_that_differ(own, wanted, installation, member.id)
+        installation, service_id = self._index.installation, member.service_id
+        wanted = queue_fields(queue, queue_name(installation, service_id))
+        return fields_that_differ(own, wanted, installation, service_id)
 
     def _change(self, member: Member, own: QueueRow, queue: OwnQueue) -> None:
+        if member.service_id in self._settled:
+            return
+        self._settled.add(member.service_id)
         needs = [] if member.final is None else [member.final]
         read = {**own.fields, "comment": own.comment}
         fields = self._differing(member, own, queue)
         change = move = None
         if fields:
             was = {name: read[name] for name in fields}
-            set_ = Set(0, member.id, own.id, fields, was, menu=QUEUES)
+            set_ = Set(0, member.service_id, own.id, fields, was, menu=QUEUES)
             change = self._draft.step(set_, *needs)
         if own.place >= 0 and self._order.has_no_anchor(queue):
             detail = f"there is no queue to stand {queue.place}: its own stands first instead"
@@ -113,7 +130,8 @@ class OwnQueues:
         if self._order.is_misplaced(own, queue):
             behind = self._order.next_to(queue)
             before = "" if behind is None else behind.id
-            move = self._draft.step(Move(0, member.id, own.id, before, queue.place, read), *needs)
+            to = Move(0, member.service_id, own.id, before, queue.place, read)
+            move = self._draft.step(to, *needs)
         else:
             self._note_shadows(member, own, queue)
         if change is not None and move is not None:
@@ -130,23 +148,19 @@ class OwnQueues:
                 detail = f"{row.name} of others stands before its own queue and takes its packets"
                 self._draft.note(member.id, "queue-shadowed", detail)
 
-    def _leave(
-        self,
-        member: Member,
-        own: QueueRow,
-        target: Mapping[str, str],
-        bound: Sequence[str] | None,
-    ) -> None:
-        """Remove the queue of a service whose limit is its lease's, if the router has that."""
-        rate, row, held = target.get(_RATE, ""), member.row, self._index.held
-        if not rate:
-            self._remove(member, own)
-            return
-        if row is None or bound is None or not member.is_current:
-            return  # its lease is written first, and read back
-        limited = {*bound}  # of no device that has no packets
-        if held is None or row.id in held:
-            limited.add(f"{(held or {}).get(row.id) or row.address}/32")
+    def _leave(self, member: Member, own: QueueRow, bound: Sequence[str] | None) -> None:
+        """Remove the queue of a service whose limit is its leases', if the router has that."""
+        members, held = self._sharing[member.service_id], self._index.held
+        limited: set[str] = set()  # of no device that has no packets
+        for each in members:
+            row, rate = each.row, (each.target or {}).get(_RATE, "")
+            if each.leaves or (each.target is not None and not rate):
+                continue
+            if row is None or bound is None or not each.is_current:
+                return  # its lease is written first, and read back
+            limited |= {*bound}
+            if held is None or row.id in held:
+                limited.add(f"{(held or {}).get(row.id) or row.address}/32")
         for queue in self._index.queues:
             if queue.dynamic:
                 limited -= set(queue.target.split(","))
@@ -159,4 +173,9 @@ class OwnQueues:
     def _remove(self, member: Member, own: QueueRow) -> None:
         needs = [] if member.final is None else [member.final]
         was = {**own.fields, "comment": own.comment}
-        self._draft.step(Remove(0, member.id, own.id, was, menu=QUEUES), *needs)
+        self._draft.step(Remove(0, member.service_id, own.id, was, menu=QUEUES), *needs)
+
+
+def _wanted(member: Member) -> OwnQueue | None:
+    """The queue that limits it: its own, or the one that it shares."""
+    return member.entry.queue or member.entry.shares

@@ -56,6 +56,7 @@ class OwnQueue(NamedTuple):
         place: among the other queues: `first`, `last` or `before NAME`.
         parent: name of the queue above it; empty: none.
         ipv6: prefixes that it limits together with the address, comma separated, in normal form.
+        more: addresses of further devices with `/32`, which it limits too, comma separated.
     """
 
     address: str = ""
@@ -63,6 +64,7 @@ class OwnQueue(NamedTuple):
     place: str = FIRST
     parent: str = ""
     ipv6: str = ""
+    more: str = ""
 
 
 MAY_BE_THERE: Final = OwnQueue()
@@ -80,7 +82,7 @@ def queue_fields(queue: OwnQueue, name: str) -> dict[str, str]:
     zero = "0/0"
     return {
         "name": name,
-        "target": prefixes(f"{queue.address}/32,{queue.ipv6}"),
+        "target": prefixes(f"{queue.address}/32,{queue.ipv6},{queue.more}"),
         "parent": _parent_of(queue),
         "max-limit": rates(rate),
         "limit-at": rates(least) if least else zero,
@@ -195,18 +197,19 @@ class QueueOrder:
 
     def _meeting(self, queue: OwnQueue) -> Iterator[tuple[QueueRow, Literal["yes", "maybe"]]]:
         """The queues of others that can take its packets, of IPv6 those of a whole prefix."""
-        found = {row.id: row for row in self._at.get(queue.address, ())}
+        addresses = [queue.address, *(one[:-3] for one in queue.more.split(",") if one)]
+        found = {row.id: row for address in addresses for row in self._at.get(address, ())}
         for prefix in map(IPv6Network, filter(None, queue.ipv6.split(","))):
             for length in self._lengths:
                 if length <= prefix.prefixlen:
                     rows = self._prefixes.get(prefix.supernet(new_prefix=length), ())
                     found |= {row.id: row for row in rows}
         yield from ((row, "yes") for row in found.values())
-        address = IPv4Address(queue.address)
+        own = [IPv4Address(address) for address in addresses]
         for row, target in self._wide:
             if row.id in found:
                 continue
-            if any(address in network for network in target.networks):
+            if any(address in network for network in target.networks for address in own):
                 yield row, "yes"
             elif target.interfaces:
                 yield row, "maybe"
@@ -248,11 +251,13 @@ def shadows_of(rows: Iterable[Row], installation: str) -> tuple[Shadow, ...]:
     order, found = QueueOrder(queues, installation), dict[Shadow, None]()
     for row in queues:
         target = QueueTarget.of(row.target)
-        if owner_of(row, installation) is None or len(target.addresses) != 1:
+        if owner_of(row, installation) is None or not target.addresses:
             continue
         parent = "" if row.fields["parent"] == _NO_PARENT else row.fields["parent"]
         ipv6 = ",".join(map(str, target.prefixes))
-        queue = OwnQueue(min(target.addresses), parent=parent, ipv6=ipv6)
+        first, *others = sorted(target.addresses)
+        more = ",".join(f"{address}/32" for address in others)
+        queue = OwnQueue(first, parent=parent, ipv6=ipv6, more=more)
         for other in order.shadows(queue, row.place):
             if not other.dynamic:
                 found[Shadow(other.queue, other.target)] = None

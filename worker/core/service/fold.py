@@ -7,15 +7,17 @@ that it had before.
 
 from collections.abc import Container, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from pydantic import BaseModel
 
 from contracts import Event, Snapshot
 from worker.core.service.event_ref import NEVER, Version
-from worker.core.service.record import DEFAULTS, Register, ServiceRecord
+from worker.core.service.record import DEFAULTS, DEVICE_REGISTERS, Register, ServiceRecord
 from worker.core.service.schedule import Scheduled
 from worker.core.service.writes import writes_of
+
+_OF_DEVICES: Final = frozenset(DEVICE_REGISTERS.values())
 
 
 class Folded(NamedTuple):
@@ -87,6 +89,8 @@ def _fold(
     record: ServiceRecord, statements: Mapping[str, Register], highest: Version, last_event_ms: int
 ) -> Folded:
     registers = dict(record.registers)
+    if "devices" in statements or not _OF_DEVICES.isdisjoint(statements):
+        statements = _for_each_device(statements, registers)
     wrote: set[str] = set()
     changed: set[str] = set()
     overtaken: dict[str, str] = {}
@@ -120,6 +124,31 @@ def _fold(
         last_event_ms=max(record.last_event_ms, last_event_ms) if wrote else record.last_event_ms,
     )
     return Folded(folded, frozenset(wrote), frozenset(changed), overtaken, frozenset(conflicts))
+
+
+def _for_each_device(
+    statements: Mapping[str, Register], registers: dict[str, Register]
+) -> dict[str, Register]:
+    """The statements with one for each further device in place of the list of a `service` block.
+
+    What the event itself says of a device wins over its block. A device that is not in the list is
+    no more. Of one that the service never had nothing is written, until something is said of it:
+    then the newest block said that it is no more. Only blocks write the label, so that its register
+    tells when that was.
+    """
+    every = dict(statements)
+    said = every.pop("devices", None)
+    if said is not None:
+        listed: Any = said.value
+        values = {DEVICE_REGISTERS[str(device["number"])]: device for device in listed}
+        for name in _OF_DEVICES:
+            if name not in every and (name in values or name in registers):
+                every[name] = said._replace(value=values.get(name))
+    label = registers.get("label")
+    if label is not None:
+        for name in _OF_DEVICES & every.keys() - registers.keys():
+            registers[name] = label._replace(value=None)
+    return every
 
 
 _Model = TypeVar("_Model", bound=BaseModel)

@@ -6,12 +6,12 @@ from worker.core.rows.queues import MAY_BE_THERE, OwnQueue
 
 
 def short_queue(queue: OwnQueue, written: Mapping[str, str] | None) -> list[str]:
-    """Rate, place, parent, and the address where it is not that of the lease, or beside IPv6."""
+    """Rate, place, parent, and the address where it is not that of the lease, or not all."""
     if queue == MAY_BE_THERE:
         return []
-    address, *others, ipv6 = queue
-    if ipv6:
-        return [*others, address, ipv6]
+    address, *others, ipv6, more = queue
+    if ipv6 or more:
+        return [*others, address, ipv6, *([more] if more else [])]
     return [*others, *([] if address == (written or {}).get("address") else [address])]
 
 

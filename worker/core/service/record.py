@@ -13,6 +13,8 @@ from worker.core.rows.rows import ListPlace
 from worker.core.service.event_ref import NEVER, EventRef, Version
 from worker.core.service.schedule import NOTHING_SCHEDULED, Schedule
 
+DEVICE_REGISTERS: Final = {number: f"device{number}" for number in map(str, range(2, 9))}
+"""The register of each further device, by its number."""
 DEFAULTS: Final[Mapping[str, JsonValue]] = {
     "lifecycle": None,  # None, "on" or "cancelled"
     "suspension": None,  # None or {"mode": …, "reason_code": …}; mode None: the policy's
@@ -35,6 +37,8 @@ DEFAULTS: Final[Mapping[str, JsonValue]] = {
     "ipv6": None,
     "duid": None,  # as an event stated it, in hex without 0x; None: to be learned
     "iaid": None,
+    # {"number": 2, "mac": …, …, "address": …} of a further device
+    **dict.fromkeys(DEVICE_REGISTERS.values()),
 }
 """Every register, with its value until an event sets it. Values are never mutated."""
 
@@ -204,9 +208,21 @@ class ServiceRecord:
     rows_at: RowsAt | None = None
 
     def value(self, name: str) -> JsonValue:
-        """Return the value of a register: its default until it is written."""
+        """Return the value of a register: its default until it is written; or all `devices`."""
         register = self.registers.get(name)
-        return DEFAULTS[name] if register is None else register.value
+        if register is not None:
+            return register.value
+        return [*self.devices.values()] if name == "devices" else DEFAULTS[name]
+
+    @property
+    def devices(self) -> dict[str, JsonValue]:
+        """The values of its further devices, by number."""
+        held = {number: self.registers.get(name) for number, name in DEVICE_REGISTERS.items()}
+        return {
+            number: register.value
+            for number, register in held.items()
+            if register and register.value
+        }
 
     @property
     def names_a_pool(self) -> bool:

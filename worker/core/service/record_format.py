@@ -5,16 +5,18 @@ A change that an older version would misread gets a new format number.
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from pydantic import JsonValue
 
 from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.rows import OPTION_82, ListPlace
 from worker.core.service.event_ref import NEVER, EventRef, Version
+from worker.core.service.formats import RECORD_FORMATS, STORE_FORMATS, RecordFormats
 from worker.core.service.queue_format import queue_of, short_queue
 from worker.core.service.record import (
     DEFAULTS,
+    DEVICE_REGISTERS,
     Assigned,
     AssignedKind,
     LeftValue,
@@ -28,31 +30,6 @@ from worker.core.service.record import (
 )
 from worker.core.service.schedule import NOTHING_SCHEDULED, Schedule
 from worker.core.storage_format import check_format, to_json
-
-
-class RecordFormats(NamedTuple):
-    """Numbers of the record's text in one store format.
-
-    Attributes:
-        usual: of most records.
-        short_lease: while a lease time is shortened: an older version would forget to put it back.
-        ipv6: with registers or bindings of IPv6, or an assigned address: an older version would
-            forget them.
-        login: with a device that logs in or is known by option 82, or a row on another router: an
-            older version knows no row without a MAC, and would move the row back.
-    """
-
-    usual: int
-    short_lease: int
-    ipv6: int
-    login: int
-
-
-STORE_FORMATS: Final[dict[int, RecordFormats]] = {1: RecordFormats(2, 3, 4, 5)}
-"""Store format -> the numbers that are written then; this version reads them all. Where an older
-reader would misread a new text, add a store format with a new number, and keep the old ones."""
-RECORD_FORMATS: Final = frozenset(number for row in STORE_FORMATS.values() for number in row)
-"""The numbers that this version reads."""
 
 REGISTER_CODES: Final[Mapping[str, str]] = {
     "lifecycle": "l",
@@ -73,11 +50,13 @@ REGISTER_CODES: Final[Mapping[str, str]] = {
     "duid": "q",
     "iaid": "j",
     "ppp": "w",
+    **{name: number for number, name in DEVICE_REGISTERS.items()},
 }
 """The letter of each register in stored texts; a letter is never reused."""
 _REGISTERS: Final = {code: name for name, code in REGISTER_CODES.items()}
 _SHORT: Final = {name: (code, DEFAULTS[name]) for name, code in REGISTER_CODES.items()}
 _SET_TO_DEFAULT: Final = {code: (name, DEFAULTS[name]) for name, code in REGISTER_CODES.items()}
+_OF_DEVICES: Final = frozenset(DEVICE_REGISTERS.values())
 _OF_IPV6: Final = frozenset({"ipv6", "duid", "iaid"})
 _NO_DEFAULT: Final = object()
 """Default of a register without a letter: equals no value."""
@@ -121,7 +100,8 @@ def record_to_json(record: ServiceRecord, store_format: int) -> str:
     not empty `seen` (a time for each router), `queues` ({router: [rate, place, parent, address,
     IPv6 prefixes] of its own queue}), `highest`, `epoch`, `pending`, `schedule`, `heard`, `short`
     ({router: shortened lease}), `bindings` ({router: its own}), `assigned` ({kind: [pool, value]}),
-    `unassigned` ({kind: [pool, reason, detail]}), `left` (values that it gave back) and `rows_at`
+    `devices` ({router: {number: lease}} of further ones), `unassigned` ({kind: [pool, reason,
+    detail]}), `left` (values that it gave back) and `rows_at`
     ([router of the service, router of its row]). A lease is null, `codes` or
     `[letters, {its other fields}, its places in lists]`.
 
@@ -181,10 +161,33 @@ def record_to_json(record: ServiceRecord, store_format: int) -> str:
     pools = record.assigned or record.unassigned or record.left
     if bindings or pools or not _OF_IPV6.isdisjoint(record.registers):
         text["format"] = formats.ipv6
-    by_ids = _is_by_ids(record)
-    if by_ids or record.value("ppp") is not None or record.rows_at is not None:
-        text["format"] = formats.login
+    more["devices"] = _short_devices(record)
+    text["format"] = _number_of(record, formats, text["format"])
     return to_json(text | {name: value for name, value in more.items() if value})
+
+
+def _number_of(record: ServiceRecord, formats: RecordFormats, otherwise: int) -> int:
+    if _has_devices(record):
+        return formats.devices
+    return formats.login if _is_by_login(record) else otherwise
+
+
+def _has_devices(record: ServiceRecord) -> bool:
+    """Whether it has further devices, had some, or will."""
+    return (
+        not _OF_DEVICES.isdisjoint(record.registers)
+        or any(at.devices for at in record.placements.values())
+        or any("devices" in (*to_come.own, *to_come.beside) for to_come in record.schedule.pending)
+        or any(not _OF_DEVICES.isdisjoint(to_come.own) for to_come in record.schedule.pending)
+    )
+
+
+def _short_devices(record: ServiceRecord) -> dict[str, dict[str, str | list[Any] | None]]:
+    return {
+        router: {number: _short_placement(of, record) for number, of in at.devices.items()}
+        for router, at in record.placements.items()
+        if at.devices
+    }
 
 
 def record_from_json(text: str, service_id: str) -> ServiceRecord:
@@ -219,7 +222,7 @@ def record_from_json(text: str, service_id: str) -> ServiceRecord:
                 name = _REGISTERS.get(code, code)
                 full = _full_address(value) if name == "address" else value
                 registers[name] = Register(full, version, event, stated)
-    queues = raw.get("queues", {})
+    queues, further = raw.get("queues", {}), raw.get("devices", {})
     return ServiceRecord(
         service_id=service_id,
         owner=raw["owner"],
@@ -228,7 +231,13 @@ def record_from_json(text: str, service_id: str) -> ServiceRecord:
         highest=Version(*raw["highest"]) if "highest" in raw else highest,
         placements={
             router: _placement(at, registers, assigned, queues.get(router))._replace(
-                seen_ms=seen_ms, short=short.get(router), bindings=bindings.get(router, ())
+                seen_ms=seen_ms,
+                short=short.get(router),
+                bindings=bindings.get(router, ()),
+                devices={
+                    number: _placement(of, registers, assigned)
+                    for number, of in further.get(router, {}).items()
+                },
             )
             for (router, at), seen_ms in zip(
                 raw["at"].items(), raw.get("seen") or [0] * len(raw["at"]), strict=True
@@ -244,8 +253,10 @@ def record_from_json(text: str, service_id: str) -> ServiceRecord:
     )
 
 
-def _is_by_ids(record: ServiceRecord) -> bool:
+def _is_by_login(record: ServiceRecord) -> bool:
     """Whether an older version would miss a MAC, or not know what a row has in place of one."""
+    if record.value("ppp") is not None or record.rows_at is not None:
+        return True
     mac, *ids = (record.registers.get(name) for name in ("mac", "circuit_id", "remote_id"))
     if not (mac and mac.value) and any(register and register.value for register in ids):
         return True

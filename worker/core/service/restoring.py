@@ -59,7 +59,10 @@ def restoring_event(  # noqa: PLR0913 - what an event of a person has
         "address": address,
         "ipv6": ipv6_of(record),
         "plan": _without_none(record.value("plan")),
-        **{name: record.value(name) or None for name in ("dns_servers", "options", "label")},
+        **{
+            name: record.value(name) or None
+            for name in ("dns_servers", "options", "label", "devices")
+        },
     }
     data = {
         "service_id": record.service_id,

@@ -5,8 +5,10 @@ first takes effect: a released event counts as sent at that moment, and wins ove
 that arrive later.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+
+from pydantic import JsonValue
 
 from contracts import Event
 from worker.core.service.event_ref import EventRef, Version
@@ -32,6 +34,9 @@ def keep(
         The record, and how the event ended; None while it waits.
     """
     record = replace(record, highest=max(record.highest, scheduled.version))
+    if not record.devices:  # a version before these would not know what it reads
+        own, beside = _without_devices(scheduled.own), _without_devices(scheduled.beside)
+        scheduled = scheduled._replace(own=own, beside=beside)
     schedule = record.schedule
     withdrawn_by = schedule.withdrawn_by(scheduled.event.id)
     superseded_by = superseder(record, scheduled)
@@ -44,6 +49,11 @@ def keep(
     else:
         return replace(record, schedule=schedule.with_pending(scheduled)), None
     return replace(record, schedule=schedule.with_ended([end], now_ms)), end
+
+
+def _without_devices(writes: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    """The same without an empty list of further devices."""
+    return {name: value for name, value in writes.items() if name != "devices" or value}
 
 
 def supersede(record: ServiceRecord, by: str, now_ms: int) -> tuple[ServiceRecord, Sequence[Ended]]:

@@ -4,7 +4,8 @@ One case per type of event: a new type is added here.
 """
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple, assert_never
+from operator import attrgetter
+from typing import Any, Final, NamedTuple, assert_never
 
 from pydantic import JsonValue
 
@@ -16,9 +17,12 @@ from contracts import (
     AssignedPrefix,
     Cancelled,
     Device,
+    DeviceAdded,
+    DeviceRemoved,
     DeviceSwapped,
     DnsChanged,
     Event,
+    FurtherDevice,
     Ipv6,
     MacChanged,
     Moved,
@@ -37,7 +41,7 @@ from contracts import (
     Suspended,
     Suspension,
 )
-from worker.core.service.record import ServiceRecord
+from worker.core.service.record import DEVICE_REGISTERS, ServiceRecord
 
 UNMANAGEABLE: Final = frozenset(
     {
@@ -57,9 +61,11 @@ UNMANAGEABLE: Final = frozenset(
         "ipv6",
         "duid",
         "iaid",
+        "devices",
     }
 )
-"""The registers that a source may leave to others: those of a `service` block."""
+"""The registers that a source may leave to others: those of a `service` block. `devices` are all
+further devices."""
 
 
 _CLIENT_UNKNOWN: Final[Mapping[str, JsonValue]] = {"duid": None, "iaid": None}
@@ -122,6 +128,10 @@ def _own_writes(  # noqa: C901, PLR0911, PLR0912 - one case a type of event
         case DeviceSwapped(data=data):
             client = _CLIENT_UNKNOWN if data.ipv6 is None else _of_ipv6(data.ipv6)
             return {**_of_device(data.device), **client}
+        case DeviceAdded(data=data):
+            return {DEVICE_REGISTERS[str(data.device.number)]: _of_further(data.device)}
+        case DeviceRemoved(data=data):
+            return {DEVICE_REGISTERS[str(data.number)]: None}
         case AddressChanged(data=data):
             return _of_addresses(data.address, data.ipv6)
         case DnsChanged(data=data):
@@ -205,6 +215,9 @@ def _of_block(block: Service) -> dict[str, JsonValue]:
         "dns_servers": [str(server) for server in block.dns_servers or ()],
         "options": [option.model_dump(mode="json") for option in block.options or ()],
         "label": block.label,
+        "devices": [
+            _of_further(device) for device in sorted(block.devices or (), key=attrgetter("number"))
+        ],
     }
 
 
@@ -219,6 +232,11 @@ def _of_device(device: Device) -> dict[str, JsonValue]:
         "circuit_id": device.circuit_id,
         "remote_id": device.remote_id,
     }
+
+
+def _of_further(device: FurtherDevice) -> dict[str, Any]:
+    known = {name: value for name, value in _of_device(device).items() if value is not None}
+    return {"number": device.number, **known, "address": _of_address(device.address)}
 
 
 _NO_DEVICE: Final[Mapping[str, JsonValue]] = dict.fromkeys(
