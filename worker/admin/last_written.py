@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from worker.core.entry.dhcp_setup import DhcpSetup
+from worker.core.entry.entry import Entry
 from worker.core.entry.ipv6_setup import Ipv6Setup
 from worker.core.entry.wanted import kind_of, possible_kinds
 from worker.core.plan.wanted import wanted_at
@@ -123,16 +124,10 @@ class LastWritten:
         placement = record.placements.get(self._router, Placement(None))
         entry = wanted_at(self._router, record, self.policy).entry
         comment = comment_for(self.policy.installation, record.service_id, entry.label)
-        if placement.written is not None:
-            kind = kind_of(self.policy)
-            fields = {**kind.as_lease(kind.menu.defaults), **placement.written}
-            yield Lease("", fields, comment)
-            for name in fields.get("dhcp-option", "").split(","):
-                if name in entry.options:  # its name stands for its value
-                    known = {**MENUS[OPTIONS].defaults, **entry.options[name]}
-                    options[name] = OptionRow(f"*option-{name}", known)
-        for place in placement.listed:
-            yield ListedAddress("", place._asdict(), comment)
+        yield from self._leases_of(placement, entry, options)
+        for number, at in placement.devices.items():
+            device = entry.devices.get(number, Entry(record.service_id, None, number=number))
+            yield from self._leases_of(at, device, options)
         for own in placement.bindings:
             if own.is_known:
                 yield BindingRow("", {**MENUS[BINDINGS].defaults, **binding_fields(own)}, comment)
@@ -140,6 +135,22 @@ class LastWritten:
             name = queue_name(self.policy.installation, record.service_id)
             fields = {**MENUS[QUEUES].defaults, **queue_fields(placement.queue, name)}
             yield QueueRow("", fields, comment)
+
+    def _leases_of(
+        self, at: Placement, entry: Entry, options: dict[str, Row]
+    ) -> Iterator[Lease | ListedAddress]:
+        """The rows of one device."""
+        comment = comment_for(self.policy.installation, entry.member, entry.label)
+        if at.written is not None:
+            kind = kind_of(self.policy)
+            fields = {**kind.as_lease(kind.menu.defaults), **at.written}
+            yield Lease("", fields, comment)
+            for name in fields.get("dhcp-option", "").split(","):
+                if name in entry.options:  # its name stands for its value
+                    known = {**MENUS[OPTIONS].defaults, **entry.options[name]}
+                    options[name] = OptionRow(f"*option-{name}", known)
+        for place in at.listed:
+            yield ListedAddress("", place._asdict(), comment)
 
 
 def _numbered(row: Row, number: int) -> Row:

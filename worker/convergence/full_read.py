@@ -17,7 +17,7 @@ from worker.core.full_read.drift import Difference, differences, learned_clients
 from worker.core.full_read.drift import describe as describe_row
 from worker.core.full_read.row_owners import RowOwners, Tagged, row_owners, tagged_rows
 from worker.core.plan.planner import plan
-from worker.core.plan.wanted import Wanted, wanted_at
+from worker.core.plan.wanted import Wanted, wanted_at, with_further
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Note, Set, Waiting, WritePlan
 from worker.core.rows.prefixes import ClaimKeys, claim_text
@@ -117,13 +117,16 @@ def read_fully(
         fields = service.entry.fields
         misfit = setup.misfit(service_id, fields["address"]) if fields else None
         notes += [misfit] if misfit else []
-        if lease := describe(known.record.placements[router].short):
+        placement = known.record.placements[router]
+        if lease := describe(placement.short):
             notes.append(Note(service_id, "shortened-lease", f"lease {lease}"))
-        if service_id in braked:
-            missing = Waiting(HELD, f"by the brake's limit of {braked[service_id].scope}")
         if missing is not None:
             service = replace(service, entry=replace(service.entry, missing=missing))
-        wanted.append(service)
+        members = with_further(service, placement)
+        if service_id in braked:
+            held = Waiting(HELD, f"by the brake's limit of {braked[service_id].scope}")
+            members = [replace(one, entry=replace(one.entry, missing=held)) for one in members]
+        wanted += members
     # Options first: one that comes into use between the two reads is not judged.
     options = session.read_rows(OPTIONS, None, progress)
     leases = session.read_leases(None, progress)

@@ -13,6 +13,7 @@ from worker.convergence.ipv6_terms import (
     list_terms6,
     may_need_any,
 )
+from worker.core.entry.devices import OF_DEVICES
 from worker.core.entry.entry import Entry, claims_of, placeholder
 from worker.core.entry.wanted import kind_of, wanted_entries
 from worker.core.plan.planner import in_the_way, misnamed
@@ -35,9 +36,10 @@ from worker.core.rows.rows import (
     comment_for,
     device_of,
     is_host_address,
+    member_id,
     tag_text,
 )
-from worker.core.service.record import Placement
+from worker.core.service.record import DEVICE_REGISTERS, Placement
 from worker.ports import FieldEquals, LeaseQuery
 from worker.store.batches import WorkItem
 
@@ -311,6 +313,11 @@ class Gatherer:
                 devices[device_of(item.written)] = addresses[item.written["address"]] = None
             devices.update((sent.device, None) for sent in item.work_item.sent or () if sent.device)
             comments[tag_text(installation, item.member)] = None
+            if item.work_item.sent is not None and not OF_DEVICES.isdisjoint(item.record.registers):
+                for number in DEVICE_REGISTERS:  # rows of devices that no record knows any more
+                    name = member_id(item.service_id, number)
+                    comments[tag_text(installation, name)] = None
+                    comments[comment_for(installation, name, item.entry.label)] = None
             # A row that a crash left between two writes, should its comment have been edited.
             named = item.entry.fields or item.written or {device: ""}
             devices[placeholder(named, item.member)] = None

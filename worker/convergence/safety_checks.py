@@ -14,7 +14,7 @@ from worker.convergence.full_read import any_ipv6, read_fully, servers_of
 from worker.convergence.router_lock import RouterLock
 from worker.core.alerting.alerts import AlertKind
 from worker.core.full_read.row_owners import RowOwners, row_owners, tagged_rows
-from worker.core.plan.wanted import wanted_at
+from worker.core.plan.wanted import wanted_at, with_further
 from worker.core.policy.policy import RouterPolicy
 from worker.errors import Postponed, ReadTooLong, RouterBlocked
 from worker.ports import RouterSession
@@ -143,17 +143,23 @@ def check_rows(
     lock.renew()
     rows = session.read_leases(None, lock.progress)
     held_in = policy.held_in(session.entries)
-    placed = {
-        stored.record.service_id: wanted_at(router, stored.record, held_in)
+    records = {
+        stored.record.service_id: stored.record
         for stored in store.views.router_services(router, readable=True)
     }
+    placed = {name: wanted_at(router, record, held_in) for name, record in records.items()}
     for service_id in placed.keys() & store.views.router_in_flight(router):
         # Its row may have been added and not read back yet.
         placed[service_id] = replace(placed[service_id], granted=False)
     tagged = list(tagged_rows(rows, policy.installation))
     others = sorted({row.service_id for row in tagged} - placed.keys())
     known = placed.keys() | store.records.known(others)
-    found = row_owners(rows, tagged, list(placed.values()), known, policy.installation)
+    members = [
+        member
+        for name, wanted in placed.items()
+        for member in with_further(wanted, records[name].placements[router])
+    ]
+    found = row_owners(rows, tagged, members, known, policy.installation)
     if found.too_many_orphans:
         raise _orphans(router, policy.installation, found)
     now_ms = store.records.now_ms()

@@ -18,10 +18,11 @@ MANY_PERCENT: Final = 10
 
 
 class Tagged(NamedTuple):
-    """A static row with our tag, and the service that the tag names."""
+    """A static row with our tag, and the service that the tag names; `member`: `Tag.member`."""
 
     service_id: str
     row: Row
+    member: str
 
 
 class RowOwners(NamedTuple):
@@ -69,7 +70,7 @@ def tagged_rows(rows: Iterable[Row], installation: str) -> Iterator[Tagged]:
     for row in rows:
         tag = None if row.dynamic else parse_tag(row.comment)
         if tag is not None and tag.installation == installation:
-            yield Tagged(tag.service_id, row)
+            yield Tagged(tag.service_id, row, tag.member)
 
 
 def row_owners(
@@ -84,7 +85,7 @@ def row_owners(
     Args:
         rows: all leases, and rows of other menus that may be ours.
         tagged: those with our tag (`tagged_rows`).
-        placed: the services that may have a row on the router.
+        placed: the services that may have a row on the router, and their further devices.
         known: of the services that tags name, those with a record.
         installation: ours.
     """
@@ -94,10 +95,8 @@ def row_owners(
         for service in placed
         if service.written is not None and service.entry.fields is not None
     ]
-    there = {tag.service_id for tag in tagged if isinstance(tag.row, Lease) and not tag.row.radius}
-    lost = [
-        service for service in placed if service.written and service.entry.service_id not in there
-    ]
+    there = {tag.member for tag in tagged if isinstance(tag.row, Lease) and not tag.row.radius}
+    lost = [service for service in placed if service.written and service.entry.member not in there]
     services = {service.entry.service_id for service in placed}
     unknown = [tag for tag in tagged if tag.service_id not in known]
     found = _without_tag(lost, rows, installation, {tag.service_id for tag in unknown})
@@ -108,9 +107,11 @@ def row_owners(
         [tag for tag in tagged if tag.service_id in known and tag.service_id not in services],
         len(expected),
         sorted(
-            service.entry.service_id
-            for service in lost
-            if service.entry.fields is not None and found[service.entry.service_id] == OwnRow()
+            {
+                service.entry.service_id
+                for service in lost
+                if service.entry.fields is not None and found[service.entry.member] == OwnRow()
+            }
         ),
         sorted(_of_others(tagged, placed)),
     )
@@ -118,15 +119,15 @@ def row_owners(
 
 def _of_others(tagged: Iterable[Tagged], placed: Iterable[Wanted]) -> set[str]:
     new = {
-        service.entry.service_id: service.entry.fields
+        service.entry.member: service.entry.fields
         for service in placed
         if service.written is None and service.entry.fields is not None and service.granted
     }
-    rows = [tag for tag in tagged if isinstance(tag.row, Lease) and tag.service_id in new]
+    rows = [tag for tag in tagged if isinstance(tag.row, Lease) and tag.member in new]
     return {tag.service_id for tag in rows} - {
         tag.service_id
         for tag in rows
-        if isinstance(tag.row, Lease) and _serves_alike(tag.row, new[tag.service_id])
+        if isinstance(tag.row, Lease) and _serves_alike(tag.row, new[tag.member])
     }
 
 
@@ -143,6 +144,6 @@ def _without_tag(
         return {}
     index = RowIndex(rows, installation, unknown=unknown)
     return {
-        service.entry.service_id: find_own_row(service.entry, service.written, index)
+        service.entry.member: find_own_row(service.entry, service.written, index)
         for service in lost
     }

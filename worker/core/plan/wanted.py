@@ -67,15 +67,17 @@ def wanted_at(router: str, record: ServiceRecord, policy: RouterPolicy) -> Wante
     )
 
 
-def further_wanted(wanted: Wanted, placement: Placement) -> list[Wanted]:
-    """Return what the further devices of a service want, and what was written for each.
+def with_further(wanted: Wanted, placement: Placement) -> list[Wanted]:
+    """Return what a service wants without its further devices, and what each of these wants.
 
     Args:
-        wanted: of the service; none of them is granted where it is not.
+        wanted: of the service.
         placement: of the service on the router.
     """
+    if not wanted.entry.devices:
+        return [wanted]
     nothing = Placement(None)
-    return [
+    further = [
         replace(
             wanted,
             entry=entry,
@@ -85,3 +87,4 @@ def further_wanted(wanted: Wanted, placement: Placement) -> list[Wanted]:
         )
         for number, entry in wanted.entry.devices.items()
     ]
+    return [replace(wanted, entry=replace(wanted.entry, devices={})), *further]

@@ -1,0 +1,212 @@
+"""Services with several devices: a row for each, one outcome, one queue."""
+
+import pytest
+
+from tests import builders
+from tests.builders import mac
+from tests.converge.queues import (
+    LEASE,
+    LEASES,
+    QUEUES,
+    active,
+    installation,
+    ipv4,
+    limit_watched,
+    own,
+    queues,
+    report,
+    switch,
+)
+from tests.small_installation import SERVER
+from worker.admin.router_actions import reconcile
+from worker.convergence.full_read import read_fully
+
+pytestmark = [pytest.mark.redis, pytest.mark.router]
+
+
+def device(number, at=None, **given):
+    """The further device with this number, at an address of the network."""
+    address = {"mode": "static", "ipv4": ipv4(at or 10 + number)}
+    return {"number": number, "mac": mac(at or 10 + number), "address": address, **given}
+
+
+def event(name, revision, service_id="SVC-1", **data):
+    return builders.event(name, service_id, revision=revision, **data)
+
+
+def rows(here):
+    """Comment -> MAC and address of our leases."""
+    return {
+        row["comment"]: (row["mac-address"], row["address"])
+        for row in here.rows("R1")
+        if row.get("comment", "").startswith("leasewire:")
+    }
+
+
+def tag(member):
+    return f"leasewire:acme:{member}"
+
+
+def at(number):
+    return mac(number), ipv4(number)
+
+
+def read(here):
+    """A full read of the router, as reports and people make."""
+    session = here.sessions.open("R1")
+    try:
+        return read_fully(here.store, session, "R1", here.policies["R1"])
+    finally:
+        here.sessions.give_back("R1", session)
+
+
+def say(here, *events):
+    """Say events and let passes do their work; returns the outcome of the last."""
+    for said in events:
+        here.say(said)
+    here.drain()
+    return here.outcome(events[-1])
+
+
+def applied(here, *events):
+    outcome = say(here, *events)
+    assert outcome.startswith("applied"), outcome
+
+
+def test_each_device_has_a_row_and_events_add_replace_and_remove_one():
+    with installation(LEASES) as here:
+        applied(here, active(devices=[device(2)]))
+        assert rows(here) == {tag("SVC-1"): at(10), tag("SVC-1/2"): at(12)}
+        assert {row["rate-limit"] for row in here.rows("R1")} == {"5M/20M"}
+        applied(here, event("device_added", 2, device=device(3)))
+        assert rows(here)[tag("SVC-1/3")] == at(13)
+        ids = {row[".id"] for row in here.rows("R1")}
+        applied(here, event("device_added", 3, device={**device(3), "mac": mac(23)}))
+        others = {tag("SVC-1"): at(10), tag("SVC-1/3"): (mac(23), ipv4(13))}
+        assert rows(here) == others | {tag("SVC-1/2"): at(12)}
+        assert {row[".id"] for row in here.rows("R1")} == ids, "changed in place"
+        applied(here, event("device_removed", 4, number=2))
+        assert rows(here) == others
+        assert list(here.record().placements["R1"].devices) == ["3"]
+        here.r["R1"].reset_counters()
+        applied(here, active(revision=5, devices=[{**device(3), "mac": mac(23)}]))
+        assert rows(here) == others
+        applied(here, builders.cancelled(revision=6))
+        assert rows(here) == {}
+        assert here.record().placements == {}
+
+
+def test_two_devices_exchange_addresses_and_a_service_takes_a_freed_one():
+    with installation(LEASES) as here:
+        applied(here, active(devices=[device(2), device(3)]), active("SVC-2", 20))
+        swapped = [device(2) | {"mac": mac(13)}, device(3) | {"mac": mac(12)}]
+        applied(
+            here,
+            builders.snapshot(
+                revision=2, router="R1", server=SERVER, ipv4=ipv4(10), mac=mac(10), devices=swapped
+            ),
+        )
+        assert rows(here)[tag("SVC-1/2")] == (mac(13), ipv4(12))
+        assert rows(here)[tag("SVC-1/3")] == (mac(12), ipv4(13))
+        wants = {"address": {"mode": "static", "ipv4": ipv4(12)}}
+        outcome = say(here, event("address_changed", 2, "SVC-2", **wants))
+        assert outcome.startswith("waiting: claim-held"), outcome
+        assert "is held by service SVC-1" in outcome
+        applied(here, event("device_removed", 3, number=2))
+        assert rows(here) == {
+            tag("SVC-1"): at(10),
+            tag("SVC-1/3"): (mac(12), ipv4(13)),
+            tag("SVC-2"): (mac(20), ipv4(12)),
+        }
+
+
+def test_a_service_is_applied_when_all_its_devices_are():
+    with installation(LEASES) as here:
+        foreign = {"mac-address": mac(12), "address": ipv4(99), "server": SERVER}
+        here.r["R1"].add_row(LEASE, foreign)
+        outcome = say(here, active(devices=[device(2), device(3)]))
+        assert outcome.startswith("waiting: foreign-row"), outcome
+        assert "device 2: row" in outcome
+        assert rows(here) == {tag("SVC-1"): at(10), tag("SVC-1/3"): at(13)}
+        assert (
+            foreign.items()
+            <= next(row for row in here.rows("R1", all_=True) if row["address"] == ipv4(99)).items()
+        )
+
+
+def test_all_devices_are_suspended_and_cost_the_brake_one_service():
+    lines = LEASES + 'suspend = "walled_garden"\nsuspend_list = "suspended"\n'
+    with installation(lines, brake="router_services = 1\nrouter_percent = 1") as here:
+        listed = "/ip/firewall/address-list"
+        applied(here, active(devices=[device(2), device(3)]))
+        applied(here, builders.suspended(revision=2, mode="walled_garden"))
+        found = {(r["address"], r["comment"]) for r in here.r["R1"].rows(listed)}
+        assert found == {
+            (ipv4(10), tag("SVC-1")),
+            (ipv4(12), tag("SVC-1/2")),
+            (ipv4(13), tag("SVC-1/3")),
+        }
+        applied(here, event("device_removed", 3, number=2))
+        assert len(here.r["R1"].rows(listed)) == 2
+        applied(here, builders.suspended(revision=4, mode="block"))
+        assert {row["block-access"] for row in here.rows("R1")} == {"true"}
+        applied(here, builders.resumed(revision=5))
+        assert here.r["R1"].rows(listed) == []
+        assert not any(row.get("block-access") for row in here.rows("R1"))
+
+
+def test_the_devices_of_a_service_share_its_queue_and_never_are_without_a_limit():
+    with installation(QUEUES) as here:
+        applied(here, active(devices=[device(2)]))
+        assert own(here)["target"] == f"{ipv4(10)}/32,{ipv4(12)}/32"
+        assert not any(row.get("rate-limit") for row in here.rows("R1"))
+        applied(here, event("device_added", 2, device=device(3)))
+        assert own(here)["target"] == f"{ipv4(10)}/32,{ipv4(12)}/32,{ipv4(13)}/32"
+        assert queues(here) == [tag("SVC-1")]
+        applied(here, event("device_removed", 3, number=2))
+        assert own(here)["target"] == f"{ipv4(10)}/32,{ipv4(13)}/32"
+        for number in (10, 13):
+            assert here.r["R1"].device(mac(number), server=SERVER)["kind"] == "ack"
+        with limit_watched(here, 10, 13):
+            switch(here, LEASES)
+            here.drain()
+            assert [name[:4] for name in queues(here)] == ["dhcp", "dhcp"]
+            switch(here, QUEUES)
+            here.drain()
+        assert queues(here) == [tag("SVC-1")]
+        applied(here, builders.cancelled(revision=4))
+        assert queues(here) == []
+
+
+def test_a_row_of_a_device_that_nobody_wants_goes_and_what_is_no_device_stays():
+    with installation(LEASES) as here:
+        applied(here, active(devices=[device(2)]))
+        stray = {"mac-address": mac(15), "address": ipv4(15), "server": SERVER}
+        here.r["R1"].add_row(LEASE, {**stray, "comment": tag("SVC-1/5")})
+        no_device = {"mac-address": mac(16), "address": ipv4(16), "server": SERVER}
+        here.r["R1"].add_row(LEASE, {**no_device, "comment": tag("SVC-1/9")})
+        (row,) = (row for row in here.rows("R1") if row["address"] == ipv4(12))
+        here.r["R1"].set_row(LEASE, row[".id"], {"address": ipv4(50)})
+        found = read(here)
+        assert [(d.service_id, d.kind, d.found) for d in found.drift if d.kind != "copied"] == [
+            ("SVC-1", "changed", ipv4(50)),
+            ("SVC-1", "duplicate", found.drift[-1].found),
+        ]
+        reconcile(here.store, "R1", ["SVC-1"], "ann")
+        here.drain()
+        expected = {tag("SVC-1"): at(10), tag("SVC-1/2"): at(12), tag("SVC-1/9"): at(16)}
+        assert rows(here) == expected
+
+
+def test_a_lost_row_of_a_further_device_is_written_again():
+    with installation(LEASES) as here:
+        applied(here, active(devices=[device(2)]))
+        (row,) = (row for row in here.rows("R1") if row["address"] == ipv4(12))
+        here.r["R1"].remove_row(LEASE, row[".id"])
+        report(here)
+        found = read(here)
+        assert [(d.service_id, d.kind) for d in found.drift] == [("SVC-1", "missing")]
+        assert found.row_owners.gone == ["SVC-1"]
+        reconcile(here.store, "R1", ["SVC-1"], "ann")
+        here.drain()
+        assert rows(here) == {tag("SVC-1"): at(10), tag("SVC-1/2"): at(12)}
