@@ -94,6 +94,12 @@ def _text(document: dict[str, Any]) -> Iterator[Part]:
     ]
     columns = "router, to clean=to_clean, sync, since, reason, detail, lease"
     yield TextTable(routers, columns, "On no router.")
+    devices = [
+        {"router": router["router"], "device": number, **row}
+        for router in routers
+        for number, row in router.get("devices", {}).items()
+    ]
+    yield TextTable(devices, "router, further device=device, MAC=mac-address, address")
     yield TextTable(document["scheduled"], SCHEDULED)
     events = [
         event | {"effect": event["effect"]["state"] if "effect" in event else None}

@@ -1,8 +1,10 @@
 """Services with several devices: a row for each, one outcome, one queue."""
 
+from time import monotonic
+
 import pytest
 
-from tests import builders
+from tests import builders, ppp
 from tests.builders import mac
 from tests.converge.queues import (
     LEASE,
@@ -17,9 +19,16 @@ from tests.converge.queues import (
     report,
     switch,
 )
-from tests.small_installation import SERVER
+from tests.installation import MAC_ENTRIES
+from tests.ppp import PppInstallation
+from tests.small_installation import SERVER, SmallInstallation, activated
+from tests.user_manager import Users
+from worker.admin.adoption import Adoption
+from worker.admin.diagnosis import Diagnosis
 from worker.admin.router_actions import reconcile
+from worker.admin.service_documents import service_document
 from worker.convergence.full_read import read_fully
+from worker.convergence.router_lock import RouterLock
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 
@@ -210,3 +219,80 @@ def test_a_lost_row_of_a_further_device_is_written_again():
         reconcile(here.store, "R1", ["SVC-1"], "ann")
         here.drain()
         assert rows(here) == {tag("SVC-1"): at(10), tag("SVC-1/2"): at(12)}
+
+
+def test_why_answers_for_each_device_and_finds_it_by_mac_and_address():
+    with installation(LEASES) as here:
+        applied(here, active(devices=[device(2)]))
+        here.r["R1"].device(mac(12), server=SERVER)
+
+        def look(queries):
+            session = here.sessions.open("R1")
+            try:
+                return {name: session.observe(query) for name, query in queries.items()}
+            finally:
+                here.sessions.give_back("R1", session)
+
+        diagnosis = Diagnosis(here.store, here.policies, "acme", str, look)
+        for subject in (mac(12), ipv4(12)):
+            (found,) = diagnosis.ask(subject)
+            assert found.explanation.sentence.startswith("SVC-1/2: all is well: device " + mac(12))
+        first, second = (found.explanation for found in diagnosis.ask("SVC-1"))
+        assert (first.code, second.code) == ("device-not-moved", "all-well")
+        assert diagnosis.ask(mac(10))[0].explanation == first
+        view = here.store.views.service("SVC-1", ["R1"])
+        (router,) = service_document(view, here.store)["routers"]
+        assert router["devices"]["2"]["mac-address"] == mac(12)
+        assert not any(d.kind != "waiting" for d in read(here).drift)
+
+
+def test_rows_that_were_there_are_adopted_for_each_device():
+    with installation(LEASES) as here:
+        for number in (10, 12):
+            row = {"mac-address": mac(number), "address": ipv4(number), "server": SERVER}
+            here.r["R1"].add_row(LEASE, row)
+        assert say(here, active(devices=[device(2)])).startswith("waiting: foreign-row")
+        adoption = Adoption(here.store, "R1", here.policies["R1"])
+        session = here.sessions.open("R1")
+        assert here.store.routers.acquire("R1", "by-hand", 1) is not None
+        lock = RouterLock(here.store.routers, "R1", "by-hand", monotonic)
+        found = adoption.sort(session)
+        assert [each.sort for each in found] == ["adopt", "adopt"]
+        adoption.apply(session, lock, found, "ann")
+        again = adoption.sort(session)
+        here.client.delete(here.block("R1").lock)
+        here.sessions.give_back("R1", session)
+        assert [each.sort for each in again] == ["ours", "ours"]
+        here.drain()
+        assert rows(here) == {tag("SVC-1"): at(10), tag("SVC-1/2"): at(12)}
+        assert read(here).drift == []
+
+
+def test_each_device_is_a_user_of_a_user_manager():
+    with Users() as here:
+        gold = {"plan": {"code": "gold"}}
+        applied(here, activated("SVC-1", 10, devices=[device(2)], **gold))
+        attributes = {mac(10): builders.ipv4(10), mac(12): ipv4(12)}
+        rate = {"Mikrotik-Rate-Limit": "10M/50M"}
+        assert here.users() == {
+            name: {"Framed-IP-Address": address, **rate} for name, address in attributes.items()
+        }
+        applied(here, event("device_removed", 2, number=2))
+        assert here.users().keys() == {mac(10)}
+
+
+def test_a_mac_server_has_an_entry_for_each_device():
+    with SmallInstallation(1, simulator={"with_mac_server": True}) as here:
+        applied(here, activated("SVC-1", 10, devices=[device(2)]))
+        held = {row["comment"]: row["mac-address"] for row in here.r["R1"].rows(MAC_ENTRIES)}
+        assert held == {tag("SVC-1"): mac(10), tag("SVC-1/2"): mac(12)}
+
+
+def test_a_device_beside_a_login_waits_with_what_to_do(tmp_path):
+    with PppInstallation(tmp_path) as here:
+        here.say(here.seal(ppp.activated(1, plan={"code": "gold"}, devices=[device(2)])))
+        here.drain()
+        why = here.store.views.service("SVC-1", ["R1"]).waiting["R1"]
+        assert why["reason"] == "not-expressible"
+        assert why["detail"].startswith("device 2: /ppp/secret knows no further devices")
+        assert here.secret() is not None, "its own is written"

@@ -75,6 +75,7 @@ class Adoption:
             entry = wanted_entries(record, policies).get(self.router)
             if entry is not None and not entry.is_over:
                 entries[service_id] = entry
+                entries |= {each.member: each for each in entry.devices.values() if each.fields}
                 continue
             is_over = record.status == "cancelled"
             where = "cancelled" if is_over else f"on router {record.router}"
@@ -112,9 +113,9 @@ class Adoption:
                 else:
                     refused.append((row.service_id, result.refusal.message))
         if tagged:
-            detail = f"{len(tagged)} rows"
+            detail, services = f"{len(tagged)} rows", [name.partition("/")[0] for name in tagged]
             self.store.fleet.recheck(
-                self.router, list(dict.fromkeys(tagged)), "rows_adopted", detail, actor
+                self.router, list(dict.fromkeys(services)), "rows_adopted", detail, actor
             )
         return Adopted(tagged, refused)
 

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from contracts.ipv6_values import Ipv6Address, Ipv6Prefix
@@ -14,13 +14,14 @@ from worker.core.diagnosis.explain_ipv6 import explain_ipv6
 from worker.core.diagnosis.explain_unknown import explain_unknown
 from worker.core.diagnosis.facts import AtRouter, Explanation, Facts, Holder, ScheduledEvent, Why
 from worker.core.effect.findings import findings
+from worker.core.entry.devices import as_service
 from worker.core.entry.entry import Entry, claims_of
 from worker.core.entry.short_lease import shortened
 from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.observed import Observation
 from worker.core.rows.prefixes import prefix_key
-from worker.core.rows.rows import device_of, parse_tag, tag_text
+from worker.core.rows.rows import device_of, member_id, parse_tag, tag_text
 from worker.core.service.record import Placement, ServiceRecord
 from worker.ports import BindingQuery, LeaseQuery
 from worker.store.finder import JOURNAL_LOOKED_THROUGH, Finder
@@ -92,24 +93,43 @@ class Diagnosis:
         rows = {} if found else self._rows_anywhere(text, kind)
         found = found or self._tagged(rows)
         if found:
-            return [self.service(service_id) for service_id in found]
+            return [
+                self.service(service_id, number)
+                for service_id in found
+                for number in self._devices(service_id, text if kind else "")
+            ]
         dead_letters = self.store.views.dead_letters(self.dead_letters_searched)
         seen = {name: each for name, each in rows.items() if isinstance(each, Observation)}
         silent = {name: each for name, each in rows.items() if isinstance(each, str)}
         named = finder.dead_letters_naming(text, dead_letters)
         return [DiagnosisResult(explain_unknown(text, seen, silent, named, self.installation))]
 
-    def service(self, service_id: str) -> DiagnosisResult:
-        """Answer for one service."""
+    def _devices(self, service_id: str, text: str) -> Sequence[str]:
+        """The further devices of a service with a MAC or an address; empty text: all its devices.
+
+        Empty in the answer is its first device.
+        """
+        devices: Any = self.store.records.read([service_id])[service_id].record.devices
+        if not text:
+            return ["", *devices]
+        held = {n: (d.get("mac"), d["address"].get("ipv4")) for n, d in devices.items()}
+        return [number for number, values in held.items() if text in values] or [""]
+
+    def service(self, service_id: str, number: str = "") -> DiagnosisResult:
+        """Answer for one service, or for a further device of it."""
         finder = Finder(self.store.client, self.store.keys)
-        record = self.store.records.read([service_id])[service_id].record
+        stored = self.store.records.read([service_id])[service_id].record
+        record = (
+            replace(as_service(stored, number), service_id=member_id(service_id, number))
+            if number
+            else stored
+        )
         routers = list(record.placements)
         if record.row_router is not None and record.row_router not in routers:
             routers.append(record.row_router)
         view = self.store.views.service(service_id, routers)
-        entries = wanted_entries(record, self.policies)
-        seen = self._see(record, routers, entries)
-        entries = wanted_entries(record, self._as_held(seen))
+        seen = self._see(record, routers, _entries(stored, number, self.policies))
+        entries = _entries(stored, number, self._as_held(seen))
         at = [self._at(name, record, entries.get(name), view, seen.get(name)) for name in routers]
         dead_letters = self.store.views.dead_letters(self.dead_letters_searched)
         workers = self.store.heartbeats.workers()
@@ -273,6 +293,16 @@ class Diagnosis:
             message = str(why.get("detail", ""))
             found.append(Holder(claim, holder, records[holder].record.status, sync, message))
         return found
+
+
+def _entries(
+    record: ServiceRecord, number: str, policies: Mapping[str, RouterPolicy]
+) -> Mapping[str, Entry]:
+    """The entries of a service by router, or those of a further device."""
+    entries = wanted_entries(record, policies)
+    if not number:
+        return entries
+    return {name: e.devices[number] for name, e in entries.items() if number in e.devices}
 
 
 def _read(subject: str) -> tuple[str, str]:

@@ -132,7 +132,8 @@ def _own_row(at: AtRouter, facts: Facts) -> SeenRow | None:
     """The row with the tag of the service, among those that were read."""
     for row in at.seen.rows if at.seen is not None else ():
         tag = None if row.lease.dynamic else parse_tag(row.lease.comment)
-        if tag and tag[:2] == (facts.installation, facts.record.service_id):
+        owner = (facts.installation, facts.record.service_id)
+        if tag and (tag.installation, tag.member) == owner:
             return row
     return None
 

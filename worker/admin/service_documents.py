@@ -154,6 +154,10 @@ def service_document(view: ServiceView, store: Store) -> dict[str, Any]:
             "lease": describe(placement.short),
             "written": {n: shown(value) for n, value in (placement.written or {}).items()} or None,
             "bindings": [_binding(own) for own in placement.bindings] or None,
+            "devices": {
+                number: {name: shown(value) for name, value in (at.written or {}).items()}
+                for number, at in placement.devices.items()
+            },
         }
         routers.append(without_empty(document))
     scheduled = scheduled_documents(record, store.records.now_ms())

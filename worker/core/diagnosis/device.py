@@ -221,5 +221,5 @@ def own_rows(facts: Facts, seen: Observation) -> list[SeenRow]:
     for row in seen.rows:
         tag = parse_tag(row.lease.comment)
         if tag is not None and not row.lease.dynamic and tag.installation == facts.installation:
-            found += [row] if tag.service_id == facts.record.service_id else []
+            found += [row] if tag.member == facts.record.service_id else []
     return found

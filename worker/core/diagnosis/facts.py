@@ -136,7 +136,7 @@ class Facts:
     Attributes:
         now_ms: the time of the question.
         installation: ours, for the tags of rows.
-        record: of the service.
+        record: of the service; of a further device it has the id that its tag says, as `SVC-1/2`.
         at: its router, and those on which a row of it may still be.
         journaled: events of it that are not folded yet.
         scheduled: events of it that take effect later.

@@ -57,10 +57,8 @@ def with_devices(
     devices: dict[str, Entry] = {}
     for number in record.devices:
         made = replace(kind.wanted(as_service(record, number), policy), number=number)
-        fields = made.fields or made.reserved
-        if made.missing is None and fields and device_of(fields) in NO_DEVICE:
-            detail = f"{kind.menu.path} knows it by its {device_field(fields)}, which no event gave"
-            made = replace(made, missing=Waiting("no-device", detail))
+        why = _not_expressible(made, kind)
+        made = made if why is None else replace(made, missing=why)
         devices[number] = made
     if entry.queue is not None:
         shared = _shared(entry.queue, devices)
@@ -100,6 +98,17 @@ def loses_device(record: ServiceRecord, at: Placement) -> bool:
         ):
             return True
     return False
+
+
+def _not_expressible(made: Entry, kind: EntryKind) -> Waiting | None:
+    fields = made.fields or made.reserved
+    if fields is None or device_of(fields) not in NO_DEVICE:
+        return None
+    if kind.device == "name":
+        detail = f"{kind.menu.path} knows no further devices of a service: make it one of its own"
+        return Waiting("not-expressible", detail)
+    detail = f"{kind.menu.path} knows it by its {device_field(fields)}, which no event gave"
+    return Waiting("no-device", detail)
 
 
 def _shared(queue: OwnQueue, devices: Mapping[str, Entry]) -> OwnQueue:

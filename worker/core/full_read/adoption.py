@@ -97,7 +97,7 @@ def by_tag(row: Lease | BindingRow, known: KnownServices, installation: str) -> 
     if tag.installation != installation:
         return SortedRow(row, "foreign", f"it belongs to installation {tag.installation}")
     orphan = "" if tag.service_id in known.ids else "no such service: an orphan"
-    return SortedRow(row, "ours", orphan, tag.service_id)
+    return SortedRow(row, "ours", orphan, tag.member)
 
 
 class _Sorting:
