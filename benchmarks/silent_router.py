@@ -11,7 +11,7 @@ import argparse
 import random
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 from benchmarks.stage import (
@@ -59,7 +59,11 @@ def p99(values: Sequence[float]) -> float:
 
 
 def measure(
-    routers: int = 20, phases: int = 5, phase_s: float = 20, rate: float | None = None
+    routers: int = 20,
+    phases: int = 5,
+    phase_s: float = 20,
+    rate: float | None = None,
+    environ: Mapping[str, str] | None = None,
 ) -> dict[str, object]:
     """The p99s (ms) of the phases, and how the medians compare.
 
@@ -68,9 +72,10 @@ def measure(
         phases: of each kind.
         phase_s: length of a phase.
         rate: events a second; None: 30 % of what is measured.
+        environ: variables of the workers.
     """
     services = routers * 20
-    with installation(routers) as here:
+    with installation(routers, environ=environ) as here:
         here.publisher.publish(activations(services, routers))
         here.wait_until_settled(60)
         full = None if rate else _rate_at_full_speed(here, 1000, 10**6, routers)

@@ -53,6 +53,10 @@ in_leases: Final = pytest.mark.skipif(ENTRIES != "lease", reason="about what onl
 not_in_mac_server: Final = pytest.mark.skipif(
     MENU in (MAC_ENTRIES, USERS), reason="about what these rows have not: devices, list rows"
 )
+names_its_kind: Final = pytest.mark.skipif(ENTRIES != "lease", reason="names its kind itself")
+names_both: Final = pytest.mark.skipif(
+    (TRANSPORT, ENTRIES) != ("api-ssl", "lease"), reason="names its transport and kind itself"
+)
 over_tls: Final = pytest.mark.skipif(TRANSPORT == "api", reason="plain: no certificate is shown")
 in_any_version: Final = pytest.mark.skipif(TRANSPORT == "rest", reason="version 6 has no REST")
 SERVER = "dhcp-vlan-32"

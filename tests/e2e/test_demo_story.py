@@ -16,8 +16,9 @@ import pytest
 from leasewire.host.demo import CheckFailedError, Story
 from leasewire.host.demo_stage import running
 from tests.forking import Forked, forked_if_ours
+from tests.installation import names_both
 
-pytestmark = [pytest.mark.redis, pytest.mark.router, pytest.mark.e2e]
+pytestmark = [pytest.mark.redis, pytest.mark.router, pytest.mark.e2e, names_both]
 
 DEADLINE_S = 60
 

@@ -3,10 +3,10 @@
 import pytest
 
 from tests import builders
-from tests.installation import LEASES, SERVER, TRANSPORTS, Installation
+from tests.installation import LEASES, SERVER, TRANSPORTS, Installation, names_both
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
+pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router, names_both]
 
 
 @pytest.fixture

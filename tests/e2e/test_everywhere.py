@@ -3,6 +3,9 @@
 import pytest
 
 from tests.e2e.everywhere import Found, table
+from tests.installation import names_both
+
+pytestmark = names_both
 
 REPORT = """<testsuites><testsuite>
 <testcase classname="tests.e2e.test_a" name="test_well" time="1"/>

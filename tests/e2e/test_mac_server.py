@@ -3,10 +3,10 @@
 import pytest
 
 from tests import builders
-from tests.installation import INSTALLATION, LEASES, MAC_ENTRIES, Installation
+from tests.installation import INSTALLATION, LEASES, MAC_ENTRIES, Installation, names_its_kind
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
+pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router, names_its_kind]
 
 ADDRESS, DNS = "223.203.225.40", ["223.203.225.2", "223.203.225.3"]
 

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from tests import builders
-from tests.installation import LEASES, SERVER, TRANSPORTS, Installation
+from tests.installation import LEASES, SERVER, TRANSPORTS, Installation, names_both
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
+pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router, names_both]
 
 IDS = {"circuit_id": "eth 0/3", "remote_id": "olt-7"}
 BY_IDS = {"R1": {"identify_by": '"option-82"'}}

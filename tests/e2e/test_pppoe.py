@@ -5,10 +5,10 @@ import json
 import pytest
 
 from tests import builders, ppp
-from tests.installation import INSTALLATION, SECRETS, Installation
+from tests.installation import INSTALLATION, SECRETS, Installation, names_its_kind
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
+pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router, names_its_kind]
 
 NAME, FIRST, SECOND = "user1@isp", "correct horse 7", "battery staple 8"
 LINES = {"suspend_profile": '"walled"'}

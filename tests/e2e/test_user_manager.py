@@ -4,10 +4,10 @@ import pytest
 
 from simulator.menus.user_manager import USER, pairs
 from tests import builders
-from tests.installation import INSTALLATION, LEASES, Installation
+from tests.installation import INSTALLATION, LEASES, Installation, names_its_kind
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
+pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router, names_its_kind]
 
 ASKS = {"entries": '"user-manager"', "user_manager": '"R3"'}
 RUNS = {"entries": '"user-manager"', "suspend_list": '"suspended"'}

@@ -2,9 +2,10 @@
 
 import pytest
 
+from tests.installation import names_both
 from tests.walk import MOST_CHANGES, MOST_FILES, picture, table, walk
 
-pytestmark = [pytest.mark.redis, pytest.mark.router]
+pytestmark = [pytest.mark.redis, pytest.mark.router, names_both]
 
 
 def test_the_walk_of_an_event_stays_within_its_limits(quiet_logging):
