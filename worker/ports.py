@@ -212,8 +212,11 @@ class RouterSession(RowReader, Protocol):
     def read_watched(self) -> Observation:
         """Dynamic leases, and blocked ones that are bound, in whichever menu our entries are."""
 
-    def observe(self, query: LeaseQuery) -> Observation:
-        """Read rows with their holders; also those that devices and addresses of the query hold."""
+    def observe(self, query: LeaseQuery, *, leases: bool = False) -> Observation:
+        """Read rows with their holders; also those that devices and addresses of the query hold.
+
+        With `leases` the rows are leases, in whichever menu our entries are.
+        """
 
     def read_effect_rows(self, query: EffectQuery) -> EffectReading:
         """Read what decides beside the leases whether changes act; without leases and their times.

@@ -9,6 +9,7 @@ from worker.core.effect.means import kinds_of, with_rate
 from worker.core.effect.rungs import ChangeKind, RouterEffect, Trait
 from worker.core.effect.watch import OF_GONE_ROW, EffectWatch
 from worker.core.entry.short_lease import is_everywhere, renews_within_s
+from worker.core.rows.radius import listed_by
 from worker.core.service.outcome import Outcome
 from worker.core.service.record import Settled
 
@@ -81,7 +82,8 @@ def watch_of(
     if item.entry.fields is None:
         was = item.entry.reserved or _before(item) or {}
         row = {name: was[name] for name in OF_GONE_ROW if name in was}
-    listed = item.listed if "resumed" in noticed.kinds else frozenset()
+    resumed = "resumed" in noticed.kinds
+    listed = item.listed | listed_by(_before(item)) if resumed else frozenset()
     return EffectWatch(tuple(events), noticed.kinds, noticed.by, now_ms, row, listed)
 
 

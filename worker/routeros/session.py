@@ -276,7 +276,7 @@ class Session:
         longer_s = self._settings.command_timeout_s * 2**doublings
         self._write_s = min(longer_s, self._settings.router_lock_s / 2)
 
-    def observe(self, query: LeaseQuery) -> Observation:
+    def observe(self, query: LeaseQuery, *, leases: bool = False) -> Observation:
         """Read rows with the devices that hold them, also rows that the queried devices hold.
 
         Raises:
@@ -288,7 +288,7 @@ class Session:
             rows = self.read_leases(query, lambda: None)
             sessions = self._find_sessions(terms_for(query, [r.device for r in rows]), lambda: None)
             found = Observation(with_sessions(rows, sessions), entries=self.entries)
-        elif self._kind.shows_devices:
+        elif leases or self._kind.shows_devices:
             found = self._observe("observing leases", observing_commands(query))
         else:
             rows_alone = [SeenRow(row) for row in self.read_leases(query, lambda: None)]

@@ -18,14 +18,19 @@ _GARDEN: Final = "{list}-garden"
 
 
 def read(
-    session: RouterSession, changes: Sequence[AppliedChange], policy: RouterPolicy
+    session: RouterSession,
+    changes: Sequence[AppliedChange],
+    policy: RouterPolicy,
+    *,
+    leases: bool = False,
 ) -> EffectReading:
     """Read what decides whether changes act, but for tracked connections; at most two round trips.
 
     Args:
         session: with the router.
         changes: that were applied there.
-        policy: of the router.
+        policy: of the router that holds the rows.
+        leases: the changes act by leases, in whichever menu the rows of the router are.
 
     Raises:
         RouterUnreachable, RouterBlocked: as the session does.
@@ -34,8 +39,8 @@ def read(
     addresses = frozenset(
         address for change in changes if is_host_address(address := change.row.get("address", ""))
     )
-    leases = session.observe(LeaseQuery(devices=devices, addresses=addresses))
-    seen = EffectReading(leases=leases.rows, lease_times_s=leases.lease_times_s)
+    found = session.observe(LeaseQuery(devices=devices, addresses=addresses), leases=leases)
+    seen = EffectReading(leases=found.rows, lease_times_s=found.lease_times_s)
     query = effect_query(changes, seen, policy)
     if query == EffectQuery():
         return seen
@@ -48,7 +53,7 @@ def flows_to_search(
 ) -> frozenset[str]:
     """Return the addresses whose tracked connections may bypass what was changed."""
     found = set()
-    for change in changes:
+    for change in (change.located(seen) for change in changes):
         if "suspended" in change.kinds:
             found |= {place.address for place in change.listed}
         if "rate" in change.kinds and facts.fasttrack:
@@ -69,7 +74,7 @@ def effect_query(
         policy: of the router.
     """
     parts: dict[str, set[str]] = defaultdict(set)
-    for change in changes:
+    for change in (change.located(seen) for change in changes):
         address = change.address(seen)
         for kind in change.kinds:
             for part, value in _needs(change, kind, address):

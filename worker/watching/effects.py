@@ -20,11 +20,13 @@ from worker.core.effect.means import by_family
 from worker.core.effect.reading import EffectReading, SeenFlow
 from worker.core.effect.rungs import ActedBefore, EffectiveBy
 from worker.core.effect.watch import FORGET_MS
-from worker.core.entry.wanted import KINDS
+from worker.core.entry.wanted import KINDS, kind_of
 from worker.core.policy.policy import RouterPolicy
 from worker.core.service.outcome import EffectReport
+from worker.core.service.record import ServiceRecord
 from worker.errors import RouterBlocked, RouterBusy, RouterUnreachable
 from worker.ports import RouterSession, RouterSessions, TrackedConnections
+from worker.store.router_admin import FULL_READ_GOOD_MS
 from worker.store.router_memory import SLOW_SEARCH_RESTS_MS, Known
 from worker.store.store import Store
 from worker.store.watches import AwaitedEffect, ReadEffect
@@ -71,11 +73,16 @@ class EffectReader:
         by_router: dict[str, list[_Due]] = defaultdict(list)
         found = []
         for effect in awaited:
-            change = effect.watch.change(stored[effect.service_id].record, effect.router)
-            if change is None or now_ms - change.applied_ms > FORGET_MS:
+            record = stored[effect.service_id].record
+            change = effect.watch.change(record, effect.router)
+            router = self._seen_at(effect.router, record)
+            policy = self.policies.get(effect.router)
+            if change is not None and policy is not None:
+                change = change.within(policy.suspend_list)
+            if change is None or not router or now_ms - change.applied_ms > FORGET_MS:
                 found.append(ReadEffect(effect, None, 0))
             else:
-                by_router[effect.router].append(_Due(effect, change))
+                by_router[router].append(_Due(effect, change))
         if by_router:
             with ThreadPoolExecutor(min(_AT_ONCE, len(by_router))) as pool:
                 pages = pool.map(
@@ -85,6 +92,16 @@ class EffectReader:
                 found += [effect for page in pages for effect in page]
         self.store.watches.report(found)
         return len(awaited)
+
+    def _seen_at(self, router: str, record: ServiceRecord) -> str:
+        """The router that shows whether changes of a row act; empty: nobody knows it any more.
+
+        A User Manager has the rows, and the service's own router its devices.
+        """
+        policy = self.policies.get(router)
+        if policy is None or not kind_of(policy).serves_others:
+            return router
+        return record.router or "" if record.row_router == router else ""
 
     def _read_in_turn(
         self, router: str, due: Sequence[_Due], now_ms: int, began: float
@@ -109,7 +126,9 @@ class EffectReader:
             known = self.store.memory.known(router)
             self._cut_left(session, router, known, lambda: now_ms + _ms_since(began))
             found = self._judge(session, router, due, known, lambda: now_ms + _ms_since(began))
-            self._remember(router, session.version, known, found)
+            for holder in {effect.awaited.router for effect in found}:
+                of_it = known if holder == router else self.store.memory.known(holder)
+                self._remember(holder, session.version, of_it, found)
         except (RouterUnreachable, RouterBlocked):
             return later
         except Exception:
@@ -127,10 +146,14 @@ class EffectReader:
         known: Known,
         clock: _Clock,
     ) -> list[ReadEffect]:
-        if not KINDS[session.entries].shows_devices:
+        kind = KINDS[session.entries]
+        if not (kind.shows_devices or kind.serves_others):
             return [ReadEffect(effect, None, 0) for effect, _ in due]
         changes = [change for _, change in due]
-        reading = read(session, changes, self.policies[router])
+        policy = self.policies[due[0].awaited.router]
+        reading = read(session, changes, policy, leases=kind.serves_others)
+        if any(change.by_radius for change in changes):
+            known = self._with_facts(session, router, policy, known, clock())
         known = self._with_ipv6(session, router, changes, known)
         flows = flows_to_search(changes, reading, known.effect)
         if flows and clock() >= known.no_search_before_ms:
@@ -143,6 +166,17 @@ class EffectReader:
             _judged(effect, change, reading, known, clock(), messages.get(effect.service_id, ""))
             for effect, change in due
         ]
+
+    def _with_facts(
+        self, session: RouterSession, router: str, policy: RouterPolicy, known: Known, now_ms: int
+    ) -> Known:
+        """Read what decides when changes act where no full read does: no row is there."""
+        if known.effect.read_at_ms > now_ms - FULL_READ_GOOD_MS:
+            return known
+        found = session.read_effect(policy.suspend_list, (), lambda: None)
+        facts = replace(found, read_at_ms=now_ms)
+        self.store.memory.note_effect(router, facts)
+        return replace(known, effect=facts)
 
     def _with_ipv6(
         self, session: RouterSession, router: str, changes: Sequence[AppliedChange], known: Known
@@ -200,11 +234,13 @@ class EffectReader:
     def _remember(
         self, router: str, version: str, known: Known, found: Sequence[ReadEffect]
     ) -> None:
-        """Remember how fast the changes acted that act now."""
+        """Remember how fast the changes of a router's rows acted that act now."""
         acted = dict(known.acted)
         for effect in found:
             report, by = effect.report, EffectiveBy.from_text(effect.awaited.watch.by)
-            if report is None or report.state != "acting" or by is None:
+            if effect.awaited.router != router or by is None:
+                continue
+            if report is None or report.state != "acting":
                 continue
             before = acted.get((report.kind, by.rung))
             times = before.times + 1 if before and before.version == version else 1

@@ -35,6 +35,7 @@ class _Case:
     address: str = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "change", self.change.located(self.reading))
         object.__setattr__(self, "row", self.reading.held_by(self.change.device))
         object.__setattr__(self, "address", self.change.address(self.reading))
 
@@ -66,6 +67,7 @@ def judge(
     """
     case = _Case(change, reading, facts, now_ms)
     judges = _JUDGES if "mac-address" in change.row else _SESSION_JUDGES
+    judges = _RADIUS_JUDGES if change.by_radius else judges
     verdicts = [judges[kind](case) for kind in change.kinds]
     refused = next((verdict for verdict in verdicts if not verdict.acting), None)
     if refused is not None:
@@ -266,6 +268,39 @@ _JUDGES: Final[Mapping[ChangeKind, Callable[[_Case], EffectVerdict]]] = {
     "rate": _rate,
     "options": _renewed,
     "login": _renewed,
+}
+
+
+def _by_radius(kind: ChangeKind) -> Callable[[_Case], EffectVerdict]:
+    """The judge of a kind of change, who also asks whether the device's lease is of RADIUS."""
+
+    def judge_lease(case: _Case) -> EffectVerdict:
+        verdict, row = _JUDGES[kind](case), case.row
+        if verdict.acting and row is not None and not row.lease.radius:
+            detail = f"the device has {row.active_address} by a lease that is not of RADIUS"
+            return not_yet("not-by-radius", f"{detail}: remove that lease", case.until(row))
+        return verdict
+
+    return judge_lease
+
+
+def _radius_suspended(case: _Case) -> EffectVerdict:
+    row = case.row
+    if row is None and case.change.row.get("block-access") == "no":
+        address = case.address or case.change.row.get("address", "")
+        return _lost_its_lease(case, address)  # it is suspended from when its device asks again
+    verdict = _suspended(case)
+    if verdict.reason == "not-listed":
+        detail = f"{verdict.detail}: it is when the device renews"
+        return not_yet(verdict.reason, detail, case.until(row))
+    return verdict
+
+
+_RADIUS_JUDGES: Final[Mapping[ChangeKind, Callable[[_Case], EffectVerdict]]] = {
+    **{kind: _by_radius(kind) for kind in _JUDGES},
+    "cancelled": _gone,
+    "moved-away": _gone,
+    "suspended": _radius_suspended,
 }
 
 

@@ -1,7 +1,7 @@
 """An applied change, as what was read on its router is judged by."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from worker.core.effect.reading import EffectReading
 from worker.core.effect.rungs import ChangeKind
@@ -49,6 +49,30 @@ class AppliedChange:
     def server(self) -> str:
         """Its DHCP server, or `all`."""
         return self.row.get("server", ANY_SERVER)
+
+    @property
+    def by_radius(self) -> bool:
+        """Whether a router asks RADIUS for it, and makes a lease of the answer."""
+        return "attributes" in self.row
+
+    def within(self, suspend_list: str) -> "AppliedChange":
+        """Return it without rows that RADIUS makes in other lists than that of the suspended."""
+        if not self.by_radius:
+            return self
+        listed = frozenset(place for place in self.listed if place.list == suspend_list)
+        return replace(self, listed=listed)
+
+    def located(self, reading: EffectReading) -> "AppliedChange":
+        """Return it with the address that its device has in the lists, where RADIUS names a pool.
+
+        Of a device without an address the router has no such row.
+        """
+        named = {place for place in self.listed if place.address == self.row.get("address")}
+        if not (self.by_radius and named):
+            return self
+        held = self.address(reading)
+        places = {place._replace(address=held) for place in named if held}
+        return replace(self, listed=self.listed - named | places)
 
     def address(self, reading: EffectReading) -> str:
         """The address that its device has, or should have; empty: not known."""

@@ -9,6 +9,7 @@ from worker.core.effect.applied_change import AppliedChange
 from worker.core.effect.means import with_rate
 from worker.core.effect.rungs import ChangeKind, EffectiveBy
 from worker.core.effect.verdict import EffectVerdict
+from worker.core.rows.radius import listed_by
 from worker.core.rows.rows import DEVICE_FIELDS, ListPlace
 from worker.core.service.record import ServiceRecord
 from worker.core.storage_format import to_json, without_end
@@ -73,7 +74,7 @@ class EffectWatch:
         placement = record.placements.get(router)
         listed = self.listed
         if "suspended" in self.kinds and placement is not None:
-            listed = placement.listed
+            listed = placement.listed | listed_by(placement.written)
         row: Mapping[str, str] | None = self.row
         if not row:
             row = with_rate(placement.written, placement.queue) if placement else None

@@ -21,15 +21,18 @@ from worker.core.policy.policy import RouterPolicy
 from worker.core.rows import normal
 from worker.core.rows.menus import Field, Menu
 from worker.core.rows.operations import Waiting
+from worker.core.rows.radius import (
+    ADDRESS_LIST,
+    FRAMED_ADDRESS,
+    FRAMED_POOL,
+    OPTION_SET,
+    RATE_LIMIT,
+    pairs,
+)
 from worker.core.rows.rows import ANY_SERVER, NO_ADDRESS, NO_MAC
 from worker.core.service.record import ServiceRecord
 
 _MANUAL: Final = "MikroTik manual, CLI reference, user-manager/user"
-_ADDRESS: Final = "Framed-IP-Address"
-_POOL: Final = "Framed-Pool"
-_RATE: Final = "Mikrotik-Rate-Limit"
-_LIST: Final = "Mikrotik-Address-List"
-_OPTION_SET: Final = "Mikrotik-DHCP-Option-Set"
 
 _NO_OPTIONS: Final = (
     "options-not-managed",
@@ -37,23 +40,17 @@ _NO_OPTIONS: Final = (
 )
 _NO_IPV6: Final = ("ipv6-not-managed", "a user for DHCP has no IPv6")
 _WARNING: Final = (
-    f"{_LIST} is documented for PPP and HotSpot, and for no DHCP server: no source says that a "
-    "device gets into the list"
+    f"{ADDRESS_LIST} is documented for PPP and HotSpot, and for no DHCP server: no source says "
+    "that a device gets into the list"
 )
-
-
-def _pairs(text: str) -> dict[str, str]:
-    """The attributes of a text `Name:value,Name:value`."""
-    parts = (part.partition(":") for part in text.split(",") if part.strip())
-    return {name.strip(): value.strip() for name, _, value in parts}
 
 
 def _attributes(text: str) -> str:
     """Attributes by name, each once, with rates in normal form."""
-    pairs = _pairs(text)
-    if _RATE in pairs:
-        pairs[_RATE] = normal.rate_limit(pairs[_RATE])
-    return ",".join(f"{name}:{value}" for name, value in sorted(pairs.items()))
+    held = pairs(text)
+    if RATE_LIMIT in held:
+        held[RATE_LIMIT] = normal.rate_limit(held[RATE_LIMIT])
+    return ",".join(f"{name}:{value}" for name, value in sorted(held.items()))
 
 
 class UserManagerEntry(EntryKind):
@@ -87,7 +84,7 @@ class UserManagerEntry(EntryKind):
             "block-access": "yes" if how.mode == "block" else "no",
         }
         missing = None
-        attributes = {_POOL if is_pool else _ADDRESS: address}
+        attributes = {FRAMED_POOL if is_pool else FRAMED_ADDRESS: address}
         if is_pool and "," in address:
             detail = f"a comma ends an attribute of User Manager: rename the pool {address}"
             missing = Waiting("not-expressible", detail)
@@ -97,11 +94,11 @@ class UserManagerEntry(EntryKind):
                 missing = missing or rate
             else:
                 fields["rate-limit"] = rate
-                attributes |= {_RATE: rate} if rate else {}
+                attributes |= {RATE_LIMIT: rate} if rate else {}
         if listed := policy.suspend_list if how.mode == "walled_garden" else policy.address_lists:
-            attributes[_LIST] = listed.partition(",")[0]
+            attributes[ADDRESS_LIST] = listed.partition(",")[0]
         if policy.option_set and policy.manages("dhcp-option"):
-            attributes[_OPTION_SET] = policy.option_set
+            attributes[OPTION_SET] = policy.option_set
         text = ",".join(f"{name}:{value}" for name, value in attributes.items())
         return Entry(
             record.service_id,
@@ -118,12 +115,12 @@ class UserManagerEntry(EntryKind):
 
     def as_lease(self, values: Mapping[str, str]) -> Mapping[str, str]:
         """See `EntryKind`."""
-        pairs = _pairs(values["attributes"])
+        held = pairs(values["attributes"])
         return {
             "mac-address": values["name"],
-            "address": pairs.get(_ADDRESS) or pairs.get(_POOL) or NO_ADDRESS,
+            "address": held.get(FRAMED_ADDRESS) or held.get(FRAMED_POOL) or NO_ADDRESS,
             "server": ANY_SERVER,
-            "rate-limit": pairs.get(_RATE, ""),
+            "rate-limit": held.get(RATE_LIMIT, ""),
             "attributes": values["attributes"],
         }
 
@@ -131,7 +128,7 @@ class UserManagerEntry(EntryKind):
         """See `EntryKind`."""
         named = {_OWN_NAMES.get(name, name): value for name, value in fields.items()}
         if "address" in fields:  # alone it is that of a row that gives up its own for a moment
-            named.setdefault("attributes", f"{_ADDRESS}:{fields['address']}")
+            named.setdefault("attributes", f"{FRAMED_ADDRESS}:{fields['address']}")
         return {name: value for name, value in named.items() if name in self.menu.fields}
 
 
@@ -149,4 +146,7 @@ def _left_out(
     if record.value("ipv6"):
         yield _NO_IPV6
     if "," in policy.address_lists:
-        yield "lists-not-managed", f"one {_LIST} a user: only the first of address_lists is sent"
+        yield (
+            "lists-not-managed",
+            f"one {ADDRESS_LIST} a user: only the first of address_lists is sent",
+        )
