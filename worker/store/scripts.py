@@ -1,6 +1,6 @@
 """Loads the Lua scripts: one file a script, shared parts by an `-- include:` line on top.
 
-Each has the key table in front of it (`key.counters`, as `keys.py` names them).
+They name keys as `keys.py` does: `key.counters`.
 """
 
 import re
@@ -20,6 +20,9 @@ from worker.errors import NotReplicated, StoreUnavailable
 from worker.store.keys import UNKNOWN_SOURCES, Key, KeyByName, Keys, feed_name
 
 _INCLUDE = "-- include:"
+_FUNCTION = re.compile(r"^local function (\w+)\(.*?^end\n", re.MULTILINE | re.DOTALL)
+_COMMENT = re.compile(r"^ *--.*", re.MULTILINE)
+_WORD = re.compile(r"\w+")
 _ENVELOPE = re.compile(r"@(leasewire\.\w+) (\w+)@")
 
 _ENDS = {
@@ -33,20 +36,50 @@ _ENDS = {
 
 @cache
 def source(name: str) -> str:
-    """The text of a script, after its shared parts, with the envelopes of its messages."""
+    """The text of a script, inside of what it uses of its shared parts.
+
+    Redis makes each function anew whenever a script is called. So there are no others, and each
+    part is around those that follow: a function takes what is outside of its part at once, but
+    searches for what it uses inside of it.
+    """
     folder = files(__package__) / "lua"
     text = (folder / f"{name}.lua").read_text(encoding="utf-8")
     first, _, rest = text.partition("\n")
-    if not first.startswith(_INCLUDE):
-        return lua_keys(text) + text
-    included = first.removeprefix(_INCLUDE).split()
-    parts = [(folder / f"{part}.lua").read_text(encoding="utf-8") for part in included]
+    included = []
+    if first.startswith(_INCLUDE):
+        included, text = first.removeprefix(_INCLUDE).split(), rest
     ends = "".join(f"{end}()\n" for part, end in _ENDS.items() if part in included)
     if ends:
-        rest = f"local function script()\n{rest}\nend\nlocal answer = script()\n{ends}return answer"
-    whole = "\n".join([*parts, rest])
-    whole = lua_keys(whole) + whole
-    return _ENVELOPE.sub(lambda found: envelope(found[1], found[2]), whole)
+        text = f"local function script()\n{text}\nend\nlocal answer = script()\n{ends}return answer"
+    used = _words(text)
+    for part in reversed(included):
+        shared = _used_of((folder / f"{part}.lua").read_text(encoding="utf-8"), used)
+        text = f"{shared}return (function()\n{text}\nend)()\n"
+    return _ENVELOPE.sub(lambda found: envelope(found[1], found[2]), _with_keys(text))
+
+
+def _used_of(part: str, used: set[str]) -> str:
+    """A shared part without the functions that nobody names.
+
+    Args:
+        part: its text.
+        used: the words of what follows; those of what is kept are added.
+    """
+    kept, end = [], len(part)
+    for found in reversed([*_FUNCTION.finditer(part)]):
+        rest = part[found.end() : end]
+        used |= _words(rest)
+        kept.append(rest)
+        if found[1] in used:
+            used |= _words(found[0])
+            kept.append(found[0])
+        end = found.start()
+    used |= _words(part[:end])
+    return part[:end] + "".join(reversed(kept))
+
+
+def _words(text: str) -> set[str]:
+    return set(_WORD.findall(_COMMENT.sub("", text)))
 
 
 class Scripts:
@@ -130,33 +163,44 @@ class StorePart:
 
 
 _ANY: Final = "\0"
-_USED: Final = re.compile(r"\bkey\.(\w+)")
+_EACH_KEY: Final = "pairs(key."
+_KEY: Final = re.compile(r"\bkey\.(\w+)(?:\.(\w+))?")
 
 
-def lua_keys(script: str) -> str:
-    """Lua's table `key` with what a script uses of `Keys`, such as `key.router(name).due`.
+def _with_keys(script: str) -> str:
+    """Put what `Keys` says in place of the names of keys, such as `key.router(name).due`.
 
-    The prefix is KEYS[1].
+    The prefix is KEYS[1]. Of a group a script gets the keys that it names; all if it goes through
+    them.
     """
-    texts, made = [], []
-    for name in sorted(set(_USED.findall(script))):
+    made, used = dict[str, str](), None if _EACH_KEY in script else _words(script)
+
+    def put(found: re.Match[str]) -> str:
+        name, field = found.groups()
         value = getattr(Keys(""), name)
-        if callable(value):
-            made.append(f"function key.{name}(name) return {_lua(value(_ANY))} end")
-        else:
-            texts.append(f"  {name} = {_lua(value)},")
-    return "\n".join(["local key = {", *texts, "}", *made, ""])
+        if not callable(value):
+            return _lua(getattr(value, field) if field else value, used)
+        made[name] = f"local function key_{name}(name) return {_lua(value(_ANY), used)} end\n"
+        return f"key_{name}"
+
+    text = _KEY.sub(put, script)
+    return "".join(made[name] for name in sorted(made)) + text
 
 
-def _lua(value: Any) -> str:  # noqa: ANN401 - a text, or a tuple of them with names
+def _lua(value: Any, used: set[str] | None) -> str:  # noqa: ANN401 - a text, or a tuple of them with names
     if isinstance(value, tuple):
         fields = zip(value._fields, value, strict=True)  # type: ignore[attr-defined]
-        return "{ " + ", ".join(f"{name} = {_lua(field)}" for name, field in fields) + " }"
+        keys = [
+            f"{name} = {_lua(field, used)}"
+            for name, field in fields
+            if used is None or name in used
+        ]
+        return f"{{ {', '.join(keys)} }}"
     before, any_name, after = str(value).partition(_ANY)
     parts = ["KEYS[1]", f"'{before}'"]
     parts += ["name"] if any_name else []
     parts += [f"'{after}'"] if after else []
-    return " .. ".join(parts)
+    return f"({' .. '.join(parts)})"
 
 
 def kinds_of_keys(keys: Keys, routers: Collection[str], sources: Collection[str]) -> dict[str, str]:
