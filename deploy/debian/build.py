@@ -80,7 +80,8 @@ def build(target: Path, python: Path, *, with_libraries: bool = True) -> Path:
         shutil.copytree(ROOT / "deploy" / "systemd", tree / "usr/lib/systemd/system")
         _modes(tree)
         control = {
-            "version": wheel.name.split("-")[1],
+            # To dpkg `~dev` is older than the release, and `.dev` newer.
+            "version": wheel.name.split("-")[1].replace(".dev", "~dev"),
             "architecture": _said("dpkg", "--print-architecture"),
             "size_kb": _size_kb(tree),
             "python": minor,
