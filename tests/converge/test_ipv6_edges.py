@@ -249,6 +249,18 @@ def test_while_the_known_client_renews_another_one_is_not_taken_until_it_has_lef
         assert unclear(here) == []
 
 
+def test_the_client_of_a_service_at_a_port_is_learned_by_the_mac_of_its_events():
+    with installation(router_lines={"R1": 'identify_by = "option-82"'}) as here:
+        ids = {"mac": builders.mac(1), "circuit_id": "eth 0/3"}
+        say(here, active(device=ids))
+        say(here, active("SVC-2", 2, prefix=SECOND))
+        with watching(here) as look:
+            here.r["R1"].device6(builders.mac(1), iaid=5)
+            look()
+            assert bindings(here)[TAG] == (PREFIX, DUID, "5", "false")
+            assert SVC_2 not in bindings(here)
+
+
 def test_a_client_that_was_only_offered_something_is_seen_again_when_it_is_bound():
     with installation() as here:
         say(here, active())

@@ -55,13 +55,21 @@ class Ipv6Clients:
     clock: Callable[[], float] = time.monotonic
     _seen: dict[tuple[str, str], tuple[_Clients, float]] = field(default_factory=dict)
 
-    def offer(self, router: str, rows: Sequence[BindingRow], unclear: Iterable[str]) -> None:
+    def offer(
+        self,
+        router: str,
+        rows: Sequence[BindingRow],
+        unclear: Iterable[str],
+        *,
+        by_ports: bool = False,
+    ) -> None:
         """Add work for services of which a client asks that was not there a moment ago.
 
         Args:
             router: its name.
             rows: its dynamic bindings.
             unclear: services whose client could not be told at their last check.
+            by_ports: its leases go by option 82, so services have no claim on the MAC of a device.
         """
         by_mac: dict[str, list[BindingRow]] = defaultdict(list)
         for row in rows:
@@ -75,7 +83,7 @@ class Ipv6Clients:
         new = {mac: by_mac[mac] for mac in self._not_seen(router, clients)}
         nobody: _Clients = frozenset()
         services = self._not_seen(router, dict.fromkeys(unclear, nobody)) | self._to_learn(
-            router, new
+            router, new, by_ports=by_ports
         )
         if services:
             self.store.routers.add_work(router, sorted(services), closely=True)
@@ -93,11 +101,19 @@ class Ipv6Clients:
         self._seen |= {(router, name): (clients[name], now_s + _AGAIN_S) for name in new}
         return new
 
-    def _to_learn(self, router: str, asking: Mapping[str, Sequence[BindingRow]]) -> set[str]:
+    def _to_learn(
+        self, router: str, asking: Mapping[str, Sequence[BindingRow]], *, by_ports: bool
+    ) -> set[str]:
         """The services of ours whose device may be one of these, by MAC."""
         finder = Finder(self.store.client, self.store.keys)
         claimed = finder.claimed(router, [f"mac:{mac}" for mac in asking])
         holders = {mac: set(claimed[f"mac:{mac}"].holders.values()) for mac in asking}
+        nobodys = {mac for mac, services in holders.items() if not services}
+        for found in (
+            self.store.views.router_services(router, readable=True) if nobodys and by_ports else ()
+        ):
+            if (mac := found.record.value("mac")) in nobodys:
+                holders[str(mac)].add(found.record.service_id)
         stored = self.store.records.readable(sorted(set(chain.from_iterable(holders.values()))))
         return {
             service_id

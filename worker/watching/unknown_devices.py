@@ -135,7 +135,8 @@ class Watch:
                 *self._blocked(router, found),
             ]
             if view.unclear_clients is not None:
-                self._ipv6.offer(router, seen.askers, view.unclear_clients)
+                by_ports = policy.identify_by == "option-82"
+                self._ipv6.offer(router, seen.askers, view.unclear_clients, by_ports=by_ports)
                 devices += map(partial(_unclear, router), view.unclear_clients.items())
             self._settle_alerts(router, devices)
         except StoreUnavailable:
