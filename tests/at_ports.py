@@ -9,7 +9,7 @@ from copy import deepcopy
 from typing import Any, Final
 
 from producers.publisher import Publisher
-from worker.core.rows.option82 import BETWEEN, hex_of
+from worker.core.rows.option82 import hex_of
 
 _PORT: Final = "port "
 _NODE: Final = "olt-7"
@@ -18,11 +18,6 @@ _NODE: Final = "olt-7"
 def ids(mac: str) -> dict[str, str]:
     """What the access node adds to what the device with a MAC asks."""
     return {"circuit_id": f"{_PORT}{mac}", "remote_id": _NODE}
-
-
-def name(mac: str) -> str:
-    """The ids as people are shown them."""
-    return f"{_PORT}{mac}{BETWEEN}{_NODE}"
 
 
 def lease_fields(mac: str) -> dict[str, str]:

@@ -24,6 +24,7 @@ from simulator.menus.user_manager import USER as USERS
 from tests import at_ports, builders, dialling
 from tests.forking import Forked, run
 from tests.waiting import eventually
+from worker.core.rows.menus import version_of
 from worker.core.rows.rows import parse_tag
 from worker.core.service.outcome import Outcome
 from worker.store.store import Store, open_store
@@ -211,8 +212,10 @@ class Installation:
 
     @property
     def at_ports(self) -> bool:
-        """Whether devices are known by their ports."""
-        return self.by_ports and self.menu == LEASES
+        """Whether devices are known by their ports, as routers can from 7.21 on."""
+        said = dict(zip(self.simulator, self.simulator[1:], strict=False))
+        is_new = version_of(said.get("--version", NEWEST)) >= (7, 21)
+        return self.by_ports and self.menu == LEASES and is_new
 
     @property
     def serves_rest(self) -> bool:
@@ -316,9 +319,7 @@ class Installation:
         self.control[router].add_row(self.menu, row)
 
     def device_name(self, mac: str) -> str:
-        """What a device is known by: its MAC, its port, or the name that it logs in with."""
-        if self.at_ports:
-            return at_ports.name(mac)
+        """What a person asks for: the MAC of a device, or the name that it logs in with."""
         return dialling.login(mac)["name"] if self.menu == SECRETS else mac
 
     def device(self, router: str, mac: str) -> str:
