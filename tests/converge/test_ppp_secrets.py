@@ -14,6 +14,7 @@ from tests.ppp import (
     ppp_changed,
 )
 from tests.waiting import eventually
+from worker.store.routers import Routers
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 
@@ -189,3 +190,55 @@ def test_a_profile_that_is_not_there_is_waited_for(here):
     here.store.routers.add_work("R1", ["SVC-8"])
     here.drain()
     assert here.secret(8)["profile"] == "p-silver"
+
+
+class Killed(BaseException):
+    """A worker dies."""
+
+
+def leave_unconfirmed(here, monkeypatch, event):
+    """Have an event written, and the worker die before it confirms that."""
+
+    def killed(*_):
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Routers, "conclude", killed)
+        here.say(here.seal(event))
+        with pytest.raises(Killed):
+            here.converge.run("R1")
+    here.client.delete(here.block("R1").lock)  # its time limit is over
+    here.load()
+
+
+@pytest.mark.parametrize(
+    ("number", "unconfirmed", "event"),
+    [
+        (31, None, plan(31, "silver", 3)),
+        (32, None, builders.suspended("SVC-32", "block", revision=3)),
+        (33, None, builders.cancelled("SVC-33", revision=3)),
+        (34, ppp_changed(34, password="new"), ppp_changed(34, revision=3)),
+        (35, ppp_changed(35, name="other35@isp"), ppp_changed(35, revision=3)),
+    ],
+)
+def test_a_session_ends_that_began_by_a_row_which_was_never_confirmed(
+    here, monkeypatch, number, unconfirmed, event
+):
+    first = activated(number, plan={"code": "gold"})
+    if unconfirmed is not None:
+        here.apply(first)
+    leave_unconfirmed(here, monkeypatch, unconfirmed or first)
+    row = here.secret(number)
+    assert here.r["R1"].ppp_login(row["name"], row["password"])
+    here.apply(event)
+    assert row["name"] not in {each["name"] for each in here.r["R1"].rows(ACTIVE)}
+
+
+def test_the_first_plan_of_a_service_ends_its_session(here):
+    here.apply(activated(36))
+    assert here.secret(36)["profile"] == "default"
+    row = here.secret(36)
+    assert here.r["R1"].ppp_login(row["name"], row["password"])
+    here.apply(plan(36, "gold"))
+    assert here.secret(36)["profile"] == "p-gold"
+    assert here.sessions_of(36) == []

@@ -6,13 +6,13 @@ from tests.core.test_effect_means import record
 from worker.core.effect.acting import judge
 from worker.core.effect.applied_change import AppliedChange
 from worker.core.effect.facts import EffectFacts
-from worker.core.effect.means import means_of, session_to_end
+from worker.core.effect.means import means_of, sessions_to_end
 from worker.core.effect.reading import EffectReading
 from worker.core.effect.rungs import RouterEffect, rung_of
 from worker.core.entry.entry import Entry
 from worker.core.policy.policy import SESSION_ENDS, RouterPolicy
 from worker.core.rows.observed import SeenRow
-from worker.core.rows.rows import Lease, ListPlace
+from worker.core.rows.rows import Identity, Lease, ListPlace
 
 ADDRESS, OTHER = "10.0.0.1", "10.0.0.2"
 POLICY = RouterPolicy("acme")
@@ -46,16 +46,38 @@ def test_a_session_ends_for_a_change_that_it_would_not_follow(fields, register, 
     policy = RouterPolicy("acme", end_sessions=frozenset(policy))
     before = record(row(**{"remote-ipv6-prefix": ""}), *([register] if register else []))
     wanted = {**row(**{"remote-ipv6-prefix": ""}), **fields}
-    assert session_to_end(before, "R1", Entry("SVC-1", wanted), policy) == device
+    ends = sessions_to_end(before, "R1", Entry("SVC-1", wanted), policy)
+    assert ends == ({device} if device else set())
+
+
+def ending(before, entry, policy=POLICY, sent=()):
+    return set(sessions_to_end(before, "R1", entry, policy, sent))
 
 
 def test_a_session_ends_with_its_row_and_not_before_there_was_one():
     gone = Entry("SVC-1", None)
-    assert session_to_end(record(row()), "R1", gone, POLICY) == "ada"
+    assert ending(record(row()), gone) == {"ada"}
     kept = RouterPolicy("acme", end_sessions=SESSION_ENDS - {"cancelled"})
-    assert session_to_end(record(row()), "R1", gone, kept) == ""
-    assert session_to_end(record(None, "lifecycle"), "R1", Entry("SVC-1", row()), POLICY) == ""
-    assert session_to_end(record(row(), "plan", seen_ms=0), "R1", gone, POLICY) == ""
+    assert ending(record(row()), gone, kept) == set()
+    assert ending(record(None, "lifecycle"), Entry("SVC-1", row())) == set()
+    assert ending(record(row(), "plan", seen_ms=0), gone) == set()
+
+
+def test_a_session_that_began_by_a_row_which_was_never_confirmed_ends_too():
+    sent = [Identity("bob", "", ""), Identity("", "2001:db8::/56", "all")]
+    wanted = Entry("SVC-1", row(profile="silver"))
+    assert ending(record(None, "plan"), wanted, sent=sent) == {"bob"}
+    assert ending(record(row(), "plan"), wanted, sent=sent) == {"ada", "bob"}
+    assert ending(record(row(), "plan"), Entry("SVC-1", row()), sent=sent) == {"bob"}
+    assert ending(record(row()), Entry("SVC-1", None), sent=sent) == {"ada", "bob"}
+    # put right what was edited by hand: no event did it
+    assert ending(record(row()), wanted, sent=sent) == set()
+
+
+def test_the_first_plan_ends_a_session_and_a_profile_that_becomes_ours_none():
+    before = {name: value for name, value in row().items() if name != "profile"}
+    assert ending(record(before, "plan"), Entry("SVC-1", row())) == {"ada"}
+    assert ending(record(before, "mac"), Entry("SVC-1", row())) == set()
 
 
 @pytest.mark.parametrize(

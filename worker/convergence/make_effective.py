@@ -19,7 +19,7 @@ from worker.core.effect.means import (
     by_family,
     cuts_connections,
     needs_reconfigure,
-    session_to_end,
+    sessions_to_end,
 )
 from worker.core.entry.devices import as_service
 from worker.core.entry.wanted import kind_of
@@ -56,13 +56,14 @@ class MakeEffective:
 
     def needs_cut(self, item: BatchItem) -> bool:
         """Return whether connections or a session must end before the service is confirmed."""
-        return bool(self._addresses(item) or self._device(item))
+        return bool(self._addresses(item) or self._devices(item))
 
-    def _device(self, item: BatchItem) -> str:
-        """The device whose session must end; empty: none."""
+    def _devices(self, item: BatchItem) -> frozenset[str]:
+        """The devices whose sessions must end."""
         if not kind_of(self._policy).sessions:
-            return ""
-        return session_to_end(item.record, item.router, item.entry, self._policy)
+            return frozenset()
+        sent = item.work_item.sent or ()
+        return sessions_to_end(item.record, item.router, item.entry, self._policy, sent)
 
     def _addresses(self, item: BatchItem) -> frozenset[str]:
         addresses = addresses_to_cut(item.record, item.router, item.entry)
@@ -92,7 +93,7 @@ class MakeEffective:
         return self._end_sessions(items) | self._cut_connections(items, now_ms)
 
     def _end_sessions(self, items: Sequence[BatchItem]) -> dict[str, str]:
-        devices = {device: item.service_id for item in items if (device := self._device(item))}
+        devices = {device: item.service_id for item in items for device in self._devices(item)}
         if not devices:
             return {}
         found = self._session.find_sessions(sorted(devices), self._lock.progress)

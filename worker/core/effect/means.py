@@ -18,6 +18,7 @@ from worker.core.rows.rows import (
     ANY_SERVER,
     NO_MAC,
     OPTION_82,
+    Identity,
     device_field,
     device_of,
     is_host_address,
@@ -95,27 +96,36 @@ def addresses_to_cut(record: ServiceRecord, router: str, entry: Entry) -> frozen
     return frozenset(address for address in addresses if ":" in address or is_host_address(address))
 
 
-def session_to_end(record: ServiceRecord, router: str, entry: Entry, policy: RouterPolicy) -> str:
-    """Return the device whose session must end so that a change acts; empty: none.
+def sessions_to_end(
+    record: ServiceRecord,
+    router: str,
+    entry: Entry,
+    policy: RouterPolicy,
+    sent: Collection[Identity] = (),
+) -> frozenset[str]:
+    """Return the devices whose sessions must end so that a change acts.
 
     Only events end sessions, and only where the row changed: a queue and an address list act at
-    once. Another policy of the router, or drift that is put right, acts at the next login.
+    once. Another policy of the router, or drift that is put right, acts at the next login. A device
+    may have logged in by a row that was written and never confirmed: its sessions end too.
 
     Args:
         record: as stored before the conclusion.
         router: whose rows are as wanted now.
         entry: wanted there.
         policy: of the router.
+        sent: rows that an earlier pass wrote, and of which nobody knows what became.
     """
     before = _before(record, router)
-    if before is None or before == entry.fields:
-        return ""
     registers = _registers(settle(record)[1])
     if entry.fields is not None and not registers:
-        return ""
+        return frozenset()
+    unconfirmed = frozenset(row.device for row in sent if row.device)
+    if before is None or before == entry.fields:
+        return unconfirmed
     kinds = kinds_of(entry, record, before, registers)
     ends = any(_ENDS.get(kind) in policy.end_sessions for kind in kinds)
-    return device_of(before) if ends else ""
+    return unconfirmed | {device_of(before)} if ends else unconfirmed
 
 
 def needs_reconfigure(
@@ -195,7 +205,10 @@ def kinds_of(
         return (*kinds, "activated")
     old = {binding.address for binding in had} - {""}
     prefix = "ipv6" in registers and old != {binding.address for binding in entry.bindings}
-    of_row = _of_fields(fields, before or fields, is_pool=entry.is_pool, prefix=prefix)
+    known = before or fields
+    if "plan" in registers:  # a profile that was left to others is another one
+        known = {"profile": "", **known}
+    of_row = _of_fields(fields, known, is_pool=entry.is_pool, prefix=prefix)
     return (*kinds, *of_row)
 
 

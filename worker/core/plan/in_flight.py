@@ -26,6 +26,7 @@ from worker.core.rows.rows import (
 )
 from worker.core.service.record import Placement, ShortLease
 
+NO_LOGINS: Final[Mapping[str, str]] = {}
 _CLIENT: Final = frozenset({"duid", "iaid"})
 
 
@@ -119,14 +120,23 @@ def _shortens(
     return None if short.before == before else short._replace(before=before)
 
 
-def added_rows(plan: WritePlan) -> dict[str, list[Identity]]:
+def added_rows(plan: WritePlan, logins: Mapping[str, str] = NO_LOGINS) -> dict[str, list[Identity]]:
     """The leases and rows of IPv6 that a plan adds, by service: to be noted as in flight.
 
     Those of IPv6 have no MAC, and are told from leases by their address. Without the note nothing
-    would say later that a service had IPv6, and that its menus are to be read.
+    would say later that a service had IPv6, and that its menus are to be read. Of a row that is
+    changed the name is noted, with which a device may log in before the change is confirmed.
+
+    Args:
+        plan: the plan.
+        logins: service -> the name in its row once that is written, where devices log in.
     """
     adds: dict[str, list[Identity]] = {}
     for operation in plan.operations:
+        changes = isinstance(operation, Set) and operation.menu == LEASES
+        if changes and operation.service_id in logins:
+            noted = Identity(logins[operation.service_id], "", "")
+            adds.setdefault(operation.service_id, []).append(noted)
         if not isinstance(operation, Add):
             continue
         fields = operation.fields
