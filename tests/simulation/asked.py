@@ -88,9 +88,28 @@ class Asked:
             lambda e: name_of(e) == "suspended",
         )
 
-    def mac(self, service: str, router: str, mac: str) -> bool:
-        """Whether something asks that a service have this MAC."""
-        return self._asks(service, router, lambda e: _mac_of(e) == mac, _mac_of)
+    def device(self, service: str, router: str, device: str) -> bool:
+        """Whether something asks that a service have this device: a MAC, a name, or ids."""
+        kind = device.partition(":")[0]
+        return self._asks(
+            service,
+            router,
+            lambda e: device in devices_of(e).values(),
+            lambda e: kind in devices_of(e),
+        )
+
+    def password(self, service: str, password: str) -> bool:
+        """Whether something asks that a service have this password."""
+        events = self._by_service.get(service, {}).values()
+        return any(_login_of(event).get("password") == password for event in events)
+
+    def ends(self, name: str, router: str) -> bool:
+        """Whether an event that is newer than all that was applied may end sessions of a name."""
+        return any(
+            self._is_unlisted(service) or self._asks(service, router, _is_any, _is_any, newer=True)
+            for service, events in self._by_service.items()
+            if any(_login_of(event).get("name") == name for event in events.values())
+        )
 
     def address(self, service: str, router: str, address: str) -> bool:
         """Whether something asks that a service have this address."""
@@ -114,6 +133,8 @@ class Asked:
         router: str,
         wants: Callable[[Event], object],
         settles: Callable[[Event], object],
+        *,
+        newer: bool = False,
     ) -> bool:
         """Whether an event wants it, and none that was applied there is newer and says otherwise.
 
@@ -124,7 +145,10 @@ class Asked:
             default=None,
         )
         return any(
-            settled is None or "effective_at" in e["data"] or order_of(e) >= settled
+            settled is None
+            or "effective_at" in e["data"]
+            or order_of(e) > settled
+            or (order_of(e) == settled and not newer)
             for e in self._by_service.get(service, {}).values()
             if wants(e)
         )
@@ -141,6 +165,10 @@ def order_of(event: Event) -> Any:
     return event["data"].get("revision") or datetime.fromisoformat(event["time"])
 
 
+def _is_any(_: Event) -> bool:
+    return True
+
+
 def _says_all(event: Event) -> bool:
     return name_of(event) in _WHOLE
 
@@ -154,9 +182,18 @@ def _router_of(event: Event) -> str | None:
     return (_block_of(event).get("access") or {}).get("router")
 
 
-def _mac_of(event: Event) -> str | None:
+def devices_of(event: Event) -> dict[str, str]:
+    """By what an event says that a device is known: `mac`, `name`, `option-82`."""
     block = _block_of(event)
-    return block.get("mac") or (block.get("device") or {}).get("mac")
+    device = block.get("device") or block
+    ids = [device.get(name, "") for name in ("circuit_id", "remote_id")]
+    found = {"mac": device.get("mac", ""), "name": _login_of(event).get("name", "")}
+    found |= {"option-82": "+".join(ids)} if any(ids) else {}
+    return {kind: f"{kind}:{value}" for kind, value in found.items() if value}
+
+
+def _login_of(event: Event) -> Mapping[str, str]:
+    return _block_of(event).get("ppp") or {}
 
 
 def _address_of(event: Event) -> str | None:

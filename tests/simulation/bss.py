@@ -33,6 +33,8 @@ class _Service:
     source: str
     server: str
     macs: list[str]
+    logins: list[dict[str, str]]
+    ids: list[dict[str, str]]
     addresses: list[str]
     is_on: bool = False
     revision: int = 0
@@ -80,13 +82,28 @@ class Bss:
             BY_TIMES if by_times else BY_REVISIONS,
             CHANCE.choice(SERVERS),
             [f"00:00:5E:00:{number:02X}:{choice:02X}" for choice in range(3)],
+            self._logins(number),
+            self._ids(number),
             [f"100.{64 + choice}.0.{number}" for choice in range(2)],
             is_assigned=self._has("pools") and CHANCE.random() < 0.5,
             plan=CHANCE.choice([None, *PLANS]) if self._has("plans") else None,
             has_ipv6=self._has("ipv6") and CHANCE.random() < 0.7,
         )
 
-    def _go_on(  # noqa: C901 - one case an event
+    def _logins(self, number: int) -> list[dict[str, str]]:
+        if not self._has("secrets"):
+            return [{}]
+        names = [(name, word) for name in ("a", "b") for word in ("one", "two")]
+        return [{"name": f"{name}{number}@isp", "password": word} for name, word in names]
+
+    def _ids(self, number: int) -> list[dict[str, str]]:
+        """What an access node adds for the port of a service; at some ports it adds nothing."""
+        if not self._has("ids"):
+            return [{}]
+        port = {"circuit_id": f"eth 0/{number}"}
+        return [{**port, "remote_id": "olt-7"}, {**port, "remote_id": "olt-8"}, port, {}]
+
+    def _go_on(  # noqa: C901, PLR0912 - one case an event
         self, service: _Service, all_of_them: Sequence[_Service]
     ) -> None:
         if not service.is_on:
@@ -99,6 +116,8 @@ class Bss:
             kinds, weights = [*kinds, "plan"], [*weights, 4]
         if self._has("pools"):
             kinds, weights = [*kinds, "address"], [*weights, 3]
+        if self._has("secrets"):
+            kinds, weights = [*kinds, "login"], [*weights, 5]
         match CHANCE.choices(kinds, weights)[0]:
             case "device":
                 self._change_device(service)
@@ -114,6 +133,9 @@ class Bss:
             case "plan":
                 service.plan = CHANCE.choice(PLANS)
                 self._say(service, "plan_changed", plan={"code": service.plan})
+            case "login":
+                CHANCE.shuffle(service.logins)
+                self._say(service, "ppp_changed", ppp=service.logins[0])
             case "address":
                 service.is_assigned = not service.is_assigned
                 self._say(service, "address_changed", address=_address_of(service))
@@ -125,7 +147,9 @@ class Bss:
         CHANCE.shuffle(service.macs)
         mac = service.macs[0]
         if service.has_ipv6 or CHANCE.random() < 0.5:
-            self._say(service, "device_swapped", device={"mac": mac}, **_ipv6_of(service))
+            CHANCE.shuffle(service.ids)
+            device = {"mac": mac, **service.ids[0]}
+            self._say(service, "device_swapped", device=device, **_ipv6_of(service))
         else:
             self._say(service, "mac_changed", mac=mac)
 
@@ -146,6 +170,9 @@ class Bss:
         fits = other.is_on and other.router == service.router and other.source == service.source
         if other is not service and fits and len(self.said) + 2 <= self.scale.events:
             service.addresses, other.addresses = other.addresses, service.addresses
+            if {"secrets", "ids"} & {*self.scale.features} and CHANCE.random() < 0.5:
+                service.logins, other.logins = other.logins, service.logins
+                service.ids, other.ids = other.ids, service.ids
             self._say(service, "snapshot")
             self._say(other, "snapshot")
 
@@ -205,16 +232,19 @@ def _ipv6_of(service: _Service) -> dict[str, Any]:
     if not service.has_ipv6:
         return {}
     client = f"00030001{service.macs[0].replace(':', '').lower()}"
-    prefix = {"mode": "static", "ipv6": f"2001:db8:{service.number + 1:x}::/56"}
+    length = 64 if service.logins[0] else 56  # a secret has one of 64 alone
+    prefix = {"mode": "static", "ipv6": f"2001:db8:{service.number + 1:x}::/{length}"}
     return {"ipv6": {"prefix": prefix, "duid": client, "iaid": service.number + 1}}
 
 
 def _block_of(service: _Service) -> dict[str, Any]:
     plan = {} if service.plan is None else {"plan": {"code": service.plan}}
+    login = {"ppp": service.logins[0]} if service.logins[0] else {}
     return {
         "status": "active",
         "access": {"router": service.router, "dhcp_server": service.server},
-        "device": {"mac": service.macs[0]},
+        "device": {"mac": service.macs[0], **service.ids[0]},
+        **login,
         "address": _address_of(service),
         **_ipv6_of(service),
         **plan,

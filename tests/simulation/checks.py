@@ -49,7 +49,7 @@ class Checks:
             client,
             keys.prefix,
             self.routers,
-            [name for name, router in routers.items() if router.has_entries],
+            [name for name, router in routers.items() if router.kind == "entries"],
         )
 
     def says(self, events: Sequence[Mapping[str, Any]]) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 from producers.connection import RESEND_S
 from tests.simulation.checks import Checks
+from tests.simulation.devices import Devices
+from tests.simulation.forms import SECRETS
 from tests.simulation.people import People
 from tests.simulation.processes import Processes
 from tests.simulation.router_side import SimulatedRouter
@@ -24,6 +26,7 @@ class Happenings:
         to_come: how many things are yet to happen.
         bytes_lost: by Redis, in all.
         people: who change rows by hand, if any do.
+        devices: that log in at a router of PPPoE, if there is one.
     """
 
     processes: Processes
@@ -32,6 +35,7 @@ class Happenings:
     to_come: int = 0
     bytes_lost: int = 0
     people: People | None = None
+    devices: Devices | None = None
     _world: Process = field(default_factory=lambda: Process("world"))
 
     def plan(self, checks: Checks) -> None:
@@ -40,6 +44,10 @@ class Happenings:
         if "hands" in scale.features:
             self.people = People(self.routers, checks, scale.services, self._at, self._tell)
             self.people.plan(scale.over_s)
+        for router in self.routers.values():
+            if router.menu == SECRETS:
+                self.devices = Devices(router, self._at, self._tell)
+                self.devices.plan(scale.over_s)
         if "brake" in scale.features:
             self.processes.start_operator()
         for times, what in (

@@ -7,16 +7,24 @@ from typing import Any, Final
 from redis.client import Pipeline
 
 from tests.simulation.asked import Asked
+from tests.simulation.forms import (
+    ENTRIES,
+    NO_ADDRESS,
+    PLACEHOLDERS,
+    ROWS,
+    SECRETS,
+    Row,
+    in_one_form,
+    is_on,
+    service_of,
+)
 from tests.simulation.router_side import SimulatedRouter
 from tests.simulation.scheduler import Violation
 
-LEASES: Final = "/ip/dhcp-server/lease"
 BINDINGS: Final = "/ipv6/dhcp-server/binding"
-ENTRIES: Final = "/ip/mac-server/entry"
-"""In place of leases, on a router that has this menu."""
+SESSIONS: Final = "/ppp/active"
 OUR_MENUS: Final = (
-    LEASES,
-    ENTRIES,
+    *ROWS,
     BINDINGS,
     "/ip/firewall/address-list",
     "/ipv6/firewall/address-list",
@@ -25,31 +33,11 @@ OUR_MENUS: Final = (
 """Where we write rows of services; rows of others may be there too."""
 FINAL: Final = frozenset({"applied", "superseded", "duplicate", "rejected", "failed", "expired"})
 NOT_YET: Final = frozenset({"accepted", "scheduled", "waiting"})
-TAG: Final = "leasewire:acme:"
-NO_ADDRESS: Final = "0.0.0.0"  # noqa: S104 - not to listen on
-_PLACEHOLDER: Final = "02:"
-"""So begin the MACs that a row has while its own goes to another one."""
-
-Row = Mapping[str, str]
-
-
-def service_of(row: Row) -> str:
-    """The service of a row of ours; empty: it has no tag."""
-    for name in ("comment", "name"):
-        _, tag, service = row.get(name, "").partition(TAG)
-        if tag:
-            return service.split()[0]
-    return ""
-
-
-def is_on(row: Row, name: str) -> bool:
-    """Whether a field of a row says yes."""
-    return row.get(name) in ("true", "yes")
 
 
 def is_placeholder(value: str) -> bool:
-    """Whether a row with this MAC or address serves nobody."""
-    return value == NO_ADDRESS or value.startswith(_PLACEHOLDER)
+    """Whether a row with this device or address serves nobody."""
+    return value == NO_ADDRESS or value.startswith(PLACEHOLDERS)
 
 
 class RouterChecks:
@@ -63,7 +51,7 @@ class RouterChecks:
         pool: begins the addresses that are assigned.
 
     Attributes:
-        leases: the static ones, and entries, by menu and id.
+        leases: the static ones, entries and secrets, in one form, by menu and id.
         lost: services of which a working entry went.
     """
 
@@ -88,7 +76,9 @@ class RouterChecks:
             number, entry = self._seen, journal[self._seen]
             self._seen += 1
             menu = entry["command"].rpartition("/")[0]
-            if entry["error"] is None and menu in OUR_MENUS:
+            if entry["error"] is None and menu == SESSIONS:
+                self._ended(entry, is_late=number in self._of.late)
+            elif entry["error"] is None and menu in OUR_MENUS:
                 self._written(menu, entry, is_late=number in self._of.late)
 
     def _written(self, menu: str, entry: Mapping[str, Any], *, is_late: bool) -> None:
@@ -103,18 +93,30 @@ class RouterChecks:
         for key in _keys(menu, before):
             if self._holders.get(key) == row_id:
                 del self._holders[key]
-        lands_twice = menu == ENTRIES and is_late  # this menu refuses no second row of an address
+        # these menus refuse no second row of an address
+        lands_twice = menu in (ENTRIES, SECRETS) and is_late
         for key in _keys(menu, after):
             other = self._holders.setdefault(key, row_id)
             if other != row_id and not lands_twice:
                 raise Violation(f"{self._of.name}: two rows have {key}: {other} and {row_id}")
-        if menu not in (LEASES, ENTRIES):
+        if menu not in ROWS:
             return
         self.leases.pop((menu, row_id), None)
+        form = in_one_form(menu, after)
         if after is not None and not is_dynamic(after):
-            self.leases[menu, row_id] = after
+            self.leases[menu, row_id] = form
         if is_ours and not is_late:
-            self._has_reason(menu, before or {}, after or {})
+            self._has_reason(menu, in_one_form(menu, before), form)
+
+    def _ended(self, entry: Mapping[str, Any], *, is_late: bool) -> None:
+        """A session went: we end those of devices that an event of their service concerns."""
+        name = entry["before"]["name"]
+        if (
+            entry["session"].startswith("api")
+            and not is_late
+            and not self._asked.ends(name, self._of.name)
+        ):
+            raise Violation(f"{self._of.name}: the session of {name} was ended for nothing")
 
     def _has_reason(self, menu: str, before: Row, after: Row) -> None:
         service = service_of(before) or service_of(after)
@@ -130,10 +132,13 @@ class RouterChecks:
             self._loses(service)
         if was and not blocks and not self._asked.unblocking(service, self._of.name):
             raise self._violation(service, "was let in, which nothing asks for")
-        mac = after.get("mac-address", "")
-        is_new = mac != before.get("mac-address") and not is_placeholder(mac)
-        if is_new and not self._asked.mac(service, self._of.name, mac):
-            raise self._violation(service, f"got the MAC {mac}, which nothing asks for")
+        device = after["device"]
+        is_new = device != before.get("device") and not is_placeholder(device)
+        if is_new and not self._asked.device(service, self._of.name, device):
+            raise self._violation(service, f"got the device {device}, which nothing asks for")
+        password = after.get("password")
+        if password != before.get("password") and not self._asked.password(service, password):
+            raise self._violation(service, f"got {password}, which nothing asks for")
         if after.get("address") != before.get("address"):
             self._readdressed(service, before.get("address", ""), after.get("address", ""))
 
@@ -172,15 +177,16 @@ def is_dynamic(row: Row) -> bool:
 
 def _keys(menu: str, row: Row | None) -> list[tuple[str, ...]]:
     """What no other static row of a menu may have."""
-    if row is None or is_dynamic(row) or is_on(row, "disabled"):
+    if row is None or is_dynamic(row) or (is_on(row, "disabled") and menu != SECRETS):
         return []
     if menu == BINDINGS:
         return [(menu, row.get("address", ""))]
-    if menu not in (LEASES, ENTRIES):
+    if menu not in ROWS:
         return []
-    mac = (menu, row.get("mac-address", ""), row.get("server", ""))
+    row = in_one_form(menu, row)
+    device = (menu, row["device"], row.get("server", ""))
     address = row.get("address", "")
-    return [mac] if address == NO_ADDRESS else [mac, (menu, address)]
+    return [device] if address == NO_ADDRESS else [device, (menu, address)]
 
 
 class OutcomeChecks:

@@ -1,11 +1,12 @@
 """What an operator set up: `routers.toml`, for what a history has."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from tests.simulation.bss import BY_REVISIONS, BY_TIMES, POOL, SERVERS
-from tests.simulation.oracle import LISTED, RATES, THROTTLE
+from tests.simulation.forms import kind_at
+from tests.simulation.oracle import LISTED, PROFILES, RATES, THROTTLE, WALLED
 from tests.simulation.scale import Scale
 from worker.inventory import Inventory, load_inventory
 from worker.settings import Settings
@@ -33,15 +34,22 @@ def set_up(directory: Path, scale: Scale, routers: Iterable[str]) -> SetUp:
         f'[sources."{BY_REVISIONS}"]\norder = "revisions"\nservices = ["SVC-*"]',
         f'[sources."{BY_TIMES}"]\norder = "times"\nservices = ["T-*"]',
         _brake() if "brake" in features else "[brake]\nenabled = false",
-        *(f'[routers.{name}]\nhost = "{name}.test"\ntransport = "api"' for name in routers),
+        *(_router(name, features) for name in routers),
     ]
     if "plans" in features:
-        tables += [f'[plans."{code}"]\nrate_limit = "{rate}"' for code, rate in RATES.items()]
+        tables += [
+            f'[plans."{code}"]\nrate_limit = "{rate}"\nprofile = "{PROFILES[code]}"'
+            for code, rate in RATES.items()
+        ]
     if "pools" in features:
         tables.append(f'[pools.{POOL}]\nranges = ["{POOL_RANGE}"]\nquarantine = "30m"')
     path = directory / "routers.toml"
     path.write_text("\n".join(tables))
+    keys = directory / "secret-keys"
+    keys.write_text(f"{11:0128x}")
+    keys.chmod(0o600)
     settings = {
+        "LEASEWIRE_SECRET_KEYS_FILE": str(keys),
         "LEASEWIRE_INVENTORY": str(path),
         "LEASEWIRE_ROUTER_LOCK_S": f"{scale.lock_s}",
         "LEASEWIRE_COMMAND_TIMEOUT_S": f"{scale.lock_s / 3}",
@@ -49,12 +57,24 @@ def set_up(directory: Path, scale: Scale, routers: Iterable[str]) -> SetUp:
     return SetUp(Settings.load(settings), load_inventory(path))
 
 
+def _router(name: str, features: Collection[str]) -> str:
+    keys = [f'[routers.{name}]\nhost = "{name}.test"\ntransport = "api"']
+    match kind_at(name, features):
+        case "secrets":
+            keys.append('entries = "ppp-secret"')
+            if "lists" not in features:
+                keys.append(f'suspend_profile = "{WALLED}"')
+        case "ids":
+            keys.append('identify_by = "option-82"')
+    return "\n".join(keys)
+
+
 def _brake() -> str:
     limits = f"router_services = {BRAKED}\nrouter_percent = 1\nsource_services = {BRAKED}"
     return f"[brake]\n{limits}\nsource_percent = 1"
 
 
-def _defaults(features: Iterable[str]) -> str:
+def _defaults(features: Collection[str]) -> str:
     keys = ['password_file = "secret"', f'dhcp_server = "{SERVERS[0]}"']
     if "hands" in features:
         keys.append('reconcile = "auto"')

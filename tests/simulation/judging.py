@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from ipaddress import ip_address, ip_network
-from typing import Any
+from typing import Any, Final
 
 from contracts import event_key
 from tests.simulation.bss import BY_TIMES, POOL
-from tests.simulation.invariants import ENTRIES, FINAL, LEASES, TAG
+from tests.simulation.forms import ROWS, TAG, in_one_form
+from tests.simulation.invariants import FINAL
 from tests.simulation.inventory_side import POOL_RANGE
 from tests.simulation.oracle import Wanted, wanted_rows
 from tests.simulation.router_side import SimulatedRouter
@@ -90,6 +91,10 @@ def written(routers: Mapping[str, SimulatedRouter]) -> Counter[str]:
     )
 
 
+_LOGIN: Final = ("password", "profile", "remote-ipv6-prefix")
+"""What only secrets have."""
+
+
 def _in_pool(address: str) -> bool:
     return ip_address(address) in ip_network(POOL_RANGE)
 
@@ -100,7 +105,10 @@ def _by_pool(row: Wanted) -> Wanted:
 
 def _found(router: SimulatedRouter) -> dict[str, list[Wanted]]:
     """Service -> its rows as the oracle says them; each lease is one, the rest is of the first."""
-    leases = {**_of_ours(router, LEASES), **_of_ours(router, ENTRIES)}
+    leases: dict[str, list[Any]] = {}
+    for menu in ROWS:
+        for service, rows in _of_ours(router, menu).items():
+            leases.setdefault(service, []).extend(in_one_form(menu, row) for row in rows)
     lists = _of_ours(router, "/ip/firewall/address-list")
     lists6 = _of_ours(router, "/ipv6/firewall/address-list")
     queues = _of_ours(router, "/queue/simple", by="name")
@@ -117,7 +125,7 @@ def _found(router: SimulatedRouter) -> dict[str, list[Wanted]]:
         bound = sorted((b["address"], b["duid"], b["iaid"]) for b in bindings.get(service, []))
         found[service] = [
             Wanted(
-                row.get("mac-address", ""),
+                row.get("device", ""),
                 row.get("address", ""),
                 row.get("server", ""),
                 row.get("block-access") in ("true", "yes"),
@@ -125,6 +133,7 @@ def _found(router: SimulatedRouter) -> dict[str, list[Wanted]]:
                 tuple(named),
                 ", ".join(limits),
                 tuple(bound),
+                tuple(row.get(name, "") for name in _LOGIN) if "password" in row else (),
             )
             for row in rows
         ]
@@ -134,7 +143,7 @@ def _found(router: SimulatedRouter) -> dict[str, list[Wanted]]:
 def _of_ours(router: SimulatedRouter, menu: str, by: str = "comment") -> dict[str, list[Any]]:
     """Service -> its rows in a menu, by our tag."""
     found: dict[str, list[Any]] = {}
-    for row in router.run((f"{menu}/print",)).rows:
+    for row in router.rows(menu):
         _, tag, service = row.get(by, "").partition(TAG)
         if tag and row.get("dynamic") != "true":
             found.setdefault(service.split()[0], []).append(row)

@@ -7,16 +7,13 @@ from typing import Any, Final
 from redis.client import Pipeline
 
 from contracts import event_key, names
-from tests.simulation.invariants import (
-    FINAL,
-    RouterChecks,
-    is_on,
-    is_placeholder,
-    service_of,
-)
+from tests.simulation.forms import is_on, service_of
+from tests.simulation.invariants import FINAL, RouterChecks, is_placeholder
 from tests.simulation.scheduler import Violation
 from tests.simulation.virtual import CLOCK
 
+_OF_ROWS: Final = ("mac:", "name:", "option-82:", "address:")
+"""So begin claims of what is in a row itself."""
 _SETTLES_S: Final = 300.0
 """So long after Redis lost its end records may be older than rows."""
 _DIGITS: Final = {"seen": 16, "brief": 24}
@@ -160,7 +157,7 @@ class ClaimChecks:
                 others = [who for other, who in held if other == claim]
                 yield f"{service} has {claim}, which is claimed by {others}: {row}"
         for claim, service in held:
-            of_lease = claim.startswith(("mac:", "address:")) and name not in self._reserve
+            of_lease = claim.startswith(_OF_ROWS) and name not in self._reserve
             if of_lease and service not in skipped and (claim, service) not in have:
                 yield f"{service} claims {claim}, and has no row with it"
 
@@ -170,7 +167,7 @@ def _claimed(rows: Collection[Mapping[str, str]]) -> Iterator[tuple[tuple[str, s
         service = service_of(row)
         if not service or is_on(row, "disabled"):
             continue
-        for kind, field in (("mac", "mac-address"), ("address", "address")):
-            value = row.get(field, "")
-            if not is_placeholder(value):
-                yield (f"{kind}:{value}", service), row
+        if not is_placeholder(row["device"]):
+            yield (row["device"], service), row
+        if not is_placeholder(row["address"]):
+            yield (f"address:{row['address']}", service), row

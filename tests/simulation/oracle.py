@@ -7,28 +7,33 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from tests.simulation.forms import kind_at
+
 LISTED = "suspended"
 """The address list of suspended services, where the history has lists."""
 LISTED6 = "leasewire-suspended"
 """That of IPv6 prefixes where the inventory names none."""
 RATES = {"HOME-50": "10M/50M", "HOME-100": "20M/100M"}
+PROFILES = {"HOME-50": "home-50", "HOME-100": "home-100"}
+"""Of plans, on the router that has secrets."""
+WALLED = "walled"
+"""The profile of suspended services there, where the history has no lists."""
 THROTTLE = "64k/64k"
-WITH_ENTRIES = "R1"
-"""The router that has `/ip/mac-server`, where the history has entries."""
 
 
 class Wanted(NamedTuple):
     """The rows of a service on a router.
 
     Attributes:
-        mac, address, server, blocked, rate: of its lease; the address is the name of a pool where
+        device, address, server, blocked, rate: of its row; the address is the name of a pool where
             Leasewire assigns it.
         lists: the address lists that have its address, and that have its prefix.
         queue: the rate of its own queue.
         bindings: prefix, DUID and IAID of each.
+        login: password, profile and prefix of its secret.
     """
 
-    mac: str
+    device: str
     address: str
     server: str
     blocked: bool
@@ -36,6 +41,7 @@ class Wanted(NamedTuple):
     lists: tuple[str, ...] = ()
     queue: str = ""
     bindings: tuple[tuple[str, str, str], ...] = ()
+    login: tuple[str, ...] = ()
 
 
 def wanted_rows(
@@ -124,7 +130,9 @@ def _name(event: Mapping[str, Any]) -> str:
     return name
 
 
-def _apply(state: dict[str, Any], name: str, data: Mapping[str, Any]) -> None:
+def _apply(  # noqa: C901 - one case an event
+    state: dict[str, Any], name: str, data: Mapping[str, Any]
+) -> None:
     match name:
         case "activated" | "snapshot":
             block = data["service"]
@@ -132,17 +140,20 @@ def _apply(state: dict[str, Any], name: str, data: Mapping[str, Any]) -> None:
                 "on": True,
                 "router": block["access"]["router"],
                 "server": block["access"]["dhcp_server"],
-                "mac": block["device"]["mac"],
+                "device": block["device"],
+                "ppp": block.get("ppp"),
                 "address": block["address"],
                 "suspended": None if block["status"] == "active" else {},
                 "plan": block.get("plan"),
                 "ipv6": block.get("ipv6"),
             }
         case "mac_changed":
-            state["mac"] = data["mac"]
+            state["device"] = {**state["device"], "mac": data["mac"]}
         case "device_swapped":
-            state["mac"] = data["device"]["mac"]
+            state["device"] = data["device"]
             state["ipv6"] = data.get("ipv6", state.get("ipv6"))
+        case "ppp_changed":
+            state["ppp"] = data["ppp"]
         case "moved":
             state["router"] = data["access"]["router"]
             state["server"] = data["access"].get("dhcp_server", state.get("server"))
@@ -163,9 +174,16 @@ def _apply(state: dict[str, Any], name: str, data: Mapping[str, Any]) -> None:
 def _rows(state: Mapping[str, Any], features: frozenset[str]) -> Wanted | None:
     """What a service has on its router; None: it is suspended, and has no entry of a MAC server."""
     address = state["address"].get("ipv4") or state["address"]["pool"]
-    if "entries" in features and state["router"] == WITH_ENTRIES:
+    kind = kind_at(state["router"], features)
+    device = f"mac:{state['device']['mac']}"
+    if kind == "entries":
         suspended = state["suspended"] is not None
-        return None if suspended else Wanted(state["mac"], address, "", blocked=False)
+        return None if suspended else Wanted(device, address, "", blocked=False)
+    if kind == "secrets":
+        return _secret(state, address, features)
+    ids = [state["device"].get(name, "") for name in ("circuit_id", "remote_id")]
+    if kind == "ids" and any(ids):
+        device = f"option-82:{'+'.join(ids)}"
     how = None
     if state["suspended"] is not None:
         usual = "walled_garden" if "lists" in features else "block"
@@ -189,7 +207,7 @@ def _rows(state: Mapping[str, Any], features: frozenset[str]) -> Wanted | None:
         lists += [f"{of_prefix} (IPv6)"] if how in ("block", "walled_garden") else []
     by_queue = "queues" in features and "plans" in features
     return Wanted(
-        state["mac"],
+        device,
         address,
         state["server"],
         how == "block",
@@ -197,4 +215,33 @@ def _rows(state: Mapping[str, Any], features: frozenset[str]) -> Wanted | None:
         tuple(lists),
         rate if by_queue else "",
         tuple(bindings),
+    )
+
+
+def _secret(state: Mapping[str, Any], address: str, features: frozenset[str]) -> Wanted:
+    """What a service has on a router of PPPoE; a profile that nobody names is `default`."""
+    how = None
+    by_queue = {"plans", "queues"} <= features
+    if state["suspended"] is not None:
+        throttles = "lists" not in features or by_queue
+        can = {"block", "walled_garden", *(["throttle"] if throttles else [])}
+        asked = state["suspended"].get("mode") or "walled_garden"
+        how = asked if asked in can else "walled_garden"
+    rate, profile = "", "default"
+    if "plans" in features and state["plan"]:
+        profile = PROFILES[state["plan"]["code"]]
+        rate = RATES[state["plan"]["code"]]
+    if "lists" not in features and how in ("walled_garden", "throttle"):
+        profile = WALLED
+    prefix = state["ipv6"]["prefix"]["ipv6"] if state["ipv6"] else ""
+    return Wanted(
+        f"name:{state['ppp']['name']}",
+        address,
+        "",
+        how == "block",
+        "",
+        (LISTED,) if "lists" in features and how == "walled_garden" else (),
+        (THROTTLE if how == "throttle" else rate) if by_queue else "",
+        (),
+        (state["ppp"]["password"], profile, prefix if prefix.endswith("/64") else ""),
     )

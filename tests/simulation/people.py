@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from tests.simulation.bss import SERVERS
 from tests.simulation.checks import Checks
-from tests.simulation.invariants import LEASES, OUR_MENUS, service_of
+from tests.simulation.forms import LEASES, SECRETS, service_of
+from tests.simulation.invariants import OUR_MENUS
 from tests.simulation.router_side import SimulatedRouter
 from tests.simulation.virtual import CHANCE, CLOCK
 
@@ -42,6 +43,8 @@ class People:
         """Rows of others are there from the start; choose the moments of all else."""
         for router in self.routers.values():
             self._run(router, LEASES, "add", **_lease(0xEF, 0), address="100.99.0.1")
+            if router.menu == SECRETS:
+                self._run(router, SECRETS, "add", name=THEIRS, password=THEIRS, comment=THEIRS)
             self._run(router, "/queue/simple", "add", name=THEIRS, target="100.99.0.1/32")
             listed = {"list": "suspended", "address": "100.99.0.1", "comment": THEIRS}
             self._run(router, "/ip/firewall/address-list", "add", **listed)
@@ -51,33 +54,40 @@ class People:
 
     def _change(self) -> None:
         """Somebody gives a row of ours another value."""
-        router, row = self._a_row(LEASES)
+        router, row = self._a_row()
         if row is not None:
             number = CHANCE.randint(1, 250)
-            change = CHANCE.choice(
-                [
-                    {"mac-address": f"00:00:5E:00:EE:{number:02X}"},
-                    {"address": f"100.99.1.{number}"},
-                    {"block-access": CHANCE.choice(["yes", "no"])},
-                    {"server": CHANCE.choice(SERVERS)},
+            changes = [
+                {"mac-address": f"00:00:5E:00:EE:{number:02X}"},
+                {"address": f"100.99.1.{number}"},
+                {"block-access": CHANCE.choice(["yes", "no"])},
+                {"server": CHANCE.choice(SERVERS)},
+            ]
+            if router.menu == SECRETS:
+                changes = [
+                    {"name": f"by-hand-{number}"},
+                    {"remote-address": f"100.99.1.{number}"},
+                    {"disabled": CHANCE.choice(["yes", "no"])},
+                    {"password": "by hand"},
                 ]
-            )
-            self._run(router, LEASES, "set", **{".id": row[".id"]}, **change)
+            change = CHANCE.choice(changes)
+            self._run(router, router.menu, "set", **{".id": row[".id"]}, **change)
 
     def _remove(self) -> None:
         """Somebody removes a row of ours."""
-        router, menu = self._a_router(), CHANCE.choice([LEASES, *OUR_MENUS])
+        router = self._a_router()
+        menu = CHANCE.choice([router.menu, *OUR_MENUS])
         router, row = self._a_row(menu, router)
         if row is not None:
             self._run(router, menu, "remove", **{".id": row[".id"]})
 
     def _disable(self) -> None:
         """Somebody disables a row of ours, and enables it again after a while."""
-        router, row = self._a_row(LEASES)
+        router, row = self._a_row()
         if row is not None:
             row_id = {".id": row[".id"]}
-            self._run(router, LEASES, "disable", **row_id)
-            enable = lambda: self._run(router, LEASES, "enable", **row_id)  # noqa: E731 - as short
+            self._run(router, router.menu, "disable", **row_id)
+            enable = lambda: self._run(router, router.menu, "enable", **row_id)  # noqa: E731 - as short
             self.at(CHANCE.uniform(1, _AWAY_S), enable)
 
     def _get_in_the_way(self) -> None:
@@ -87,17 +97,21 @@ class People:
             values = {**_lease(number, CHANCE.randrange(3)), "address": "100.99.2.1"}
         else:
             values = {**_lease(0xED, 1), "address": f"100.{64 + CHANCE.randrange(2)}.0.{number}"}
-        row_id = self._run(router, LEASES, "add", **values)
+        menu = LEASES
+        if router.menu == SECRETS:
+            menu, name = SECRETS, CHANCE.choice(["a", "b"])
+            values = {"name": f"{name}{number}@isp", "password": "theirs", "comment": THEIRS}
+        row_id = self._run(router, menu, "add", **values)
         if row_id:
-            remove = lambda: self._run(router, LEASES, "remove", **{".id": row_id})  # noqa: E731 - as short
+            remove = lambda: self._run(router, menu, "remove", **{".id": row_id})  # noqa: E731 - as short
             self.at(CHANCE.uniform(1, _AWAY_S), remove)
 
     def _a_router(self) -> SimulatedRouter:
         return CHANCE.choice(list(self.routers.values()))
 
-    def _a_row(self, menu: str, router: SimulatedRouter | None = None) -> tuple[Any, Any]:
+    def _a_row(self, menu: str = "", router: SimulatedRouter | None = None) -> tuple[Any, Any]:
         router = router or self._a_router()
-        rows = router.run((f"{menu}/print",)).rows
+        rows = router.run((f"{menu or router.menu}/print",)).rows
         ours = [row for row in rows if service_of(row) and row.get("dynamic") != "true"]
         if not ours:
             return router, None

@@ -213,7 +213,11 @@ class Processes:
         resend = Resend(client, AcceptedInMemory(), prefix=PREFIX, keep_s=RESEND_S)
         _ask_by_points(client.connection_pool)
         transport = JournalTransport(client, min_replicas=self._min_replicas, resend=resend)
-        publisher = Publisher(transport, clock=lambda: datetime.fromtimestamp(CLOCK.now_s, UTC))
+        publisher = Publisher(
+            transport,
+            clock=lambda: datetime.fromtimestamp(CLOCK.now_s, UTC),
+            sealer=self.set_up.settings.sealer,
+        )
         self.scheduler.spawn(process, "publish", lambda: self._publish(process, publisher))
 
     def _publish(self, process: Process, publisher: Publisher) -> None:

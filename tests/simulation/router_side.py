@@ -12,6 +12,8 @@ from simulator.menus.users import POLICIES
 from simulator.options import RouterOptions
 from simulator.router import Router
 from simulator.router_state import OPERATOR, Caller
+from tests.simulation.forms import KINDS, LEASES, SECRETS, service_of
+from tests.simulation.oracle import PROFILES, WALLED
 from tests.simulation.scheduler import Process, Scheduler
 from tests.simulation.virtual import CHANCE, CLOCK
 from worker.inventory import RouterConfig
@@ -23,6 +25,8 @@ from worker.routeros.transport import NO_ANSWERS
 _LOGIN: Final = ("/login",)
 _STOOD_STILL_S: Final = 0.2
 """Whoever was about to write for longer was frozen, and may have lost its router lock."""
+_SHOWN_SINCE: Final = (7, 21)
+"""From here on passwords are only shown to who asks for them."""
 _PERSON: Final = Caller(OPERATOR, OPERATOR, frozenset(POLICIES))
 
 
@@ -46,12 +50,14 @@ class SimulatedRouter:
         router: runs commands.
         boots: grows at each restart: older connections are gone.
         away_until: it does not answer before that moment.
+        kind: the feature that says what rows services have here; empty: leases by MAC.
         late: numbers of entries of its journal that landed late, or were written after a pause.
         late_s: when the last of them were written.
     """
 
     name: str
     router: Router
+    kind: str = ""
     boots: int = 0
     away_until: float = 0.0
     sessions: int = 0
@@ -59,9 +65,16 @@ class SimulatedRouter:
     late_s: float = 0.0
 
     @property
-    def has_entries(self) -> bool:
-        """Whether it has `/ip/mac-server`, so that services have entries there and no leases."""
-        return self.router.options.with_mac_server
+    def menu(self) -> str:
+        """Where services have their rows."""
+        return KINDS.get(self.kind, LEASES)
+
+    @property
+    def late_services(self) -> set[str]:
+        """Services whose rows were written late."""
+        entries = [self.router.journal[number] for number in self.late]
+        rows = [row for each in entries for row in (each["before"], each["after"]) if row]
+        return {service_of(row) for row in rows}
 
     @property
     def away(self) -> bool:
@@ -89,6 +102,11 @@ class SimulatedRouter:
             reply.done["ret"] = result.ret
         return reply
 
+    def rows(self, menu: str) -> list[dict[str, str]]:
+        """All rows of a menu, with passwords."""
+        asks = menu == SECRETS and self.router.version >= _SHOWN_SINCE
+        return self.run((f"{menu}/print", *(["=show-sensitive="] if asks else []))).rows
+
     def run_late(self, words: Sequence[str], caller: Caller) -> Reply:
         """Run a command of whom may have lost its router lock meanwhile."""
         journal = self.router.journal
@@ -104,18 +122,21 @@ class SimulatedRouter:
         self.router.boot()
 
 
-def make_router(name: str, seed: int, *, has_entries: bool = False) -> SimulatedRouter:
-    """A router with one DHCP server, as the guide has it."""
+def make_router(name: str, seed: int, kind: str = "") -> SimulatedRouter:
+    """A router with one DHCP server, as the guide has it, and with profiles for secrets."""
+    is_new = kind == "ids" or (kind == "secrets" and seed % 2)
     options = RouterOptions(
-        version="7.18.2",
+        version="7.21.5" if is_new else "7.18.2",
         identity=name,
         serial=f"SN-{name}",
         seed=seed,
-        with_mac_server=has_entries,
+        with_mac_server=kind == "entries",
     )
-    made = SimulatedRouter(name, Router(options, MENUS))
+    made = SimulatedRouter(name, Router(options, MENUS), kind)
     seed_guide(made.router)
-    for command, values in _SET_UP:
+    profiles = (*PROFILES.values(), WALLED) if kind == "secrets" else ()
+    more = [("/ppp/profile/add", {"name": profile}) for profile in profiles]
+    for command, values in (*_SET_UP, *more):
         made.router.execute(command, dict(values), _PERSON)
     made.router.journal.clear()
     return made

@@ -19,6 +19,8 @@ FEATURES: Final = (
     "brake",
     "manifests",
     "entries",
+    "secrets",
+    "ids",
 )
 """What a history may have besides; most have some. Small mixtures find more than all at once.
 
@@ -30,6 +32,8 @@ _SHARES: Final = {
     "hands": 0.1,
     "brake": 0.1,
     "manifests": 0.1,
+    "secrets": 0.15,
+    "ids": 0.1,
 }
 """Of histories with a feature: less where it takes long, more where much can go wrong."""
 _LONG: Final = 0.1

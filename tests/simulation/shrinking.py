@@ -123,7 +123,9 @@ def _shared(events: Sequence[Any], scale: Scale) -> set[tuple[str, str, str]]:
     found = set()
     for router, rows in wanted_rows(events, scale.features).items():
         for (one, its), (other, others) in combinations(sorted(rows.items()), 2):
-            if its.mac == others.mac or ("." in its.address and its.address == others.address):
+            if its.device == others.device or (
+                "." in its.address and its.address == others.address
+            ):
                 found.add((router, one, other))
     return found
 

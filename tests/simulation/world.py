@@ -20,6 +20,7 @@ from contracts import names
 from tests.faults.history import deliveries
 from tests.simulation.bss import Bss
 from tests.simulation.checks import Checks
+from tests.simulation.forms import kind_at
 from tests.simulation.happenings import Happenings
 from tests.simulation.inventory_side import set_up
 from tests.simulation.judging import (
@@ -30,7 +31,6 @@ from tests.simulation.judging import (
     written,
 )
 from tests.simulation.manifests import WAITS_S, late
-from tests.simulation.oracle import WITH_ENTRIES
 from tests.simulation.processes import PREFIX, Processes
 from tests.simulation.redis_side import TimedServer
 from tests.simulation.router_side import Ways, make_router
@@ -98,9 +98,7 @@ class World:
         server.lags = CHANCE.choice([0.1, 0.5, 0.9])
         self._server = server
         self.routers = {
-            name: make_router(
-                name, seed + n, has_entries="entries" in scale.features and name == WITH_ENTRIES
-            )
+            name: make_router(name, seed + n, kind_at(name, scale.features))
             for n, name in enumerate(_names(scale))
         }
         self.ways = Ways(self.routers, self.scheduler, _LATE * scale.lock_s)
@@ -182,6 +180,8 @@ class World:
         """
         for problem in differences(self.routers, self.events, self.scale.features):
             raise Violation(problem)
+        for problem in self._left_over():
+            raise Violation(problem)
         self.checks.look_at_redis()
         lost = self.client.hget(names.journal_lost(PREFIX), "events")
         self.scheduler.counts["sent again"] += int(lost or 0)
@@ -192,6 +192,16 @@ class World:
             self.scheduler.counts[f"said {dated}{event['type'].split('.')[-2]}"] += 1
         for problem in without_last_word(self.store, self.events):
             raise Violation(problem)
+
+    def _left_over(self) -> Iterator[str]:
+        """Sessions of PPPoE that go on, though an event asked for something else.
+
+        A Redis that lost its end knows no longer by which rows devices logged in.
+        """
+        devices = self.happenings.devices
+        if devices is not None and not self._server.starts:
+            late = {service for router in self.routers.values() for service in router.late_services}
+            yield from devices.left_over(self.checks.claims.touched | late)
 
     def play(self) -> None:
         """Play the history to its end.
