@@ -10,6 +10,7 @@ from tests.ppp import (
     SECRET,
     PppInstallation,
     activated,
+    block,
     login,
     ppp_changed,
 )
@@ -242,3 +243,16 @@ def test_the_first_plan_of_a_service_ends_its_session(here):
     here.apply(plan(36, "gold"))
     assert here.secret(36)["profile"] == "p-gold"
     assert here.sessions_of(36) == []
+
+
+def test_a_snapshot_ends_the_session_if_it_changes_the_secret(here):
+    here.apply(activated(37, plan={"code": "gold"}))
+    log_in(here, 37)
+    (before,) = here.sessions_of(37)
+    again = {"service": block(37, plan={"code": "gold"})}
+    here.apply(changed(37, "snapshot", **again))
+    assert here.sessions_of(37) == [before]
+    again["service"]["address"]["ipv4"] = builders.ipv4(237)
+    here.apply(changed(37, "snapshot", revision=3, **again))
+    assert here.secret(37)["remote-address"] == builders.ipv4(237)
+    assert before["session-id"] not in {row["session-id"] for row in here.sessions_of(37)}

@@ -124,6 +124,8 @@ def sessions_to_end(
     if before is None or before == entry.fields:
         return unconfirmed
     kinds = kinds_of(entry, record, before, registers)
+    if "activated" in kinds:  # a snapshot, or another activation, says all of a service
+        kinds = (*kinds, *_of_row(entry, before, registers))
     ends = any(_ENDS.get(kind) in policy.end_sessions for kind in kinds)
     return unconfirmed | {device_of(before)} if ends else unconfirmed
 
@@ -205,11 +207,16 @@ def kinds_of(
         return (*kinds, "activated")
     old = {binding.address for binding in had} - {""}
     prefix = "ipv6" in registers and old != {binding.address for binding in entry.bindings}
-    known = before or fields
+    return (*kinds, *_of_row(entry, before or fields, registers, prefix=prefix))
+
+
+def _of_row(
+    entry: Entry, before: Mapping[str, str], registers: Collection[str], *, prefix: bool = False
+) -> Iterator[ChangeKind]:
     if "plan" in registers:  # a profile that was left to others is another one
-        known = {"profile": "", **known}
-    of_row = _of_fields(fields, known, is_pool=entry.is_pool, prefix=prefix)
-    return (*kinds, *of_row)
+        before = {"profile": "", **before}
+    fields = with_rate(entry.fields, entry.queue) or {}
+    return _of_fields(fields, before, is_pool=entry.is_pool, prefix=prefix)
 
 
 def with_rate(fields: Mapping[str, str] | None, queue: OwnQueue | None) -> Mapping[str, str] | None:
