@@ -29,6 +29,7 @@ class Asked:
     listed: frozenset[str] | None = None
     _by_service: dict[str, dict[str, Event]] = field(default_factory=dict)
     _applied: dict[tuple[str, str], dict[str, Event]] = field(default_factory=dict)
+    _done: dict[str, set[str]] = field(default_factory=dict)
 
     def note(self, event: Event) -> None:
         """An event is about to be published."""
@@ -37,6 +38,10 @@ class Asked:
         elif event["data"]["manifest_id"] == LATE:
             listed = {each["service_id"] for each in event["data"]["services"]}
             self.listed = (self.listed or frozenset()) | listed
+
+    def note_done(self, service: str, event_id: str) -> None:
+        """An event was applied, or newer ones came before it."""
+        self._done.setdefault(service, set()).add(event_id)
 
     def note_applied(self, service: str, router: str, event_id: str) -> None:
         """An event was said to be applied at a router; at another one a pass may go on."""
@@ -47,6 +52,7 @@ class Asked:
     def forget(self) -> None:
         """Redis lost its end: what was applied may be older now."""
         self._applied.clear()
+        self._done.clear()
 
     def removal(self, service: str, router: str) -> bool:
         """Whether something asks that a service has no row on a router any more."""
@@ -103,22 +109,22 @@ class Asked:
         events = self._by_service.get(service, {}).values()
         return any(_login_of(event).get("password") == password for event in events)
 
-    def ends(self, name: str, router: str) -> bool:
-        """Whether an event that is newer than all that was applied may end sessions of a name."""
+    def ends(self, name: str) -> bool:
+        """Whether something that is not done yet may end sessions of this name."""
         return any(
-            self._is_unlisted(service) or self._asks(service, router, _is_any, _is_any, newer=True)
+            self._is_unlisted(service) or events.keys() - self._done.get(service, set())
             for service, events in self._by_service.items()
             if any(_login_of(event).get("name") == name for event in events.values())
         )
 
     def address(self, service: str, router: str, address: str) -> bool:
         """Whether something asks that a service have this address."""
-        return self._asks(service, router, lambda e: _address_of(e) == address, _address_of)
+        return self._asks(service, router, lambda e: address_of(e) == address, address_of)
 
     def another_has(self, service: str, address: str) -> bool:
         """Whether something asks that another service have this address."""
         return any(
-            _address_of(event) == address
+            address_of(event) == address
             for other, events in self._by_service.items()
             if other != service
             for event in events.values()
@@ -133,8 +139,6 @@ class Asked:
         router: str,
         wants: Callable[[Event], object],
         settles: Callable[[Event], object],
-        *,
-        newer: bool = False,
     ) -> bool:
         """Whether an event wants it, and none that was applied there is newer and says otherwise.
 
@@ -145,10 +149,7 @@ class Asked:
             default=None,
         )
         return any(
-            settled is None
-            or "effective_at" in e["data"]
-            or order_of(e) > settled
-            or (order_of(e) == settled and not newer)
+            settled is None or "effective_at" in e["data"] or order_of(e) >= settled
             for e in self._by_service.get(service, {}).values()
             if wants(e)
         )
@@ -163,10 +164,6 @@ def name_of(event: Event) -> str:
 def order_of(event: Event) -> Any:
     """The revision, or the time where a source has none."""
     return event["data"].get("revision") or datetime.fromisoformat(event["time"])
-
-
-def _is_any(_: Event) -> bool:
-    return True
 
 
 def _says_all(event: Event) -> bool:
@@ -196,6 +193,7 @@ def _login_of(event: Event) -> Mapping[str, str]:
     return _block_of(event).get("ppp") or {}
 
 
-def _address_of(event: Event) -> str | None:
+def address_of(event: Event) -> str | None:
+    """The address, or the pool, that an event gives to its service."""
     address = _block_of(event).get("address") or {}
     return address.get("ipv4") or address.get("pool")

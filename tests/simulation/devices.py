@@ -67,6 +67,8 @@ class Devices:
             self.at(CHANCE.uniform(0.1, _REDIALS_S), lambda: self._dial(name, self._dialled[name]))
 
     def _dial(self, name: str, password: str) -> None:
+        if any(session["name"] == name for session in self.router.rows(SESSIONS)):
+            return
         self._dialled[name] = password
         row = begin_session(self.router.router, name, password, service="pppoe", caller_id="")
         self.tell("login", f"of {name} at {self.router.name}{'' if row else ' -> refused'}")
@@ -87,6 +89,7 @@ class Devices:
             given = self._given[session[".id"]]
             secret = secrets.get(session["name"], {})
             changed = [name for name in _GIVEN if secret.get(name) != given.get(name)]
-            if service_of(given) in excepted or not (changed or is_on(secret, "disabled")):
-                continue
-            yield f"{self.router.name}: the session of {session['name']} goes on: {given}, {secret}"
+            service = service_of(given)
+            if service and service not in excepted and (changed or is_on(secret, "disabled")):
+                name = session["name"]
+                yield f"{self.router.name}: the session of {name} goes on: {given}, {secret}"

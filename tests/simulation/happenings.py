@@ -1,6 +1,6 @@
 """What happens to routers and to Redis while a history runs: planned at its beginning."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ from tests.simulation.devices import Devices
 from tests.simulation.forms import SECRETS
 from tests.simulation.people import People
 from tests.simulation.processes import Processes
+from tests.simulation.refusals import Refusals
 from tests.simulation.router_side import SimulatedRouter
 from tests.simulation.scheduler import Process
 from tests.simulation.virtual import CHANCE, CLOCK
@@ -27,6 +28,7 @@ class Happenings:
         bytes_lost: by Redis, in all.
         people: who change rows by hand, if any do.
         devices: that log in at a router of PPPoE, if there is one.
+        refusals: of writes, if routers refuse some.
     """
 
     processes: Processes
@@ -36,9 +38,10 @@ class Happenings:
     bytes_lost: int = 0
     people: People | None = None
     devices: Devices | None = None
+    refusals: Refusals | None = None
     _world: Process = field(default_factory=lambda: Process("world"))
 
-    def plan(self, checks: Checks) -> None:
+    def plan(self, checks: Checks, events: Sequence[Mapping[str, Any]]) -> None:
         """Choose the moments."""
         scale = self.processes.scale
         if "hands" in scale.features:
@@ -48,7 +51,12 @@ class Happenings:
             if router.menu == SECRETS:
                 self.devices = Devices(router, self._at, self._tell)
                 self.devices.plan(scale.over_s)
-        if "brake" in scale.features:
+        if "refusals" in scale.features:
+            self.refusals = Refusals(self.routers, self._at, self._tell)
+            with CHANCE.of("refusals"):
+                self.refusals.plan(scale.over_s, events)
+            self.processes.refusals = self.refusals
+        if {"brake", "refusals"} & {*scale.features}:
             self.processes.start_operator()
         for times, what in (
             (scale.reboots, self._reboot),

@@ -109,13 +109,13 @@ class RouterChecks:
             self._has_reason(menu, in_one_form(menu, before), form)
 
     def _ended(self, entry: Mapping[str, Any], *, is_late: bool) -> None:
-        """A session went: we end those of devices that an event of their service concerns."""
+        """A session went: we end those of devices that an event of their service concerns.
+
+        Also those of a row that landed late.
+        """
         name = entry["before"]["name"]
-        if (
-            entry["session"].startswith("api")
-            and not is_late
-            and not self._asked.ends(name, self._of.name)
-        ):
+        is_ours = entry["session"].startswith("api") and not is_late
+        if is_ours and not self._asked.ends(name) and name not in self._of.late_names:
             raise Violation(f"{self._of.name}: the session of {name} was ended for nothing")
 
     def _has_reason(self, menu: str, before: Row, after: Row) -> None:
@@ -226,5 +226,7 @@ class OutcomeChecks:
             if before in FINAL and state in NOT_YET:
                 raise Violation(f"event {event} was {before}, and now is {state}")
             self.states[event] = state
+            if state in FINAL - {"failed"}:
+                self._asked.note_done(service, event)
             if state == "applied":
                 self._asked.note_applied(service, more[0] if more else "", event)

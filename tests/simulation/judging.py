@@ -27,8 +27,16 @@ def differences(
     routers: Mapping[str, SimulatedRouter],
     events: Sequence[Mapping[str, Any]],
     features: Collection[str],
+    never: str = "",
 ) -> Iterator[str]:
-    """What routers hold for services that is not what the events ask for."""
+    """What routers hold for services that is not what the events ask for.
+
+    Args:
+        routers: by name.
+        events: that were said.
+        features: of the history.
+        never: an address that routers refuse: whoever should have it may have what he had.
+    """
     wanted = wanted_rows([each for each in events if not is_refused(each)], features)
     holders: dict[str, str] = {}
     for name, router in routers.items():
@@ -39,6 +47,10 @@ def differences(
                 if holders.setdefault(row.address, service) != service and _in_pool(row.address):
                     yield f"{name}: {service} and {holders[row.address]} have {row.address}"
             asked = [want[service]] if service in want else []
+            if never and asked and asked[0].address == never:
+                if len(found) > 1 or never in {row.address for row in found}:
+                    yield f"{name} {service}: {never} is refused, found {found}"
+                continue
             if [_by_pool(row) for row in found] != asked:
                 yield f"{name} {service}: wanted {asked}, found {found}"
 

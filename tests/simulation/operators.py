@@ -1,9 +1,11 @@
-"""What an operator decides in Leasewire: the work that the brake holds is approved."""
+"""What an operator decides: what the brake holds is approved, and what failed is tried again."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.dead_letters import retry as retry_dead_letter
+from tests.simulation.refusals import Refusals
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.virtual import CHANCE
 from worker.admin.approvals import approvals, approve
@@ -23,19 +25,29 @@ class Operator:
         policies: of the routers.
         scheduler: runs it.
         approves: called with services that may lose their entries from now on.
+        refusals: of writes; None: nothing is tried again.
     """
 
     store: Store
     policies: Mapping[str, RouterPolicy]
     scheduler: Scheduler
     approves: Callable[[Collection[str]], None]
+    refusals: Refusals | None = None
 
     def work(self) -> None:
         """Look for ever."""
-        once = guarded("operator", self._approve)
+        approve, retry = guarded("operator", self._approve), guarded("operator", self._retry)
         while True:
             self.scheduler.sleep(CHANCE.uniform(1, _LOOKS_S))
-            once()
+            approve()
+            retry()
+
+    def _retry(self) -> None:
+        for letter in self.refusals.to_retry(self.store) if self.refusals else ():
+            retry_dead_letter(self.store, None, letter, "operator")  # type: ignore[arg-type] - no event
+            self.refusals.note_retry(letter.id)
+            self.scheduler.counts["dead letter retried"] += 1
+            self.scheduler.narrate(f"tries {letter.id} again")
 
     def _approve(self) -> None:
         for approval in approvals(self.store, self.policies):

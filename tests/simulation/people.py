@@ -101,6 +101,7 @@ class People:
         if router.menu == SECRETS:
             menu, name = SECRETS, CHANCE.choice(["a", "b"])
             values = {"name": f"{name}{number}@isp", "password": "theirs", "comment": THEIRS}
+            router.names_by_hand.add(values["name"])
         row_id = self._run(router, menu, "add", **values)
         if row_id:
             remove = lambda: self._run(router, menu, "remove", **{".id": row_id})  # noqa: E731 - as short

@@ -20,6 +20,7 @@ from producers.resend import Resend
 from tests.simulation.inventory_side import SetUp
 from tests.simulation.operators import Operator
 from tests.simulation.redis_side import TimedServer
+from tests.simulation.refusals import Refusals
 from tests.simulation.scale import Scale
 from tests.simulation.scheduler import Process, Scheduler
 from tests.simulation.store_side import publisher_client, worker_client
@@ -84,6 +85,7 @@ class Processes:
         to_publish: what the BSS has to say, in order.
         says, said: called with events that are about to be published, and that were accepted.
         left_out: ids of events that are left out of it, in whose place nothing is said.
+        refusals: of writes, if routers refuse some.
         approves: called with services that an operator approves to lose their entries.
     """
 
@@ -98,6 +100,7 @@ class Processes:
     _starts: Counter[str] = field(default_factory=Counter)
     _pids: Iterator[int] = field(default_factory=lambda: count(1))
     approves: Callable[[Collection[str]], None] = lambda _: None
+    refusals: Refusals | None = None
     _published: list[tuple[float, Process, dict[str, Any]]] = field(default_factory=list)
     _rolled_back_at: float = 0.0
 
@@ -201,8 +204,8 @@ class Processes:
         process = self._next(place)
         store = open_store(worker_client(self.server, self.scheduler), PREFIX)
         policies = {n: router.policy for n, router in self.set_up.inventory.routers.items()}
-        operator = Operator(store, policies, self.scheduler, self.approves)
-        self.scheduler.spawn(process, "approve", operator.work)
+        operator = Operator(store, policies, self.scheduler, self.approves, self.refusals)
+        self.scheduler.spawn(process, "decide", operator.work)
 
     # --- publishers ------------------------------------------------------------------------------
 

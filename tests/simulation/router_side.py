@@ -51,6 +51,9 @@ class SimulatedRouter:
         boots: grows at each restart: older connections are gone.
         away_until: it does not answer before that moment.
         kind: the feature that says what rows services have here; empty: leases by MAC.
+        refuses: says why a command of the program is refused; empty: it is not.
+        refusals: how often one was.
+        names_by_hand: of secrets that people added with the name of a service.
         late: numbers of entries of its journal that landed late, or were written after a pause.
         late_s: when the last of them were written.
     """
@@ -61,6 +64,9 @@ class SimulatedRouter:
     boots: int = 0
     away_until: float = 0.0
     sessions: int = 0
+    refuses: Callable[[Sequence[str]], str] = lambda _: ""
+    refusals: int = 0
+    names_by_hand: set[str] = field(default_factory=set)
     late: set[int] = field(default_factory=set)
     late_s: float = 0.0
 
@@ -72,9 +78,17 @@ class SimulatedRouter:
     @property
     def late_services(self) -> set[str]:
         """Services whose rows were written late."""
-        entries = [self.router.journal[number] for number in self.late]
-        rows = [row for each in entries for row in (each["before"], each["after"]) if row]
-        return {service_of(row) for row in rows}
+        return {service_of(row) for row in self._late_rows()}
+
+    @property
+    def late_names(self) -> set[str]:
+        """Names with which devices may have logged in by other rows than those of events."""
+        return self.names_by_hand | {row.get("name", "") for row in self._late_rows()}
+
+    def _late_rows(self) -> Iterator[dict[str, str]]:
+        for number in self.late:
+            entry = self.router.journal[number]
+            yield from (row for row in (entry["before"], entry["after"]) if row)
 
     @property
     def away(self) -> bool:
@@ -85,6 +99,10 @@ class SimulatedRouter:
         """Run one command, as its API does."""
         command = parse_sentence([word.encode("utf-8", "surrogateescape") for word in words], 0.0)
         reply = Reply()
+        if caller is not _PERSON and (why := self.refuses(words)):
+            self.refusals += 1
+            reply.traps.append(why)
+            return reply
         try:
             request, result = self.router.execute(
                 command.name, command.arguments, caller, command.query, command.proplist

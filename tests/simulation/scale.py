@@ -21,6 +21,7 @@ FEATURES: Final = (
     "entries",
     "secrets",
     "ids",
+    "refusals",
 )
 """What a history may have besides; most have some. Small mixtures find more than all at once.
 
@@ -34,6 +35,7 @@ _SHARES: Final = {
     "manifests": 0.1,
     "secrets": 0.15,
     "ids": 0.1,
+    "refusals": 0.15,
 }
 """Of histories with a feature: less where it takes long, more where much can go wrong."""
 _LONG: Final = 0.1

@@ -153,6 +153,9 @@ class World:
             return False
         if any(self.store.journal.depth(lane) for lane in names.LANES):
             return False
+        refusals = self.happenings.refusals
+        if refusals is not None and any(refusals.to_retry(self.store)):
+            return False
         return all(map(self._nothing_to_do, self.routers))
 
     def _nothing_to_do(self, router: str) -> bool:
@@ -178,7 +181,9 @@ class World:
         Raises:
             Violation: they are not, or one has none.
         """
-        for problem in differences(self.routers, self.events, self.scale.features):
+        refusals = self.happenings.refusals
+        never = refusals.value if refusals else ""
+        for problem in differences(self.routers, self.events, self.scale.features, never):
             raise Violation(problem)
         for problem in self._left_over():
             raise Violation(problem)
@@ -187,6 +192,7 @@ class World:
         self.scheduler.counts["sent again"] += int(lost or 0)
         for name, times in written(self.routers).items():
             self.scheduler.counts[f"written {name}"] += times
+        self.scheduler.counts["write refused"] += sum(r.refusals for r in self.routers.values())
         for event in self.events:
             dated = "scheduled " if "effective_at" in event["data"] else ""
             self.scheduler.counts[f"said {dated}{event['type'].split('.')[-2]}"] += 1
@@ -221,7 +227,7 @@ class World:
         for number in range(scale.workers):
             processes.start_worker(f"worker-{number + 1}")
         processes.start_publisher()
-        self.happenings.plan(self.checks)
+        self.happenings.plan(self.checks, self.events)
         ends_at = CLOCK.now_s + scale.over_s + CHANCE.uniform(0, _AFTER_S)
         self.scheduler.run(
             10**7,
