@@ -192,6 +192,8 @@ def _keys(menu: str, row: Row | None) -> list[tuple[str, ...]]:
 class OutcomeChecks:
     """No outcome of an event goes back from a final one.
 
+    One that failed is outstanding (0017): tried again, it may wait for something else.
+
     Args:
         feed: key of the stream of outcomes.
         asked: learns what was applied.
@@ -223,7 +225,8 @@ class OutcomeChecks:
             self._last = stream_id
             _, state, _, _, _, event, _, service, *more = json.loads(said["outcome"])
             before = self.states.get(event)
-            if before in FINAL and state in NOT_YET:
+            tried_again = (before, state) == ("failed", "waiting")
+            if before in FINAL and state in NOT_YET and not tried_again:
                 raise Violation(f"event {event} was {before}, and now is {state}")
             self.states[event] = state
             if state in FINAL - {"failed"}:

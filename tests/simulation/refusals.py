@@ -84,6 +84,10 @@ class Refusals:
         """Whether a router takes no writes now."""
         return router in self._now and CLOCK.now_s < self._now[router].until_s
 
+    def go_on(self, store: Store) -> bool:
+        """Whether a router takes no writes yet, or somebody is to try again what failed."""
+        return any(map(self.is_refusing, self.routers)) or any(self.to_retry(store))
+
     def to_retry(self, store: Store) -> Iterator[Any]:
         """Dead letters of services whose routers take writes again."""
         for letter in store.dead_letters.all():

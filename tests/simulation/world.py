@@ -154,7 +154,7 @@ class World:
         if any(self.store.journal.depth(lane) for lane in names.LANES):
             return False
         refusals = self.happenings.refusals
-        if refusals is not None and any(refusals.to_retry(self.store)):
+        if refusals is not None and refusals.go_on(self.store):
             return False
         return all(map(self._nothing_to_do, self.routers))
 
