@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from worker.convergence.batch_item import BatchItem, logins_of
+from worker.convergence.batch_item import BatchItem
 from worker.convergence.conclude import SWITCHED_OFF, WARNINGS, confirmed, switched_off
 from worker.convergence.concluder import Attempts, Concluder
 from worker.convergence.gather import Gatherer
@@ -135,7 +135,7 @@ class BatchRunner:
         items = self._note_placements(items, made)
         if not items:
             return items
-        adds = added_rows(made, logins_of(items.values(), self._policy))
+        adds = added_rows(made, self._effective.logins(items.values()))
         braked = self._lock.begin_writing(items.keys(), self._taken, adds)
         if braked:  # since it was taken: planned again without it, and its work item stays held
             self._taken -= braked

@@ -1,17 +1,15 @@
 """One service in a batch of a pass, as it is handed from step to step."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from worker.core.entry.entry import Entry
-from worker.core.entry.wanted import kind_of
 from worker.core.plan.wanted import Wanted
-from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.operations import Note, Waiting
 from worker.core.rows.queues import OwnQueue
-from worker.core.rows.rows import ListPlace, device_of
+from worker.core.rows.rows import ListPlace
 from worker.core.service.record import Placement, ServiceRecord, ShortLease
 from worker.store.batches import WorkItem
 
@@ -136,17 +134,6 @@ class BatchItem:
             sent=self.work_item.sent or frozenset(),
             bindings=self.bindings,
         )
-
-
-def logins_of(items: Iterable[BatchItem], policy: RouterPolicy) -> dict[str, str]:
-    """Service -> the name that its device will log in with, where devices do."""
-    if not kind_of(policy).sessions:
-        return {}
-    return {
-        item.service_id: device_of(item.entry.fields)
-        for item in items
-        if item.entry.fields is not None
-    }
 
 
 def bare_item(work_item: WorkItem, router: str) -> BatchItem:
