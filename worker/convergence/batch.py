@@ -135,7 +135,8 @@ class BatchRunner:
         items = self._note_placements(items, made)
         if not items:
             return items
-        adds = added_rows(made, self._effective.logins(items.values()))
+        logins = items if self._effective.ends_sessions else {}
+        adds = added_rows(made, {name: item.entry.fields for name, item in logins.items()})
         braked = self._lock.begin_writing(items.keys(), self._taken, adds)
         if braked:  # since it was taken: planned again without it, and its work item stays held
             self._taken -= braked

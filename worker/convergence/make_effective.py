@@ -5,7 +5,7 @@ service unconcluded and removes them again. After the conclusion, devices are to
 worker dies, they are not told: they renew in time anyway.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from time import monotonic
 from typing import Final
 
@@ -24,7 +24,7 @@ from worker.core.effect.means import (
 from worker.core.entry.devices import as_service
 from worker.core.entry.wanted import kind_of
 from worker.core.policy.policy import RouterPolicy
-from worker.core.rows.rows import device_of, parse_tag
+from worker.core.rows.rows import parse_tag
 from worker.errors import RouterUnreachable
 from worker.ports import TrackedConnections
 from worker.store.router_memory import SLOW_SEARCH_RESTS_MS
@@ -43,13 +43,16 @@ class MakeEffective:
     Args:
         policy: of the router.
         concluder: has the lock, and what is known of the router.
+
+    Attributes:
+        ends_sessions: devices log in there.
     """
 
     def __init__(self, policy: RouterPolicy, concluder: Concluder) -> None:
         self._store = concluder.store
         self._session = concluder.session
         self._policy = policy
-        self._ends_sessions = bool(kind_of(policy).sessions)
+        self.ends_sessions = bool(kind_of(policy).sessions)
         self._lock = concluder.lock
         self._router = concluder.lock.router
         self._facts = concluder.effect.facts
@@ -59,16 +62,9 @@ class MakeEffective:
         """Return whether connections or a session must end before the service is confirmed."""
         return bool(self._addresses(item) or self._devices(item))
 
-    def logins(self, items: Iterable[BatchItem]) -> dict[str, str]:
-        """Return the name that each device will log in with, by service, where devices do."""
-        if not self._ends_sessions:
-            return {}
-        fields = {item.service_id: item.entry.fields for item in items}
-        return {service_id: device_of(row) for service_id, row in fields.items() if row is not None}
-
     def _devices(self, item: BatchItem) -> frozenset[str]:
         """The devices whose sessions must end."""
-        if not self._ends_sessions:
+        if not self.ends_sessions:
             return frozenset()
         sent = item.work_item.sent or ()
         return sessions_to_end(item.record, item.router, item.entry, self._policy, sent)

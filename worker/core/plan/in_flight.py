@@ -22,11 +22,12 @@ from worker.core.rows.rows import (
     QUEUES,
     Identity,
     ListPlace,
+    device_of,
     identity_of,
 )
 from worker.core.service.record import Placement, ShortLease
 
-NO_LOGINS: Final[Mapping[str, str]] = {}
+NO_LOGINS: Final[Mapping[str, None]] = {}
 _CLIENT: Final = frozenset({"duid", "iaid"})
 
 
@@ -120,7 +121,9 @@ def _shortens(
     return None if short.before == before else short._replace(before=before)
 
 
-def added_rows(plan: WritePlan, logins: Mapping[str, str] = NO_LOGINS) -> dict[str, list[Identity]]:
+def added_rows(
+    plan: WritePlan, logins: Mapping[str, Mapping[str, str] | None] = NO_LOGINS
+) -> dict[str, list[Identity]]:
     """The leases and rows of IPv6 that a plan adds, by service: to be noted as in flight.
 
     Those of IPv6 have no MAC, and are told from leases by their address. Without the note nothing
@@ -129,13 +132,13 @@ def added_rows(plan: WritePlan, logins: Mapping[str, str] = NO_LOGINS) -> dict[s
 
     Args:
         plan: the plan.
-        logins: service -> the name in its row once that is written, where devices log in.
+        logins: service -> its row once that is written, where devices log in by it.
     """
     adds: dict[str, list[Identity]] = {}
     for operation in plan.operations:
         changes = isinstance(operation, Set) and operation.menu == LEASES
-        if changes and operation.service_id in logins:
-            noted = Identity(logins[operation.service_id], "", "")
+        if changes and (row := logins.get(operation.service_id)) is not None:
+            noted = Identity(device_of(row), "", "")
             adds.setdefault(operation.service_id, []).append(noted)
         if not isinstance(operation, Add):
             continue
