@@ -46,8 +46,16 @@ def export_command(
     write = sys.stdout.write
     if format_ is Format.CSV:
         write(heading())
+    left_out = 0
     for data in _snapshots(records, router, status):
         write(csv_row(flat_fields(data)) if format_ is Format.CSV else ndjson_row(data))
+        left_out += format_ is Format.CSV and "devices" in data["service"]
+    if left_out:
+        typer.echo(
+            f"{left_out} services have further devices, for which CSV has no columns: "
+            "use --format ndjson.",
+            err=True,
+        )
 
 
 def _snapshots(

@@ -43,6 +43,7 @@ _WHEN: Final = Option(
 )
 _MAC: Final = "MAC address of the device, in any spelling."
 _IDS: Final = "DHCP option 82: text, or 0x and hex digits"
+_NUMBER: Final = "Number of the further device: 2 to 8; the first device is 1."
 _ROUTER: Final = "Name of the router in the inventory."
 _SERVER: Final = "DHCP server. Default: by policy."
 _MODE: Final = "How it is suspended. Default: by policy."
@@ -120,6 +121,29 @@ EVENTS: Final[Mapping[str, tuple[str, Sequence[Option]]]] = {
             *ipv6_options("data.ipv6"),
             _WHEN,
         ),
+    ),
+    "device-added": (
+        """Publish that a service has a further device, or another one in place of that number.
+
+        Example: leasewire publish device-added --service SVC-1001 --number 2 --mac
+        00:00:5E:00:53:05 --address 198.51.100.20
+        """,
+        (
+            Option("--number", "data.device.number", _NUMBER, int, default=...),
+            Option("--mac", "data.device.mac", _MAC),
+            Option("--serial", "data.device.serial", "Its serial number."),
+            Option("--circuit-id", "data.device.circuit_id", f"Circuit id, {_IDS}."),
+            Option("--remote-id", "data.device.remote_id", f"Remote id, {_IDS}."),
+            *address_options("data.device.address")[:2],
+            _WHEN,
+        ),
+    ),
+    "device-removed": (
+        """Publish that a further device of a service is no more.
+
+        Example: leasewire publish device-removed --service SVC-1001 --number 2
+        """,
+        (Option("--number", "data.number", _NUMBER, int, default=...), _WHEN),
     ),
     "address-changed": (
         """Publish that a service has another address or IPv6 prefix, fixed or of a pool.

@@ -122,6 +122,20 @@ def test_what_is_exported_changes_nothing(office):
         assert office.run("import", path, "--json").document["counts"] == {"unchanged": 2}
 
 
+def test_further_devices_are_exported_as_objects_and_a_table_says_that_it_has_none(office):
+    further = {"number": 2, "mac": mac(2), "address": {"mode": "static", "ipv4": ipv4(2)}}
+    office.say(activated("S-1", devices=[further]))
+    table = office.run("export")
+    assert "1 services have further devices, for which CSV has no columns" in table.err
+    objects = office.run("export", "--format", "ndjson")
+    assert objects.err == ""
+    path = office.file("e.ndjson", objects.out)
+    assert office.run("import", path, "--json").document["counts"] == {"unchanged": 1}
+    shown = office.run("import", office.file("e.csv", table.out))
+    assert "device2: {" in shown.out
+    assert shown.code == 4, "a table ends them"
+
+
 def looks_at_the_journal(office):
     """How often somebody asked whether the journal still holds some events."""
     stats = office.store.client.info("commandstats")

@@ -314,6 +314,7 @@ FULL = {
     "option": ["42=c6336435", "67=61"],
     "plan": "HOME-50",
     "event": ["e-4"],
+    "number": 2,
 }
 LOGINS = {"ppp_name": "ada@isp", "ppp_password_file": Path("secret")}
 
