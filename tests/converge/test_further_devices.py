@@ -19,6 +19,7 @@ from tests.converge.queues import (
     report,
     switch,
 )
+from tests.converge.test_make_effective import ADDRESS, OTHER, passes, tracked, two_flows
 from tests.installation import MAC_ENTRIES
 from tests.ppp import PppInstallation
 from tests.small_installation import SERVER, SmallInstallation, activated
@@ -296,3 +297,19 @@ def test_a_device_beside_a_login_waits_with_what_to_do(tmp_path):
         assert why["reason"] == "not-expressible"
         assert why["detail"].startswith("device 2: /ppp/secret knows no further devices")
         assert here.secret() is not None, "its own is written"
+
+
+def test_connections_of_every_device_are_cut():
+    with two_flows("joined") as here:
+        second = {"number": 2, "mac": mac(2), "address": {"mode": "static", "ipv4": OTHER}}
+        say(here, builders.cancelled("SVC-2"))
+        applied(here, event("device_added", 2, device=second))
+        here.flows = [here.r["R1"].flow(address).establish() for address in (ADDRESS, OTHER)]
+        assert passes(here) == [True, True]
+        applied(here, builders.suspended(revision=3))
+        assert passes(here) == [False, False]
+        applied(here, builders.resumed(revision=4))
+        here.flows = [here.r["R1"].flow(address).establish() for address in (ADDRESS, OTHER)]
+        assert passes(here) == [True, True]
+        applied(here, event("device_removed", 5, number=2))
+        assert (len(tracked(here, ADDRESS)), tracked(here, OTHER)) == (1, [])

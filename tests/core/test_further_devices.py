@@ -11,13 +11,15 @@ from tests.builders import ipv4, lease, mac, version_of
 from tests.core.simulate import Tables
 from worker.core.entry.brake import Loss, loss_of
 from worker.core.entry.entry import Entry, claims_of
-from worker.core.entry.wanted import placed, wanted_entries
+from worker.core.entry.wanted import in_sync, placed, wanted_entries
 from worker.core.plan.planner import plan
 from worker.core.plan.wanted import Wanted
 from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.menus import QUEUE
 from worker.core.rows.operations import Waiting
+from worker.core.rows.queues import OwnQueue, QueueRow, queue_fields
 from worker.core.rows.row_index import RowIndex
-from worker.core.rows.rows import member_id, parse_tag
+from worker.core.rows.rows import LEASES, QUEUES, member_id, parse_tag
 from worker.core.service.fold import fold
 from worker.core.service.record import Placement, ServiceRecord
 
@@ -176,3 +178,35 @@ def test_a_service_that_loses_devices_is_one_loss_and_one_that_gets_some_is_none
     other = builders.event("device_added", revision=2, device=device(2, mac=mac(9)))
     assert loss() is loss(added) is None
     assert loss(*gone) == loss(gone[0]) == loss(other) == Loss("R1", "replaced")
+
+
+def test_the_lease_of_a_further_device_comes_after_the_queue_and_keeps_its_rate_until_it_is_read():
+    queue = OwnQueue(ipv4(1), "5M/20M", more=f"{ipv4(2)}/32")
+    fields = {**fields_of(mac(2), ipv4(2)), "rate-limit": ""}
+    first = Wanted(Entry("S1", {**fields_of(mac(1), ipv4(1)), "rate-limit": ""}, queue=queue))
+    second = Wanted(Entry("S1", fields, number="2", shares=queue))
+    made = plan([first, second], RowIndex([], "acme"), POLICY)
+    assert [[(op.menu, op.device) for op in phase] for phase in made.phases] == [
+        [(QUEUES, "")],
+        [(LEASES, ""), (LEASES, "2")],
+    ]
+    limited = {**fields, "rate-limit": "5M/20M"}
+    row = replace(lease("*1", service_id="S1/2"), fields={**lease("*1").fields, **limited})
+    before = plan([first, second], RowIndex([row], "acme"), POLICY)
+    assert [op.device for op in before.operations if op.menu == LEASES] == [""], "it keeps its rate"
+    name = "leasewire:acme:S1"
+    added = QueueRow("*Q", {**QUEUE.defaults, **queue_fields(queue, name)}, name)
+    after = plan([first, second], RowIndex([row, added], "acme"), POLICY)
+    assert [op.fields for op in after.operations if op.device == "2"] == [{"rate-limit": ""}]
+    waits = replace(first, granted=False)
+    alone = plan([waits, second], RowIndex([], "acme"), POLICY)
+    assert [op.menu for op in alone.operations] == [QUEUES, LEASES], "also where the first waits"
+
+
+def test_a_device_that_came_and_went_before_a_pass_is_looked_for():
+    added = builders.event("device_added", revision=2, device=device(2))
+    record = placed(record_of(builders.activated(), added), {"R1": POLICY})
+    gone = builders.event("device_removed", revision=3, number=2)
+    after = fold(record, parse_event(gone), version_of(gone)).record
+    assert entry_of(after).devices == {"2": Entry("SVC-1", None, number="2")}
+    assert not in_sync(after, {"R1": POLICY})
