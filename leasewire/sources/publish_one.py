@@ -286,7 +286,7 @@ def flag_of(name: str, event: Mapping[str, Any], problem: Problem) -> str:
             part, value = value, value.get(step) if isinstance(value, Mapping) else None
         if option.place.endswith(".password"):
             return option.flag
-        if isinstance(value, str):
+        if isinstance(value, str | int):
             last = place.rpartition(".")[2]
             pool = "assigned-pool" if part.get("mode") == "assigned" else "pool"
             pool = "assigned-ipv6-pool" if ".prefix." in place else pool

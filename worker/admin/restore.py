@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from worker.core.entry.devices import as_service
 from worker.core.entry.entry import Claim, device_in
 from worker.core.entry.wanted import kind_of, with_rows_at
 from worker.core.policy.policy import RouterPolicy
@@ -59,10 +60,12 @@ def holders(
     scope = str(record.value("dhcp_server") or policy.default_server)
     by_ids = policy.identify_by == "option-82" and device_in(record, OPTION_82)
     named_by = OPTION_82 if by_ids else kind_of(policy).device
-    wants = [Claim(f"{DEVICE_FIELDS[named_by]}:{device_in(record, named_by)}", scope)]
-    address: Any = record.value("address")
-    if address and address["mode"] == "static":
-        wants.append(Claim(f"address:{address['ipv4']}", ANY_SERVER))
+    wants = []
+    for device in (record, *(as_service(record, number) for number in record.devices)):
+        wants.append(Claim(f"{DEVICE_FIELDS[named_by]}:{device_in(device, named_by)}", scope))
+        address: Any = device.value("address")
+        if address and address["mode"] == "static":
+            wants.append(Claim(f"address:{address['ipv4']}", ANY_SERVER))
     ipv6: Any = record.value("ipv6") or {"prefix": {"mode": ""}, "address": None}
     fixed = [ipv6["prefix"]["ipv6"]] if ipv6["prefix"]["mode"] == "static" else []
     fixed += [ipv6["address"]] if ipv6["address"] else []

@@ -17,7 +17,7 @@ from worker.admin.restore import holders
 from worker.admin.router_actions import obstacle
 from worker.core.entry.wanted import placed
 from worker.core.plan.planner import plan
-from worker.core.plan.wanted import wanted_at
+from worker.core.plan.wanted import wanted_at, with_further
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Waiting
 from worker.core.rows.row_index import RowIndex
@@ -164,7 +164,8 @@ def _plan(
     if taken:
         detail = "; ".join(f"{claim.text} is held by service {claim.holder}" for claim in taken)
         wanted = replace(wanted, granted=False, refused_because=Waiting("claim-held", detail))
-    made = plan([wanted], RowIndex(last.rows, policy.installation), policy)
+    members = with_further(wanted, after.placements[router])
+    made = plan(members, RowIndex(last.rows, policy.installation), policy)
     document = {
         "router": router,
         "orphans": 0,
