@@ -62,6 +62,19 @@ def test_an_address_that_is_in_use_again_keeps_its_connections(here, then):
     assert here.store.memory.known("R1").left == {}
 
 
+def test_connections_of_a_service_that_a_newer_version_wrote_are_left_to_that_one(here):
+    without_time(here, builders.suspended())
+    connections = len(here.r["R1"].rows(CONNECTION))
+    key = here.store.keys.record("SVC-1")
+    text = here.client.get(key)
+    here.client.set(key, text.replace('"format":', '"format":9'))
+    watch(here)
+    assert len(here.r["R1"].rows(CONNECTION)) == connections
+    here.client.set(key, text)  # as the newer version reads it
+    watch(here)
+    assert here.store.memory.known("R1").left == {}
+
+
 def test_what_the_router_refuses_is_tried_again(here, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(Session, "remove_connections", lambda *_: "not enough permissions (9)")

@@ -4,6 +4,7 @@ import pytest
 
 from tests.faults.newer import FORMAT, VERSION
 from tests.signs import give_sign_that_reads, process
+from worker.core.service.formats import STORE_FORMATS
 from worker.store.heartbeat import this_process
 from worker.store.store_format import StoreFormat
 from worker.version import installed_version
@@ -42,6 +43,14 @@ def test_from_the_beginning_to_the_end(store, leasewire):
     assert state() == (4, "under-way"), "until a worker has raised the format"
     store.format.raise_if_all_read()
     assert state() == (0, "complete")
+
+
+def test_where_both_versions_read_the_same_formats_nothing_is_said_of_them(store, leasewire):
+    give_sign_that_reads(store, "events@a:1", max(STORE_FORMATS), version="0.1.0")
+    store.heartbeats.give(this_process("events"))
+    text = leasewire("upgrade", "check").out
+    assert "1 of 2 processes run another version." in text
+    assert "stays in use" not in text
 
 
 def test_nothing_runs(store, leasewire):

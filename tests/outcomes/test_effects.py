@@ -109,6 +109,18 @@ def test_an_activation_acts_when_its_device_has_the_address(here):
     assert not here.client.exists(here.store.keys.watches, here.store.keys.watches_due)
 
 
+def test_a_record_of_a_newer_version_does_not_keep_others_from_being_read(here):
+    here.apply(builders.activated(mac=MAC, ipv4=ADDRESS, server=SERVER))
+    here.apply(builders.activated("SVC-2", mac=builders.mac(2), ipv4=SECOND, server=SERVER))
+    here.device()
+    key = here.store.keys.record("SVC-2")
+    text = here.client.get(key)
+    here.client.set(key, text.replace('"format":', '"format":9'))
+    assert here.read() == ["acting"]
+    here.client.set(key, text)  # as the newer version reads it
+    assert here.read() == ["not-acting-yet: device-offline"]
+
+
 @pytest.mark.parametrize("moment", [AT_ONCE, RENEWAL, KEPT])
 def test_a_rate_acts_when_its_queue_has_it(bound, moment):
     bound.r["R1"].set_switches(rate_change=moment)

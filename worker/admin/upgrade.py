@@ -88,11 +88,13 @@ def in_words(document: dict[str, Any]) -> list[str]:
         ),
         "under-way": (
             f"The upgrade to {version} is under way: {len(others)} of {len(processes)} processes "
-            f"run another version. Store format {document['store_format']} stays in use until all "
-            f"read {document['reads'][-1]}."
+            "run another version."
         ),
     }
     found = [lines[document["state"]]]
+    in_use, newest = document["store_format"], document["reads"][-1]
+    if document["state"] == "under-way" and in_use < newest:
+        found.append(f"Store format {in_use} stays in use until all read {newest}.")
     if silent and document["state"] == "under-way":
         names = ", ".join(silent)
         found.append(f"Silent: {names}. Each counts for ten minutes, as it may only be cut off.")

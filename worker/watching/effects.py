@@ -69,10 +69,13 @@ class EffectReader:
         """Do one round; returns the number of changes that were due."""
         began = monotonic()
         now_ms, awaited = self.store.watches.take(MOST)
-        stored = self.store.records.read([effect.service_id for effect in awaited])
+        stored = self.store.records.readable([effect.service_id for effect in awaited])
         by_router: dict[str, list[_Due]] = defaultdict(list)
         found = []
         for effect in awaited:
+            if effect.service_id not in stored:  # it is left to a worker of a newer version
+                found.append(_later(effect, now_ms))
+                continue
             record = stored[effect.service_id].record
             change = effect.watch.change(record, effect.router)
             router = self._seen_at(effect.router, record)

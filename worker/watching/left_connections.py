@@ -1,10 +1,11 @@
 """Removes tracked connections that a pass had to leave: too many, or it took too long.
 
 An address or prefix that somebody has again is left alone: its connections are those of the new
-holder.
+holder. So is that of a service whose record only a newer version can read.
 """
 
 from collections.abc import Callable, Collection, Mapping
+from collections.abc import Set as AbstractSet
 
 import structlog
 
@@ -35,8 +36,11 @@ def cut_left(
     Raises:
         RouterUnreachable, RouterBlocked: as the session does.
     """
-    still_lost = _still_lost(store, router, left)
-    done = left.keys() - still_lost
+    stored = store.records.readable(sorted({*left.values()}))
+    suspended = {name for name, found in stored.items() if found.record.status == "suspended"}
+    known = {address: service_id for address, service_id in left.items() if service_id in stored}
+    still_lost = _still_lost(store, router, known, suspended)
+    done = known.keys() - still_lost
     for family in by_family(still_lost):
         wanted = family[:SEARCHED_AT_ONCE]
         found = find(wanted)
@@ -49,13 +53,13 @@ def cut_left(
     store.memory.forget_left(router, done)
 
 
-def _still_lost(store: Store, router: str, left: Mapping[str, str]) -> set[str]:
+def _still_lost(
+    store: Store, router: str, left: Mapping[str, str], suspended: AbstractSet[str]
+) -> set[str]:
     """The addresses that nobody has, or that their service has while it is suspended."""
     claims = store.claims.at(router, [_claim_key(address) for address in left])
     held = ClaimKeys(claim.key for claim in claims if claim.is_held)
     holders = {claim.key: claim.holder for claim in claims if claim.is_held}
-    stored = store.records.read(sorted({*holders.values()} & {*left.values()}))
-    suspended = {name for name, found in stored.items() if found.record.status == "suspended"}
     return {
         address
         for address, service_id in left.items()
