@@ -26,6 +26,7 @@ app = App("Open alerts, the targets they are sent to, and mutes.")
 
 _UNITS_MS: Final = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _LONGEST_MS: Final = 90 * 86_400_000
+_LAST_ROUND_S: Final = 5.0
 
 KindArgument = Annotated[str, typer.Argument(metavar="KIND", help=f"{', '.join(KINDS)}; or {ANY}.")]
 SubjectText = Annotated[
@@ -217,7 +218,9 @@ def deliver(*, inventory: InventoryOption = None) -> None:
             notifier.targets = list(context.inventory.alerts.values())
             notifier.behind = context.inventory.behind
 
-    thread = PeriodicThread("notifications", notifier.once, context.settings.alerts_every_s)
+    every_s = context.settings.alerts_every_s
+    # what was sent and not noted is sent once more by whoever sends next
+    thread = PeriodicThread("notifications", notifier.once, every_s, stop_s=_LAST_ROUND_S)
     with asked_to_stop(reloads=True) as stopping, context.heartbeat("alerts"), thread:
         typer.echo(f"Sending alerts to {', '.join(context.inventory.alerts)}.")
         run_until_stopped(thread, stopping, reload)

@@ -117,6 +117,20 @@ def test_an_alerter_that_was_frozen_while_it_sent_forgets_what_it_knew(
     assert "brake|R1" not in store.notifications.notified("noc")  # it is over
 
 
+def test_an_alerter_that_is_stopped_while_it_sends_notes_what_it_sent(
+    start, store, mailbox, tmp_path
+):
+    inbox, url = mailbox()
+    write(tmp_path, url)
+    with start() as alerter:
+        let_last(store, "brake", "R1")
+        assert inbox.taking.wait(20)
+        alerter.process.terminate()
+        inbox.answer.set()
+    assert inbox.titles == ["Leasewire acme: critical: brake R1"]
+    assert "brake|R1" in store.notifications.notified("noc")
+
+
 def test_targets_that_changed_are_used_after_a_reload_and_wrong_ones_are_not(
     start, store, mailbox, tmp_path
 ):

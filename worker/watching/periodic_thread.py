@@ -21,10 +21,13 @@ class PeriodicThread(BackgroundThread):
         name: of the thread; failures are logged with it.
         once: one round.
         every_s: wait before each round.
+        stop_s: how long the end of a `with` block waits for the current round.
     """
 
-    def __init__(self, name: str, once: Callable[[], object], every_s: float) -> None:
-        super().__init__(name, stop_s=0)
+    def __init__(
+        self, name: str, once: Callable[[], object], every_s: float, stop_s: float = 0
+    ) -> None:
+        super().__init__(name, stop_s)
         self._name = name
         self._once = once
         self._every_s = every_s
