@@ -20,7 +20,7 @@ SEED = int(os.environ.get("SEED", "20261124"))
 @pytest.mark.parametrize("conflicting", [False, True])
 def test_every_router_ends_as_wanted(short_directory, conflicting):
     scale = Scale(
-        7 if conflicting else 13, 5 if conflicting else 15, 300, 900, conflicting=conflicting
+        7 if conflicting else 13, 7 if conflicting else 15, 300, 900, conflicting=conflicting
     )
     table, problems = run(short_directory, SEED, scale, deadline_s=90)
     assert problems == [], table
