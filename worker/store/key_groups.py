@@ -9,7 +9,6 @@ Hash = Annotated[str, "hash"]
 List = Annotated[str, "list"]
 Set = Annotated[str, "set"]
 SortedSet = Annotated[str, "zset"]
-Stream = Annotated[str, "stream"]
 
 _T = TypeVar("_T")
 

@@ -197,10 +197,6 @@ class RouterMemory:
         found = zip(routers, pipe.execute(), strict=True)
         return {name: DhcpSetup.from_text(text) if text else DhcpSetup() for name, text in found}
 
-    def knows_setup(self, router: str) -> bool:
-        """Whether a worker read its DHCP setup."""
-        return bool(self._client.hexists(self._keys.router(router).memory, SETUP))
-
     def note_misfits(self, router: str, misfits: Mapping[str, str]) -> None:
         """Remember whose address no device can use, and why."""
         self._set(router, {MISFITS: json.dumps(misfits)})

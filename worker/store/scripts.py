@@ -3,14 +3,14 @@
 They name keys as `keys.py` does: `key.counters`.
 """
 
+import hashlib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final, get_type_hints
 
 import redis
-from redis.commands.core import Script
 from redis.exceptions import NoScriptError
 
 from contracts import names
@@ -95,7 +95,7 @@ class Scripts:
         self._client = client
         self._prefix = prefix
         self._min_replicas = min_replicas
-        self._loaded: dict[str, Script] = {}
+        self._digests: dict[str, str] = {}
 
     def run(self, name: str, *args: Any, again: bool = False) -> Any:  # noqa: ANN401 - replies vary
         """Run one script; the head of its file describes arguments and reply.
@@ -105,13 +105,22 @@ class Scripts:
             args: its arguments.
             again: it may be sent twice, and is, once, if the connection is lost before the answer.
         """
-        script = self._script(name)
         try:
-            return script(keys=[self._prefix], args=args)
+            return self._call(name, args)
         except StoreUnavailable as error:
             if not again or not isinstance(error.__cause__, redis.ConnectionError):
                 raise
-            return script(keys=[self._prefix], args=args)
+            return self._call(name, args)
+
+    def _call(self, name: str, args: Sequence[Any]) -> Any:  # noqa: ANN401 - replies vary
+        """One call; `Script` of redis-py does the same in a fifth more processor time."""
+        call = (self._digest(name), 1, self._prefix, *args)
+        try:
+            return self._client.evalsha(*call)
+        except NoScriptError:
+            self._client.script_load(source(name))
+        try:
+            return self._client.evalsha(*call)
         except NoScriptError as error:  # it was just loaded
             raise StoreUnavailable("Redis was restarted between two commands") from error
 
@@ -130,14 +139,13 @@ class Scripts:
         wanted = self._min_replicas
         if not wanted:
             return self.run(name, *args)
-        script = self._script(name)
         with self._client.pipeline(transaction=False) as pipe:
-            pipe.evalsha(script.sha, 1, self._prefix, *args)
+            pipe.evalsha(self._digest(name), 1, self._prefix, *args)
             pipe.wait(wanted, REPLICAS_MS)
             try:
                 answer, confirmed = pipe.execute()
-            except redis.exceptions.NoScriptError:
-                self._client.script_load(script.script)
+            except NoScriptError:
+                self._client.script_load(source(name))
                 return self.run_on_replicas(name, *args)
         if confirmed < wanted:
             raise NotReplicated(
@@ -146,11 +154,12 @@ class Scripts:
             )
         return answer
 
-    def _script(self, name: str) -> Script:
-        script = self._loaded.get(name)
-        if script is None:
-            script = self._loaded[name] = self._client.register_script(source(name))
-        return script
+    def _digest(self, name: str) -> str:
+        """What Redis calls a script."""
+        if name not in self._digests:
+            text = source(name).encode()
+            self._digests[name] = hashlib.sha1(text, usedforsecurity=False).hexdigest()
+        return self._digests[name]
 
 
 class StorePart:

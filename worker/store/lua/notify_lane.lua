@@ -1,4 +1,4 @@
--- include: _time _many _notified
+-- include: _time _notified
 -- Notifies a worker of a lane: there is more in its journal.
 -- ARGV: 1 lane
 notify_lane(ARGV[1])
