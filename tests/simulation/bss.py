@@ -1,7 +1,7 @@
 """What a BSS says of its services, in the order in which it happened.
 
 At every moment no two services of a router have one MAC, address or prefix, but for the two events
-of a swap, which follow each other.
+of a swap, or of a service whose address another one gets, which follow each other.
 """
 
 from collections.abc import Sequence
@@ -22,6 +22,10 @@ PLANS: Final = ("HOME-50", "HOME-100")
 POOL: Final = "home"
 _SCHEDULED_S: Final = (200.0, 300.0)
 """So long after the last event scheduled ones take effect: all others have arrived."""
+_SUSPENSIONS: Final = {"suspended": True, "resumed": False, "cancelled": False, "snapshot": False}
+"""Events after which a service is suspended, or is not."""
+_WITH_DEVICE: Final = 0.5
+"""Of services that get the address of another, those that get its device too."""
 _MODES: Final = (None, None, "block", "walled_garden", "throttle")
 
 
@@ -37,6 +41,7 @@ class _Service:
     ids: list[dict[str, str]]
     addresses: list[str]
     is_on: bool = False
+    is_suspended: bool = False
     revision: int = 0
     is_assigned: bool = False
     plan: str | None = None
@@ -111,7 +116,7 @@ class Bss:
             self._say(service, "activated")
             return
         kinds = ["device", "suspended", "resumed", "snapshot", "moved", "swap", "cancelled"]
-        weights = [5, 3, 3, 2, 2, 2, 2]
+        weights = [5, 8 if self._has("lists") else 4, 12 if service.is_suspended else 1, 2, 2, 3, 3]
         if self._has("plans"):
             kinds, weights = [*kinds, "plan"], [*weights, 4]
         if self._has("pools"):
@@ -123,6 +128,8 @@ class Bss:
                 self._change_device(service)
             case "suspended":
                 self._suspend(service)
+            case "cancelled":
+                self._cancel(service, CHANCE.choice(all_of_them))
             case "snapshot":
                 CHANCE.shuffle(service.addresses)
                 self._say(service, "snapshot")
@@ -140,7 +147,6 @@ class Bss:
                 service.is_assigned = not service.is_assigned
                 self._say(service, "address_changed", address=_address_of(service))
             case name:
-                service.is_on = name != "cancelled"
                 self._say(service, name)
 
     def _change_device(self, service: _Service) -> None:
@@ -176,6 +182,20 @@ class Bss:
             self._say(service, "snapshot")
             self._say(other, "snapshot")
 
+    def _cancel(self, gone: _Service, other: _Service) -> None:
+        """What a service had goes to another one of the router, which may say so first."""
+        gone.is_on = False
+        fits = other.is_on and other.router == gone.router and other.source == gone.source
+        if not fits or len(self.said) + 2 > self.scale.events:
+            self._say(gone, "cancelled")
+            return
+        gone.addresses, other.addresses = other.addresses, gone.addresses
+        if CHANCE.random() < _WITH_DEVICE:
+            gone.macs, other.macs = other.macs, gone.macs
+        words = [(gone, "cancelled"), (other, "snapshot")]
+        for service, name in CHANCE.sample(words, 2):
+            self._say(service, name)
+
     def _say_what_is_refused(self, services: Sequence[_Service]) -> None:
         """A source speaks of services that the operator gave to another one."""
         for service in services:
@@ -200,6 +220,8 @@ class Bss:
 
     def _say(self, service: _Service, name: str, **data: Any) -> None:
         service.revision += 1
+        if "effective_at" not in data and name in _SUSPENSIONS:
+            service.is_suspended = _SUSPENSIONS[name]
         if name in ("activated", "snapshot"):
             data["service"] = _block_of(service)
         by_times = service.source == BY_TIMES

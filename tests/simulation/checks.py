@@ -11,6 +11,7 @@ from tests.simulation.judging import is_refused
 from tests.simulation.keeping import AcceptedChecks, ClaimChecks
 from tests.simulation.router_side import SimulatedRouter
 from tests.simulation.scheduler import Violation
+from tests.simulation.waiting import WaitChecks
 from worker.store.store import Store
 
 
@@ -45,6 +46,7 @@ class Checks:
             for source in (BY_REVISIONS, BY_TIMES)
         ]
         self.accepted = AcceptedChecks(client, keys.prefix)
+        self._waits = WaitChecks(client, keys.prefix, list(routers))
         self.claims = ClaimChecks(
             client,
             keys.prefix,
@@ -94,7 +96,7 @@ class Checks:
             Violation: something does not hold.
         """
         pipe = self._client.pipeline(transaction=False)
-        checks = (*self.outcomes, self.accepted, self.claims)
+        checks = (*self.outcomes, self.accepted, self.claims, self._waits)
         for check in checks:
             check.ask(pipe)
         answers = iter(pipe.execute())

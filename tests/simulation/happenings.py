@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from producers.connection import RESEND_S
 from tests.simulation.checks import Checks
@@ -14,6 +14,8 @@ from tests.simulation.refusals import Refusals
 from tests.simulation.router_side import SimulatedRouter
 from tests.simulation.scheduler import Process
 from tests.simulation.virtual import CHANCE, CLOCK
+
+_WATCHES_S: Final = 10.0
 
 
 @dataclass
@@ -97,8 +99,19 @@ class Happenings:
     def _a_router(self) -> SimulatedRouter:
         return CHANCE.choice(list(self.routers.values()))
 
+    def _soon_after_a_write(self) -> None:
+        """Wait until somebody has just written to a router, if anybody does soon."""
+        until, before = CLOCK.now_s + _WATCHES_S, self._written()
+        while self._written() == before and CLOCK.now_s < until:
+            self.processes.scheduler.sleep(0.2)
+        self.processes.scheduler.sleep(CHANCE.uniform(0, 1))
+
+    def _written(self) -> int:
+        return sum(len(router.router.journal) for router in self.routers.values())
+
     def _roll_back(self) -> None:
         """Redis dies, and comes back after a while without its end."""
+        self._soon_after_a_write()
         server = self.processes.server
         kind = "failover" if server.has_replicas else "power loss"
         lost = server.lose_the_end()

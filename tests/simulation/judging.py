@@ -108,7 +108,8 @@ _LOGIN: Final = ("password", "profile", "remote-ipv6-prefix")
 
 
 def _in_pool(address: str) -> bool:
-    return ip_address(address) in ip_network(POOL_RANGE)
+    """Whether it is one that is assigned; a service that has a list row and no lease has none."""
+    return bool(address) and ip_address(address) in ip_network(POOL_RANGE)
 
 
 def _by_pool(row: Wanted) -> Wanted:

@@ -1,15 +1,15 @@
 """What may go wrong at a point, and how often: each task has a fate of its own, from the seed."""
 
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 STEP_S: Final = 0.002
 """A step takes up to so long."""
 _USED: Final = 0.45
 """Share of the kinds of faults that a history has."""
-_MOST: Final = 0.2
+_MOST: Final = 0.3
 """Of one fault at one point."""
 
 
@@ -23,6 +23,7 @@ class Odds:
         freeze: the process gets no turn for some seconds.
         slow: this task alone gets none; others of its process do.
         near_writes: so many times as often at a write to a router, and at the next point after it.
+        near_steps: so many times as often at a script that others see the result of.
         lands_late: share of what was under way on a connection that ended which is done later.
         stays: how often a task goes on that just had a turn, rather than any.
     """
@@ -34,6 +35,7 @@ class Odds:
     freeze: float = 0.001
     slow: float = 0.005
     near_writes: float = 1.0
+    near_steps: float = 1.0
     lands_late: float = 0.2
     stays: float = 0.0
 
@@ -49,15 +51,36 @@ FAULTS: Final = {
 """Fields of `Odds` that are what may happen at a point, and how stories tell of them."""
 
 
+class _Focus(NamedTuple):
+    rates: tuple[float, float]
+    near_writes: Sequence[int]
+    near_steps: Sequence[int]
+
+
+_FOCUSES: Final = (
+    _Focus((-3.3, -1.9), (10, 100), (1, 10)),  # anywhere
+    _Focus((-4.3, -3.3), (1_000,), (1,)),  # at writes
+    _Focus((-4.3, -3.3), (1_000,), (200,)),  # at both
+    _Focus((-4.3, -3.3), (10,), (200,)),  # at steps
+)
+"""Where faults of a history are frequent: 10 ** their rates, and how much more often where.
+
+Of some 250 points three write to a router, and twenty are steps: what comes anywhere alone comes
+there too seldom, and keeps the writes from being reached at all.
+"""
+
+
 def odds_of(chance: random.Random) -> Odds:
     """Some odds: a history in which few kinds of faults are frequent shows more than one of all."""
+    focus = chance.choice(_FOCUSES)
     often = {
-        name: round(10 ** chance.uniform(-3.3, -1.9), 5) if chance.random() < _USED else 0.0
+        name: round(10 ** chance.uniform(*focus.rates), 6) if chance.random() < _USED else 0.0
         for name in FAULTS
     }
     return Odds(
         **often,
-        near_writes=chance.choice((5, 30, 100)),
+        near_writes=chance.choice(focus.near_writes),
+        near_steps=chance.choice(focus.near_steps),
         lands_late=chance.choice((0.0, 0.6, 0.95, 0.95)),
         stays=chance.choice((0.0, 0.5, 0.9)),
     )
@@ -87,11 +110,12 @@ class Fate:
         drawn = self.chance.random()
         return 0.0 if drawn < self.odds.stays else STEP_S * (1 - drawn)
 
-    def happens(self, *, near_write: bool) -> tuple[str, str]:
+    def happens(self, *, near_write: bool, is_step: bool) -> tuple[str, str]:
         """What goes wrong at this point, of `FAULTS` or nothing, and its name in the history."""
         self.points += 1
         drawn, self._how_long = self.chance.random(), self.chance.random()
-        times = self.odds.near_writes if near_write else 1.0
+        of_step = self.odds.near_steps if is_step else 1.0
+        times = self.odds.near_writes if near_write else of_step
         for fault in FAULTS:
             odd = min(getattr(self.odds, fault) * times, _MOST)
             if drawn < odd:

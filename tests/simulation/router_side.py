@@ -27,6 +27,8 @@ _STOOD_STILL_S: Final = 0.2
 """Whoever was about to write for longer was frozen, and may have lost its router lock."""
 _SHOWN_SINCE: Final = (7, 21)
 """From here on passwords are only shown to who asks for them."""
+_SOON: Final = 1 / 3
+"""Share of late writes that land soon."""
 _PERSON: Final = Caller(OPERATOR, OPERATOR, frozenset(POLICIES))
 
 
@@ -234,6 +236,11 @@ class SimulatedConnection(RouterConnection):
             raise
 
 
+def _soon_or_at_last(drawn: float) -> float:
+    """Near 0 or near 1: what lands while all goes on, and what lands when nobody awaits it."""
+    return (3 * drawn) ** 2 if drawn < _SOON else 1 - (1.5 * (1 - drawn)) ** 2
+
+
 def _reset(_: str) -> Exception:
     return ConnectionResetError()
 
@@ -274,7 +281,7 @@ class Ways:
             lands = CHANCE.random() < self.scheduler.odds.lands_late
             if words[0].endswith(("/print", "/login")) or not lands:
                 continue
-            wait_s, boot = self.late_s * CHANCE.random() ** 2, to.boots
+            wait_s, boot = self.late_s * _soon_or_at_last(CHANCE.random()), to.boots
 
             def land(words: Command = words, wait_s: float = wait_s, boot: int = boot) -> None:
                 self.scheduler.sleep(wait_s)

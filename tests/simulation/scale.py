@@ -1,7 +1,7 @@
 """How large a history is, and what there is in it: chosen by its seed, a few things each."""
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from tests.simulation.odds import Odds, odds_of
 from tests.simulation.virtual import CHANCE, begin
@@ -38,8 +38,21 @@ _SHARES: Final = {
     "refusals": 0.15,
 }
 """Of histories with a feature: less where it takes long, more where much can go wrong."""
-_LONG: Final = 0.1
-"""Share of histories that are long."""
+
+
+class _Size(NamedTuple):
+    share: float
+    services: tuple[int, int]
+    events: tuple[int, int]
+    longest: float
+
+
+_SIZES: Final = (
+    _Size(0.5, (1, 1), (1, 3), 0.5),
+    _Size(0.45, (1, 2), (4, 8), 1.1),
+    _Size(0.05, (1, 4), (10, 30), 1.7),
+)
+"""Shares of histories; from which number of services and events to which; and 10 ** how long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +69,7 @@ class Scale:
         displaced_by: how far from its place an event may come.
         over_s: the events come in so many seconds.
         lock_s: time of a router lock.
-        pace_s: a sweep comes each second, or at most so much later.
+        pace_s: a sweep comes each second, or at most so much later; of further workers, more.
         features: what else there is, of `FEATURES`.
         left_out: events that are not said, by their number in what the BSS says.
         faults: those that come, by their names; None: all that the odds bring.
@@ -88,19 +101,20 @@ def scale_of(seed: int) -> Scale:
     """The size of a history: small ones find most, as more of what is near each other meets."""
     begin(seed)
     with CHANCE.of("scale"):
-        chance, is_long = CHANCE, CHANCE.random() < _LONG
+        chance = CHANCE
+        (size,) = chance.choices(_SIZES, [size.share for size in _SIZES])
         return Scale(
             routers=chance.choice((1, 1, 2)),
-            services=chance.randint(1, 4 if is_long else 2),
-            events=chance.randint(10, 30) if is_long else chance.randint(2, 8),
+            services=chance.randint(*size.services),
+            events=chance.randint(*size.events),
             workers=chance.randint(1, 2),
             reboots=int(chance.random() < 0.2),
             absences=int(chance.random() < 0.2),
             redis=chance.choice(("alone", "alone", "alone", "sentinel", "min-replicas")),
-            rollbacks=int(chance.random() < 0.15),
-            over_s=round(10 ** chance.uniform(0.0, 1.7 if is_long else 0.7), 1),
-            lock_s=chance.choice((3, 6, 30, 30)),
-            pace_s=chance.choice((4, 4, 20, 60)),
+            rollbacks=int(chance.random() < 0.2),
+            over_s=round(10 ** chance.uniform(0.0, size.longest), 1),
+            lock_s=chance.choice((3, 6, 12, 30)),
+            pace_s=chance.choice((2, 6, 20)),
             displaced_by=chance.choice((0, 0, 1, 6)),
             odds=odds_of(chance),
             features=tuple(name for name in FEATURES if chance.random() < _SHARES.get(name, 0.25)),

@@ -6,7 +6,6 @@ to its message is decided here, and nowhere else.
 
 import hashlib
 import math
-import re
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -18,11 +17,9 @@ from typing import Any, Final
 from greenlet import getcurrent, greenlet
 
 from tests.simulation.odds import FAULTS, Fate, Odds
-from tests.simulation.script_calls import may_push
+from tests.simulation.script_calls import answer_in_words, may_push
 from tests.simulation.virtual import BEGAN_S, CHANCE, CLOCK
 
-_MESSAGE_ID: Final = re.compile(r"\b[0-9a-f]{40}\b")
-"""Scripts make it of what differs between two starts of Redis; nobody compares it."""
 _WAKES_S: Final = 0.5
 """Who waited for something goes on within so long."""
 _ASKED: Final = 50
@@ -30,10 +27,12 @@ _IDLE_S: Final = 0.3
 """After so many turns, or when nobody does anything for so long, it is asked if all is done."""
 _TOLD: Final = 400
 """Lines of a story that are kept."""
-_POINTS: Final = 12
+_POINTS: Final = 40
 """The last points that are kept."""
 _IN_STORIES: Final = ("commit ", "acquire ", "begin_writing ")
 """Scripts that a story tells of; what a pass concludes is in the log."""
+_STEPS: Final = (*_IN_STORIES, "claim ", "conclude ", "take_journal ", "next_batch ")
+"""Scripts around which it matters who comes first, and what is lost."""
 
 
 class Killed(BaseException):
@@ -72,6 +71,7 @@ class _Task:
     chance: Random
     wakes_at: float = 0.0
     waits_for: str = ""
+    waits_since: int = 0
     wrote: bool = False
 
     @property
@@ -191,7 +191,8 @@ class Scheduler:
         """Let the task whose turn it is wait until `there_is` says that this is there."""
         task = self.current
         assert task is not None
-        task.waits_for = thing
+        task.waits_for, task.waits_since = thing, self.passed
+        self.may_have_pushed = True  # before it waited
         self.sleep(math.inf)
 
     @property
@@ -199,12 +200,12 @@ class Scheduler:
         """What tasks wait for."""
         return frozenset(task.waits_for for task in self._tasks if task.waits_for)
 
-    def there_is(self, thing: str) -> None:
-        """Wake all who wait for this, each a little later."""
-        for task in self._tasks:
-            if task.waits_for == thing:
-                task.waits_for = ""
-                task.wakes_at = CLOCK.now_s + task.chance.uniform(0, _WAKES_S)
+    def there_is(self, thing: str, times: int) -> None:
+        """Wake as many of those who wait for this, in their order, each a little later."""
+        waiting = [task for task in self._tasks if task.waits_for == thing]
+        for task in sorted(waiting, key=_since)[:times]:
+            task.waits_for = ""
+            task.wakes_at = CLOCK.now_s + task.chance.uniform(0, _WAKES_S)
 
     def call(self, what: str, do: Callable[[], Any], broken: Callable[[str], Exception]) -> Any:
         """A point: give way, then do it, unless something happens to the process or its message.
@@ -252,7 +253,7 @@ class Scheduler:
 
     def _done(self, task: _Task, what: str, answer: Any, *, writes: bool) -> None:
         self.may_have_pushed = self.may_have_pushed or may_push(what)
-        shown = "(memory of Redis)" if "samples" in what else _short(answer)
+        shown = "(memory of Redis)" if "samples" in what else answer_in_words(answer)
         self._point(f"{task.process.name} {task.name}: {what} -> {shown}")
         if writes or what.startswith(_IN_STORIES):
             refused = f" -> refused: {answer.traps}" if writes and answer.traps else ""
@@ -260,7 +261,8 @@ class Scheduler:
 
     def _happens(self, task: _Task, what: str, *, near_write: bool) -> str:
         """What goes wrong at this point: one of `FAULTS`, or nothing."""
-        happens, name = task.fate.happens(near_write=near_write)
+        is_step = what.startswith(_STEPS)
+        happens, name = task.fate.happens(near_write=near_write, is_step=is_step)
         if self.is_quiet or not happens:
             return ""
         self.faults.append(name)
@@ -272,6 +274,7 @@ class Scheduler:
     def kill(self, process: Process) -> None:
         """SIGKILL: none of its tasks gets another turn."""
         process.alive = False
+        self.may_have_pushed = True  # what it was woken for is there for others
         self._killed += [task for task in self._tasks if task.process is process]
         self._tasks = [task for task in self._tasks if task.process is not process]
         self.restarts(process)
@@ -337,14 +340,8 @@ class Scheduler:
 
 
 _due_at: Final = attrgetter("due_at")
+_since: Final = attrgetter("waits_since")
 
 
 def _timed(text: str) -> str:
     return f"{CLOCK.now_s - BEGAN_S:9.3f} {text}"
-
-
-def _short(answer: object) -> str:
-    text = _MESSAGE_ID.sub("(id)", repr(answer))
-    if len(text) <= 120:
-        return text
-    return f"{text[:60]}… {hashlib.blake2b(text.encode(), digest_size=6).hexdigest()}"

@@ -1,14 +1,19 @@
 """Our Lua scripts in Redis: the names of their calls, and which of them send messages."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from functools import cache
-from hashlib import sha1
+from hashlib import blake2b, sha1
 from importlib.resources import files
 from typing import Any, Final
 
+import producers
 from worker.store import scripts
 
+_MESSAGE_ID: Final = re.compile(r"\b[0-9a-f]{40}\b")
+"""Scripts make it of what differs between two starts of Redis; nobody compares it."""
+_WHOLE: Final = 120
 _PUSH_NOTHING: Final = ("R", "TIME", "SET", "H", "Z", "GET", "MGET", "SCRIPT", "INFO", "Sentinel")
 """How calls begin that put nothing into a list: those to routers and many to Redis."""
 
@@ -43,6 +48,14 @@ def _services(batch: Any) -> Iterator[str]:
         yield " ".join([service["service_id"], *result, *work])
 
 
+def answer_in_words(answer: object) -> str:
+    """An answer; a long one by its beginning and its hash."""
+    text = _MESSAGE_ID.sub("(id)", repr(answer))
+    if len(text) <= _WHOLE:
+        return text
+    return f"{text[:60]}… {blake2b(text.encode(), digest_size=6).hexdigest()}"
+
+
 def may_push(what: str) -> bool:
     """Whether a call, in the words of `script_call`, may have put a message into a queue."""
     return any(_pushes(part.partition(" ")[0]) for part in what.split("; "))
@@ -55,9 +68,11 @@ def _pushes(word: str) -> bool:
     return not word.startswith(_PUSH_NOTHING)
 
 
+@cache
 def texts() -> list[str]:
-    """All scripts."""
-    return [scripts.source(name) for name in _names().values()]
+    """All scripts, also that of publishers."""
+    publish = (files(producers.__name__) / "lua" / "publish.lua").read_text(encoding="utf-8")
+    return [publish, *(scripts.source(name) for name in _names().values())]
 
 
 @cache

@@ -12,11 +12,13 @@ from typing import Any, Final
 from tests.simulation.virtual import CHANCE, CLOCK, begin  # isort: skip - before the program
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from tests.simulation.odds import Odds
 from tests.simulation.redis_side import TimedServer
 from tests.simulation.scheduler import Process, Scheduler
-from tests.simulation.store_side import own_client
+from tests.simulation.store_side import PlainClient, connected, pool_of
 
 _ODDS: Final = Odds(0.02, 0.02, 0.02, 0.02, 0.02, 0.05)
 _SCRIPT: Final = """
@@ -34,7 +36,7 @@ def main() -> None:
         TimedServer(Path(directory) / "v") as server,
     ):
         scheduler = Scheduler(_ODDS)
-        client = own_client(server, scheduler)
+        client = connected(PlainClient, pool_of(server, scheduler, retry=Retry(NoBackoff(), 3)))
         scheduler.restarts = lambda process: _start(scheduler, client, f"{process.name}+")
         for number in range(3):
             _start(scheduler, client, f"process-{number}")

@@ -33,23 +33,24 @@ from tests.simulation.judging import (
 from tests.simulation.manifests import WAITS_S, late
 from tests.simulation.processes import PREFIX, Processes
 from tests.simulation.redis_side import TimedServer
+from tests.simulation.resting import Rest
 from tests.simulation.router_side import Ways, make_router
 from tests.simulation.scale import Scale, scale_of
 from tests.simulation.scheduler import CutOff, Scheduler, Violation
 from tests.simulation.store_side import WorkerClient, connected, own_client
+from tests.simulation.story import NO_REST
 from worker.store.store import open_store
 
 __all__ = ["Result", "Scale", "play", "scale_of"]
 
 _LATE: Final = 1.8
 """Writes may land for almost two lock times, after which a second look comes."""
-_AFTER_S: Final = 30.0
+_AFTER_S: Final = 120.0
 """Things go wrong for up to so long after the last event, as long as there is work."""
 _LATE_S: Final = 2.0
 """Who wrote too late sees that with its next command."""
 _REPORTED_MS: Final = 1_000
 """A report that was made so much later than what people did has seen it."""
-_REST_S: Final = 1_800.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,7 @@ class World:
         self.processes.says, self.processes.said = self.checks.says, self.checks.said
         self.processes.approves = self.checks.approves
         self.happenings = Happenings(self.processes, self.routers, self.checks.forget)
+        self.rest = Rest(self.client, self.store.keys, list(self.routers))
         self.events: list[dict[str, Any]] = []
 
     @staticmethod
@@ -142,28 +144,21 @@ class World:
     def _wake(self) -> None:
         """Wake those who wait for messages, as Redis does."""
         self.scheduler.may_have_pushed = False
-        for queue in sorted(self.scheduler.waited_for):
-            if self.client.llen(queue):
-                self.scheduler.there_is(queue)
+        queues = sorted(self.scheduler.waited_for)
+        lengths = self.client.ask(*(("LLEN", queue) for queue in queues)) if queues else []
+        for queue, length in zip(queues, lengths, strict=True):
+            if length:
+                self.scheduler.there_is(queue, length)
 
     def _at_rest(self) -> bool:
         if self.processes.to_publish or self.happenings.to_come or self._server.away:
             return False
-        if self.client.zcard(self.store.keys.schedule):
-            return False
-        if any(self.store.journal.depth(lane) for lane in names.LANES):
-            return False
         refusals = self.happenings.refusals
-        if refusals is not None and refusals.go_on(self.store):
+        if self.rest.is_busy() or (refusals is not None and refusals.go_on(self.store)):
             return False
-        return all(map(self._nothing_to_do, self.routers))
+        return all(map(self._is_seen, self.routers))
 
-    def _nothing_to_do(self, router: str) -> bool:
-        block = self.store.keys.router(router)
-        if self.client.hlen(block.work_items) or self.client.exists(block.lock):
-            return False
-        if any(not note.startswith("|1|") for note in self.client.hvals(block.inflight)):
-            return False
+    def _is_seen(self, router: str) -> bool:
         was_late = CLOCK.now_s < self.routers[router].late_s + _LATE_S
         return not was_late and self._is_reported(router)
 
@@ -248,16 +243,16 @@ class World:
         parts = late(self.scale.services, CLOCK.now_s)
         self.events += parts
         self.processes.to_publish += CHANCE.sample(parts, 2)
-        ends_at = CLOCK.now_s + _AFTER_S
+        ends_at = CLOCK.now_s + _AFTER_S / 2
         self.scheduler.run(10**7, lambda: self._at_rest() or CLOCK.now_s > ends_at)
 
     def _come_to_rest(self) -> None:
         self._server.lags, before = 0.0, self._server.lags
         with self.scheduler.nothing_goes_wrong():
-            gives_up_at = CLOCK.now_s + _REST_S
-            self.scheduler.run(10**7, lambda: self._at_rest() or CLOCK.now_s > gives_up_at)
+            stands = self.rest.begins()
+            self.scheduler.run(10**7, lambda: self._at_rest() or stands())
             if not self._at_rest():
-                raise Violation(f"it does not come to rest: {self._unrest()}")
+                raise Violation(f"{NO_REST}: {self.rest.left()}")
         self._server.lags = before
 
     def state(self) -> Iterator[str]:
@@ -268,14 +263,6 @@ class World:
             work = sorted(self.client.hkeys(block.work_items))
             yield f"{name}: work items {work}, in flight {self.client.hgetall(block.inflight)}"
         yield from words(self.store, self.events)
-
-    def _unrest(self) -> str:
-        found = [f"{len(self.processes.to_publish)} to publish"]
-        for name in self.routers:
-            block = self.store.keys.router(name)
-            items, waiting = self.client.hkeys(block.work_items), self.client.hgetall(block.waiting)
-            found.append(f"{name}: work {sorted(items)}, waiting {waiting}")
-        return "; ".join(found)
 
 
 def said_in(seed: int, scale: Scale) -> list[dict[str, Any]]:

@@ -1,0 +1,78 @@
+"""Whether an installation that nothing disturbs still gets on, or stands where it is."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from contracts import names
+from tests.simulation.store_side import OwnClient
+from tests.simulation.virtual import CLOCK
+from worker.store.keys import Keys
+
+_LONGEST_S: Final = 1_800.0
+_STANDS_S: Final = 660.0
+"""Nothing in the program waits for so long and then goes on (`_SENT_AGAIN_S` of the sweep: 600)."""
+
+
+@dataclass
+class Rest:
+    """What is yet to be done, while nothing goes wrong any more.
+
+    Attributes:
+        client: of the harness.
+        keys: their names.
+        routers: their names.
+    """
+
+    client: OwnClient
+    keys: Keys
+    routers: Sequence[str]
+
+    def is_busy(self) -> bool:
+        """Whether anything is to be done, or under way; asked often, so in one round trip."""
+        bodies = [names.journal_body(self.keys.prefix, lane) for lane in names.LANES]
+        asked: list[tuple[str, str]] = [("ZCARD", self.keys.schedule)]
+        asked += [("HLEN", body) for body in bodies]
+        for block in map(self.keys.router, self.routers):
+            asked += [("HLEN", block.work_items), ("EXISTS", block.lock), ("HVALS", block.inflight)]
+        for answer in self.client.ask(*asked):
+            notes = answer if isinstance(answer, list) else []
+            if any(not note.startswith("|1|") for note in notes) or (answer and not notes):
+                return True
+        return False
+
+    def begins(self) -> Callable[[], bool]:
+        """From now on; what is returned says whether nothing more is to be expected."""
+        gives_up_at, stands_since, before = CLOCK.now_s + _LONGEST_S, CLOCK.now_s, ""
+
+        def stands() -> bool:
+            nonlocal stands_since, before
+            now = self.left()
+            if now != before:
+                stands_since, before = CLOCK.now_s, now
+            return CLOCK.now_s > min(gives_up_at, stands_since + _STANDS_S)
+
+        return stands
+
+    def left(self) -> str:
+        """What is to be done, in words."""
+        return "; ".join(self._left()) or "somebody wrote late, or nobody reported on a router"
+
+    def _left(self) -> Iterator[str]:
+        client, keys = self.client, self.keys
+        for lane in names.LANES:
+            events = client.hkeys(names.journal_body(keys.prefix, lane))
+            if events:
+                yield f"in the journal of {lane}: {len(events)} events"
+        if scheduled := client.zcard(keys.schedule):
+            yield f"{scheduled} scheduled"
+        for name in self.routers:
+            block = keys.router(name)
+            if items := client.hgetall(block.work_items):
+                yield f"{name}: work {items}"
+            if waiting := client.hgetall(block.waiting):
+                yield f"{name}: waiting {waiting}"
+            if in_flight := client.hgetall(block.inflight):
+                yield f"{name}: in flight {in_flight}"
+            if client.exists(block.lock):
+                yield f"{name}: locked"
