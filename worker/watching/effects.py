@@ -153,9 +153,10 @@ class EffectReader:
         if not (kind.shows_devices or kind.serves_others):
             return [ReadEffect(effect, None, 0) for effect, _ in due]
         changes = [change for _, change in due]
-        policy = self.policies[due[0].awaited.router]
+        users = [self.policies[at.awaited.router] for at in due if at.change.by_radius]
+        policy = users[0] if users else self.policies[router]
         reading = read(session, changes, policy, leases=kind.serves_others)
-        if any(change.by_radius for change in changes):
+        if users:
             known = self._with_facts(session, router, policy, known, clock())
         known = self._with_ipv6(session, router, changes, known)
         flows = flows_to_search(changes, reading, known.effect)
