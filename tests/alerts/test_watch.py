@@ -182,6 +182,18 @@ def test_a_device_that_is_active_at_two_routers_is_reported(world, watch):
     assert watch() == {("mac-on-two-routers", f"R2 {mac(1)}")}
 
 
+def test_a_further_device_belongs_to_its_service_at_both_routers(world, watch):
+    further = {"number": 2, "mac": mac(2), "address": {"mode": "static", "ipv4": ipv4(102)}}
+    given = {"mac": mac(1), "ipv4": ipv4(101), "devices": [further]}
+    world.say(activated("SVC-1", server=None, **given))
+    world.r1.device(mac(2), server=SERVER)
+    assert watch() == set(), "a pass is to come"
+    world.converge.run("R1")
+    world.r1.device(mac(2), server=SERVER)
+    world.r2.device(mac(2), server=SERVER)
+    assert watch() == {("mac-on-two-routers", f"R2 {mac(2)}")}
+
+
 def test_many_unknown_devices_are_one_alert(world, watch):
     for number in range(NAMED + 1):
         world.r1.device(mac(50 + number), server=SERVER)

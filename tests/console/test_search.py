@@ -75,6 +75,19 @@ def test_a_prefix_is_found_by_itself_by_an_address_in_it_and_by_the_duid_of_its_
     assert index.find("00030001aa", 0, 9) == ["A"]
 
 
+def test_a_further_device_is_found_by_its_mac_and_its_address():
+    index = ServiceIndex()
+    held = [(number, mac(number), {"mode": "static", "ipv4": ipv4(number)}) for number in (2, 20)]
+    for n, hardware, address in held:
+        device = {"number": 2, "mac": hardware, "address": address}
+        index.put([stored(f"S{n}", mac=mac(n + 50), device2=device)], n)
+    assert index.find(mac(2).replace(":", "-").lower(), 0, 9) == ["S2"]
+    assert index.find(ipv4(2), 0, 9) == ["S2"], "and not the one that begins so"
+    assert index.find(ipv4(20), 0, 9) == ["S20"]
+    assert index.find(mac(52), 0, 9) == ["S2"]
+    assert index.find(mac(2)[6:], 0, 9) == ["S2"]
+
+
 def test_what_is_replaced_or_removed_is_found_no_longer():
     index = ServiceIndex()
     index.put([stored("A", "first label"), stored("B", "other label")], 1)

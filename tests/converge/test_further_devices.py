@@ -26,6 +26,7 @@ from tests.small_installation import SERVER, SmallInstallation, activated
 from tests.user_manager import Users
 from worker.admin.adoption import Adoption
 from worker.admin.diagnosis import Diagnosis
+from worker.admin.restore import NotRestorableError, restored
 from worker.admin.router_actions import reconcile
 from worker.admin.service_documents import service_document
 from worker.convergence.full_read import read_fully
@@ -313,3 +314,14 @@ def test_connections_of_every_device_are_cut():
         assert passes(here) == [True, True]
         applied(here, event("device_removed", 5, number=2))
         assert (len(tracked(here, ADDRESS)), tracked(here, OTHER)) == (1, [])
+
+
+def test_a_service_is_restored_with_its_devices_unless_one_of_them_is_taken():
+    with installation(LEASES) as here:
+        applied(here, active(devices=[device(2)]), builders.cancelled(revision=2))
+        assert rows(here) == {}
+        event_ = restored(here.store, here.policies, "SVC-1", "ann")
+        assert event_["data"]["service"]["devices"] == [device(2)]
+        applied(here, active("SVC-2", 12))
+        with pytest.raises(NotRestorableError, match="held by service SVC-2"):
+            restored(here.store, here.policies, "SVC-1", "ann")

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
+from worker.core.entry.devices import macs_of
 from worker.core.full_read.unknown_devices import (
     KINDS_OF_WATCH,
     NAMED,
@@ -185,9 +186,7 @@ class Watch:
             return known
         ids = finder.services_naming(row.mac)
         stored = self.store.records.read(ids)
-        services = [
-            entry.record for entry in stored.values() if entry.record.value("mac") == row.mac
-        ]
+        services = [each.record for each in stored.values() if row.mac in macs_of(each.record)]
         elsewhere = any(self._is_active(record, row.mac) for record in services)
         found = judge(router, row, services, active_elsewhere=elsewhere)
         self._elsewhere = {

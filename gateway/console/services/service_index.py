@@ -67,7 +67,8 @@ _OF_ROUTER: Final = """
 SELECT id FROM services WHERE router = :router ORDER BY id LIMIT :most OFFSET :start
 """
 _NO_PART: Final = '"\x01\x01\x01"'
-"""A part that no service has. A whole address, and what is too short, are compared as a whole."""
+"""A part that no service has: what is too short is compared as a whole. So is a whole address, with
+columns, and with `_whole` of further devices."""
 
 
 class ServiceIndex:
@@ -142,11 +143,13 @@ class ServiceIndex:
         mac, address, network = _as_mac(typed), _as_address(typed), _as_network(typed)
         shown = str(network).removesuffix("/128") if network else typed
         part = shown.casefold().removeprefix("0x").replace('"', '""')  # of a DUID
+        if mac or address:
+            part = _whole(mac or address)
         values: dict[str, object] = {
             "id": typed,
             "mac": mac,
             "address": address or typed,
-            "part": _NO_PART if mac or address or len(typed) < SHORTEST_PART else f'"{part}"',
+            "part": _NO_PART if len(typed) < SHORTEST_PART else f'"{part}"',
             "most_found": MOST_FOUND,
         }
         values |= {f"prefix_{length}": _around(network, length) for length in _LENGTHS}
@@ -183,6 +186,7 @@ def _row(stored: Stored, round_: int) -> tuple[object, ...]:
     mac, customer = (record.value(name) for name in ("mac", "customer_id"))
     address, prefix, label = address_of(record), prefix_of(record), record.value("label")
     parts = (record.service_id, customer, mac, address, prefix, *_ipv6_words(record), label)
+    parts += tuple(_words_of_devices(record))
     words = "\n".join(str(part) for part in parts if part).casefold()
     service_id, router = record.service_id, record.router
     return (service_id, stored.generation, round_, router, mac, address, prefix, customer, words)
@@ -196,6 +200,20 @@ def _ipv6_words(record: ServiceRecord) -> Iterator[str]:
         stated = record.value("duid")
         learned = (own.duid for at in record.placements.values() for own in at.bindings)
         yield from {str(stated or ""), *(duid.removeprefix("0x") for duid in learned)}
+
+
+def _words_of_devices(record: ServiceRecord) -> Iterator[str]:
+    """The MACs and addresses of its further devices, with what ends them."""
+    devices: Any = record.devices
+    for device in devices.values():
+        yield from (
+            _whole(one) for one in (device.get("mac"), device["address"].get("ipv4")) if one
+        )
+
+
+def _whole(text: str) -> str:
+    """What is found by a whole MAC or address alone: not by the one that it is the start of."""
+    return f"={text.casefold()};"
 
 
 def _as_mac(text: str) -> str:

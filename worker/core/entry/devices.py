@@ -41,6 +41,13 @@ def as_service(record: ServiceRecord, number: str) -> ServiceRecord:
     return replace(record, registers=registers, placements=placements, assigned={}, unassigned={})
 
 
+def macs_of(record: ServiceRecord) -> frozenset[str]:
+    """Return the MACs of all devices of a service that have one."""
+    devices: Any = record.devices
+    macs = [record.value("mac"), *(device.get("mac") for device in devices.values())]
+    return frozenset(str(mac) for mac in macs if mac)
+
+
 def with_devices(
     entry: Entry, record: ServiceRecord, policy: RouterPolicy, kind: EntryKind
 ) -> Entry:
