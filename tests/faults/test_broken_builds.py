@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from tests import builders
-from tests.faults.chaos.scene import Scene
+from tests.faults.chaos.conflicts import Conflicting
 from tests.installation import LEASES, SERVER
 from tests.waiting import eventually
 
@@ -29,7 +29,7 @@ TIMES = {
 
 def installation(directory, build):
     module = ["tests.faults.broken", build] if build else ["worker.runtime.process"]
-    here = Scene(
+    here = Conflicting(
         directory,
         transport="api",
         user_timeout_s=math.inf,
