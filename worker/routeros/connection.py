@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 from librouteros.exceptions import ProtocolError
 
@@ -64,7 +64,11 @@ class RouterConnection(ABC):
         closed: it cannot be used any more.
         rests_until: leave the router alone until then, by `time.monotonic`: the answer to an
             abandoned request might reach the next one.
+        counts_first: the rows of a table come all at once, so how many there are says how long that
+            may take.
     """
+
+    counts_first: ClassVar[bool] = False
 
     def __init__(self, router: str, transport: RouterSocket) -> None:
         self._router = router

@@ -38,6 +38,8 @@ class RestConnection(RouterConnection):
         connect: opens a connection and checks that it is the right router.
     """
 
+    counts_first = True
+
     def __init__(self, router: str, host: str, connect: Callable[[], RouterSocket]) -> None:
         super().__init__(router, connect())
         self._connect = connect

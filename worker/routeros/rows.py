@@ -39,7 +39,12 @@ _SHOWN_SINCE: Final = (7, 21)
 
 
 def entry_prints(
-    kind: EntryKind, query: LeaseQuery | None, terms_per_print: int, version: str = ""
+    kind: EntryKind,
+    query: LeaseQuery | None,
+    terms_per_print: int,
+    version: str = "",
+    *,
+    counts: bool = False,
 ) -> list[Command]:
     """Return the prints that read all entries which match; see `menu_prints`.
 
@@ -48,13 +53,13 @@ def entry_prints(
         query: in lease form; None is the whole table. It may have more rows than match.
         terms_per_print: most conditions of one print.
         version: of RouterOS.
+        counts: of a whole table in place of rows that match, the rows are counted first.
     """
     shown = _SHOWN if kind.secrets and version_of(version) >= _SHOWN_SINCE else ()
     if query is None or (query.addresses and not kind.finds_by_address):
         (command,) = menu_prints(kind.menu, None, terms_per_print)
-        # a pass must soon notice a router that is silent: over REST the rows come all at once
-        counts = [] if query is None else [(f"{kind.menu.path}/print", COUNTS)]
-        return [*counts, (*command, *shown)]
+        count = [(f"{kind.menu.path}/print", COUNTS)] if counts and query is not None else []
+        return [*count, (*command, *shown)]
     fields = [
         kind.own_fields({name: value}) if name else kind.named_by(value)
         for together in zip_longest(query.devices, query.addresses, query.comments)

@@ -112,8 +112,8 @@ class Session:
 
     def read_leases(self, query: LeaseQuery | None, progress: Callable[[], None]) -> list[Lease]:
         """See `worker.ports.RouterSession`."""
-        terms = self._settings.read_terms_per_print
-        commands = entry_prints(self._kind, query, terms, self.version)
+        terms, counts = self._settings.read_terms_per_print, self._connection.counts_first
+        commands = entry_prints(self._kind, query, terms, self.version, counts=counts)
         ends_at = monotonic() + self._settings.read_timeout_s
         try:
             rows_of = partial(entry_rows, self._kind, sealer=self._sealer)
