@@ -5,6 +5,7 @@ of a swap, or of a service whose address another one gets, which follow each oth
 """
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -26,6 +27,20 @@ _SUSPENSIONS: Final = {"suspended": True, "resumed": False, "cancelled": False, 
 """Events after which a service is suspended, or is not."""
 _WITH_DEVICE: Final = 0.5
 """Of services that get the address of another, those that get its device too."""
+_TAKEN_BACK: Final = 0.35
+"""Of changes those that the service's next event takes back: who looks then finds nothing to write,
+whatever is still under way."""
+_SAID: Final = [
+    "router",
+    "server",
+    "macs",
+    "logins",
+    "ids",
+    "addresses",
+    "is_on",
+    "is_assigned",
+    "plan",
+]
 _MODES: Final = (None, None, "block", "walled_garden", "throttle")
 
 
@@ -46,6 +61,12 @@ class _Service:
     is_assigned: bool = False
     plan: str | None = None
     has_ipv6: bool = False
+    before: dict[str, Any] = field(default_factory=dict)
+
+    def note(self) -> dict[str, Any]:
+        """Note what is said of it now; returns what was before that, where it may be again."""
+        before, self.before = self.before, {name: copy(getattr(self, name)) for name in _SAID}
+        return before
 
 
 @dataclass
@@ -111,12 +132,25 @@ class Bss:
     def _go_on(  # noqa: C901, PLR0912 - one case an event
         self, service: _Service, all_of_them: Sequence[_Service]
     ) -> None:
+        before = service.note()
+        if before and CHANCE.random() < _TAKEN_BACK:
+            vars(service).update(before, before={})
+            self._say(service, "snapshot" if service.is_on else "cancelled")
+            return
         if not service.is_on:
             service.is_on = True
             self._say(service, "activated")
             return
         kinds = ["device", "suspended", "resumed", "snapshot", "moved", "swap", "cancelled"]
-        weights = [5, 8 if self._has("lists") else 4, 12 if service.is_suspended else 1, 2, 2, 3, 3]
+        weights = [
+            5,
+            16 if self._has("lists") else 4,
+            12 if service.is_suspended else 1,
+            2,
+            2,
+            3,
+            3,
+        ]
         if self._has("plans"):
             kinds, weights = [*kinds, "plan"], [*weights, 4]
         if self._has("pools"):
@@ -175,6 +209,7 @@ class Bss:
         """Two services of a router exchange their addresses; the first says so first."""
         fits = other.is_on and other.router == service.router and other.source == service.source
         if other is not service and fits and len(self.said) + 2 <= self.scale.events:
+            service.before, other.before = {}, {}
             service.addresses, other.addresses = other.addresses, service.addresses
             if {"secrets", "ids"} & {*self.scale.features} and CHANCE.random() < 0.5:
                 service.logins, other.logins = other.logins, service.logins
@@ -189,6 +224,7 @@ class Bss:
         if not fits or len(self.said) + 2 > self.scale.events:
             self._say(gone, "cancelled")
             return
+        gone.before, other.before = {}, {}
         gone.addresses, other.addresses = other.addresses, gone.addresses
         if CHANCE.random() < _WITH_DEVICE:
             gone.macs, other.macs = other.macs, gone.macs

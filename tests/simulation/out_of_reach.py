@@ -49,6 +49,16 @@ _WHY: Final = {
     "it is late, not wrong: others take the router when its lock ends": (
         "a router is nobody's after a lost answer",
     ),
+    "outcomes are compared with rows at the end alone, when what a person did is mended": (
+        "what changes nothing is applied though nobody looked",
+        "a service is in use though its row is switched off",
+    ),
+    "no source leaves fields to others": (
+        "an event of an incomplete service is applied on no router",
+    ),
+    "it takes five losses in a row of one event, which the real build may count too": (
+        "a failing Redis makes events poison",
+    ),
     "no history shortens lease times": (
         "a shortened lease stays short when its event is withdrawn",
         "nobody remembers which lease time others had set",

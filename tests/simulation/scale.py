@@ -28,7 +28,7 @@ FEATURES: Final = (
 `queues` only tells with `plans`.
 """
 _SHARES: Final = {
-    "lists": 0.4,
+    "lists": 0.5,
     "scheduled": 0.08,
     "hands": 0.1,
     "brake": 0.1,
