@@ -19,6 +19,7 @@ from tests.converge.queues import (
     report,
     switch,
 )
+from tests.converge.test_late_rows import add_late, recheck
 from tests.converge.test_make_effective import ADDRESS, OTHER, passes, tracked, two_flows
 from tests.installation import MAC_ENTRIES
 from tests.ppp import PppInstallation
@@ -325,3 +326,21 @@ def test_a_service_is_restored_with_its_devices_unless_one_of_them_is_taken():
         applied(here, active("SVC-2", 12))
         with pytest.raises(NotRestorableError, match="held by service SVC-2"):
             restored(here.store, here.policies, "SVC-1", "ann")
+
+
+def test_a_row_of_a_device_that_lands_after_it_was_removed_goes_by_the_second_look():
+    with SmallInstallation(1) as here:
+        applied(here, activated("SVC-1", 10))
+        added = event("device_added", 2, device=device(2))
+        late = add_late(here, added, event("device_removed", 3, number=2))
+        late.land()
+        assert rows(here)[tag("SVC-1/2")] == at(12)
+        recheck(here)
+        assert rows(here).keys() == {tag("SVC-1")}
+        assert here.client.hgetall(here.block("R1").inflight) == {}
+        # Beside another row of the same device, whose row is its own.
+        other = event("device_added", 5, device=device(2, 14))
+        late = add_late(here, event("device_added", 4, device=device(2)), other)
+        late.land()
+        recheck(here)
+        assert rows(here) == {tag("SVC-1"): (mac(10), builders.ipv4(10)), tag("SVC-1/2"): at(14)}
