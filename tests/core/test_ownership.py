@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.rows.rows import Tag, comment_for, parse_tag, tag_text
+from worker.core.rows.rows import Tag, comment_for, member_id, parse_tag, tag_text
 
 installations = st.from_regex(r"[a-z0-9-]{1,32}", fullmatch=True)
 service_ids = st.from_regex(r"[A-Za-z0-9._:-]{1,64}", fullmatch=True)
@@ -43,3 +43,29 @@ def test_what_is_longer_than_any_service_id_is_no_tag():
 
 def test_bytes_that_are_no_text_are_kept():
     assert parse_tag(comment_for("acme", "SVC-1", "Ger\udce4t")).rest == "Ger\udce4t"
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "rest"),
+    [
+        ("/2", "2", ""),
+        ("/8 Ada", "8", "Ada"),
+        ("/2/3", "2", "/3"),
+        ("/1", "", "/1"),
+        ("/9", "", "/9"),
+        ("/22", "", "/22"),
+        ("/2x", "", "/2x"),
+        (" /2", "", "/2"),
+    ],
+)
+def test_a_tag_names_a_further_device_by_its_number_alone(text, number, rest):
+    tag = parse_tag(f"leasewire:acme:SVC-1{text}")
+    assert tag == Tag("acme", "SVC-1", rest, number)
+    assert tag.member == ("SVC-1" if not number else f"SVC-1/{number}")
+
+
+@given(service_ids, st.integers(2, 8).map(str))
+def test_no_tag_of_a_service_is_that_of_a_device(service_id, number):
+    tag = parse_tag(comment_for("acme", member_id(service_id, number), "Ada"))
+    assert tag == Tag("acme", service_id, "Ada", number)
+    assert parse_tag(comment_for("acme", service_id)).number == ""
