@@ -23,9 +23,11 @@ class Asked:
     """Events that were published, and those of them that were applied.
 
     Attributes:
+        rows_at: the router that holds the rows of a router's services, where it is another one.
         listed: services in the parts of the manifest that ends others; None: none was said.
     """
 
+    rows_at: Mapping[str, str] = field(default_factory=dict)
     listed: frozenset[str] | None = None
     _by_service: dict[str, dict[str, Event]] = field(default_factory=dict)
     _applied: dict[tuple[str, str], dict[str, Event]] = field(default_factory=dict)
@@ -67,14 +69,18 @@ class Asked:
         return self._asks(
             service,
             router,
-            lambda e: _router_of(e) not in (None, router),
-            lambda e: _router_of(e) == router,
+            lambda e: self._router_of(e) not in (None, router),
+            lambda e: self._router_of(e) == router,
         )
 
     def was_at(self, service: str, router: str) -> bool:
         """Whether a service was said to be at a router."""
         applied = self._applied.get((service, router), {}).values()
-        return any(_router_of(event) == router for event in applied)
+        return any(self._router_of(event) == router for event in applied)
+
+    def _router_of(self, event: Event) -> str | None:
+        router = _router_of(event)
+        return self.rows_at.get(router, router) if router else None
 
     def blocking(self, service: str, router: str) -> bool:
         """Whether something asks that a service be suspended."""

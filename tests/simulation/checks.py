@@ -23,6 +23,7 @@ class Checks:
         store: of the harness, for keys.
         loses: whether Redis may lose what it accepted when it loses its end.
         has_brake: whether few entries may go without an approval.
+        rows_at: the router that holds the rows of a router's services, where it is another one.
     """
 
     def __init__(
@@ -32,11 +33,12 @@ class Checks:
         *,
         loses: bool,
         has_brake: bool,
+        rows_at: Mapping[str, str],
     ) -> None:
         self._loses = loses
         self._counts_losses = has_brake
         self._approved: set[str] = set()
-        self.asked = Asked()
+        self.asked = Asked(rows_at)
         pool = POOL_RANGE.rpartition(".")[0] + "."
         self.routers = {n: RouterChecks(router, self.asked, pool) for n, router in routers.items()}
         self._client = client = store.client

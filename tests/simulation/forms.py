@@ -9,11 +9,14 @@ from typing import Any, Final
 LEASES: Final = "/ip/dhcp-server/lease"
 ENTRIES: Final = "/ip/mac-server/entry"
 SECRETS: Final = "/ppp/secret"
+USERS: Final = "/user-manager/user"
 SPECIAL: Final = "R1"
 """The router that has another kind of rows than leases, or knows devices by option 82."""
-KINDS: Final = {"secrets": SECRETS, "entries": ENTRIES, "ids": LEASES}
+HOLDER: Final = "UM"
+"""The router that holds the users of `SPECIAL`, where the history has some."""
+KINDS: Final = {"secrets": SECRETS, "users": USERS, "entries": ENTRIES, "ids": LEASES}
 """Features that give that router rows in a menu; of several the first counts."""
-ROWS: Final = (LEASES, ENTRIES, SECRETS)
+ROWS: Final = (LEASES, ENTRIES, SECRETS, USERS)
 """Where a service may have its row."""
 NO_ADDRESS: Final = "0.0.0.0"  # noqa: S104 - not to listen on
 TAG: Final = "leasewire:acme:"
@@ -25,7 +28,14 @@ Row = Mapping[str, str]
 
 def kind_at(router: str, features: Collection[str]) -> str:
     """The feature that says what rows of services are on a router; empty: leases by MAC."""
-    return next((kind for kind in KINDS if kind in features and router == SPECIAL), "")
+    kind = next((kind for kind in KINDS if kind in features), "")
+    return kind if router == (HOLDER if kind == "users" else SPECIAL) else ""
+
+
+def rows_at(router: str, features: Collection[str]) -> str:
+    """The router that holds the rows of a router's services."""
+    is_held = router == SPECIAL and kind_at(HOLDER, features)
+    return HOLDER if is_held else router
 
 
 def service_of(row: Row) -> str:
@@ -58,6 +68,13 @@ def in_one_form(menu: str, row: Row | None) -> dict[str, Any]:
     if menu == SECRETS:  # a disabled one is that of a blocked service, and still has its name
         form |= {"address": row.get("remote-address", NO_ADDRESS), "block-access": row["disabled"]}
         form["disabled"] = "false"
+    if menu == USERS:
+        attributes = dict(each.split(":", 1) for each in row["attributes"].split(",") if each)
+        form |= {"device": f"mac:{row['name']}", "block-access": row["disabled"], "server": ""}
+        form |= {"disabled": "false", "rate-limit": attributes.get("Mikrotik-Rate-Limit", "")}
+        form["address"] = attributes.get("Framed-IP-Address", NO_ADDRESS)
+        form["listed"] = attributes.get("Mikrotik-Address-List", "")
+        del form["password"]
     return form
 
 

@@ -13,6 +13,7 @@ from tests.simulation.forms import (
     PLACEHOLDERS,
     ROWS,
     SECRETS,
+    USERS,
     Row,
     in_one_form,
     is_on,
@@ -94,7 +95,7 @@ class RouterChecks:
             if self._holders.get(key) == row_id:
                 del self._holders[key]
         # these menus refuse no second row of an address
-        lands_twice = menu in (ENTRIES, SECRETS) and is_late
+        lands_twice = menu in (ENTRIES, SECRETS, USERS) and is_late
         for key in _keys(menu, after):
             other = self._holders.setdefault(key, row_id)
             if other != row_id and not lands_twice:
@@ -150,7 +151,8 @@ class RouterChecks:
         )  # it has no other way
         if not ends_it and not self._asked.removal(service, self._of.name):
             raise self._violation(service, f"stays, and its row was removed: {row}")
-        self._loses(service)
+        if not is_on(row, "block-access"):  # that of a suspended service does not work
+            self._loses(service)
 
     def _readdressed(self, service: str, before: str, after: str) -> None:
         if is_placeholder(after):
@@ -177,7 +179,7 @@ def is_dynamic(row: Row) -> bool:
 
 def _keys(menu: str, row: Row | None) -> list[tuple[str, ...]]:
     """What no other static row of a menu may have."""
-    if row is None or is_dynamic(row) or (is_on(row, "disabled") and menu != SECRETS):
+    if row is None or is_dynamic(row) or (is_on(row, "disabled") and menu not in (SECRETS, USERS)):
         return []
     if menu == BINDINGS:
         return [(menu, row.get("address", ""))]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from tests.simulation.bss import BY_REVISIONS, BY_TIMES, POOL, SERVERS
-from tests.simulation.forms import kind_at
+from tests.simulation.forms import HOLDER, kind_at, rows_at
 from tests.simulation.oracle import LISTED, PROFILES, RATES, THROTTLE, WALLED
 from tests.simulation.scale import Scale
 from worker.inventory import Inventory, load_inventory
@@ -64,8 +64,12 @@ def _router(name: str, features: Collection[str]) -> str:
             keys.append('entries = "ppp-secret"')
             if "lists" not in features:
                 keys.append(f'suspend_profile = "{WALLED}"')
+        case "users":
+            keys.append('entries = "user-manager"\nrates = "lease"')
         case "ids":
             keys.append('identify_by = "option-82"')
+    if rows_at(name, features) != name:
+        keys.append(f'entries = "user-manager"\nuser_manager = "{HOLDER}"\nrates = "lease"')
     return "\n".join(keys)
 
 

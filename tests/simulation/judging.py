@@ -133,6 +133,7 @@ def _found(router: SimulatedRouter) -> dict[str, list[Wanted]]:
         named = [
             *(_place(row["list"], row["address"], address) for row in lists.get(service, [])),
             *(f"{row['list']} (IPv6)" for row in lists6.get(service, [])),
+            *(row["listed"] for row in rows if row.get("listed")),
         ]
         limits = [_limit(row, address) for row in queues.get(service, [])]
         bound = sorted((b["address"], b["duid"], b["iaid"]) for b in bindings.get(service, []))

@@ -3,11 +3,11 @@
 By contracts/README.md, and docs/reference/routers-toml.md for what a policy says.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from tests.simulation.forms import kind_at
+from tests.simulation.forms import kind_at, rows_at
 
 LISTED = "suspended"
 """The address list of suspended services, where the history has lists."""
@@ -45,7 +45,7 @@ class Wanted(NamedTuple):
 
 
 def wanted_rows(
-    events: Iterable[Mapping[str, Any]], features: Iterable[str]
+    events: Iterable[Mapping[str, Any]], features: Collection[str]
 ) -> dict[str, dict[str, Wanted]]:
     """Router -> service -> its rows, in whatever order the events are given.
 
@@ -71,7 +71,7 @@ def wanted_rows(
         if state.get("on"):
             rows = _rows(state, frozenset(features))
             if rows is not None:
-                found.setdefault(state["router"], {})[service] = rows
+                found.setdefault(rows_at(state["router"], features), {})[service] = rows
     return found
 
 
@@ -174,7 +174,7 @@ def _apply(  # noqa: C901 - one case an event
 def _rows(state: Mapping[str, Any], features: frozenset[str]) -> Wanted | None:
     """What a service has on its router; None: it is suspended, and has no entry of a MAC server."""
     address = state["address"].get("ipv4") or state["address"]["pool"]
-    kind = kind_at(state["router"], features)
+    kind = kind_at(rows_at(state["router"], features), features)
     device = f"mac:{state['device']['mac']}"
     if kind == "entries":
         suspended = state["suspended"] is not None
@@ -193,6 +193,9 @@ def _rows(state: Mapping[str, Any], features: frozenset[str]) -> Wanted | None:
         how = asked if asked in can else usual
     rate = RATES[state["plan"]["code"]] if "plans" in features and state["plan"] else ""
     rate = THROTTLE if how == "throttle" else rate
+    if kind == "users":  # all that it has is in its attributes
+        listed = (LISTED,) if how == "walled_garden" else ()
+        return Wanted(device, address, "", how == "block", rate, listed)
     lists = [LISTED] if how == "walled_garden" else []
     bindings = []
     if state["ipv6"]:

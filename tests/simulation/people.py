@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from tests.simulation.bss import SERVERS
 from tests.simulation.checks import Checks
-from tests.simulation.forms import LEASES, SECRETS, service_of
+from tests.simulation.forms import LEASES, SECRETS, USERS, service_of
 from tests.simulation.invariants import OUR_MENUS
 from tests.simulation.router_side import SimulatedRouter
 from tests.simulation.virtual import CHANCE, CLOCK
@@ -69,6 +69,12 @@ class People:
                     {"remote-address": f"100.99.1.{number}"},
                     {"disabled": CHANCE.choice(["yes", "no"])},
                     {"password": "by hand"},
+                ]
+            if router.menu == USERS:
+                changes = [
+                    {"name": f"00:00:5E:00:EE:{number:02X}"},
+                    {"attributes": f"Framed-IP-Address:100.99.1.{number}"},
+                    {"disabled": CHANCE.choice(["yes", "no"])},
                 ]
             change = CHANCE.choice(changes)
             self._run(router, router.menu, "set", **{".id": row[".id"]}, **change)

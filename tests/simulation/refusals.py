@@ -71,7 +71,7 @@ class Refusals:
 
     def _why_not(self, router: SimulatedRouter, words: Sequence[str]) -> str:
         """Why a router refuses a command; empty: it does not."""
-        if words[0].endswith(_WRITES) and self.value in {_value_in(word) for word in words} - {""}:
+        if self.value and words[0].endswith(_WRITES) and any(map(self._has_value, words)):
             return _INVALID
         now = self._now.get(router.name)
         if now is None or not self.is_refusing(router.name):
@@ -79,6 +79,11 @@ class Refusals:
         if not words[0].endswith(now.commands) or "/active/" in words[0]:
             return ""
         return _FULL if now.text == _TAKEN and LEASES not in words[0] else now.text
+
+    def _has_value(self, word: str) -> bool:
+        """Whether `=name=value` has the value, or an attribute of a user has it."""
+        given = word.partition("=")[2].partition("=")[2]
+        return given == self.value or f"Framed-IP-Address:{self.value}" in given.split(",")
 
     def is_refusing(self, router: str) -> bool:
         """Whether a router takes no writes now."""
@@ -102,8 +107,3 @@ class Refusals:
 
 def _is_of_one(event: Mapping[str, Any]) -> bool:
     return "service_id" in event["data"]
-
-
-def _value_in(word: str) -> str:
-    """The value in `=name=value`."""
-    return word.partition("=")[2].partition("=")[2]

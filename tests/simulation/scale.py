@@ -22,6 +22,7 @@ FEATURES: Final = (
     "secrets",
     "ids",
     "refusals",
+    "users",
 )
 """What a history may have besides; most have some. Small mixtures find more than all at once.
 
@@ -36,6 +37,7 @@ _SHARES: Final = {
     "secrets": 0.15,
     "ids": 0.1,
     "refusals": 0.15,
+    "users": 0.1,
 }
 """Of histories with a feature: less where it takes long, more where much can go wrong."""
 

@@ -20,7 +20,7 @@ from contracts import names
 from tests.faults.history import deliveries
 from tests.simulation.bss import Bss
 from tests.simulation.checks import Checks
-from tests.simulation.forms import kind_at
+from tests.simulation.forms import HOLDER, kind_at, rows_at
 from tests.simulation.happenings import Happenings
 from tests.simulation.inventory_side import set_up
 from tests.simulation.judging import (
@@ -100,7 +100,7 @@ class World:
         self._server = server
         self.routers = {
             name: make_router(name, seed + n, kind_at(name, scale.features))
-            for n, name in enumerate(_names(scale))
+            for n, name in enumerate(_all_names(scale))
         }
         self.ways = Ways(self.routers, self.scheduler, _LATE * scale.lock_s)
         worker.routeros.sessions.connect = self.ways.connect
@@ -112,6 +112,7 @@ class World:
             self.store,
             loses=scale.redis != "min-replicas",
             has_brake="brake" in scale.features,
+            rows_at={name: rows_at(name, scale.features) for name in _names(scale)},
         )
         self.processes = Processes(
             scale, self.scheduler, server, set_up(directory, scale, self.routers)
@@ -274,6 +275,12 @@ def said_in(seed: int, scale: Scale) -> list[dict[str, Any]]:
 
 def _names(scale: Scale) -> list[str]:
     return [f"R{number}" for number in range(1, scale.routers + 1)]
+
+
+def _all_names(scale: Scale) -> list[str]:
+    """With the router that only holds rows of another one's services."""
+    holders = [HOLDER] if kind_at(HOLDER, scale.features) else []
+    return [*_names(scale), *holders]
 
 
 def play(server: TimedServer, seed: int, scale: Scale) -> Result:
