@@ -64,7 +64,7 @@ class Refusals:
     def _begin(self) -> None:
         router = CHANCE.choice(list(self.routers))
         kinds = [(_FULL, _ADDS), (_FULL, _WRITES), (_TAKEN, _ADDS), (_FORBIDDEN, _WRITES)]
-        text, commands = CHANCE.choice(kinds)
+        text, commands = CHANCE.choice([*kinds, (_INVALID, _WRITES), (_INVALID, _ADDS)])
         until_s = CLOCK.now_s + 10 ** CHANCE.uniform(0, 2.3)
         self._now[router] = _Refused(text, commands, until_s)
         self.tell("router refuses writes", f"{router}: {text}, to {until_s - BEGAN_S:.3f}")
