@@ -219,14 +219,14 @@ def test_services_that_redis_lost_are_asked_for_less_and_less_often(here, monkey
 
 def test_what_is_long_ago_is_forgotten_and_kept_while_redis_is_away(here, monkeypatch):
     now_s = 1000.0
-    monkeypatch.setattr("worker.store.routers.time.monotonic", lambda: now_s)
+    monkeypatch.setattr("worker.store.batches.time.monotonic", lambda: now_s)
     here.say(activated("SVC-1", 1), activated("SVC-2", 2, router="R2"))
     here.drain("R1")
     now_s += 60
     here.drain("R2")
-    assert here.store.routers.handled_lately() == {"R1": ["SVC-1"], "R2": ["SVC-2"]}
-    here.store.routers.forget_handled()
-    assert here.store.routers.handled_lately() == {"R2": ["SVC-2"]}
+    assert here.store.routers.handled.lately() == {"R1": ["SVC-1"], "R2": ["SVC-2"]}
+    here.store.routers.handled.forget_old()
+    assert here.store.routers.handled.lately() == {"R2": ["SVC-2"]}
 
 
 def test_a_sign_whose_answer_was_lost_is_no_loss(here, monkeypatch):

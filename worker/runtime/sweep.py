@@ -127,7 +127,7 @@ class Sweep:
             self._came_back = None
         elif self._unknown and self._may_ask():
             self._queue_known(self._unknown)
-        self._store.routers.forget_handled()
+        self._store.routers.handled.forget_old()
 
     def _may_ask(self) -> bool:
         """Whether services that Redis lost are asked for now."""
@@ -145,7 +145,7 @@ class Sweep:
         knows stay: the BSS must send these services again, and then they are checked too. One that
         is activated and cancelled by the same commit would have no work there else.
         """
-        services = self._store.routers.handled_lately()
+        services = self._store.routers.handled.lately()
         queued = self._queue_known(services)
         unknown = sum(map(len, self._unknown.values()))
         self._lost_at = self._ask_at = self._clock()

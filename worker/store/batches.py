@@ -1,7 +1,9 @@
 """Work items as a pass takes them, and how it concludes them."""
 
 import json
-from collections.abc import Mapping, Sequence
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Final, Literal, NamedTuple
 
@@ -19,6 +21,8 @@ from worker.store.router_memory import Known
 
 MOST_BULK: Final = 20
 """Bulk work items of one batch: a live event at the router waits for at most so many."""
+REMEMBERED_S: Final = 30.0
+"""For so long a process remembers what it wrote and concluded; by then Redis has it."""
 
 
 class WorkItem(NamedTuple):
@@ -176,6 +180,34 @@ class Conclusion:
     wrote: bool = False
     watch: EffectWatch | None = None
     quarantine: Sequence[LeftValue] = ()
+
+
+class Handled:
+    """Services that this process wrote or concluded in the last half minute.
+
+    Redis may fail between the two, and lose what it knew of the service.
+    """
+
+    def __init__(self) -> None:
+        self._handled: deque[tuple[float, str, str]] = deque()
+
+    def remember(self, router: str, service_ids: Iterable[str]) -> None:
+        """Remember that services were written or concluded now."""
+        now_s = time.monotonic()
+        self._handled += [(now_s, router, service_id) for service_id in service_ids]
+
+    def forget_old(self) -> None:
+        """Forget what was remembered more than half a minute ago."""
+        before = time.monotonic() - REMEMBERED_S
+        while self._handled and self._handled[0][0] < before:
+            self._handled.popleft()
+
+    def lately(self) -> dict[str, list[str]]:
+        """Router -> services."""
+        found: dict[str, set[str]] = {}
+        for _, router, service_id in [*self._handled]:
+            found.setdefault(router, set()).add(service_id)
+        return {router: sorted(services) for router, services in found.items()}
 
 
 _FIELDS: Final = [field.name for field in fields(Conclusion) if field.name != "work_item"]

@@ -1,9 +1,7 @@
 """Routers in the store: locks, due work items, claims, writes in flight and conclusions."""
 
 import json
-import time
-from collections import deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import redis
@@ -22,6 +20,7 @@ from worker.store.batches import (
     BulkOnly,
     Busy,
     Conclusion,
+    Handled,
     PolicyDiffers,
     WorkItem,
     conclusion_document,
@@ -40,8 +39,6 @@ SWEEP_EVERY_MS = 900
 SWEEP_ROUTERS = 200
 SWEEP_MOVED_ON_MS = 5_000
 ROUTER_NOTIFIED_MS = 10_000
-REMEMBERED_S = 30.0
-"""For so long a process remembers what it wrote and concluded, in case Redis lost it."""
 POLICY_RECHECK_MS = 30_000
 """Between checks of a router with another policy applied; `routers apply` ends the wait."""
 
@@ -62,7 +59,12 @@ class Swept(NamedTuple):
 
 
 class Routers:
-    """The store's side of convergence. Every method is one script, so one atomic step."""
+    """The store's side of convergence. Every method is one script, so one atomic step.
+
+    Attributes:
+        lock_ms: the time of a lock.
+        handled: what this process wrote and concluded lately.
+    """
 
     def __init__(
         self,
@@ -77,7 +79,7 @@ class Routers:
         self._keys = keys
         self._format = store_format
         self.lock_ms = lock_ms
-        self._handled: deque[tuple[float, str, str]] = deque()
+        self.handled = Handled()
 
     def acquire(  # noqa: PLR0913 - what a pass begins with
         self,
@@ -203,7 +205,7 @@ class Routers:
             *sorted(others),
         )
         if ours and not braked:
-            self._remember(router, (*taken, *others))
+            self.handled.remember(router, (*taken, *others))
         return frozenset(braked) if ours else None
 
     def open_circuit(self, router: str, lock_id: str, wait_ms: int, state: RouterState) -> int:
@@ -254,28 +256,8 @@ class Routers:
             "conclude", router, lock_id, new_work_version(), to_json(batch)
         )
         if held:
-            self._remember(router, [end.work_item.service_id for end in ends])
+            self.handled.remember(router, [end.work_item.service_id for end in ends])
         return [bool(result) for result in results] if held else None
-
-    def _remember(self, router: str, service_ids: Iterable[str]) -> None:
-        now_s = time.monotonic()
-        self._handled += [(now_s, router, service_id) for service_id in service_ids]
-
-    def forget_handled(self) -> None:
-        """Forget what was written or concluded more than half a minute ago: Redis has it."""
-        before = time.monotonic() - REMEMBERED_S
-        while self._handled and self._handled[0][0] < before:
-            self._handled.popleft()
-
-    def handled_lately(self) -> dict[str, list[str]]:
-        """Router -> services that this process wrote or concluded in the last half minute.
-
-        Redis may fail between the two, and lose what it knew of the service.
-        """
-        found: dict[str, set[str]] = {}
-        for _, router, service_id in [*self._handled]:
-            found.setdefault(router, set()).add(service_id)
-        return {router: sorted(services) for router, services in found.items()}
 
     def leave_in_flight(
         self,
