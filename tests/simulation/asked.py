@@ -91,6 +91,12 @@ class Asked:
             lambda e: name_of(e) == "resumed" or _says_all(e),
         )
 
+    def is_suspended(self, service: str, router: str) -> bool:
+        """Whether it was suspended by the newest event that was applied there and says anything."""
+        applied = self._applied.get((service, router), {}).values()
+        said = [e for e in applied if name_of(e) in ("suspended", "resumed") or _says_all(e)]
+        return bool(said) and name_of(max(said, key=order_of)) == "suspended"
+
     def unblocking(self, service: str, router: str) -> bool:
         """Whether something asks that a service be no longer suspended, or in another way."""
         return self._asks(

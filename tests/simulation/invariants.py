@@ -129,8 +129,8 @@ class RouterChecks:
         was, blocks = is_on(before, "block-access"), is_on(after, "block-access")
         if blocks and not was and not self._asked.blocking(service, self._of.name):
             raise self._violation(service, "was blocked, which nothing asks for")
-        if blocks and not was:
-            self._loses(service)
+        if blocks and not was and not self._asked.is_suspended(service, self._of.name):
+            self._loses(service)  # else it was walled off before
         if was and not blocks and not self._asked.unblocking(service, self._of.name):
             raise self._violation(service, "was let in, which nothing asks for")
         device = after["device"]
