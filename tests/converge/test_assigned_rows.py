@@ -1,5 +1,7 @@
 """Assigned addresses on simulated routers: rows of others, moves, full reads, a restored backup."""
 
+import re
+
 import pytest
 
 from tests import builders
@@ -49,6 +51,25 @@ def test_a_row_of_others_in_the_way_gives_another_address(small):
     small.say(*map(assigned, range(2, 9)))
     given = {small.record(f"SVC-{n}").assigned.get("address") for n in range(2, 9)}
     assert "198.51.100.1" not in {has.value for has in given if has}
+
+
+def test_who_waits_with_a_record_of_a_newer_version_waits_on(small):
+    hold(small, 1)
+    event = assigned(1)
+    small.say(event)
+    small.drain("R1")
+    key, waiting = small.store.keys.record("SVC-1"), small.store.keys.pool_waiting("home")
+    assert small.client.zrange(waiting, 0, -1) == ["SVC-1"]
+    written = small.client.get(key)
+    newer = re.sub('"format":[0-9]+', '"format":99', written)
+    assert newer != written
+    small.client.set(key, newer)
+    small.accept.assign_waiting()
+    assert small.client.zrange(waiting, 0, -1) == ["SVC-1"]
+    small.client.set(key, written)
+    small.accept.assign_waiting()
+    assert small.record().assigned["address"].value == "198.51.100.2"
+    assert not small.client.exists(waiting)
 
 
 def test_a_row_of_others_with_the_mac_changes_no_address(small):

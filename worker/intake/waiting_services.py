@@ -49,7 +49,10 @@ class WaitingServices:
                 self._assign(name, services, now_ms)
 
     def _assign(self, pool: str, services: Sequence[str], now_ms: int) -> None:
+        # nothing is known of a record that only a newer version reads: that version assigns
         stored = self.store.records.readable(services)
+        if not stored:
+            return
         folding = folding_with(self.store, self.policies, now_ms)
         foldings = {name: folding(found).reassign(pool) for name, found in stored.items()}
         self.assigner.assign([made.draft for made in foldings.values()])
@@ -58,7 +61,7 @@ class WaitingServices:
             _explain(made.draft)
         waits = {name for name, made in foldings.items() if made.draft.record.unassigned}
         committed = {made.service_id for made in changed}
-        self.store.pools.end_waiting(pool, sorted(set(services) - waits - committed))
+        self.store.pools.end_waiting(pool, sorted(stored.keys() - waits - committed))
         commits = [made.commit() for made in changed]
         log_committed(self.store, self.store.records.commit(commits, now_ms, self.limits))
 
