@@ -38,8 +38,11 @@ def why_command(
     context = Context(inventory)
     results = diagnosis(context, offline=offline).ask(subject)
     text: list[Part] = []
-    for result in results:
+    services = [_service_of(result) for result in results]
+    for number, (service_id, result) in enumerate(zip(services, results, strict=True), 1):
         text += [*([""] if text else []), *_text(result)]
+        if service_id is not None and service_id not in services[number:]:  # of all its devices
+            text += ["", _history(result)]
     well = all(result.is_well for result in results)
     return Answer(
         {"subject": subject, "answers": [diagnosis_document(result) for result in results]},
@@ -72,8 +75,17 @@ def _text(result: DiagnosisResult) -> Iterator[Part]:
     if rows := row_documents(result):
         yield ""
         yield TextTable(rows, "router, row, status, held by=active_mac, as=active_address, whose")
-    yield ""
-    yield history_table(
+
+
+def _service_of(result: DiagnosisResult) -> str | None:
+    """The service, also of a further device; None: no service was found."""
+    if result.facts is None:
+        return None
+    return result.facts.record.service_id.partition("/")[0]  # `member_id`
+
+
+def _history(result: DiagnosisResult) -> TextTable:
+    return history_table(
         [
             {"at": utc_time(at_ms), "what": what, "details": details(more)}
             for at_ms, what, more in timeline(result)

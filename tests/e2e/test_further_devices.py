@@ -54,6 +54,8 @@ def test_a_service_gets_a_device_replaces_it_and_loses_it(short_directory):
         assert router.device(mac(3), server=SERVER)["address"] == ipv4(12)
         asked = here.leasewire("why", mac(3))
         assert f"SVC-1/2: all is well: device {mac(3)} has {ipv4(12)}" in asked.stdout
+        both = here.leasewire("why", "SVC-1").stdout
+        assert (both.count("all is well"), both.count("WHAT HAPPENED")) == (2, 1)
         shown = json.loads(here.leasewire("services", "show", "SVC-1", "--json").stdout)
         assert shown["registers"]["device2"]["value"]["mac"] == mac(3)
         assert shown["routers"][0]["devices"]["2"]["address"] == ipv4(12)
