@@ -91,6 +91,16 @@ def test_it_may_only_report_or_suspend(desk, store):
     assert gone == [3, 4]
 
 
+def test_who_is_suspended_stays_so_in_the_same_way(desk, store):
+    blocked = event("suspended", "S-3", revision=None, suspension={"mode": "block"})
+    desk.send(blocked | {"asof": now(store, -9)})
+    before = desk.record("S-3").value("suspension")
+    assert before["mode"] == "block"
+    desk.send(manifest(now(store), "S-1", "S-2", missing="suspend"))
+    assert desk.record("S-3").value("suspension") == before
+    assert [n for n, status in statuses(desk).items() if status == "suspended"] == [3, 4, 6]
+
+
 def test_a_crash_before_the_end_does_it_again(desk, store):
     given = manifest(now(store), "S-1", "S-2", "S-3", "S-6")
     part = check(JournalEntry(key_of(given), given), SOURCES, store.records.now_ms())

@@ -22,6 +22,7 @@ from contracts.manifest import ManifestData
 from contracts.parse import MAX_CLOCK_SKEW
 from worker.core.service.event_ref import EventRef
 from worker.core.service.outcome import DeadLetter, Outcome, State
+from worker.core.service.record import ServiceRecord
 from worker.intake.checks import ManifestPart
 from worker.store.commits import EventCommit, ServiceCommit
 from worker.store.journal import JournalEntry
@@ -48,9 +49,15 @@ def missing_of(
 
     Reads all records: about a second for a hundred thousand.
     """
+    return [each.service_id for each in _missing(store, source, listed, routers, taken_at_ms)]
+
+
+def _missing(
+    store: Store, source: str, listed: set[str], routers: Sequence[str] | None, taken_at_ms: int
+) -> list[ServiceRecord]:
     known_ms = taken_at_ms - MAX_CLOCK_SKEW // _MILLISECOND
-    return sorted(
-        record.service_id
+    found = (
+        record
         for record in (stored.record for stored in store.views.services())
         if record.owner == source
         and record.service_id not in listed
@@ -58,6 +65,7 @@ def missing_of(
         and (routers is None or record.router in routers)
         and record.last_event_ms <= known_ms
     )
+    return sorted(found, key=lambda record: record.service_id)
 
 
 class Complete(NamedTuple):
@@ -94,12 +102,16 @@ class Manifests:
             return None
         listed = {service for one_part in parts.values() for service in one_part.services}
         taken_at_ms = (data.taken_at - _EPOCH) // _MILLISECOND
-        missing = missing_of(self._store, event.source, listed, data.scope.routers, taken_at_ms)
+        gone = _missing(self._store, event.source, listed, data.scope.routers, taken_at_ms)
+        missing = [record.service_id for record in gone]
         action = {"report": "reported", "suspend": "suspended", "cancel": "cancelled"}[data.missing]
         log.info("manifest.complete", source=event.source, missing=missing, action=action)
         shown = ", ".join(missing[:_NAMED]) + (", …" if len(missing) > _NAMED else "")
         detail = f"{len(listed)} listed, {len(missing)} missing and {action}"
-        endings = [] if data.missing == "report" else list(_endings(part, missing))
+        # Who is suspended stays so, in the way in which the BSS suspended it.
+        stays = {"cancel": (), "suspend": ("suspended",)}.get(data.missing, ("active", "suspended"))
+        ending = [record.service_id for record in gone if record.status not in stays]
+        endings = list(_endings(part, ending))
         return Complete(endings, detail + (f": {shown}" if shown else ""), list(parts.values()))
 
     def conclude(self, part: ManifestPart, complete: Complete, now_ms: int) -> None:
