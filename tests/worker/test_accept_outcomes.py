@@ -237,7 +237,7 @@ def test_a_cancellation_that_comes_first_leaves_a_tombstone(desk):
     assert desk.record().status == "cancelled"
     desk.send(late)
     assert desk.record().status == "cancelled"
-    assert desk.queued() == {}
+    assert desk.queued() == {"SVC-1": 1}, "Redis may have lost that it had a row"
     newer = activated(revision=6)
     desk.send(newer)
     assert desk.record().status == "active"

@@ -254,8 +254,12 @@ def test_a_sign_whose_answer_was_lost_is_no_loss(here, monkeypatch):
     assert signs.give() is Seen.SAME
 
 
-def test_a_service_that_begins_and_ends_in_one_commit_leaves_no_row(here):
-    """Nobody remembers its row: the worker that wrote it died when Redis lost its service."""
+@pytest.mark.parametrize("is_apart", [False, True])
+def test_a_service_that_begins_and_ends_before_a_pass_leaves_no_row(here, is_apart):
+    """Nobody remembers its row: the worker that wrote it died when Redis lost its service.
+
+    Its end may be folded before its begin, by itself.
+    """
     here.say(activated("SVC-1", 1))
     here.drain()
     (row,) = here.rows("R1")
@@ -264,7 +268,11 @@ def test_a_service_that_begins_and_ends_in_one_commit_leaves_no_row(here):
         *(keys.record("SVC-1"), keys.history("SVC-1"), block.services, block.claims, block.held)
     )
     here.client.delete(*here.client.keys(f"{here.prefix}seen:*"))
-    here.say(activated("SVC-1", 1), builders.cancelled("SVC-1", revision=2))
+    if is_apart:
+        here.say(builders.cancelled("SVC-1", revision=2))
+        here.say(activated("SVC-1", 1))
+    else:
+        here.say(activated("SVC-1", 1), builders.cancelled("SVC-1", revision=2))
     here.drain()
     assert row["comment"]
     assert here.rows("R1") == []

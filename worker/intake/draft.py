@@ -195,11 +195,11 @@ class CommitDraft:
     def _placed(self) -> ServiceRecord:
         """The record with its placements.
 
-        A service that begins and ends in one commit may have a row all the same: Redis lost what
-        it knew, and its events came again.
+        A service that is over when its row becomes known may have that row: Redis lost what it
+        knew, and its events came again, in any order.
         """
         record = placed(self.record, self._policies)
-        if self.before.record.registers or record.status != "cancelled":
+        if record.status != "cancelled" or is_complete(self.before.record):
             return record
         router = record.row_router or ""
         return place(record, router) if is_complete(record) and router in self._policies else record
