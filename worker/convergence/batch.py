@@ -262,6 +262,8 @@ class BatchRunner:
     ) -> dict[str, BatchItem]:
         """Note what becomes ours before it is written, where no tag alone says it."""
         noted = placements_to_note(made, {name: item.placement for name, item in items.items()})
+        if not noted:
+            return items
         commits = []
         for service_id, placement in noted.items():
             stored = items[service_id].work_item.stored

@@ -71,6 +71,7 @@ class Gatherer:
         self._store = concluder.store
         self._session = concluder.session
         self._policy = policy
+        self._kind = kind_of(policy)
         self._lock = concluder.lock
         self._router = concluder.lock.router
         self._prerequisites = concluder.prerequisites
@@ -280,7 +281,7 @@ class Gatherer:
 
     def _list_terms(self, items: Iterable[BatchItem]) -> set[FieldEquals]:
         terms: set[FieldEquals] = set()
-        uses_lists = ADDRESS_LISTS in kind_of(self._policy).uses
+        uses_lists = ADDRESS_LISTS in self._kind.uses
         has_walled_garden = uses_lists and self._policy.suspend_list
         for item in items:
             places = item.listed | item.entry.listed
@@ -302,7 +303,7 @@ class Gatherer:
         devices: dict[str, None] = {}
         addresses: dict[str, None] = {}
         comments: dict[str, None] = {}
-        installation, device = self._policy.installation, kind_of(self._policy).device
+        installation, device = self._policy.installation, self._kind.device
         for item in items:
             fields = item.entry.fields or item.written
             if fields is not None:

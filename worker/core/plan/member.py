@@ -65,7 +65,7 @@ def find_own_row(
     untagged = [] if written is None else index.untagged.get(identity_of(written), [])
     if not tagged and not untagged:
         return _NOTHING
-    added = [row for row in tagged if identity_of(row.fields) in sent]
+    added = [row for row in tagged if identity_of(row.fields) in sent] if sent else []
     own = _choose(tagged or untagged, entry, written) or next(iter(added), None)
     if own is not None:
         # A row like its own is a copy: RouterOS would have refused it from us.

@@ -51,19 +51,20 @@ class OwnQueues:
             member.keep({_RATE: held})
 
     def _find_row(self, member: Member) -> None:
+        rows = self._index.queues_of.get(member.id)
+        if not rows:
+            return
         name = queue_name(self._index.installation, member.id)
-        rows = self._index.queues_of.get(member.id, ())
-        own = next((row for row in rows if row.queue == name), next(iter(rows), None))
+        own = next((row for row in rows if row.queue == name), rows[0])
         for row in rows:
             if row is not own:
                 self.duplicates.add(row.key)
                 detail = f"{row.name} has its tag too; it is left alone"
                 self._draft.note(member.id, "duplicate-row", detail)
-        if own is not None:
-            self._own[member.id] = own
-            if own.disabled:
-                detail = f"{own.name} was switched off by hand: the service has no limit of its own"
-                self._draft.note(member.id, "queue-disabled", detail)
+        self._own[member.id] = own
+        if own.disabled:
+            detail = f"{own.name} was switched off by hand: the service has no limit of its own"
+            self._draft.note(member.id, "queue-disabled", detail)
 
     def add(self, member: Member) -> list[Step]:
         """Add the queue that a service lacks, before its lease: a device never has no limit."""
