@@ -42,7 +42,7 @@ lab: $(READY) ## Leasewire, its gateway with console and a simulated router, in 
 
 test: $(CLIENTS) $(NODE_CLIENTS) $(AXE) ## all that CI runs: lint, types, imports, tests
 	$(MAKE) -j2 lint compiled
-	$(BIN)/python -m pytest -n 5 --dist worksteal
+	$(BIN)/python -m pytest -n 6 --dist worksteal
 
 # Once beside lint, which has one processor: else each process of pytest would do it again
 compiled: $(READY)
