@@ -163,19 +163,26 @@ def foreign_rows(router: str, menu: str) -> list[tuple[str, dict[str, str]]]:
         comments += [cp1251("принтер"), cp1251("leasewire:tests:СВЦ")]
         listed += [cp1251("должник")]
     return [
-        *((menu, _lease(n, comment, router)) for n, comment in enumerate(comments)),
+        *((menu, _lease(n, comment, router, menu)) for n, comment in enumerate(comments)),
         *((ADDRESS_LISTS, _listed(n, comment)) for n, comment in enumerate(listed)),
         # In the way of what the pools assign: another value is taken by itself.
-        *((menu, _in_pool(n, at, router)) for n, at in enumerate(_FOREIGN_IN_POOLS)),
+        *((menu, _in_pool(n, at, router, menu)) for n, at in enumerate(_FOREIGN_IN_POOLS)),
         (BINDINGS, {"address": "2001:db8:4000:300::/56", "duid": "0x0001aa", "iaid": "7"}),
         (ADDRESS_LISTS6, {"list": SUSPENDED, "address": "2001:db8:ffff::/56"}),
         (OPTIONS, {"name": "lw-other-dns", "code": "6", "value": "0x01020304"}),
     ]
 
 
-def entry_by_hand(router: str, mac: str, address: str) -> dict[str, str]:
-    """The values of a row that a person makes on a router, for a device that has or dials a MAC."""
-    match menu_of(router):
+def entry_by_hand(router: str, mac: str, address: str, menu: str = "") -> dict[str, str]:
+    """The values of a row that a person makes on a router, for a device that has or dials a MAC.
+
+    Args:
+        router: its name.
+        mac: of the device.
+        address: of the device.
+        menu: of the entries of the router; default: as the estate has them.
+    """
+    match menu or menu_of(router):
         case menu if menu == SECRETS:
             return {**dialling.login(mac), "remote-address": address}
         case menu if menu == USERS:
@@ -186,13 +193,14 @@ def entry_by_hand(router: str, mac: str, address: str) -> dict[str, str]:
             return {"mac-address": mac, "address": address}
 
 
-def _lease(number: int, comment: str, router: str) -> dict[str, str]:
-    place = entry_by_hand(router, f"00:00:5E:F0:00:{number:02X}", f"198.51.100.{number + 1}")
+def _lease(number: int, comment: str, router: str, menu: str) -> dict[str, str]:
+    mac, address = f"00:00:5E:F0:00:{number:02X}", f"198.51.100.{number + 1}"
+    place = entry_by_hand(router, mac, address, menu)
     return place | ({"comment": comment} if comment else {})
 
 
-def _in_pool(number: int, address: str, router: str) -> dict[str, str]:
-    return entry_by_hand(router, f"00:00:5E:F1:00:{number:02X}", address)
+def _in_pool(number: int, address: str, router: str, menu: str) -> dict[str, str]:
+    return entry_by_hand(router, f"00:00:5E:F1:00:{number:02X}", address, menu)
 
 
 def _listed(number: int, comment: str) -> dict[str, str]:

@@ -155,8 +155,8 @@ BUGS: Final[dict[str, Bug]] = {
         [
             Change(
                 "worker/core/rows/rows.py",
-                r"{_PREFIX}([^:\s]+):([A-Za-z0-9._:-]{{1,64}})(?![A-Za-z0-9._:-])\s?",
-                r"{_PREFIX}([^:\s]+):(\S+)\s?",
+                r"{_PREFIX}([^:\s]+):([A-Za-z0-9._:-]{{1,64}}){_END}(?:",
+                r"{_PREFIX}([^:\s]+):(\S+)(?:",
             ),
             Change(
                 "worker/convergence/gather.py",

@@ -18,6 +18,8 @@ from tests.worker.paper_desk import NOON, PaperDesk, at
 from worker.core.service.record_format import record_from_json, record_to_json
 from worker.core.service.schedule import ENDED_MS, MAX_ENDED, MAX_PENDING
 from worker.core.storage_format import FIRST_STORE_FORMAT
+from worker.inventory.config import SourceConfig
+from worker.store.records import Stored
 
 HOUR, DAY = 3_600_000, 86_400_000
 
@@ -303,3 +305,31 @@ def test_the_record_of_a_scheduled_service_comes_back_from_text(desk):
     read = record_from_json(text, "SVC-1")
     assert read == desk.record
     assert record_to_json(read, FIRST_STORE_FORMAT) == text
+
+
+def further(number=2):
+    address = {"mode": "static", "ipv4": "198.51.100.20"}
+    return {"number": number, "mac": mac(5), "address": address}
+
+
+@pytest.mark.parametrize("first", ["block", "device"])
+@pytest.mark.parametrize("unmanaged", [frozenset(), frozenset({"label"}), frozenset({"devices"})])
+def test_a_scheduled_block_without_devices_ends_them_whichever_came_first(first, unmanaged):
+    source = SourceConfig(builders.SOURCE, "revisions", unmanaged)
+    desk = PaperDesk(sources={builders.SOURCE: source})
+    desk.send(activated(revision=1))
+    block = snapshot(revision=3, effective_at=at(HOUR))
+    device = event("device_added", revision=2, device=further())
+    desk.send(*([block, device] if first == "block" else [device, block]))
+    desk.stored = Stored(
+        1, record_from_json(record_to_json(desk.record, FIRST_STORE_FORMAT), "SVC-1")
+    )
+    desk.release(NOON + HOUR)
+    assert list(desk.record.devices) == (["2"] if "devices" in unmanaged else [])
+
+
+def test_a_scheduled_block_without_devices_is_read_by_a_version_that_knows_none(desk):
+    desk.send(snapshot(revision=2, effective_at=at(HOUR)))
+    text = record_to_json(desk.record, FIRST_STORE_FORMAT)
+    assert '"devices"' not in text
+    assert '"format":6' not in text

@@ -92,7 +92,7 @@ def test_the_words_of_operators_go_by_their_times_whichever_is_folded_first(
             desk.send(each)
         ends.append({name: held[:3] for name, held in desk.record.registers.items()})
         mine = writes_of(parse_event(second)).together
-        assert all(desk.values[name] == value for name, value in mine.items())
+        assert all(desk.record.value(name) == value for name, value in mine.items())
     assert ends[0] == ends[1] == ends[2]
 
 

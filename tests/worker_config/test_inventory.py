@@ -217,7 +217,10 @@ scopes = ["override"]
 @pytest.mark.parametrize(
     ("line", "notified"),
     [
-        ('unmanaged = ["lifecycle"]', "unmanaged.0: must be of address, circuit_id, dhcp_server"),
+        (
+            'unmanaged = ["lifecycle"]',
+            "unmanaged.0: must be of address, circuit_id, devices, dhcp_server",
+        ),
         ('scopes = ["admin"]', "scopes.0: Input should be 'publish' or 'override'"),
         ("scopes = []", "scopes: List should have at least 1 item"),
     ],

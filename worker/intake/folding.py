@@ -14,7 +14,7 @@ from worker.core.service.fold import Folded, fold, release
 from worker.core.service.outcome import State
 from worker.core.service.own_version import own_version
 from worker.core.service.record import ServiceRecord
-from worker.core.service.schedule import MAX_PENDING, Scheduled, ended_of
+from worker.core.service.schedule import MAX_PENDING, Scheduled, as_said, ended_of
 from worker.core.service.scheduling import keep, scheduled_of, withdraw
 from worker.core.service.writes import changes_nothing, differing, writes_of
 from worker.core.storage_format import rfc3339
@@ -224,7 +224,7 @@ class Folding:
     def _release(self, scheduled: Scheduled) -> None:
         before, event = self._draft.record, scheduled.event
         said_us = scheduled.at_ms * 1000
-        version = own_version(before, scheduled.version.digest, said_us, scheduled.own)
+        version = own_version(before, scheduled.version.digest, said_us, as_said(scheduled.own))
         folded = release(before, scheduled, version, self._now_ms)
         end = ended_of(scheduled, "released", "", self._now_ms)
         schedule = before.schedule.with_ended([end], self._now_ms)

@@ -16,6 +16,7 @@ from worker.core.rows.rows import device_field
 from worker.core.service.fold import release
 from worker.core.service.own_version import own_version
 from worker.core.service.record import Placement, ServiceRecord, ShortLease
+from worker.core.service.schedule import as_said
 from worker.core.storage_format import rfc3339
 
 FIELD: Final = "lease-time"
@@ -174,7 +175,7 @@ def _coming(record: ServiceRecord, router: str, policies: Mapping[str, RouterPol
     before = wanted_entries(record, policies)[router]
     for scheduled in record.schedule.pending:
         said_us = scheduled.at_ms * 1000
-        version = own_version(record, scheduled.version.digest, said_us, scheduled.own)
+        version = own_version(record, scheduled.version.digest, said_us, as_said(scheduled.own))
         record = release(record, scheduled, version).record
         after = wanted_entries(record, policies).get(router, nothing)
         if _is_noticed_late(before, after):

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from contracts import Event, Snapshot
 from worker.core.service.event_ref import NEVER, Version
 from worker.core.service.record import DEFAULTS, DEVICE_REGISTERS, Register, ServiceRecord
-from worker.core.service.schedule import Scheduled
+from worker.core.service.schedule import Scheduled, as_said
 from worker.core.service.writes import writes_of
 
 _OF_DEVICES: Final = frozenset(DEVICE_REGISTERS.values())
@@ -78,8 +78,9 @@ def release(
         last_event_ms: when that is.
     """
     event_id, accepted = scheduled.event.id, scheduled.version
-    new = {name: Register(value, accepted, event_id) for name, value in scheduled.beside.items()}
-    for name, value in scheduled.own.items():
+    beside = as_said(scheduled.beside)
+    new = {name: Register(value, accepted, event_id) for name, value in beside.items()}
+    for name, value in as_said(scheduled.own).items():
         stated = accepted if (name, value) == ("lifecycle", "cancelled") else NEVER
         new[name] = Register(value, version, event_id, stated)
     return _fold(record, new, version, last_event_ms)

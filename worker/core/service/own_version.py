@@ -1,16 +1,18 @@
 """The version of an event that no source sent: of an operator, or of Leasewire itself."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Final
 
 from worker.core.service.event_ref import Version
-from worker.core.service.record import ServiceRecord
+from worker.core.service.record import DEVICE_REGISTERS, ServiceRecord
 
 SAID_AT_ONCE: Final = 1_000
 """So many own versions of a service fit into a microsecond: events of one call share a time."""
 
 
-def own_version(record: ServiceRecord, digest: str, said_us: int, names: Iterable[str]) -> Version:
+def own_version(
+    record: ServiceRecord, digest: str, said_us: int, names: Collection[str]
+) -> Version:
     """Return the version of an event of an operator or of Leasewire itself, set in its commit.
 
     It wins over the owner's events so far, and loses to the owner's next one. Among each other such
@@ -24,7 +26,8 @@ def own_version(record: ServiceRecord, digest: str, said_us: int, names: Iterabl
         names: the registers that it writes.
     """
     at = max(said_us, 0) * SAID_AT_ONCE
-    held = [record.registers[name].version for name in names if name in record.registers]
+    every_name = {*names, *DEVICE_REGISTERS.values()} if "devices" in names else names
+    held = [record.registers[name].version for name in every_name if name in record.registers]
     later = [version[:2] for version in held if version.local >= at + SAID_AT_ONCE]
     epoch, revision = min(later, default=record.highest[:2])
     every = [record.highest, *(register.version for register in record.registers.values())]

@@ -30,8 +30,8 @@ class Scheduled(NamedTuple):
         event: the event.
         at_ms: when it takes effect, in milliseconds since 1970, rounded up.
         version: of the event, as it was accepted.
-        own: registers that it is about, with the values that it gives them.
-        beside: registers that it only mentions.
+        own: registers that it is about, with the values that it gives them, as `to_keep` has them.
+        beside: registers that it only mentions, likewise.
     """
 
     event: EventRef
@@ -46,6 +46,26 @@ class Scheduled(NamedTuple):
         if self.own.get("lifecycle") == "cancelled" or self.own.get("suspension") is not None:
             return "cut_off"
         return _DOES.get(self.event.type, "other")
+
+
+def to_keep(writes: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    """Return the writes as a scheduled event keeps them: a block without further devices has none.
+
+    So a version that knows no `devices` reads it. A block of a source that leaves them to others
+    has None. Only blocks write the label; one without it is kept as it is.
+    """
+    if "label" not in writes:
+        return writes
+    devices = writes.get("devices")
+    kept = {name: value for name, value in writes.items() if name != "devices"}
+    return kept if devices == [] else {**kept, "devices": devices}
+
+
+def as_said(kept: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    """Return the writes of an event; `to_keep` reversed."""
+    devices = kept.get("devices", [] if "label" in kept else None)
+    writes = {name: value for name, value in kept.items() if name != "devices"}
+    return writes if devices is None else {**writes, "devices": devices}
 
 
 class Ended(NamedTuple):

@@ -5,15 +5,13 @@ first takes effect: a released event counts as sent at that moment, and wins ove
 that arrive later.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-
-from pydantic import JsonValue
 
 from contracts import Event
 from worker.core.service.event_ref import EventRef, Version
 from worker.core.service.record import ServiceRecord
-from worker.core.service.schedule import Ended, Scheduled, ended_of
+from worker.core.service.schedule import Ended, Scheduled, ended_of, to_keep
 from worker.core.service.writes import writes_of
 
 
@@ -21,7 +19,7 @@ def scheduled_of(
     event: Event, ref: EventRef, at_ms: int, version: Version, unmanaged: frozenset[str]
 ) -> Scheduled:
     """Schedule an event: what it will write is worked out when it is accepted."""
-    own, beside = writes_of(event, unmanaged)
+    own, beside = map(to_keep, writes_of(event, unmanaged))
     return Scheduled(ref, at_ms, version, own, beside)
 
 
@@ -34,9 +32,6 @@ def keep(
         The record, and how the event ended; None while it waits.
     """
     record = replace(record, highest=max(record.highest, scheduled.version))
-    if not record.devices:  # a version before these would not know what it reads
-        own, beside = _without_devices(scheduled.own), _without_devices(scheduled.beside)
-        scheduled = scheduled._replace(own=own, beside=beside)
     schedule = record.schedule
     withdrawn_by = schedule.withdrawn_by(scheduled.event.id)
     superseded_by = superseder(record, scheduled)
@@ -49,11 +44,6 @@ def keep(
     else:
         return replace(record, schedule=schedule.with_pending(scheduled)), None
     return replace(record, schedule=schedule.with_ended([end], now_ms)), end
-
-
-def _without_devices(writes: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
-    """The same without an empty list of further devices."""
-    return {name: value for name, value in writes.items() if name != "devices" or value}
 
 
 def supersede(record: ServiceRecord, by: str, now_ms: int) -> tuple[ServiceRecord, Sequence[Ended]]:
