@@ -51,7 +51,8 @@ class OnEstate(Judged):
 
     def start_beside(self, kind: str) -> Worker:
         """Start a worker of another version beside the others."""
-        self.worker_command = LATE if len(self.upgraded) == len(self.workers) else NEWER
+        # A late one meets the newer format: before it is raised, it would only keep it from that.
+        self.worker_command = LATE if self.store.format.found() == FORMAT else NEWER
         worker = Worker(kind, self.start_process(kind))
         self.others.append(worker)
         return worker
