@@ -11,6 +11,7 @@ from leasewire.tables import TextTable
 from worker.admin.diagnosis import Diagnosis, DiagnosisResult
 from worker.admin.diagnosis_documents import diagnosis_document, row_documents, timeline
 from worker.admin.json_fields import utc_time
+from worker.core.rows.rows import service_of_member
 from worker.core.storage_format import short_type
 from worker.routeros.parallel_read import RowObserver
 
@@ -81,7 +82,7 @@ def _service_of(result: DiagnosisResult) -> str | None:
     """The service, also of a further device; None: no service was found."""
     if result.facts is None:
         return None
-    return result.facts.record.service_id.partition("/")[0]  # `member_id`
+    return service_of_member(result.facts.record.service_id)
 
 
 def _history(result: DiagnosisResult) -> TextTable:

@@ -60,6 +60,28 @@ def recheck(world):
         world.drain("R1")
 
 
+def stand_still_before_writing(world, meanwhile):
+    """A pass of another process, which stops before its first write until all that was done."""
+    real = Session.write
+
+    def stands_still(session, operations, progress):
+        Session.write = real
+        meanwhile()
+        return real(session, operations, progress)
+
+    Session.write = stands_still
+    stopped = replace(
+        world.converge,
+        sessions=Sessions(world.inventory, world.settings),
+        gate=ComputeGate(time_limit_s=1),
+        limiter=ConcurrencyLimiter(threads=1),
+    )
+    try:
+        stopped.run("R1")
+    finally:
+        Session.write = real
+
+
 def listed(world):
     return [(row["address"], row.get("comment", "")) for row in world.r["R1"].rows(LISTS)]
 
@@ -117,30 +139,18 @@ def test_a_list_row_of_a_worker_that_stood_still_is_removed_though_its_address_c
     walled_garden,
 ):
     """The next holder of the lock made its second look before; found by a simulated history."""
-    world, real = walled_garden, Session.write
+    world = walled_garden
     world.say(activated("SVC-1", 1))
     world.drain()
     world.say(builders.suspended("SVC-1", "walled_garden", revision=2))
 
-    def stands_still(session, operations, progress):
-        Session.write = real
+    def meanwhile():
         let_pass(world.store, LEASE_MS)
         world.say(activated("SVC-1", 9, revision=3))
         world.drain("R1")
         recheck(world)
-        return real(session, operations, progress)
 
-    Session.write = stands_still
-    stopped = replace(
-        world.converge,
-        sessions=Sessions(world.inventory, world.settings),
-        gate=ComputeGate(time_limit_s=1),
-        limiter=ConcurrencyLimiter(threads=1),
-    )
-    try:
-        stopped.run("R1")
-    finally:
-        Session.write = real
+    stand_still_before_writing(world, meanwhile)
     assert listed(world) == [(builders.ipv4(1), "leasewire:acme:SVC-1")]
     world.drain("R1")
     assert listed(world) == []
@@ -281,29 +291,17 @@ def test_of_a_cancelled_service_neither_row_stays(here):
 
 def test_a_row_of_a_worker_that_stood_still_goes_though_redis_lost_its_note(here):
     """Its service has another row by then; found by a simulated history."""
-    world, real = here, Session.write
+    world = here
     world.say(activated("SVC-1", 1))
 
-    def stands_still(session, operations, progress):
-        Session.write = real
+    def meanwhile():
         block = world.block("R1")
         world.client.delete(block.inflight, block.lock)
         world.say(changed(2))
         world.drain("R1")
         recheck(world)
-        return real(session, operations, progress)
 
-    Session.write = stands_still
-    stopped = replace(
-        world.converge,
-        sessions=Sessions(world.inventory, world.settings),
-        gate=ComputeGate(time_limit_s=1),
-        limiter=ConcurrencyLimiter(threads=1),
-    )
-    try:
-        stopped.run("R1")
-    finally:
-        Session.write = real
+    stand_still_before_writing(world, meanwhile)
     assert len(leases(world)) == 2
     world.drain("R1")
     assert leases(world) == [(builders.mac(2), builders.ipv4(2))]

@@ -15,7 +15,7 @@ from worker.core.full_read.adoption import KnownServices, SortedRow, sort_rows
 from worker.core.full_read.binding_adoption import sort_bindings
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Set
-from worker.core.rows.rows import DEVICE_FIELDS, comment_for
+from worker.core.rows.rows import DEVICE_FIELDS, comment_for, service_of_member
 from worker.core.service.record import ServiceRecord
 from worker.ports import RouterSession
 from worker.store.store import Store
@@ -113,7 +113,7 @@ class Adoption:
                 else:
                     refused.append((row.service_id, result.refusal.message))
         if tagged:
-            detail, services = f"{len(tagged)} rows", [name.partition("/")[0] for name in tagged]
+            detail, services = f"{len(tagged)} rows", map(service_of_member, tagged)
             self.store.fleet.recheck(
                 self.router, list(dict.fromkeys(services)), "rows_adopted", detail, actor
             )

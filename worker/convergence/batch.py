@@ -90,8 +90,7 @@ class BatchRunner:
 
     def _run_group(self, group: Sequence[BatchItem], *, just_taken: bool) -> None:
         self.concluder.begin(group)
-        claimed = self._gatherer.claim(group, just_taken=just_taken)
-        items = self._postpone_missing(claimed)
+        items = self._postpone_missing(self._gatherer.claim(group, just_taken=just_taken))
         while items:
             items = self._run_round(items)
 

@@ -13,7 +13,6 @@ from worker.convergence.ipv6_terms import (
     list_terms6,
     may_need_any,
 )
-from worker.core.entry.devices import OF_DEVICES
 from worker.core.entry.entry import Entry, claims_of, placeholder
 from worker.core.entry.wanted import kind_of, wanted_entries
 from worker.core.plan.planner import in_the_way, misnamed
@@ -39,7 +38,7 @@ from worker.core.rows.rows import (
     member_id,
     tag_text,
 )
-from worker.core.service.record import DEVICE_REGISTERS, Placement
+from worker.core.service.record import DEVICE_REGISTERS, OF_DEVICES, Placement
 from worker.ports import FieldEquals, LeaseQuery
 from worker.store.batches import WorkItem
 

@@ -15,14 +15,11 @@ from worker.core.rows.queues import OwnQueue
 from worker.core.rows.rows import NO_ADDRESS, NO_DEVICE, device_field, device_of
 from worker.core.service.event_ref import NEVER
 from worker.core.service.record import (
-    DEVICE_REGISTERS,
     Placement,
     Register,
     ServiceRecord,
 )
 
-OF_DEVICES: Final = frozenset(DEVICE_REGISTERS.values())
-"""The registers of further devices; a record without any has none."""
 _OWN: Final = ("mac", "serial", "circuit_id", "remote_id", "address")
 _NEVER: Final = ("ppp", "ipv6", "duid", "iaid")
 _NOTHING: Final = Placement(None)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from worker.core.entry.devices import OF_DEVICES, over, place_devices, with_devices
+from worker.core.entry.devices import over, place_devices, with_devices
 from worker.core.entry.entry import Entry, EntryKind, device_in, wanted_router
 from worker.core.entry.kinds.lease import LeaseEntry
 from worker.core.entry.kinds.mac_server import MacServerEntry
@@ -14,7 +14,7 @@ from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.bindings import are_written
 from worker.core.rows.operations import Waiting
 from worker.core.rows.rows import NO_DEVICE, OPTION_82, device_of
-from worker.core.service.record import Placement, RowsAt, ServiceRecord, place
+from worker.core.service.record import OF_DEVICES, Placement, RowsAt, ServiceRecord, place
 
 DEFAULT_KIND: Final[EntryKind] = LeaseEntry()
 KINDS: Final[dict[str, EntryKind]] = {

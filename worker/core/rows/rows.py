@@ -286,6 +286,11 @@ def member_id(service_id: str, number: str) -> str:
     return f"{service_id}{_BETWEEN}{number}" if number else service_id
 
 
+def service_of_member(member: str) -> str:
+    """Return the service of a `member_id`."""
+    return member.partition(_BETWEEN)[0]
+
+
 class Tag(NamedTuple):
     """A tag at the start of a comment.
 

@@ -7,17 +7,21 @@ that it had before.
 
 from collections.abc import Container, Mapping
 from dataclasses import replace
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel
 
 from contracts import Event, Snapshot
 from worker.core.service.event_ref import NEVER, Version
-from worker.core.service.record import DEFAULTS, DEVICE_REGISTERS, Register, ServiceRecord
+from worker.core.service.record import (
+    DEFAULTS,
+    DEVICE_REGISTERS,
+    OF_DEVICES,
+    Register,
+    ServiceRecord,
+)
 from worker.core.service.schedule import Scheduled, as_said
 from worker.core.service.writes import writes_of
-
-_OF_DEVICES: Final = frozenset(DEVICE_REGISTERS.values())
 
 
 class Folded(NamedTuple):
@@ -90,7 +94,7 @@ def _fold(
     record: ServiceRecord, statements: Mapping[str, Register], highest: Version, last_event_ms: int
 ) -> Folded:
     registers = dict(record.registers)
-    if "devices" in statements or not _OF_DEVICES.isdisjoint(statements):
+    if "devices" in statements or not OF_DEVICES.isdisjoint(statements):
         statements = _for_each_device(statements, registers)
     wrote: set[str] = set()
     changed: set[str] = set()
@@ -142,12 +146,12 @@ def _for_each_device(
     if said is not None:
         listed: Any = said.value
         values = {DEVICE_REGISTERS[str(device["number"])]: device for device in listed}
-        for name in _OF_DEVICES:
+        for name in OF_DEVICES:
             if name not in every and (name in values or name in registers):
                 every[name] = said._replace(value=values.get(name))
     label = registers.get("label")
     if label is not None:
-        for name in _OF_DEVICES & every.keys() - registers.keys():
+        for name in OF_DEVICES & every.keys() - registers.keys():
             registers[name] = label._replace(value=None)
     return every
 

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Final
 
 from worker.core.service.event_ref import Version
-from worker.core.service.record import DEVICE_REGISTERS, ServiceRecord
+from worker.core.service.record import OF_DEVICES, ServiceRecord
 
 SAID_AT_ONCE: Final = 1_000
 """So many own versions of a service fit into a microsecond: events of one call share a time."""
@@ -26,7 +26,7 @@ def own_version(
         names: the registers that it writes.
     """
     at = max(said_us, 0) * SAID_AT_ONCE
-    every_name = {*names, *DEVICE_REGISTERS.values()} if "devices" in names else names
+    every_name = {*names, *OF_DEVICES} if "devices" in names else names
     held = [record.registers[name].version for name in every_name if name in record.registers]
     later = [version[:2] for version in held if version.local >= at + SAID_AT_ONCE]
     epoch, revision = min(later, default=record.highest[:2])

@@ -15,6 +15,7 @@ from worker.core.service.schedule import NOTHING_SCHEDULED, Schedule
 
 DEVICE_REGISTERS: Final = {number: f"device{number}" for number in map(str, range(2, 9))}
 """The register of each further device, by its number."""
+OF_DEVICES: Final = frozenset(DEVICE_REGISTERS.values())
 DEFAULTS: Final[Mapping[str, JsonValue]] = {
     "lifecycle": None,  # None, "on" or "cancelled"
     "suspension": None,  # None or {"mode": …, "reason_code": …}; mode None: the policy's

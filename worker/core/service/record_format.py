@@ -17,6 +17,7 @@ from worker.core.service.queue_format import queue_of, short_queue
 from worker.core.service.record import (
     DEFAULTS,
     DEVICE_REGISTERS,
+    OF_DEVICES,
     Assigned,
     AssignedKind,
     LeftValue,
@@ -56,7 +57,6 @@ REGISTER_CODES: Final[Mapping[str, str]] = {
 _REGISTERS: Final = {code: name for name, code in REGISTER_CODES.items()}
 _SHORT: Final = {name: (code, DEFAULTS[name]) for name, code in REGISTER_CODES.items()}
 _SET_TO_DEFAULT: Final = {code: (name, DEFAULTS[name]) for name, code in REGISTER_CODES.items()}
-_OF_DEVICES: Final = frozenset(DEVICE_REGISTERS.values())
 _OF_IPV6: Final = frozenset({"ipv6", "duid", "iaid"})
 _NO_DEFAULT: Final = object()
 """Default of a register without a letter: equals no value."""
@@ -175,10 +175,10 @@ def _number_of(record: ServiceRecord, formats: RecordFormats, otherwise: int) ->
 def _has_devices(record: ServiceRecord) -> bool:
     """Whether it has further devices, had some, or will."""
     return (
-        not _OF_DEVICES.isdisjoint(record.registers)
+        not OF_DEVICES.isdisjoint(record.registers)
         or any(at.devices for at in record.placements.values())
         or any("devices" in (*to_come.own, *to_come.beside) for to_come in record.schedule.pending)
-        or any(not _OF_DEVICES.isdisjoint(to_come.own) for to_come in record.schedule.pending)
+        or any(not OF_DEVICES.isdisjoint(to_come.own) for to_come in record.schedule.pending)
     )
 
 
