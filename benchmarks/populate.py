@@ -21,7 +21,8 @@ from worker.core.entry.entry import claims_of
 from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import AppliedPolicy, RouterPolicy
 from worker.core.service.outcome import Outcome
-from worker.core.service.record import Placement, ServiceRecord
+from worker.core.service.record import ServiceRecord
+from worker.core.service.record_parts import Placement
 from worker.intake.accept import Accept
 from worker.inventory import load_inventory
 from worker.store.batches import Acquired

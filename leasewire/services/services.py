@@ -13,7 +13,7 @@ from leasewire.services.why import diagnosis, history_table
 from leasewire.tables import TextTable
 from worker.admin.diagnosis_documents import explained_service
 from worker.admin.service_documents import ServiceList
-from worker.core.service.record import Status
+from worker.core.service.record_parts import Status
 from worker.errors import ConfigurationError
 
 app = App("Services, and whether their routers have them.")

@@ -10,7 +10,8 @@ import typer
 from leasewire.context import Context
 from producers.files.writing import csv_row, flat_fields, heading, ndjson_row
 from worker.core.entry.entry import assigned_to
-from worker.core.service.record import ServiceRecord, Status
+from worker.core.service.record import ServiceRecord
+from worker.core.service.record_parts import Status
 from worker.core.service.restoring import ipv6_of
 
 

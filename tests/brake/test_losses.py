@@ -12,7 +12,8 @@ from worker.core.entry.brake import Loss, loss_of, ownership_change
 from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.service.fold import fold
-from worker.core.service.record import Placement, ServiceRecord
+from worker.core.service.record import ServiceRecord
+from worker.core.service.record_parts import Placement
 
 POLICIES = {name: RouterPolicy("acme", "dhcp1") for name in ("R1", "R2")}
 

@@ -13,7 +13,8 @@ from tests.waiting import eventually
 from worker.admin.service_reader import AT_ONCE, MOST_ASKED, ServiceReader
 from worker.core.entry.brake import BrakeLimits
 from worker.core.service.event_ref import NEVER
-from worker.core.service.record import Register, ServiceRecord
+from worker.core.service.record import ServiceRecord
+from worker.core.service.record_parts import Register
 from worker.errors import StoreUnavailable
 from worker.intake.accept import Accept
 from worker.inventory import SourceConfig

@@ -20,7 +20,7 @@ from worker.core.rows.bindings import OwnBinding, binding_fields, mac_in_duid
 from worker.core.rows.menus import BINDING
 from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import BindingRow, parse_tag
-from worker.core.service.record import Placement
+from worker.core.service.record_parts import Placement
 
 SERVICES = ["S1", "S2", "S3"]
 PREFIXES = ["2001:db8:1::/56", "2001:db8:2::/56", "2001:db8:3::/56", "2001:db8:2:10::/60"]

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from worker.core.service.conflicts import Conflict
 from worker.core.service.event_ref import Version
-from worker.core.service.record import Register, ServiceRecord
+from worker.core.service.record import ServiceRecord
+from worker.core.service.record_parts import Register
 
 
 def record(**registers):

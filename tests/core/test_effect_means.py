@@ -13,7 +13,8 @@ from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.rows import ListPlace
 from worker.core.service.event_ref import EventRef, Version
-from worker.core.service.record import PendingEvent, Placement, Register, ServiceRecord, ShortLease
+from worker.core.service.record import ServiceRecord
+from worker.core.service.record_parts import PendingEvent, Placement, Register, ShortLease
 
 OLD, NEW = "10.0.0.1", "10.0.0.2"
 POLICY = RouterPolicy("acme", suspend_list="suspended")

@@ -34,7 +34,8 @@ from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.prefixes import prefix_key
 from worker.core.rows.rows import NO_ADDRESS, NO_MAC, is_host_address, scopes_meet
 from worker.core.service.fold import fold
-from worker.core.service.record import Assigned, ServiceRecord, place
+from worker.core.service.record import ServiceRecord, place
+from worker.core.service.record_parts import Assigned
 
 POLICIES = {
     "R1": RouterPolicy("acme", default_server="dhcp-default"),

@@ -12,7 +12,8 @@ from worker.core.entry.wanted import in_sync, wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.rows import ListPlace
 from worker.core.service.fold import fold
-from worker.core.service.record import Placement, ServiceRecord
+from worker.core.service.record import ServiceRecord
+from worker.core.service.record_parts import Placement
 
 LIST = {"suspend_list": "suspended"}
 RATE = {"throttle": "64k/64k"}

@@ -12,13 +12,8 @@ from worker.core.effect.findings import EffectFinding
 from worker.core.rows.observed import Observation, SeenRow
 from worker.core.service.event_ref import EventRef, Version
 from worker.core.service.outcome import DeadLetter, EffectReport
-from worker.core.service.record import (
-    PendingEvent,
-    Placement,
-    Register,
-    ServiceRecord,
-    Unassigned,
-)
+from worker.core.service.record import ServiceRecord
+from worker.core.service.record_parts import PendingEvent, Placement, Register, Unassigned
 
 NOW = 1_000_000_000
 V = Version(0, 1, 0, "")

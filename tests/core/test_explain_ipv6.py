@@ -11,7 +11,8 @@ from worker.core.diagnosis.facts import AtRouter, Facts, Why
 from worker.core.diagnosis.verification import verify
 from worker.core.rows.observed import Observation, SeenIpv6
 from worker.core.service.event_ref import Version
-from worker.core.service.record import Placement, Register, ServiceRecord, Unassigned
+from worker.core.service.record import ServiceRecord
+from worker.core.service.record_parts import Placement, Register, Unassigned
 
 NOW = 1_000_000_000
 V = Version(0, 1, 0, "")

@@ -8,7 +8,8 @@ from contracts import parse_event
 from tests import builders
 from tests.builders import activated, cancelled, mac, mac_changed, resumed, snapshot, suspended
 from worker.core.service.fold import fold
-from worker.core.service.record import DEFAULTS, DEVICE_REGISTERS, Placement, ServiceRecord
+from worker.core.service.record import ServiceRecord
+from worker.core.service.record_parts import DEFAULTS, DEVICE_REGISTERS, Placement
 from worker.core.service.writes import differing, writes_of
 
 NOTHING_KNOWN = ServiceRecord("SVC-1")

@@ -21,7 +21,8 @@ from worker.core.rows.queues import OwnQueue, QueueRow, queue_fields
 from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import LEASES, QUEUES, member_id, parse_tag
 from worker.core.service.fold import fold
-from worker.core.service.record import Placement, ServiceRecord
+from worker.core.service.record import ServiceRecord
+from worker.core.service.record_parts import Placement
 
 MEMBERS = [("S1", ""), ("S1", "2"), ("S1", "3"), ("S2", ""), ("S2", "2")]
 POLICY = RouterPolicy("acme")

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.core.service.history import line_from_json, line_to_json
-from worker.core.service.record import DEFAULTS
+from worker.core.service.record_parts import DEFAULTS
 from worker.core.storage_format import UnknownFormatError
 
 texts = st.text(max_size=8)

@@ -18,7 +18,7 @@ from worker.core.rows.operations import Add, MakeStatic, Remove, Set, WritePlan
 from worker.core.rows.queues import OwnQueue, QueueOrder, QueueRow, queue_fields, shadows_of
 from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import BINDINGS, QUEUES, BindingRow, Identity, ListPlace
-from worker.core.service.record import Placement
+from worker.core.service.record_parts import Placement
 
 PREFIX = "2001:db8:1:100::/56"
 IPV6 = {"prefix": {"mode": "static", "ipv6": PREFIX}}

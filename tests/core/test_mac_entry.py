@@ -9,7 +9,8 @@ from worker.core.entry.wanted import placed, wanted_entries, work_items_of
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.rows import ANY_SERVER
 from worker.core.service.fold import fold
-from worker.core.service.record import Placement, ServiceRecord
+from worker.core.service.record import ServiceRecord
+from worker.core.service.record_parts import Placement
 
 PLACE = {"mac-address": mac(1), "address": ipv4(10), "server": ANY_SERVER}
 CLAIMS = {Claim(f"mac:{mac(1)}", ANY_SERVER), Claim(f"address:{ipv4(10)}", ANY_SERVER)}

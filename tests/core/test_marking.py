@@ -8,7 +8,8 @@ from worker.core.entry.wanted import in_sync, wanted_entries, work_items_of
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.rows import ListPlace
 from worker.core.service.fold import fold
-from worker.core.service.record import Placement, ServiceRecord, place
+from worker.core.service.record import ServiceRecord, place
+from worker.core.service.record_parts import Placement
 
 POLICY = RouterPolicy("acme")
 OTHER = Placement({"mac-address": builders.mac(9)})

@@ -12,7 +12,8 @@ from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.rows import Lease
 from worker.core.service.event_ref import EventRef
 from worker.core.service.fold import fold
-from worker.core.service.record import PendingEvent, Placement, ServiceRecord
+from worker.core.service.record import ServiceRecord
+from worker.core.service.record_parts import PendingEvent, Placement
 
 POLICY = {"suspend_profile": "walled", "profiles": {"gold": "p-gold"}}
 GOLD = {"plan": {"code": "gold"}}

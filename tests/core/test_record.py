@@ -17,21 +17,18 @@ from worker.core.rows.rows import ListPlace
 from worker.core.service.event_ref import NEVER, EventRef, Version
 from worker.core.service.fold import fold
 from worker.core.service.own_version import own_version
-from worker.core.service.record import (
+from worker.core.service.record import ServiceRecord, Settled, place, settle
+from worker.core.service.record_format import REGISTER_CODES, record_from_json, record_to_json
+from worker.core.service.record_parts import (
     DEFAULTS,
     Assigned,
     LeftValue,
     PendingEvent,
     Placement,
     RowsAt,
-    ServiceRecord,
-    Settled,
     ShortLease,
     Unassigned,
-    place,
-    settle,
 )
-from worker.core.service.record_format import REGISTER_CODES, record_from_json, record_to_json
 from worker.core.storage_format import FIRST_STORE_FORMAT, UnknownFormatError
 
 texts = st.text(max_size=8)

@@ -7,7 +7,8 @@ import pytest
 from contracts import parse_event
 from tests import builders
 from worker.core.service.fold import fold
-from worker.core.service.record import Assigned, ServiceRecord
+from worker.core.service.record import ServiceRecord
+from worker.core.service.record_parts import Assigned
 from worker.core.service.restoring import restoring_event
 from worker.core.service.writes import writes_of
 

@@ -21,7 +21,8 @@ from worker.core.rows.rows import (
     tag_text,
 )
 from worker.core.service.fold import fold
-from worker.core.service.record import Assigned, ServiceRecord
+from worker.core.service.record import ServiceRecord
+from worker.core.service.record_parts import Assigned
 
 
 def expected_entries(

@@ -27,7 +27,7 @@ from worker.core.rows.rows import (
     tag_text,
 )
 from worker.core.service.outcome import FINAL
-from worker.core.service.record import Assigned
+from worker.core.service.record_parts import Assigned
 from worker.inventory import load_inventory
 from worker.routeros.rows import entry_rows, values_of
 

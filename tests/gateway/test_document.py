@@ -16,7 +16,7 @@ from tests.gateway.test_reading import fold
 from worker.admin.service_documents import Sync
 from worker.core.service.outcome import FINAL, EffectReport
 from worker.core.service.outcome import State as OutcomeState
-from worker.core.service.record import Status
+from worker.core.service.record_parts import Status
 
 pytestmark = pytest.mark.redis
 

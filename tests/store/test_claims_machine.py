@@ -19,7 +19,8 @@ from tests.builders import ipv4, mac
 from tests.store.claims_model import Claims, meet
 from worker.core.entry.entry import Claim
 from worker.core.rows.prefixes import prefix_key
-from worker.core.service.record import Placement, ServiceRecord
+from worker.core.service.record import ServiceRecord
+from worker.core.service.record_parts import Placement
 from worker.store.batches import Conclusion
 from worker.store.commits import ServiceCommit
 from worker.store.store import open_store

@@ -13,7 +13,8 @@ from tests.calls import calls, take_calls
 from worker.core.entry.entry import Claim
 from worker.core.service.event_ref import EventRef
 from worker.core.service.outcome import DeadLetter, Outcome
-from worker.core.service.record import Placement, ServiceRecord
+from worker.core.service.record import ServiceRecord
+from worker.core.service.record_parts import Placement
 from worker.errors import StoreRefused
 from worker.store.batches import Busy
 from worker.store.commits import Committed, EventCommit, ServiceCommit

@@ -4,7 +4,8 @@ import pytest
 
 from tests.builders import ipv4, mac
 from worker.core.entry.entry import Claim
-from worker.core.service.record import Placement, ServiceRecord
+from worker.core.service.record import ServiceRecord
+from worker.core.service.record_parts import Placement
 from worker.store import scripts
 from worker.store.batches import Conclusion
 from worker.store.claims import waiting_for

@@ -12,7 +12,8 @@ from worker.core.policy.circuit import RouterState
 from worker.core.rows.rows import Identity
 from worker.core.service.event_ref import EventRef
 from worker.core.service.outcome import DeadLetter, Outcome
-from worker.core.service.record import Placement, ServiceRecord
+from worker.core.service.record import ServiceRecord
+from worker.core.service.record_parts import Placement
 from worker.store.batches import Acquired, Busy, Conclusion
 from worker.store.commits import ServiceCommit
 

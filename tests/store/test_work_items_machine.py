@@ -19,7 +19,8 @@ from tests.calls import take_calls
 from tests.store.passing_time import let_pass
 from worker.core.entry.wanted import BULK
 from worker.core.policy.circuit import RouterState
-from worker.core.service.record import Placement, ServiceRecord
+from worker.core.service.record import ServiceRecord
+from worker.core.service.record_parts import Placement
 from worker.store.batches import Busy, Conclusion
 from worker.store.commits import ServiceCommit
 from worker.store.store import open_store

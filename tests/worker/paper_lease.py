@@ -14,7 +14,7 @@ from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Add
 from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import Lease
-from worker.core.service.record import Placement
+from worker.core.service.record_parts import Placement
 from worker.intake.folding import Folding
 from worker.store.batches import WorkItem
 from worker.store.records import Stored

@@ -9,7 +9,7 @@ from tests.worker.memory_router import MemoryRouter
 from worker.convergence.router_pass import Converge
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Set
-from worker.core.service.record import ShortLease
+from worker.core.service.record_parts import ShortLease
 from worker.ports import Refusal
 from worker.store.commits import ServiceCommit
 

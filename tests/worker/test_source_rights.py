@@ -21,7 +21,7 @@ from tests.worker.desk import OPERATOR, OTHER, POLICIES, SOURCES, TIMES, Desk
 from tests.worker.paper_desk import PaperDesk, at
 from worker.core.entry.wanted import wanted_entries
 from worker.core.service.history import line_from_json
-from worker.core.service.record import Placement
+from worker.core.service.record_parts import Placement
 from worker.core.service.writes import writes_of
 from worker.inventory.config import SourceConfig
 from worker.store.sources import KNOWN_MS

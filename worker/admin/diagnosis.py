@@ -22,7 +22,8 @@ from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.observed import Observation
 from worker.core.rows.prefixes import prefix_key
 from worker.core.rows.rows import device_of, member_id, parse_tag, tag_text
-from worker.core.service.record import Placement, ServiceRecord
+from worker.core.service.record import ServiceRecord
+from worker.core.service.record_parts import Placement
 from worker.ports import BindingQuery, LeaseQuery
 from worker.store.finder import JOURNAL_LOOKED_THROUGH, Finder
 from worker.store.store import Store

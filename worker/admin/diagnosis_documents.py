@@ -14,7 +14,7 @@ from worker.core.rows.observed import SeenRow, macs_of, shown_address
 from worker.core.rows.operations import shown
 from worker.core.rows.queues import OwnQueue
 from worker.core.rows.rows import BindingRow, ListPlace, parse_tag
-from worker.core.service.record import Placement
+from worker.core.service.record_parts import Placement
 from worker.store.store import Store
 from worker.store.views import ServiceView
 

@@ -19,7 +19,8 @@ from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.prefixes import ClaimKeys, claim_text
 from worker.core.rows.rows import scopes_meet
 from worker.core.service.fold import former_only, with_present_names
-from worker.core.service.record import DEFAULTS, ServiceRecord
+from worker.core.service.record import ServiceRecord
+from worker.core.service.record_parts import DEFAULTS
 from worker.intake.checks import CheckedEvent, NotAccepted, check, key_of
 from worker.intake.folding import Folding
 from worker.inventory import SourceConfig

@@ -27,7 +27,8 @@ from worker.core.rows.rows import (
     Row,
     comment_for,
 )
-from worker.core.service.record import Placement, ServiceRecord
+from worker.core.service.record import ServiceRecord
+from worker.core.service.record_parts import Placement
 from worker.ports import FieldEquals, LeaseQuery
 from worker.store.store import Store
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from worker.admin.json_fields import counted
 from worker.core.entry.assignment import Need, asked, need_of
 from worker.core.policy.address_pool import KINDS, AddressPools, PoolKind
-from worker.core.service.record import ServiceRecord, Unassigned
+from worker.core.service.record import ServiceRecord
+from worker.core.service.record_parts import Unassigned
 from worker.store.store import Store
 
 

@@ -17,14 +17,8 @@ from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.service.history import line_to_json
 from worker.core.service.outcome import Outcome
-from worker.core.service.record import (
-    Placement,
-    RowsAt,
-    ServiceRecord,
-    Settled,
-    cleaned,
-    settle,
-)
+from worker.core.service.record import ServiceRecord, Settled, cleaned, settle
+from worker.core.service.record_parts import Placement, RowsAt
 from worker.errors import LeasewireError, LockLost
 from worker.store.batches import Conclusion, WorkItem
 from worker.store.commits import ServiceCommit

@@ -14,7 +14,8 @@ from worker.core.policy.circuit import RouterState
 from worker.core.rows.bindings import OwnBinding, binding_fields
 from worker.core.rows.operations import Note, shown
 from worker.core.service.outcome import FINAL, Outcome
-from worker.core.service.record import DEFAULTS, Placement, ServiceRecord
+from worker.core.service.record import ServiceRecord
+from worker.core.service.record_parts import DEFAULTS, Placement
 from worker.store.store import Store
 from worker.store.views import RouterLook, ServiceView
 

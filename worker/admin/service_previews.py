@@ -21,7 +21,8 @@ from worker.core.plan.wanted import wanted_at, with_further
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Waiting
 from worker.core.rows.row_index import RowIndex
-from worker.core.service.record import ServiceRecord, Status
+from worker.core.service.record import ServiceRecord
+from worker.core.service.record_parts import Status
 from worker.inventory import CLI_SOURCE, Inventory
 from worker.store.store import Store
 

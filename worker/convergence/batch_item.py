@@ -10,7 +10,8 @@ from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.operations import Note, Waiting
 from worker.core.rows.queues import OwnQueue
 from worker.core.rows.rows import ListPlace
-from worker.core.service.record import Placement, ServiceRecord, ShortLease
+from worker.core.service.record import ServiceRecord
+from worker.core.service.record_parts import Placement, ShortLease
 from worker.store.batches import WorkItem
 
 

@@ -19,14 +19,8 @@ from worker.core.rows.operations import Waiting
 from worker.core.rows.rows import ListPlace, MenuPath
 from worker.core.service.history import line_to_json
 from worker.core.service.outcome import UNCHANGED, DeadLetter, Outcome, State
-from worker.core.service.record import (
-    PendingEvent,
-    Placement,
-    ServiceRecord,
-    Settled,
-    cleaned,
-    settle,
-)
+from worker.core.service.record import ServiceRecord, Settled, cleaned, settle
+from worker.core.service.record_parts import PendingEvent, Placement
 from worker.core.storage_format import short_type
 from worker.store.batches import Conclusion
 

@@ -38,7 +38,7 @@ from worker.core.rows.rows import (
     member_id,
     tag_text,
 )
-from worker.core.service.record import DEVICE_REGISTERS, OF_DEVICES, Placement
+from worker.core.service.record_parts import DEVICE_REGISTERS, OF_DEVICES, Placement
 from worker.ports import FieldEquals, LeaseQuery
 from worker.store.batches import WorkItem
 

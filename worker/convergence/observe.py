@@ -17,7 +17,8 @@ from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import WritePlan
 from worker.core.service.history import line_to_json
 from worker.core.service.outcome import Outcome
-from worker.core.service.record import LeftValue, cleaned, settle
+from worker.core.service.record import cleaned, settle
+from worker.core.service.record_parts import LeftValue
 from worker.store.batches import Conclusion, WorkItem
 
 log = structlog.get_logger()

@@ -20,7 +20,7 @@ from worker.core.entry.assignment import (
 from worker.core.entry.dhcp_setup import DhcpSetup
 from worker.core.policy.address_pool import KINDS, AddressPool, AddressPools
 from worker.core.service.history import line_to_json
-from worker.core.service.record import Assigned, AssignedKind, LeftValue, Unassigned
+from worker.core.service.record_parts import Assigned, AssignedKind, LeftValue, Unassigned
 from worker.intake.draft import CommitDraft
 from worker.store.commits import LEFT, GivenBack, TakenValue
 from worker.store.store import Store

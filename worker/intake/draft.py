@@ -13,7 +13,8 @@ from worker.core.service.event_ref import EventRef, Version
 from worker.core.service.fold import Folded
 from worker.core.service.history import line_to_json
 from worker.core.service.outcome import UNCHANGED, State
-from worker.core.service.record import PendingEvent, ServiceRecord, place, settle, settle_overtaken
+from worker.core.service.record import ServiceRecord, place, settle, settle_overtaken
+from worker.core.service.record_parts import PendingEvent
 from worker.core.service.schedule import Ended, Schedule, calendar_changes
 from worker.core.service.scheduling import supersede
 from worker.core.service.writes import OF_CLIENT

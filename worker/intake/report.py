@@ -12,7 +12,7 @@ from contracts import names
 from worker.core.service.event_ref import EventRef
 from worker.core.service.history import line_to_json
 from worker.core.service.outcome import FINAL, DeadLetter, Outcome, State
-from worker.core.service.record import AssignedKind
+from worker.core.service.record_parts import AssignedKind
 from worker.store.commits import EventCommit
 from worker.store.sources import SourceCount
 

@@ -13,8 +13,9 @@ from worker.core.entry.wanted import BULK
 from worker.core.policy.circuit import RouterState
 from worker.core.rows.rows import Identity
 from worker.core.service.outcome import DeadLetter, Outcome
-from worker.core.service.record import LeftValue, ServiceRecord
+from worker.core.service.record import ServiceRecord
 from worker.core.service.record_format import record_to_json
+from worker.core.service.record_parts import LeftValue
 from worker.store.commits import dead_letter_documents, outcome_document
 from worker.store.records import Stored, decode_stored, generation_of
 from worker.store.router_memory import Known

@@ -5,7 +5,8 @@ from typing import Any, Final, NamedTuple
 
 from worker.core.entry.entry import address_of, prefix_of
 from worker.core.policy.address_pool import AddressPool, AddressPools
-from worker.core.service.record import Assigned, AssignedKind, ServiceRecord, Unassigned
+from worker.core.service.record import ServiceRecord
+from worker.core.service.record_parts import Assigned, AssignedKind, Unassigned
 
 MOST_FIXED: Final = 256
 """Values of a pool that one fixed prefix may cover: more belong into the pool's exclusions."""

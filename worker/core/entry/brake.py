@@ -9,7 +9,8 @@ from worker.core.entry.entry import address_of, device_in
 from worker.core.entry.ipv6_bindings import prefixes_of
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.rows import NO_ADDRESS, device_field, device_of
-from worker.core.service.record import Placement, ServiceRecord
+from worker.core.service.record import ServiceRecord
+from worker.core.service.record_parts import Placement
 
 LossKind = Literal["cancelled", "suspended", "replaced"]
 

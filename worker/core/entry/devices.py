@@ -14,11 +14,8 @@ from worker.core.rows.operations import Waiting
 from worker.core.rows.queues import OwnQueue
 from worker.core.rows.rows import NO_ADDRESS, NO_DEVICE, device_field, device_of
 from worker.core.service.event_ref import NEVER
-from worker.core.service.record import (
-    Placement,
-    Register,
-    ServiceRecord,
-)
+from worker.core.service.record import ServiceRecord
+from worker.core.service.record_parts import Placement, Register
 
 _OWN: Final = ("mac", "serial", "circuit_id", "remote_id", "address")
 _NEVER: Final = ("ppp", "ipv6", "duid", "iaid")

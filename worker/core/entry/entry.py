@@ -34,7 +34,8 @@ from worker.core.rows.rows import (
     is_host_address,
     member_id,
 )
-from worker.core.service.record import AssignedKind, ServiceRecord
+from worker.core.service.record import ServiceRecord
+from worker.core.service.record_parts import AssignedKind
 
 
 def placeholder(fields: Mapping[str, str], service_id: str) -> str:

@@ -15,7 +15,8 @@ from worker.core.rows.normal import duration, seconds
 from worker.core.rows.rows import device_field
 from worker.core.service.fold import release
 from worker.core.service.own_version import own_version
-from worker.core.service.record import Placement, ServiceRecord, ShortLease
+from worker.core.service.record import ServiceRecord
+from worker.core.service.record_parts import Placement, ShortLease
 from worker.core.service.schedule import as_said
 from worker.core.storage_format import rfc3339
 

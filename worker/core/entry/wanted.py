@@ -14,7 +14,8 @@ from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.bindings import are_written
 from worker.core.rows.operations import Waiting
 from worker.core.rows.rows import NO_DEVICE, OPTION_82, device_of
-from worker.core.service.record import OF_DEVICES, Placement, RowsAt, ServiceRecord, place
+from worker.core.service.record import ServiceRecord, place
+from worker.core.service.record_parts import OF_DEVICES, Placement, RowsAt
 
 DEFAULT_KIND: Final[EntryKind] = LeaseEntry()
 KINDS: Final[dict[str, EntryKind]] = {

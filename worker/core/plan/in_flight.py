@@ -25,7 +25,7 @@ from worker.core.rows.rows import (
     device_of,
     identity_of,
 )
-from worker.core.service.record import Placement, ShortLease
+from worker.core.service.record_parts import Placement, ShortLease
 
 NO_LOGINS: Final[Mapping[str, None]] = {}
 _CLIENT: Final = frozenset({"duid", "iaid"})

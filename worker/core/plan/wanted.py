@@ -10,7 +10,8 @@ from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.operations import Waiting
 from worker.core.rows.rows import Identity, ListPlace
-from worker.core.service.record import Placement, ServiceRecord
+from worker.core.service.record import ServiceRecord
+from worker.core.service.record_parts import Placement
 
 
 @dataclass(frozen=True, slots=True)

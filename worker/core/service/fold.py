@@ -13,13 +13,8 @@ from pydantic import BaseModel
 
 from contracts import Event, Snapshot
 from worker.core.service.event_ref import NEVER, Version
-from worker.core.service.record import (
-    DEFAULTS,
-    DEVICE_REGISTERS,
-    OF_DEVICES,
-    Register,
-    ServiceRecord,
-)
+from worker.core.service.record import ServiceRecord
+from worker.core.service.record_parts import DEFAULTS, DEVICE_REGISTERS, OF_DEVICES, Register
 from worker.core.service.schedule import Scheduled, as_said
 from worker.core.service.writes import writes_of
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, Literal, NamedTuple
 
 from worker.core.service.event_ref import EventRef
-from worker.core.service.record import AssignedKind
+from worker.core.service.record_parts import AssignedKind
 from worker.core.storage_format import (
     check_format,
     full_type,

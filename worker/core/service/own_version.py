@@ -4,7 +4,8 @@ from collections.abc import Collection
 from typing import Final
 
 from worker.core.service.event_ref import Version
-from worker.core.service.record import OF_DEVICES, ServiceRecord
+from worker.core.service.record import ServiceRecord
+from worker.core.service.record_parts import OF_DEVICES
 
 SAID_AT_ONCE: Final = 1_000
 """So many own versions of a service fit into a microsecond: events of one call share a time."""

@@ -14,7 +14,8 @@ from worker.core.rows.rows import OPTION_82, ListPlace
 from worker.core.service.event_ref import NEVER, EventRef, Version
 from worker.core.service.formats import RECORD_FORMATS, STORE_FORMATS, RecordFormats
 from worker.core.service.queue_format import queue_of, short_queue
-from worker.core.service.record import (
+from worker.core.service.record import ServiceRecord
+from worker.core.service.record_parts import (
     DEFAULTS,
     DEVICE_REGISTERS,
     OF_DEVICES,
@@ -25,7 +26,6 @@ from worker.core.service.record import (
     Placement,
     Register,
     RowsAt,
-    ServiceRecord,
     ShortLease,
     Unassigned,
 )

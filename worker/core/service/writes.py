@@ -41,7 +41,8 @@ from contracts import (
     Suspended,
     Suspension,
 )
-from worker.core.service.record import DEVICE_REGISTERS, ServiceRecord
+from worker.core.service.record import ServiceRecord
+from worker.core.service.record_parts import DEVICE_REGISTERS
 
 UNMANAGEABLE: Final = frozenset(
     {
