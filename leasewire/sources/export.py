@@ -9,7 +9,6 @@ import typer
 
 from leasewire.context import Context
 from producers.files.writing import csv_row, flat_fields, heading, ndjson_row
-from worker.core.entry.entry import assigned_to
 from worker.core.service.record import ServiceRecord
 from worker.core.service.record_parts import Status
 from worker.core.service.restoring import ipv6_of
@@ -90,7 +89,7 @@ def _addresses(record: ServiceRecord) -> dict[str, Any]:
     """Its address and IPv6; an assigned one is named, so that another installation can keep it."""
     address: Any = record.value("address")
     ipv6: Any = ipv6_of(record)
-    given = assigned_to(record)
+    given = record.assigned_values
     if "address" in given:
         address = {**address, "ipv4": given["address"]}
     if "prefix" in given:

@@ -20,14 +20,7 @@ from tests.builders import (
     version_of,
 )
 from worker.core.entry.dhcp_setup import DhcpSetup
-from worker.core.entry.entry import (
-    Claim,
-    Entry,
-    address_of,
-    claims_of,
-    prefix_of,
-    wanted_router,
-)
+from worker.core.entry.entry import Claim, Entry, claims_of
 from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.bindings import OwnBinding
@@ -226,9 +219,9 @@ def test_an_assigned_address_counts_while_the_service_wants_one(address, given, 
     raw["data"]["service"]["address"] = address
     record = fold(ServiceRecord("SVC-1"), parse_event(raw), version_of(raw)).record
     record = replace(record, assigned=given)
-    assert address_of(record) == expected
-    assert wanted_router(record) == ("R1" if expected else None)
-    assert prefix_of(record) is None
+    assert record.address == expected
+    assert record.wanted_router == ("R1" if expected else None)
+    assert record.prefix is None
 
 
 @pytest.mark.parametrize(
@@ -246,4 +239,4 @@ def test_an_assigned_address_counts_while_the_service_wants_one(address, given, 
 def test_a_prefix_is_fixed_or_assigned(prefix, given, expected):
     raw = activated(ipv6={"prefix": prefix})
     record = fold(ServiceRecord("SVC-1"), parse_event(raw), version_of(raw)).record
-    assert prefix_of(replace(record, assigned=given)) == expected
+    assert replace(record, assigned=given).prefix == expected

@@ -9,7 +9,7 @@ from contracts import parse_event
 from simulator.testing import running
 from tests.builders import activated, cancelled, ipv4, mac, mac_changed, suspended, version_of
 from tests.routeros.peers import config_for, nothing
-from worker.core.entry.entry import Claim, Entry, EntryKind, address_of, claims_of
+from worker.core.entry.entry import Claim, Entry, EntryKind, claims_of
 from worker.core.entry.wanted import KINDS, placed, wanted_entries
 from worker.core.full_read.drift import differences
 from worker.core.plan.planner import plan
@@ -49,7 +49,7 @@ class ArpEntry(EntryKind):
         blocked = isinstance(record.value("suspension"), dict)
         fields = {
             "mac-address": str(record.value("mac")),
-            "address": address_of(record),
+            "address": record.address,
             "server": policy.default_server,
             "block-access": "yes" if blocked else "no",
         }

@@ -9,7 +9,6 @@ from typing import Final, NamedTuple
 
 from worker.convergence.full_read import read_bindings
 from worker.convergence.router_lock import RouterLock
-from worker.core.entry.entry import device_in
 from worker.core.entry.wanted import wanted_entries
 from worker.core.full_read.adoption import KnownServices, SortedRow, sort_rows
 from worker.core.full_read.binding_adoption import sort_bindings
@@ -80,7 +79,7 @@ class Adoption:
             is_over = record.status == "cancelled"
             where = "cancelled" if is_over else f"on router {record.router}"
             for field, word in DEVICE_FIELDS.items():
-                if device := device_in(record, field):
+                if device := record.device_in(field):
                     elsewhere[device] = f"its {word} belongs to {service_id}, which is {where}"
         return KnownServices(entries, elsewhere, records.keys())
 

@@ -13,7 +13,6 @@ from operator import attrgetter
 from typing import Final, Literal, NamedTuple
 
 from worker.core.entry.brake import LossKind, loss_of
-from worker.core.entry.entry import address_of, prefix_of
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.bindings import IS_PREFIX
 from worker.core.service.record import ServiceRecord
@@ -67,7 +66,7 @@ class HeldService(NamedTuple):
         """What the service would become: its status, or its new MAC, address and prefix."""
         if self.kind != "replaced":
             return self.record.status
-        parts = (self.record.value("mac"), address_of(self.record), prefix_of(self.record))
+        parts = (self.record.value("mac"), self.record.address, self.record.prefix)
         return " ".join(str(part) for part in parts if part)
 
     @property

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, NamedTuple
 from contracts import names
 from worker.admin.pool_preview import PoolPreview
 from worker.core.entry.dhcp_setup import DhcpSetup
-from worker.core.entry.entry import Claim, address_of, claims_of, wanted_router
+from worker.core.entry.entry import Claim, claims_of
 from worker.core.entry.wanted import placed, wanted_entries
 from worker.core.policy.address_pool import AddressPools
 from worker.core.policy.policy import RouterPolicy
@@ -129,7 +129,7 @@ class FilePreview:
         By the file, the inventory, and the DHCP setup of its router that a worker read last.
         """
         record = placed(record, self._policies)
-        router, service_id = wanted_router(record), record.service_id
+        router, service_id = record.wanted_router, record.service_id
         if router is None:
             return
         if router not in self._policies:
@@ -141,7 +141,7 @@ class FilePreview:
                 kind, _, value = claim_text(claim.key).partition(":")
                 what = f"{'MAC address' if kind == 'mac' else kind} {value} on router {router}"
                 self._warnings.append(f"{first} and {service_id} both want {what}: one waits")
-        address = address_of(record)
+        address = record.address
         if address is None:
             return
         if router not in self._setups:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from worker.core.entry.devices import as_service
-from worker.core.entry.entry import Claim, device_in
+from worker.core.entry.entry import Claim
 from worker.core.entry.wanted import kind_of, with_rows_at
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.prefixes import prefix_key
@@ -58,11 +58,11 @@ def holders(
     Its device, and its fixed address and prefix: instead of an assigned one it could get another.
     """
     scope = str(record.value("dhcp_server") or policy.default_server)
-    by_ids = policy.identify_by == "option-82" and device_in(record, OPTION_82)
+    by_ids = policy.identify_by == "option-82" and record.device_in(OPTION_82)
     named_by = OPTION_82 if by_ids else kind_of(policy).device
     wants = []
     for device in (record, *(as_service(record, number) for number in record.devices)):
-        wants.append(Claim(f"{DEVICE_FIELDS[named_by]}:{device_in(device, named_by)}", scope))
+        wants.append(Claim(f"{DEVICE_FIELDS[named_by]}:{device.device_in(named_by)}", scope))
         address: Any = device.value("address")
         if address and address["mode"] == "static":
             wants.append(Claim(f"address:{address['ipv4']}", ANY_SERVER))

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from pydantic import JsonValue
 
-from worker.core.entry.entry import claims_of, wanted_router
+from worker.core.entry.entry import claims_of
 from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.service.history import line_to_json
@@ -197,7 +197,7 @@ class RouterNames:
         placements = {name: at for name, at in record.placements.items() if name != router}
         after, stands_nowhere = cleaned(replace(record, placements=placements), router)
         settled: tuple[Settled, ...] = ()
-        if wanted_router(record) is None and not placements and record.status == "cancelled":
+        if record.wanted_router is None and not placements and record.status == "cancelled":
             after, settled = settle(after)
         lines = [self._line(now_ms, "router-retired", router)] if after != record else []
         return Conclusion(

@@ -8,7 +8,6 @@ from pydantic import JsonValue
 
 from worker.admin.documents import event_document, scheduled_documents
 from worker.admin.json_fields import utc_time, without_empty
-from worker.core.entry.entry import address_of, assigned_to, has_pool, prefix_of
 from worker.core.entry.short_lease import describe
 from worker.core.policy.circuit import RouterState
 from worker.core.rows.bindings import OwnBinding, binding_fields
@@ -100,7 +99,7 @@ class ServiceList:
                 "router": record.router,
                 "mac": record.value("mac"),
                 "address": _address_text(record),
-                "prefix": prefix_of(record),
+                "prefix": record.prefix,
                 "sync": worst and worst.sync,
                 "reason": (worst and worst.why.get("reason")) or (note and note.kind),
                 "detail": (worst and worst.why.get("detail")) or (note and note.detail),
@@ -109,7 +108,7 @@ class ServiceList:
 
     def _misfit(self, record: ServiceRecord) -> Note | None:
         """Why no device can use the address of this active or suspended service."""
-        router, address = record.row_router, address_of(record)
+        router, address = record.row_router, record.address
         if router is None or address is None or record.status not in ("active", "suspended"):
             return None
         if router not in self._setups:
@@ -162,7 +161,7 @@ def service_document(view: ServiceView, store: Store) -> dict[str, Any]:
         }
         routers.append(without_empty(document))
     scheduled = scheduled_documents(record, store.records.now_ms())
-    assigned = assigned_to(record)
+    assigned = record.assigned_values
     return {
         "service": record.service_id,
         "status": record.status,
@@ -210,8 +209,8 @@ def _observed_routers(store: Store, routers: Sequence[str] | None = None) -> fro
 
 def _address_text(record: ServiceRecord) -> str | None:
     """The address that a service should have, or the pool of the router that it comes from."""
-    address = address_of(record)
-    return f"pool {address}" if address and has_pool(record) else address
+    address = record.address
+    return f"pool {address}" if address and record.has_pool else address
 
 
 class HistoryEntry(NamedTuple):

@@ -12,7 +12,7 @@ from worker.convergence.batch_item import BatchItem
 from worker.convergence.concurrency import TimeLimits
 from worker.convergence.noticed import noticed_at, watch_of
 from worker.core.effect.rungs import RouterEffect
-from worker.core.entry.entry import Entry, assigned_to, wanted_router
+from worker.core.entry.entry import Entry
 from worker.core.entry.short_lease import confirmed_short
 from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.operations import Waiting
@@ -90,7 +90,7 @@ def confirmed(  # noqa: PLR0913 - the parts of a conclusion
     placements = placements_after(item, listed, now_ms, bindings)
     after, stands_nowhere = cleaned(replace(record, placements=placements), item.router)
     # A service that has an entry here wants this router.
-    wanted = wanted_router(record) if gone else item.router
+    wanted = record.wanted_router if gone else item.router
     settled: tuple[Settled, ...] = ()
     # A move is applied when the new router confirms; the old one is cleaned afterwards.
     is_cleaned = wanted is None and not placements and not record.unassigned
@@ -114,7 +114,7 @@ def confirmed(  # noqa: PLR0913 - the parts of a conclusion
             detail=f"by {end.by}" if end.by else "; ".join(remarks),
             router=item.router,
             effective_by=noticed.by if touched and not end.by else "",
-            assigned={} if end.by else assigned_to(record),
+            assigned={} if end.by else record.assigned_values,
         )
         for end in settled
     ]
@@ -332,7 +332,7 @@ def _outcomes(
             reason=reason,
             detail=detail,
             router=item.router,
-            assigned=assigned_to(item.record),
+            assigned=item.record.assigned_values,
         )
         for event in events_at(item.record, item.router)
     ]
@@ -340,4 +340,4 @@ def _outcomes(
 
 def events_at(record: ServiceRecord, router: str) -> tuple[PendingEvent, ...]:
     """The pending events that depend on a router; none if it must only be cleaned."""
-    return record.pending if wanted_router(record) in (None, router) else ()
+    return record.pending if record.wanted_router in (None, router) else ()

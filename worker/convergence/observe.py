@@ -11,7 +11,6 @@ from worker.convergence.conclude import events_at, placements_after
 from worker.convergence.gather import Gatherer, with_further
 from worker.convergence.prerequisites import MissingPrerequisites
 from worker.convergence.writing import describe
-from worker.core.entry.entry import assigned_to
 from worker.core.plan.planner import plan
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import WritePlan
@@ -72,7 +71,7 @@ def _observed(item: BatchItem, made: WritePlan, now_ms: int) -> Conclusion:
                 reason="" if end.by else reason,
                 detail=f"by {end.by}" if end.by else detail,
                 router=item.router,
-                assigned={} if end.by else assigned_to(record),
+                assigned={} if end.by else record.assigned_values,
             )
             for end in settled
         ]

@@ -6,7 +6,6 @@ from worker.convergence.batch_item import bare_item
 from worker.convergence.conclude import confirmed, waiting
 from worker.convergence.concurrency import TimeLimits
 from worker.convergence.router_lock import RouterLock
-from worker.core.entry.entry import wanted_router
 from worker.core.rows.operations import Waiting
 from worker.core.service.record import ServiceRecord
 from worker.store.batches import Acquired
@@ -49,4 +48,4 @@ def _leaves_nothing(record: ServiceRecord, router: str) -> bool:
     written = placement is not None and (
         placement.written is not None or placement.listed or placement.queue is not None
     )
-    return wanted_router(record) != router and not written
+    return record.wanted_router != router and not written

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from worker.core.entry.brake import Cut, loss_of, ownership_change
-from worker.core.entry.entry import address_of, assigned_to, claims_of, is_complete
+from worker.core.entry.entry import claims_of
 from worker.core.entry.lacking import lacking
 from worker.core.entry.short_lease import shortened, with_lease_time
 from worker.core.entry.wanted import in_sync, placed, wanted_entries, with_rows_at, work_items_of
@@ -161,14 +161,14 @@ class CommitDraft:
         moved = record.rows_at != self.before.record.rows_at
         bulk = not self._has_live and (self._has_bulk or self._only_lease_time or moved)
         work_items = work_items_of(record, entries, bulk=bulk)
-        if "address" in record.unassigned and address_of(record) is None:
+        if "address" in record.unassigned and record.address is None:
             self._wait_for_pool(record)
         elif not work_items:
             record = self._end_without_router(record)
         changed = record != self.before.record
         report = self.report
         if record.assigned:
-            report.name_assigned(assigned_to(record))
+            report.name_assigned(record.assigned_values)
         return ServiceCommit(
             service_id=self.before.record.service_id,
             generation=self.before.generation,
@@ -200,10 +200,10 @@ class CommitDraft:
         knew, and its events came again, in any order.
         """
         record = placed(self.record, self._policies)
-        if record.status != "cancelled" or is_complete(self.before.record):
+        if record.status != "cancelled" or self.before.record.is_complete:
             return record
         router = record.row_router or ""
-        return place(record, router) if is_complete(record) and router in self._policies else record
+        return place(record, router) if record.is_complete and router in self._policies else record
 
     def _wait_for_pool(self, record: ServiceRecord) -> None:
         """Without an address nothing is written for it; its events wait."""

@@ -12,7 +12,6 @@ from typing import Final
 
 import structlog
 
-from worker.core.entry.entry import wanted_router
 from worker.core.rows.bindings import mac_in_duid, mac_in_link_local
 from worker.core.rows.rows import BINDINGS, BindingRow, Row
 from worker.core.service.record import ServiceRecord
@@ -132,6 +131,6 @@ def _kinds_to_learn(record: ServiceRecord, router: str) -> set[str]:
     """The kinds of bindings of a service on a router whose client is not stated."""
     ipv6 = record.value("ipv6")
     stated = record.value("duid") is not None and record.value("iaid") is not None
-    if not isinstance(ipv6, Mapping) or stated or wanted_router(record) != router:
+    if not isinstance(ipv6, Mapping) or stated or record.wanted_router != router:
         return set()
     return {"pd", "na"} if ipv6.get("address") else {"pd"}

@@ -8,7 +8,6 @@ from ipaddress import IPv6Network
 from typing import Any, Final
 
 from contracts.values import Ipv4, Mac48
-from worker.core.entry.entry import address_of, prefix_of
 from worker.core.service.record import ServiceRecord
 from worker.errors import ConfigurationError
 from worker.store.records import Stored
@@ -184,7 +183,7 @@ def changed_of(texts: Mapping[str, str], known: Mapping[str, int]) -> dict[str, 
 def _row(stored: Stored, round_: int) -> tuple[object, ...]:
     record: ServiceRecord = stored.record
     mac, customer = (record.value(name) for name in ("mac", "customer_id"))
-    address, prefix, label = address_of(record), prefix_of(record), record.value("label")
+    address, prefix, label = record.address, record.prefix, record.value("label")
     parts = (record.service_id, customer, mac, address, prefix, *_ipv6_words(record), label)
     parts += tuple(_words_of_devices(record))
     words = "\n".join(str(part) for part in parts if part).casefold()

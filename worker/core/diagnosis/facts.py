@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from worker.core.effect.findings import EffectFinding
-from worker.core.entry.entry import wanted_router
 from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.observed import Observation
 from worker.core.rows.operations import Note
@@ -165,5 +164,5 @@ class Facts:
     @property
     def to_clean(self) -> list[str]:
         """Routers on which a row may be that is no longer wanted."""
-        wanted = wanted_router(self.record)
+        wanted = self.record.wanted_router
         return [name for name in self.record.placements if name != wanted]

@@ -3,7 +3,6 @@
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
-from worker.core.entry.entry import address_of, prefix_of
 from worker.core.policy.address_pool import AddressPool, AddressPools
 from worker.core.service.record import ServiceRecord
 from worker.core.service.record_parts import Assigned, AssignedKind, Unassigned
@@ -101,7 +100,7 @@ def kept(
         return None
     if kind in record.assigned:
         return record.assigned[kind]
-    value = (address_of if kind == "address" else prefix_of)(before)
+    value = before.address if kind == "address" else before.prefix
     held = asked(before, kind)
     if value is None or held["mode"] != "static" or kind in before.unassigned:
         return None

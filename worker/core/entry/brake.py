@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 from worker.core.entry.devices import loses_device
-from worker.core.entry.entry import address_of, device_in
 from worker.core.entry.ipv6_bindings import prefixes_of
 from worker.core.policy.policy import RouterPolicy
-from worker.core.rows.rows import NO_ADDRESS, device_field, device_of
 from worker.core.service.record import ServiceRecord
 from worker.core.service.record_parts import Placement
 
@@ -66,10 +64,7 @@ def loss_of(record: ServiceRecord, policies: Mapping[str, RouterPolicy]) -> Loss
     status = record.status
     if status in ("cancelled", "suspended"):
         return Loss(router, "cancelled" if status == "cancelled" else "suspended")
-    replaced = device_of(written) != device_in(record, device_field(written)) or (
-        # That of a pool may be known to the router alone.
-        written["address"] not in (address_of(record), NO_ADDRESS)
-    )
+    replaced = record.replaces(written)
     replaced = replaced or (bool(prefixes) and not prefixes <= prefixes_of(record))
     replaced = replaced or (bool(at.devices) and loses_device(record, at))
     return Loss(router, "replaced") if record.row_router == router and replaced else None

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from worker.core.entry.entry import Entry, EntryKind, address_of, device_in
+from worker.core.entry.entry import Entry, EntryKind
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Waiting
 from worker.core.rows.queues import OwnQueue
-from worker.core.rows.rows import NO_ADDRESS, NO_DEVICE, device_field, device_of
+from worker.core.rows.rows import NO_DEVICE, device_field, device_of
 from worker.core.service.event_ref import NEVER
 from worker.core.service.record import ServiceRecord
 from worker.core.service.record_parts import Placement, Register
@@ -93,10 +93,7 @@ def loses_device(record: ServiceRecord, at: Placement) -> bool:
     """Return whether a further device with a row on a router is no more, or another one."""
     for number, placed in at.devices.items():
         written, own = placed.written, as_service(record, number)
-        if written is not None and (
-            device_of(written) != device_in(own, device_field(written))
-            or written["address"] not in (address_of(own), NO_ADDRESS)
-        ):
+        if written is not None and own.replaces(written):
             return True
     return False
 

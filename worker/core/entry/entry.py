@@ -4,10 +4,8 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
-
-from pydantic import JsonValue
 
 from worker.core.entry.dhcp_options import OptionFields
 from worker.core.policy.policy import RouterPolicy
@@ -15,7 +13,7 @@ from worker.core.rows.bindings import IS_ADDRESS, OwnBinding
 from worker.core.rows.menus import Menu
 from worker.core.rows.normal import rate_limit
 from worker.core.rows.operations import Waiting
-from worker.core.rows.option82 import hex_of, joined
+from worker.core.rows.option82 import joined
 from worker.core.rows.prefixes import prefix_key
 from worker.core.rows.queues import OwnQueue
 from worker.core.rows.rows import (
@@ -35,7 +33,6 @@ from worker.core.rows.rows import (
     member_id,
 )
 from worker.core.service.record import ServiceRecord
-from worker.core.service.record_parts import AssignedKind
 
 
 def placeholder(fields: Mapping[str, str], service_id: str) -> str:
@@ -129,80 +126,6 @@ class Entry:
         if any(binding.ia == IS_ADDRESS for binding in self.bindings):
             needed[BINDINGS] = ("ia-type",)
         return needed
-
-
-def device_in(record: ServiceRecord, field: str) -> str:
-    """Return what events gave for a field of `DEVICE_FIELDS`; empty: nothing."""
-    if field == "mac-address":
-        return str(record.value("mac") or "")
-    if field == OPTION_82:
-        circuit, remote = record.value("circuit_id"), record.value("remote_id")
-        if not circuit and not remote:
-            return ""
-        return joined(hex_of(str(circuit or "")), hex_of(str(remote or "")))
-    ppp: Any = record.value("ppp")
-    return str(ppp["name"]) if ppp else ""
-
-
-def has_pool(record: ServiceRecord) -> bool:
-    """Return whether the service gets an address of a pool of the router."""
-    address = record.value("address")
-    return isinstance(address, dict) and address["mode"] == "pool"
-
-
-def wanted_router(record: ServiceRecord) -> str | None:
-    """Return the router that should have a row of the service; None: nothing is to be written."""
-    wants_one = is_complete(record) and record.value("lifecycle") == "on"
-    return record.row_router if wants_one else None
-
-
-def is_complete(record: ServiceRecord) -> bool:
-    """Return whether a device and an address are known, as a row needs them."""
-    return any(map(partial(device_in, record), DEVICE_FIELDS)) and bool(address_of(record))
-
-
-def address_of(record: ServiceRecord) -> str | None:
-    """Return what the field `address` of the service's row should have.
-
-    Returns:
-        Its fixed or assigned IPv4 address, or the name of a router's pool; None: none is known yet.
-    """
-    address: Any = record.value("address")
-    if address is not None and address["mode"] == "static":
-        return str(address["ipv4"])
-    return _value_of(record, "address", address, "ipv4")
-
-
-def prefix_of(record: ServiceRecord) -> str | None:
-    """Return the IPv6 prefix of the service; None: it has no IPv6, or no prefix is known yet."""
-    ipv6: Any = record.value("ipv6")
-    return _value_of(record, "prefix", ipv6 and ipv6["prefix"], "ipv6")
-
-
-def assigned_to(record: ServiceRecord) -> Mapping[AssignedKind, str]:
-    """Return what pools of ours gave the service, where it still wants one of them."""
-    if not record.assigned:
-        return {}
-    ipv6: Any = record.value("ipv6")
-    wants: dict[AssignedKind, Any] = {
-        "address": record.value("address"),
-        "prefix": ipv6 and ipv6["prefix"],
-    }
-    return {
-        kind: given.value
-        for kind, given in record.assigned.items()
-        if wants[kind] and wants[kind]["mode"] == "assigned"
-    }
-
-
-def _value_of(
-    record: ServiceRecord, kind: AssignedKind, held: JsonValue, static: str
-) -> str | None:
-    if not isinstance(held, dict):
-        return None
-    if held["mode"] == "assigned":
-        return record.assigned[kind].value if kind in record.assigned else None
-    return str(held[static] if held["mode"] == "static" else held["pool"])
 
 
 class Claim(NamedTuple):

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from typing import Any
 
-from worker.core.entry.entry import prefix_of
 from worker.core.policy.policy import RouterPolicy, SuspendMode
 from worker.core.rows.bindings import IS_ADDRESS, IS_PREFIX, OwnBinding
 from worker.core.rows.normal import duid, prefix6
@@ -22,7 +21,7 @@ def wanted_bindings(record: ServiceRecord, policy: RouterPolicy) -> tuple[OwnBin
     stated, iaid = record.value("duid"), record.value("iaid")
     binding = OwnBinding(
         IS_PREFIX,
-        prefix_of(record) or "",
+        record.prefix or "",
         policy.ipv6_server,
         "" if stated is None else duid(str(stated)),
         "" if iaid is None else str(iaid),
@@ -40,7 +39,7 @@ def wanted_bindings(record: ServiceRecord, policy: RouterPolicy) -> tuple[OwnBin
 def prefixes_of(record: ServiceRecord) -> frozenset[str]:
     """Return the prefix of a service, and its IPv6 address as a /128, in normal form."""
     ipv6: Any = record.value("ipv6")
-    known = (prefix_of(record), ipv6 and ipv6["address"])
+    known = (record.prefix, ipv6 and ipv6["address"])
     return frozenset(prefix6(value) for value in known if value)
 
 

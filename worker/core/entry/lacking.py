@@ -1,9 +1,5 @@
 """What of a service no event gave yet."""
 
-from functools import partial
-
-from worker.core.entry.entry import address_of, device_in
-from worker.core.rows.rows import DEVICE_FIELDS
 from worker.core.service.record import ServiceRecord
 
 
@@ -18,8 +14,8 @@ def lacking(record: ServiceRecord) -> str:
         return "the service was not activated yet"
     known = {
         "router": record.router,
-        "MAC": any(map(partial(device_in, record), DEVICE_FIELDS)),
-        "address": address_of(record),
+        "MAC": record.names_a_device,
+        "address": record.address,
     }
     missing = [name for name, value in known.items() if not value]
     if missing == ["address"] and "address" in record.unassigned:

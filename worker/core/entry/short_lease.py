@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from worker.core.entry.entry import Entry, wanted_router
+from worker.core.entry.entry import Entry
 from worker.core.entry.wanted import kind_of, wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.normal import duration, seconds
@@ -61,7 +61,7 @@ def with_lease_time(
         lease_times_s: of the DHCP servers of its router; may be empty.
         now_ms: Redis's time.
     """
-    router = wanted_router(record)
+    router = record.wanted_router
     policy = policies.get(router or "")
     at = record.placements.get(router or "")
     if router is None or policy is None or at is None or FIELD not in kind_of(policy).menu.fields:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from worker.core.entry.devices import over, place_devices, with_devices
-from worker.core.entry.entry import Entry, EntryKind, device_in, wanted_router
+from worker.core.entry.entry import Entry, EntryKind
 from worker.core.entry.kinds.lease import LeaseEntry
 from worker.core.entry.kinds.mac_server import MacServerEntry
 from worker.core.entry.kinds.ppp_secret import PppSecretEntry
@@ -55,7 +55,7 @@ def wanted_entries(
         policies: by router. Without a policy for the router that the service wants, that router
             has no entry in the answer and stays as it is.
     """
-    wanted = wanted_router(record)
+    wanted = record.wanted_router
     entries = {
         router: Entry(record.service_id, None) for router in record.placements if router != wanted
     }
@@ -78,7 +78,7 @@ def _without_device(entry: Entry, policy: RouterPolicy, record: ServiceRecord) -
         return entry
     what = "MAC" if "mac-address" in entry.fields else "name to log in with"
     detail = f"its events gave no {what}, which {kind_of(policy).menu.path} needs"
-    if device_in(record, OPTION_82) and isinstance(kind_of(policy), LeaseEntry):
+    if record.device_in(OPTION_82) and isinstance(kind_of(policy), LeaseEntry):
         detail += '; its ids of option 82 count where identify_by is "option-82"'
     return replace(entry, missing=Waiting("no-device", detail))
 
@@ -115,7 +115,7 @@ def placed(record: ServiceRecord, policies: Mapping[str, RouterPolicy]) -> Servi
     It is stored before any write.
     """
     record = with_rows_at(record, policies)
-    router = wanted_router(record)
+    router = record.wanted_router
     if router is None:
         return record
     record = place(record, router)

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import JsonValue
 
+from worker.core.rows.option82 import hex_of, joined
+from worker.core.rows.rows import DEVICE_FIELDS, NO_ADDRESS, OPTION_82, device_field
 from worker.core.service.event_ref import NEVER, Version
 from worker.core.service.record_parts import (
     DEFAULTS,
@@ -108,6 +110,87 @@ class ServiceRecord:
         """The router that should hold its row: `router`, or the one that runs its User Manager."""
         found = self.rows_at
         return found.at if found is not None and found.router == self.router else self.router
+
+    @property
+    def wanted_router(self) -> str | None:
+        """The router that should have a row of it; None: nothing is to be written."""
+        return self.row_router if self.is_complete and self.value("lifecycle") == "on" else None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether a device and an address are known, as a row needs them."""
+        return self.names_a_device and bool(self.address)
+
+    @property
+    def names_a_device(self) -> bool:
+        """Whether events gave any field of `DEVICE_FIELDS`."""
+        return any(map(self.device_in, DEVICE_FIELDS))
+
+    def device_in(self, field: str) -> str:
+        """Return what events gave for a field of `DEVICE_FIELDS`; empty: nothing."""
+        if field == "mac-address":
+            return str(self.value("mac") or "")
+        if field == OPTION_82:
+            circuit, remote = self.value("circuit_id"), self.value("remote_id")
+            if not circuit and not remote:
+                return ""
+            return joined(hex_of(str(circuit or "")), hex_of(str(remote or "")))
+        ppp: Any = self.value("ppp")
+        return str(ppp["name"]) if ppp else ""
+
+    def replaces(self, fields: Mapping[str, str]) -> bool:
+        """Whether a row in lease form is for another device or address than it has now."""
+        named_by = device_field(fields)
+        return fields.get(named_by, "") != self.device_in(named_by) or (
+            # That of a pool may be known to the router alone.
+            fields["address"] not in (self.address, NO_ADDRESS)
+        )
+
+    @property
+    def address(self) -> str | None:
+        """What the field `address` of its row should have; None: none is known yet.
+
+        Its fixed or assigned IPv4 address, or the name of a router's pool.
+        """
+        address: Any = self.value("address")
+        if address is not None and address["mode"] == "static":
+            return str(address["ipv4"])
+        return self._value_of("address", address, "ipv4")
+
+    @property
+    def has_pool(self) -> bool:
+        """Whether it gets an address of a pool of the router."""
+        address = self.value("address")
+        return isinstance(address, dict) and address["mode"] == "pool"
+
+    @property
+    def prefix(self) -> str | None:
+        """Its IPv6 prefix; None: it has no IPv6, or no prefix is known yet."""
+        ipv6: Any = self.value("ipv6")
+        return self._value_of("prefix", ipv6 and ipv6["prefix"], "ipv6")
+
+    def _value_of(self, kind: AssignedKind, held: JsonValue, static: str) -> str | None:
+        if not isinstance(held, dict):
+            return None
+        if held["mode"] == "assigned":
+            return self.assigned[kind].value if kind in self.assigned else None
+        return str(held[static] if held["mode"] == "static" else held["pool"])
+
+    @property
+    def assigned_values(self) -> Mapping[AssignedKind, str]:
+        """What pools of ours gave it, where it still wants one of them."""
+        if not self.assigned:
+            return {}
+        ipv6: Any = self.value("ipv6")
+        wants: dict[AssignedKind, Any] = {
+            "address": self.value("address"),
+            "prefix": ipv6 and ipv6["prefix"],
+        }
+        return {
+            kind: given.value
+            for kind, given in self.assigned.items()
+            if wants[kind] and wants[kind]["mode"] == "assigned"
+        }
 
     def named_routers(self, besides: "ServiceRecord") -> set[str]:
         """The routers that it wants, now or later, and that another record of it does not want."""

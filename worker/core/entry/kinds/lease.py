@@ -4,15 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, cast
 
 from worker.core.entry.dhcp_options import OPTIONS_LEFT_TO_OTHERS, option_rows
-from worker.core.entry.entry import (
-    Entry,
-    EntryKind,
-    address_of,
-    device_in,
-    has_pool,
-    label_of,
-    rate_of,
-)
+from worker.core.entry.entry import Entry, EntryKind, label_of, rate_of
 from worker.core.entry.ipv6_bindings import suspended_places, wanted_bindings
 from worker.core.policy.policy import RouterPolicy, SuspendMode
 from worker.core.rows.bindings import OwnBinding
@@ -61,10 +53,10 @@ class LeaseEntry(EntryKind):
 
     def wanted(self, record: ServiceRecord, policy: RouterPolicy) -> Entry:
         """See `EntryKind`."""
-        address, is_pool = str(address_of(record)), has_pool(record)
+        address, is_pool = str(record.address), record.has_pool
         how = suspending(record, policy, own_address=not is_pool)
         fields = {
-            "mac-address": device_in(record, "mac-address") or NO_MAC,
+            "mac-address": record.device_in("mac-address") or NO_MAC,
             "address": address,
             "server": str(record.value("dhcp_server") or policy.default_server),
             "block-access": "yes" if how.mode == "block" else "no",
@@ -153,7 +145,7 @@ class LeaseEntry(EntryKind):
 
 def _by_ids(record: ServiceRecord, policy: RouterPolicy) -> Mapping[str, str]:
     """The ids in place of the MAC, which would be one device's; none where it goes by MACs."""
-    ids = device_in(record, OPTION_82) if policy.identify_by == "option-82" else ""
+    ids = record.device_in(OPTION_82) if policy.identify_by == "option-82" else ""
     return {OPTION_82: ids, **({"mac-address": NO_MAC} if ids else {})}
 
 
@@ -186,11 +178,11 @@ def _limit(
         return _Limit(missing=rate)
     if not rate or policy.rates != "queue":
         return _Limit(rate)
-    if has_pool(record):
+    if record.has_pool:
         return _Limit(rate, note=_RATE_ON_LEASE)
     ipv6 = ",".join(sorted(binding.address for binding in bindings))
     place, parent = policy.queue_place, policy.queue_parent
-    return _Limit("", OwnQueue(str(address_of(record)), rate, place, parent, ipv6))
+    return _Limit("", OwnQueue(str(record.address), rate, place, parent, ipv6))
 
 
 def _lease_time(

@@ -8,15 +8,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 from worker.core.entry.dhcp_options import OPTIONS_LEFT_TO_OTHERS
-from worker.core.entry.entry import (
-    Entry,
-    EntryKind,
-    address_of,
-    device_in,
-    has_pool,
-    label_of,
-    rate_of,
-)
+from worker.core.entry.entry import Entry, EntryKind, label_of, rate_of
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows import normal
 from worker.core.rows.menus import Field, Menu
@@ -49,9 +41,9 @@ class MacServerEntry(EntryKind):
 
     def wanted(self, record: ServiceRecord, policy: RouterPolicy) -> Entry:
         """See `EntryKind`."""
-        address, is_pool = str(address_of(record)), has_pool(record)
+        address, is_pool = str(record.address), record.has_pool
         place = {
-            "mac-address": device_in(record, "mac-address") or NO_MAC,
+            "mac-address": record.device_in("mac-address") or NO_MAC,
             "address": address,
             "server": ANY_SERVER,
         }

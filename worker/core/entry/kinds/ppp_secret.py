@@ -3,15 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
-from worker.core.entry.entry import (
-    Entry,
-    EntryKind,
-    address_of,
-    has_pool,
-    label_of,
-    prefix_of,
-    rate_of,
-)
+from worker.core.entry.entry import Entry, EntryKind, label_of, rate_of
 from worker.core.policy.policy import RouterPolicy, SuspendMode
 from worker.core.rows import normal
 from worker.core.rows.menus import Field, Menu
@@ -70,7 +62,7 @@ class PppSecretEntry(EntryKind):
     def wanted(self, record: ServiceRecord, policy: RouterPolicy) -> Entry:
         """See `EntryKind`."""
         login: Any = record.value("ppp") or {"name": "", "password": ""}
-        address, is_pool = str(address_of(record)), has_pool(record)
+        address, is_pool = str(record.address), record.has_pool
         mode, notes = _suspending(record, policy, own_address=not is_pool)
         fields = {
             "name": login["name"],
@@ -101,7 +93,7 @@ class PppSecretEntry(EntryKind):
             notes.append(
                 ("rate-not-managed", "a secret has no rate: use profiles, or rates = queue")
             )
-        prefix = prefix_of(record)
+        prefix = record.prefix
         if prefix is not None and not prefix.endswith(_ON_LINK):
             detail = (
                 f"a secret has a prefix of {_ON_LINK}, not {prefix}: the profile gives longer ones"

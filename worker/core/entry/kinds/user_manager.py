@@ -7,15 +7,7 @@ its rate are read from there, so that the other parts find them; they are writte
 from collections.abc import Iterator, Mapping
 from typing import ClassVar, Final
 
-from worker.core.entry.entry import (
-    Entry,
-    EntryKind,
-    address_of,
-    device_in,
-    has_pool,
-    label_of,
-    rate_of,
-)
+from worker.core.entry.entry import Entry, EntryKind, label_of, rate_of
 from worker.core.entry.kinds.lease import suspending
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows import normal
@@ -75,10 +67,10 @@ class UserManagerEntry(EntryKind):
 
     def wanted(self, record: ServiceRecord, policy: RouterPolicy) -> Entry:
         """See `EntryKind`."""
-        address, is_pool = str(address_of(record)), has_pool(record)
+        address, is_pool = str(record.address), record.has_pool
         how = suspending(record, policy, own_address=True)  # a list is joined with any address
         fields = {
-            "mac-address": device_in(record, "mac-address") or NO_MAC,
+            "mac-address": record.device_in("mac-address") or NO_MAC,
             "address": address,
             "server": ANY_SERVER,
             "block-access": "yes" if how.mode == "block" else "no",
