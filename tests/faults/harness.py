@@ -5,11 +5,12 @@ import sys
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from contracts import event_key
 from contracts.sealing import Sealer
+from tests.faults import further
 from tests.faults.estate import foreign_rows
 from tests.faults.expected import expected_entries, held_twice, places_of, row_of
 from tests.installation import INSTALLATION, Installation, Worker
@@ -175,8 +176,19 @@ class Harness(Installation):
         return found
 
     def expected(self, events: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Entry]]:
-        """Router -> service -> what the fold of all events asks for there."""
-        return expected_entries(events, self.policies, self.sources, self._assigned)
+        """Router -> service -> what the fold of all events asks for there.
+
+        Each further device is as a service of its own, such as `SVC-1/2`.
+        """
+        policies = self.policies
+        found = expected_entries(events, policies, self.sources, self._assigned)
+        for number in further.NUMBERS:
+            alone = further.as_services(events, number)
+            for router, entries in expected_entries(alone, policies, self.sources).items():
+                for service, entry in entries.items():
+                    name = f"{service}/{number}"
+                    found[router][name] = replace(entry, service_id=name)
+        return found
 
     def _assigned(self, services: Collection[str]) -> dict[str, Mapping[Any, Assigned]]:
         """What pools gave: nobody but the program can say it; `wrong_assignments` checks it."""
@@ -268,7 +280,7 @@ def _as_set(row: Mapping[str, str]) -> dict[str, str]:
 
 def _service_in(row: Mapping[str, str]) -> str:
     tag = parse_tag(row.get("comment", ""))
-    return tag.service_id if tag is not None and tag.installation == INSTALLATION else ""
+    return tag.member if tag is not None and tag.installation == INSTALLATION else ""
 
 
 def _shown(kind: EntryKind, row: Mapping[str, str], sealer: Sealer | None) -> dict[str, str]:

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from tests import builders, dialling
 from tests.faults import estate
-from tests.installation import MAC_ENTRIES
+from tests.faults.further import Further
+from tests.installation import MAC_ENTRIES, SECRETS
 
 SOURCE = builders.SOURCE
 SERVER = "dhcp-vlan-32"
@@ -40,6 +41,8 @@ class _Service:
     """Ids of option 82: those of its present port first; empty: its events give none."""
     ipv6: str = ""
     """`static` or `assigned`, or `learned` where its client is not stated; empty: none."""
+    further: Further | None = None
+    """None: it has one device, always."""
     more: dict[str, Any] = field(default_factory=dict)
     """Fields of its block besides."""
 
@@ -93,12 +96,17 @@ def history(  # noqa: C901, PLR0912, PLR0913, PLR0915 - one case an event, and w
             _widen(service, rng)
             if rng.random() < _AT_PORTS_SHARE:
                 service.ports = [_port_of(service.number % macs, choice) for choice in (0, 1)]
+            if rng.random() < _SEVERAL_SHARE:
+                _give_several(service, service.number % macs, service.number // addresses)
+                service.router = rng.choice(_fit_for(service, routers))
     said: list[dict[str, Any]] = []
     while len(said) < events:
         (service,) = rng.choices(every, weights)
         if wide and service.status == "on" and rng.random() < _WIDE_SHARE:
-            said.append(_say_more(service, rng))
+            said += _say_more(service, rng, every)
             continue
+        if service.further and service.status != "on":
+            service.further.change_all(rng)
         if service.status in ("none", "cancelled"):
             said.append(_say(service, "activated"))
             service.status = "on"
@@ -124,9 +132,11 @@ def history(  # noqa: C901, PLR0912, PLR0913, PLR0915 - one case an event, and w
                 said.append(_say(service, "resumed"))
             case "snapshot":
                 rng.shuffle(service.addresses)
+                if service.further and service.further.held and rng.random() < 1 / 2:
+                    service.addresses[0] = service.further.trade(rng, service.addresses[0])
                 said.append(_say(service, "snapshot"))
             case "move":
-                service.router = rng.choice(routers)
+                service.router = rng.choice(_fit_for(service, routers))
                 if wide:
                     service.server = rng.choice(estate.SERVERS)
                 access = {"router": service.router, "dhcp_server": service.server}
@@ -159,6 +169,22 @@ def _widen(service: _Service, rng: random.Random) -> None:
     service.more = {name: value(rng) for name, value in _MORE.items() if rng.random() < 1 / 2}
 
 
+def _give_several(service: _Service, macs: int, addresses: int) -> None:
+    """Let a service have further devices; the numbers tell whose MACs and addresses they have."""
+    service.further = Further(
+        [mac_of(macs, _FURTHER + choice) for choice in _CHOICES],
+        [_address(addresses, choice) for choice in _CHOICES],
+        [_port_of(macs, choice) for choice in _CHOICES if service.ports],
+    )
+
+
+def _fit_for(service: _Service, routers: Sequence[str]) -> Sequence[str]:
+    """The routers where all devices of a service can be: a PPP secret is of one alone."""
+    if service.further is None:
+        return routers
+    return [router for router in routers if estate.menu_of(router) != SECRETS]
+
+
 def _plan(rng: random.Random) -> dict[str, Any]:
     rates = rng.choice([{}, {"down_kbps": rng.choice([20_000, 60_000]), "up_kbps": 5_000}])
     return {"code": rng.choice(estate.PLANS), **rates}
@@ -181,11 +207,33 @@ _POOL_SHARE: Final = 0.15
 _AT_PORTS_SHARE: Final = 0.6
 _ASSIGNED: Final = {"mode": "assigned", "pool": estate.ASSIGNED}
 _ASSIGNED_SHARE: Final = 0.3
+_SEVERAL_SHARE: Final = 0.25
+_FURTHER: Final = 0x10
+"""MACs of further devices end in this, and more."""
+_CHOICES: Final = range(2, 6)
+"""Of what further devices have: none of them is the first device's."""
 _WAYS_TO_IPV6: Final = ("", "", "static", "assigned", "learned")
 _BEGAN: Final = datetime.now(UTC)
 
 
-def _say_more(service: _Service, rng: random.Random) -> dict[str, Any]:
+def _say_more(
+    service: _Service, rng: random.Random, every: Sequence[_Service]
+) -> list[dict[str, Any]]:
+    """What only wide histories have."""
+    if service.further is None or rng.random() < 1 / 3:
+        return [_say_other(service, rng)]
+    other = rng.choice(every)
+    if other.further and other.status == "on" and service.further.may_give(other.further):
+        gone, device = service.further.give(rng, other.further)
+        return [
+            _say(service, "device_removed", number=gone),
+            _say(other, "device_added", device=device),
+        ]
+    name, data = service.further.change(rng)
+    return [_say(service, name, **data)]
+
+
+def _say_other(service: _Service, rng: random.Random) -> dict[str, Any]:
     """One of the events that only wide histories have."""
     match rng.choice(["plan", "dns_servers", "options", "address"]):
         case "plan":
@@ -255,6 +303,7 @@ def _block_of(service: _Service) -> dict[str, Any]:
         **({"address": _ASSIGNED} if service.is_assigned else {}),
         **({"ppp": _login_of(service)} if service.logs_in else {}),
         **_ipv6_of(service),
+        **(service.further.in_block() if service.further else {}),
         **service.more,
     )
 

@@ -36,7 +36,7 @@ def leftovers(
     Args:
         client: of its Redis.
         store: its store.
-        entries: router -> service -> what is wanted there.
+        entries: router -> service or further device -> what is wanted there.
         besides: services of which nothing is said here.
     """
     found = []
@@ -75,7 +75,12 @@ def _of_router(
         for scope, (service, _strong) in json.loads(text).items()
         if service not in besides
     }
-    due = {(*claim, name) for name, entry in wanted.items() for claim in claims_of(entry)}
+    # the claims for further devices, such as `SVC-1/2`, are of their service
+    due = {
+        (*claim, name.partition("/")[0])
+        for name, entry in wanted.items()
+        for claim in claims_of(entry)
+    }
     left |= {"claims that nobody wants": claims - due, "claims that are missing": due - claims}
     services = set(client.smembers(block.services)) - besides
     left |= {"services of no row": services - wanted.keys()}

@@ -3,13 +3,15 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from tests.faults.chaos.rest import Resting
 from tests.faults.expected import places_of, row_of
-from worker.core.entry.entry import Entry, claims_of
+from worker.core.entry.entry import Claim, Entry, claims_of
 from worker.core.rows.rows import device_of, is_host_address, scopes_meet
 
+_Row = Mapping[str, str]
 _HELD = re.compile(r"(?:^|; )(.+?) is held by (?:service (\S+) \(|a service of another source)")
 """A key, and its holder where the words name it: they do not name who belongs to another source."""
 
@@ -30,17 +32,21 @@ class Conflicting(Resting):
             reserved = {each: [wants[each]] for each, row in rows.items() if row is None}
             lists = self.own_lists(router)
             holders = self._holders(router, entries, waiting)
-            for service in sorted(wants.keys() | have.keys() | lists.keys()):
-                want, got, why = rows.get(service), have.get(service, []), waiting.get(service)
-                listed = lists.get(service, [])
-                if got == ([want] if want else []) and listed == places_of(entries.get(service)):
+            all_want = _by_service({name: [want] for name, want in wants.items()})
+            all_have = _by_service(have | reserved)
+            for name in sorted(wants.keys() | have.keys() | lists.keys()):
+                service, want, got = _service_of(name), rows.get(name), have.get(name, [])
+                listed = lists.get(name, [])
+                if got == ([want] if want else []) and listed == places_of(entries.get(name)):
                     self.counts["services in sync"] += 1
                     continue
-                if not _waits_rightly(service, wants, have | reserved, holders):
-                    notified = holders.get(service, ())
-                    of_holders = {e: (wants.get(e), have.get(e), waiting.get(e)) for e in notified}
+                if not _waits_rightly(service, all_want, all_have, holders):
+                    notified, why = holders.get(service, ()), waiting.get(service)
+                    of_holders = {
+                        e: (all_want.get(e), all_have.get(e), waiting.get(e)) for e in notified
+                    }
                     found.append(
-                        f"{router} {service}: wanted {want}, found {got} and in lists {listed}, "
+                        f"{router} {name}: wanted {want}, found {got} and in lists {listed}, "
                         f"said {why}; holders want, have and say {of_holders}"
                     )
                 self.counts["services that wait for a holder"] += 1
@@ -55,9 +61,12 @@ class Conflicting(Resting):
     ) -> dict[str, frozenset[str]]:
         """By the store, who holds what each service waits for; only of those told so truly."""
         claims = self.store.claims.at(router)
+        wanted: dict[str, set[Claim]] = {}
+        for name, entry in entries.items():
+            wanted.setdefault(_service_of(name), set()).update(claims_of(entry))
         found = {}
         for service, why in waiting.items():
-            wants = claims_of(entries.get(service, Entry(service, None)))
+            wants = wanted.get(service, set())
             held = [
                 (each.key, each.holder)
                 for each in claims
@@ -80,10 +89,23 @@ def _is_told(detail: str, held: Sequence[tuple[str, str]]) -> bool:
     )
 
 
+def _service_of(name: str) -> str:
+    return name.partition("/")[0]
+
+
+def _by_service(rows: Mapping[str, Sequence[_Row]]) -> dict[str, list[list[_Row]]]:
+    """Service -> the rows of each of its devices that has any."""
+    found: dict[str, list[list[_Row]]] = {}
+    for name, of_device in rows.items():
+        if of_device:
+            found.setdefault(_service_of(name), []).append([*of_device])
+    return found
+
+
 def _waits_rightly(
     service: str,
-    wants: Mapping[str, Mapping[str, str]],
-    have: Mapping[str, Sequence[Mapping[str, str]]],
+    wants: Mapping[str, Sequence[Sequence[_Row]]],
+    have: Mapping[str, Sequence[Sequence[_Row]]],
     holders: Mapping[str, frozenset[str]],
     asked: frozenset[str] = frozenset(),
 ) -> bool:
@@ -94,10 +116,11 @@ def _waits_rightly(
     goes on, and must end at services that have their rows.
     """
     asked |= {service}
+    wanted = wants.get(service, ())
     return bool(holders.get(service)) and all(
-        _meets(wants.get(service), wants.get(each))
+        _meet(wanted, wants.get(each, ()))
         and (
-            [_meets(wants.get(service), row) for row in have.get(each, [])] == [True]
+            (_meet(wanted, rows := have.get(each, ())) and all(len(row) == 1 for row in rows))
             or (
                 not have.get(each)
                 and each not in asked
@@ -108,7 +131,13 @@ def _waits_rightly(
     )
 
 
-def _meets(one: Mapping[str, str] | None, other: Mapping[str, str] | None) -> bool:
+def _meet(some: Sequence[Sequence[_Row]], others: Sequence[Sequence[_Row]]) -> bool:
+    """Whether any device of one service wants or has what any of another does."""
+    of_others = list(chain(*others))
+    return any(_meets(one, other) for one in chain(*some) for other in of_others)
+
+
+def _meets(one: _Row, other: _Row) -> bool:
     if not one or not other:
         return False
     same_device = device_of(one) == device_of(other)

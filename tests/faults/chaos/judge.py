@@ -62,10 +62,12 @@ class Judged(Conflicting):
         """How many rows of each kind there are: a kind without rows was not tried."""
         rows: Counter[str] = Counter()
         for router in self.control:
-            for lease in (row for rows_ in self.own_rows(router).values() for row in rows_):
-                by = device_field(lease)
-                kind = OPTION_82 if by == OPTION_82 else self.kind_of(router).name
-                rows[f"rows at the end: {kind}"] += 1
+            for name, of_device in self.own_rows(router).items():
+                for lease in of_device:
+                    by = device_field(lease)
+                    kind = OPTION_82 if by == OPTION_82 else self.kind_of(router).name
+                    rows[f"rows at the end: {kind}"] += 1
+                    rows[f"of further devices: {kind}"] += "/" in name
         self.counts |= rows
 
     def wrong_assignments(self) -> list[str]:

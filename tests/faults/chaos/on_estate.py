@@ -5,6 +5,7 @@ import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from pathlib import Path
 
 from contracts.sealing import Sealer
 from tests.faults import estate
@@ -77,7 +78,14 @@ class OnEstate(Judged):
             )
         except AssertionError:
             said = self.leasewire("upgrade", "check")
-            return [f"upgrade check ends with {said.returncode}: {said.stdout} {said.stderr}"]
+            signs = [
+                f"{sign.process.name}, {sign.ago_ms} ms ago, "
+                f"{'runs' if Path(f'/proc/{sign.process.pid}').exists() else 'has ended'}"
+                for sign in self.store.heartbeats.seen()
+            ]
+            return [
+                f"upgrade check ends with {said.returncode}: {said.stdout} {said.stderr} {signs}"
+            ]
         keys = self.client.scan_iter(self.store.keys.record("*"), count=1000)
         texts = self.client.mget(list(keys))
         number = f'"format":{STORE_FORMATS[FORMAT].usual},'
