@@ -5,12 +5,12 @@ of a swap, or of a service whose address another one gets, which follow each oth
 """
 
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from tests import builders
+from tests.simulation.bss_service import BssService, address_of, block_of, ipv6_of
 from tests.simulation.manifests import early
 from tests.simulation.scale import Scale
 from tests.simulation.virtual import BEGAN_S, CHANCE
@@ -20,7 +20,6 @@ BY_TIMES: Final = "urn:isp:bss:times"
 """Owns the services `T-…`, and orders its events by their times."""
 SERVERS: Final = ("dhcp-vlan-32", "dhcp-vlan-33")
 PLANS: Final = ("HOME-50", "HOME-100")
-POOL: Final = "home"
 _SCHEDULED_S: Final = (200.0, 300.0)
 """So long after the last event scheduled ones take effect: all others have arrived."""
 _SUSPENSIONS: Final = {"suspended": True, "resumed": False, "cancelled": False, "snapshot": False}
@@ -30,43 +29,7 @@ _WITH_DEVICE: Final = 0.5
 _TAKEN_BACK: Final = 0.35
 """Of changes those that the service's next event takes back: who looks then finds nothing to write,
 whatever is still under way."""
-_SAID: Final = [
-    "router",
-    "server",
-    "macs",
-    "logins",
-    "ids",
-    "addresses",
-    "is_on",
-    "is_assigned",
-    "plan",
-]
 _MODES: Final = (None, None, "block", "walled_garden", "throttle")
-
-
-@dataclass
-class _Service:
-    id: str
-    number: int
-    router: str
-    source: str
-    server: str
-    macs: list[str]
-    logins: list[dict[str, str]]
-    ids: list[dict[str, str]]
-    addresses: list[str]
-    is_on: bool = False
-    is_suspended: bool = False
-    revision: int = 0
-    is_assigned: bool = False
-    plan: str | None = None
-    has_ipv6: bool = False
-    before: dict[str, Any] = field(default_factory=dict)
-
-    def note(self) -> dict[str, Any]:
-        """Note what is said of it now; returns what was before that, where it may be again."""
-        before, self.before = self.before, {name: copy(getattr(self, name)) for name in _SAID}
-        return before
 
 
 @dataclass
@@ -99,9 +62,9 @@ class Bss:
     def _has(self, feature: str) -> bool:
         return feature in self.scale.features
 
-    def _service(self, number: int) -> _Service:
+    def _service(self, number: int) -> BssService:
         by_times = self._has("sources") and number % 3 == 2
-        return _Service(
+        return BssService(
             f"{'T' if by_times else 'SVC'}-{number}",
             number,
             CHANCE.choice(self.routers),
@@ -130,7 +93,7 @@ class Bss:
         return [{**port, "remote_id": "olt-7"}, {**port, "remote_id": "olt-8"}, port, {}]
 
     def _go_on(  # noqa: C901, PLR0912 - one case an event
-        self, service: _Service, all_of_them: Sequence[_Service]
+        self, service: BssService, all_of_them: Sequence[BssService]
     ) -> None:
         before = service.note()
         if before and CHANCE.random() < _TAKEN_BACK:
@@ -179,21 +142,21 @@ class Bss:
                 self._say(service, "ppp_changed", ppp=service.logins[0])
             case "address":
                 service.is_assigned = not service.is_assigned
-                self._say(service, "address_changed", address=_address_of(service))
+                self._say(service, "address_changed", address=address_of(service))
             case name:
                 self._say(service, name)
 
-    def _change_device(self, service: _Service) -> None:
+    def _change_device(self, service: BssService) -> None:
         CHANCE.shuffle(service.macs)
         mac = service.macs[0]
         if service.has_ipv6 or CHANCE.random() < 0.5:
             CHANCE.shuffle(service.ids)
             device = {"mac": mac, **service.ids[0]}
-            self._say(service, "device_swapped", device=device, **_ipv6_of(service))
+            self._say(service, "device_swapped", device=device, **ipv6_of(service))
         else:
             self._say(service, "mac_changed", mac=mac)
 
-    def _move(self, service: _Service) -> None:
+    def _move(self, service: BssService) -> None:
         service.router, service.server = CHANCE.choice(self.routers), CHANCE.choice(SERVERS)
         access = {"router": service.router, "dhcp_server": service.server}
         if CHANCE.random() < 0.5:
@@ -201,11 +164,11 @@ class Bss:
         else:
             self._say(service, "snapshot")
 
-    def _suspend(self, service: _Service) -> None:
+    def _suspend(self, service: BssService) -> None:
         mode = CHANCE.choice(_MODES) if self._has("lists") else None
         self._say(service, "suspended", **({"suspension": {"mode": mode}} if mode else {}))
 
-    def _swap(self, service: _Service, other: _Service) -> None:
+    def _swap(self, service: BssService, other: BssService) -> None:
         """Two services of a router exchange their addresses; the first says so first."""
         fits = other.is_on and other.router == service.router and other.source == service.source
         if other is not service and fits and len(self.said) + 2 <= self.scale.events:
@@ -217,7 +180,7 @@ class Bss:
             self._say(service, "snapshot")
             self._say(other, "snapshot")
 
-    def _cancel(self, gone: _Service, other: _Service) -> None:
+    def _cancel(self, gone: BssService, other: BssService) -> None:
         """What a service had goes to another one of the router, which may say so first."""
         gone.is_on = False
         fits = other.is_on and other.router == gone.router and other.source == gone.source
@@ -232,7 +195,7 @@ class Bss:
         for service, name in CHANCE.sample(words, 2):
             self._say(service, name)
 
-    def _say_what_is_refused(self, services: Sequence[_Service]) -> None:
+    def _say_what_is_refused(self, services: Sequence[BssService]) -> None:
         """A source speaks of services that the operator gave to another one."""
         for service in services:
             event = builders.event(
@@ -244,7 +207,7 @@ class Bss:
             )
             self.said.insert(CHANCE.randint(0, len(self.said)), event)
 
-    def _schedule(self, services: Sequence[_Service]) -> None:
+    def _schedule(self, services: Sequence[BssService]) -> None:
         """Say of some what is to be later, before or after other events of theirs."""
         for service in (service for service in services if service.revision):
             for _ in range(CHANCE.randint(0, 2)):
@@ -254,12 +217,12 @@ class Bss:
                 if service.is_on and CHANCE.random() < 0.4:
                     self._go_on(service, services)
 
-    def _say(self, service: _Service, name: str, **data: Any) -> None:
+    def _say(self, service: BssService, name: str, **data: Any) -> None:
         service.revision += 1
         if "effective_at" not in data and name in _SUSPENSIONS:
             service.is_suspended = _SUSPENSIONS[name]
         if name in ("activated", "snapshot"):
-            data["service"] = _block_of(service)
+            data["service"] = block_of(service)
         by_times = service.source == BY_TIMES
         event = builders.event(
             name,
@@ -278,32 +241,3 @@ class Bss:
 
 def _time(at_s: float) -> str:
     return datetime.fromtimestamp(round(at_s, 3), UTC).isoformat()
-
-
-def _address_of(service: _Service) -> dict[str, Any]:
-    if service.is_assigned:
-        return {"mode": "assigned", "pool": POOL}
-    return {"mode": "static", "ipv4": service.addresses[0]}
-
-
-def _ipv6_of(service: _Service) -> dict[str, Any]:
-    if not service.has_ipv6:
-        return {}
-    client = f"00030001{service.macs[0].replace(':', '').lower()}"
-    length = 64 if service.logins[0] else 56  # a secret has one of 64 alone
-    prefix = {"mode": "static", "ipv6": f"2001:db8:{service.number + 1:x}::/{length}"}
-    return {"ipv6": {"prefix": prefix, "duid": client, "iaid": service.number + 1}}
-
-
-def _block_of(service: _Service) -> dict[str, Any]:
-    plan = {} if service.plan is None else {"plan": {"code": service.plan}}
-    login = {"ppp": service.logins[0]} if service.logins[0] else {}
-    return {
-        "status": "active",
-        "access": {"router": service.router, "dhcp_server": service.server},
-        "device": {"mac": service.macs[0], **service.ids[0]},
-        **login,
-        "address": _address_of(service),
-        **_ipv6_of(service),
-        **plan,
-    }

@@ -4,7 +4,8 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from tests.simulation.bss import BY_REVISIONS, BY_TIMES, POOL, SERVERS
+from tests.simulation.bss import BY_REVISIONS, BY_TIMES, SERVERS
+from tests.simulation.bss_service import POOL
 from tests.simulation.forms import HOLDER, kind_at, rows_at
 from tests.simulation.oracle import LISTED, PROFILES, RATES, THROTTLE, WALLED
 from tests.simulation.scale import Scale

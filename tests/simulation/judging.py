@@ -6,7 +6,8 @@ from ipaddress import ip_address, ip_network
 from typing import Any, Final
 
 from contracts import event_key
-from tests.simulation.bss import BY_TIMES, POOL
+from tests.simulation.bss import BY_TIMES
+from tests.simulation.bss_service import POOL
 from tests.simulation.forms import ROWS, TAG, in_one_form
 from tests.simulation.invariants import FINAL
 from tests.simulation.inventory_side import POOL_RANGE
