@@ -3,15 +3,20 @@
 By contracts/README.md alone: each field keeps what the highest revision said of it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
+
+from tests.simulation.forms import FIRST
 
 CHANGES_S: Final = 300.0
 """A list of services leaves alone what changed in so many seconds before it was made."""
 LATE: Final = "late"
 """The manifest that ends services; others come while all of them change."""
+NUMBERS: Final = range(FIRST, 9)
+"""Of the devices of a service."""
 _WHOLE: Final = ("activated", "snapshot")
 """They say all of a service."""
 
@@ -56,12 +61,18 @@ class Asked:
         self._applied.clear()
         self._done.clear()
 
-    def removal(self, service: str, router: str) -> bool:
-        """Whether something asks that a service has no row on a router any more."""
+    def removal(self, member: str, router: str) -> bool:
+        """Whether something asks that a device have no row on a router any more.
+
+        A device, here and below, is a service, or `S/2` for one of its further devices.
+        """
+        service, number = _place(member)
+        says = partial(said_of, number=number)
         return (
             self._is_unlisted(service)
             or self._asks(service, router, lambda e: name_of(e) == "cancelled", _says_all)
             or self.moving(service, router)
+            or self._asks(service, router, lambda e: said_of(e, number) == {}, says)
         )
 
     def moving(self, service: str, router: str) -> bool:
@@ -106,14 +117,15 @@ class Asked:
             lambda e: name_of(e) == "suspended",
         )
 
-    def device(self, service: str, router: str, device: str) -> bool:
-        """Whether something asks that a service have this device: a MAC, a name, or ids."""
+    def device(self, member: str, router: str, device: str) -> bool:
+        """Whether something asks that this be the device: a MAC, a name, or ids."""
+        service, number = _place(member)
         kind = device.partition(":")[0]
         return self._asks(
             service,
             router,
-            lambda e: device in devices_of(e).values(),
-            lambda e: kind in devices_of(e),
+            lambda e: device in devices_of(e, number).values(),
+            lambda e: kind in devices_of(e, number) or said_of(e, number) == {},
         )
 
     def password(self, service: str, password: str) -> bool:
@@ -129,17 +141,24 @@ class Asked:
             if any(_login_of(event).get("name") == name for event in events.values())
         )
 
-    def address(self, service: str, router: str, address: str) -> bool:
-        """Whether something asks that a service have this address."""
-        return self._asks(service, router, lambda e: address_of(e) == address, address_of)
+    def address(self, member: str, router: str, address: str) -> bool:
+        """Whether something asks that a device have this address."""
+        service, number = _place(member)
+        return self._asks(
+            service,
+            router,
+            lambda e: address_of(e, number) == address,
+            lambda e: address_of(e, number) or said_of(e, number) == {},
+        )
 
-    def another_has(self, service: str, address: str) -> bool:
-        """Whether something asks that another service have this address."""
+    def another_has(self, member: str, address: str) -> bool:
+        """Whether something asks that another device have this address."""
         return any(
-            address_of(event) == address
-            for other, events in self._by_service.items()
-            if other != service
+            address_of(event, number) == address
+            for service, events in self._by_service.items()
             for event in events.values()
+            for number in NUMBERS
+            if (service, number) != _place(member)
         )
 
     def _is_unlisted(self, service: str) -> bool:
@@ -191,12 +210,36 @@ def _router_of(event: Event) -> str | None:
     return (_block_of(event).get("access") or {}).get("router")
 
 
-def devices_of(event: Event) -> dict[str, str]:
+def _place(member: str) -> tuple[str, int]:
+    """A service, and the number of its device."""
+    service, _, number = member.partition("/")
+    return service, int(number or FIRST)
+
+
+def said_of(event: Event, number: int) -> Mapping[str, Any] | None:
+    """What an event says of a device; empty: it is no more, None: nothing.
+
+    A block without a further device ends it.
+    """
+    data, name = event["data"], name_of(event)
+    if name in ("device_added", "device_removed"):
+        device: Mapping[str, Any] = data.get("device", {})
+        return device if (device or data)["number"] == number else None
+    if number == FIRST:
+        return _block_of(event)
+    if name not in _WHOLE:
+        return None
+    given = {each["number"]: each for each in data["service"].get("devices", ())}
+    return given.get(number, {})
+
+
+def devices_of(event: Event, number: int = FIRST) -> dict[str, str]:
     """By what an event says that a device is known: `mac`, `name`, `option-82`."""
-    block = _block_of(event)
+    block = said_of(event, number) or {}
     device = block.get("device") or block
     ids = [device.get(name, "") for name in ("circuit_id", "remote_id")]
-    found = {"mac": device.get("mac", ""), "name": _login_of(event).get("name", "")}
+    name = _login_of(event).get("name", "") if number == FIRST else ""
+    found = {"mac": device.get("mac", ""), "name": name}
     found |= {"option-82": "+".join(ids)} if any(ids) else {}
     return {kind: f"{kind}:{value}" for kind, value in found.items() if value}
 
@@ -205,7 +248,12 @@ def _login_of(event: Event) -> Mapping[str, str]:
     return _block_of(event).get("ppp") or {}
 
 
-def address_of(event: Event) -> str | None:
-    """The address, or the pool, that an event gives to its service."""
-    address = _block_of(event).get("address") or {}
+def address_of(event: Event, number: int = FIRST) -> str | None:
+    """The address, or the pool, that an event gives to a device."""
+    address = (said_of(event, number) or {}).get("address") or {}
     return address.get("ipv4") or address.get("pool")
+
+
+def addresses_of(event: Event) -> Iterator[str]:
+    """All that an event gives to devices of its service."""
+    yield from filter(None, (address_of(event, number) for number in NUMBERS))

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from tests import builders
+from tests.simulation import further
 from tests.simulation.bss_service import BssService, address_of, block_of, ipv6_of
 from tests.simulation.manifests import early
 from tests.simulation.scale import Scale
@@ -77,6 +78,10 @@ class Bss:
             is_assigned=self._has("pools") and CHANCE.random() < 0.5,
             plan=CHANCE.choice([None, *PLANS]) if self._has("plans") else None,
             has_ipv6=self._has("ipv6") and CHANCE.random() < 0.7,
+            spares=[
+                (f"00:00:5E:01:{number:02X}:{choice:02X}", f"100.{70 + choice}.0.{number}")
+                for choice in range(4)
+            ],
         )
 
     def _logins(self, number: int) -> list[dict[str, str]]:
@@ -120,6 +125,8 @@ class Bss:
             kinds, weights = [*kinds, "address"], [*weights, 3]
         if self._has("secrets"):
             kinds, weights = [*kinds, "login"], [*weights, 5]
+        elif self._has("devices"):  # a service that logs in has no further ones
+            kinds, weights = [*kinds, "further"], [*weights, 14]
         match CHANCE.choices(kinds, weights)[0]:
             case "device":
                 self._change_device(service)
@@ -140,6 +147,9 @@ class Bss:
             case "login":
                 CHANCE.shuffle(service.logins)
                 self._say(service, "ppp_changed", ppp=service.logins[0])
+            case "further":
+                room = self.scale.events - len(self.said)
+                further.change(service, all_of_them, room, self._say)
             case "address":
                 service.is_assigned = not service.is_assigned
                 self._say(service, "address_changed", address=address_of(service))
@@ -191,6 +201,8 @@ class Bss:
         gone.addresses, other.addresses = other.addresses, gone.addresses
         if CHANCE.random() < _WITH_DEVICE:
             gone.macs, other.macs = other.macs, gone.macs
+        if CHANCE.random() < _WITH_DEVICE:
+            further.pass_on_of_gone(gone, other)
         words = [(gone, "cancelled"), (other, "snapshot")]
         for service, name in CHANCE.sample(words, 2):
             self._say(service, name)

@@ -15,6 +15,8 @@ _SAID: Final = [
     "is_on",
     "is_assigned",
     "plan",
+    "more",
+    "spares",
 ]
 
 
@@ -32,6 +34,8 @@ class BssService:
         is_assigned: it has an address of a pool of ours.
         plan: its code.
         has_ipv6: it has a prefix.
+        more: MAC and address of its further devices, by number.
+        spares: those that it had, or gets.
         before: what it had before its last event, where it may be so again.
     """
 
@@ -50,6 +54,8 @@ class BssService:
     is_assigned: bool = False
     plan: str | None = None
     has_ipv6: bool = False
+    more: dict[int, tuple[str, str]] = field(default_factory=dict)
+    spares: list[tuple[str, str]] = field(default_factory=list)
     before: dict[str, Any] = field(default_factory=dict)
 
     def note(self) -> dict[str, Any]:
@@ -75,10 +81,18 @@ def ipv6_of(service: BssService) -> dict[str, Any]:
     return {"ipv6": {"prefix": prefix, "duid": client, "iaid": service.number + 1}}
 
 
+def device_at(service: BssService, number: int) -> dict[str, Any]:
+    """A further device, as events have it."""
+    mac, address = service.more[number]
+    return {"number": number, "mac": mac, "address": {"mode": "static", "ipv4": address}}
+
+
 def block_of(service: BssService) -> dict[str, Any]:
     """The `service` block of an event."""
     plan = {} if service.plan is None else {"plan": {"code": service.plan}}
     login = {"ppp": service.logins[0]} if service.logins[0] else {}
+    more = {"devices": [device_at(service, number) for number in service.more]}
+    more = more if service.more else {}
     return {
         "status": "active",
         "access": {"router": service.router, "dhcp_server": service.server},
@@ -87,4 +101,5 @@ def block_of(service: BssService) -> dict[str, Any]:
         "address": address_of(service),
         **ipv6_of(service),
         **plan,
+        **more,
     }

@@ -18,6 +18,8 @@ KINDS: Final = {"secrets": SECRETS, "users": USERS, "entries": ENTRIES, "ids": L
 """Features that give that router rows in a menu; of several the first counts."""
 ROWS: Final = (LEASES, ENTRIES, SECRETS, USERS)
 """Where a service may have its row."""
+FIRST: Final = 1
+"""The number of the first device of a service; further ones have higher ones."""
 NO_ADDRESS: Final = "0.0.0.0"  # noqa: S104 - not to listen on
 TAG: Final = "leasewire:acme:"
 PLACEHOLDERS: Final = ("mac:02:", "name:leasewire-02", "option-82:0x02")
@@ -40,10 +42,15 @@ def rows_at(router: str, features: Collection[str]) -> str:
 
 def service_of(row: Row) -> str:
     """The service of a row of ours; empty: it has no tag."""
+    return member_of(row).partition("/")[0]
+
+
+def member_of(row: Row) -> str:
+    """The service of a row of ours, with the number of its device if it is a further one: `S/2`."""
     for name in ("comment", "name"):
-        _, tag, service = row.get(name, "").partition(TAG)
+        _, tag, member = row.get(name, "").partition(TAG)
         if tag:
-            return service.split()[0]
+            return member.split()[0]
     return ""
 
 

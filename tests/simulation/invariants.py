@@ -17,6 +17,7 @@ from tests.simulation.forms import (
     Row,
     in_one_form,
     is_on,
+    member_of,
     service_of,
 )
 from tests.simulation.router_side import SimulatedRouter
@@ -120,11 +121,12 @@ class RouterChecks:
             raise Violation(f"{self._of.name}: the session of {name} was ended for nothing")
 
     def _has_reason(self, menu: str, before: Row, after: Row) -> None:
-        service = service_of(before) or service_of(after)
+        member = member_of(before) or member_of(after)
+        service = member.partition("/")[0]
         if not service:
             return
         if not after:
-            self._removed(menu, service, before)
+            self._removed(menu, member, before)
             return
         was, blocks = is_on(before, "block-access"), is_on(after, "block-access")
         if blocks and not was and not self._asked.blocking(service, self._of.name):
@@ -135,33 +137,34 @@ class RouterChecks:
             raise self._violation(service, "was let in, which nothing asks for")
         device = after["device"]
         is_new = device != before.get("device") and not is_placeholder(device)
-        if is_new and not self._asked.device(service, self._of.name, device):
-            raise self._violation(service, f"got the device {device}, which nothing asks for")
+        if is_new and not self._asked.device(member, self._of.name, device):
+            raise self._violation(member, f"got the device {device}, which nothing asks for")
         password = after.get("password")
         if password != before.get("password") and not self._asked.password(service, password):
             raise self._violation(service, f"got {password}, which nothing asks for")
         if after.get("address") != before.get("address"):
-            self._readdressed(service, before.get("address", ""), after.get("address", ""))
+            self._readdressed(member, before.get("address", ""), after.get("address", ""))
 
-    def _removed(self, menu: str, service: str, row: Row) -> None:
-        if any(service_of(other) == service for other in self.leases.values()):
+    def _removed(self, menu: str, member: str, row: Row) -> None:
+        if any(member_of(other) == member for other in self.leases.values()):
             return
+        service = service_of(row)
         ends_it = menu == ENTRIES and self._asked.blocking(
             service, self._of.name
         )  # it has no other way
-        if not ends_it and not self._asked.removal(service, self._of.name):
-            raise self._violation(service, f"stays, and its row was removed: {row}")
+        if not ends_it and not self._asked.removal(member, self._of.name):
+            raise self._violation(member, f"stays, and its row was removed: {row}")
         if not is_on(row, "block-access"):  # that of a suspended service does not work
             self._loses(service)
 
-    def _readdressed(self, service: str, before: str, after: str) -> None:
+    def _readdressed(self, member: str, before: str, after: str) -> None:
         if is_placeholder(after):
-            if not (before.startswith(self._pool) or self._asked.another_has(service, before)):
-                raise self._violation(service, f"gave up {before}, which nobody else asks for")
+            if not (before.startswith(self._pool) or self._asked.another_has(member, before)):
+                raise self._violation(member, f"gave up {before}, which nobody else asks for")
         elif not (
-            after.startswith(self._pool) or self._asked.address(service, self._of.name, after)
+            after.startswith(self._pool) or self._asked.address(member, self._of.name, after)
         ):
-            raise self._violation(service, f"got {after}, which nothing asks for")
+            raise self._violation(member, f"got {after}, which nothing asks for")
 
     def _loses(self, service: str) -> None:
         name = self._of.name

@@ -118,7 +118,10 @@ def _by_pool(row: Wanted) -> Wanted:
 
 
 def _found(router: SimulatedRouter) -> dict[str, list[Wanted]]:
-    """Service -> its rows as the oracle says them; each lease is one, the rest is of the first."""
+    """Service, or `S/2` -> its rows as the oracle says them; each lease is one.
+
+    The rest is of the first. A queue is of all devices of a service.
+    """
     leases: dict[str, list[Any]] = {}
     for menu in ROWS:
         for service, rows in _of_ours(router, menu).items():
@@ -136,7 +139,9 @@ def _found(router: SimulatedRouter) -> dict[str, list[Wanted]]:
             *(f"{row['list']} (IPv6)" for row in lists6.get(service, [])),
             *(row["listed"] for row in rows if row.get("listed")),
         ]
-        limits = [_limit(row, address) for row in queues.get(service, [])]
+        one = service.partition("/")[0]
+        its = {row["address"] for each in _devices(one, leases) for row in leases[each]}
+        limits = [_limit(row, address, its) for row in queues.get(one, [])]
         bound = sorted((b["address"], b["duid"], b["iaid"]) for b in bindings.get(service, []))
         found[service] = [
             Wanted(
@@ -170,10 +175,17 @@ def _place(name: str, listed: str, address: str) -> str:
     return name if listed == address else f"{name} with {listed}"
 
 
-def _limit(row: Mapping[str, str], address: str) -> str:
+def _devices(service: str, leases: Mapping[str, object]) -> Iterator[str]:
+    """The service and its further devices, of those that have rows."""
+    yield from (each for each in leases if each.partition("/")[0] == service)
+
+
+def _limit(row: Mapping[str, str], address: str, addresses: Collection[str]) -> str:
+    """The rate of an address; a queue that has others than the service is wrong."""
     targets = row["target"].split(",")
     rate = "/".join(map(_in_short, row["max-limit"].split("/")))
-    return rate if f"{address}/32" in targets else f"{rate} of {targets}"
+    others = {each.removesuffix("/32") for each in targets if ":" not in each} - {*addresses}
+    return rate if f"{address}/32" in targets and not others else f"{rate} of {targets}"
 
 
 def _in_short(bits: str) -> str:

@@ -3,7 +3,7 @@
 By contracts/README.md, and docs/reference/routers-toml.md for what a policy says.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -47,7 +47,7 @@ class Wanted(NamedTuple):
 def wanted_rows(
     events: Iterable[Mapping[str, Any]], features: Collection[str]
 ) -> dict[str, dict[str, Wanted]]:
-    """Router -> service -> its rows, in whatever order the events are given.
+    """Router -> service, or its further device as `S/2` -> its rows, in any order of the events.
 
     Args:
         events: that were not refused; of each service the one with the highest revision, or the
@@ -69,9 +69,10 @@ def wanted_rows(
         state = _state(in_order)
         _end(service, state, in_order, lists)
         if state.get("on"):
-            rows = _rows(state, frozenset(features))
-            if rows is not None:
-                found.setdefault(rows_at(state["router"], features), {})[service] = rows
+            at = found.setdefault(rows_at(state["router"], features), {})
+            for member, its in _members(service, state):
+                rows = _rows(its, frozenset(features))
+                at |= {} if rows is None else {member: rows}
     return found
 
 
@@ -125,12 +126,20 @@ def _state(events: list[Mapping[str, Any]]) -> dict[str, Any]:
     return state
 
 
+def _members(service: str, state: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Each device of a service, as if it were a service: but the first alone has IPv6."""
+    yield service, state
+    for number, device in state["more"].items():
+        its = {"device": device, "address": device["address"], "ipv6": None}
+        yield f"{service}/{number}", {**state, **its}
+
+
 def _name(event: Mapping[str, Any]) -> str:
     name: str = event["type"].split(".")[-2]
     return name
 
 
-def _apply(  # noqa: C901 - one case an event
+def _apply(  # noqa: C901, PLR0912 - one case an event
     state: dict[str, Any], name: str, data: Mapping[str, Any]
 ) -> None:
     match name:
@@ -146,12 +155,17 @@ def _apply(  # noqa: C901 - one case an event
                 "suspended": None if block["status"] == "active" else {},
                 "plan": block.get("plan"),
                 "ipv6": block.get("ipv6"),
+                "more": {each["number"]: each for each in block.get("devices", ())},
             }
         case "mac_changed":
             state["device"] = {**state["device"], "mac": data["mac"]}
         case "device_swapped":
             state["device"] = data["device"]
             state["ipv6"] = data.get("ipv6", state.get("ipv6"))
+        case "device_added":
+            state["more"] = {**state["more"], data["device"]["number"]: data["device"]}
+        case "device_removed":
+            state["more"] = {n: each for n, each in state["more"].items() if n != data["number"]}
         case "ppp_changed":
             state["ppp"] = data["ppp"]
         case "moved":

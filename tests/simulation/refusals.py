@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from tests.simulation.asked import address_of
+from tests.simulation.asked import addresses_of
 from tests.simulation.forms import LEASES
 from tests.simulation.router_side import SimulatedRouter
 from tests.simulation.virtual import BEGAN_S, CHANCE, CLOCK
@@ -54,7 +54,8 @@ class Refusals:
     def plan(self, over_s: float, events: Sequence[Mapping[str, Any]]) -> None:
         """Choose what is refused when."""
         if CHANCE.random() < _FOR_GOOD:
-            addresses = {address_of(event) or "" for event in events if _is_of_one(event)}
+            of_one = filter(_is_of_one, events)
+            addresses = {each for event in of_one for each in addresses_of(event)}
             self.value = CHANCE.choice(sorted(each for each in addresses if "." in each) or [""])
         for router in self.routers.values():
             router.refuses = partial(self._why_not, router)

@@ -23,10 +23,11 @@ FEATURES: Final = (
     "ids",
     "refusals",
     "users",
+    "devices",
 )
 """What a history may have besides; most have some. Small mixtures find more than all at once.
 
-`queues` only tells with `plans`.
+`queues` only tells with `plans`, `devices` without `secrets`.
 """
 _SHARES: Final = {
     "lists": 0.5,
