@@ -201,7 +201,7 @@ class Bss:
         gone.addresses, other.addresses = other.addresses, gone.addresses
         if CHANCE.random() < _WITH_DEVICE:
             gone.macs, other.macs = other.macs, gone.macs
-        if CHANCE.random() < _WITH_DEVICE:
+        if self._has("devices") and CHANCE.random() < _WITH_DEVICE:
             further.pass_on_of_gone(gone, other)
         words = [(gone, "cancelled"), (other, "snapshot")]
         for service, name in CHANCE.sample(words, 2):

@@ -50,7 +50,8 @@ def change(service: BssService, others: Sequence[BssService], room: int, say: Sa
         say: says one.
     """
     free = [number for number in _NUMBERS if number not in service.more]
-    kinds = [_add] * bool(free) + [_replace, _remove, _remove, _exchange, _exchange] * bool(service.more)
+    kinds = [_add] * bool(free)
+    kinds += [_replace, _remove, _remove, _exchange, _exchange] * bool(service.more)
     place = _Place(service, CHANCE.choice(free or [*service.more]))
     kind = CHANCE.choice(kinds)
     if kind is not _add:

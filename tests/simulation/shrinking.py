@@ -56,6 +56,9 @@ def shrink(
                 if candidate in tried:
                     continue
                 tried.add(candidate)
+                every = said_in(failing.seed, candidate)
+                if not _is_legal(every, {*candidate.left_out}, candidate):
+                    continue  # with other features a BSS says other things
                 result = again(failing.seed, candidate)
                 fails = bool(result.problem) and kind_of(result.problem) == kind
                 if fails and result.points <= failing.points * _LONGER:

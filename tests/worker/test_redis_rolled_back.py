@@ -7,6 +7,7 @@ import redis
 from redis.client import Pipeline
 
 from tests import builders
+from tests.converge.queues import LEASE, QUEUE, QUEUES, active, installation, ipv4
 from tests.signs import heartbeat
 from tests.small_installation import SERVER, SmallInstallation, activated
 from tests.waiting import eventually
@@ -254,6 +255,14 @@ def test_a_sign_whose_answer_was_lost_is_no_loss(here, monkeypatch):
     assert signs.give() is Seen.SAME
 
 
+def lose(here, service_id):
+    """Redis knows nothing of a service any more."""
+    keys, block = here.store.keys, here.block("R1")
+    of_it = (keys.record(service_id), keys.history(service_id))
+    here.client.delete(*of_it, block.services, block.claims, block.held)
+    here.client.delete(*here.client.keys(f"{here.prefix}seen:*"))
+
+
 @pytest.mark.parametrize("is_apart", [False, True])
 def test_a_service_that_begins_and_ends_before_a_pass_leaves_no_row(here, is_apart):
     """Nobody remembers its row: the worker that wrote it died when Redis lost its service.
@@ -263,11 +272,7 @@ def test_a_service_that_begins_and_ends_before_a_pass_leaves_no_row(here, is_apa
     here.say(activated("SVC-1", 1))
     here.drain()
     (row,) = here.rows("R1")
-    keys, block = here.store.keys, here.block("R1")
-    here.client.delete(
-        *(keys.record("SVC-1"), keys.history("SVC-1"), block.services, block.claims, block.held)
-    )
-    here.client.delete(*here.client.keys(f"{here.prefix}seen:*"))
+    lose(here, "SVC-1")
     if is_apart:
         here.say(builders.cancelled("SVC-1", revision=2))
         here.say(activated("SVC-1", 1))
@@ -276,3 +281,19 @@ def test_a_service_that_begins_and_ends_before_a_pass_leaves_no_row(here, is_apa
     here.drain()
     assert row["comment"]
     assert here.rows("R1") == []
+
+
+def test_such_a_service_leaves_no_queue_no_list_row_and_no_device():
+    second = {"number": 2, "mac": builders.mac(12), "address": {"mode": "static", "ipv4": ipv4(12)}}
+    both = active(devices=[second])
+    with installation(f'{QUEUES}suspend_list = "susp"\n') as here:
+        menus = (LEASE, QUEUE, LISTS)
+        empty = [len(here.r["R1"].rows(menu)) for menu in menus]
+        here.say(both, builders.suspended(mode="walled_garden", revision=2))
+        here.drain()
+        written = [len(here.r["R1"].rows(menu)) for menu in menus]
+        assert [now - then for now, then in zip(written, empty, strict=True)] == [2, 1, 2]
+        lose(here, "SVC-1")
+        here.say(both, builders.cancelled(revision=3))
+        here.drain()
+        assert [len(here.r["R1"].rows(menu)) for menu in menus] == empty

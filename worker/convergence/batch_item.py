@@ -9,9 +9,14 @@ from worker.core.plan.wanted import Wanted
 from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.operations import Note, Waiting
 from worker.core.rows.queues import OwnQueue
-from worker.core.rows.rows import ListPlace
+from worker.core.rows.rows import ListPlace, member_id
 from worker.core.service.record import ServiceRecord
-from worker.core.service.record_parts import Placement, ShortLease
+from worker.core.service.record_parts import (
+    DEVICE_REGISTERS,
+    OF_DEVICES,
+    Placement,
+    ShortLease,
+)
 from worker.store.batches import WorkItem
 
 
@@ -69,6 +74,14 @@ class BatchItem:
         """The shortened lease time of its row; None: it is not shortened."""
         at = self.record.placements.get(self.router)
         return None if at is None else at.short
+
+    @property
+    def forgotten(self) -> list[str]:
+        """Its further devices, if some may have rows that no record knows any more."""
+        had_some = not OF_DEVICES.isdisjoint(self.record.registers)
+        closely = self.work_item.sent is not None
+        numbers = DEVICE_REGISTERS if had_some and closely else ()
+        return [member_id(self.service_id, number) for number in numbers]
 
     @property
     def may_have_ipv6(self) -> bool:

@@ -5,6 +5,7 @@ Asks the store and the router; decides nothing about writes.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from worker.convergence.batch_item import BatchItem
 from worker.convergence.concluder import Concluder
@@ -35,10 +36,9 @@ from worker.core.rows.rows import (
     comment_for,
     device_of,
     is_host_address,
-    member_id,
     tag_text,
 )
-from worker.core.service.record_parts import DEVICE_REGISTERS, OF_DEVICES, Placement
+from worker.core.service.record_parts import Placement
 from worker.ports import FieldEquals, LeaseQuery
 from worker.store.batches import WorkItem
 
@@ -56,6 +56,10 @@ class Gathered:
     items: dict[str, BatchItem]
     wanted: list[Wanted]
     index: RowIndex
+
+
+_UNKNOWN: Final = Placement(None)
+"""Of a service of which nothing is known on the router."""
 
 
 class Gatherer:
@@ -87,8 +91,9 @@ class Gatherer:
         entry = entries.get(self._router, Entry(work_item.service_id, None))
         if entry.fields is not None:
             entry = replace(entry, fields=self._session.renewed(entry.fields))
-        placement = record.placements.get(self._router) or Placement(None)
-        at = placement
+        at = record.placements.get(self._router) or _UNKNOWN
+        if entry.is_over and at == _UNKNOWN and work_item.sent is None:
+            work_item = work_item._replace(sent=frozenset())  # Redis may have lost what it had
         return BatchItem(
             work_item, self._router, entry, at.written, at.listed, at.queue, at.bindings, at.devices
         )
@@ -292,8 +297,10 @@ class Gatherer:
                 hosts = (lease["address"] for lease in leases if is_host_address(lease["address"]))
                 addresses.update(hosts)
             terms |= {FieldEquals("address", address) for address in addresses}
-            if addresses or closely:
-                terms.add(FieldEquals("comment", tag_text(self._policy.installation, item.member)))
+            members = [item.member] if addresses or closely else []
+            members += item.forgotten if has_walled_garden else []
+            tags = (tag_text(self._policy.installation, name) for name in members)
+            terms |= {FieldEquals("comment", tag) for tag in tags}
         return terms
 
     def _read_leases(self, items: Collection[BatchItem]) -> list[Lease]:
@@ -313,11 +320,9 @@ class Gatherer:
                 devices[device_of(item.written)] = addresses[item.written["address"]] = None
             devices.update((sent.device, None) for sent in item.work_item.sent or () if sent.device)
             comments[tag_text(installation, item.member)] = None
-            if item.work_item.sent is not None and not OF_DEVICES.isdisjoint(item.record.registers):
-                for number in DEVICE_REGISTERS:  # rows of devices that no record knows any more
-                    name = member_id(item.service_id, number)
-                    comments[tag_text(installation, name)] = None
-                    comments[comment_for(installation, name, item.entry.label)] = None
+            for name in item.forgotten:
+                comments[tag_text(installation, name)] = None
+                comments[comment_for(installation, name, item.entry.label)] = None
             # A row that a crash left between two writes, should its comment have been edited.
             named = item.entry.fields or item.written or {device: ""}
             devices[placeholder(named, item.member)] = None
