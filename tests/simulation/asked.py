@@ -151,6 +151,11 @@ class Asked:
             lambda e: address_of(e, number) or said_of(e, number) == {},
         )
 
+    def may_have(self, member: str, router: str, device: str, address: str) -> bool:
+        """Whether this device, or this address, is what something asks for."""
+        has_device = self.device(member, router, device)
+        return has_device or self.address(member, router, address)
+
     def another_has(self, member: str, address: str) -> bool:
         """Whether something asks that another device have this address."""
         return any(

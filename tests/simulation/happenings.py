@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from producers.connection import RESEND_S
+from tests.simulation.adopters import RowsBefore
 from tests.simulation.checks import Checks
 from tests.simulation.devices import Devices
 from tests.simulation.forms import SECRETS
@@ -53,6 +54,12 @@ class Happenings:
             if router.menu == SECRETS:
                 self.devices = Devices(router, self._at, self._tell)
                 self.devices.plan(scale.over_s)
+        if "adoption" in scale.features:
+            before = RowsBefore(self.routers, self._at, self._tell)
+            with CHANCE.of("rows before"):
+                before.plan(scale.over_s, events)
+            self.processes.before = before
+            self.processes.start_adopter()
         if "refusals" in scale.features:
             self.refusals = Refusals(self.routers, self._at, self._tell)
             with CHANCE.of("refusals"):

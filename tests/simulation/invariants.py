@@ -13,6 +13,7 @@ from tests.simulation.forms import (
     PLACEHOLDERS,
     ROWS,
     SECRETS,
+    TAG,
     USERS,
     Row,
     in_one_form,
@@ -88,7 +89,8 @@ class RouterChecks:
         is_ours = entry["session"].startswith("api")
         row_id = (after or before or {}).get(".id", "")
         is_foreign = before is not None and not service_of(before) and not is_dynamic(before)
-        if is_foreign and is_ours and (menu, row_id) not in self._once_ours:
+        is_known = (menu, row_id) in self._once_ours or self._is_adopted(entry)
+        if is_foreign and is_ours and not is_known:
             raise Violation(f"{self._of.name}: a row of others was changed: {before} -> {after}")
         if is_ours and after is not None:
             self._once_ours.add((menu, row_id))
@@ -109,6 +111,17 @@ class RouterChecks:
             self.leases[menu, row_id] = form
         if is_ours and not is_late:
             self._has_reason(menu, in_one_form(menu, before), form)
+
+    def _is_adopted(self, entry: Mapping[str, Any]) -> bool:
+        """Whether a row of others got the tag of a service that is to have it, and nothing else."""
+        before, after = entry["before"], entry["after"]
+        if not before or not after or entry["session"] not in self._of.adopting:
+            return False
+        member, was = member_of(after), before.get("comment", "")
+        tagged = {**before, "comment": f"{TAG}{member} {was}".rstrip()}
+        form = in_one_form(entry["command"].rpartition("/")[0], before)
+        given = (form["device"], form["address"])
+        return tagged == after and self._asked.may_have(member, self._of.name, *given)
 
     def _ended(self, entry: Mapping[str, Any], *, is_late: bool) -> None:
         """A session went: we end those of devices that an event of their service concerns.

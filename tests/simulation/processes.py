@@ -17,6 +17,7 @@ from producers.errors import PublishFailed
 from producers.journal_transport import JournalTransport
 from producers.publisher import Publisher
 from producers.resend import Resend
+from tests.simulation.adopters import Adopter, RowsBefore
 from tests.simulation.inventory_side import SetUp
 from tests.simulation.operators import Operator
 from tests.simulation.redis_side import TimedServer
@@ -92,6 +93,7 @@ class Processes:
         says, said: called with events that are about to be published, and that were accepted.
         left_out: ids of events that are left out of it, in whose place nothing is said.
         refusals: of writes, if routers refuse some.
+        before: rows that may be taken over, if there are some.
         approves: called with services that an operator approves to lose their entries.
     """
 
@@ -107,6 +109,7 @@ class Processes:
     _pids: Iterator[int] = field(default_factory=lambda: count(1))
     approves: Callable[[Collection[str]], None] = lambda _: None
     refusals: Refusals | None = None
+    before: RowsBefore | None = None
     _published: list[tuple[float, Process, dict[str, Any]]] = field(default_factory=list)
     _rolled_back_at: float = 0.0
 
@@ -215,6 +218,14 @@ class Processes:
         operator = Operator(store, policies, self.scheduler, self.approves, self.refusals)
         self.scheduler.spawn(process, "decide", operator.work)
 
+    def start_adopter(self, place: str = "adopter") -> None:
+        """A person who takes over what was on routers before."""
+        assert self.before is not None
+        process = self._next(place)
+        store = open_store(worker_client(self.server, self.scheduler), PREFIX)
+        adopter = Adopter(store, self.set_up, self.scheduler, self.before)
+        self.scheduler.spawn(process, "adopt", adopter.work)
+
     # --- publishers ------------------------------------------------------------------------------
 
     def start_publisher(self, place: str = "publisher") -> None:
@@ -294,9 +305,11 @@ class Processes:
         """What supervises processes starts another one."""
         place = process.name.partition(".")[0]
         kind = place.partition("-")[0]
-        start = {"worker": self.start_worker, "operator": self.start_operator}.get(
-            kind, self.start_publisher
-        )
+        start = {
+            "worker": self.start_worker,
+            "operator": self.start_operator,
+            "adopter": self.start_adopter,
+        }.get(kind, self.start_publisher)
         wait_s = CHANCE.uniform(0.5, 10)
         if kind == "publisher" and CLOCK.now_s < self._rolled_back_at + _AGAIN_S:
             self._say_again(lambda _, its: its is process)

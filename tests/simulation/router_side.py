@@ -22,6 +22,8 @@ from worker.routeros.connection import Command, Pace, Reply, RouterConnection
 from worker.routeros.failures import FOREIGN, verdict
 from worker.routeros.transport import NO_ANSWERS
 
+ADOPTER: Final = "adopter"
+"""So begins the name of the process of who takes rows over."""
 _LOGIN: Final = ("/login",)
 _STOOD_STILL_S: Final = 0.2
 """Whoever was about to write for longer was frozen, and may have lost its router lock."""
@@ -55,6 +57,7 @@ class SimulatedRouter:
         kind: the feature that says what rows services have here; empty: leases by MAC.
         refuses: says why a command of the program is refused; empty: it is not.
         refusals: how often one was.
+        adopting: sessions of who takes rows over.
         names_by_hand: of secrets that people added with the name of a service.
         late: numbers of entries of its journal that landed late, or were written after a pause.
         late_s: when the last of them were written.
@@ -69,6 +72,7 @@ class SimulatedRouter:
     refuses: Callable[[Sequence[str]], str] = lambda _: ""
     refusals: int = 0
     names_by_hand: set[str] = field(default_factory=set)
+    adopting: set[str] = field(default_factory=set)
     late: set[int] = field(default_factory=set)
     late_s: float = 0.0
 
@@ -192,6 +196,9 @@ class SimulatedConnection(RouterConnection):
         self._stood_still = False
         to.sessions += 1
         self._caller = Caller(f"api:{to.sessions}", "leasewire", frozenset(POLICIES))
+        task = ways.scheduler.current
+        if task is not None and task.process.name.startswith(ADOPTER):
+            to.adopting.add(self._caller.session)
 
     def log_in(self, username: str, password: str, pace: Pace) -> Reply:
         """Log in; every login is right."""

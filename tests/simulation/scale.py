@@ -24,6 +24,7 @@ FEATURES: Final = (
     "refusals",
     "users",
     "devices",
+    "adoption",
 )
 """What a history may have besides; most have some. Small mixtures find more than all at once.
 
@@ -39,6 +40,7 @@ _SHARES: Final = {
     "ids": 0.1,
     "refusals": 0.15,
     "users": 0.1,
+    "adoption": 0.1,
 }
 """Of histories with a feature: less where it takes long, more where much can go wrong."""
 
