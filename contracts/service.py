@@ -229,6 +229,20 @@ class Service(Part):
             raise PydanticCustomError("no-device", message)
         return ppp
 
+    @field_validator("devices")
+    @classmethod
+    def _unlike_the_first(
+        cls, devices: tuple[FurtherDevice, ...] | None, info: ValidationInfo
+    ) -> tuple[FurtherDevice, ...] | None:
+        first, address = info.data.get("device"), info.data.get("address")
+        for device in devices or ():
+            alike = first is not None and device.mac is not None and device.mac == first.mac
+            if alike or (isinstance(address, StaticAddress) and device.address == address):
+                message = f"has device {device.number} with the MAC address or the IPv4 address of "
+                message += "the first device; give it one of its own"
+                raise PydanticCustomError("device-twice", message)
+        return devices
+
     @field_validator("suspension")
     @classmethod
     def _agrees_with_status(

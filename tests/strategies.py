@@ -101,7 +101,15 @@ def blocks(draw, status=None):
     status = status or draw(_statuses)
     if status == "suspended" and draw(st.booleans()):
         given["suspension"] = draw(suspensions)
-    return builders.service_block(status=status, **given)
+    block = builders.service_block(status=status, **given)
+    if "devices" in block:
+        block["devices"] = [device for device in block["devices"] if _unlike(device, block)]
+    return block
+
+
+def _unlike(device, block):
+    """Whether a further device is not what the first one is."""
+    return device["mac"] != block["device"]["mac"] and device["address"] != block["address"]
 
 
 @st.composite

@@ -5,15 +5,16 @@ from typing import Annotated, Any
 
 import typer
 
-from leasewire.answer import Answer, App, Fields, Part, cell, fail
+from leasewire.answer import Answer, App, Fields, Part, fail
 from leasewire.context import Context, InventoryOption
 from leasewire.services import follow, purge, restore, verify
 from leasewire.services.schedule import COLUMNS as SCHEDULED
-from leasewire.services.why import diagnosis, history_table
+from leasewire.services.why import details, diagnosis, history_table
 from leasewire.tables import TextTable
 from worker.admin.diagnosis_documents import explained_service
 from worker.admin.service_documents import ServiceList
 from worker.core.service.record_parts import Status
+from worker.core.storage_format import short_type
 from worker.errors import ConfigurationError
 
 app = App("Services, and whether their routers have them.")
@@ -77,12 +78,18 @@ def show(
 
 def _text(document: dict[str, Any]) -> Iterator[Part]:
     head = {name: document[name] for name in ("service", "status", "owner")}
-    assigned = document.get("assigned", {})
-    yield Fields(head | {f"assigned {kind}": value for kind, value in assigned.items()})
-    yield Fields({"why": document["why"]["sentence"], "to do": document["why"]["advice"]})
+    head |= {f"assigned {kind}": value for kind, value in document.get("assigned", {}).items()}
+    head |= {"why": document["why"]["sentence"], "to do": document["why"]["advice"]}
     if ipv6 := document.get("why_ipv6"):
-        yield Fields({"why IPv6": ipv6["sentence"], "to do": ipv6["advice"]})
-    yield ""
+        head |= {"why IPv6": ipv6["sentence"], "to do for IPv6": ipv6["advice"]}
+    yield Fields(head)
+    for table in _tables(document):
+        if table.rows or table.empty:
+            yield ""
+            yield table
+
+
+def _tables(document: dict[str, Any]) -> Iterator[TextTable]:
     registers = [
         {"register": name} | register
         for name, register in document["registers"].items()
@@ -95,14 +102,18 @@ def _text(document: dict[str, Any]) -> Iterator[Part]:
     columns = "router, to clean=to_clean, sync, since, reason, detail, lease"
     yield TextTable(routers, columns, "On no router.")
     devices = [
-        {"router": router["router"], "device": number, **row}
+        {"router": router["router"], "device": number, **(row or {"mac-address": "no row"})}
         for router in routers
         for number, row in router.get("devices", {}).items()
     ]
     yield TextTable(devices, "router, further device=device, MAC=mac-address, address")
     yield TextTable(document["scheduled"], SCHEDULED)
     events = [
-        event | {"effect": event["effect"]["state"] if "effect" in event else None}
+        event
+        | {
+            "type": short_type(event["type"]),
+            "effect": event["effect"]["state"] if "effect" in event else None,
+        }
         for event in document["events"]
     ]
     columns = "event, type, state, effect, at, reason, detail"
@@ -111,12 +122,8 @@ def _text(document: dict[str, Any]) -> Iterator[Part]:
 
 
 def _history_row(entry: dict[str, Any]) -> dict[str, Any]:
-    details = "; ".join(
-        f"{name} {cell(value)}"
-        for name, value in entry.items()
-        if name not in ("at", "what") and value
-    )
-    return {"at": entry["at"], "what": entry["what"], "details": details}
+    more = {name: value for name, value in entry.items() if name not in ("at", "what") and value}
+    return {"at": entry["at"], "what": entry["what"], "details": details(more)}
 
 
 app.command("events")(follow.events_command)

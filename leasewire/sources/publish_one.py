@@ -275,8 +275,14 @@ def event_of(name: str, given: Mapping[str, Any]) -> dict[str, object]:
 
 
 def flag_of(name: str, event: Mapping[str, Any], problem: Problem) -> str:
-    """The option at the place of a problem, with its value; empty: there is none."""
+    """The option at the place of a problem, with its value; empty: there is none.
+
+    Of what is missing, the options that would give it.
+    """
     place = problem.pointer.removeprefix("/").replace("/", ".")
+    if problem.code == "missing":
+        fill = [o.flag for o in EVENTS[name][1] if f"{o.place}.".startswith(f"{place}.")]
+        return " or ".join(fill)
     for option in (*EVENTS[name][1], *_COMMON):
         if place != option.place and not place.startswith(f"{option.place}."):
             continue

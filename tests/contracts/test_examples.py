@@ -21,6 +21,7 @@ BEYOND_A_SCHEMA = {
     "address-format",
     "address-not-usable",
     "beyond-horizon",
+    "device-twice",
     "duplicate-key",
     "mac-group",
     "mac-zero",

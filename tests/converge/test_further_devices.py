@@ -26,10 +26,8 @@ from tests.ppp import PppInstallation
 from tests.small_installation import SERVER, SmallInstallation, activated
 from tests.user_manager import Users
 from worker.admin.adoption import Adoption
-from worker.admin.diagnosis import Diagnosis
 from worker.admin.restore import NotRestorableError, restored
 from worker.admin.router_actions import reconcile
-from worker.admin.service_documents import service_document
 from worker.convergence.full_read import read_fully
 from worker.convergence.router_lock import RouterLock
 
@@ -222,31 +220,6 @@ def test_a_lost_row_of_a_further_device_is_written_again():
         reconcile(here.store, "R1", ["SVC-1"], "ann")
         here.drain()
         assert rows(here) == {tag("SVC-1"): at(10), tag("SVC-1/2"): at(12)}
-
-
-def test_why_answers_for_each_device_and_finds_it_by_mac_and_address():
-    with installation(LEASES) as here:
-        applied(here, active(devices=[device(2)]))
-        here.r["R1"].device(mac(12), server=SERVER)
-
-        def look(queries):
-            session = here.sessions.open("R1")
-            try:
-                return {name: session.observe(query) for name, query in queries.items()}
-            finally:
-                here.sessions.give_back("R1", session)
-
-        diagnosis = Diagnosis(here.store, here.policies, "acme", str, look)
-        for subject in (mac(12), ipv4(12)):
-            (found,) = diagnosis.ask(subject)
-            assert found.explanation.sentence.startswith("SVC-1/2: all is well: device " + mac(12))
-        first, second = (found.explanation for found in diagnosis.ask("SVC-1"))
-        assert (first.code, second.code) == ("device-not-moved", "all-well")
-        assert diagnosis.ask(mac(10))[0].explanation == first
-        view = here.store.views.service("SVC-1", ["R1"])
-        (router,) = service_document(view, here.store)["routers"]
-        assert router["devices"]["2"]["mac-address"] == mac(12)
-        assert not any(d.kind != "waiting" for d in read(here).drift)
 
 
 def test_rows_that_were_there_are_adopted_for_each_device():

@@ -119,7 +119,7 @@ def test_two_devices_of_a_service_that_want_one_mac_say_so():
     ]
     made = plan(both, RowIndex([], "acme"), POLICY)
     assert made.waiting == {
-        "S1": Waiting("claim-held", "device 2: another device wants its mac too")
+        "S1": Waiting("devices-alike", f"device 2: device 1 of the service wants MAC {mac(1)} too")
     }
     assert [op.device for op in made.operations] == [""]
 

@@ -383,7 +383,7 @@ def test_who_acts_on_the_command_line_is_named(leasewire, arguments, actor):
 @pytest.mark.parametrize(
     ("arguments", "pointer"),
     [
-        (["dns-changed"], "/data/dns_servers is missing"),
+        (["dns-changed"], "--dns or --none is missing"),
         (["options-changed", "--option", "NTP=c6"], "/data/options/0/code must be a whole"),
         (["options-changed", "--option", "42"], "/data/options/0/hex must match"),
     ],

@@ -21,7 +21,7 @@ from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.observed import Observation
 from worker.core.rows.prefixes import prefix_key
-from worker.core.rows.rows import device_of, member_id, parse_tag, tag_text
+from worker.core.rows.rows import device_of, member_id, parse_tag, service_of_member, tag_text
 from worker.core.service.record import ServiceRecord
 from worker.core.service.record_parts import Placement
 from worker.ports import BindingQuery, LeaseQuery
@@ -54,8 +54,7 @@ class DiagnosisResult:
     @property
     def is_well(self) -> bool:
         """Whether nothing is wrong."""
-        parts = (self.explanation, self.ipv6)
-        return all(part is None or part.code == "all-well" for part in parts)
+        return {part.code for part in (self.explanation, self.ipv6) if part} == {"all-well"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +109,11 @@ class Diagnosis:
 
         Empty in the answer is its first device.
         """
-        devices: Any = self.store.records.read([service_id])[service_id].record.devices
+        record = self.store.records.read([service_id])[service_id].record
+        first = {"mac": record.value("mac"), "address": record.value("address") or {}}
+        devices: Any = {"": first, **record.devices}
         if not text:
-            return ["", *devices]
+            return list(devices)
         held = {n: (d.get("mac"), d["address"].get("ipv4")) for n, d in devices.items()}
         return [number for number, values in held.items() if text in values] or [""]
 
@@ -158,8 +159,7 @@ class Diagnosis:
 
     def _services(self, finder: Finder, text: str, kind: str) -> list[str]:
         """Find services by claims, held or wanted, else by a search of all records."""
-        is_ipv6 = kind in ("prefix", "ipv6")
-        claim = prefix_key(text) if is_ipv6 else f"{kind}:{text}"
+        claim = prefix_key(text) if kind in ("prefix", "ipv6") else f"{kind}:{text}"
         return self._claiming(claim) or finder.services_naming(text)
 
     def _claiming(self, key: str) -> list[str]:
@@ -249,6 +249,9 @@ class Diagnosis:
         placement = record.placements.get(name)
         policy = self.policies.get(name)
         applied = self.store.fleet.policies_of([name]).get(name)
+        queued = view is not None and name in view.queued
+        if why and _is_of_another_device(record.service_id, why["detail"]):
+            why, queued = None, False
         waits = why is not None and why["reason"] == "claim-held"
         facts = self.store.memory.effect(name)
         shadow = facts.shadow_of(entry.queue.address) if entry and entry.queue else None
@@ -267,7 +270,7 @@ class Diagnosis:
             written_at_ms=_written_at(name, view),
             bindings=entry.bindings if entry else (),
             written_bindings=placement.bindings if placement else (),
-            queued=bool(view) and name in view.queued if view else False,
+            queued=queued,
             why=Why(why["reason"], why["detail"], why["since_ms"]) if why else None,
             holders=self._holders(name, record.service_id, entry) if waits and entry else (),
             misfit=self.store.memory.setup(name).misfit(record.service_id, entry.fields["address"])
@@ -281,7 +284,8 @@ class Diagnosis:
 
     def _holders(self, router: str, service_id: str, entry: Entry) -> Sequence[Holder]:
         """The services that hold claims of an entry, and their sync status on the router."""
-        others = self.store.claims.of_others(router, service_id, claims_of(entry))
+        service = service_of_member(service_id)
+        others = self.store.claims.of_others(router, service, claims_of(entry))
         held = [(claim.text, claim.holder) for claim in others]
         records = self.store.records.read(sorted({holder for _, holder in held}))
         views = {holder: self.store.views.service(holder, [router]) for _, holder in held}
@@ -304,6 +308,12 @@ def _entries(
     if not number:
         return entries
     return {name: e.devices[number] for name, e in entries.items() if number in e.devices}
+
+
+def _is_of_another_device(member: str, detail: str) -> bool:
+    """Whether a further device need not wait: the planner names another one that does."""
+    number, named = member.removeprefix(service_of_member(member))[1:], detail.partition(":")[0]
+    return bool(number) and named.startswith("device ") and named != f"device {number}"
 
 
 def _read(subject: str) -> tuple[str, str]:

@@ -74,6 +74,10 @@ def _wait_address(_: AtRouter, why: Why) -> tuple[str, str]:
     )
 
 
+def _wait_devices(_: AtRouter, why: Why) -> tuple[str, str]:
+    return why.detail, "have the BSS give one of the two devices another, or remove it"
+
+
 def _wait_client(_: AtRouter, why: Why) -> tuple[str, str]:
     return (
         why.detail,
@@ -93,5 +97,6 @@ _WAITS: Final[Mapping[str, Callable[[AtRouter, Why], tuple[str, str]]]] = {
     "waiting-for-router": _wait_router,
     "unknown-plan": _wait_plan,
     "address-of-router": _wait_address,
+    "devices-alike": _wait_devices,
     "ipv6-client-ambiguous": _wait_client,
 }

@@ -8,6 +8,7 @@ from typing import Final
 from worker.core.entry.entry import Entry, placeholder
 from worker.core.plan.phases import Step
 from worker.core.rows.operations import Add, MakeStatic, Remove, Set, Waiting
+from worker.core.rows.prefixes import claim_text
 from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import (
     DEVICE_FIELDS,
@@ -19,6 +20,7 @@ from worker.core.rows.rows import (
     device_of,
     identity_of,
     is_same,
+    service_of_member,
 )
 
 
@@ -150,6 +152,15 @@ class Member:
         self.stands = (
             row is not None and self.target is not None and is_same(row.fields, self.target)
         )
+
+    def wanted_by(self, holder: str, key: str) -> Waiting:
+        """Why it waits: another member of the batch wants this claim too, and comes first."""
+        kind, _, value = claim_text(key).partition(":")
+        what = f"{'MAC' if kind == 'mac' else kind} {value}"
+        if service_of_member(holder) == self.service_id:
+            first = holder.removeprefix(self.service_id)[1:] or "1"
+            return Waiting("devices-alike", f"device {first} of the service wants {what} too")
+        return Waiting("claim-held", f"another service wants {what} too")
 
     def wait(self, why: Waiting) -> None:
         """Write nothing towards its entry; the first reason stays."""

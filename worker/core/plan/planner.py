@@ -248,16 +248,14 @@ class _Planning:
         for key, scope in claims:
             # Prefixes meet those that they overlap, all else the same key alone.
             keys = self._prefix_keys.met_by(key) if key.startswith(PREFIX_KEY) else (key,)
-            for other_scope, service_id in (o for name in keys for o in self._claimed[name]):
+            for other_scope, holder in (o for name in keys for o in self._claimed[name]):
                 if scopes_meet(scope, other_scope):
-                    what = key.partition(":")[0]
-                    other = f"another {'device' if service_id == member.service_id else 'service'}"
-                    member.wait(Waiting("claim-held", f"{other} wants its {what} too"))
+                    member.wait(member.wanted_by(holder, key))
                     return
         for key, scope in claims:
             if key.startswith(PREFIX_KEY):
                 self._prefix_keys.add(key)
-            self._claimed[key].append((scope, member.service_id))
+            self._claimed[key].append((scope, member.id))
 
     def _why_waiting(self, member: Member) -> Waiting | None:
         """What blocks the target and is not ours to change."""

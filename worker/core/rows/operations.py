@@ -111,7 +111,7 @@ class Waiting:
 
     Attributes:
         reason: `foreign-row`, `ambiguous-rows`, `row-in-the-way`, `dynamic-lease`, `claim-held`,
-            `option-changed`, `unknown-plan`, `not-expressible`, …
+            `devices-alike`, `option-changed`, `unknown-plan`, `not-expressible`, …
         detail: one sentence that names the row or the holder.
     """
 
