@@ -20,6 +20,7 @@ from worker.core.entry.short_lease import shortened
 from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.observed import Observation
+from worker.core.rows.operations import is_of_another_device
 from worker.core.rows.prefixes import prefix_key
 from worker.core.rows.rows import device_of, member_id, parse_tag, service_of_member, tag_text
 from worker.core.service.record import ServiceRecord
@@ -250,7 +251,8 @@ class Diagnosis:
         policy = self.policies.get(name)
         applied = self.store.fleet.policies_of([name]).get(name)
         queued = view is not None and name in view.queued
-        if why and _is_of_another_device(record.service_id, why["detail"]):
+        further = record.service_id.removeprefix(service_of_member(record.service_id))[1:]
+        if why and further and is_of_another_device(why["detail"], further):
             why, queued = None, False
         waits = why is not None and why["reason"] == "claim-held"
         facts = self.store.memory.effect(name)
@@ -308,12 +310,6 @@ def _entries(
     if not number:
         return entries
     return {name: e.devices[number] for name, e in entries.items() if number in e.devices}
-
-
-def _is_of_another_device(member: str, detail: str) -> bool:
-    """Whether a further device need not wait: the planner names another one that does."""
-    number, named = member.removeprefix(service_of_member(member))[1:], detail.partition(":")[0]
-    return bool(number) and named.startswith("device ") and named != f"device {number}"
 
 
 def _read(subject: str) -> tuple[str, str]:

@@ -172,10 +172,8 @@ class _Planning:
         """Why services wait: of several devices of one, the first says it."""
         found: dict[str, Waiting] = {}
         for member in self._members:
-            why, number = member.waiting, member.entry.number
-            if why is not None and member.service_id not in found:
-                named = Waiting(why.reason, f"device {number}: {why.detail}") if number else why
-                found[member.service_id] = named
+            if member.waiting is not None and member.service_id not in found:
+                found[member.service_id] = member.waiting.of_device(member.entry.number)
         return found
 
     def _notes(self) -> list[Note]:

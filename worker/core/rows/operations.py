@@ -122,6 +122,16 @@ class Waiting:
         """Make the text printable: parts come from a router."""
         object.__setattr__(self, "detail", printable(self.detail))
 
+    def of_device(self, number: str) -> "Waiting":
+        """The same, as the reason of this further device; empty: of the first one."""
+        return Waiting(self.reason, f"device {number}: {self.detail}") if number else self
+
+
+def is_of_another_device(detail: str, number: str) -> bool:
+    """Return whether why a service waits is about another further device (`Waiting.of_device`)."""
+    named = detail.partition(":")[0]
+    return named.startswith("device ") and named != f"device {number}"
+
 
 @dataclass(frozen=True, slots=True)
 class Note:
