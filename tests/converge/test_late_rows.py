@@ -2,6 +2,7 @@
 
 import contextlib
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -25,9 +26,10 @@ LEASE_MS = 30_000
 class Late:
     """A link that stalls once: the writes of one phase land when a test says so."""
 
-    def __init__(self, world, menu):
+    def __init__(self, world, menu, kind=DEFAULT_KIND, sealer=None):
         self._world = world
         self._menu = menu
+        self._command_for = partial(command_for, kind=kind, sealer=sealer)
         self._commands = []
 
     @contextlib.contextmanager
@@ -37,7 +39,7 @@ class Late:
         def write(session, operations, progress):
             if self._commands or all(each.menu != self._menu for each in operations):
                 return real(session, operations, progress)
-            self._commands += [command_for(operation, DEFAULT_KIND) for operation in operations]
+            self._commands += map(self._command_for, operations)
             session.close()
             raise OutcomeUnknown("R1", "no answer in time")
 

@@ -4,6 +4,7 @@ The clock is libfaketime's (Debian: package `faketime`); where it is missing the
 """
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from glob import glob
@@ -58,6 +59,8 @@ class FaultyServer(EmbeddedServer):
         # With `everysec` a write may wait for a slow disk in the memory of a server that is killed.
         super().__init__(directory, appendfsync="no")
         self.offset_s = 0
+        self.set_ahead_at: list[float] = []
+        """Monotonic seconds."""
         self._stamp = directory.with_name("clock")
         self._stamp.write_text("+0s")
 
@@ -68,6 +71,8 @@ class FaultyServer(EmbeddedServer):
 
     def set_clock(self, offset_s: int) -> None:
         """Let it be so much ahead of the right time, or behind it."""
+        if offset_s > self.offset_s:
+            self.set_ahead_at.append(time.monotonic())
         self.offset_s = offset_s
         # replaced: a reader must never see an empty file
         new = self._stamp.with_suffix(".new")

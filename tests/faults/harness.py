@@ -11,8 +11,9 @@ from typing import Any
 from contracts import event_key
 from contracts.sealing import Sealer
 from tests.faults import further
+from tests.faults.doubles import Doubled, doubled
 from tests.faults.estate import foreign_rows
-from tests.faults.expected import expected_entries, held_twice, places_of, row_of
+from tests.faults.expected import expected_entries, places_of, row_of
 from tests.installation import INSTALLATION, Installation, Worker
 from worker.core.entry.entry import Entry, EntryKind
 from worker.core.entry.wanted import KINDS
@@ -23,7 +24,6 @@ from worker.core.rows.rows import (
     ADDRESS_LISTS6,
     BINDINGS,
     OPTIONS,
-    Lease,
     parse_tag,
     tag_text,
 )
@@ -249,28 +249,19 @@ class Harness(Installation):
                     found.append(f"{name} {service}: {entry['command']} {entry['arguments']}")
         return found
 
+    def doubled(self) -> list[Doubled]:
+        """What two rows of a router ever held at once, by the routers' journals."""
+        return [
+            each
+            for name, router in self.control.items()
+            for each in doubled(
+                name, router.journal(), self.kind_of(name), self.resets.get(name, [])
+            )
+        ]
+
     def double_entries(self) -> list[str]:
-        """Moments, by the routers' journals, at which two rows held one MAC or one address."""
-        found = []
-        for name, router in self.control.items():
-            rows: dict[str, Lease | dict[str, str]] = {}
-            entries = self.menu_of(name)
-            resets = list(self.resets.get(name, []))
-            for entry in router.journal():
-                while resets and entry["seq"] > resets[0]:
-                    resets.pop(0)
-                    rows.clear()
-                menu, _, _ = entry["command"].rpartition("/")
-                if entry["error"] or menu not in (entries, BINDINGS):
-                    continue
-                for row_id in [menu + (entry["after"] or entry["before"])[".id"]]:
-                    rows.pop(row_id, None)
-                    if entry["after"] and menu == entries:
-                        (rows[row_id],) = entry_rows(self.kind_of(name), [entry["after"]])
-                    elif entry["after"]:
-                        rows[row_id] = entry["after"]
-                found += [f"{name}: {twice} at {entry['seq']}" for twice in held_twice(rows)]
-        return found
+        """The same in words."""
+        return [str(each) for each in self.doubled()]
 
 
 def _as_set(row: Mapping[str, str]) -> dict[str, str]:

@@ -34,6 +34,8 @@ class Link:
     user_timeout_s: float
     delivered_late: int = 0
     """Times that a link or a router that had been slow went on."""
+    late_at: list[float] = field(default_factory=list)
+    """When something was delivered that had been held, in monotonic seconds."""
     lost_by_reset: int = 0
     """Times that nothing was left to deliver then."""
     caught: threading.Event = field(default_factory=threading.Event)
@@ -91,6 +93,10 @@ class Link:
         for flow in self._flows:
             flow.late_until = flow.stalled_until = 0
 
+    def was_late(self, moment_s: float) -> bool:
+        """Whether what came late may have been at work at a moment."""
+        return any(at <= moment_s <= at + LINGER_S + 1 for at in self.late_at)
+
     def _spring(self, flow: "_Flow", data: bytes) -> None:
         if self._trap is not None and self._trap[0] in data:
             if self._trap[1] == "stall":
@@ -143,6 +149,8 @@ class _Flow:
                     time.sleep(min(wait_s, 0.05))  # the fault itself
                     was_late = True
                 self.link.delivered_late += was_late and _was_reset(self.client)
+                if was_late:
+                    self.link.late_at.append(time.monotonic())
                 self.router.sendall(data)
         except (OSError, ValueError):
             pass
@@ -175,6 +183,7 @@ class _Flow:
             self.link.lost_by_reset += 1
             return False
         self.link.delivered_late += 1
+        self.link.late_at.append(time.monotonic())
         return True
 
     def abort(self) -> None:

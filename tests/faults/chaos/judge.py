@@ -5,10 +5,13 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 from tests.faults import estate, odd_worker
 from tests.faults.chaos.conflicts import Conflicting
+from tests.faults.doubles import Doubled
 from tests.faults.leftovers import leftovers
+from tests.faults.mischief import LEASE_S
 from worker.core.effect.findings import ENDS
 from worker.core.rows.rows import OPTION_82, device_field
 from worker.core.service.outcome import DeadLetter
@@ -20,9 +23,17 @@ _LASTING = frozenset({"clock-went-back", "redis-rolled-back", *ENDS})
 """Alerts that say what happened, and stay for a while; and of how these routers are set up."""
 
 
+SECOND_LOOK_S = 2 * LEASE_S + 4 * LEASE_S
+"""So long after a write another worker looks a second time at what it may have left: twice the time
+of the router lock, and as long as a fault may keep workers away."""
+
+
 @dataclass
 class Judged(Conflicting):
     """A scene that is judged when it is at rest."""
+
+    longest_doubled_s: float = 0.0
+    """Of addresses that a late write doubled where the router refuses none."""
 
     def judge(
         self, besides: Sequence[dict], *, conflicting: bool
@@ -95,6 +106,30 @@ class Judged(Conflicting):
         self.counts["values assigned at the end"] = len(holders)
         return found
 
+    def double_entries(self) -> list[str]:
+        """What two rows held at once, but for addresses that a late write may double.
+
+        For a while, where the router refuses no second row with an address: until the second look
+        at the write (`docs/guarantees.md`). The longest such time is told.
+        """
+        found = []
+        hidden = 0
+        for each in self.doubled():
+            late = each.is_late or self.links[each.router].was_late(each.began_s)
+            if each.may_be and late and each.lasted_s <= SECOND_LOOK_S:
+                self.longest_doubled_s = max(self.longest_doubled_s, each.lasted_s)
+            elif (
+                each.may_be
+                and late
+                and isfinite(each.lasted_s)
+                and _was_hidden(each, self.valkey.set_ahead_at)
+            ):
+                hidden += 1
+            else:
+                found.append(str(each))
+        self.counts["late writes that a clock hid"] = hidden
+        return found
+
     def _waits_for_a_claim(self, event_id: str) -> bool:
         events = [event for event in self.events if event["id"] == event_id]
         said = self.outcome(events[0]) if events else None  # that of `besides` waits for nothing
@@ -142,3 +177,9 @@ class Judged(Conflicting):
         """What must not be left in Redis."""
         besides = frozenset({odd_worker.CURSED})
         return leftovers(self.client, self.store, self.expected(self.events), besides)
+
+
+def _was_hidden(each: Doubled, set_ahead_at: Sequence[float]) -> bool:
+    """Whether a clock that was set ahead brought the second look before the late write."""
+    began_s, ended_s = each.began_s - SECOND_LOOK_S, each.began_s + each.lasted_s
+    return any(began_s <= at <= ended_s for at in set_ahead_at)

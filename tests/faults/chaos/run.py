@@ -114,6 +114,7 @@ def run(
             "went on late, nothing to deliver": sum(link.lost_by_reset for link in links),
             "went on late, and delivered": sum(link.delivered_late for link in links),
             **dict(chaos.counts),
+            "longest that a late write doubled": f"{chaos.longest_doubled_s:.1f} s",
             "alerts seen": ", ".join(sorted(chaos.alerts_seen)),
             "converged after, at the longest": f"{slowest_s:.1f} s" if not problems else "never",
             **figures,
