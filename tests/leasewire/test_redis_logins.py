@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from leasewire.host.embedded import server_binary
 from tests.leasewire.test_documents import ROOT
@@ -130,25 +132,27 @@ def test_a_server_with_these_users_lets_each_in_and_nobody_else(leasewire, short
     assert leasewire("redis-logins", str(folder)).code == 0
     users = folder / "server" / "users.acl"
     with serving(short_directory, users) as socket:
+
+        def logged_in(**login):
+            """A client that takes a refusal as it comes: others try again for seconds."""
+            once = Retry(NoBackoff(), 0)
+            return redis.Redis(unix_socket_path=str(socket), retry=once, **login)
+
         for login in LOGINS:
-            secret = password(folder, login)
-            with redis.Redis(
-                unix_socket_path=str(socket), username=login, password=secret
-            ) as client:
+            with logged_in(username=login, password=password(folder, login)) as client:
                 assert client.ping()
             wrong = password(folder, LOGINS[LOGINS.index(login) - 1])
             with (
-                redis.Redis(unix_socket_path=str(socket), username=login, password=wrong) as client,
+                logged_in(username=login, password=wrong) as client,
                 pytest.raises(redis.exceptions.AuthenticationError),
             ):
                 client.ping()
         with (
-            redis.Redis(unix_socket_path=str(socket)) as unknown_source,
+            logged_in() as unknown_source,
             pytest.raises(redis.exceptions.AuthenticationError),
         ):
             unknown_source.ping()
-        health = {"username": "leasewire-health", "password": "any"}
-        with redis.Redis(unix_socket_path=str(socket), **health) as client:
+        with logged_in(username="leasewire-health", password="any") as client:
             assert client.ping()
             for command in ("INFO", "DBSIZE", "GET lw:counters", "CLIENT LIST", "KEYS *"):
                 with pytest.raises(redis.exceptions.NoPermissionError):
