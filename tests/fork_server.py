@@ -208,6 +208,7 @@ if __name__ == "__main__":
     gc.collect()
     gc.freeze()  # what is shared stays shared
     with socket.socket(fileno=os.dup(0)) as asked:
+        asked.sendall(NUMBER.pack(os.getpid()))  # it is ready
         found = _serve(asked)
     if found is not None:
         _run(found)

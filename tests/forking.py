@@ -160,12 +160,16 @@ def run(
 
 @cache
 def _forking() -> socket.socket:
-    """Start the process that forks; it ends when this process does."""
+    """Start the process that forks, and wait until it can; it ends when this process does.
+
+    Its imports take some seconds on a busy machine: no deadline of a test is to include them.
+    """
     ours, its = socket.socketpair()
     with its:
         command = [sys.executable, "-m", "tests.fork_server"]
         process = subprocess.Popen(command, cwd=ROOT, stdin=its.fileno(), start_new_session=True)
     process.returncode = 0  # nobody waits for it
+    _number_from(ours)
     return ours
 
 
