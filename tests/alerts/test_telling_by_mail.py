@@ -87,7 +87,10 @@ def test_one_worker_notifies_at_a_time_and_another_takes_over(store, tell, inbox
     ]
 
 
-def test_a_worker_that_was_stopped_while_it_sent_forgets_what_it_knew(store, tell, inbox, target):
+@pytest.mark.parametrize("other", ["is there", "is gone too"])
+def test_a_worker_that_was_stopped_while_it_sent_forgets_what_it_knew(
+    store, tell, inbox, target, other
+):
     def sends_slowly(where, title, body):
         """Meanwhile another takes over, and all is over when this goes on."""
         store.client.delete(store.keys.notifications)
@@ -95,6 +98,8 @@ def test_a_worker_that_was_stopped_while_it_sent_forgets_what_it_knew(store, tel
         store.alerts.resolve("brake", "R1")
         tell.once(store.records.now_ms() + QUIET_MS)
         assert tell.once(store.records.now_ms() + QUIET_MS + SETTLE_MS) == 1
+        if other == "is gone too":
+            store.client.delete(store.keys.notifications)
         return send(where, title, body)
 
     store.alerts.open("brake", "R1", "15 cancellations")

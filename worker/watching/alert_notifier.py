@@ -69,7 +69,8 @@ class AlertNotifier:
                 if problem:
                     self._postpone(target, problem, now_ms)
                     continue  # not delivered: the next round finds the same notices
-                if not notifications.claim(self.token):
+                is_ours = notifications.claim(self.token)
+                if not is_ours or notifications.notified(target.name) != notified:
                     # Stopped for a while: another process has sent these, and knows more by now.
                     break
                 sent += 1
