@@ -196,7 +196,10 @@ def _enter_namespaces(holder: str) -> None:
     """Enter the user, network and host name of a process; `os.setns` came with Python 3.12."""
     library = ctypes.CDLL(None, use_errno=True)
     for kind in ("user", "net", "uts"):
-        file = os.open(f"/proc/{holder}/ns/{kind}", os.O_RDONLY)
+        its, ours = Path(f"/proc/{holder}/ns/{kind}"), Path(f"/proc/self/ns/{kind}")
+        if its.samefile(ours):
+            continue  # one that is shared cannot be entered again
+        file = os.open(its, os.O_RDONLY)
         if library.setns(file, 0):
             raise OSError(ctypes.get_errno(), f"setns {kind}")
         os.close(file)

@@ -3,13 +3,17 @@
 No rights on the machine are needed where user namespaces are allowed.
 """
 
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from tests.forking import NAMESPACES, Forked
 from tests.needs import missing
+from tests.waiting import eventually
 
 SCRIPT = """#!/bin/sh
 echo "$1 $ip $dns $router $subnet" >> "$0.log"
@@ -45,6 +49,12 @@ def hold(stack, *how):
 def inside(pid, *more):
     """What to put before a command that is to run in the namespaces of a process."""
     return ["nsenter", "-t", str(pid), "-U", "-n", *more, "--preserve-credentials"]
+
+
+def fork_inside(pid, module, *arguments, env=None, **more):
+    """Start `python -m MODULE …` in the namespaces of a process, as a fork."""
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    return Forked(command, env={**(env or os.environ), NAMESPACES: str(pid)}, **more)
 
 
 class Lab:
@@ -84,6 +94,12 @@ class Lab:
         self.run(self.device, "ip", "addr", "flush", "dev", "vd0")
         self.run(self.device, "ip", "link", "set", "vd0", "address", mac)
         self.run(self.device, "ip", "link", "set", "vd0", "up")
+
+    def await_link_local(self):
+        """Wait for the device's link-local address: `dhclient -6` ends at once without one."""
+        shown = [*self.inside(self.device), "ip", "-6", "addr", "show", "dev", "vd0"]
+        shown += ["scope", "link", "-tentative"]
+        eventually(lambda: subprocess.check_output(shown), "vd0 has a link-local address")
 
     def ask(self, mac, *more):
         """Ask for a lease once, as a device that was plugged in; give the script's words."""

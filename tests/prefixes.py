@@ -119,6 +119,7 @@ class PrefixLab(TrafficLab):
         """
         self.run(self.device, "sh", "-c", BOOT, link_local)
         self.wear(mac)
+        self.await_link_local()
         files = self.directory / mac.replace(":", "")
         files.mkdir(exist_ok=True)
         how = getattr(self, f"_{kind}")(files, **told)

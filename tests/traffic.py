@@ -81,7 +81,10 @@ class TrafficLab(Lab):
 
     def start(self, pid, *command, **how):
         """Run a program in a namespace until the test ends."""
-        process = subprocess.Popen([*self.inside(pid), *map(str, command)], **how)
+        return self.keep(subprocess.Popen([*self.inside(pid), *map(str, command)], **how))
+
+    def keep(self, process):
+        """End a process when the test ends."""
         self.stack.callback(self._end, process)
         return process
 

@@ -5,12 +5,12 @@ customer's device. See `tests/traffic.py`.
 """
 
 import contextlib
-import sys
 import time
 
 import pytest
 
 from tests import builders
+from tests.forking import NAMESPACES
 from tests.installation import LEASES, SERVER, Installation, in_leases
 from tests.traffic import PLUGS, Talk, TrafficLab, need_client
 from tests.waiting import eventually
@@ -38,13 +38,11 @@ def lab(tmp_path):
 
 @pytest.fixture
 def here(lab, short_directory):
-    inside = (*lab.inside(lab.router), sys.executable, "-m")
     with Installation(
         short_directory,
         inventory={"R1": {"suspend_list": '"suspended"', "cut_connections": '"always"'}},
         simulator=PLUGS,
-        simulator_command=(*inside, "simulator"),
-        worker_command=(*inside, "worker.runtime.process"),
+        environ_more={NAMESPACES: str(lab.router)},
     ) as here:
         router = here.control["R1"]
         router.set_row(POOL, SERVER, {"lease-time": "8s", "address-pool": "static-only"})

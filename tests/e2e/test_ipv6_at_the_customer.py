@@ -7,7 +7,6 @@ are the customers' devices. See `tests/prefixes.py` and docs/decisions/0131.
 import contextlib
 import itertools
 import shutil
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests import builders
+from tests.forking import NAMESPACES
 from tests.installation import SERVER, Installation, in_leases
 from tests.prefixes import (
     LENT,
@@ -129,16 +129,13 @@ def house(tmp_path_factory):
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, directory)
         lab = PrefixLab(stack, tmp_path_factory.mktemp("lab"))
-        inside = (*lab.inside(lab.router), sys.executable, "-m")
         policy = {"suspend_list": '"suspended"', "cut_connections": '"always"'}
         installation = Installation(
             directory,
             inventory={"R1": {**policy, "ipv6_life_time": '"4s"'}},
             simulator=PLUGS6,
-            simulator_command=(*inside, "simulator"),
-            worker_command=(*inside, "worker.runtime.process"),
             tables=POOLS,
-            environ_more={"LEASEWIRE_WATCH_EVERY_S": "0.5"},
+            environ_more={"LEASEWIRE_WATCH_EVERY_S": "0.5", NAMESPACES: str(lab.router)},
         )
         here = stack.enter_context(installation)
         router = here.control["R1"]

@@ -6,12 +6,12 @@ The whole installation runs in the namespace of the simulated routers; udhcpc is
 import contextlib
 import signal
 import subprocess
-import sys
 
 import pytest
 
 from simulator.menus.user_manager import CLIENT, MANAGER, USER
 from tests import builders
+from tests.forking import NAMESPACES
 from tests.installation import LEASES, SERVER, Installation, in_leases
 from tests.namespaces import Lab, need_namespaces
 from tests.waiting import eventually
@@ -35,7 +35,6 @@ def lab(tmp_path):
 
 @pytest.fixture
 def here(lab, short_directory):
-    inside = (*lab.inside(lab.router), sys.executable, "-m")
     with Installation(
         short_directory,
         routers=2,
@@ -43,8 +42,7 @@ def here(lab, short_directory):
         inventory={"R1": ASKS, "R2": RUNS},
         tables=PLANS,
         simulator=("--dhcp", "vr0=vlan-32"),
-        simulator_command=(*inside, "simulator"),
-        worker_command=(*inside, "worker.runtime.process"),
+        environ_more={NAMESPACES: str(lab.router)},
     ) as here:
         access, manager = here.control["R1"], here.control["R2"]
         secret = "a shared secret"

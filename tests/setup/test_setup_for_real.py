@@ -8,13 +8,12 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
 
 import pytest
 
 from simulator.control import ControlClient
 from tests import builders
-from tests.namespaces import Lab, need_namespaces
+from tests.namespaces import Lab, fork_inside, need_namespaces
 from tests.setup.conftest import ADMIN, WISH
 from tests.waiting import eventually
 
@@ -47,13 +46,8 @@ class Box:
         self.environ = {**os.environ, "LEASEWIRE_LOG_LEVEL": "WARNING"}
 
     def start(self, *command, **more):
-        process = subprocess.Popen(
-            [*self.lab.inside(self.lab.router), sys.executable, "-m", *command],
-            cwd=self.directory,
-            env=self.environ,
-            text=True,
-            **more,
-        )
+        where = {"cwd": self.directory, "env": self.environ}
+        process = fork_inside(self.lab.router, *command, text=True, **where, **more)
         self.lab.stack.callback(process.communicate)
         self.lab.stack.callback(process.terminate)
         return process

@@ -6,6 +6,7 @@ See `tests/namespaces.py`: the router's end in one namespace, the device in anot
 import contextlib
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 
 from simulator.control import ControlClient
 from tests import reconfigured
-from tests.namespaces import Lab, need_namespaces
+from tests.namespaces import Lab, fork_inside, need_namespaces
 from tests.needs import missing
 from tests.waiting import eventually
 
@@ -75,19 +76,9 @@ def lab(tmp_path):
             lab.run(pid, "sh", "-c", NO_WAIT)
         lab.run(lab.router, "ip", "-6", "addr", "add", "fe80::1/64", "dev", "vr0", "nodad")
         control = tmp_path / "control"
-        how = [
-            "-m",
-            "simulator",
-            "--demo-password",
-            "--seed-guide",
-            "--json",
-            "--version",
-            "7.20.8",
-        ]
+        how = ["--demo-password", "--seed-guide", "--json", "--version", "7.20.8"]
         how += ["--dhcp6", "vr0=vlan-32", "--control", control]
-        router = subprocess.Popen(
-            [*lab.inside(lab.router), sys.executable, *how], stdout=subprocess.PIPE
-        )
+        router = fork_inside(lab.router, "simulator", *how, stdout=subprocess.PIPE)
         stack.callback(router.communicate)
         stack.callback(router.terminate)
         assert json.loads(router.stdout.readline())
@@ -98,6 +89,7 @@ def lab(tmp_path):
         lab.control.add_row(SERVER, server)
         lab.control.set_row("/ip/dns", "", {"servers": "2001:db8::53"})
         lab.wear(A)
+        lab.await_link_local()
         yield lab
 
 
@@ -146,7 +138,9 @@ def test_a_client_whose_binding_is_gone_asks_anew(lab, tmp_path):
     client = PrefixClient(lab, tmp_path)
     client.start()
     eventually(client.said, "it is bound", within_s=20)
+    client.process.send_signal(signal.SIGSTOP)  # or it may ask before the routes are read
     lab.control.remove_row(BINDING, lab.control.rows(BINDING)[0][".id"])
     assert lab.control.rows("/ipv6/route") == []
+    client.process.send_signal(signal.SIGCONT)
     eventually(lambda: lab.control.rows(BINDING), "it has asked", within_s=20)
     assert lab.control.rows(BINDING)[0]["dynamic"] == "true"

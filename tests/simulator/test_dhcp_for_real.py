@@ -7,13 +7,12 @@ import contextlib
 import json
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
 
 from simulator.control import ControlClient
-from tests.namespaces import Lab, need_namespaces
+from tests.namespaces import Lab, fork_inside, need_namespaces
 
 LEASE = "/ip/dhcp-server/lease"
 OPTION = "/ip/dhcp-server/option"
@@ -32,14 +31,9 @@ def lab(tmp_path):
     with contextlib.ExitStack() as stack:
         lab = Lab(stack, tmp_path)
         control = tmp_path / "control"
-        router = subprocess.Popen(
-            [
-                *lab.inside(lab.router),
-                *(sys.executable, "-m", "simulator", "--demo-password", "--seed-guide", "--json"),
-                *("--dhcp", "vr0=vlan-32", "--control", control),
-            ],
-            stdout=subprocess.PIPE,
-        )
+        how = ["--demo-password", "--seed-guide", "--json", "--dhcp", "vr0=vlan-32"]
+        how += ["--control", control]
+        router = fork_inside(lab.router, "simulator", *how, stdout=subprocess.PIPE)
         stack.callback(router.communicate)
         stack.callback(router.terminate)
         assert json.loads(router.stdout.readline())

@@ -3,11 +3,11 @@
 import contextlib
 import json
 import subprocess
-import sys
 
 import pytest
 
 from simulator.control import ControlClient
+from tests.namespaces import fork_inside
 from tests.prefixes import (
     KINDS,
     PLUGS6,
@@ -33,9 +33,10 @@ def house(tmp_path_factory):
     with contextlib.ExitStack() as stack:
         lab = PrefixLab(stack, directory)
         control = directory / "control"
-        how = ["-m", "simulator", "--demo-password", "--seed-guide", "--json", "--control", control]
+        how = ["--demo-password", "--seed-guide", "--json", "--control", control]
         how += ["--version", "7.24"]
-        router = lab.start(lab.router, sys.executable, *how, *PLUGS6, stdout=subprocess.PIPE)
+        pipe = subprocess.PIPE
+        router = lab.keep(fork_inside(lab.router, "simulator", *how, *PLUGS6, stdout=pipe))
         assert json.loads(router.stdout.readline())
         lab.control = stack.enter_context(ControlClient(str(control)))
         lend_prefixes(lab.control)

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import subprocess
-import sys
 
 import pytest
 
@@ -19,7 +18,7 @@ from simulator.options import RouterOptions
 from simulator.router import Router
 from simulator.router_state import Caller
 from simulator.testing import running
-from tests.namespaces import Lab, need_namespaces
+from tests.namespaces import Lab, fork_inside, need_namespaces
 from tests.relay import with_option_82
 
 pytestmark = pytest.mark.router
@@ -162,20 +161,14 @@ def test_a_device_behind_a_relay_is_swapped_and_keeps_the_address(tmp_path):
         lab.run(lab.device, "ip", "link", "add", *pair)
         lab.run(lab.device, "ip", "link", "set", "vr1", "up")
         control = tmp_path / "control"
-        started = [
-            [
-                *lab.inside(lab.router),
-                *(sys.executable, "-m", "simulator", "--demo-password", "--seed-guide", "--json"),
-                *("--version", "7.21.5"),
-                *("--dhcp", "vr0=vlan-32", "--control", str(control)),
-            ],
-            [
-                *(*lab.inside(lab.device), sys.executable, "-m", "tests.relay"),
-                *("vr1", "223.203.225.2", "223.203.225.1", "eth 0/3", "olt-7"),
-            ],
-        ]
+        how = ("--demo-password", "--seed-guide", "--json", "--version", "7.21.5")
+        line = ("vr1", "223.203.225.2", "223.203.225.1", "eth 0/3", "olt-7")
+        started = (
+            (lab.router, "simulator", *how, "--dhcp", "vr0=vlan-32", "--control", control),
+            (lab.device, "tests.relay", *line),
+        )
         for command in started:
-            process = subprocess.Popen(command, stdout=subprocess.PIPE)
+            process = fork_inside(*command, stdout=subprocess.PIPE)
             stack.callback(process.communicate)
             stack.callback(process.terminate)
             assert process.stdout.readline()

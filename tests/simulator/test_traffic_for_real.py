@@ -7,11 +7,11 @@ way to the one who answers. See `tests/traffic.py`.
 import contextlib
 import json
 import subprocess
-import sys
 
 import pytest
 
 from simulator.control import ControlClient
+from tests.namespaces import fork_inside
 from tests.traffic import PLUGS, Talk, TrafficLab, need_client
 from tests.waiting import eventually
 
@@ -32,9 +32,9 @@ def lab(tmp_path):
     with contextlib.ExitStack() as stack:
         lab = TrafficLab(stack, tmp_path)
         control = tmp_path / "control"
-        how = ["-m", "simulator", "--demo-password", "--seed-guide", "--json", "--control", control]
-
-        router = lab.start(lab.router, sys.executable, *how, *PLUGS, stdout=subprocess.PIPE)
+        how = ["--demo-password", "--seed-guide", "--json", "--control", control]
+        pipe = subprocess.PIPE
+        router = lab.keep(fork_inside(lab.router, "simulator", *how, *PLUGS, stdout=pipe))
         assert json.loads(router.stdout.readline())
         lab.control = stack.enter_context(ControlClient(str(control)))
         lab.control.set_row(SERVER, "dhcp-vlan-32", {"lease-time": "6s", "add-arp": "yes"})
