@@ -17,7 +17,6 @@ from tests import builders
 from tests.installation import SERVER, Installation
 from worker.convergence.batch_item import BatchItem
 from worker.convergence.conclude import confirmed
-from worker.core.entry.entry import claims_of
 from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import AppliedPolicy, RouterPolicy
 from worker.core.service.outcome import Outcome
@@ -125,7 +124,7 @@ def _conclude(store: Store, router: str, policy: RouterPolicy) -> _Pattern:
     (work_item,) = batch.work_items
     entry = wanted_entries(work_item.stored.record, {router: policy})[router]
     generation = work_item.stored.generation
-    store.routers.claim(router, [(_PATTERN, generation, claims_of(entry))])
+    store.routers.claim(router, [(_PATTERN, generation, entry.claims)])
     ending = confirmed(BatchItem(work_item, router, entry), batch.now_ms)
     store.routers.conclude(router, lock_id, [replace(ending, watch=None)])
     store.routers.next_batch(router, lock_id, 0)
@@ -156,7 +155,7 @@ def _copy(pattern: _Pattern, number: int, router: str, policy: RouterPolicy) -> 
     return ServiceCommit(
         service_id,
         record=record,
-        claims={router: claims_of(entry)},
+        claims={router: entry.claims},
         ownership_changes={event.source: 1},
         events=[EventCommit(event.key, None, "applied", outcome)],
         lines=[

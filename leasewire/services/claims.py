@@ -11,7 +11,7 @@ from leasewire.actor import ActorOption, actor_of
 from leasewire.answer import Answer, App, ApplyOption, Exit, bad_input, fail
 from leasewire.context import Context, InventoryOption
 from leasewire.tables import TextTable
-from worker.core.entry.entry import Claim, Entry, claims_of
+from worker.core.entry.entry import Claim, Entry
 from worker.core.entry.wanted import wanted_entries
 from worker.core.rows.prefixes import ClaimKeys, claim_text, prefix_key
 from worker.core.rows.rows import OPTION_82, scopes_meet
@@ -87,7 +87,7 @@ def move(  # noqa: PLR0913 - as many options
     policy = context.router(router).policy
     records = store.records.read([holder, to])
     entries = wanted_entries(records[to].record, {router: policy})
-    wants = claims_of(entries.get(router, Entry(to, None)))
+    wants = entries.get(router, Entry(to, None)).claims
     met = ClaimKeys([name])
     wanted = next((claim for claim in wants if any(met.met_by(claim.key))), None)
     if wanted is None:

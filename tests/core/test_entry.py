@@ -20,7 +20,7 @@ from tests.builders import (
     version_of,
 )
 from worker.core.entry.dhcp_setup import DhcpSetup
-from worker.core.entry.entry import Claim, Entry, claims_of
+from worker.core.entry.entry import Claim, Entry
 from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.bindings import OwnBinding
@@ -138,18 +138,18 @@ def test_the_label_is_given_where_the_policy_asks_for_it_and_is_not_compared():
     ],
 )
 def test_claims_are_what_one_row_only_may_hold(fields, claims):
-    assert claims_of(Entry("SVC-1", fields)) == claims
+    assert Entry("SVC-1", fields).claims == claims
 
 
 def test_the_bindings_of_a_service_are_claimed():
     fields = {"mac-address": mac(1), "address": ipv4(1), "server": "dhcp1"}
     bindings = (OwnBinding("pd", "2001:db8:1::/56"), OwnBinding("na", "2001:db8::7/128"))
     entry = Entry("SVC-1", fields, bindings=bindings)
-    assert claims_of(entry) - claims_of(Entry("SVC-1", fields)) == {
+    assert entry.claims - Entry("SVC-1", fields).claims == {
         (prefix_key("2001:db8:1::/56"), "all"),
         (prefix_key("2001:db8::7"), "all"),
     }
-    assert claims_of(Entry("SVC-1", None, bindings=bindings)) == frozenset()
+    assert Entry("SVC-1", None, bindings=bindings).claims == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def in_pool(name):
 def test_a_pool_that_is_called_as_an_address_claims_none_and_waits(entries):
     policy = RouterPolicy("acme", default_server="dhcp1", entries=entries)
     entry = wanted_entries(in_pool("198.51.100.10"), {"R1": policy})["R1"]
-    assert [claim.key for claim in claims_of(entry)] == [f"mac:{mac(1)}"]
+    assert [claim.key for claim in entry.claims] == [f"mac:{mac(1)}"]
     assert entry.missing.reason == "not-expressible"
 
 

@@ -10,7 +10,7 @@ from tests import builders
 from tests.builders import ipv4, lease, mac, version_of
 from tests.core.simulate import Tables
 from worker.core.entry.brake import Loss, loss_of
-from worker.core.entry.entry import Entry, claims_of
+from worker.core.entry.entry import Entry
 from worker.core.entry.wanted import in_sync, placed, wanted_entries
 from worker.core.plan.planner import plan
 from worker.core.plan.wanted import Wanted
@@ -150,7 +150,7 @@ def test_a_further_device_has_the_plan_and_the_options_of_the_service_and_no_ipv
     assert second.fields == {**entry.fields, "mac-address": mac(2), "address": ipv4(12)}
     assert second.options == entry.options != {}
     assert (len(entry.bindings), second.bindings) == (1, ())
-    keys = {claim.key for claim in claims_of(entry)}
+    keys = {claim.key for claim in entry.claims}
     assert {f"mac:{mac(1)}", f"mac:{mac(2)}", f"address:{ipv4(12)}"} <= keys
     by_queue = replace(policy, rates="queue")
     shared = entry_of(

@@ -4,7 +4,7 @@ import pytest
 
 from contracts import parse_event
 from tests.builders import activated, ipv4, mac, suspended, version_of
-from worker.core.entry.entry import Claim, claims_of
+from worker.core.entry.entry import Claim
 from worker.core.entry.wanted import placed, wanted_entries, work_items_of
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.rows import ANY_SERVER
@@ -32,7 +32,7 @@ def test_an_entry_is_mac_address_and_dns_servers():
     wanted = entry(activated(dns_servers=["198.51.100.54", "198.51.100.53"]))
     assert wanted.fields == {**PLACE, "dns-server": "198.51.100.54,198.51.100.53"}
     assert (wanted.options, wanted.notes, wanted.missing) == ({}, (), None)
-    assert claims_of(wanted) == CLAIMS
+    assert wanted.claims == CLAIMS
     assert entry(activated()).fields == {**PLACE, "dns-server": ""}
     assert entry(activated(), manage=frozenset()).fields == PLACE
 
@@ -43,7 +43,7 @@ def test_suspended_is_absent_and_keeps_what_it_claims(mode):
     wanted = entry(activated(), suspended(mode=mode), **policy)
     assert (wanted.fields, wanted.reserved, wanted.listed) == (None, PLACE, frozenset())
     assert not wanted.is_over
-    assert claims_of(wanted) == CLAIMS
+    assert wanted.claims == CLAIMS
     assert [kind for kind, _ in wanted.notes] == ["suspend-mode"]
 
 

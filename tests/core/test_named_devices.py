@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.builders import ipv4
-from worker.core.entry.entry import Claim, Entry, claims_of, placeholder
+from worker.core.entry.entry import Claim, Entry, placeholder
 from worker.core.full_read.adoption import KnownServices, sort_rows
 from worker.core.plan.planner import plan
 from worker.core.plan.wanted import Wanted
@@ -32,8 +32,8 @@ def planned(wanted, *rows):
 
 def test_a_name_is_claimed_on_its_router_once():
     entry = Entry("A", fields_of("ada", ipv4(1)))
-    assert claims_of(entry) == {Claim("name:ada", "all"), Claim(f"address:{ipv4(1)}", "all")}
-    assert claims_of(replace(entry, fields=fields_of(""))) == frozenset()
+    assert entry.claims == {Claim("name:ada", "all"), Claim(f"address:{ipv4(1)}", "all")}
+    assert replace(entry, fields=fields_of("")).claims == frozenset()
     made = planned([Wanted(Entry(name, fields_of("ada"))) for name in "AB"])
     assert made.waiting["B"].reason == "claim-held"
     assert "name ada" in made.waiting["B"].detail

@@ -12,7 +12,7 @@ from tests import builders
 from tests.builders import ipv4, mac
 from worker.core.effect.means import addresses_to_cut, kinds_of, needs_reconfigure
 from worker.core.entry.brake import loss_of
-from worker.core.entry.entry import Claim, Entry, claims_of, placeholder
+from worker.core.entry.entry import Claim, Entry, placeholder
 from worker.core.entry.wanted import DEFAULT_KIND, placed, wanted_entries
 from worker.core.full_read.adoption import KnownServices, sort_rows
 from worker.core.plan.planner import plan
@@ -108,7 +108,7 @@ def test_a_service_with_ids_has_a_row_without_a_mac(more):
         NO_MAC,
         JOINED,
     )
-    assert claims_of(entry) == {
+    assert entry.claims == {
         Claim(f"option-82:{JOINED}", "dhcp1"),
         Claim(f"address:{ipv4(10)}", "all"),
     }

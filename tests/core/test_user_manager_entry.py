@@ -9,7 +9,7 @@ from tests.builders import activated, ipv4, mac, suspended, version_of
 from tests.strategies import events
 from worker.core.effect.means import kinds_of
 from worker.core.effect.rungs import RouterEffect, rung_of
-from worker.core.entry.entry import Claim, claims_of
+from worker.core.entry.entry import Claim
 from worker.core.entry.kinds.user_manager import UserManagerEntry
 from worker.core.entry.wanted import placed, wanted_entries
 from worker.core.policy.policy import RouterPolicy
@@ -52,7 +52,7 @@ def test_a_user_has_one_text_of_attributes_and_claims_mac_and_address():
         "attributes": text,
     }
     mine = {Claim(f"mac:{mac(1)}", ANY_SERVER), Claim(f"address:{ipv4(10)}", ANY_SERVER)}
-    assert claims_of(wanted) == mine
+    assert wanted.claims == mine
 
 
 def test_what_a_user_cannot_hold_is_said():

@@ -10,7 +10,7 @@ from typing import Final
 import redis
 
 from contracts import names
-from worker.core.entry.entry import Entry, claims_of
+from worker.core.entry.entry import Entry
 from worker.store.store import Store
 
 _LONGEST_MS: Final = 120_000
@@ -77,9 +77,7 @@ def _of_router(
     }
     # the claims for further devices, such as `SVC-1/2`, are of their service
     due = {
-        (*claim, name.partition("/")[0])
-        for name, entry in wanted.items()
-        for claim in claims_of(entry)
+        (*claim, name.partition("/")[0]) for name, entry in wanted.items() for claim in entry.claims
     }
     left |= {"claims that nobody wants": claims - due, "claims that are missing": due - claims}
     services = set(client.smembers(block.services)) - besides

@@ -143,7 +143,7 @@ BUGS: Final[dict[str, Bug]] = {
         [
             Change(
                 "worker/core/plan/member.py",
-                "added = [row for row in tagged if identity_of(row.fields) in sent]",
+                "added = [row for row in tagged if row.identity in sent]",
                 "added: list[Lease] = []",
             )
         ],

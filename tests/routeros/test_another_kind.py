@@ -9,7 +9,7 @@ from contracts import parse_event
 from simulator.testing import running
 from tests.builders import activated, cancelled, ipv4, mac, mac_changed, suspended, version_of
 from tests.routeros.peers import config_for, nothing
-from worker.core.entry.entry import Claim, Entry, EntryKind, claims_of
+from worker.core.entry.entry import Claim, Entry, EntryKind
 from worker.core.entry.wanted import KINDS, placed, wanted_entries
 from worker.core.full_read.drift import differences
 from worker.core.plan.planner import plan
@@ -133,7 +133,7 @@ def test_claims_foreign_rows_and_drift_work_as_for_leases(router, log_into, tran
     policy = policy_of()
     record = record_of(activated())
     entry = wanted_entries(record, {"R1": policy})["R1"]
-    assert claims_of(entry) == {
+    assert entry.claims == {
         Claim(f"mac:{mac(1)}", INTERFACE),
         Claim(f"address:{ipv4(10)}", "all"),
     }

@@ -17,7 +17,6 @@ from tests.core.simulate import LeaseTable, OperationRefusedError
 from worker.convergence.router_pass import Converge
 from worker.core.effect.facts import EffectFacts
 from worker.core.entry.dhcp_setup import DhcpSetup
-from worker.core.entry.entry import claims_of
 from worker.core.entry.ipv6_setup import Ipv6Setup
 from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
@@ -176,7 +175,7 @@ class Here:
     def wants(self):
         stored = self.store.records.read(sorted(self.revisions))
         return {
-            service: claims_of(entry)
+            service: entry.claims
             for service, each in stored.items()
             for entry in [wanted_entries(each.record, POLICIES).get("R1")]
             if entry is not None

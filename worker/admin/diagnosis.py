@@ -15,7 +15,7 @@ from worker.core.diagnosis.explain_unknown import explain_unknown
 from worker.core.diagnosis.facts import AtRouter, Explanation, Facts, Holder, ScheduledEvent, Why
 from worker.core.effect.findings import findings
 from worker.core.entry.devices import as_service
-from worker.core.entry.entry import Entry, claims_of
+from worker.core.entry.entry import Entry
 from worker.core.entry.short_lease import shortened
 from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
@@ -287,7 +287,7 @@ class Diagnosis:
     def _holders(self, router: str, service_id: str, entry: Entry) -> Sequence[Holder]:
         """The services that hold claims of an entry, and their sync status on the router."""
         service = service_of_member(service_id)
-        others = self.store.claims.of_others(router, service, claims_of(entry))
+        others = self.store.claims.of_others(router, service, entry.claims)
         held = [(claim.text, claim.holder) for claim in others]
         records = self.store.records.read(sorted({holder for _, holder in held}))
         views = {holder: self.store.views.service(holder, [router]) for _, holder in held}

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, NamedTuple
 from contracts import names
 from worker.admin.pool_preview import PoolPreview
 from worker.core.entry.dhcp_setup import DhcpSetup
-from worker.core.entry.entry import Claim, claims_of
+from worker.core.entry.entry import Claim
 from worker.core.entry.wanted import placed, wanted_entries
 from worker.core.policy.address_pool import AddressPools
 from worker.core.policy.policy import RouterPolicy
@@ -135,7 +135,7 @@ class FilePreview:
         if router not in self._policies:
             self.unknown_routers[router] += 1
             return
-        for claim in sorted(claims_of(wanted_entries(record, self._policies)[router])):
+        for claim in sorted(wanted_entries(record, self._policies)[router].claims):
             first = self._claim(router, claim, service_id)
             if first != service_id:
                 kind, _, value = claim_text(claim.key).partition(":")

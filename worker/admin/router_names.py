@@ -12,7 +12,6 @@ from typing import Final, NamedTuple, TypeVar
 
 from pydantic import JsonValue
 
-from worker.core.entry.entry import claims_of
 from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.service.history import line_to_json
@@ -238,7 +237,7 @@ class RouterNames:
             for stored in some:
                 service, record = stored.record.service_id, _renamed(stored.record, old, new)
                 entry = wanted_entries(record, {new: policy}).get(new)
-                claimed = frozenset() if entry is None else claims_of(entry)
+                claimed = frozenset() if entry is None else entry.claims
                 commits.append(
                     ServiceCommit(
                         service,

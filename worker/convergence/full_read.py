@@ -10,7 +10,6 @@ from operator import itemgetter
 from worker.convergence.prerequisites import missing_for
 from worker.core.entry.brake import HELD
 from worker.core.entry.dhcp_options import is_ours
-from worker.core.entry.entry import claims_of
 from worker.core.entry.short_lease import describe
 from worker.core.entry.wanted import kind_of
 from worker.core.full_read.drift import Difference, differences, learned_clients
@@ -253,7 +252,7 @@ def _claimed(
     """The same, but not granted where another service holds a claim (`lua/_claims.lua`)."""
     refused = [
         (key, holder)
-        for claim in claims_of(wanted.entry)
+        for claim in wanted.entry.claims
         for key in keys.met_by(claim.key)
         for scope, (holder, is_held) in claims[key].items()
         if is_held and holder != wanted.entry.service_id and scopes_meet(scope, claim.scope)

@@ -14,7 +14,7 @@ from worker.convergence.ipv6_terms import (
     list_terms6,
     may_need_any,
 )
-from worker.core.entry.entry import Entry, claims_of, placeholder
+from worker.core.entry.entry import Entry, placeholder
 from worker.core.entry.wanted import kind_of, wanted_entries
 from worker.core.plan.planner import in_the_way, misnamed
 from worker.core.plan.wanted import Wanted
@@ -105,7 +105,7 @@ class Gatherer:
             items: the services.
             just_taken: no others worked since they were taken: those may have what these held.
         """
-        claims = [(item, claims_of(item.entry)) for item in items]
+        claims = [(item, item.entry.claims) for item in items]
         held = {item.service_id for item, keys in claims if keys == item.work_item.held}
         held = held if just_taken else set()
         requests = [(item, keys) for item, keys in claims if item.service_id not in held]

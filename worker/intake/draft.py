@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from worker.core.entry.brake import Cut, loss_of, ownership_change
-from worker.core.entry.entry import claims_of
 from worker.core.entry.lacking import lacking
 from worker.core.entry.short_lease import shortened, with_lease_time
 from worker.core.entry.wanted import in_sync, placed, wanted_entries, with_rows_at, work_items_of
@@ -173,7 +172,7 @@ class CommitDraft:
             service_id=self.before.record.service_id,
             generation=self.before.generation,
             record=record if changed else None,
-            claims={r: claims_of(entry) for r, entry in entries.items()} if changed else {},
+            claims={r: entry.claims for r, entry in entries.items()} if changed else {},
             work_items=work_items if changed else {},
             cut=self._cut() if changed else None,
             ownership_changes=ownership_change(self.before.record, record) if changed else {},

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.faults.chaos.rest import Resting
 from tests.faults.expected import places_of, row_of
-from worker.core.entry.entry import Claim, Entry, claims_of
+from worker.core.entry.entry import Claim, Entry
 from worker.core.rows.rows import device_of, is_host_address, scopes_meet
 
 _Row = Mapping[str, str]
@@ -63,7 +63,7 @@ class Conflicting(Resting):
         claims = self.store.claims.at(router)
         wanted: dict[str, set[Claim]] = {}
         for name, entry in entries.items():
-            wanted.setdefault(_service_of(name), set()).update(claims_of(entry))
+            wanted.setdefault(_service_of(name), set()).update(entry.claims)
         found = {}
         for service, why in waiting.items():
             wants = wanted.get(service, set())

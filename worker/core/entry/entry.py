@@ -4,7 +4,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar, NamedTuple
 
 from worker.core.entry.dhcp_options import OptionFields
@@ -25,10 +25,12 @@ from worker.core.rows.rows import (
     NO_DEVICE,
     OPTION_82,
     OPTIONS,
+    Identity,
     Lease,
     ListPlace,
     MenuPath,
     device_field,
+    identity_of,
     is_host_address,
     member_id,
 )
@@ -56,7 +58,20 @@ def placeholder_mac(service_id: str) -> str:
     return ":".join(["02", *(digits[i : i + 2] for i in range(0, 10, 2))])
 
 
-@dataclass(frozen=True, slots=True)
+class Claim(NamedTuple):
+    """What is reserved for one service on one router: a device, an address or an IPv6 prefix.
+
+    Attributes:
+        key: `mac:AA:BB:CC:DD:EE:FF`, `option-82:eth 0/3+olt-7`, `name:ada`,
+            `address:198.51.100.10`, or `prefix_key` of a binding.
+        scope: the DHCP server of a device; `all`, also for the others, is every server.
+    """
+
+    key: str
+    scope: str
+
+
+@dataclass(frozen=True)
 class Entry:
     """The wanted state of one service on one router.
 
@@ -110,6 +125,30 @@ class Entry:
         """What names its rows: `member_id`."""
         return member_id(self.service_id, self.number)
 
+    @cached_property
+    def identity(self) -> Identity | None:
+        """What identifies its row; None: it has none."""
+        return None if self.fields is None else identity_of(self.fields)
+
+    @cached_property
+    def claims(self) -> frozenset[Claim]:
+        """Its claims and those of its further devices; one that is over has none."""
+        if self.devices:
+            own = replace(self, devices={}).claims
+            return own.union(*(device.claims for device in self.devices.values()))
+        place = self.fields if self.fields is not None else self.reserved
+        if place is None:
+            return frozenset()
+        field, address = device_field(place), place["address"]
+        prefixes = [binding.address for binding in self.bindings]
+        prefixes += [own6] if (own6 := place.get("remote-ipv6-prefix")) else []
+        claims = [Claim(prefix_key(prefix), ANY_SERVER) for prefix in prefixes]
+        if place[field] not in NO_DEVICE:
+            claims.append(Claim(f"{DEVICE_FIELDS[field]}:{place[field]}", place["server"]))
+        if not self.is_pool and is_host_address(address):
+            claims.append(Claim(f"address:{address}", ANY_SERVER))
+        return frozenset(claims)
+
     @property
     def is_over(self) -> bool:
         """Whether nothing of the service should be left on the router."""
@@ -126,37 +165,6 @@ class Entry:
         if any(binding.ia == IS_ADDRESS for binding in self.bindings):
             needed[BINDINGS] = ("ia-type",)
         return needed
-
-
-class Claim(NamedTuple):
-    """What is reserved for one service on one router: a device, an address or an IPv6 prefix.
-
-    Attributes:
-        key: `mac:AA:BB:CC:DD:EE:FF`, `option-82:eth 0/3+olt-7`, `name:ada`,
-            `address:198.51.100.10`, or `prefix_key` of a binding.
-        scope: the DHCP server of a device; `all`, also for the others, is every server.
-    """
-
-    key: str
-    scope: str
-
-
-def claims_of(entry: Entry) -> frozenset[Claim]:
-    """Return the claims of an entry and of its further devices; one that is over has none."""
-    if entry.devices:
-        return claims_of(replace(entry, devices={})).union(*map(claims_of, entry.devices.values()))
-    place = entry.fields if entry.fields is not None else entry.reserved
-    if place is None:
-        return frozenset()
-    field, address = device_field(place), place["address"]
-    prefixes = [binding.address for binding in entry.bindings]
-    prefixes += [own] if (own := place.get("remote-ipv6-prefix")) else []
-    claims = [Claim(prefix_key(prefix), ANY_SERVER) for prefix in prefixes]
-    if place[field] not in NO_DEVICE:
-        claims.append(Claim(f"{DEVICE_FIELDS[field]}:{place[field]}", place["server"]))
-    if not entry.is_pool and is_host_address(address):
-        claims.append(Claim(f"address:{address}", ANY_SERVER))
-    return frozenset(claims)
 
 
 class EntryKind(ABC):

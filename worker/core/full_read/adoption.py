@@ -19,7 +19,6 @@ from worker.core.rows.rows import (
     device_field,
     device_of,
     is_host_address,
-    parse_tag,
     scopes_meet,
 )
 
@@ -91,7 +90,7 @@ def sort_rows(rows: Iterable[Lease], known: KnownServices, installation: str) ->
 
 def by_tag(row: Lease | BindingRow, known: KnownServices, installation: str) -> SortedRow | None:
     """Sort a row by its tag; None: it has none."""
-    tag = parse_tag(row.comment)
+    tag = row.tag
     if tag is None:
         return None
     if tag.installation != installation:

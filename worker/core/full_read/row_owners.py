@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from worker.core.plan.member import OwnRow, find_own_row
 from worker.core.plan.wanted import Wanted
 from worker.core.rows.row_index import RowIndex
-from worker.core.rows.rows import Lease, Row, is_same, parse_tag
+from worker.core.rows.rows import Lease, Row, identity_of
 
 ORPHANS_PERCENT: Final = 10
 """With more orphans among our tagged rows, this is not the Redis that wrote them."""
@@ -68,7 +68,7 @@ class RowOwners(NamedTuple):
 def tagged_rows(rows: Iterable[Row], installation: str) -> Iterator[Tagged]:
     """Yield the static rows of any menu with our tag."""
     for row in rows:
-        tag = None if row.dynamic else parse_tag(row.comment)
+        tag = None if row.dynamic else row.tag
         if tag is not None and tag.installation == installation:
             yield Tagged(tag.service_id, row, tag.member)
 
@@ -133,7 +133,7 @@ def _of_others(tagged: Iterable[Tagged], placed: Iterable[Wanted]) -> set[str]:
 
 def _serves_alike(row: Lease, wanted: Mapping[str, str]) -> bool:
     """Whether a row gives the device its address, by any DHCP server."""
-    return is_same({**row.fields, "server": wanted["server"]}, wanted)
+    return row.identity._replace(server=wanted["server"]) == identity_of(wanted)
 
 
 def _without_tag(

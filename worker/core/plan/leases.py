@@ -15,7 +15,6 @@ from worker.core.rows.rows import (
     Identity,
     Lease,
     device_field,
-    device_of,
     identity_of,
     scopes_meet,
 )
@@ -48,41 +47,51 @@ class LeaseEnds:
                 for lease in self._index.dynamic_of(device, server):
                     self._end(member, lease)
 
-    def blocking_lease(self, target: Mapping[str, str]) -> Waiting | None:
+    def blocking_lease(self, member: Member) -> Waiting | None:
         """The dynamic lease that must end before the target can be written."""
-        for lease in self._index.dynamic_at(target["address"]):
-            is_foreign = lease.device != device_of(target) and lease.id not in self._ended
+        if member.identity is None:
+            return None
+        device, address, server = member.identity
+        for lease in self._index.dynamic_at(address):
+            is_foreign = lease.device != device and lease.id not in self._ended
             if is_foreign and (lease.radius or not self._may_end):
                 return Waiting("dynamic-lease", f"{lease.name} holds its address until it ends")
-        for lease in self._index.dynamic_of(device_of(target), target["server"]):
-            if lease.address != target["address"] and not self._may_end:
+        for lease in self._index.dynamic_of(device, server):
+            if lease.address != address and not self._may_end:
                 return Waiting("dynamic-lease", f"{lease.name} holds its device until it ends")
         return None
 
+    def fitting(self, member: Member) -> Lease | None:
+        """The dynamic lease that is as the target, and only needs to be made static."""
+        if member.identity is None:
+            return None
+        device, address, server = member.identity
+        leases = self._index.dynamic_of(device, server)
+        return next((lease for lease in leases if lease.address == address), None)
+
     def end_on_address(self, member: Member) -> None:
         """End the leases on a service's address first; its own device's if it has a row already."""
-        target = member.target
-        if target is None or member.stands:
+        if member.identity is None or member.stands:
             return
+        device, address, server = member.identity
         own_leases = set()
         if member.row is not None and self._may_end:
-            own = self._index.dynamic_of(device_of(target), target["server"])
-            own_leases = {lease.id for lease in own}
-        for lease in self._index.dynamic_at(target["address"]):
-            if lease.device != device_of(target):
+            own_leases = {lease.id for lease in self._index.dynamic_of(device, server)}
+        for lease in self._index.dynamic_at(address):
+            if lease.device != device:
                 self._draft.note(
                     member.id, "address-still-used-by", f"{lease.name} had its address"
                 )
-            if lease.device != device_of(target) or lease.id in own_leases:
+            if lease.device != device or lease.id in own_leases:
                 member.before.append(self._end(member, lease))
 
     def end_elsewhere(self, member: Member) -> None:
         """Once its row is written, end its device's other leases, so that it asks for the row."""
-        target = member.target
-        if target is None or not self._may_end:
+        if member.identity is None or not self._may_end:
             return
-        for lease in self._index.dynamic_of(device_of(target), target["server"]):
-            if lease.address != target["address"]:
+        device, address, server = member.identity
+        for lease in self._index.dynamic_of(device, server):
+            if lease.address != address:
                 self._end(member, lease, *([] if member.final is None else [member.final]))
 
     def _end(self, member: Member, lease: Lease, *needs: Step) -> Step:

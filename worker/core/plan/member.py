@@ -19,7 +19,6 @@ from worker.core.rows.rows import (
     comment_for,
     device_of,
     identity_of,
-    is_same,
     service_of_member,
 )
 
@@ -67,11 +66,11 @@ def find_own_row(
     untagged = [] if written is None else index.untagged.get(identity_of(written), [])
     if not tagged and not untagged:
         return _NOTHING
-    added = [row for row in tagged if identity_of(row.fields) in sent] if sent else []
+    added = [row for row in tagged if row.identity in sent] if sent else []
     own = _choose(tagged or untagged, entry, written) or next(iter(added), None)
     if own is not None:
         # A row like its own is a copy: RouterOS would have refused it from us.
-        late = tuple(row for row in added if not is_same(row.fields, own.fields))
+        late = tuple(row for row in added if row.identity != own.identity)
         others = [row for row in tagged + untagged if row is not own and row not in late]
         return OwnRow(own, tag_lost=not tagged, duplicates=tuple(others), late=late)
     names = "; ".join(row.name for row in tagged or untagged)
@@ -82,7 +81,7 @@ def find_own_row(
 def _choose(rows: Sequence[Lease], entry: Entry, written: Mapping[str, str] | None) -> Lease | None:
     if len(rows) == 1:
         return rows[0]
-    as_written = [row for row in rows if written and is_same(row.fields, written)]
+    as_written = [row for row in rows if written and row.identity == identity_of(written)]
     # An identical copy can only exist switched off.
     candidates = as_written or [row for row in rows if _is_half_done(row, entry, written)]
     enabled = [row for row in candidates if not row.disabled] or candidates
@@ -91,7 +90,7 @@ def _choose(rows: Sequence[Lease], entry: Entry, written: Mapping[str, str] | No
 
 def _is_half_done(row: Lease, entry: Entry, written: Mapping[str, str] | None) -> bool:
     """Whether our own writes lead from what was written to this row: a pass was interrupted."""
-    if entry.fields is not None and is_same(row.fields, entry.fields):
+    if row.identity == entry.identity:
         return True
     return (
         written is not None
@@ -118,6 +117,8 @@ class Member:
         final: the step after which its row is as wanted.
         leaves: whether its row is to be removed.
         target: the fields that its row should have; None: it waits, or its row is removed.
+        identity: what identifies that row; None: there is no target.
+        holders: the static rows beside which the router refuses the target, each with the field.
         stands: whether its row has the device, address and server of its target already.
         service_id: the service's id.
         id: the same, or the `member_id` of a further device.
@@ -136,6 +137,8 @@ class Member:
     final: Step | None = None
     leaves: bool = field(init=False)
     target: Mapping[str, str] | None = field(init=False)
+    identity: Identity | None = field(init=False)
+    holders: list[tuple[str, Lease]] = field(default_factory=list)
     stands: bool = field(init=False)
     service_id: str = field(init=False)
     id: str = field(init=False)
@@ -149,9 +152,8 @@ class Member:
         self.row = row
         self.target = fields if self.waiting is None else None
         self.leaves = self.waiting is None and fields is None
-        self.stands = (
-            row is not None and self.target is not None and is_same(row.fields, self.target)
-        )
+        self.identity = entry.identity if self.waiting is None else None
+        self.stands = row is not None and row.identity == self.identity
 
     def wanted_by(self, holder: str, key: str) -> Waiting:
         """Why it waits: another member of the batch wants this claim too, and comes first."""
@@ -165,7 +167,8 @@ class Member:
     def wait(self, why: Waiting) -> None:
         """Write nothing towards its entry; the first reason stays."""
         if self.waiting is None:
-            self.waiting, self.target, self.leaves, self.stands = why, None, False, False
+            self.waiting, self.target, self.identity = why, None, None
+            self.leaves = self.stands = False
 
     def keep(self, fields: Mapping[str, str]) -> None:
         """Leave these fields of its row as they are until something else was read back."""

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from functools import cached_property
 
-from worker.core.entry.entry import claims_of
 from worker.core.plan.leases import Claimed, LeaseEnds
 from worker.core.plan.list_rows import ListRows, SharedOptions
 from worker.core.plan.member import Member, OwnRow, find_own_row
@@ -26,7 +25,6 @@ from worker.core.rows.rows import (
     Lease,
     ListedAddress,
     Row,
-    device_of,
     identity_of,
     scopes_meet,
 )
@@ -82,7 +80,7 @@ def misnamed(wanted: Sequence[Wanted], index: RowIndex) -> frozenset[str]:
         for row in index.rows
         if not row.dynamic
         and (
-            (isinstance(row, Lease) and identity_of(row.fields) in written)
+            (isinstance(row, Lease) and row.identity in written)
             or (isinstance(row, ListedAddress) and row.place in listed)
             or (isinstance(row, BindingRow) and row.place in bindings)
         )
@@ -242,7 +240,7 @@ class _Planning:
 
     def _take_claims(self, member: Member) -> None:
         """The store grants a key once; should two services want one here, the first has it."""
-        claims = sorted(claims_of(member.entry))
+        claims = sorted(member.entry.claims)
         for key, scope in claims:
             # Prefixes meet those that they overlap, all else the same key alone.
             keys = self._prefix_keys.met_by(key) if key.startswith(PREFIX_KEY) else (key,)
@@ -263,11 +261,12 @@ class _Planning:
         changed = self._options.changed_by_hand(member.entry.options)
         if changed is not None or member.stands:
             return changed
-        for _, row in self._index.holders(target):
+        member.holders = [*self._index.holders(target)]
+        for _, row in member.holders:
             known = row.id in self._owners or row.id in self._ended
             if row is not member.row and not known:
                 return self._blocked_by(row)
-        return self._leases.blocking_lease(target)
+        return self._leases.blocking_lease(member)
 
     def _blocked_by(self, row: Lease) -> Waiting:
         owner = self._index.member_of(row)
@@ -278,10 +277,9 @@ class _Planning:
         return Waiting("foreign-row", f"{row.name} is in the way and not ours to change")
 
     def _find_blockers(self, member: Member) -> None:
-        target = member.target
-        if target is None or member.stands:
+        if member.target is None or member.stands:
             return
-        for name, row in self._index.holders(target):
+        for name, row in member.holders:
             if row.id in self._ended:
                 member.before.append(self._ended[row.id])
             elif row is not member.row:
@@ -296,7 +294,8 @@ class _Planning:
             member.id: [(name, blocker.id) for name, blocker in member.blocked_by]
             for member in blocked.values()
         }
-        for service_id, names in fields_to_free(blocked_by).items():
+        freed = fields_to_free(blocked_by) if blocked_by else {}
+        for service_id, names in freed.items():
             for name in sorted(names):
                 blocked[service_id].free_field(name)
 
@@ -317,7 +316,7 @@ class _Planning:
                 if change.fields:
                     member.takes = member.final = self._draft.step(change, *first, *needed)
         elif target is not None:
-            lease = self._fitting_lease(target)
+            lease = self._leases.fitting(member)
             if lease is None:
                 added = self._draft.step(member.add(target), *first, *needed)
                 member.takes = member.final = added
@@ -325,12 +324,6 @@ class _Planning:
                 member.takes = self._draft.step(member.make_static(lease), *first)
                 change = member.change(lease, target)
                 member.final = self._draft.step(change, member.takes, *needed)
-
-    def _fitting_lease(self, target: Mapping[str, str]) -> Lease | None:
-        for lease in self._index.dynamic_of(device_of(target), target["server"]):
-            if lease.address == target["address"]:
-                return lease
-        return None
 
     def _wait_for_blockers(self, member: Member) -> None:
         for name, blocker in member.blocked_by:

@@ -6,6 +6,7 @@ A row is valid only for the read that returned it.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, Final, Literal, NamedTuple
 
 MenuPath = Literal[
@@ -83,15 +84,6 @@ def identity_of(fields: Mapping[str, str]) -> Identity:
     return Identity(device_of(fields), fields["address"], fields["server"])
 
 
-def is_same(fields: Mapping[str, str], others: Mapping[str, str]) -> bool:
-    """Return whether the fields have the same identity."""
-    return (
-        fields["address"] == others["address"]
-        and device_of(fields) == device_of(others)
-        and fields["server"] == others["server"]
-    )
-
-
 class ListPlace(NamedTuple):
     """An address, or an IPv6 prefix, in an address list; RouterOS allows one row for each."""
 
@@ -111,7 +103,7 @@ class RowKey(NamedTuple):
     id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Row:
     """One row of a menu that we write.
 
@@ -139,8 +131,13 @@ class Row:
         """What identifies the row within its read."""
         return RowKey(self.menu, self.id)
 
+    @cached_property
+    def tag(self) -> "Tag | None":
+        """The tag at the start of its comment."""
+        return parse_tag(self.comment)
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Lease(Row):
     """One entry, in lease form; `radius`: made by RADIUS, so we never touch it."""
 
@@ -148,10 +145,15 @@ class Lease(Row):
 
     radius: bool = False
 
+    @cached_property
+    def identity(self) -> Identity:
+        """What identifies it."""
+        return identity_of(self.fields)
+
     @property
     def device(self) -> str:
         """What names the device that the row is for; `NO_MAC` or empty: of any."""
-        return device_of(self.fields)
+        return self.identity.device
 
     @property
     def address(self) -> str:
@@ -174,7 +176,7 @@ class Lease(Row):
         return f"{kind} {self.address} ({device} on {self.server}{comment})"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OptionRow(Row):
     """One row of `/ip/dhcp-server/option`, which leases name in their field `dhcp-option`."""
 
@@ -186,7 +188,7 @@ class OptionRow(Row):
         return self.fields["name"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ListedAddress(Row):
     """One row of `/ip/firewall/address-list` or of its sister for IPv6."""
 
@@ -214,7 +216,7 @@ def client_name(client: tuple[str, str]) -> str:
     return f"DUID {duid[:-6]}******, IAID {iaid}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BindingRow(Row):
     """One row of `/ipv6/dhcp-server/binding`: the prefix, or the address, of a DHCPv6 client.
 
