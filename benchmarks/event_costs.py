@@ -22,7 +22,8 @@ from producers.connection import open_publisher
 from producers.publisher import Publisher
 from tests.small_installation import SmallInstallation
 from worker.log_setup import configure_logging
-from worker.store.scripts import Scripts, source
+from worker.store.connection import Scripts
+from worker.store.scripts import source
 
 BATCHES = (1, 10, 50)
 SCRIPTS = ("commit", "acquire", "begin_writing", "conclude", "next_batch")

@@ -12,7 +12,7 @@ import pytest
 from producers.connection import open_publisher
 from tests import builders
 from tests.leasewire.conftest import LEASES, world
-from worker.store.scripts import Scripts
+from worker.store.connection import Scripts
 
 __all__ = ["world"]
 

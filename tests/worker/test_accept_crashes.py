@@ -10,7 +10,7 @@ from contracts import names
 from tests.builders import SOURCE, activated, event, ipv4, mac, mac_changed, snapshot, suspended
 from tests.worker.desk import POLICIES, Desk, key_of
 from worker.errors import StoreUnavailable
-from worker.store.scripts import Scripts
+from worker.store.connection import Scripts
 
 pytestmark = pytest.mark.redis
 

@@ -5,7 +5,7 @@ import pytest
 from tests.builders import mac, mac_changed
 from tests.small_installation import SmallInstallation, activated
 from worker.admin.router_names import RouterNames
-from worker.store.scripts import Scripts
+from worker.store.connection import Scripts
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, NamedTuple, cast
 
 from worker.core.alerting.alerts import KINDS, Alert, AlertKind, alert_name
 from worker.core.storage_format import printable
-from worker.store.scripts import StorePart
+from worker.store.connection import StorePart
 
 CHANGES_KEPT: Final = 10_000
 _NOTIFIED_AT_ONCE: Final = 500

@@ -11,8 +11,7 @@ from typing import Any, NamedTuple, cast
 from worker.core.service.history import line_to_json
 from worker.core.storage_format import known_part, rfc3339
 from worker.store.audit import AuditEntry, add_entry
-from worker.store.records import new_work_version
-from worker.store.scripts import StorePart
+from worker.store.connection import StorePart, new_work_version
 
 
 class HeldWorkItem(NamedTuple):

@@ -11,8 +11,8 @@ from worker.core.rows.prefixes import claim_text, names_within, wider_keys
 from worker.core.rows.rows import scopes_meet
 from worker.core.service.history import line_to_json
 from worker.store.audit import AuditEntry
-from worker.store.records import Stored, new_work_version
-from worker.store.scripts import StorePart
+from worker.store.connection import StorePart, new_work_version
+from worker.store.records import Stored
 
 
 class HeldClaim(NamedTuple):

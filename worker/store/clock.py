@@ -7,9 +7,9 @@ from typing import Final
 
 from contracts import names
 from worker.store.canaries import EVERY_MS as CANARIES_MS
+from worker.store.connection import Scripts
 from worker.store.journal import WORK_MS
 from worker.store.schedule import RELEASE_MS
-from worker.store.scripts import Scripts
 
 _LONGEST_FLAG_MS: Final = 60_000
 """Longest life of flags that limit a task to once a minute or to one worker."""

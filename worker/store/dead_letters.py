@@ -6,7 +6,7 @@ from typing import Final, cast
 from worker.core.service.history import line_to_json
 from worker.core.service.outcome import DeadLetter
 from worker.store.audit import AuditEntry
-from worker.store.scripts import StorePart
+from worker.store.connection import StorePart
 
 _PAGE: Final = 200
 MENDED: Final = "mended"

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple, cast
 
 from worker.core.service.outcome import Outcome
+from worker.store.connection import StorePart
 from worker.store.keys import UNKNOWN_SOURCES, feed_name
-from worker.store.scripts import StorePart
 
 KEPT_MS: Final = 30 * 86_400_000
 START: Final = "0-0"

@@ -11,7 +11,7 @@ from zlib import crc32
 from worker.core.rows.pools import PoolUse
 from worker.core.storage_format import known_part
 from worker.store.audit import AuditEntry
-from worker.store.scripts import StorePart
+from worker.store.connection import StorePart
 
 KEPT_S: Final = 40 * 86_400
 APPROVED_MS: Final = 6 * 3_600_000

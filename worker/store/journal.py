@@ -10,9 +10,8 @@ import redis
 
 from contracts import names
 from worker.errors import StoreUnavailable
+from worker.store.connection import Scripts, new_work_version
 from worker.store.keys import Keys
-from worker.store.records import new_work_version
-from worker.store.scripts import Scripts
 
 WORK_MS = 10_000
 """How long taken events belong to us: far longer than folding 500 events takes."""

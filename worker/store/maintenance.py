@@ -12,12 +12,12 @@ import redis
 from contracts import names
 from worker.core.alerting.trend import Sample
 from worker.core.storage_format import known_part
+from worker.store.connection import Scripts
 from worker.store.feed import Feed
 from worker.store.keys import Keys
 from worker.store.pools import CURSOR
 from worker.store.records import Records
 from worker.store.samples import Samples
-from worker.store.scripts import Scripts
 
 DAY_MS: Final = 86_400_000
 TOMBSTONE_MS: Final = 400 * DAY_MS

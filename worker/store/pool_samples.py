@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple, cast
 
 from worker.core.storage_format import known_part
+from worker.store.connection import StorePart
 from worker.store.pools import PoolUsage
-from worker.store.scripts import StorePart
 
 EVERY_MS: Final = 3_600_000
 SAMPLES: Final = 840

@@ -12,8 +12,7 @@ from typing import Final, NamedTuple, cast
 from worker.core.policy.address_pool import AddressPool, AddressPools
 from worker.core.rows.prefixes import claim_text
 from worker.store.audit import AuditEntry
-from worker.store.connection import redis_now_ms
-from worker.store.scripts import StorePart
+from worker.store.connection import StorePart, redis_now_ms
 
 _PAGE: Final = 500
 CURSOR: Final = "cursor:"

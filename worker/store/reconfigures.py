@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple, cast
 
-from worker.store.scripts import StorePart
+from worker.store.connection import StorePart
 
 KEPT_S: Final = 86_400
 _SENT: Final = "sent:"

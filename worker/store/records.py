@@ -1,6 +1,5 @@
 """Service records: reading them, and committing records, claims, work items and outcomes."""
 
-import secrets
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -17,17 +16,20 @@ from worker.core.service.record import ServiceRecord
 from worker.core.service.record_format import record_from_json
 from worker.core.storage_format import UnknownFormatError, in_a_line
 from worker.store.commits import Committed, ServiceCommit, commit_document
-from worker.store.connection import redis_now_ms
+from worker.store.connection import (
+    Scripts,
+    StorePart,
+    new_generation,
+    new_work_version,
+    redis_now_ms,
+)
 from worker.store.keys import Keys, periods
-from worker.store.scripts import Scripts, StorePart
 from worker.store.sources import ALARM_SHARE, CALM_SHARE, LEAST, WINDOW, SupersededAlarm
 from worker.store.store_format import StoreFormat
 
 log = structlog.get_logger()
 
 COMMITS_PER_CALL = 50
-_GENERATIONS = 2**32
-"""So many that none returns within a commit that was read before; their texts stay short."""
 _SHORT_KEY = 16
 """As in `lua/_services.lua`."""
 
@@ -234,13 +236,3 @@ def unreadable_left_out(texts: Mapping[str, str | None]) -> dict[str, Stored]:
         except Exception as error:  # noqa: BLE001 - one bad record must not stop the others
             log.warning("record.unreadable", service_id=service, reason=in_a_line(error))
     return found
-
-
-def new_generation() -> int:
-    """A generation for records: random for the same reason as work versions."""
-    return secrets.randbelow(_GENERATIONS) + 1
-
-
-def new_work_version() -> str:
-    """A version for work items: random, so that a Redis that rolled back gives none twice."""
-    return secrets.token_hex(8)

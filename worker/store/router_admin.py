@@ -9,10 +9,8 @@ import redis
 from worker.core.policy.policy import AppliedPolicy, RouterPolicy
 from worker.core.storage_format import known_part
 from worker.store.audit import AuditEntry, add_entry
-from worker.store.connection import redis_now_ms
+from worker.store.connection import Scripts, new_work_version, redis_now_ms
 from worker.store.keys import Keys
-from worker.store.records import new_work_version
-from worker.store.scripts import Scripts
 
 BULK: Final = 2
 """Priority of work that a person adds for all services of a router."""

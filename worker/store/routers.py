@@ -28,11 +28,11 @@ from worker.store.batches import (
     sent_of,
     work_items_of,
 )
+from worker.store.connection import Scripts, new_generation, new_work_version
 from worker.store.keys import Keys
-from worker.store.records import decode_stored, new_generation, new_work_version
+from worker.store.records import decode_stored
 from worker.store.router_admin import FULL_READ_GOOD_MS
 from worker.store.router_memory import known_of
-from worker.store.scripts import Scripts
 from worker.store.store_format import StoreFormat
 
 SWEEP_EVERY_MS = 900

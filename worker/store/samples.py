@@ -7,8 +7,7 @@ from typing import Final, NamedTuple, cast
 from contracts import names
 from worker.core.storage_format import known_part
 from worker.ports import AnswerTimes
-from worker.store.connection import redis_now_ms
-from worker.store.scripts import StorePart
+from worker.store.connection import StorePart, redis_now_ms
 
 MINUTES: Final = 720
 """Twelve hours."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple, cast
 
 from worker.core.service.schedule import CalendarList
-from worker.store.scripts import StorePart
+from worker.store.connection import StorePart
 
 RELEASE_MS: Final = 10_000
 """For so long a service belongs to the worker that took it: a commit takes far less."""

@@ -1,22 +1,16 @@
-"""Loads the Lua scripts: one file a script, shared parts by an `-- include:` line on top.
+"""The texts of the Lua scripts: one file a script, shared parts by an `-- include:` line on top.
 
 They name keys as `keys.py` does: `key.counters`.
 """
 
-import hashlib
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final, get_type_hints
 
-import redis
-from redis.exceptions import NoScriptError
-
 from contracts import names
-from contracts.broker import REPLICAS_MS
 from contracts.message import envelope
-from worker.errors import NotReplicated, StoreUnavailable
 from worker.store.keys import UNKNOWN_SOURCES, Key, KeyByName, Keys, feed_name
 
 _INCLUDE = "-- include:"
@@ -80,95 +74,6 @@ def _used_of(part: str, used: set[str]) -> str:
 
 def _words(text: str) -> set[str]:
     return set(_WORD.findall(_COMMENT.sub("", text)))
-
-
-class Scripts:
-    """The scripts of one client, sent as EVALSHA, and loaded if the server does not have them.
-
-    Args:
-        client: sends them.
-        prefix: first part of every key.
-        min_replicas: so many replicas confirm what `run_on_replicas` wrote; 0: it waits for none.
-    """
-
-    def __init__(self, client: redis.Redis, prefix: str, min_replicas: int = 0) -> None:
-        self._client = client
-        self._prefix = prefix
-        self._min_replicas = min_replicas
-        self._digests: dict[str, str] = {}
-
-    def run(self, name: str, *args: Any, again: bool = False) -> Any:  # noqa: ANN401 - replies vary
-        """Run one script; the head of its file describes arguments and reply.
-
-        Args:
-            name: the name of its file.
-            args: its arguments.
-            again: it may be sent twice, and is, once, if the connection is lost before the answer.
-        """
-        try:
-            return self._call(name, args)
-        except StoreUnavailable as error:
-            if not again or not isinstance(error.__cause__, redis.ConnectionError):
-                raise
-            return self._call(name, args)
-
-    def _call(self, name: str, args: Sequence[Any]) -> Any:  # noqa: ANN401 - replies vary
-        """One call; `Script` of redis-py does the same in a fifth more processor time."""
-        call = (self._digest(name), 1, self._prefix, *args)
-        try:
-            return self._client.evalsha(*call)
-        except NoScriptError:
-            self._client.script_load(source(name))
-        try:
-            return self._client.evalsha(*call)
-        except NoScriptError as error:  # it was just loaded
-            raise StoreUnavailable("Redis was restarted between two commands") from error
-
-    def run_on_replicas(self, name: str, *args: Any) -> Any:  # noqa: ANN401 - replies vary
-        """Run one script that writes, and wait until replicas have this, and all before it.
-
-        `WAIT` is about the writes of its own connection, so both go over one.
-
-        Args:
-            name: the name of its file.
-            args: its arguments.
-
-        Raises:
-            NotReplicated: too few confirm it in time.
-        """
-        wanted = self._min_replicas
-        if not wanted:
-            return self.run(name, *args)
-        with self._client.pipeline(transaction=False) as pipe:
-            pipe.evalsha(self._digest(name), 1, self._prefix, *args)
-            pipe.wait(wanted, REPLICAS_MS)
-            try:
-                answer, confirmed = pipe.execute()
-            except NoScriptError:
-                self._client.script_load(source(name))
-                return self.run_on_replicas(name, *args)
-        if confirmed < wanted:
-            raise NotReplicated(
-                f"{confirmed} of {wanted} replicas of Redis confirmed in {REPLICAS_MS} ms what was "
-                "decided: mend the replication"
-            )
-        return answer
-
-    def _digest(self, name: str) -> str:
-        """What Redis calls a script."""
-        if name not in self._digests:
-            text = source(name).encode()
-            self._digests[name] = hashlib.sha1(text, usedforsecurity=False).hexdigest()
-        return self._digests[name]
-
-
-class StorePart:
-    """A part of the store: reads by the client, and changes by scripts."""
-
-    def __init__(self, client: redis.Redis, scripts: Scripts, keys: Keys) -> None:
-        self._client = client
-        self._scripts = scripts
-        self._keys = keys
 
 
 _ANY: Final = "\0"

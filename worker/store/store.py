@@ -14,7 +14,7 @@ from worker.store.canaries import QUEUES, Canaries
 from worker.store.claims import Claims
 from worker.store.clock import Clock
 from worker.store.conflicts import Conflicts
-from worker.store.connection import StoreClient, store_errors
+from worker.store.connection import Scripts, StoreClient, store_errors
 from worker.store.dead_letters import Letters
 from worker.store.feed import Feed
 from worker.store.full_reads import FullReads
@@ -33,7 +33,7 @@ from worker.store.router_memory import RouterMemory
 from worker.store.routers import Routers
 from worker.store.samples import Samples
 from worker.store.schedule import ScheduleIndex
-from worker.store.scripts import Scripts, kinds_of_keys
+from worker.store.scripts import kinds_of_keys
 from worker.store.sources import Sources
 from worker.store.store_format import StoreFormat
 from worker.store.views import Views

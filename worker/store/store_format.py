@@ -13,7 +13,7 @@ import structlog
 from worker.core.service.formats import STORE_FORMATS
 from worker.core.storage_format import FIRST_STORE_FORMAT
 from worker.errors import UnreadableStoreError
-from worker.store.scripts import StorePart
+from worker.store.connection import StorePart
 from worker.version import installed_version
 
 log = structlog.get_logger()

@@ -13,7 +13,7 @@ from worker.core.effect.rungs import EffectiveBy
 from worker.core.effect.watch import EffectWatch
 from worker.core.service.outcome import EffectReport, Outcome
 from worker.store.commits import feed_of
-from worker.store.scripts import StorePart
+from worker.store.connection import StorePart
 
 CHECK_MS: Final = 120_000
 """For so long they belong to the worker that took them: reading a router takes less."""
