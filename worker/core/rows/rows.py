@@ -148,12 +148,12 @@ class Lease(Row):
     @cached_property
     def identity(self) -> Identity:
         """What identifies it."""
-        return identity_of(self.fields)
+        return Identity(self.device, self.address, self.server)
 
-    @property
+    @cached_property
     def device(self) -> str:
         """What names the device that the row is for; `NO_MAC` or empty: of any."""
-        return self.identity.device
+        return device_of(self.fields)
 
     @property
     def address(self) -> str:
