@@ -8,8 +8,8 @@ from tests.converge.test_faults import hurry
 from tests.small_installation import LEASES, SmallInstallation, activated
 from worker.convergence import batch
 from worker.convergence.concurrency import PassLimits
+from worker.convergence.faults import SPLIT
 from worker.convergence.gather import Gatherer
-from worker.convergence.suspects import SPLIT
 from worker.core.policy.circuit import BackOff
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]

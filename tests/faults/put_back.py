@@ -339,7 +339,7 @@ BUGS: Final[dict[str, Bug]] = {
     "services are given up that a slow router does not answer": Bug(
         [
             Change(
-                "worker/convergence/suspects.py",
+                "worker/convergence/faults.py",
                 "return self._suspects[service_id].answered",
                 "return True",
             ),
