@@ -105,7 +105,7 @@ class BatchRunner:
             elif misfit is not None and self._policy.on_misfit == "refuse":
                 conclusions.append(self.concluder.fail(item, misfit.kind, misfit.detail))
             else:
-                left[service_id] = replace(item, warning=misfit)
+                left[service_id] = item if misfit is None else replace(item, warning=misfit)
         if conclusions:
             self.concluder.prerequisites.log_missing(self.concluder.now_ms)
             self.concluder.conclude(conclusions)

@@ -59,12 +59,15 @@ class CircuitReporter:
         self._back_off = back_off
         self.state = was
         self._before = was.drained, was.written
+        self._answered = False
         # A worker binds a serial and reads rows only after a login.
         self._login_worked = acquired.serial is not None or acquired.booted_ms is not None
 
     def answered(self) -> None:
         """A read succeeded: close the circuit; the work that waited is drained from now on."""
-        self._permit.proven()
+        if not self._answered:
+            self._answered = True
+            self._permit.proven()
         was = self.state
         if was.state == "up":
             return

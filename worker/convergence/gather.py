@@ -90,7 +90,8 @@ class Gatherer:
         entries = wanted_entries(record, {self._router: self._policy})
         entry = entries.get(self._router, Entry(work_item.service_id, None))
         if entry.fields is not None:
-            entry = replace(entry, fields=self._session.renewed(entry.fields))
+            fields = self._session.renewed(entry.fields)
+            entry = entry if fields is entry.fields else replace(entry, fields=fields)
         at = record.placements.get(self._router) or _UNKNOWN
         if entry.is_over and at == _UNKNOWN and work_item.sent is None:
             work_item = work_item._replace(sent=frozenset())  # Redis may have lost what it had
@@ -118,7 +119,7 @@ class Gatherer:
             if refused is None:
                 continue
             why = self._name_holders(refused, item.record.owner) if refused else None
-            claimed[item.service_id] = replace(item, refused=why)
+            claimed[item.service_id] = item if why is None else replace(item, refused=why)
         return claimed
 
     def _name_holders(self, refused: Sequence[tuple[str, str]], owner: str | None) -> Waiting:

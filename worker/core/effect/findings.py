@@ -114,7 +114,7 @@ def _of_rules(
 
 
 def _of_rates(facts: EffectFacts, policy: RouterPolicy) -> Iterator[EffectFinding]:
-    if facts.fasttrack and policy.manages("rate-limit"):
+    if facts.fasttrack and "rate-limit" in policy.managed:
         detail = "FastTrack is on: connections that it handles meet no queue, so no rate limit"
         yield EffectFinding("fasttrack-defeats-rates", detail)
     if facts.shadows:

@@ -26,7 +26,7 @@ def wanted_bindings(record: ServiceRecord, policy: RouterPolicy) -> tuple[OwnBin
         "" if stated is None else duid(str(stated)),
         "" if iaid is None else str(iaid),
         str(record.value("mac") or NO_MAC) if stated is None or iaid is None else "",
-        lists=policy.address_lists if policy.manages("address-lists") else None,
+        lists=policy.address_lists if "address-lists" in policy.managed else None,
         options=policy.ipv6_options or None,
         life_time=policy.ipv6_life_time or None,
     )

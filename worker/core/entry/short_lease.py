@@ -163,7 +163,7 @@ def _lease_time_s(
     record: ServiceRecord, policy: RouterPolicy, short: ShortLease, servers: Mapping[str, int]
 ) -> int:
     """The lease time that devices have without us: the row's own, else the DHCP server's."""
-    own = policy.lease_time if policy.manages("lease-time") else short.before or ""
+    own = policy.lease_time if "lease-time" in policy.managed else short.before or ""
     server = str(record.value("dhcp_server") or policy.default_server)
     of_server = servers.get(server) or max(servers.values(), default=0)
     return seconds(own) or of_server or UNKNOWN_S

@@ -32,7 +32,6 @@ class OwnQueues:
 
     def __init__(self, index: RowIndex, draft: PlanDraft) -> None:
         self._index = index
-        self._order = index.queue_order
         self._draft = draft
         self._own: dict[str, QueueRow] = {}  # by service, as all that follow
         self._added: dict[str, Step] = {}
@@ -75,7 +74,7 @@ class OwnQueues:
             return [self._added[service_id]]
         fields = queue_fields(queue, queue_name(self._index.installation, service_id))
         fields["comment"] = comment_for(self._index.installation, service_id)
-        behind = self._order.next_to(queue)
+        behind = self._index.queue_order.next_to(queue)
         if behind is not None:
             fields["place-before"] = behind.id
         self._added[service_id] = self._draft.step(Add(0, service_id, fields, menu=QUEUES))
@@ -125,11 +124,11 @@ class OwnQueues:
             was = {name: read[name] for name in fields}
             set_ = Set(0, member.service_id, own.id, fields, was, menu=QUEUES)
             change = self._draft.step(set_, *needs)
-        if own.place >= 0 and self._order.has_no_anchor(queue):
+        if own.place >= 0 and self._index.queue_order.has_no_anchor(queue):
             detail = f"there is no queue to stand {queue.place}: its own stands first instead"
             self._draft.note(member.id, "queue-place", detail)
-        if self._order.is_misplaced(own, queue):
-            behind = self._order.next_to(queue)
+        if self._index.queue_order.is_misplaced(own, queue):
+            behind = self._index.queue_order.next_to(queue)
             before = "" if behind is None else behind.id
             to = Move(0, member.service_id, own.id, before, queue.place, read)
             move = self._draft.step(to, *needs)
@@ -141,7 +140,7 @@ class OwnQueues:
             then.needs.append(first)
 
     def _note_shadows(self, member: Member, own: QueueRow, queue: OwnQueue) -> None:
-        for row in self._order.shadows(queue, own.place):
+        for row in self._index.queue_order.shadows(queue, own.place):
             if row.dynamic:
                 detail = f"{row.name} stands before its own queue, so that its limit is in force"
                 self._draft.note(member.id, "lease-queue", detail)

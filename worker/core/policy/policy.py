@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Final, Literal, NamedTuple, Self, get_args
 
 from worker.core.rows.queues import FIRST
@@ -26,7 +27,7 @@ MANAGEABLE: Final[tuple[ManagedField, ...]] = (
 are always managed."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RouterPolicy:
     """Rules of one router. RouterOS values are in normal form (`normal.py`).
 
@@ -122,19 +123,18 @@ class RouterPolicy:
         """Return the policy for a router whose kind of entry a session has found."""
         return replace(self, entries=entries)
 
-    def manages(self, name: ManagedField) -> bool:
-        """Return whether we compare and write a field of our leases."""
+    @cached_property
+    def managed(self) -> frozenset[ManagedField]:
+        """The fields of our leases that we compare and write."""
         if self.manage is not None:
-            return name in self.manage
-        match name:
-            case "dhcp-option":
-                return True
-            case "rate-limit":
-                return bool(self.plans or self.throttle) or self.plan_rates == "events"
-            case "lease-time":
-                return bool(self.lease_time)
-            case "address-lists":
-                return bool(self.address_lists)
+            return self.manage
+        has_values: dict[ManagedField, bool] = {
+            "dhcp-option": True,
+            "rate-limit": bool(self.plans or self.throttle) or self.plan_rates == "events",
+            "lease-time": bool(self.lease_time),
+            "address-lists": bool(self.address_lists),
+        }
+        return frozenset(name for name, has in has_values.items() if has)
 
     @property
     def ipv6_list(self) -> str:
@@ -152,7 +152,7 @@ class RouterPolicy:
             case "walled_garden":
                 return bool(self.suspend_list)
             case "throttle":
-                return bool(self.throttle) and self.manages("rate-limit")
+                return bool(self.throttle) and "rate-limit" in self.managed
             case "block":
                 return True
 

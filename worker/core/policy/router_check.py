@@ -271,7 +271,7 @@ def _overlaps(seen: RouterSettings) -> Iterator[CheckLine]:
 
 
 def _lease_time(seen: RouterSettings) -> Iterator[CheckLine]:
-    if seen.policy.manages("lease-time") and seen.policy.lease_time:
+    if "lease-time" in seen.policy.managed and seen.policy.lease_time:
         times = {"our leases": seconds(seen.policy.lease_time)}
     else:
         times = {

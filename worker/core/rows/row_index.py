@@ -49,7 +49,6 @@ class RowIndex:
         listed_tagged: those with a tag of our installation, by whose they are.
         options: DHCP options, by name.
         queues: simple queues, in the order of the menu as far as it is known.
-        queue_order: the same, seen from single addresses.
         queues_of: those with a tag of our installation, by service.
         further: services and numbers of their further devices that tags name.
         bindings_of: static ones with a tag of our installation, by service.
@@ -97,7 +96,11 @@ class RowIndex:
                 self._bindings.append(row)
                 self._add_binding(row)
         self.queues.sort(key=lambda queue: queue.place)
-        self.queue_order = QueueOrder(self.queues, installation)
+
+    @cached_property
+    def queue_order(self) -> QueueOrder:
+        """The queues seen from single addresses."""
+        return QueueOrder(self.queues, self.installation)
 
     @cached_property
     def bindings(self) -> BindingIndex:

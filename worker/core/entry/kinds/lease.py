@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, cast
 
+from pydantic import JsonValue
+
 from worker.core.entry.dhcp_options import OPTIONS_LEFT_TO_OTHERS, option_rows
 from worker.core.entry.entry import Entry, EntryKind, label_of, rate_of
 from worker.core.entry.ipv6_bindings import suspended_places, wanted_bindings
@@ -26,6 +28,7 @@ from worker.core.rows.rows import (
     is_host_address,
 )
 from worker.core.service.record import ServiceRecord
+from worker.core.service.record_parts import Placement
 
 _CIRCUIT: Final = "agent-circuit-id"
 _REMOTE: Final = "agent-remote-id"
@@ -54,11 +57,14 @@ class LeaseEntry(EntryKind):
     def wanted(self, record: ServiceRecord, policy: RouterPolicy) -> Entry:
         """See `EntryKind`."""
         address, is_pool = str(record.address), record.has_pool
-        how = suspending(record, policy, own_address=not is_pool)
+        mac, server = record.device_in("mac-address"), record.value("dhcp_server")
+        at = record.placements.get(record.row_router or "")
+        has_ipv6 = bool(record.value("ipv6"))
+        how = suspending(record.value("suspension"), policy, own_address=not is_pool)
         fields = {
-            "mac-address": record.device_in("mac-address") or NO_MAC,
+            "mac-address": mac or NO_MAC,
             "address": address,
-            "server": str(record.value("dhcp_server") or policy.default_server),
+            "server": str(server or policy.default_server),
             "block-access": "yes" if how.mode == "block" else "no",
         }
         had_ids = any(OPTION_82 in (at.written or ()) for at in record.placements.values())
@@ -75,19 +81,19 @@ class LeaseEntry(EntryKind):
             )
             missing = Waiting("not-expressible", detail)
         notes = [] if how.note is None else [how.note]
-        bindings = wanted_bindings(record, policy) if record.value("ipv6") else ()
+        bindings = wanted_bindings(record, policy) if has_ipv6 else ()
         limit = _limit(record, policy, how.mode, bindings)
         missing = limit.missing or missing
         notes += [] if limit.note is None else [limit.note]
         if limit.rate is not None:
             fields["rate-limit"] = limit.rate
-        lease_time, spares = _lease_time(record, policy)
+        lease_time, spares = _lease_time(at, policy)
         if lease_time is not None:
             fields["lease-time"] = lease_time
-        if policy.manages("address-lists"):
+        if "address-lists" in policy.managed:
             fields["address-lists"] = policy.address_lists
         options = option_rows(record, policy)
-        if policy.manages("dhcp-option"):
+        if "dhcp-option" in policy.managed:
             fields["dhcp-option"] = ",".join(sorted(options))
         elif options:
             notes.append(OPTIONS_LEFT_TO_OTHERS)
@@ -171,7 +177,7 @@ def _limit(
     mode: SuspendMode | None,
     bindings: Sequence[OwnBinding],
 ) -> _Limit:
-    if not policy.manages("rate-limit"):
+    if "rate-limit" not in policy.managed:
         return _Limit()
     rate = policy.throttle if mode == "throttle" else rate_of(record, policy)
     if isinstance(rate, Waiting):
@@ -185,15 +191,12 @@ def _limit(
     return _Limit("", OwnQueue(str(record.address), rate, place, parent, ipv6))
 
 
-def _lease_time(
-    record: ServiceRecord, policy: RouterPolicy
-) -> tuple[str | None, Mapping[str, str]]:
+def _lease_time(at: Placement | None, policy: RouterPolicy) -> tuple[str | None, Mapping[str, str]]:
     """The lease time, None where it is left to others; and what alone it may overwrite."""
-    at = record.placements.get(record.row_router or "")
     short = None if at is None else at.short
     if short is not None and short.last_ms:
         return short.lease_time, {}
-    if policy.manages("lease-time"):
+    if "lease-time" in policy.managed:
         return policy.lease_time, {}
     if short is not None and short.before is not None:
         return short.before, {"lease-time": short.lease_time}
@@ -212,15 +215,14 @@ class Suspending(NamedTuple):
     note: tuple[str, str] | None = None
 
 
-def suspending(record: ServiceRecord, policy: RouterPolicy, *, own_address: bool) -> Suspending:
+def suspending(held: JsonValue, policy: RouterPolicy, *, own_address: bool) -> Suspending:
     """Choose the mode: the event's where the router can do it, else the policy's, else `block`.
 
     Args:
-        record: of the service.
+        held: the value of the service's register `suspension`.
         policy: of the router.
         own_address: the address is fixed. One of a pool is not known, so no list can name it.
     """
-    held = record.value("suspension")
     if not isinstance(held, dict):
         return Suspending(None)
     asked = cast("SuspendMode | None", held.get("mode"))

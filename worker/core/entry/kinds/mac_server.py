@@ -52,7 +52,7 @@ class MacServerEntry(EntryKind):
             notes = (("suspend-mode", detail),)
             return Entry(record.service_id, None, reserved=place, notes=notes, is_pool=is_pool)
         servers: Any = record.value("dns_servers") or []
-        managed = policy.manages("dhcp-option")
+        managed = "dhcp-option" in policy.managed
         dns = {"dns-server": ",".join(str(server) for server in servers)} if managed else {}
         missing = None
         if is_pool:
@@ -84,9 +84,9 @@ def _left_out(
     if record.value("options"):
         detail = "of DHCP options /ip/mac-server holds DNS servers alone"
         notes.append(("options-not-managed", detail))
-    elif has_dns and not policy.manages("dhcp-option"):
+    elif has_dns and "dhcp-option" not in policy.managed:
         notes.append(OPTIONS_LEFT_TO_OTHERS)
-    if policy.manages("rate-limit") and rate_of(record, policy):
+    if "rate-limit" in policy.managed and rate_of(record, policy):
         notes.append(("rate-not-managed", "/ip/mac-server holds no rate limits"))
     if record.value("ipv6"):
         notes.append(("ipv6-not-managed", "/ip/mac-server holds no IPv6"))

@@ -83,13 +83,13 @@ class PppSecretEntry(EntryKind):
         if isinstance(profile, str) and profile:
             fields["profile"] = profile
         queue: OwnQueue | None = None
-        if policy.rates == "queue" and policy.manages("rate-limit") and not is_pool:
+        if policy.rates == "queue" and "rate-limit" in policy.managed and not is_pool:
             rate = policy.throttle if mode == "throttle" else rate_of(record, policy)
             if isinstance(rate, Waiting):
                 missing = missing or rate
             elif rate:
                 queue = OwnQueue(address, rate, policy.queue_place, policy.queue_parent)
-        elif policy.manages("rate-limit") and rate_of(record, policy) and not policy.profiles:
+        elif "rate-limit" in policy.managed and rate_of(record, policy) and not policy.profiles:
             notes.append(
                 ("rate-not-managed", "a secret has no rate: use profiles, or rates = queue")
             )

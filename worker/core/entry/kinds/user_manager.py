@@ -68,7 +68,8 @@ class UserManagerEntry(EntryKind):
     def wanted(self, record: ServiceRecord, policy: RouterPolicy) -> Entry:
         """See `EntryKind`."""
         address, is_pool = str(record.address), record.has_pool
-        how = suspending(record, policy, own_address=True)  # a list is joined with any address
+        # A list is joined with any address.
+        how = suspending(record.value("suspension"), policy, own_address=True)
         fields = {
             "mac-address": record.device_in("mac-address") or NO_MAC,
             "address": address,
@@ -80,7 +81,7 @@ class UserManagerEntry(EntryKind):
         if is_pool and "," in address:
             detail = f"a comma ends an attribute of User Manager: rename the pool {address}"
             missing = Waiting("not-expressible", detail)
-        if policy.manages("rate-limit"):
+        if "rate-limit" in policy.managed:
             rate = policy.throttle if how.mode == "throttle" else rate_of(record, policy)
             if isinstance(rate, Waiting):
                 missing = missing or rate
@@ -89,7 +90,7 @@ class UserManagerEntry(EntryKind):
                 attributes |= {RATE_LIMIT: rate} if rate else {}
         if listed := policy.suspend_list if how.mode == "walled_garden" else policy.address_lists:
             attributes[ADDRESS_LIST] = listed.partition(",")[0]
-        if policy.option_set and policy.manages("dhcp-option"):
+        if policy.option_set and "dhcp-option" in policy.managed:
             attributes[OPTION_SET] = policy.option_set
         text = ",".join(f"{name}:{value}" for name, value in attributes.items())
         return Entry(
