@@ -41,6 +41,7 @@ class BatchItem:
         member: what names its rows; of one for a further device (`further`) not the service's id.
         record: of the service, as taken.
         before: {reason, detail, since_ms, …} if it was not in sync at its last check.
+        short: the shortened lease time of its row; None: it is not shortened.
     """
 
     work_item: WorkItem
@@ -58,22 +59,19 @@ class BatchItem:
     member: str = field(init=False)
     record: ServiceRecord = field(init=False)
     before: Mapping[str, Any] = field(init=False)
+    short: ShortLease | None = field(init=False)
 
     def __post_init__(self) -> None:
         """Read the attributes that come with the work item."""
+        at = self.work_item.stored.record.placements.get(self.router)
         for name, value in (
             ("service_id", self.work_item.service_id),
             ("member", self.entry.member if self.entry.number else self.work_item.service_id),
             ("record", self.work_item.stored.record),
             ("before", self.work_item.before or {}),
+            ("short", None if at is None else at.short),
         ):
             object.__setattr__(self, name, value)
-
-    @property
-    def short(self) -> ShortLease | None:
-        """The shortened lease time of its row; None: it is not shortened."""
-        at = self.record.placements.get(self.router)
-        return None if at is None else at.short
 
     @property
     def forgotten(self) -> list[str]:

@@ -119,7 +119,8 @@ class Suspects:
         ]
         for suspect_id in excused:
             self._suspects[suspect_id] = self._suspects[suspect_id]._replace(answered=True)
-        self._note(excused)
+        if excused:
+            self._note(excused)
 
     def is_to_blame(self, service_id: str) -> bool:
         """Whether it is not the router: it answered another write since the first failure."""

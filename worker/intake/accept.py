@@ -33,7 +33,7 @@ from worker.intake.checks import (
 )
 from worker.intake.commit_logs import log_committed
 from worker.intake.folding import Folding, folding_with
-from worker.intake.lanes import LiveLoad, at_once
+from worker.intake.lanes import AT_ONCE, LiveLoad
 from worker.intake.manifest import Manifests
 from worker.intake.other_workers import NEWER_MS, LeftToOthers, OtherWorkers
 from worker.intake.rejections import rejection
@@ -120,7 +120,7 @@ class Accept:
 
     def _run(self, carried: Sequence[object], lane: names.Lane) -> int:
         done, notified = 0, False
-        most = at_once(lane)
+        most = AT_ONCE[lane]
         for _ in range(ROUNDS + len(carried) // most):
             if lane == names.QUEUE_BULK:
                 done += self._drain(names.QUEUE_EVENTS)
@@ -175,7 +175,7 @@ class Accept:
         self, carried: Sequence[object], lane: names.Lane, *, may_notify: bool = True
     ) -> _Took:
         keys = [key_of(raw) for raw in carried]
-        taken = self.store.journal.take(lane, keys, max(1, at_once(lane) - len(keys)))
+        taken = self.store.journal.take(lane, keys, max(1, AT_ONCE[lane] - len(keys)))
         taken = taken._replace(aliases=former_only(taken.aliases, self.policies))
         notified = taken.full and may_notify
         if notified:

@@ -1,20 +1,21 @@
 """How the lanes of live and of bulk events share a worker."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from contracts import names
 
 BULK_AT_ONCE: Final = 10
 """Events of one take of the bulk lane: a live event waits for at most so many."""
+AT_ONCE: Final[Mapping[names.Lane, int]] = {
+    names.QUEUE_EVENTS: names.MAX_EVENTS_PER_MESSAGE,
+    names.QUEUE_BULK: BULK_AT_ONCE,
+}
+"""How many events one take of a lane folds at the most."""
 PAUSE_S: Final = 0.05
 """Celery checks the bulk lane in a pause of this length between two tasks."""
 BUSY_S: Final = 1.0
 """After so long without a pause bulk gets a turn."""
-
-
-def at_once(lane: names.Lane) -> int:
-    """How many events one take of a lane folds at the most."""
-    return BULK_AT_ONCE if lane == names.QUEUE_BULK else names.MAX_EVENTS_PER_MESSAGE
 
 
 class LiveLoad:

@@ -57,28 +57,30 @@ def loss_of(record: ServiceRecord, policies: Mapping[str, RouterPolicy]) -> Loss
         record: of the service.
         policies: router -> policy.
     """
-    found = _working(record, policies)
+    wanted_at, status = record.row_router, record.status
+    found = _working(record.placements, wanted_at, policies)
     if found is None:
         return None
     router, at, written, prefixes = found
-    status = record.status
     if status in ("cancelled", "suspended"):
         return Loss(router, "cancelled" if status == "cancelled" else "suspended")
     replaced = record.replaces(written)
     replaced = replaced or (bool(prefixes) and not prefixes <= prefixes_of(record))
     replaced = replaced or (bool(at.devices) and loses_device(record, at))
-    return Loss(router, "replaced") if record.row_router == router and replaced else None
+    return Loss(router, "replaced") if wanted_at == router and replaced else None
 
 
 def _working(
-    record: ServiceRecord, policies: Mapping[str, RouterPolicy]
+    placements: Mapping[str, Placement],
+    wanted_at: str | None,
+    policies: Mapping[str, RouterPolicy],
 ) -> tuple[str, Placement, Mapping[str, str], frozenset[str]] | None:
     """The router that serves the device now, what is placed, the row and the prefixes there.
 
     The wanted router comes first.
     """
-    for router in sorted(record.placements, key=lambda name: name != record.row_router):
-        at = record.placements[router]
+    for router in sorted(placements, key=lambda name: name != wanted_at):
+        at = placements[router]
         if at.written is not None:
             known = (binding for binding in at.bindings if binding.is_known)
             prefixes = frozenset(binding.address for binding in known) - {""}

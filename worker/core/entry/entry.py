@@ -114,7 +114,7 @@ class Entry:
 
     def sparing(self, row: Lease | None) -> "Entry":
         """Return the entry without the fields to put back that others changed on the row."""
-        if row is None or self.fields is None or not self.spares:
+        if row is None or self.fields is None:
             return self
         theirs = {name for name, ours in self.spares.items() if row.fields.get(name, "") != ours}
         kept = {name: value for name, value in self.fields.items() if name not in theirs}
@@ -149,7 +149,7 @@ class Entry:
             claims.append(Claim(f"address:{address}", ANY_SERVER))
         return frozenset(claims)
 
-    @property
+    @cached_property
     def is_over(self) -> bool:
         """Whether nothing of the service should be left on the router."""
         return self.fields is None and self.reserved is None

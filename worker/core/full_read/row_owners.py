@@ -143,7 +143,4 @@ def _without_tag(
     if not lost:
         return {}
     index = RowIndex(rows, installation, unknown=unknown)
-    return {
-        service.entry.member: find_own_row(service.entry, service.written, index)
-        for service in lost
-    }
+    return {service.entry.member: find_own_row(service, index) for service in lost}

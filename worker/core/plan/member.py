@@ -1,12 +1,12 @@
 """A service of a batch, or a further device of one, while it is planned: its row and its writes."""
 
 from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final
 
 from worker.core.entry.entry import Entry, placeholder
 from worker.core.plan.phases import Step
+from worker.core.plan.wanted import Wanted
 from worker.core.rows.operations import Add, MakeStatic, Remove, Set, Waiting
 from worker.core.rows.prefixes import claim_text
 from worker.core.rows.row_index import RowIndex
@@ -17,8 +17,6 @@ from worker.core.rows.rows import (
     Identity,
     Lease,
     comment_for,
-    device_of,
-    identity_of,
     service_of_member,
 )
 
@@ -46,28 +44,22 @@ class OwnRow:
 _NOTHING: Final = OwnRow()
 
 
-def find_own_row(
-    entry: Entry,
-    written: Mapping[str, str] | None,
-    index: RowIndex,
-    sent: AbstractSet[Identity] = frozenset(),
-) -> OwnRow:
+def find_own_row(wanted: Wanted, index: RowIndex) -> OwnRow:
     """Find the row of a service by its tag, or else by what was last written.
 
     Args:
-        entry: what the service wants now: of several tagged rows the one that an interrupted pass
-            changed, wholly or in part, may be its own.
-        written: fields of the lease last written and read back; None: none.
+        wanted: of the service: of several tagged rows the one that an interrupted pass changed,
+            wholly or in part, may be its own.
         index: of one read.
-        sent: leases that were added for it and may not have been seen (`lua/_in_flight.lua`).
     """
+    entry, placed, sent = wanted.entry, wanted.written_identity, wanted.sent
     name = entry.member if entry.number else entry.service_id
     tagged = index.tagged.get(name, [])
-    untagged = [] if written is None else index.untagged.get(identity_of(written), [])
+    untagged = [] if placed is None else index.untagged.get(placed, [])
     if not tagged and not untagged:
         return _NOTHING
     added = [row for row in tagged if row.identity in sent] if sent else []
-    own = _choose(tagged or untagged, entry, written) or next(iter(added), None)
+    own = _choose(tagged or untagged, wanted) or next(iter(added), None)
     if own is not None:
         # A row like its own is a copy: RouterOS would have refused it from us.
         late = tuple(row for row in added if row.identity != own.identity)
@@ -78,25 +70,27 @@ def find_own_row(
     return OwnRow(waiting=Waiting("ambiguous-rows", detail))
 
 
-def _choose(rows: Sequence[Lease], entry: Entry, written: Mapping[str, str] | None) -> Lease | None:
+def _choose(rows: Sequence[Lease], wanted: Wanted) -> Lease | None:
     if len(rows) == 1:
         return rows[0]
-    as_written = [row for row in rows if written and row.identity == identity_of(written)]
+    as_written = [row for row in rows if row.identity == wanted.written_identity]
     # An identical copy can only exist switched off.
-    candidates = as_written or [row for row in rows if _is_half_done(row, entry, written)]
+    candidates = as_written or [row for row in rows if _is_half_done(row, wanted)]
     enabled = [row for row in candidates if not row.disabled] or candidates
     return enabled[0] if len(enabled) == 1 else None
 
 
-def _is_half_done(row: Lease, entry: Entry, written: Mapping[str, str] | None) -> bool:
+def _is_half_done(row: Lease, wanted: Wanted) -> bool:
     """Whether our own writes lead from what was written to this row: a pass was interrupted."""
+    entry, written, placed = wanted.entry, wanted.written, wanted.written_identity
     if row.identity == entry.identity:
         return True
     return (
         written is not None
-        and row.server == written["server"]
-        and row.device in (device_of(written), placeholder(written, entry.member))
-        and row.address in (written["address"], NO_ADDRESS)
+        and placed is not None
+        and row.server == placed.server
+        and row.device in (placed.device, placeholder(written, entry.member))
+        and row.address in (placed.address, NO_ADDRESS)
     )
 
 

@@ -25,7 +25,6 @@ from worker.core.rows.rows import (
     Lease,
     ListedAddress,
     Row,
-    identity_of,
     scopes_meet,
 )
 
@@ -72,7 +71,7 @@ def misnamed(wanted: Sequence[Wanted], index: RowIndex) -> frozenset[str]:
 
     Those that do not exist are tags that people edited: the caller finds out.
     """
-    written = {identity_of(service.written) for service in wanted if service.written is not None}
+    written = {service.written_identity for service in wanted}
     listed = {place for service in wanted for place in service.listed}
     bindings = {binding.place for service in wanted for binding in service.bindings}
     as_written = [
@@ -212,14 +211,14 @@ class _Planning:
         return "nothing-wanted"
 
     def _member(self, wanted: Wanted) -> Member:
-        own = find_own_row(wanted.entry, wanted.written, self._index, wanted.sent)
+        own = find_own_row(wanted, self._index)
         if own.row is not None and own.row.id in self._owners:
             own = OwnRow()  # its tag is lost, and two services had it one after the other
         waiting = own.waiting or wanted.entry.missing
         if not wanted.granted and wanted.entry.fields is not None:
             unknown = Waiting("claim-held", "another service holds its MAC or its address")
             waiting = wanted.refused_because or unknown
-        entry = wanted.entry.sparing(own.row)
+        entry = wanted.entry.sparing(own.row) if wanted.entry.spares else wanted.entry
         member = Member(entry, self._policy.installation, own, waiting)
         if own.row is not None:
             self._owners[own.row.id] = member

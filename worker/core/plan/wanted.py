@@ -3,18 +3,19 @@
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from worker.core.entry.entry import Entry
 from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.operations import Waiting
-from worker.core.rows.rows import Identity, ListPlace
+from worker.core.rows.rows import Identity, ListPlace, identity_of
 from worker.core.service.record import ServiceRecord
 from worker.core.service.record_parts import Placement
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Wanted:
     """What one service of a batch wants on the router; of a further device in a value of its own.
 
@@ -35,6 +36,11 @@ class Wanted:
     listed: frozenset[ListPlace] = frozenset()
     sent: frozenset[Identity] = frozenset()
     bindings: tuple[OwnBinding, ...] = ()
+
+    @cached_property
+    def written_identity(self) -> Identity | None:
+        """What identifies its lease as last written."""
+        return None if self.written is None else identity_of(self.written)
 
 
 def no_more_wanted(wanted: Sequence[Wanted], further: AbstractSet[tuple[str, str]]) -> list[Wanted]:
