@@ -13,8 +13,8 @@ from tests.builders import ipv4, lease, mac
 from tests.core.simulate import Tables
 from worker.core.entry.entry import Entry
 from worker.core.plan.in_flight import placements_to_note
+from worker.core.plan.member import Wanted
 from worker.core.plan.planner import plan
-from worker.core.plan.wanted import Wanted
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.bindings import OwnBinding, binding_fields, mac_in_duid
 from worker.core.rows.menus import BINDING

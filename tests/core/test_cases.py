@@ -18,8 +18,8 @@ from tests import builders
 from tests.core.simulate import Tables
 from worker.core.entry.entry import Entry, placeholder_mac
 from worker.core.entry.wanted import wanted_entries
+from worker.core.plan.member import Wanted
 from worker.core.plan.planner import in_the_way, plan
-from worker.core.plan.wanted import Wanted
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.menus import BINDING, QUEUE

@@ -9,8 +9,8 @@ from tests.core.test_entry_policy import entry, folded
 from worker.core.entry.entry import Entry
 from worker.core.entry.wanted import in_sync, work_items_of
 from worker.core.plan.in_flight import placements_to_note
+from worker.core.plan.member import Wanted
 from worker.core.plan.planner import misnamed, plan
-from worker.core.plan.wanted import Wanted
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.bindings import OwnBinding, binding_fields
 from worker.core.rows.menus import BINDING, QUEUE

@@ -18,8 +18,8 @@ from tests.core.test_planner_properties import (
     in_any_order,
 )
 from worker.core.entry.entry import Entry
+from worker.core.plan.member import Wanted
 from worker.core.plan.planner import in_the_way
-from worker.core.plan.wanted import Wanted
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import ADDRESS_LISTS, OPTIONS, ListPlace

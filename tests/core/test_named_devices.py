@@ -7,8 +7,8 @@ import pytest
 from tests.builders import ipv4
 from worker.core.entry.entry import Claim, Entry, placeholder
 from worker.core.full_read.adoption import KnownServices, sort_rows
+from worker.core.plan.member import Wanted
 from worker.core.plan.planner import plan
-from worker.core.plan.wanted import Wanted
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Add, Remove, Set
 from worker.core.rows.row_index import RowIndex

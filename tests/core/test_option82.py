@@ -15,8 +15,8 @@ from worker.core.entry.brake import loss_of
 from worker.core.entry.entry import Claim, Entry, placeholder
 from worker.core.entry.wanted import DEFAULT_KIND, placed, wanted_entries
 from worker.core.full_read.adoption import KnownServices, sort_rows
+from worker.core.plan.member import Wanted
 from worker.core.plan.planner import plan
-from worker.core.plan.wanted import Wanted
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.menus import lacking
 from worker.core.rows.normal import agent_id

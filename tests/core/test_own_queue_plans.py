@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tests.builders import ipv4, lease, mac
 from tests.core.simulate import Tables
 from worker.core.entry.entry import Entry
+from worker.core.plan.member import Wanted
 from worker.core.plan.planner import plan
-from worker.core.plan.wanted import Wanted
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.menus import QUEUE
 from worker.core.rows.operations import Add

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tests.builders import ipv4, lease, mac
 from tests.core.simulate import Tables
 from worker.core.entry.entry import Entry, placeholder_mac
+from worker.core.plan.member import Wanted
 from worker.core.plan.planner import in_the_way, plan
-from worker.core.plan.wanted import Wanted
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Add, MakeStatic, Waiting
 from worker.core.rows.row_index import RowIndex

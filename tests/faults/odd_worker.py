@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from worker.convergence import batch as rounds
-from worker.core.plan.wanted import Wanted
+from worker.core.plan.member import Wanted
 from worker.core.rows.operations import WritePlan
 from worker.intake.folding import Folding
 from worker.runtime import process

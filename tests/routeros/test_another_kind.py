@@ -12,8 +12,8 @@ from tests.routeros.peers import config_for, nothing
 from worker.core.entry.entry import Claim, Entry, EntryKind
 from worker.core.entry.wanted import KINDS, placed, wanted_entries
 from worker.core.full_read.drift import differences
+from worker.core.plan.member import Wanted, wanted_at
 from worker.core.plan.planner import plan
-from worker.core.plan.wanted import Wanted, wanted_at
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows import normal
 from worker.core.rows.menus import Field, Menu

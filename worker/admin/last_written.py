@@ -10,7 +10,7 @@ from worker.core.entry.dhcp_setup import DhcpSetup
 from worker.core.entry.entry import Entry
 from worker.core.entry.ipv6_setup import Ipv6Setup
 from worker.core.entry.wanted import kind_of, possible_kinds
-from worker.core.plan.wanted import wanted_at
+from worker.core.plan.member import wanted_at
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.bindings import binding_fields
 from worker.core.rows.menus import MENUS

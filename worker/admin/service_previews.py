@@ -16,8 +16,8 @@ from worker.admin.plan_documents import operation_document, plan_lines
 from worker.admin.restore import holders
 from worker.admin.router_actions import obstacle
 from worker.core.entry.wanted import placed
+from worker.core.plan.member import wanted_at, with_further
 from worker.core.plan.planner import plan
-from worker.core.plan.wanted import wanted_at, with_further
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Waiting
 from worker.core.rows.row_index import RowIndex

@@ -15,8 +15,8 @@ from worker.core.entry.wanted import kind_of
 from worker.core.full_read.drift import Difference, differences, learned_clients
 from worker.core.full_read.drift import describe as describe_row
 from worker.core.full_read.row_owners import RowOwners, Tagged, row_owners, tagged_rows
+from worker.core.plan.member import Wanted, wanted_at, with_further
 from worker.core.plan.planner import plan
-from worker.core.plan.wanted import Wanted, wanted_at, with_further
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Note, Set, Waiting, WritePlan
 from worker.core.rows.prefixes import ClaimKeys, claim_text

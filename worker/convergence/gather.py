@@ -16,8 +16,8 @@ from worker.convergence.ipv6_terms import (
 )
 from worker.core.entry.entry import Entry, placeholder
 from worker.core.entry.wanted import kind_of, wanted_entries
+from worker.core.plan.member import Wanted
 from worker.core.plan.planner import in_the_way, misnamed
-from worker.core.plan.wanted import Wanted
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Waiting
 from worker.core.rows.prefixes import claim_text

@@ -14,7 +14,7 @@ from worker.convergence.full_read import any_ipv6, read_fully, servers_of
 from worker.convergence.router_lock import RouterLock
 from worker.core.alerting.alerts import AlertKind
 from worker.core.full_read.row_owners import RowOwners, row_owners, tagged_rows
-from worker.core.plan.wanted import wanted_at, with_further
+from worker.core.plan.member import wanted_at, with_further
 from worker.core.policy.policy import RouterPolicy
 from worker.errors import Postponed, ReadTooLong, RouterBlocked
 from worker.ports import RouterSession

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from worker.core.plan.wanted import Wanted
+from worker.core.plan.member import Wanted
 from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.operations import Add, MakeStatic, Move, Remove, Set, WritePlan, shown
 from worker.core.rows.rows import BINDINGS, LEASES, QUEUES, MenuPath

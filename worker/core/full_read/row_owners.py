@@ -4,8 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple
 
-from worker.core.plan.member import OwnRow, find_own_row
-from worker.core.plan.wanted import Wanted
+from worker.core.plan.member import OwnRow, Wanted, find_own_row
 from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import Lease, Row, identity_of
 

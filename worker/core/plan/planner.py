@@ -11,11 +11,10 @@ from functools import cached_property
 
 from worker.core.plan.leases import Claimed, LeaseEnds
 from worker.core.plan.list_rows import ListRows, SharedOptions
-from worker.core.plan.member import Member, OwnRow, find_own_row
+from worker.core.plan.member import Member, OwnRow, Wanted, find_own_row, no_more_wanted
 from worker.core.plan.own_bindings import OwnBindings, bindings_in_the_way
 from worker.core.plan.own_queues import OwnQueues
 from worker.core.plan.phases import PlanDraft, Step, fields_to_free, into_phases, of_services
-from worker.core.plan.wanted import Wanted, no_more_wanted
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Note, Waiting, WritePlan
 from worker.core.rows.prefixes import PREFIX_KEY, ClaimKeys
