@@ -93,7 +93,7 @@ BUGS: Final[dict[str, Bug]] = {
     "the healthy partner of a refused swap waits": Bug(
         [
             Change(
-                "worker/convergence/refusals.py",
+                "worker/convergence/writing.py",
                 "        if held_back is not None:\n            return Waiting(",
                 "        if held_back is not None:\n            return None and Waiting(",
             )
@@ -126,7 +126,7 @@ BUGS: Final[dict[str, Bug]] = {
                 "work_items = work_items[:few]",
             ),
             Change(
-                "worker/convergence/refusals.py",
+                "worker/convergence/writing.py",
                 "if is_many and count > services() * MASS_SHARE:",
                 "if count > MASS_MORE_THAN:",
             ),

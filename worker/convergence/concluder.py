@@ -11,9 +11,8 @@ from worker.convergence.conclude import failed, held_back, waiting
 from worker.convergence.concurrency import TimeLimits
 from worker.convergence.faults import FaultyServices, Suspects
 from worker.convergence.prerequisites import MissingPrerequisites
-from worker.convergence.refusals import MASS_REFUSAL, Refusals, RefusedWrite
 from worker.convergence.router_lock import RouterLock
-from worker.convergence.writing import Answers, describe
+from worker.convergence.writing import MASS_REFUSAL, Answers, Refusals, RefusedWrite, describe
 from worker.core.effect.rungs import RouterEffect
 from worker.core.rows.operations import Operation, Waiting, WritePlan
 from worker.core.rows.rows import Identity, MenuPath

@@ -20,10 +20,10 @@ from worker.convergence.concluder import Concluder, PassStatistics
 from worker.convergence.concurrency import Bulk, ConcurrencyLimiter, PassLimits, Permit
 from worker.convergence.drift_report import make_report
 from worker.convergence.faults import NEWER_MS, FaultyServices
-from worker.convergence.refusals import MASS_REFUSAL, PROBE
 from worker.convergence.router_lock import RouterLock
 from worker.convergence.safety_checks import make_sure
 from worker.convergence.unknown_router import postpone_unknown
+from worker.convergence.writing import MASS_REFUSAL, PROBE
 from worker.core.policy.address_pool import NO_POOLS, AddressPools
 from worker.core.policy.circuit import INTERNAL_ERROR, RECOVERY_S, TAKES_NO_WRITES
 from worker.core.policy.policy import AppliedPolicy, RouterPolicy

@@ -1,8 +1,16 @@
-"""Writes a plan to the router, phase by phase, and collects what was answered."""
+"""Writes a plan to the router, phase by phase, and decides whose fault refused writes are.
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+A refusal is held back until the pass knows how many services were refused with the same message.
+When they are many, the router or its policy is the cause, and no service fails for it.
+"""
 
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, NamedTuple
+
+from worker.convergence.batch_item import BatchItem
+from worker.convergence.conclude import TRIED_IN_VAIN
 from worker.convergence.router_lock import RouterLock
 from worker.core.rows.operations import (
     Add,
@@ -11,11 +19,21 @@ from worker.core.rows.operations import (
     Operation,
     Remove,
     Set,
+    Waiting,
     WritePlan,
     shown,
 )
-from worker.core.rows.rows import LEASES, OPTIONS
+from worker.core.rows.rows import LEASES, OPTIONS, MenuPath
 from worker.ports import Refusal, RouterSession
+
+MASS_REFUSAL: Final = "mass-refusal"
+"""Why a router is blocked that refuses many services."""
+MASS_MORE_THAN: Final = 5
+MASS_SHARE: Final = 0.02
+"""More services than this, and more than this share of the router's, with the same message."""
+PROBE: Final = 2 * MASS_MORE_THAN
+"""Services with which a router is tried again that refused many. So one service whose row it takes
+excuses as many refusals: in a probe they are then the services' own fault."""
 
 
 @dataclass(slots=True)
@@ -103,3 +121,92 @@ def _describe(operation: Operation) -> str:
 
 def _pairs(fields: Mapping[str, str]) -> str:
     return " ".join(f"{name}={shown(value)}" for name, value in fields.items())
+
+
+class RefusedWrite(NamedTuple):
+    """One service whose write was refused.
+
+    Attributes:
+        item: the service.
+        menu: of the refused operation.
+        message: the router's.
+        known: the message is known to say that the write can never work.
+        wrote: other writes of the service were confirmed.
+    """
+
+    item: BatchItem
+    menu: MenuPath
+    message: str
+    known: bool
+    wrote: bool
+
+
+class Refusals:
+    """The refusals of one pass."""
+
+    def __init__(self) -> None:
+        self._held_back: dict[str, RefusedWrite] = {}
+        self._accepted: dict[MenuPath, set[str]] = {}
+
+    def __len__(self) -> int:
+        return len(self._held_back)
+
+    def hold_back(self, refused: RefusedWrite) -> BatchItem:
+        """Keep a refusal until it is clear whose fault it is; returns its item.
+
+        Of a service that was refused before in this pass, the item says why it was not in sync
+        before that.
+        """
+        service_id = refused.item.service_id
+        earlier = self._held_back.get(service_id)
+        if earlier is not None:  # checked again because others want what its row holds
+            before = earlier.item.work_item.before
+            work_item = refused.item.work_item._replace(before=before)
+            refused = refused._replace(item=replace(refused.item, work_item=work_item))
+        self._held_back[service_id] = refused
+        return refused.item
+
+    def why_not(self, item: BatchItem) -> Waiting | None:
+        """Why a service is not written again although its row is in the way of others.
+
+        Its write would be refused again while they wait for it: its row gives way instead.
+        """
+        held_back = self._held_back.get(item.service_id)
+        if held_back is not None:
+            return Waiting("router-says", held_back.message)
+        if item.before.get("reason") in TRIED_IN_VAIN:
+            return Waiting(item.before["reason"], item.before["detail"])
+        return None
+
+    def gave_way(self, item: BatchItem, *, wrote: bool) -> BatchItem | None:
+        """Keep the newest item of a service that gave way, if it was refused in this pass."""
+        held_back = self._held_back.get(item.service_id)
+        if held_back is None:
+            return None
+        return self.hold_back(held_back._replace(item=item, wrote=wrote))
+
+    def accepted(self, applied: Mapping[str, Sequence[Operation]]) -> None:
+        """Note that writes of these services were confirmed."""
+        for service_id, operations in applied.items():
+            for operation in operations:
+                if not isinstance(operation, Remove):  # a router that is full takes those
+                    self._accepted.setdefault(operation.menu, set()).add(service_id)
+
+    def mass(self, services: Callable[[], int]) -> tuple[str, int] | None:
+        """The message with which too many services were refused in one menu, and how many.
+
+        Args:
+            services: counts the router's services; called only where it matters.
+        """
+        counted = Counter((refused.menu, refused.message) for refused in self._held_back.values())
+        for (menu, message), count in counted.items():
+            is_many = count > max(MASS_MORE_THAN, PROBE * len(self._accepted.get(menu, ())))
+            if is_many and count > services() * MASS_SHARE:
+                return message, count
+        return None
+
+    def take(self) -> list[RefusedWrite]:
+        """All refusals that were held back; they are forgotten here."""
+        refusals = list(self._held_back.values())
+        self._held_back.clear()
+        return refusals
