@@ -7,6 +7,7 @@ import contextlib
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Self
 
@@ -50,6 +51,7 @@ class EmbeddedServer:
             nothing is lost if only the server is killed.
         maxmemory: such as `2gb`; None: half of the memory of this host, as rewriting the
             append-only file may need as much again.
+        more: options of the server.
     """
 
     def __init__(
@@ -57,11 +59,13 @@ class EmbeddedServer:
         directory: Path,
         appendfsync: Literal["everysec", "always", "no"] = "everysec",
         maxmemory: str | None = None,
+        more: Sequence[str] = (),
     ) -> None:
         self.directory = directory.resolve()
         self.socket = self.directory / "valkey.sock"
         self.appendfsync = appendfsync
         self.maxmemory = maxmemory
+        self.more = more
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -106,6 +110,7 @@ class EmbeddedServer:
                     *("--appendfsync", self.appendfsync, "--maxmemory-policy", "noeviction"),
                     *("--maxmemory", self.maxmemory or str(memory_here() // 2)),
                     *("--daemonize", "no"),
+                    *self.more,
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
