@@ -18,7 +18,19 @@ _PUSH_NOTHING: Final = ("R", "TIME", "SET", "H", "Z", "GET", "MGET", "SCRIPT", "
 """How calls begin that put nothing into a list: those to routers and many to Redis."""
 
 
-def script_call(sha: str, args: Sequence[Any]) -> str:
+def call_in_words(args: Sequence[Any]) -> str:
+    """A command, by its first arguments."""
+    name, *rest = args
+    if name == "EVALSHA":
+        return _script_call(str(rest[0]), rest[2:])[:140]
+    if name == "SCRIPT LOAD":
+        return str(name)
+    if rest and str(rest[0]).endswith("samples"):  # how much memory Redis uses differs
+        return f"{name} {rest[0]}"
+    return " ".join(map(str, [name, *rest[:3]]))[:100]
+
+
+def _script_call(sha: str, args: Sequence[Any]) -> str:
     """A call in words: the script, the router, and the services that it is about.
 
     Args:
@@ -57,7 +69,7 @@ def answer_in_words(answer: object) -> str:
 
 
 def may_push(what: str) -> bool:
-    """Whether a call, in the words of `script_call`, may have put a message into a queue."""
+    """Whether a call, in the words of `call_in_words`, may have put a message into a queue."""
     return any(_pushes(part.partition(" ")[0]) for part in what.split("; "))
 
 

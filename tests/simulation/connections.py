@@ -1,0 +1,165 @@
+"""Connections to Redis in a simulation: refused while it is away; their own calls are points."""
+
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from typing import Any, Final
+
+import redis
+from redis.connection import ConnectionPool, UnixDomainSocketConnection
+from redis.sentinel import SentinelConnectionPool
+
+import producers.resend
+from tests.simulation.redis_side import TimedServer
+from tests.simulation.scheduler import Scheduler
+from tests.simulation.script_calls import call_in_words
+from tests.simulation.virtual import CLOCK
+
+_RUN: Final = re.compile(r"(run_id|master_replid):\w+")
+PRIMARY: Final = ("primary", 6379)
+_OFFSET: Final = re.compile(r"master_repl_offset:\d+")
+
+
+class _Connection(UnixDomainSocketConnection):
+    """One that is refused while there is no primary, and whose own calls are points.
+
+    A publisher asks over each new connection, before its first command, for what may be lost.
+
+    Attributes:
+        wrote: how much was written in this history when this connection last wrote something.
+    """
+
+    def __init__(self, *, server: TimedServer, scheduler: Scheduler, **options: Any) -> None:
+        super().__init__(**options)
+        self._server = server
+        self._scheduler = scheduler
+        self._asks_itself = False
+        self._answer: list[Any] = []
+        self.wrote = 0
+        self.host, self.port = PRIMARY
+
+    def _connect(self) -> Any:
+        if self._server.away:
+            raise ConnectionRefusedError
+        return super()._connect()
+
+    @contextmanager
+    def asking_itself(self) -> Iterator[None]:
+        """What is sent in the block is no part of a command of the client."""
+        self._asks_itself = True
+        try:
+            yield
+        finally:
+            self._asks_itself = False
+
+    def on_connect(self) -> None:
+        """Say hello, which is no point."""
+        self._answer.clear()
+        self.wrote = 0
+        before, self._asks_itself = self._asks_itself, False
+        super().on_connect()
+        self._asks_itself = before
+
+    def send_command(self, *args: Any, **options: Any) -> None:
+        """Send a command; one of the connection itself is answered at once."""
+        if not self._asks_itself:
+            super().send_command(*args, **options)
+            return
+
+        def do() -> None:
+            CLOCK.tell()
+            UnixDomainSocketConnection.send_command(self, *args, **options)
+            self._answer.append(UnixDomainSocketConnection.read_response(self))
+
+        # the answer may differ between two starts of Redis
+        self._scheduler.call(f"(connects) {call_in_words(args)}", do, redis.ConnectionError)
+
+    def can_read(self, timeout: float = 0) -> bool:
+        """Whether an answer is there; one to what the connection asked itself is there at once."""
+        return bool(self._answer) or super().can_read(timeout)
+
+    def read_response(self, *args: Any, **options: Any) -> Any:
+        """Read an answer; what names this start of Redis is told so that each run has the same."""
+        answer = self._answer.pop() if self._answer else super().read_response(*args, **options)
+        if isinstance(answer, str) and answer.startswith("# "):
+            return self._as_played(answer)
+        return answer
+
+    def _as_played(self, info: str) -> str:
+        server = self._server
+        info = _RUN.sub(rf"\1:a{server.starts:039x}", info)
+        if "master_replid" not in info:
+            return info
+        info = _OFFSET.sub(f"master_repl_offset:{server.written}", info)
+        offset = server.replicate_some()
+        return f"{info}slave0:ip=replica,port=6379,state=online,offset={offset},lag=0\r\n"
+
+
+class _SentinelPool(SentinelConnectionPool):
+    """Sentinel always names the same server: the new primary stands in the place of the old one."""
+
+    scheduler: Scheduler
+    master_address = None
+
+    def __init__(self, **options: Any) -> None:
+        self.is_master = True
+        ConnectionPool.__init__(self, **options)
+
+    def reset(self) -> None:
+        """Forget all connections."""
+        ConnectionPool.reset(self)
+
+    def owns_connection(self, connection: Any) -> bool:
+        """Whether it is of this pool."""
+        return ConnectionPool.owns_connection(self, connection)
+
+    def get_master_address(self) -> tuple[str, int]:
+        """A question to a Sentinel."""
+        self.scheduler.call("Sentinel names the primary", lambda: None, redis.ConnectionError)
+        return PRIMARY
+
+
+class _PoolOfPoints:
+    """Connections of a pool that are used without a client: what is sent on them is a point."""
+
+    def __init__(self, pool: ConnectionPool) -> None:
+        self._pool = pool
+        self._blocks = ExitStack()
+
+    def get_connection(self) -> _Connection:
+        """Take one."""
+        connection: _Connection = self._pool.get_connection()
+        self._blocks.enter_context(connection.asking_itself())
+        return connection
+
+    def release(self, connection: _Connection) -> None:
+        """Give it back."""
+        self._blocks.close()
+        self._pool.release(connection)
+
+
+def pool_of(server: TimedServer, scheduler: Scheduler, **options: Any) -> ConnectionPool:
+    """Connections to the server; with `sentinel` to whatever Sentinel names."""
+    kind = _SentinelPool if options.pop("sentinel", False) else ConnectionPool
+    made: ConnectionPool = kind(
+        connection_class=_Connection,
+        path=str(server.socket),
+        decode_responses=True,
+        server=server,
+        scheduler=scheduler,
+        **options,
+    )
+    if isinstance(made, _SentinelPool):
+        made.scheduler = scheduler
+    return made
+
+
+_replication: Final = producers.resend._replication
+producers.resend._replication = lambda pool: _replication(_PoolOfPoints(pool))
+redis.utils.get_lib_version = cache(redis.utils.get_lib_version)
+"""Else each connection reads which version of redis-py is installed."""
+ConnectionPool.get_connection = ConnectionPool.get_connection.__wrapped__  # type: ignore[method-assign, attr-defined]
+redis.connection.record_connection_count = lambda **_: None
+redis.client.record_operation_duration = lambda **_: None
+"""Nobody measures redis-py here, which costs a tenth of the time."""
