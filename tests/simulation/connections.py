@@ -1,9 +1,8 @@
 """Connections to Redis in a simulation: refused while it is away; their own calls are points."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import cache
 from typing import Any, Final
 
 import redis
@@ -37,11 +36,13 @@ class _Connection(UnixDomainSocketConnection):
         self._asks_itself = False
         self._answer: list[Any] = []
         self.wrote = 0
+        self._since = 0
         self.host, self.port = PRIMARY
 
     def _connect(self) -> Any:
         if self._server.away:
             raise ConnectionRefusedError
+        self._since = self._server.starts
         return super()._connect()
 
     @contextmanager
@@ -69,8 +70,11 @@ class _Connection(UnixDomainSocketConnection):
 
         def do() -> None:
             CLOCK.tell()
-            UnixDomainSocketConnection.send_command(self, *args, **options)
-            self._answer.append(UnixDomainSocketConnection.read_response(self))
+            answer = self.answer_here(args)
+            if answer is None:
+                UnixDomainSocketConnection.send_command(self, *args, **options)
+                answer = UnixDomainSocketConnection.read_response(self)
+            self._answer.append(answer)
 
         # the answer may differ between two starts of Redis
         self._scheduler.call(f"(connects) {call_in_words(args)}", do, redis.ConnectionError)
@@ -80,15 +84,27 @@ class _Connection(UnixDomainSocketConnection):
         return bool(self._answer) or super().can_read(timeout)
 
     def read_response(self, *args: Any, **options: Any) -> Any:
-        """Read an answer; what names this start of Redis is told so that each run has the same."""
-        answer = self._answer.pop() if self._answer else super().read_response(*args, **options)
-        if isinstance(answer, str) and answer.startswith("# "):
-            return self._as_played(answer)
-        return answer
+        """Read an answer."""
+        return self._answer.pop() if self._answer else super().read_response(*args, **options)
 
-    def _as_played(self, info: str) -> str:
+    def answer_here(self, args: Sequence[Any]) -> Any:
+        """The answer to what Redis need not be asked, if it is still the one that it was.
+
+        That is what time it is, and what it said of itself before: most round trips would be these.
+        None: it is asked.
+        """
+        if args[0] == "TIME" and self._since == self._server.starts:
+            return f"{CLOCK.now_s:.6f}".split(".")
+        return self._info(*args) if args[0] == "INFO" else None
+
+    def _info(self, *args: Any) -> str:
+        """What Redis says of itself; what names this start of it is the same in each run."""
         server = self._server
-        info = _RUN.sub(rf"\1:a{server.starts:039x}", info)
+        info = server.said.get(args) if self._since == server.starts else None
+        if info is None:
+            UnixDomainSocketConnection.send_command(self, *args)
+            info = UnixDomainSocketConnection.read_response(self)
+            server.said[args] = info = _RUN.sub(rf"\1:a{server.starts:039x}", info)
         if "master_replid" not in info:
             return info
         info = _OFFSET.sub(f"master_repl_offset:{server.written}", info)
@@ -146,6 +162,7 @@ def pool_of(server: TimedServer, scheduler: Scheduler, **options: Any) -> Connec
         connection_class=_Connection,
         path=str(server.socket),
         decode_responses=True,
+        driver_info=None,  # two more round trips for each connection
         server=server,
         scheduler=scheduler,
         **options,
@@ -157,9 +174,8 @@ def pool_of(server: TimedServer, scheduler: Scheduler, **options: Any) -> Connec
 
 _replication: Final = producers.resend._replication
 producers.resend._replication = lambda pool: _replication(_PoolOfPoints(pool))
-redis.utils.get_lib_version = cache(redis.utils.get_lib_version)
-"""Else each connection reads which version of redis-py is installed."""
 ConnectionPool.get_connection = ConnectionPool.get_connection.__wrapped__  # type: ignore[method-assign, attr-defined]
-redis.connection.record_connection_count = lambda **_: None
+for _measures in ("record_connection_count", "get_pool_name"):
+    setattr(redis.connection, _measures, lambda *_, **__: "")
 redis.client.record_operation_duration = lambda **_: None
 """Nobody measures redis-py here, which costs a tenth of the time."""

@@ -1,10 +1,12 @@
 """Redis in a simulation: a real Valkey by the virtual clock, which loses its end as others do."""
 
 import os
+import re
 from collections import deque
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from contracts import names
 from leasewire.host.embedded import EmbeddedServer
 from tests.faults.faulty_redis import faketime, false_clock
 from tests.simulation.script_calls import texts
@@ -19,6 +21,12 @@ _BEHIND_S: Final = 10.0
 (`min-replicas-max-lag`, docs/how-to/run-redis.md)."""
 
 
+_LISTS: Final = (*names.LANES, names.QUEUE_ROUTERS)
+_QUEUES: Final = "|".join(names.queue_key(names.DEFAULT_PREFIX, name) for name in _LISTS)
+_ON_QUEUES: Final = re.compile(rf"(push|pop)\r\n\$\d+\r\n({_QUEUES})\r\n".encode(), re.IGNORECASE)
+"""In the append-only file."""
+
+
 class TimedServer(EmbeddedServer):
     """A Valkey for which it is what time the simulation says.
 
@@ -30,6 +38,7 @@ class TimedServer(EmbeddedServer):
         has_replicas: Sentinel makes one of them the primary when it dies.
         lags: share of times when no replica confirms anything.
         away_until: nothing answers before that moment.
+        said: what it answered to INFO since it was started.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -39,6 +48,7 @@ class TimedServer(EmbeddedServer):
         self.has_replicas = False
         self.lags = 0.0
         self.away_until = 0.0
+        self.said: dict[tuple[Any, ...], str] = {}
         self._begins_at = 0
         self._replicated = 0
         self._sizes: deque[tuple[float, int]] = deque(maxlen=2_000)
@@ -51,6 +61,8 @@ class TimedServer(EmbeddedServer):
         with false_clock(self.clock_file, FAKETIME_FMT="%s"), CLOCK.really():
             super().start()
         self._path = max(self.directory.glob("appendonlydir/*.incr.aof"))
+        self._read_to = 0
+        self.said.clear()
 
     def stop(self) -> None:
         """Kill it: an orderly end needs its timers, and its clock stands still."""
@@ -61,11 +73,14 @@ class TimedServer(EmbeddedServer):
         with self.client() as client:
             client.flushall()
             if client.info("memory")["number_of_cached_scripts"] != len(texts()):  # or it restarted
-                client.script_flush()
+                pipe = client.pipeline(transaction=False)
+                pipe.script_flush()
                 for text in texts():
-                    client.script_load(text)
+                    pipe.script_load(text)
+                pipe.execute()
         self.starts = 0
         self.away_until = 0.0
+        self.said.clear()
         self._begins_at = self._replicated = self._size()
         self._sizes.clear()
 
@@ -77,6 +92,16 @@ class TimedServer(EmbeddedServer):
     def note_size(self) -> None:
         """Note how much was written by now: a loss takes what came after some moment."""
         self._sizes.append((CLOCK.now_s, self._size()))
+
+    def queues_changed(self) -> bool:
+        """Whether a message was put anywhere, or taken, since this was asked last."""
+        size = self._size()
+        if size <= self._read_to:
+            return False
+        with self._path.open("rb", buffering=0) as file:
+            written = os.pread(file.fileno(), size - self._read_to, self._read_to)
+        self._read_to = size
+        return _ON_QUEUES.search(written) is not None
 
     @property
     def written(self) -> int:

@@ -59,20 +59,21 @@ class Rest:
         return "; ".join(self._left()) or "somebody wrote late, or nobody reported on a router"
 
     def _left(self) -> Iterator[str]:
-        client, keys = self.client, self.keys
-        for lane in names.LANES:
-            events = client.hkeys(names.journal_body(keys.prefix, lane))
-            if events:
-                yield f"in the journal of {lane}: {len(events)} events"
-        if scheduled := client.zcard(keys.schedule):
+        keys = self.keys
+        asked: list[tuple[str, ...]] = [("ZCARD", keys.schedule)]
+        asked += [("HLEN", names.journal_body(keys.prefix, lane)) for lane in names.LANES]
+        for block in map(keys.router, self.routers):
+            asked += [("HGETALL", block.work_items), ("HGETALL", block.waiting)]
+            asked += [("HGETALL", block.inflight), ("EXISTS", block.lock)]
+        answers = iter(self.client.ask(*asked))
+        if scheduled := next(answers):
             yield f"{scheduled} scheduled"
+        for lane in names.LANES:
+            if events := next(answers):
+                yield f"in the journal of {lane}: {events} events"
         for name in self.routers:
-            block = keys.router(name)
-            if items := client.hgetall(block.work_items):
-                yield f"{name}: work {items}"
-            if waiting := client.hgetall(block.waiting):
-                yield f"{name}: waiting {waiting}"
-            if in_flight := client.hgetall(block.inflight):
-                yield f"{name}: in flight {in_flight}"
-            if client.exists(block.lock):
+            for what in ("work", "waiting", "in flight"):
+                if found := next(answers):
+                    yield f"{name}: {what} {found}"
+            if next(answers):
                 yield f"{name}: locked"

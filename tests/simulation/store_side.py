@@ -31,6 +31,9 @@ class PlainClient(redis.Redis):
 
         def do() -> Any:
             CLOCK.tell()
+            answer = conn.answer_here(args)
+            if answer is not None:
+                return self.response_callbacks[command_name](answer, **options)
             return redis.Redis._send_command_parse_response(
                 self, conn, command_name, *args, **options
             )
@@ -169,7 +172,7 @@ def own_client(server: TimedServer, scheduler: Scheduler) -> Any:
 
 def worker_client(server: TimedServer, scheduler: Scheduler) -> Any:
     """As `worker.store.connection.connect` makes it."""
-    pool = pool_of(server, scheduler, socket_timeout=30.0, health_check_interval=30)
+    pool = pool_of(server, scheduler, socket_timeout=30.0)
     return connected(WorkerClient, pool)
 
 

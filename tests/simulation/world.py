@@ -45,6 +45,8 @@ __all__ = ["Result", "Scale", "play", "scale_of"]
 
 _LATE: Final = 1.8
 """Writes may land for almost two lock times, after which a second look comes."""
+_LOOKS_AFTER: Final = 20
+"""Points."""
 _AFTER_S: Final = 120.0
 """Things go wrong for up to so long after the last event, as long as there is work."""
 _LATE_S: Final = 2.0
@@ -122,6 +124,8 @@ class World:
         self.happenings = Happenings(self.processes, self.routers, self.checks.forget)
         self.rest = Rest(self.client, self.store.keys, list(self.routers))
         self.events: list[dict[str, Any]] = []
+        self._lengths: dict[str, int] = {}
+        self._looked_at = 0
 
     @staticmethod
     def _store_client(*, connection_pool: redis.ConnectionPool) -> WorkerClient:
@@ -138,17 +142,22 @@ class World:
             return
         if self.scheduler.may_have_pushed:
             self._wake()
-        if self.scheduler.steps % 20 == 0:
+        if self.scheduler.passed > self._looked_at + _LOOKS_AFTER:
+            self._looked_at = self.scheduler.passed
             self._server.note_size()
             self.checks.look_at_redis()
 
     def _wake(self) -> None:
         """Wake those who wait for messages, as Redis does."""
         self.scheduler.may_have_pushed = False
+        if self._server.queues_changed():
+            self._lengths.clear()
         queues = sorted(self.scheduler.waited_for)
-        lengths = self.client.ask(*(("LLEN", queue) for queue in queues)) if queues else []
-        for queue, length in zip(queues, lengths, strict=True):
-            if length:
+        if new := [queue for queue in queues if queue not in self._lengths]:
+            lengths = self.client.ask(*(("LLEN", queue) for queue in new))
+            self._lengths |= zip(new, lengths, strict=True)
+        for queue in queues:
+            if length := self._lengths[queue]:
                 self.scheduler.there_is(queue, length)
 
     def _at_rest(self) -> bool:
