@@ -82,6 +82,8 @@ def _text(document: dict[str, Any]) -> Iterator[Part]:
     head |= {"why": document["why"]["sentence"], "to do": document["why"]["advice"]}
     if ipv6 := document.get("why_ipv6"):
         head |= {"why IPv6": ipv6["sentence"], "to do for IPv6": ipv6["advice"]}
+    for device in document["further_devices"]:
+        head |= {f"why {device['device']}": device["why"]["sentence"]}
     yield Fields(head)
     for table in _tables(document):
         if table.rows or table.empty:

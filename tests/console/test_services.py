@@ -152,6 +152,20 @@ def test_a_service_shows_why_what_is_wanted_what_is_there_and_its_device(noc):
     assert ipv4(77) in noc.page("/service", id="SVC-1")
 
 
+def test_a_service_shows_each_of_its_devices(noc):
+    more = {"number": 2, "mac": mac(5), "address": {"mode": "static", "ipv4": ipv4(105)}}
+    served(noc, active(devices=[more]))
+    (row,) = [row for row in noc.r1.rows(LEASES) if row["mac-address"] == mac(5)]
+    noc.r1.set_row(LEASES, row[".id"], {"address": ipv4(77)})
+    (device,) = read(noc)["further_devices"]
+    assert (device["device"], device["why"]["code"]) == ("SVC-1/2", "row-differs")
+    (address,) = [field for field in device["compared"] if field["field"] == "address"]
+    assert (address["wanted"], address["read"]) == (ipv4(105), ipv4(77))
+    page = noc.page("/service", id="SVC-1")
+    assert "SVC-1/2 address" in page
+    assert ipv4(77) in page
+
+
 def test_a_router_that_is_down_makes_no_page_slow(noc):
     served(noc)
     noc.r1.set_faults(hang_on_connect=True)

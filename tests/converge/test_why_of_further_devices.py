@@ -66,3 +66,14 @@ def test_a_device_that_another_service_keeps_from_its_mac_names_that_service_alo
         for found in diagnosis_of(here).ask("SVC-1"):
             assert "is held by service SVC-2" in found.explanation.sentence
             assert "is held by service SVC-1" not in found.explanation.sentence
+
+
+def test_each_device_is_told_when_its_own_row_was_written():
+    with installation(LEASES) as here:
+        applied(here, active(devices=[device(2)]))
+        applied(here, event("device_added", 2, device=device(3)))
+        found = diagnosis_of(here).ask("SVC-1")
+        first, second, third = (result.facts.at[0].written_at_ms for result in found)
+        assert first == second < third
+        history = here.store.views.service("SVC-1", ["R1"]).history
+        assert any(text.startswith("device 3: add ") for text in history[0]["wrote"])

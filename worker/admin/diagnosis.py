@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from contracts.ipv6_values import Ipv6Address, Ipv6Prefix
@@ -20,7 +20,7 @@ from worker.core.entry.short_lease import shortened
 from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.observed import Observation
-from worker.core.rows.operations import is_of_another_device
+from worker.core.rows.operations import device_named
 from worker.core.rows.prefixes import prefix_key
 from worker.core.rows.rows import device_of, member_id, parse_tag, service_of_member, tag_text
 from worker.core.service.record import ServiceRecord
@@ -45,12 +45,16 @@ class DiagnosisResult:
         ipv6: the same about its IPv6 prefix; None: it has none, or the sentence holds for both.
         facts: of the explanation.
         view: the service's events and history.
+        entries: router -> what it must hold.
+        further: the same for each further device of the service.
     """
 
     explanation: Explanation
     facts: Facts | None = None
     view: ServiceView | None = None
     ipv6: Explanation | None = None
+    entries: Mapping[str, Entry] = field(default_factory=dict)
+    further: Sequence["DiagnosisResult"] = ()
 
     @property
     def is_well(self) -> bool:
@@ -87,46 +91,45 @@ class Diagnosis:
         journaled = finder.journaled_naming(text, self.journal_searched)
         found = self._services(finder, text, kind) if kind else []
         if not kind:
-            is_service = self.store.records.read([text])[text].generation
-            found = [text] if is_service else self._claiming(f"name:{text}")
+            found = [*self.store.records.known([text])] or self._claiming(f"name:{text}")
         if not found:
             found = sorted({service for service, _ in journaled if service})
         rows = {} if found else self._rows_anywhere(text, kind)
         found = found or self._tagged(rows)
         if found:
-            return [
-                self.service(service_id, number)
-                for service_id in found
-                for number in self._devices(service_id, text if kind else "")
-            ]
+            asked = text if kind else ""
+            return [each for service_id in found for each in self._of_devices(service_id, asked)]
         dead_letters = self.store.views.dead_letters(self.dead_letters_searched)
         seen = {name: each for name, each in rows.items() if isinstance(each, Observation)}
         silent = {name: each for name, each in rows.items() if isinstance(each, str)}
         named = finder.dead_letters_naming(text, dead_letters)
         return [DiagnosisResult(explain_unknown(text, seen, silent, named, self.installation))]
 
-    def _devices(self, service_id: str, text: str) -> Sequence[str]:
-        """The further devices of a service with a MAC or an address; empty text: all its devices.
-
-        Empty in the answer is its first device.
-        """
-        record = self.store.records.read([service_id])[service_id].record
+    def _of_devices(self, service_id: str, text: str) -> list[DiagnosisResult]:
+        """Answers for the devices of a service with a MAC or an address; empty text: for all."""
+        whole = self.service(service_id)
+        answers = [whole, *whole.further]
+        if not text or whole.facts is None:
+            return answers
+        record = whole.facts.record
         first = {"mac": record.value("mac"), "address": record.value("address") or {}}
-        devices: Any = {"": first, **record.devices}
-        if not text:
-            return list(devices)
-        held = {n: (d.get("mac"), d["address"].get("ipv4")) for n, d in devices.items()}
-        return [number for number, values in held.items() if text in values] or [""]
+        devices: Any = [first, *record.devices.values()]
+        held = [(device.get("mac"), device["address"].get("ipv4")) for device in devices]
+        named = [a for a, values in zip(answers, held, strict=True) if text in values]
+        return named or [whole]
 
-    def service(self, service_id: str, number: str = "") -> DiagnosisResult:
-        """Answer for one service, or for a further device of it."""
-        finder = Finder(self.store.client, self.store.keys)
+    def service(self, service_id: str) -> DiagnosisResult:
+        """Answer for one service, and for each further device of it."""
         stored = self.store.records.read([service_id])[service_id].record
-        record = (
-            replace(as_service(stored, number), service_id=member_id(service_id, number))
-            if number
-            else stored
-        )
+        further = [self._of_device(stored, number) for number in stored.devices]
+        return replace(self._of_device(stored, ""), further=further)
+
+    def _of_device(self, stored: ServiceRecord, number: str) -> DiagnosisResult:
+        """Answer for the first device of a service, or for a further one."""
+        finder = Finder(self.store.client, self.store.keys)
+        service_id, record = stored.service_id, stored
+        if number:
+            record = replace(as_service(stored, number), service_id=member_id(service_id, number))
         routers = list(record.placements)
         if record.row_router is not None and record.row_router not in routers:
             routers.append(record.row_router)
@@ -156,7 +159,7 @@ class Diagnosis:
             workers=frozenset(name.partition("@")[0] for name in workers),
         )
         ipv6 = explain_ipv6(facts, self.when)
-        return DiagnosisResult(explain(facts, self.when), facts, view, ipv6)
+        return DiagnosisResult(explain(facts, self.when), facts, view, ipv6, entries)
 
     def _services(self, finder: Finder, text: str, kind: str) -> list[str]:
         """Find services by claims, held or wanted, else by a search of all records."""
@@ -193,8 +196,7 @@ class Diagnosis:
             for tag in [parse_tag(comment)]
             if tag is not None and tag.installation == self.installation
         }
-        stored = self.store.records.read(sorted(named))
-        return [service for service, each in stored.items() if each.generation]
+        return sorted(self.store.records.known(sorted(named)))
 
     def _see(
         self, record: ServiceRecord, routers: Iterable[str], entries: Mapping[str, Entry]
@@ -252,7 +254,7 @@ class Diagnosis:
         applied = self.store.fleet.policies_of([name]).get(name)
         queued = view is not None and name in view.queued
         further = record.service_id.removeprefix(service_of_member(record.service_id))[1:]
-        if why and further and is_of_another_device(why["detail"], further):
+        if why and further and device_named(why["detail"]) not in ("", further):
             why, queued = None, False
         waits = why is not None and why["reason"] == "claim-held"
         facts = self.store.memory.effect(name)
@@ -269,7 +271,7 @@ class Diagnosis:
             message=state.message,
             wants=entry.fields if entry else None,
             written=placement.written if placement else None,
-            written_at_ms=_written_at(name, view),
+            written_at_ms=_written_at(name, view, further),
             bindings=entry.bindings if entry else (),
             written_bindings=placement.bindings if placement else (),
             queued=queued,
@@ -334,14 +336,11 @@ def _comments(seen: Observation) -> Iterator[str]:
     yield from (row.comment for row in (seen.ipv6.rows if seen.ipv6 else ()))
 
 
-def _written_at(router: str, view: ServiceView | None) -> int:
-    """When a write for the service on this router was last confirmed."""
-    lines: Iterable[Mapping[str, Any]] = view.history if view else ()
-    return next(
-        (
-            int(line["at_ms"])
-            for line in lines
-            if line["what"] == "in sync" and line.get("router") == router and line.get("wrote")
-        ),
-        0,
-    )
+def _written_at(router: str, view: ServiceView | None, number: str) -> int:
+    """When a write for this device of the service on this router was last confirmed."""
+    for line in view.history if view else ():
+        of_router = line["what"] == "in sync" and line.get("router") == router
+        wrote: Sequence[str] = line.get("wrote", ()) if of_router else ()
+        if any(number == device_named(text) for text in wrote):
+            return int(line["at_ms"])
+    return 0

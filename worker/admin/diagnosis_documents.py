@@ -7,8 +7,6 @@ from worker.admin.diagnosis import DiagnosisResult
 from worker.admin.json_fields import utc_time, without_empty
 from worker.admin.service_documents import effect_entries, service_document
 from worker.core.diagnosis.facts import AtRouter, Facts
-from worker.core.entry.wanted import wanted_entries
-from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.observed import SeenRow, macs_of, shown_address
 from worker.core.rows.operations import shown
@@ -55,22 +53,32 @@ def explained_service(
             "why": {name: found.get(name, "") for name in ("code", "sentence", "advice")},
             "waits_for": found.get("waits_for", []),
             "rows": found.get("rows", []),
+            "further_devices": [_further(each) for each in result.further] if result else [],
         }
         | ipv6
     )
 
 
-def compared_fields(
-    result: DiagnosisResult, policies: Mapping[str, RouterPolicy]
-) -> list[dict[str, Any]]:
+def _further(result: DiagnosisResult) -> dict[str, Any]:
+    """A further device of a service: why it is as it is, its rows and its values."""
+    found = diagnosis_document(result)
+    return {
+        "device": found["service"],
+        "why": {name: found.get(name, "") for name in ("code", "sentence", "advice")},
+        "rows": found.get("rows", []),
+        "compared": compared_fields(result),
+    }
+
+
+def compared_fields(result: DiagnosisResult) -> list[dict[str, Any]]:
     """Each field of the service on its routers: wanted, last written, and as read just now."""
     facts = result.facts
     if facts is None:
         return []
-    entries, found = wanted_entries(facts.record, policies), []
+    found = []
     for at in facts.at:
         placement = facts.record.placements.get(at.name, Placement(None))
-        entry = entries.get(at.name)
+        entry = result.entries.get(at.name)
         own = _own_row(at, facts)
         columns = {
             "wanted": _fields(at.wants, entry.listed, entry.queue) if entry else {},

@@ -21,6 +21,7 @@ from worker.core.rows.operations import (
     Set,
     Waiting,
     WritePlan,
+    for_device,
     shown,
 )
 from worker.core.rows.rows import LEASES, OPTIONS, MenuPath
@@ -98,7 +99,7 @@ def write(
 def describe(operation: Operation) -> str:
     """Describe an operation in one line, for history and log."""
     where = "" if operation.menu == LEASES else f"{operation.menu} "
-    return where + _describe(operation)
+    return for_device(operation.device, where + _describe(operation))
 
 
 def _describe(operation: Operation) -> str:

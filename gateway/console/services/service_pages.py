@@ -100,7 +100,7 @@ class ServicePages:
             "label": record.value("label"),
             "router": record.router,
             "actions": possible_actions(record, to_retry(view)),
-            "compared": compared_fields(shown, self._console.inventory().policies),
+            "compared": compared_fields(shown),
             "timeline": timeline_documents(shown),
             "reading": without_empty(
                 {

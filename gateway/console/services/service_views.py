@@ -121,12 +121,13 @@ def service(document: Document, viewer: Viewer) -> Node:
 
 
 def _why(document: Document, viewer: Viewer) -> Node:
+    further = [device["why"] for device in document["further_devices"]]
     return [
         h.div(".note.ok" if why["code"] == "all-well" else ".note.warning")[
             h.p[h.strong[with_times(clean(why["sentence"]), viewer)]],
             h.p["What to do: ", with_code(clean(why["advice"])), "."] if why["advice"] else None,
         ]
-        for why in (document["why"], document.get("why_ipv6"))
+        for why in (document["why"], document.get("why_ipv6"), *further)
         if why and why["sentence"]
     ]
 
@@ -172,7 +173,7 @@ def _on_routers(document: Document, viewer: Viewer) -> Node:
             f"{row['expires_in_s']:,} s" if "expires_in_s" in row else None,
             clean(row["whose"]),
         )
-        for row in document["rows"]
+        for row in _each("rows", document)
     ]
     shown = ("Row", "Router", "Status", "Device", "Ends in", "Whose")
     return [
@@ -198,17 +199,24 @@ def _compared(document: Document) -> Node:
         ("Field", "Router", "Wanted", "Last written", "On the router", "Same"),
         [
             (
-                row["field"],
+                f"{row['device']} {row['field']}" if "device" in row else row["field"],
                 _router(row["router"]),
                 row.get("wanted"),
                 row.get("written"),
                 row.get("read") if row.get("was_read") else "not read",
                 _agreement(row),
             )
-            for row in document["compared"]
+            for row in _each("compared", document)
         ],
         "nothing is wanted, and nothing was written.",
     )
+
+
+def _each(name: str, document: Document) -> list[Document]:
+    """The rows of a table about a service, and about each further device of it."""
+    further = document["further_devices"]
+    named = [{**row, "device": device["device"]} for device in further for row in device[name]]
+    return [*document[name], *named]
 
 
 def _agreement(row: Document) -> Node:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from worker.core.rows.operations import Note, Operation
+from worker.core.rows.operations import Note, Operation, for_device
 
 
 def fields_to_free(
@@ -81,8 +81,8 @@ def of_services(notes: Sequence[Note], further: Mapping[str, str]) -> list[Note]
     for note in notes:
         service_id = further.get(note.service_id)
         if service_id is not None:
-            device = f"device {note.service_id.removeprefix(service_id)[1:]}"
-            found.append(Note(service_id, note.kind, f"{device}: {note.detail}"))
+            number = note.service_id.removeprefix(service_id)[1:]
+            found.append(Note(service_id, note.kind, for_device(number, note.detail)))
         else:
             found.append(note)
     return found

@@ -16,7 +16,7 @@ from worker.core.plan.own_bindings import OwnBindings, bindings_in_the_way
 from worker.core.plan.own_queues import OwnQueues
 from worker.core.plan.phases import PlanDraft, Step, fields_to_free, into_phases, of_services
 from worker.core.policy.policy import RouterPolicy
-from worker.core.rows.operations import Note, Waiting, WritePlan
+from worker.core.rows.operations import Note, Waiting, WritePlan, for_device
 from worker.core.rows.prefixes import PREFIX_KEY, ClaimKeys
 from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import (
@@ -168,8 +168,10 @@ class _Planning:
         """Why services wait: of several devices of one, the first says it."""
         found: dict[str, Waiting] = {}
         for member in self._members:
-            if member.waiting is not None and member.service_id not in found:
-                found[member.service_id] = member.waiting.of_device(member.entry.number)
+            why = member.waiting
+            if why is not None and member.service_id not in found:
+                named = Waiting(why.reason, for_device(member.entry.number, why.detail))
+                found[member.service_id] = named
         return found
 
     def _notes(self) -> list[Note]:

@@ -122,15 +122,16 @@ class Waiting:
         """Make the text printable: parts come from a router."""
         object.__setattr__(self, "detail", printable(self.detail))
 
-    def of_device(self, number: str) -> "Waiting":
-        """The same, as the reason of this further device; empty: of the first one."""
-        return Waiting(self.reason, f"device {number}: {self.detail}") if number else self
+
+def for_device(number: str, text: str) -> str:
+    """Return a text that begins with the further device it is about; without one as it is."""
+    return f"device {number}: {text}" if number else text
 
 
-def is_of_another_device(detail: str, number: str) -> bool:
-    """Return whether why a service waits is about another further device (`Waiting.of_device`)."""
-    named = detail.partition(":")[0]
-    return named.startswith("device ") and named != f"device {number}"
+def device_named(text: str) -> str:
+    """Return the number of the further device with which a text begins; empty: with none."""
+    first, _, _ = text.partition(": ")
+    return first.removeprefix("device ") if first.startswith("device ") else ""
 
 
 @dataclass(frozen=True, slots=True)
