@@ -43,13 +43,16 @@ class RowsBefore:
     tell: Callable[[str, Any], None]
     _rows: list[tuple[SimulatedRouter, str]] = field(default_factory=list)
 
-    def plan(self, over_s: float, events: Sequence[Event]) -> None:
-        """Add them, and choose the moment at which those go that nobody took over."""
+    def plan(self, over_s: float, events: Sequence[Event], never: str) -> None:
+        """Add them, and choose the moment at which those go that nobody took over.
+
+        None has the address that a router never takes.
+        """
         for number, event in enumerate(events):
             if name_of(event) in ("activated", "snapshot") and CHANCE.random() < _SHARE:
                 router = self.routers[event["data"]["service"]["access"]["router"]]
                 for place in NUMBERS:
-                    if said_of(event, place):
+                    if said_of(event, place) and address_of(event, place) not in (never, None):
                         self._add(router, _values(router, event, place, number))
         self.at(over_s + CHANCE.uniform(*_REMOVED_S), self._remove)
 

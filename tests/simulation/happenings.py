@@ -54,17 +54,18 @@ class Happenings:
             if router.menu == SECRETS:
                 self.devices = Devices(router, self._at, self._tell)
                 self.devices.plan(scale.over_s)
-        if "adoption" in scale.features:
-            before = RowsBefore(self.routers, self._at, self._tell)
-            with CHANCE.of("rows before"):
-                before.plan(scale.over_s, events)
-            self.processes.before = before
-            self.processes.start_adopter()
         if "refusals" in scale.features:
             self.refusals = Refusals(self.routers, self._at, self._tell)
             with CHANCE.of("refusals"):
                 self.refusals.plan(scale.over_s, events)
             self.processes.refusals = self.refusals
+        if "adoption" in scale.features:
+            before = RowsBefore(self.routers, self._at, self._tell)
+            with CHANCE.of("rows before"):
+                never = self.refusals.value if self.refusals else ""
+                before.plan(scale.over_s, events, never)
+            self.processes.before = before
+            self.processes.start_adopter()
         if {"brake", "refusals"} & {*scale.features}:
             self.processes.start_operator()
         for times, what in (

@@ -120,6 +120,7 @@ class People:
         router = router or self._a_router()
         rows = router.run((f"{menu or router.menu}/print",)).rows
         ours = [row for row in rows if service_of(row) and row.get("dynamic") != "true"]
+        ours = [row for row in ours if " " not in row.get("comment", "")]  # adopted: see 0141
         if not ours:
             return router, None
         row = CHANCE.choice(ours)

@@ -9,12 +9,19 @@ from typing import Final, NamedTuple
 
 from worker.convergence.full_read import read_bindings
 from worker.convergence.router_lock import RouterLock
-from worker.core.entry.wanted import wanted_entries
+from worker.core.entry.wanted import kind_of, wanted_entries
 from worker.core.full_read.adoption import KnownServices, SortedRow, sort_rows
 from worker.core.full_read.binding_adoption import sort_bindings
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Set
-from worker.core.rows.rows import DEVICE_FIELDS, comment_for, service_of_member
+from worker.core.rows.rows import (
+    DEVICE_FIELDS,
+    BindingRow,
+    Identity,
+    comment_for,
+    identity_of,
+    service_of_member,
+)
 from worker.core.service.record import ServiceRecord
 from worker.ports import RouterSession
 from worker.store.store import Store
@@ -102,7 +109,7 @@ class Adoption:
         refused: list[tuple[str, str]] = []
         for start in range(0, len(rows), _TAGGED_AT_ONCE):
             some = rows[start : start + _TAGGED_AT_ONCE]
-            lock.renew()
+            self._begin(lock, some)
             written = session.write(
                 [self._tagging(n, row) for n, row in enumerate(some, start + 1)], lock.progress
             )
@@ -112,11 +119,29 @@ class Adoption:
                 else:
                     refused.append((row.service_id, result.refusal.message))
         if tagged:
-            detail, services = f"{len(tagged)} rows", map(service_of_member, tagged)
+            detail, services = (
+                f"{len(tagged)} rows",
+                [service_of_member(n.service_id) for n in rows],
+            )
+            every = list(dict.fromkeys(services))
             self.store.fleet.recheck(
-                self.router, list(dict.fromkeys(services)), "rows_adopted", detail, actor
+                self.router, every, "rows_adopted", detail, actor, lock_id=lock.lock_id
             )
         return Adopted(tagged, refused)
+
+    def _begin(self, lock: RouterLock, rows: Sequence[SortedRow]) -> None:
+        """Note the rows as a pass notes what it adds: should this end here, it is looked for.
+
+        A person's text behind the tag hides a row from who looks for the tag alone.
+        """
+        rows_of: dict[str, list[Identity]] = {}
+        for found in rows:
+            noted = rows_of.setdefault(service_of_member(found.service_id), [])
+            if isinstance(found.row, BindingRow):
+                noted.append(Identity("", found.row.address, found.row.server))
+            elif not kind_of(self.policy).sessions:  # a session by an adopted secret goes on
+                noted.append(identity_of(found.row.fields))
+        lock.begin_writing(list(rows_of), frozenset(), rows_of)
 
     def _tagging(self, number: int, found: SortedRow) -> Set:
         comment = comment_for(self.policy.installation, found.service_id, found.row.comment)

@@ -9,7 +9,7 @@ from worker.core.plan.member import Wanted
 from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.operations import Note, Waiting
 from worker.core.rows.queues import OwnQueue
-from worker.core.rows.rows import ListPlace, member_id
+from worker.core.rows.rows import DEVICE_FIELDS, Identity, ListPlace, member_id
 from worker.core.service.record import ServiceRecord
 from worker.core.service.record_parts import (
     DEVICE_REGISTERS,
@@ -72,6 +72,18 @@ class BatchItem:
             ("short", None if at is None else at.short),
         ):
             object.__setattr__(self, name, value)
+
+    @property
+    def may_have(self) -> list[Identity]:
+        """What rows may have that no record knows: those that were added, and one that was adopted.
+
+        A person's text behind the tag hides that from who looks for the tag alone.
+        """
+        sent, record = self.work_item.sent, self.record
+        if sent is None or self.entry.fields or self.entry.number:
+            return [*(sent or ())]
+        devices = filter(None, map(record.device_in, DEVICE_FIELDS))
+        return [*sent, *(Identity(device, record.address or "", "") for device in devices)]
 
     @property
     def forgotten(self) -> list[str]:

@@ -5,7 +5,6 @@ Asks the store and the router; decides nothing about writes.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 from worker.convergence.batch_item import BatchItem
 from worker.convergence.concluder import Concluder
@@ -58,10 +57,6 @@ class Gathered:
     index: RowIndex
 
 
-_UNKNOWN: Final = Placement(None)
-"""Of a service of which nothing is known on the router."""
-
-
 class Gatherer:
     """Gathers the batches of one pass.
 
@@ -92,8 +87,8 @@ class Gatherer:
         if entry.fields is not None:
             fields = self._session.renewed(entry.fields)
             entry = entry if fields is entry.fields else replace(entry, fields=fields)
-        at = record.placements.get(self._router) or _UNKNOWN
-        if entry.is_over and at == _UNKNOWN and work_item.sent is None:
+        at = record.placements.get(self._router) or Placement(None)
+        if entry.is_over and at.is_blank and work_item.sent is None:
             work_item = work_item._replace(sent=frozenset())  # Redis may have lost what it had
         return BatchItem(
             work_item, self._router, entry, at.written, at.listed, at.queue, at.bindings, at.devices
@@ -319,7 +314,11 @@ class Gatherer:
         for item in items:
             if item.written is not None:
                 devices[device_of(item.written)] = addresses[item.written["address"]] = None
-            devices.update((sent.device, None) for sent in item.work_item.sent or () if sent.device)
+            places = item.may_have
+            devices.update((place.device, None) for place in places if place.device)
+            addresses.update(
+                (each.address, None) for each in places if is_host_address(each.address)
+            )
             comments[tag_text(installation, item.member)] = None
             for name in item.forgotten:
                 comments[tag_text(installation, name)] = None

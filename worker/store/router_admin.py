@@ -129,8 +129,15 @@ class RouterAdmin:
             )
         )
 
-    def recheck(
-        self, router: str, services: Sequence[str], what: str, detail: str, actor: str
+    def recheck(  # noqa: PLR0913 - an audit entry has as many parts
+        self,
+        router: str,
+        services: Sequence[str],
+        what: str,
+        detail: str,
+        actor: str,
+        *,
+        lock_id: str = "",
     ) -> int:
         """Add work for services of a router, which is checked at once; returns how many.
 
@@ -141,11 +148,11 @@ class RouterAdmin:
                 which has an audit entry of its own.
             detail: more of it.
             actor: the person.
+            lock_id: of the lock under which they were written, if any: all was answered.
         """
         action = self._entry(actor, what, router, detail) if what else ""
-        return int(
-            self._scripts.run("recheck", router, new_work_version(), BULK, action, *services)
-        )
+        given = (router, new_work_version(), BULK, action, lock_id)
+        return int(self._scripts.run("recheck", *given, *services))
 
     def replace(self, router: str, serial: str, actor: str) -> int | tuple[str, ...]:
         """Bind another serial to a name, and add work for all its services.

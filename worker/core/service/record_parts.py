@@ -167,3 +167,9 @@ class Placement(NamedTuple):
     queue: OwnQueue | None = None
     bindings: tuple[OwnBinding, ...] = ()
     devices: "Mapping[str, Placement]" = _NO_DEVICES
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether no row of it, or of its further devices, is known to be there."""
+        known = self.written is not None or self.listed or self.queue is not None or self.bindings
+        return not known and all(each.is_blank for each in self.devices.values())
