@@ -7,6 +7,7 @@ import pytest
 from tests.signs import give_signs, process
 from tests.store.passing_time import let_pass
 from worker.core.alerting.alerts import KINDS
+from worker.store.connection import Scripts
 from worker.store.heartbeat import Heartbeats
 from worker.watching.backlogs import SILENT_MS, Backlogs
 
@@ -20,7 +21,9 @@ class Watcher:
 
     def __init__(self, store):
         self.now_s = 0.0
-        signs = Heartbeats(store.client, store.keys, store.format, now_s=lambda: self.now_s)
+        scripts = Scripts(store.client, store.keys.prefix)
+        now_s = lambda: self.now_s  # noqa: E731 - read at each sign
+        signs = Heartbeats(store.client, scripts, store.keys, store.format, now_s=now_s)
         self.store = replace(store, heartbeats=signs)
         give_signs(self.store, HERE)
 

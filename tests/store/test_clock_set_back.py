@@ -5,7 +5,7 @@ import pytest
 from contracts import names
 from tests.builders import activated, mac
 from tests.calls import lose_calls
-from tests.signs import heartbeat
+from tests.signs import give_signs, heartbeat
 from tests.store.passing_time import let_pass, set_back
 from tests.worker.desk import Desk
 from worker.core.policy.circuit import RouterState
@@ -249,3 +249,27 @@ def test_forward_by_days_and_back_loses_no_event_and_no_mark(store, sweep):
     assert due(store) == ["SVC-1", "SVC-2"]
     let_pass(store, 60_000)
     assert due(store) == ["SVC-1", "SVC-2", "SVC-3"]
+
+
+def test_a_process_that_died_is_silent_as_long_as_before(store, sweep):
+    give_signs(store, "routers@gone:1", "routers@here:2")
+    let_pass(store, 300_000)
+    give_signs(store, "routers@here:2")
+    sweep()
+    set_back(store, HOURS_MS)
+    sweep()
+    ago = {sign.process.name: sign.ago_ms for sign in store.heartbeats.seen()}
+    assert 300_000 <= ago["routers@gone:1"] < 310_000
+    assert ago["routers@here:2"] < 10_000
+
+
+def test_a_sign_that_comes_late_is_not_ahead_of_a_clock_that_was_set_back(store, monkeypatch):
+    """It was begun before that; its process ends then, and would count for hours."""
+    name = "routers@here:1"
+    learn = store.heartbeats.learn_time
+    monkeypatch.setattr(store.heartbeats, "learn_time", lambda: learn() + HOURS_MS)
+    give_signs(store, name)
+    assert store.client.zscore(store.keys.processes, name) <= store.records.now_ms()
+    let_pass(store, 60_000)
+    (sign,) = store.heartbeats.seen()
+    assert not sign.alive

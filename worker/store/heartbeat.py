@@ -26,7 +26,7 @@ from worker.core.service.outcome import OUTCOME_FORMAT
 from worker.core.storage_format import known_part, to_json
 from worker.errors import StoreUnavailable, UnreadableStoreError
 from worker.store.clock import RedisClock
-from worker.store.connection import redis_now_ms
+from worker.store.connection import Scripts, redis_now_ms
 from worker.store.keys import Keys
 from worker.store.store_format import StoreFormat, format_of
 from worker.version import installed_version
@@ -62,6 +62,7 @@ class Heartbeats:
 
     Args:
         client: of Redis.
+        scripts: of that client.
         keys: their names.
         store_format: of what processes write.
         now_s: monotonic seconds.
@@ -70,11 +71,13 @@ class Heartbeats:
     def __init__(
         self,
         client: redis.Redis,
+        scripts: Scripts,
         keys: Keys,
         store_format: StoreFormat,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
+        self._scripts = scripts
         self._keys = keys
         self._format = store_format
         self._now_s = now_s
@@ -106,12 +109,8 @@ class Heartbeats:
             clock_ms=ahead_ms if abs(ahead_ms) > answer_ms / 2 else 0,
             answer_ms=round(answer_ms, 1),
         )
-        pipe = self._client.pipeline(transaction=False)
-        pipe.hset(self._keys.process_info, process.name, to_json(measured._asdict()))
-        pipe.zadd(self._keys.processes, {process.name: now_ms})
-        pipe.zrangebyscore(self._keys.processes, "-inf", now_ms - SEEN_MS)
-        pipe.get(self._keys.store_format)
-        *_, gone, number = pipe.execute()
+        said = to_json(measured._asdict())
+        gone, number = self._scripts.run("leave_sign", process.name, said, SEEN_MS)
         given_s = self._now_s()
         if given_s - self._given_s > ALIVE_MS / 1000:
             self._steady_since_s = given_s

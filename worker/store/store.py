@@ -198,7 +198,7 @@ def open_store(
         feed=feed,
         watches=Watches(client, scripts, keys),
         clock=Clock(scripts, lock_ms),
-        heartbeats=Heartbeats(client, keys, store_format),
+        heartbeats=Heartbeats(client, scripts, keys, store_format),
         signs=Signs(client, keys),
         audit=Audit(client, keys),
     )

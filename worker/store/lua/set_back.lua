@@ -30,12 +30,12 @@ local function end_sooner(flag)
 end
 
 -- Moves the times of a sorted set that lie more than `margin` ahead; its scores are `offset` + time. The
--- fraction of a score keeps the order of arrival.
-local function move(times, offset, margin, until_ms)
+-- fraction of a score keeps the order of arrival. None is before `earliest`, by default this moment.
+local function move(times, offset, margin, until_ms, earliest)
   local found = redis.call('ZRANGEBYSCORE', times, whole(offset + now + margin),
     until_ms and whole(until_ms) or '(' .. whole(offset + SPAN), 'WITHSCORES')
   for i = 1, #found, 2 do
-    local at = math.max(offset + now, tonumber(found[i + 1]) - back)
+    local at = math.max(earliest or offset + now, tonumber(found[i + 1]) - back)
     redis.call('ZADD', times, string.format('%.4f', at), found[i])
   end
 end
@@ -72,9 +72,10 @@ end
 -- Of scheduled events only those are near that a worker took and did not release: they are taken again.
 move(key.schedule, 0, 1, order.last + 2 * order.release_ms)
 for _, times in ipairs({ key.routers_due, key.reports.due, key.alerts_not_notified, key.watches_due,
-  key.manifests, key.processes, key.sources_known }) do
+  key.manifests, key.sources_known }) do
   move(times, 0, 1)
 end
+move(key.processes, 0, 1, nil, 0) -- a process that died is silent as long as before
 redis.call('DEL', key.canaries)
 shorten(key.canary_claim, order.canaries_ms)
 for _, flag in ipairs({ key.maintenance, key.alert_check, key.notifications, key.reports.check }) do
