@@ -11,6 +11,9 @@ from gateway.console.people import People, Role
 from leasewire.context import Context
 from leasewire.host.gateway import running_gateway
 from tests import builders
+from tests.gateway.shared import TRUST, one_document
+
+__all__ = ["one_document"]
 
 INVENTORY = f"""\
 [installation]
@@ -42,7 +45,7 @@ class ConsoleUnderTest:
 
     def browser(self):
         """A client without a session; it keeps cookies and follows no redirect."""
-        client = httpx.Client(base_url=self.url, timeout=30)
+        client = httpx.Client(base_url=self.url, timeout=30, verify=TRUST)
         self._clients.append(client)
         return client
 

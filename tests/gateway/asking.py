@@ -10,6 +10,7 @@ import httpx
 
 from gateway.api.api_keys import ApiKeys
 from leasewire.host.gateway import running_gateway
+from tests.gateway.shared import TRUST
 
 STRUCTURED = {"Content-Type": "application/cloudevents+json"}
 BATCH = {"Content-Type": "application/cloudevents-batch+json"}
@@ -44,7 +45,7 @@ def asking(context, *scopes, sources):
     headers = {"Authorization": f"Bearer {token}"}
     with (
         running_gateway(context, "127.0.0.1", 0, 1000) as server,
-        httpx.Client(base_url=server.url, headers=headers, timeout=30) as client,
+        httpx.Client(base_url=server.url, headers=headers, timeout=30, verify=TRUST) as client,
     ):
         yield client
 

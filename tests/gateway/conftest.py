@@ -10,6 +10,9 @@ from gateway.api.api_keys import ApiKeys, KeyScope
 from leasewire.context import Context
 from leasewire.host.gateway import running_gateway
 from tests import builders
+from tests.gateway.shared import TRUST, one_document
+
+__all__ = ["one_document"]
 
 INVENTORY = f"""\
 [installation]
@@ -50,7 +53,7 @@ class Gateway:
 
     def client_of(self, token):
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        client = httpx.Client(base_url=self.url, headers=headers, timeout=30)
+        client = httpx.Client(base_url=self.url, headers=headers, timeout=30, verify=TRUST)
         self._clients.append(client)
         return client
 

@@ -11,10 +11,13 @@ import pytest
 from contracts import names
 from leasewire.context import Context
 from leasewire.host.gateway import running_gateway
+from tests.gateway.shared import TRUST, one_document
 from tests.hooks.vendors import SPLYNX_MODEL, running_vendor
 from tests.waiting import eventually
 from worker.core.policy.policy import RouterPolicy
 from worker.intake.accept import Accept
+
+__all__ = ["one_document"]
 
 UISP, SPLYNX, BILLING = "urn:isp:bss:uisp", "urn:isp:bss:splynx", "urn:isp:bss:billing"
 INVENTORY = "".join(
@@ -77,7 +80,7 @@ class Desk:
         self.vendor = vendor
         self.context = context
         self.store = store or context.store
-        self.client = httpx.Client(base_url=url, timeout=10)
+        self.client = httpx.Client(base_url=url, timeout=10, verify=TRUST)
         policies = {"R1": RouterPolicy("acme", "dhcp1")}
         sources = context.inventory.sources
         self._accept = Accept(self.store, sources, policies)

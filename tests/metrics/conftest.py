@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from leasewire.monitor.metrics import Address, exporting
 from leasewire.sources.delivering import Targets
+from tests.gateway.shared import TRUST
 from tests.leasewire.conftest import edited, world
 
 __all__ = ["edited", "world"]
@@ -41,7 +42,7 @@ class Scrape:
 
 
 def scrape(url, **headers):
-    return Scrape(httpx.get(f"{url}/metrics", headers=headers, timeout=30))
+    return Scrape(httpx.get(f"{url}/metrics", headers=headers, timeout=30, verify=TRUST))
 
 
 @pytest.fixture
