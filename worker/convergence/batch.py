@@ -83,7 +83,9 @@ class BatchRunner:
                 self.concluder.conclude(observed)
                 continue
             items = self._gatherer.items(group)
-            for tried in self.concluder.culprits.groups(items, alone=_was_refused):
+            # One that was refused with an unknown message is tried alone.
+            alone = {item.service_id for item in items if item.before.get("tries")}
+            for tried in self.concluder.culprits.groups(items, alone):
                 self._run_group(tried, just_taken=just_taken)
                 just_taken = False
         self.concluder.raise_mass_refusal()
@@ -343,8 +345,3 @@ class BatchRunner:
         if conclusions:
             self.concluder.conclude(conclusions)
         return left
-
-
-def _was_refused(item: BatchItem) -> bool:
-    """Whether it was refused with an unknown message: then it is tried alone."""
-    return bool(item.before.get("tries"))

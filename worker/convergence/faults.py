@@ -7,7 +7,7 @@ loses the connection is found the same way (`Suspects`).
 """
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any, Final, Protocol, TypeVar
@@ -74,19 +74,17 @@ class Suspects:
         """The suspects."""
         return self._suspects.keys()
 
-    def groups(
-        self, tried: Sequence[Tried], alone: Callable[[Tried], bool] = lambda _: False
-    ) -> Iterator[list[Tried]]:
+    def groups(self, tried: Sequence[Tried], alone: Collection[str] = ()) -> Iterator[list[Tried]]:
         """Yield all unsuspected services as one group, then the suspects in small groups.
 
         Args:
             tried: the services.
-            alone: whether a service must be tried alone, suspected or not.
+            alone: services that must be tried alone, suspected or not.
         """
         by_size: dict[int, list[Tried]] = {}
         for service in tried:
             suspect = self._suspects.get(service.service_id)
-            size = 1 if alone(service) else suspect.most if suspect else len(tried)
+            size = 1 if service.service_id in alone else suspect.most if suspect else len(tried)
             by_size.setdefault(size, []).append(service)
         for size in sorted(by_size, reverse=True):
             # The least suspected go first: if they succeed, it was another.

@@ -144,7 +144,8 @@ class MissingPrerequisites:
         for prerequisite in restored:
             log.info("router.prerequisite_restored", router=self._router, reason=prerequisite)
             del self._logged[prerequisite]
-        self._memory.forget_missing(self._router, restored)
+        if restored:
+            self._memory.forget_missing(self._router, restored)
         if self._misfits != self._known_misfits:
             self._memory.note_misfits(self._router, self._misfits)
 

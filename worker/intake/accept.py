@@ -256,7 +256,8 @@ class Accept:
                     self._postpone(entry, lane, found.at_ms)
                 case LeftToOthers():
                     self._postpone(entry, lane, now_ms + found.wait_ms)
-        self._reject(rejected, now_ms)
+        if rejected:
+            self._reject(rejected, now_ms)
         return by_service
 
     def _postpone(self, entry: JournalEntry, lane: names.Lane, at_ms: int) -> None:
@@ -307,9 +308,7 @@ class Accept:
             self._leave_to_newer(lane, event.ref.key, event.raw)
         folding = folding_with(self.store, self.policies, now_ms)
         foldings = [
-            folding(stored[service_id]).fold(
-                [present_names_in(event, taken.aliases) for event in events], seen
-            )
+            folding(stored[service_id]).fold(present_names_in(events, taken.aliases), seen)
             for service_id, events in by_service.items()
             if service_id in stored
         ]

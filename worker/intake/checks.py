@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
@@ -295,8 +295,14 @@ def text_of(raw: object) -> str:
         return "nested too deeply to be kept"
 
 
-def present_names_in(checked: CheckedEvent, aliases: Mapping[str, str]) -> CheckedEvent:
-    """Return the event with the present names of its routers; logs where it had a former one."""
+def present_names_in(
+    events: Sequence[CheckedEvent], aliases: Mapping[str, str]
+) -> Sequence[CheckedEvent]:
+    """Return the events with the present names of their routers; logs where one had a former."""
+    return [_present_names_in(event, aliases) for event in events] if aliases else events
+
+
+def _present_names_in(checked: CheckedEvent, aliases: Mapping[str, str]) -> CheckedEvent:
     event = with_present_names(checked.event, aliases)
     if event is checked.event:
         return checked

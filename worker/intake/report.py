@@ -98,7 +98,9 @@ class CommitReport:
         if count not in ("rejected", "released"):
             superseded = state == "superseded" and reason not in _EXPECTED
             counted = self.source_counts.get(event.source, SourceCount(0, 0))
-            self.source_counts[event.source] = counted.plus(superseded=superseded)
+            self.source_counts[event.source] = SourceCount(
+                counted.events + 1, counted.superseded + superseded
+            )
         outcome = Outcome(
             *(event, self.service_id, state, self.now_ms, reason, detail, router, effective_at_ms)
         )

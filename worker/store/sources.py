@@ -25,10 +25,6 @@ class SourceCount(NamedTuple):
     events: int
     superseded: int
 
-    def plus(self, *, superseded: bool) -> "SourceCount":
-        """One event more."""
-        return SourceCount(self.events + 1, self.superseded + superseded)
-
 
 class SupersededAlarm(NamedTuple):
     """A source of which most recent events are superseded, or no longer are (`up` false)."""
