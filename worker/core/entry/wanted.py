@@ -13,7 +13,7 @@ from worker.core.entry.kinds.user_manager import UserManagerEntry
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.bindings import are_written
 from worker.core.rows.operations import Waiting
-from worker.core.rows.rows import NO_DEVICE, OPTION_82
+from worker.core.rows.rows import NO_DEVICE, OPTION_82, device_of
 from worker.core.service.record import ServiceRecord, place
 from worker.core.service.record_parts import OF_DEVICES, Placement, RowsAt
 
@@ -74,9 +74,9 @@ def wanted_entries(
 
 def _without_device(entry: Entry, policy: RouterPolicy, record: ServiceRecord) -> Entry:
     """The entry of a service whose events did not name a device as this kind knows them."""
-    if entry.identity is None or entry.missing or entry.identity.device not in NO_DEVICE:
+    if entry.fields is None or entry.missing or device_of(entry.fields) not in NO_DEVICE:
         return entry
-    what = "MAC" if "mac-address" in (entry.fields or ()) else "name to log in with"
+    what = "MAC" if "mac-address" in entry.fields else "name to log in with"
     detail = f"its events gave no {what}, which {kind_of(policy).menu.path} needs"
     if record.device_in(OPTION_82) and isinstance(kind_of(policy), LeaseEntry):
         detail += '; its ids of option 82 count where identify_by is "option-82"'

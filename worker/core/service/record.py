@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import JsonValue
 
 from worker.core.rows.option82 import hex_of, joined
-from worker.core.rows.rows import DEVICE_FIELDS, NO_ADDRESS, OPTION_82, device_field
+from worker.core.rows.rows import NO_ADDRESS, OPTION_82, device_field
 from worker.core.service.event_ref import NEVER, Version
 from worker.core.service.record_parts import (
     DEFAULTS,
@@ -124,7 +124,8 @@ class ServiceRecord:
     @property
     def names_a_device(self) -> bool:
         """Whether events gave any field of `DEVICE_FIELDS`."""
-        return any(map(self.device_in, DEVICE_FIELDS))
+        value = self.value
+        return bool(value("mac") or value("ppp") or value("circuit_id") or value("remote_id"))
 
     def device_in(self, field: str) -> str:
         """Return what events gave for a field of `DEVICE_FIELDS`; empty: nothing."""
