@@ -59,7 +59,10 @@ def set_up(directory: Path, scale: Scale, routers: Iterable[str]) -> SetUp:
 
 
 def _router(name: str, features: Collection[str]) -> str:
-    keys = [f'[routers.{name}]\nhost = "{name}.test"\ntransport = "api"']
+    way = 'transport = "api"'
+    if "rest" in features:
+        way = f'transport = "rest"\nfingerprint = "{0:064x}"'
+    keys = [f'[routers.{name}]\nhost = "{name}.test"\n{way}']
     match kind_at(name, features):
         case "secrets":
             keys.append('entries = "ppp-secret"')

@@ -1,6 +1,6 @@
 """Routers in a simulation: the simulator's command layer without sockets, and the way to them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -53,6 +53,8 @@ class SimulatedRouter:
         name: as in the inventory.
         router: runs commands.
         boots: grows at each restart: older connections are gone.
+        booted_s: when it did so last.
+        given_up: when a request over REST was given up last, and what its answer is.
         away_until: it does not answer before that moment.
         kind: the feature that says what rows services have here; empty: leases by MAC.
         refuses: says why a command of the program is refused; empty: it is not.
@@ -67,6 +69,8 @@ class SimulatedRouter:
     router: Router
     kind: str = ""
     boots: int = 0
+    booted_s: float = 0.0
+    given_up: tuple[float, list[dict[str, str]]] = (0.0, [])
     away_until: float = 0.0
     sessions: int = 0
     refuses: Callable[[Sequence[str]], str] = lambda _: ""
@@ -143,6 +147,7 @@ class SimulatedRouter:
     def boot(self) -> None:
         """Restart it."""
         self.boots += 1
+        self.booted_s = CLOCK.now_s
         self.router.boot()
 
 
@@ -231,16 +236,21 @@ class SimulatedConnection(RouterConnection):
                     self._stood_still |= CLOCK.now_s - since_s > _STOOD_STILL_S
                     if words is _LOGIN:
                         return Reply()
-                    run = self._to.run_late if self._stood_still else self._to.run
-                    return run(words, self._caller)
+                    return self._run(words)
 
                 what = f"{self._to.name} {' '.join(words[:9])}"[:240]
                 replies[number] = self._ways.scheduler.call(what, do, _reset)
                 yield
         except BaseException:  # the connection is given up, or its process is killed
-            in_flight = [commands[number] for number in waiting[: pace.window]]
-            self._ways.land_late(self._to, in_flight, self._caller)
+            self._give_up([commands[number] for number in waiting[: pace.window]])
             raise
+
+    def _run(self, words: Command) -> Reply:
+        run = self._to.run_late if self._stood_still else self._to.run
+        return run(words, self._caller)
+
+    def _give_up(self, in_flight: Sequence[Command]) -> None:
+        self._ways.land_late(self._to, in_flight, self._caller)
 
 
 def _soon_or_at_last(drawn: float) -> float:
@@ -260,12 +270,14 @@ class Ways:
         routers: by name.
         scheduler: decides what becomes of what is under way.
         late_s: what was under way when a connection ended may land for so long.
+        connections: kinds by transport.
         network: the process that carries what lands late.
     """
 
     routers: dict[str, SimulatedRouter]
     scheduler: Scheduler
     late_s: float
+    connections: Mapping[str, type[SimulatedConnection]]
     network: Process = field(default_factory=lambda: Process("network"))
 
     def connect(self, config: RouterConfig, *_: Any) -> RouterConnection:
@@ -280,7 +292,7 @@ class Ways:
             self.scheduler.call(f"{to.name} connect", do, OSError)
         except FOREIGN as error:
             raise verdict(to.name, "connecting", error) from error
-        return SimulatedConnection(to, self)
+        return self.connections[config.transport](to, self)
 
     def land_late(self, to: SimulatedRouter, commands: Sequence[Command], caller: Caller) -> None:
         """Let some of what was under way when a connection broke reach the router all the same."""

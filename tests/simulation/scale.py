@@ -25,6 +25,7 @@ FEATURES: Final = (
     "users",
     "devices",
     "adoption",
+    "rest",
 )
 """What a history may have besides; most have some. Small mixtures find more than all at once.
 
@@ -41,6 +42,7 @@ _SHARES: Final = {
     "refusals": 0.15,
     "users": 0.1,
     "adoption": 0.1,
+    "rest": 0.15,
 }
 """Of histories with a feature: less where it takes long, more where much can go wrong."""
 

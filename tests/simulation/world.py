@@ -33,6 +33,7 @@ from tests.simulation.judging import (
 from tests.simulation.manifests import WAITS_S, late
 from tests.simulation.processes import PREFIX, Processes
 from tests.simulation.redis_side import TimedServer
+from tests.simulation.rest_side import CONNECTIONS
 from tests.simulation.resting import Rest
 from tests.simulation.router_side import Ways, make_router
 from tests.simulation.scale import Scale, scale_of
@@ -104,7 +105,7 @@ class World:
             name: make_router(name, seed + n, kind_at(name, scale.features))
             for n, name in enumerate(_all_names(scale))
         }
-        self.ways = Ways(self.routers, self.scheduler, _LATE * scale.lock_s)
+        self.ways = Ways(self.routers, self.scheduler, _LATE * scale.lock_s, CONNECTIONS)
         worker.routeros.sessions.connect = self.ways.connect
         worker.store.store.StoreClient = self._store_client
         self.client = own_client(server, self.scheduler)
