@@ -1,8 +1,6 @@
 """A whole installation in one process: publishers, workers, Redis, routers, and what happens."""
 
-import logging
 import tempfile
-import traceback
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,12 +10,12 @@ from typing import Any, Final
 from tests.simulation.virtual import CHANCE, CLOCK, begin  # isort: skip - before the program
 
 import redis
-import structlog
 
 import worker.routeros.sessions
 import worker.store.store
 from contracts import names
 from tests.faults.history import deliveries
+from tests.simulation import logs
 from tests.simulation.bss import Bss
 from tests.simulation.checks import Checks
 from tests.simulation.forms import HOLDER, kind_at, rows_at
@@ -97,7 +95,7 @@ class World:
         self.scale = scale
         self.scheduler = Scheduler(scale.odds, scale.points, scale.faults)
         self.scheduler.after_step = self._after_step
-        _narrates[:] = [self.scheduler]
+        logs.NARRATES[:] = [self.scheduler]
         server.has_replicas = scale.redis != "alone"
         server.lags = CHANCE.choice([0.1, 0.5, 0.9])
         self._server = server
@@ -136,8 +134,8 @@ class World:
     # --- checks --------------------------------------------------------------------------------
 
     def _after_step(self) -> None:
-        if _bugs:
-            raise Violation(_bugs.pop())
+        if logs.BUGS:
+            raise Violation(logs.BUGS.pop())
         self.checks.look_at_routers()
         if self._server.away:
             return
@@ -296,10 +294,7 @@ def _all_names(scale: Scale) -> list[str]:
 def play(server: TimedServer, seed: int, scale: Scale) -> Result:
     """Play one history on an empty Redis."""
     begin(seed)
-    structlog.configure(
-        processors=[_swallow], cache_logger_on_first_use=False
-    )  # thousands of lines a second, which the story says better
-    logging.getLogger("leasewire").handlers = [_Publishers()]
+    logs.listen()
     CLOCK.tell()
     server.empty()
     with tempfile.TemporaryDirectory(prefix="lw-") as directory:
@@ -324,31 +319,3 @@ def play(server: TimedServer, seed: int, scale: Scale) -> Result:
         state,
         scheduler.points,
     )
-
-
-_bugs: list[str] = []
-"""Tracebacks that the program logged since the last step."""
-
-
-class _Publishers(logging.Handler):
-    """Publishers log by the standard library."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep tracebacks; the story says all else better."""
-        if record.exc_info:
-            _bugs.append(f"{record.getMessage()}: {traceback.format_exc()}")
-
-
-def _swallow(_: Any, __: str, event: Any) -> Any:
-    if event.get("exc_info"):
-        _bugs.append(f"{event['event']}: {traceback.format_exc()}")
-    elif event["event"] not in _EVERYDAY and _narrates:
-        words = " ".join(f"{name}={event[name]}" for name in event if name not in _NOT_TOLD)
-        _narrates[0].narrate(f"logs {event['event']} {words}"[:240])
-    raise structlog.DropEvent
-
-
-_narrates: list[Scheduler] = []
-"""That of the history that is played."""
-_EVERYDAY: Final = ("router.pass_ended", "plan.empty", "router.effect_read", "router.drained")
-_NOT_TOLD: Final = ("event", "phases", "waiting", "advice", "unread", "message")
