@@ -69,7 +69,7 @@ class Happenings:
         if {"brake", "refusals"} & {*scale.features}:
             self.processes.start_operator()
         for times, what in (
-            (scale.reboots, self._reboot),
+            (scale.reboots + ("rest" in scale.features), self._reboot),
             (scale.absences, self._go_away),
             (scale.rollbacks, self._roll_back),
         ):
@@ -96,7 +96,7 @@ class Happenings:
         router = self._a_router()
         self._tell("reboot", router.name)
         router.boot()
-        router.away_until = CLOCK.now_s + 10 ** CHANCE.uniform(-0.5, 1.8)
+        router.away_until = router.answers_since = CLOCK.now_s + 10 ** CHANCE.uniform(-0.5, 1.8)
 
     def _go_away(self) -> None:
         """A router cannot be reached for a while."""

@@ -31,7 +31,6 @@ _WHY: Final = {
     ),
     "operators send no events": ("operators' words go by who commits",),
     "nobody waits for the processor here": ("a quiet router waits for those with a backlog",),
-    "routers are asked over the API": ("answers over REST to another request are believed",),
     "no pass raises an exception of its own": (
         "an exception in a pass holds its router",
         "who makes passes fail is never given up",

@@ -72,7 +72,7 @@ class SimulatedRest(SimulatedConnection):
         if answer and CLOCK.now_s < given_up_s + _GIVEN_UP_S:
             to.given_up = (0.0, [])
             return answer if CHANCE.random() < _WRONG else None
-        boots = CLOCK.now_s < to.booted_s + _BOOTS_S and CHANCE.random() < _WRONG
+        boots = CLOCK.now_s < to.answers_since + _BOOTS_S and CHANCE.random() < _WRONG
         other = CHANCE.choice(_OTHERS) if boots else words[0]
         return None if other == words[0] else to.run((other,)).rows
 

@@ -53,7 +53,7 @@ class SimulatedRouter:
         name: as in the inventory.
         router: runs commands.
         boots: grows at each restart: older connections are gone.
-        booted_s: when it did so last.
+        answers_since: when it came back after its last restart.
         given_up: when a request over REST was given up last, and what its answer is.
         away_until: it does not answer before that moment.
         kind: the feature that says what rows services have here; empty: leases by MAC.
@@ -69,7 +69,7 @@ class SimulatedRouter:
     router: Router
     kind: str = ""
     boots: int = 0
-    booted_s: float = 0.0
+    answers_since: float = 0.0
     given_up: tuple[float, list[dict[str, str]]] = (0.0, [])
     away_until: float = 0.0
     sessions: int = 0
@@ -147,7 +147,6 @@ class SimulatedRouter:
     def boot(self) -> None:
         """Restart it."""
         self.boots += 1
-        self.booted_s = CLOCK.now_s
         self.router.boot()
 
 
