@@ -27,6 +27,7 @@ from worker.core.rows.rows import (
     BindingRow,
     Lease,
     is_host_address,
+    parse_tag,
 )
 from worker.core.service.fold import fold
 from worker.core.service.record import ServiceRecord
@@ -100,7 +101,12 @@ def events_of_rows(  # noqa: PLR0913 - what rows and services are made of
     own: dict[str, list[BindingRow]] = defaultdict(list)
     for binding in bindings:
         mac = mac_in_duid(binding.client[0])
-        if mac and not binding.dynamic and not binding.radius and binding.tag is None:
+        if (
+            mac
+            and not binding.dynamic
+            and not binding.radius
+            and parse_tag(binding.comment) is None
+        ):
             own[mac].append(binding)
     kind, leases, events = kind_of(policy), list[Lease](), list[Mapping[str, Any]]()
     for row in (found.row for found in rows if found.sort == "foreign"):
@@ -127,7 +133,7 @@ def _skip(row: Lease, why: object) -> None:
 
 def _is_free(row: Lease) -> bool:
     """Whether a row has a device and no tag, and a person made it."""
-    return row.device not in NO_DEVICE and not row.radius and row.tag is None
+    return row.device not in NO_DEVICE and not row.radius and parse_tag(row.comment) is None
 
 
 def _service_of(

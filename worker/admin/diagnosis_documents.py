@@ -11,7 +11,7 @@ from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.observed import SeenRow, macs_of, shown_address
 from worker.core.rows.operations import shown
 from worker.core.rows.queues import OwnQueue
-from worker.core.rows.rows import BindingRow, ListPlace
+from worker.core.rows.rows import BindingRow, ListPlace, parse_tag
 from worker.core.service.record_parts import Placement
 from worker.store.store import Store
 from worker.store.views import ServiceView
@@ -128,7 +128,7 @@ def _read_bindings(at: AtRouter, facts: Facts) -> dict[str, str]:
     seen = at.seen.ipv6 if at.seen is not None else None
     found = {}
     for row in seen.rows if seen is not None else ():
-        tag = None if row.dynamic else row.tag
+        tag = None if row.dynamic else parse_tag(row.comment)
         if tag and tag[:2] == (facts.installation, facts.record.service_id):
             for name, value in row.fields.items():
                 field = _NAMES.get(name, name)
@@ -139,7 +139,7 @@ def _read_bindings(at: AtRouter, facts: Facts) -> dict[str, str]:
 def _own_row(at: AtRouter, facts: Facts) -> SeenRow | None:
     """The row with the tag of the service, among those that were read."""
     for row in at.seen.rows if at.seen is not None else ():
-        tag = None if row.lease.dynamic else row.lease.tag
+        tag = None if row.lease.dynamic else parse_tag(row.lease.comment)
         owner = (facts.installation, facts.record.service_id)
         if tag and (tag.installation, tag.member) == owner:
             return row
@@ -206,7 +206,7 @@ def _shown(at: AtRouter, facts: Facts) -> Iterator[BindingRow]:
     mac = (at.wants or {}).get("mac-address", "")
     wanted = {own.address for own in (*at.bindings, *at.written_bindings)}
     for row in seen.rows if seen is not None else ():
-        tag = row.tag
+        tag = parse_tag(row.comment)
         is_own = tag is not None and tag[:2] == (facts.installation, facts.record.service_id)
         if is_own or mac in macs_of(row) or row.address in wanted:
             yield row

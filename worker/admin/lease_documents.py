@@ -8,7 +8,7 @@ from worker.admin.json_fields import clean, without_empty
 from worker.convergence.full_read import read_bindings
 from worker.core.full_read.row_owners import tagged_rows
 from worker.core.rows.observed import macs_of, shown_address
-from worker.core.rows.rows import BindingRow, Lease, RowKey
+from worker.core.rows.rows import BindingRow, Lease, RowKey, parse_tag
 from worker.ports import RowReader
 from worker.store.finder import Finder
 from worker.store.store import Store
@@ -104,7 +104,7 @@ def _owner(row: LeaseRow, installation: str, devices: Mapping[str, str]) -> Owne
         services = {devices[mac] for mac in _macs(row) if devices.get(mac)}
         service = services.pop() if len(services) == 1 else ""
         return Owner("service-device" if service else "unknown-device", service)
-    tag = row.tag
+    tag = parse_tag(row.comment)
     if tag is None or tag.installation != installation:
         return Owner("foreign")
     return Owner("ours", tag.service_id)

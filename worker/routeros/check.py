@@ -20,7 +20,7 @@ from worker.core.policy.router_check import (
 )
 from worker.core.rows.normal import boolean
 from worker.core.rows.queues import shadows_of
-from worker.core.rows.rows import ANY_SERVER, BINDINGS, NO_ADDRESS, QUEUES, Row
+from worker.core.rows.rows import ANY_SERVER, BINDINGS, NO_ADDRESS, QUEUES, Row, parse_tag
 from worker.errors import RouterBlocked, RouterUnreachable
 from worker.inventory import RouterConfig
 from worker.routeros.connection import Command, Pace, RouterConnection
@@ -174,7 +174,7 @@ def _names(
 
 
 def _counted(what: str, rows: Sequence[Row], policy: RouterPolicy) -> CheckLine:
-    tags = [row.tag for row in rows if not row.dynamic]
+    tags = [parse_tag(row.comment) for row in rows if not row.dynamic]
     ours = sum(tag is not None and tag.installation == policy.installation for tag in tags)
     return CheckLine("ok", what, f"{len(rows)} in all, {len(tags)} of them static, {ours} ours")
 

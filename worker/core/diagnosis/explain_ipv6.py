@@ -13,7 +13,7 @@ from worker.core.plan.binding_clients import AMBIGUOUS, CHANGED, UNKNOWN, Client
 from worker.core.rows.binding_index import BOUND, BindingIndex
 from worker.core.rows.bindings import IS_PREFIX, OwnBinding
 from worker.core.rows.observed import SeenIpv6, macs_of, shown_address
-from worker.core.rows.rows import ANY_SERVER, NO_MAC, BindingRow
+from worker.core.rows.rows import ANY_SERVER, NO_MAC, BindingRow, parse_tag
 
 _STATE_IT: Final = "have the BSS state `duid` and `iaid` in `ipv6`"
 
@@ -253,7 +253,7 @@ def _not_asked(at: AtRouter) -> Explanation:
 
 
 def _is_own(facts: Facts, row: BindingRow, ia: str) -> bool:
-    tag = row.tag
+    tag = parse_tag(row.comment)
     return (
         tag is not None
         and not row.dynamic

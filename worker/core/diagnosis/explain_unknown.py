@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from worker.core.diagnosis.facts import Explanation
 from worker.core.rows.observed import Observation, SeenRow
-from worker.core.rows.rows import BindingRow, Row
+from worker.core.rows.rows import BindingRow, Row, parse_tag
 from worker.core.service.outcome import DeadLetter
 
 
@@ -71,5 +71,5 @@ def _whose(row: Row, installation: str, noun: str) -> str:
 
 
 def _is_ours(row: Row, installation: str) -> bool:
-    tag = row.tag
+    tag = parse_tag(row.comment)
     return tag is not None and not row.dynamic and tag.installation == installation

@@ -19,6 +19,7 @@ from worker.core.rows.rows import (
     device_field,
     device_of,
     is_host_address,
+    parse_tag,
     scopes_meet,
 )
 
@@ -90,7 +91,7 @@ def sort_rows(rows: Iterable[Lease], known: KnownServices, installation: str) ->
 
 def by_tag(row: Lease | BindingRow, known: KnownServices, installation: str) -> SortedRow | None:
     """Sort a row by its tag; None: it has none."""
-    tag = row.tag
+    tag = parse_tag(row.comment)
     if tag is None:
         return None
     if tag.installation != installation:

@@ -301,7 +301,7 @@ def fields_that_differ(
 ) -> dict[str, str]:
     """Return what must be set so that a queue is as wanted and has the service's tag."""
     fields = {name: value for name, value in wanted.items() if row.fields[name] != value}
-    tag = row.tag
+    tag = parse_tag(row.comment)
     if tag is None or tag[:2] != (installation, service_id):
         rest = f" {row.comment}" if row.comment and tag is None else ""
         fields["comment"] = f"{tag_text(installation, service_id)}{rest}"

@@ -24,6 +24,7 @@ from worker.core.rows.rows import (
     Tag,
     device_field,
     is_host_address,
+    parse_tag,
     scopes_meet,
 )
 
@@ -121,7 +122,7 @@ class RowIndex:
             self._static_addresses[address].append(row)
         if row.radius or row.key in self.duplicates:
             return
-        tag = row.tag
+        tag = parse_tag(row.comment)
         ours = tag is not None and tag.installation == self.installation
         if tag is None or (ours and tag.service_id in self.unknown):
             self.untagged[row.identity].append(row)
@@ -151,13 +152,13 @@ class RowIndex:
 
     def service_of(self, row: Row) -> str | None:
         """The service that a tag of our installation on the row names."""
-        tag = row.tag
+        tag = parse_tag(row.comment)
         ours = tag is not None and tag.installation == self.installation
         return tag.service_id if tag is not None and ours else None
 
     def member_of(self, row: Row) -> str | None:
         """Whose row it is by a tag of our installation: a service's, or a further device's."""
-        tag = row.tag
+        tag = parse_tag(row.comment)
         ours = tag is not None and tag.installation == self.installation
         return self._member(tag) if tag is not None and ours else None
 
@@ -169,7 +170,7 @@ class RowIndex:
 
     def names_no_service(self, row: Row) -> bool:
         """Whether the row has no tag, or our tag of a service that does not exist."""
-        return row.tag is None or self.service_of(row) in self.unknown
+        return parse_tag(row.comment) is None or self.service_of(row) in self.unknown
 
     def holders(self, fields: Mapping[str, str]) -> Iterator[tuple[str, Lease]]:
         """The static rows beside which RouterOS refuses a row with these fields, and by which."""

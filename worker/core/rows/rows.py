@@ -5,8 +5,8 @@ A row is valid only for the read that returned it.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import ClassVar, Final, Literal, NamedTuple
 
 MenuPath = Literal[
@@ -103,7 +103,7 @@ class RowKey(NamedTuple):
     id: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """One row of a menu that we write.
 
@@ -131,29 +131,29 @@ class Row:
         """What identifies the row within its read."""
         return RowKey(self.menu, self.id)
 
-    @cached_property
-    def tag(self) -> "Tag | None":
-        """The tag at the start of its comment."""
-        return parse_tag(self.comment)
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Lease(Row):
-    """One entry, in lease form; `radius`: made by RADIUS, so we never touch it."""
+    """One entry, in lease form.
+
+    Attributes:
+        radius: made by RADIUS, so we never touch it.
+        device: what names the device that the row is for; `NO_MAC` or empty: of any.
+    """
 
     menu: ClassVar[MenuPath] = LEASES
 
     radius: bool = False
+    device: str = field(init=False, repr=False, compare=False)
 
-    @cached_property
+    def __post_init__(self) -> None:
+        """Find its device, which every step asks for."""
+        object.__setattr__(self, "device", device_of(self.fields))
+
+    @property
     def identity(self) -> Identity:
         """What identifies it."""
-        return Identity(self.device, self.address, self.server)
-
-    @cached_property
-    def device(self) -> str:
-        """What names the device that the row is for; `NO_MAC` or empty: of any."""
-        return device_of(self.fields)
+        return Identity(self.device, self.fields["address"], self.fields["server"])
 
     @property
     def address(self) -> str:
@@ -176,7 +176,7 @@ class Lease(Row):
         return f"{kind} {self.address} ({device} on {self.server}{comment})"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class OptionRow(Row):
     """One row of `/ip/dhcp-server/option`, which leases name in their field `dhcp-option`."""
 
@@ -188,7 +188,7 @@ class OptionRow(Row):
         return self.fields["name"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ListedAddress(Row):
     """One row of `/ip/firewall/address-list` or of its sister for IPv6."""
 
@@ -216,7 +216,7 @@ def client_name(client: tuple[str, str]) -> str:
     return f"DUID {duid[:-6]}******, IAID {iaid}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class BindingRow(Row):
     """One row of `/ipv6/dhcp-server/binding`: the prefix, or the address, of a DHCPv6 client.
 
@@ -324,6 +324,7 @@ def tag_text(installation: str, service_id: str) -> str:
     return f"{_PREFIX}{installation}:{service_id}"
 
 
+@lru_cache(maxsize=4096)  # each step of a round reads those of the whole batch
 def parse_tag(comment: str) -> Tag | None:
     """Read the tag at the start of a comment; None where there is none.
 
