@@ -20,7 +20,7 @@ from producers.errors import PublishFailed
 from worker.admin.file_preview import Effect, FilePreview
 from worker.admin.json_fields import utc_time
 from worker.core.service.outcome import UNCHANGED, Outcome
-from worker.store.imports import Import, Imports
+from worker.store.imports import Import
 from worker.store.store import Store
 
 _AHEAD: Final = 20_000
@@ -54,8 +54,7 @@ def apply_file(
     """
     events, total = file.events(), file.rows
     store = context.store
-    imports = Imports(store.client, store.keys)
-    imports.remember(file.digest, Import(file.as_of_ms, actor, file.source))
+    store.imports.remember(file.digest, Import(file.as_of_ms, actor, file.source))
     detail = f"{total} rows of {file.path.name} as of {utc_time(file.as_of_ms)}"
     store.audit.record(actor, what, file.source, f"{detail}; {more}" if more else detail)
     done, following, preview = ImportResult(), _Following(store), file_preview(context)

@@ -20,7 +20,7 @@ from producers.fields import field_at
 from producers.files.reading import FileBroken, FileRow, digest_of, lines_of, rows_of
 from producers.publisher import Publisher
 from worker.admin.json_fields import utc_time
-from worker.store.imports import Import, Imports
+from worker.store.imports import Import
 
 _SHOWN: Final = 50
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -72,7 +72,7 @@ class ServiceFile:
         try:
             digest = digest_of(path)
             named = _source(context, source)
-            before = Imports(context.store.client, context.store.keys).find(digest)
+            before = context.store.imports.find(digest)
             as_of_ms = _as_of(as_of, path, before, context.store.records.now_ms())
             file = cls(path, digest, named, as_of_ms, context.publisher())
             with progress_bar("checking", lines_of(path)) as advance:

@@ -7,14 +7,13 @@ import pytest
 from contracts import names
 from tests.builders import activated, mac, mac_changed
 from worker.core.service.outcome import DeadLetter
-from worker.store.finder import Finder
 
 pytestmark = pytest.mark.redis
 
 
 @pytest.fixture
 def finder(store):
-    return Finder(store.client, store.keys)
+    return store.finder
 
 
 @pytest.fixture

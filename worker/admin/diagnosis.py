@@ -86,7 +86,7 @@ class Diagnosis:
 
     def ask(self, subject: str) -> list[DiagnosisResult]:
         """Answer for every service that has, wants or had the subject; at least one answer."""
-        finder = Finder(self.store.client, self.store.keys)
+        finder = self.store.finder
         text, kind = _read(subject)
         journaled = finder.journaled_naming(text, self.journal_searched)
         found = self._services(finder, text, kind) if kind else []
@@ -126,7 +126,7 @@ class Diagnosis:
 
     def _of_device(self, stored: ServiceRecord, number: str) -> DiagnosisResult:
         """Answer for the first device of a service, or for a further one."""
-        finder = Finder(self.store.client, self.store.keys)
+        finder = self.store.finder
         service_id, record = stored.service_id, stored
         if number:
             record = replace(as_service(stored, number), service_id=member_id(service_id, number))

@@ -10,7 +10,6 @@ from worker.core.full_read.row_owners import tagged_rows
 from worker.core.rows.observed import macs_of, shown_address
 from worker.core.rows.rows import BindingRow, Lease, RowKey, parse_tag
 from worker.ports import RowReader
-from worker.store.finder import Finder
 from worker.store.store import Store
 
 LeaseRow = Lease | BindingRow
@@ -89,7 +88,7 @@ def _macs(row: LeaseRow) -> frozenset[str]:
 
 def _devices(store: Store, router: str, macs: Sequence[str]) -> dict[str, str]:
     """MAC -> the service that has it on this router."""
-    finder, found = Finder(store.client, store.keys), dict[str, str]()
+    finder, found = store.finder, dict[str, str]()
     for start in range(0, len(macs), _PAGE):
         keys = {f"mac:{mac}": mac for mac in macs[start : start + _PAGE]}
         for key, claimed in finder.claimed(router, list(keys)).items():

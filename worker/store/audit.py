@@ -12,8 +12,7 @@ import redis
 from redis.client import Pipeline
 
 from worker.core.storage_format import known_part, printable, to_json
-from worker.store.connection import redis_now_ms
-from worker.store.keys import Keys
+from worker.store.connection import StorePart, redis_now_ms
 
 AUDIT_MOST: Final = 10_000
 """Limit of the trail (as in `lua/_audit.lua`)."""
@@ -94,17 +93,13 @@ class AuditFilter(NamedTuple):
 EVERYTHING: Final = AuditFilter()
 
 
-class Audit:
+class Audit(StorePart):
     """Records and reads the trail."""
-
-    def __init__(self, client: redis.Redis, keys: Keys) -> None:
-        self._client = client
-        self._key = keys.audit
 
     def record(self, by: str, what: str, subject: str, detail: str = "") -> None:
         """Record a write that no script records."""
         entry = AuditEntry(redis_now_ms(self._client), by, what, subject, detail)
-        add_entry(self._client, self._key, entry)
+        add_entry(self._client, self._keys.audit, entry)
 
     def entries(self, chosen: AuditFilter = EVERYTHING) -> Iterator[AuditEntry]:
         """The entries that match, newest first, read in pages as they are asked for."""
@@ -114,7 +109,7 @@ class Audit:
         parts = chosen.parts()
         while page := cast(
             "list[tuple[str, dict[str, str]]]",
-            self._client.xrevrange(self._key, before, since, count=_PAGE),
+            self._client.xrevrange(self._keys.audit, before, since, count=_PAGE),
         ):
             before = f"({page[-1][0]}"
             for _, fields in page:

@@ -5,22 +5,15 @@ The sweep of any worker sends them; the worker that takes one reports it.
 
 from typing import Final, cast
 
-import redis
-
 from contracts import names
-from worker.store.connection import redis_now_ms
-from worker.store.keys import Keys
+from worker.store.connection import StorePart, redis_now_ms
 
 QUEUES: Final = (names.QUEUE_EVENTS, names.QUEUE_BULK, names.QUEUE_ROUTERS)
 EVERY_MS: Final = 10_000
 
 
-class Canaries:
+class Canaries(StorePart):
     """At most one canary is under way in each queue."""
-
-    def __init__(self, client: redis.Redis, keys: Keys) -> None:
-        self._client = client
-        self._keys = keys
 
     def to_send(self) -> list[str] | None:
         """The queues that need a canary now, noted as under way; None: it is too early.

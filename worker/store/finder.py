@@ -5,14 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Final, NamedTuple, cast
 
-import redis
-
 from contracts import names
 from contracts.values import Mac48
 from worker.core.diagnosis.facts import Journaled
 from worker.core.service.outcome import DeadLetter
 from worker.store.claims import waiting_for
-from worker.store.keys import Keys
+from worker.store.connection import StorePart
 from worker.store.views import key_pages
 
 JOURNAL_LOOKED_THROUGH: Final = 50_000
@@ -27,12 +25,8 @@ class Claimed(NamedTuple):
     waiters: Sequence[str]
 
 
-class Finder:
+class Finder(StorePart):
     """Searches; each method says what it costs."""
-
-    def __init__(self, client: redis.Redis, keys: Keys) -> None:
-        self._client = client
-        self._keys = keys
 
     def claimed(self, router: str, claims: Sequence[str]) -> dict[str, Claimed]:
         """Who holds and who waits for claims (`mac:…`, `address:…`) on a router: two reads."""

@@ -3,9 +3,7 @@
 import json
 from typing import Any, Final, NamedTuple, cast
 
-import redis
-
-from worker.store.keys import Keys
+from worker.store.connection import StorePart
 
 _REMEMBERED_S: Final = 40 * 86_400
 """Longer than event ids: an import that is run again within it is the same import."""
@@ -25,12 +23,8 @@ class Import(NamedTuple):
     source: str
 
 
-class Imports:
+class Imports(StorePart):
     """Remembers imports."""
-
-    def __init__(self, client: redis.Redis, keys: Keys) -> None:
-        self._client = client
-        self._keys = keys
 
     def find(self, digest: str) -> Import | None:
         """The import of a file's content, if it was imported before."""

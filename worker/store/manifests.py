@@ -4,10 +4,8 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-import redis
-
 from worker.core.storage_format import known_part
-from worker.store.keys import Keys
+from worker.store.connection import StorePart
 
 TIME_LIMIT_MS: Final = 3_600_000
 """For so long the parts of one manifest may come."""
@@ -28,12 +26,8 @@ class StoredPart(NamedTuple):
     services: Sequence[str]
 
 
-class StoredManifests:
+class StoredManifests(StorePart):
     """Keeps parts; each call may be repeated."""
-
-    def __init__(self, client: redis.Redis, keys: Keys) -> None:
-        self._client = client
-        self._keys = keys
 
     def keep(self, name: str, number: int, part: StoredPart, now_ms: int) -> dict[int, StoredPart]:
         """Keep a part of a manifest; returns all parts that came, by number."""

@@ -4,23 +4,17 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
-import redis
-
 from worker.core.alerting.notifications import Mute, Notice
 from worker.core.storage_format import known_part, rfc3339
 from worker.store.audit import AuditEntry, add_entry
-from worker.store.keys import Keys
+from worker.store.connection import StorePart
 
 CLAIM_MS: Final = 60_000
 """Longer than a round takes, all targets together; a dead one is replaced after it."""
 
 
-class Notifications:
+class Notifications(StorePart):
     """One hash a target, one of mutes, one claim."""
-
-    def __init__(self, client: redis.Redis, keys: Keys) -> None:
-        self._client = client
-        self._keys = keys
 
     def claim(self, token: str) -> bool:
         """Whether the process with this token notifies now; renews its claim."""

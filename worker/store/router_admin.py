@@ -4,13 +4,10 @@ import json
 from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple, cast
 
-import redis
-
 from worker.core.policy.policy import AppliedPolicy, RouterPolicy
 from worker.core.storage_format import known_part
 from worker.store.audit import AuditEntry, add_entry
-from worker.store.connection import Scripts, new_work_version, redis_now_ms
-from worker.store.keys import Keys
+from worker.store.connection import StorePart, new_work_version, redis_now_ms
 
 BULK: Final = 2
 """Priority of work that a person adds for all services of a router."""
@@ -42,27 +39,23 @@ class EventChecks(NamedTuple):
     full_read_due: bool = False
 
 
-class RouterAdmin:
+class RouterAdmin(StorePart):
     """The store's side of `leasewire routers`. Each change is one script, its audit entry in it."""
-
-    def __init__(self, client: redis.Redis, scripts: Scripts, keys: Keys) -> None:
-        self._client = client
-        self._scripts = scripts
-        self._keys = keys
-        self._fleet = keys.fleet
 
     def policies(self) -> dict[str, AppliedPolicy]:
         """The applied policy of each router that has one."""
         return {
             name: AppliedPolicy.from_text(text)
-            for name, text in self._hash(self._fleet.policies).items()
+            for name, text in self._hash(self._keys.fleet.policies).items()
         }
 
     def policies_of(self, routers: Sequence[str]) -> dict[str, AppliedPolicy]:
         """The applied policy of those of the routers that have one."""
         if not routers:
             return {}
-        texts = cast("list[str | None]", self._client.hmget(self._fleet.policies, list(routers)))
+        texts = cast(
+            "list[str | None]", self._client.hmget(self._keys.fleet.policies, list(routers))
+        )
         found = zip(routers, texts, strict=True)
         return {name: AppliedPolicy.from_text(text) for name, text in found if text}
 
@@ -70,12 +63,12 @@ class RouterAdmin:
         """The routers that people hold."""
         return {
             name: known_part(Pause, json.loads(text))
-            for name, text in self._hash(self._fleet.paused).items()
+            for name, text in self._hash(self._keys.fleet.paused).items()
         }
 
     def aliases(self) -> dict[str, str]:
         """Former name of a router -> its name now."""
-        return self._hash(self._fleet.aliases)
+        return self._hash(self._keys.fleet.aliases)
 
     def forget_alias(self, old: str, actor: str) -> str | None:
         """Understand a former name no longer as of the router that had it; returns its name now.
@@ -86,7 +79,7 @@ class RouterAdmin:
         now, now_ms = self.aliases().get(old), self._now_ms()
         if now is not None:
             with self._client.pipeline() as pipe:
-                pipe.hdel(self._fleet.aliases, old)
+                pipe.hdel(self._keys.fleet.aliases, old)
                 entry = AuditEntry(now_ms, actor, "router.name_forgotten", old, f"was {now}")
                 add_entry(pipe, self._keys.audit, entry)
                 pipe.execute()
@@ -94,17 +87,19 @@ class RouterAdmin:
 
     def serials(self) -> dict[str, str]:
         """The serial number or system id that is bound to each router's name."""
-        return self._hash(self._fleet.serials)
+        return self._hash(self._keys.fleet.serials)
 
     def contacted(self) -> frozenset[str]:
         """The routers whose serial or table was ever seen."""
-        return frozenset(self._hash(self._fleet.serials_seen) | self._hash(self._fleet.full_reads))
+        return frozenset(
+            self._hash(self._keys.fleet.serials_seen) | self._hash(self._keys.fleet.full_reads)
+        )
 
     def knows(self, router: str) -> bool:
         """Whether a worker ever had a policy of this router, or saw its serial."""
         pipe = self._client.pipeline(transaction=False)
-        pipe.hexists(self._fleet.policies, router)
-        pipe.hexists(self._fleet.serials, router)
+        pipe.hexists(self._keys.fleet.policies, router)
+        pipe.hexists(self._keys.fleet.serials, router)
         return any(pipe.execute())
 
     def admit(self, router: str, serial: str) -> EventChecks:

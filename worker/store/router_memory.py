@@ -8,13 +8,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple, cast
 
-import redis
-
 from worker.core.effect.facts import EffectFacts
 from worker.core.effect.rungs import ActedBefore
 from worker.core.entry.dhcp_setup import DhcpSetup
 from worker.core.storage_format import known_part
-from worker.store.keys import Keys
+from worker.store.connection import StorePart
 
 KEPT_S: Final = 7 * 86_400
 SLOW_SEARCH_RESTS_MS: Final = 600_000
@@ -125,12 +123,8 @@ def _suspects(raw: Mapping[str, str], prefix: str) -> dict[str, Suspect]:
     }
 
 
-class RouterMemory:
+class RouterMemory(StorePart):
     """One hash a router; it goes a week after its last change."""
-
-    def __init__(self, client: redis.Redis, keys: Keys) -> None:
-        self._client = client
-        self._keys = keys
 
     def note_missing(self, router: str, missing: Mapping[str, int]) -> None:
         """Remember what the router lacks, and when that was notified (ms)."""

@@ -4,10 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, cast
 
-import redis
-
-from worker.store.connection import redis_now_ms
-from worker.store.keys import Keys
+from worker.store.connection import StorePart, redis_now_ms
 
 WINDOW: Final = 200
 """Recent events of a source that count: about the last one to two hundred."""
@@ -58,12 +55,8 @@ class SourceView:
     alarm_ms: int = 0
 
 
-class Sources:
+class Sources(StorePart):
     """Reads the counters; commits count (`records.py`)."""
-
-    def __init__(self, client: redis.Redis, keys: Keys) -> None:
-        self._client = client
-        self._keys = keys
 
     def save_known(self, sources: Iterable[str]) -> None:
         """Note that a living worker has these in its inventory; called each second."""

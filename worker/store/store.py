@@ -17,8 +17,10 @@ from worker.store.conflicts import Conflicts
 from worker.store.connection import Scripts, StoreClient, store_errors
 from worker.store.dead_letters import Letters
 from worker.store.feed import Feed
+from worker.store.finder import Finder
 from worker.store.full_reads import FullReads
 from worker.store.heartbeat import Heartbeats, Signs
+from worker.store.imports import Imports
 from worker.store.journal import Journal
 from worker.store.keys import Keys
 from worker.store.maintenance import StoreMaintenance
@@ -66,6 +68,8 @@ class Store:
     claims: Claims
     dead_letters: Letters
     manifests: StoredManifests
+    finder: Finder
+    imports: Imports
     alerts: Alerts
     conflicts: Conflicts
     notifications: Notifications
@@ -166,39 +170,42 @@ def open_store(
     """
     client = StoreClient(connection_pool=plain.connection_pool)
     keys, scripts = Keys(prefix), Scripts(client, prefix, min_replicas)
-    store_format = StoreFormat(client, scripts, keys)
-    records = Records(client, scripts, keys, store_format)
-    feed = Feed(client, scripts, keys)
+    parts = client, scripts, keys
+    store_format = StoreFormat(*parts)
+    records = Records(*parts, store_format)
+    feed = Feed(*parts)
     return Store(
         client=client,
         keys=keys,
         format=store_format,
-        journal=Journal(client, scripts, keys),
+        journal=Journal(*parts),
         records=records,
-        routers=Routers(client, scripts, keys, store_format, lock_ms),
-        schedule=ScheduleIndex(client, scripts, keys),
-        sources=Sources(client, keys),
-        fleet=RouterAdmin(client, scripts, keys),
-        views=Views(client, keys),
-        maintenance=StoreMaintenance(client, scripts, keys, records, feed),
-        samples=Samples(client, scripts, keys),
-        memory=RouterMemory(client, keys),
-        pools=PoolValues(client, scripts, keys),
-        pool_samples=PoolSamples(client, scripts, keys),
-        reconfigures=Reconfigures(client, scripts, keys),
-        full_reads=FullReads(client, scripts, keys),
-        claims=Claims(client, scripts, keys),
-        dead_letters=Letters(client, scripts, keys),
-        manifests=StoredManifests(client, keys),
-        alerts=Alerts(client, scripts, keys),
+        routers=Routers(*parts, store_format, lock_ms),
+        schedule=ScheduleIndex(*parts),
+        sources=Sources(*parts),
+        fleet=RouterAdmin(*parts),
+        views=Views(*parts),
+        maintenance=StoreMaintenance(*parts, records, feed),
+        samples=Samples(*parts),
+        memory=RouterMemory(*parts),
+        pools=PoolValues(*parts),
+        pool_samples=PoolSamples(*parts),
+        reconfigures=Reconfigures(*parts),
+        full_reads=FullReads(*parts),
+        claims=Claims(*parts),
+        dead_letters=Letters(*parts),
+        manifests=StoredManifests(*parts),
+        finder=Finder(*parts),
+        imports=Imports(*parts),
+        alerts=Alerts(*parts),
         conflicts=Conflicts(client, keys, records),
-        notifications=Notifications(client, keys),
-        canaries=Canaries(client, keys),
-        brake=Brake(client, scripts, keys),
+        notifications=Notifications(*parts),
+        canaries=Canaries(*parts),
+        brake=Brake(*parts),
         feed=feed,
-        watches=Watches(client, scripts, keys),
+        watches=Watches(*parts),
         clock=Clock(scripts, lock_ms),
-        heartbeats=Heartbeats(client, scripts, keys, store_format),
+        heartbeats=Heartbeats(*parts, store_format),
         signs=Signs(client, keys),
-        audit=Audit(client, keys),
+        audit=Audit(*parts),
     )

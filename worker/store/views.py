@@ -12,8 +12,8 @@ from worker.core.policy.circuit import RouterState
 from worker.core.service.history import line_from_json
 from worker.core.service.outcome import DeadLetter, Outcome
 from worker.core.storage_format import known_part
+from worker.store.connection import StorePart
 from worker.store.due_work import PRIORITIES, ask_first_work_items, oldest_due
-from worker.store.keys import Keys
 from worker.store.outcomes import latest_outcomes
 from worker.store.records import (
     Stored,
@@ -71,12 +71,8 @@ class ServiceView(NamedTuple):
     queued: list[str]
 
 
-class Views:
+class Views(StorePart):
     """Reads, and the signs of life that workers leave for them."""
-
-    def __init__(self, client: redis.Redis, keys: Keys) -> None:
-        self._client = client
-        self._keys = keys
 
     def outcomes(self, event_keys: Sequence[str]) -> list[Outcome]:
         """The latest outcome of each event that the store knows."""

@@ -16,7 +16,6 @@ from worker.core.rows.bindings import mac_in_duid, mac_in_link_local
 from worker.core.rows.rows import BINDINGS, BindingRow, Row
 from worker.core.service.record import ServiceRecord
 from worker.ports import FieldEquals, RouterSession
-from worker.store.finder import Finder
 from worker.store.store import Store
 
 log = structlog.get_logger()
@@ -104,7 +103,7 @@ class Ipv6Clients:
         self, router: str, asking: Mapping[str, Sequence[BindingRow]], *, by_ports: bool
     ) -> set[str]:
         """The services of ours whose device may be one of these, by MAC."""
-        finder = Finder(self.store.client, self.store.keys)
+        finder = self.store.finder
         claimed = finder.claimed(router, [f"mac:{mac}" for mac in asking])
         holders = {mac: set(claimed[f"mac:{mac}"].holders.values()) for mac in asking}
         nobodys = {mac for mac, services in holders.items() if not services}

@@ -148,7 +148,7 @@ class Watch:
         return True
 
     def _unknown_devices(self, router: str, rows: Mapping[str, DynamicRow]) -> list[UnknownDevice]:
-        finder = Finder(self.store.client, self.store.keys)
+        finder = self.store.finder
         claimed = finder.claimed(router, [f"mac:{mac}" for mac in rows])
         holders = {mac: sorted(claimed[f"mac:{mac}"].holders.values()) for mac in rows}
         service_ids = sorted({service_id for ids in holders.values() for service_id in ids})
