@@ -4,8 +4,10 @@ What is odd stands in the file `odd` beside the inventory: a share of looks and 
 and a service of which every look raises. Nothing else differs from the real build.
 """
 
+import faulthandler
 import os
 import random
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -58,7 +60,8 @@ def make_odd(file: Path) -> None:
 
 
 def run() -> None:
-    """Run a worker process with exceptions in it."""
+    """Run a worker process with exceptions in it; asked by SIGUSR2 it tells what it is at."""
+    faulthandler.register(signal.SIGUSR2)
     make_odd(Path(os.environ["LEASEWIRE_INVENTORY"]).with_name("odd"))
     sys.exit(process.main(sys.argv[1:]))
 

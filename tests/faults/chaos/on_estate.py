@@ -1,5 +1,6 @@
 """Chaos on the routers of `estate.py`, whose workers are upgraded on the way."""
 
+import signal
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -83,9 +84,12 @@ class OnEstate(Judged):
                 f"{'runs' if Path(f'/proc/{sign.process.pid}').exists() else 'has ended'}"
                 for sign in self.store.heartbeats.seen()
             ]
-            return [
-                f"upgrade check ends with {said.returncode}: {said.stdout} {said.stderr} {signs}"
-            ]
+            left = [process for process in self.replaced if process.poll() is None]
+            for process in left:
+                process.send_signal(signal.SIGUSR2)
+            words = f"{said.stdout} {said.stderr} {signs}"
+            pids = [process.pid for process in left]
+            return [f"upgrade check ends with {said.returncode}: {words}; still running: {pids}"]
         keys = self.client.scan_iter(self.store.keys.record("*"), count=1000)
         texts = self.client.mget(list(keys))
         number = f'"format":{STORE_FORMATS[FORMAT].usual},'
