@@ -54,15 +54,15 @@ def give_others(
 
 def _has_address(item: BatchItem, value: str, why: Waiting, index: RowIndex | None) -> bool:
     """Whether others have an address that the service never had."""
-    fields = item.entry.fields
-    if fields is None or fields["address"] != value:
+    identity = item.entry.identity
+    if identity is None or identity.address != value:
         return False
     if item.written is not None and item.written["address"] == value:
         return False
     if why.reason == _OF_ROUTER:
         return why.detail.startswith(f"{value} ")
     # a row with its MAC too says nothing of the address
-    rows = () if index is None else index.holders(fields)
+    rows = () if index is None else index.holders(identity)
     names = {name for name, row in rows if index and index.names_no_service(row)}
     return names == {"address"}
 

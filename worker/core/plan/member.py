@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Final
+from typing import Final, Literal
 
 from worker.core.entry.entry import Entry, placeholder
 from worker.core.entry.wanted import wanted_entries
@@ -202,7 +202,7 @@ class Member:
         leaves: whether its row is to be removed.
         target: the fields that its row should have; None: it waits, or its row is removed.
         identity: what identifies that row; None: there is no target.
-        holders: the static rows beside which the router refuses the target, each with the field.
+        holders: the static rows beside which the router refuses the target, and by what.
         stands: whether its row has the device, address and server of its target already.
         service_id: the service's id.
         id: the same, or the `member_id` of a further device.
@@ -222,7 +222,7 @@ class Member:
     leaves: bool = field(init=False)
     target: Mapping[str, str] | None = field(init=False)
     identity: Identity | None = field(init=False)
-    holders: list[tuple[str, Lease]] = field(default_factory=list)
+    holders: list[tuple[Literal["device", "address"], Lease]] = field(default_factory=list)
     stands: bool = field(init=False)
     service_id: str = field(init=False)
     id: str = field(init=False)

@@ -24,6 +24,7 @@ from worker.core.rows.rows import (
     Lease,
     ListedAddress,
     Row,
+    device_field,
     scopes_meet,
 )
 
@@ -55,8 +56,8 @@ def in_the_way(wanted: Sequence[Wanted], index: RowIndex) -> frozenset[str]:
     """
     found: set[str | None] = set()
     for service in wanted:
-        if service.granted and service.entry.fields is not None:
-            holders: list[Row] = [row for _, row in index.holders(service.entry.fields)]
+        if service.granted and service.entry.identity is not None:
+            holders: list[Row] = [row for _, row in index.holders(service.entry.identity)]
             listed = (index.listed.get(place) for place in service.entry.listed)
             holders += [row for row in listed if row is not None and not row.dynamic]
             if service.entry.bindings:
@@ -255,13 +256,12 @@ class _Planning:
 
     def _why_waiting(self, member: Member) -> Waiting | None:
         """What blocks the target and is not ours to change."""
-        target = member.target
-        if target is None:
+        if member.identity is None:
             return None
         changed = self._options.changed_by_hand(member.entry.options)
         if changed is not None or member.stands:
             return changed
-        member.holders = [*self._index.holders(target)]
+        member.holders = [*self._index.holders(member.identity)]
         for _, row in member.holders:
             known = row.id in self._owners or row.id in self._ended
             if row is not member.row and not known:
@@ -279,10 +279,11 @@ class _Planning:
     def _find_blockers(self, member: Member) -> None:
         if member.target is None or member.stands:
             return
-        for name, row in member.holders:
+        for held, row in member.holders:
             if row.id in self._ended:
                 member.before.append(self._ended[row.id])
             elif row is not member.row:
+                name = device_field(member.target) if held == "device" else held
                 blocker = self._owners[row.id]
                 if blocker.waiting is not None:  # no write of its own will free it
                     blocker.free_field(name)

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import cached_property
+from typing import Literal
 
 from worker.core.rows.binding_index import BindingIndex
 from worker.core.rows.queues import QueueOrder, QueueRow, owner_of
@@ -22,7 +23,6 @@ from worker.core.rows.rows import (
     Row,
     RowKey,
     Tag,
-    device_field,
     is_host_address,
     parse_tag,
     scopes_meet,
@@ -172,12 +172,11 @@ class RowIndex:
         """Whether the row has no tag, or our tag of a service that does not exist."""
         return parse_tag(row.comment) is None or self.service_of(row) in self.unknown
 
-    def holders(self, fields: Mapping[str, str]) -> Iterator[tuple[str, Lease]]:
-        """The static rows beside which RouterOS refuses a row with these fields, and by which."""
-        named_by = device_field(fields)
-        for row in self.static_of(fields[named_by], fields["server"]):
-            yield named_by, row
-        for row in self._static_addresses.get(fields["address"], ()):
+    def holders(self, identity: Identity) -> Iterator[tuple[Literal["device", "address"], Lease]]:
+        """The static rows beside which RouterOS refuses a row with this identity, and by what."""
+        for row in self.static_of(identity.device, identity.server):
+            yield "device", row
+        for row in self._static_addresses.get(identity.address, ()):
             yield "address", row
 
     def static_of(self, device: str, server: str) -> Sequence[Lease]:
