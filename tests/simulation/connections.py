@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from typing import Any, Final
 
 import redis
@@ -88,19 +89,18 @@ class _Connection(UnixDomainSocketConnection):
         return self._answer.pop() if self._answer else super().read_response(*args, **options)
 
     def answer_here(self, args: Sequence[Any]) -> Any:
-        """The answer to what Redis need not be asked, if it is still the one that it was.
-
-        That is what time it is, and what it said of itself before: most round trips would be these.
-        None: it is asked.
-        """
-        if args[0] == "TIME" and self._since == self._server.starts:
-            return f"{CLOCK.now_s:.6f}".split(".")
+        """What Redis says of itself, if it is asked that; it need be asked but once."""
         return self._info(*args) if args[0] == "INFO" else None
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it leads to the Redis of now."""
+        return self._since == self._server.starts
+
     def _info(self, *args: Any) -> str:
-        """What Redis says of itself; what names this start of it is the same in each run."""
+        """What names this start of Redis is the same in each run."""
         server = self._server
-        info = server.said.get(args) if self._since == server.starts else None
+        info = server.said.get(args) if self.is_alive else None
         if info is None:
             UnixDomainSocketConnection.send_command(self, *args)
             info = UnixDomainSocketConnection.read_response(self)
@@ -174,6 +174,8 @@ def pool_of(server: TimedServer, scheduler: Scheduler, **options: Any) -> Connec
 
 _replication: Final = producers.resend._replication
 producers.resend._replication = lambda pool: _replication(_PoolOfPoints(pool))
+redis.utils.get_lib_version = cache(redis.utils.get_lib_version)
+"""Else each client reads which version of redis-py is installed."""
 ConnectionPool.get_connection = ConnectionPool.get_connection.__wrapped__  # type: ignore[method-assign, attr-defined]
 for _measures in ("record_connection_count", "get_pool_name"):
     setattr(redis.connection, _measures, lambda *_, **__: "")

@@ -44,11 +44,9 @@ FIRST: Final = "worker-1"
 _OTHERS: Final = 10
 """One worker's sweep finds what is due for all; those of others come so much more seldom here, else
 most points would be theirs."""
-_SLOWER: Final = 1.2
-_SLOWER_AT_REST: Final = 2.0
+_SLOWER: Final = 2.0
 _SLOWEST_S: Final = 200.0
-"""Sweeps come more and more seldom, most of all where nothing goes wrong any more: what they do
-must suffice."""
+"""Sweeps come more and more seldom: what they do must suffice."""
 REPORTED_MS: Final = 20_000
 """Where people change rows by hand each router is read in full so often."""
 _AGAIN_S: Final = 90.0
@@ -207,8 +205,7 @@ class Processes:
             self.scheduler.sleep(CHANCE.uniform(0, pace_s))
             once()
             self.scheduler.sleep(EVERY_S)
-            slower = _SLOWER_AT_REST if self.scheduler.is_quiet else _SLOWER
-            pace_s = min(slower * pace_s, _SLOWEST_S)
+            pace_s = min(_SLOWER * pace_s, _SLOWEST_S)
 
     def start_operator(self, place: str = "operator") -> None:
         """A person with the command."""

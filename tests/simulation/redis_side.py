@@ -49,7 +49,6 @@ class TimedServer(EmbeddedServer):
         self.lags = 0.0
         self.away_until = 0.0
         self.said: dict[tuple[Any, ...], str] = {}
-        self._begins_at = 0
         self._replicated = 0
         self._sizes: deque[tuple[float, int]] = deque(maxlen=2_000)
 
@@ -78,10 +77,11 @@ class TimedServer(EmbeddedServer):
                 for text in texts():
                     pipe.script_load(text)
                 pipe.execute()
-        self.starts = 0
+        os.truncate(self._path, 0)  # else each start would play all former histories again
+        self.starts = self._read_to = 0
         self.away_until = 0.0
         self.said.clear()
-        self._begins_at = self._replicated = self._size()
+        self._replicated = 0
         self._sizes.clear()
 
     @property
@@ -91,11 +91,11 @@ class TimedServer(EmbeddedServer):
 
     def note_size(self) -> None:
         """Note how much was written by now: a loss takes what came after some moment."""
-        self._sizes.append((CLOCK.now_s, self._size()))
+        self._sizes.append((CLOCK.now_s, self.written))
 
     def queues_changed(self) -> bool:
         """Whether a message was put anywhere, or taken, since this was asked last."""
-        size = self._size()
+        size = self.written
         if size <= self._read_to:
             return False
         with self._path.open("rb", buffering=0) as file:
@@ -106,26 +106,26 @@ class TimedServer(EmbeddedServer):
     @property
     def written(self) -> int:
         """How much was written in this history."""
-        return self._size() - self._begins_at
+        return self._path.stat().st_size
 
     def is_replicated(self, written: int) -> bool:
         """Whether a replica has so much of it for sure."""
-        return self._begins_at + written <= self._replicated
+        return written <= self._replicated
 
     def replicate(self, written: int) -> None:
         """Let a replica have so much of it."""
-        self._replicated = max(self._replicated, self._begins_at + written)
+        self._replicated = max(self._replicated, written)
 
     def replicate_some(self) -> int:
         """Let a replica come nearer, if it gets anything; returns how much it has for sure."""
         if CHANCE.random() >= self.lags:
-            self.replicate(int(CHANCE.uniform(self._replicated - self._begins_at, self.written)))
-        return self._replicated - self._begins_at
+            self.replicate(int(CHANCE.uniform(self._replicated, self.written)))
+        return self._replicated
 
     def lose_the_end(self) -> int:
         """Die, and come back without the end; returns how many bytes are gone."""
         since = CLOCK.now_s - CHANCE.uniform(0, self._longest_s)
-        size = self._size()
+        size = self.written
         kept = next((noted for at_s, noted in self._sizes if at_s >= since), size)
         kept += int(CHANCE.random() * (size - kept) / 4)  # any command may be the last
         if self.has_replicas:
@@ -141,6 +141,3 @@ class TimedServer(EmbeddedServer):
     @property
     def _longest_s(self) -> float:
         return _BEHIND_S if self.has_replicas else _AT_POWER_LOSS_S
-
-    def _size(self) -> int:
-        return self._path.stat().st_size

@@ -27,7 +27,12 @@ class PlainClient(redis.Redis):
     def _send_command_parse_response(
         self, conn: Any, command_name: str, *args: Any, **options: Any
     ) -> Any:
-        """One command is one point; whoever repeats it passes another one."""
+        """One command is one point; whoever repeats it passes another one.
+
+        What time it is decides nothing, and is known here.
+        """
+        if command_name == "TIME" and conn.is_alive:
+            return self.response_callbacks["TIME"](f"{CLOCK.now_s:.6f}".split("."))
 
         def do() -> Any:
             CLOCK.tell()

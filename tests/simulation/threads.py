@@ -9,6 +9,8 @@ from tests.simulation.scheduler import Scheduler
 
 _LOOKS_S: Final = 0.001
 """A task that waits for another looks again after so long, and then after twice as long."""
+_SELDOMER: Final = 5
+"""Who looks on at something does it so much more seldom, else many points would be its looks."""
 
 
 def threads_of(scheduler: Scheduler) -> Any:
@@ -85,5 +87,5 @@ class _Event:
 
     def wait(self, seconds: float) -> bool:
         """Wait for so long; whoever sets it meanwhile is not noticed earlier."""
-        self._scheduler.sleep(seconds)
+        self._scheduler.sleep(_SELDOMER * seconds)
         return self._is_set

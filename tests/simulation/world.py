@@ -44,8 +44,6 @@ __all__ = ["Result", "Scale", "play", "scale_of"]
 
 _LATE: Final = 1.8
 """Writes may land for almost two lock times, after which a second look comes."""
-_LOOKS_AFTER: Final = 20
-"""Points."""
 _AFTER_S: Final = 120.0
 """Things go wrong for up to so long after the last event, as long as there is work."""
 _LATE_S: Final = 2.0
@@ -141,7 +139,7 @@ class World:
             return
         if self.scheduler.may_have_pushed:
             self._wake()
-        if self.scheduler.passed > self._looked_at + _LOOKS_AFTER:
+        if self.scheduler.passed > self._looked_at + 20:
             self._looked_at = self.scheduler.passed
             self._server.note_size()
             self.checks.look_at_redis()
@@ -228,6 +226,7 @@ class World:
         self.events = [event for n, event in enumerate(every) if n not in scale.left_out]
         said = {event["id"] for event in self.events}
         processes.left_out = {event["id"] for event in every} - said
+        self.rest.keep_up()
         for number in range(scale.workers):
             processes.start_worker(f"worker-{number + 1}")
         processes.start_publisher()
