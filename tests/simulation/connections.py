@@ -44,7 +44,15 @@ class _Connection(UnixDomainSocketConnection):
         if self._server.away:
             raise ConnectionRefusedError
         self._since = self._server.starts
+        self.path = str(self._server.reached_at)
         return super()._connect()
+
+    def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        """Send something, unless this leads to a former primary, and others know a new one."""
+        if self._sock is not None and self._since != self._server.starts:
+            self.disconnect()
+            raise redis.ConnectionError("it is no primary any more")
+        super().send_packed_command(command, check_health)
 
     @contextmanager
     def asking_itself(self) -> Iterator[None]:

@@ -17,6 +17,12 @@ from tests.simulation.scheduler import Process
 from tests.simulation.virtual import CHANCE, CLOCK
 
 _WATCHES_S: Final = 10.0
+_SPLIT: Final = 0.6
+"""Share of failovers at which the former primary goes on."""
+_PASS_S: Final = 0.02
+"""After a replica confirmed something: a pass of a router is mostly under way then."""
+_LEARNS_S: Final = 20.0
+"""So long it does at most."""
 
 
 @dataclass
@@ -119,8 +125,11 @@ class Happenings:
 
     def _roll_back(self) -> None:
         """Redis dies, and comes back after a while without its end."""
-        self._soon_after_a_write()
         server = self.processes.server
+        if self.processes.scale.redis == "min-replicas" and CHANCE.random() < _SPLIT:
+            server.then = lambda: self._at(CHANCE.uniform(0, _PASS_S), self._split)
+            return
+        self._soon_after_a_write()
         kind = "failover" if server.has_replicas else "power loss"
         lost = server.lose_the_end()
         self.bytes_lost += lost
@@ -129,3 +138,27 @@ class Happenings:
         self.forget()
         self.processes.lost_its_end()
         self._at(RESEND_S + 15, self.processes.say_what_nobody_sends)
+
+    def _split(self) -> None:
+        """A replica becomes the primary, and the former one goes on for some processes.
+
+        They learn of it seconds later. Only with `min-replicas`: without it what they write to
+        routers meanwhile may stay until it is looked at (docs/guarantees.md).
+        """
+        server, scheduler = self.processes.server, self.processes.scheduler
+        cut_off = [each for each in self.processes.alive() if CHANCE.random() < 0.5]
+        lost = server.split(cut_off)
+        names = ", ".join(each.name for each in cut_off) or "nobody"
+        self._tell("split", f"of Redis, {lost} bytes are gone; cut off: {names}")
+        for queue in sorted(scheduler.waited_for):
+            scheduler.there_is(queue, len(cut_off) * 9)
+        server.away_until = CLOCK.now_s + CHANCE.uniform(0, 5)
+        self.forget()
+        self.processes.lost_its_end()
+        self._at(CHANCE.uniform(1, _LEARNS_S), self._learn)
+        self._at(RESEND_S + 15, self.processes.say_what_nobody_sends)
+
+    def _learn(self) -> None:
+        """All know the new primary, and none the former one."""
+        self._tell("split ends")
+        self.processes.server.end_former()

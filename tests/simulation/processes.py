@@ -25,6 +25,7 @@ from tests.simulation.refusals import Refusals
 from tests.simulation.scale import Scale
 from tests.simulation.scheduler import Process, Scheduler
 from tests.simulation.store_side import publisher_client, worker_client
+from tests.simulation.story import in_words
 from tests.simulation.threads import threads_of
 from tests.simulation.virtual import CHANCE, CLOCK
 from worker.compute_gate import Turn
@@ -49,6 +50,7 @@ _SLOWEST_S: Final = 200.0
 """Sweeps come more and more seldom: what they do must suffice."""
 REPORTED_MS: Final = 20_000
 """Where people change rows by hand each router is read in full so often."""
+_POLLS_S: Final = 0.2
 _AGAIN_S: Final = 90.0
 """After Redis lost its end the BSS says again what a publisher that is gone said in so long."""
 
@@ -103,6 +105,7 @@ class Processes:
     says: Callable[[list[dict[str, Any]]], None] = lambda _: None
     said: Callable[[list[dict[str, Any]]], None] = lambda _: None
     left_out: Collection[str] = ()
+    _made: list[Process] = field(default_factory=list)
     _starts: Counter[str] = field(default_factory=Counter)
     _pids: Iterator[int] = field(default_factory=lambda: count(1))
     approves: Callable[[Collection[str]], None] = lambda _: None
@@ -124,7 +127,13 @@ class Processes:
         """The next process in this place: `worker-1`, and when that is no more `worker-1.2`."""
         self._starts[place] += 1
         start = self._starts[place]
-        return Process(place if start == 1 else f"{place}.{start}")
+        made = Process(place if start == 1 else f"{place}.{start}")
+        self._made.append(made)
+        return made
+
+    def alive(self) -> list[Process]:
+        """Those that run, or stand still."""
+        return [process for process in self._made if process.alive]
 
     # --- workers ---------------------------------------------------------------------------------
 
@@ -181,7 +190,10 @@ class Processes:
         key = names.queue_key(PREFIX, queue)
         take = guarded("take", lambda: got.append(client.rpop(key)))
         while True:
-            self.scheduler.wait(key)
+            if self.server.known_former is None:
+                self.scheduler.wait(key)
+            else:  # nobody sees what is pushed there
+                self.scheduler.sleep(_POLLS_S)
             got: list[str | None] = []
             take()
             message = got[0] if got else None
@@ -256,7 +268,7 @@ class Processes:
             self.said(events)
             del self.to_publish[: len(batch)]
             if events:
-                self.scheduler.narrate(f"publishes {', '.join(map(_in_words, events))}")
+                self.scheduler.narrate(f"publishes {', '.join(map(in_words, events))}")
             self._published += [(CLOCK.now_s, process, event) for event in events]
             self.scheduler.sleep(CHANCE.uniform(0, 2 * pause_s))
 
@@ -316,20 +328,6 @@ class Processes:
             start(place)
 
         self.scheduler.spawn(Process("supervisor"), "restart", later)
-
-
-def _in_words(event: Mapping[str, Any]) -> str:
-    """An event in a story."""
-    data = event["data"]
-    if "service_id" not in data:
-        listed = ", ".join(each["service_id"] for each in data["services"])
-        return f"manifest {event['id']} {data['missing']} ({listed})"
-    block = data.get("service") or data
-    device, access = block.get("device") or data, block.get("access") or {}
-    values = (device.get("mac"), (block.get("address") or {}).get("ipv4"), access.get("router"))
-    words = " ".join(value for value in values if value)
-    name = f"{data['service_id']} {event['type'].split('.')[-2]} {data.get('revision', '')}"
-    return f"{name} ({words})" if words else name
 
 
 def _ask_by_points(pool: Any) -> None:

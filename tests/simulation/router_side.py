@@ -252,7 +252,8 @@ class SimulatedConnection(RouterConnection):
             raise
 
     def _run(self, words: Command) -> Reply:
-        run = self._to.run_late if self._stood_still else self._to.run
+        is_late = self._stood_still or self._ways.is_cut_off()
+        run = self._to.run_late if is_late else self._to.run
         return run(words, self._caller)
 
     def _give_up(self, in_flight: Sequence[Command]) -> None:
@@ -277,6 +278,7 @@ class Ways:
         scheduler: decides what becomes of what is under way.
         late_s: what was under way when a connection ended may land for so long.
         connections: kinds by transport.
+        is_cut_off: whether who asks takes a former Redis for the primary.
         network: the process that carries what lands late.
     """
 
@@ -284,6 +286,7 @@ class Ways:
     scheduler: Scheduler
     late_s: float
     connections: Mapping[str, type[SimulatedConnection]]
+    is_cut_off: Callable[[], bool]
     network: Process = field(default_factory=lambda: Process("network"))
 
     def connect(self, config: RouterConfig, *_: Any) -> RouterConnection:

@@ -140,6 +140,8 @@ class _Pipeline(Pipeline):
         self.scheduler.sleep(0.0 if has_it else CHANCE.uniform(0, 0.2) if confirms else 1.0)
         if server.starts != starts or server.away:
             raise redis.ConnectionError("the primary is gone")
+        if server.known_former is not None:  # since a moment ago
+            confirms = server.is_replicated(written)
         if confirms:
             server.replicate(written)
         self.scheduler.counts["WAIT confirmed" if confirms else "WAIT in vain"] += 1

@@ -57,3 +57,17 @@ def told(said: Mapping[str, Any]) -> Iterator[str]:
     yield f"FAILED: {first}"
     yield from rest[-_TRACEBACK:]
     yield f"Again: make simulate SEED={said['seed']} SCALE='{json.dumps(said['scale'])}'"
+
+
+def in_words(event: Mapping[str, Any]) -> str:
+    """An event in a story."""
+    data = event["data"]
+    if "service_id" not in data:
+        listed = ", ".join(each["service_id"] for each in data["services"])
+        return f"manifest {event['id']} {data['missing']} ({listed})"
+    block = data.get("service") or data
+    device, access = block.get("device") or data, block.get("access") or {}
+    values = (device.get("mac"), (block.get("address") or {}).get("ipv4"), access.get("router"))
+    words = " ".join(value for value in values if value)
+    name = f"{data['service_id']} {event['type'].split('.')[-2]} {data.get('revision', '')}"
+    return f"{name} ({words})" if words else name

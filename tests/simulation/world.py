@@ -101,7 +101,10 @@ class World:
             name: make_router(name, seed + n, kind_at(name, scale.features))
             for n, name in enumerate(_all_names(scale))
         }
-        self.ways = Ways(self.routers, self.scheduler, _LATE * scale.lock_s, CONNECTIONS)
+        server.asks = lambda: self.scheduler.current and self.scheduler.current.process
+        is_cut_off = lambda: server.known_former is not None  # noqa: E731 - as short
+        late_s = _LATE * scale.lock_s
+        self.ways = Ways(self.routers, self.scheduler, late_s, CONNECTIONS, is_cut_off)
         worker.routeros.sessions.connect = self.ways.connect
         worker.store.store.StoreClient = self._store_client
         self.client = own_client(server, self.scheduler)
