@@ -258,10 +258,13 @@ class World:
         self.scheduler.run(10**7, lambda: self._at_rest() or CLOCK.now_s > ends_at)
 
     def _come_to_rest(self) -> None:
+        self._server.then = None
         self._server.lags, before = 0.0, self._server.lags
         with self.scheduler.nothing_goes_wrong():
             stands = self.rest.begins()
-            self.scheduler.run(10**7, lambda: self._at_rest() or stands())
+            self.scheduler.run(
+                10**7, lambda: self._at_rest() or (not self._server.away and stands())
+            )
             if not self._at_rest():
                 raise Violation(f"{NO_REST}: {self.rest.left()}")
         self._server.lags = before
