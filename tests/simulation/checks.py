@@ -42,7 +42,7 @@ class Checks:
         pool = POOL_RANGE.rpartition(".")[0] + "."
         self.routers = {n: RouterChecks(router, self.asked, pool) for n, router in routers.items()}
         self._client = client = store.client
-        keys = store.keys
+        self._keys = keys = store.keys
         self.outcomes = [
             OutcomeChecks(keys.feed(f"live:{source}"), self.asked)
             for source in (BY_REVISIONS, BY_TIMES)
@@ -78,6 +78,11 @@ class Checks:
         self._counts_losses = False
         if self._loses:
             self.accepted.forget()
+
+    def splits(self) -> None:
+        """There are two servers of Redis: note what the next one knows to be written."""
+        for name, router in self.routers.items():
+            router.of.noted = self._client.hkeys(self._keys.router(name).inflight)
 
     def look_at_routers(self) -> None:
         """Check what was written to routers since the last look.

@@ -33,6 +33,7 @@ class Happenings:
         processes: of the installation.
         routers: by name.
         forget: called when Redis lost its end.
+        splits: called when there are two servers of Redis.
         to_come: how many things are yet to happen.
         bytes_lost: by Redis, in all.
         people: who change rows by hand, if any do.
@@ -43,6 +44,7 @@ class Happenings:
     processes: Processes
     routers: dict[str, SimulatedRouter]
     forget: Callable[[], None]
+    splits: Callable[[], None] = lambda: None
     to_come: int = 0
     bytes_lost: int = 0
     people: People | None = None
@@ -52,7 +54,7 @@ class Happenings:
 
     def plan(self, checks: Checks, events: Sequence[Mapping[str, Any]]) -> None:
         """Choose the moments."""
-        scale = self.processes.scale
+        scale, self.splits = self.processes.scale, checks.splits
         if "hands" in scale.features:
             self.people = People(self.routers, checks, scale.services, self._at, self._tell)
             self.people.plan(scale.over_s)
@@ -152,6 +154,7 @@ class Happenings:
         self._tell("split", f"of Redis, {lost} bytes are gone; cut off: {names}")
         for queue in sorted(scheduler.waited_for):
             scheduler.there_is(queue, len(cut_off) * 9)
+        self.splits()
         server.away_until = CLOCK.now_s + CHANCE.uniform(0, 5)
         self.forget()
         self.processes.lost_its_end()

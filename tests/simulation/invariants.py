@@ -54,12 +54,13 @@ class RouterChecks:
         pool: begins the addresses that are assigned.
 
     Attributes:
+        of: the router.
         leases: the static ones, entries and secrets, in one form, by menu and id.
         lost: services of which a working entry went.
     """
 
     def __init__(self, of: SimulatedRouter, asked: Asked, pool: str) -> None:
-        self._of = of
+        self.of = of
         self._asked = asked
         self._pool = pool
         self._seen = 0
@@ -74,15 +75,18 @@ class RouterChecks:
         Raises:
             Violation: see above.
         """
-        journal = self._of.router.journal
+        journal = self.of.router.journal
         while self._seen < len(journal):
             number, entry = self._seen, journal[self._seen]
             self._seen += 1
             menu = entry["command"].rpartition("/")[0]
+            if number in self.of.unknown and entry["error"] is None and menu in OUR_MENUS:
+                rows = f"{entry['before']} -> {entry['after']}"
+                raise Violation(f"{self.of.name}: the next Redis does not know of {rows}")
             if entry["error"] is None and menu == SESSIONS:
-                self._ended(entry, is_late=number in self._of.late)
+                self._ended(entry, is_late=number in self.of.late)
             elif entry["error"] is None and menu in OUR_MENUS:
-                self._written(menu, entry, is_late=number in self._of.late)
+                self._written(menu, entry, is_late=number in self.of.late)
 
     def _written(self, menu: str, entry: Mapping[str, Any], *, is_late: bool) -> None:
         before, after = entry["before"], entry["after"]
@@ -91,7 +95,7 @@ class RouterChecks:
         is_foreign = before is not None and not service_of(before) and not is_dynamic(before)
         is_known = (menu, row_id) in self._once_ours or self._is_adopted(entry)
         if is_foreign and is_ours and not is_known:
-            raise Violation(f"{self._of.name}: a row of others was changed: {before} -> {after}")
+            raise Violation(f"{self.of.name}: a row of others was changed: {before} -> {after}")
         if is_ours and after is not None:
             self._once_ours.add((menu, row_id))
         for key in _keys(menu, before):
@@ -102,7 +106,7 @@ class RouterChecks:
         for key in _keys(menu, after):
             other = self._holders.setdefault(key, row_id)
             if other != row_id and not lands_twice:
-                raise Violation(f"{self._of.name}: two rows have {key}: {other} and {row_id}")
+                raise Violation(f"{self.of.name}: two rows have {key}: {other} and {row_id}")
         if menu not in ROWS:
             return
         self.leases.pop((menu, row_id), None)
@@ -115,13 +119,13 @@ class RouterChecks:
     def _is_adopted(self, entry: Mapping[str, Any]) -> bool:
         """Whether a row of others got the tag of a service that is to have it, and nothing else."""
         before, after = entry["before"], entry["after"]
-        if not before or not after or entry["session"] not in self._of.adopting:
+        if not before or not after or entry["session"] not in self.of.adopting:
             return False
         member, was = member_of(after), before.get("comment", "")
         tagged = {**before, "comment": f"{TAG}{member} {was}".rstrip()}
         form = in_one_form(entry["command"].rpartition("/")[0], before)
         given = (form["device"], form["address"])
-        return tagged == after and self._asked.may_have(member, self._of.name, *given)
+        return tagged == after and self._asked.may_have(member, self.of.name, *given)
 
     def _ended(self, entry: Mapping[str, Any], *, is_late: bool) -> None:
         """A session went: we end those of devices that an event of their service concerns.
@@ -130,8 +134,8 @@ class RouterChecks:
         """
         name = entry["before"]["name"]
         is_ours = entry["session"].startswith("api") and not is_late
-        if is_ours and not self._asked.ends(name) and name not in self._of.late_names:
-            raise Violation(f"{self._of.name}: the session of {name} was ended for nothing")
+        if is_ours and not self._asked.ends(name) and name not in self.of.late_names:
+            raise Violation(f"{self.of.name}: the session of {name} was ended for nothing")
 
     def _has_reason(self, menu: str, before: Row, after: Row) -> None:
         member = member_of(before) or member_of(after)
@@ -142,15 +146,15 @@ class RouterChecks:
             self._removed(menu, member, before)
             return
         was, blocks = is_on(before, "block-access"), is_on(after, "block-access")
-        if blocks and not was and not self._asked.blocking(service, self._of.name):
+        if blocks and not was and not self._asked.blocking(service, self.of.name):
             raise self._violation(service, "was blocked, which nothing asks for")
-        if blocks and not was and not self._asked.is_suspended(service, self._of.name):
+        if blocks and not was and not self._asked.is_suspended(service, self.of.name):
             self._loses(service)  # else it was walled off before
-        if was and not blocks and not self._asked.unblocking(service, self._of.name):
+        if was and not blocks and not self._asked.unblocking(service, self.of.name):
             raise self._violation(service, "was let in, which nothing asks for")
         device = after["device"]
         is_new = device != before.get("device") and not is_placeholder(device)
-        if is_new and not self._asked.device(member, self._of.name, device):
+        if is_new and not self._asked.device(member, self.of.name, device):
             raise self._violation(member, f"got the device {device}, which nothing asks for")
         password = after.get("password")
         if password != before.get("password") and not self._asked.password(service, password):
@@ -163,9 +167,9 @@ class RouterChecks:
             return
         service = service_of(row)
         ends_it = menu == ENTRIES and self._asked.blocking(
-            service, self._of.name
+            service, self.of.name
         )  # it has no other way
-        if not ends_it and not self._asked.removal(member, self._of.name):
+        if not ends_it and not self._asked.removal(member, self.of.name):
             raise self._violation(member, f"stays, and its row was removed: {row}")
         if not is_on(row, "block-access"):  # that of a suspended service does not work
             self._loses(service)
@@ -174,18 +178,16 @@ class RouterChecks:
         if is_placeholder(after):
             if not (before.startswith(self._pool) or self._asked.another_has(member, before)):
                 raise self._violation(member, f"gave up {before}, which nobody else asks for")
-        elif not (
-            after.startswith(self._pool) or self._asked.address(member, self._of.name, after)
-        ):
+        elif not (after.startswith(self._pool) or self._asked.address(member, self.of.name, after)):
             raise self._violation(member, f"got {after}, which nothing asks for")
 
     def _loses(self, service: str) -> None:
-        name = self._of.name
+        name = self.of.name
         if self._asked.was_at(service, name) and not self._asked.moving(service, name):
             self.lost.add(service)
 
     def _violation(self, service: str, what: str) -> Violation:
-        return Violation(f"{self._of.name}: {service} {what}")
+        return Violation(f"{self.of.name}: {service} {what}")
 
 
 def is_dynamic(row: Row) -> bool:

@@ -1,6 +1,6 @@
 """Routers in a simulation: the simulator's command layer without sockets, and the way to them."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -67,6 +67,8 @@ class SimulatedRouter:
         refusals: how often one was.
         adopting: sessions of who takes rows over.
         names_by_hand: of secrets that people added with the name of a service.
+        noted: services that the next Redis knew to be written when there were two of them.
+        unknown: numbers of entries of its journal of which that knew nothing.
         late: numbers of entries of its journal that landed late, or were written after a pause.
         late_s: when the last of them were written.
     """
@@ -83,6 +85,8 @@ class SimulatedRouter:
     refusals: int = 0
     names_by_hand: set[str] = field(default_factory=set)
     adopting: set[str] = field(default_factory=set)
+    noted: Collection[str] = ()
+    unknown: set[int] = field(default_factory=set)
     late: set[int] = field(default_factory=set)
     late_s: float = 0.0
 
@@ -148,6 +152,17 @@ class SimulatedRouter:
         reply = self.run(words, caller)
         self.late |= set(range(before, len(journal)))
         self.late_s = CLOCK.now_s
+        return reply
+
+    def run_cut_off(self, words: Sequence[str], caller: Caller) -> Reply:
+        """Run a command of whom a new Redis does not know; what it noted before is known there."""
+        before = len(self.router.journal)
+        reply = self.run_late(words, caller)
+        for number, entry in enumerate(self.router.journal[before:], before):
+            rows = (entry["before"] or {}, entry["after"] or {})
+            is_noted = not {service_of(row) for row in rows} - {*self.noted, ""}
+            if not is_noted and caller.session not in self.adopting:
+                self.unknown.add(number)
         return reply
 
     def boot(self) -> None:
@@ -252,8 +267,9 @@ class SimulatedConnection(RouterConnection):
             raise
 
     def _run(self, words: Command) -> Reply:
-        is_late = self._stood_still or self._ways.is_cut_off()
-        run = self._to.run_late if is_late else self._to.run
+        if self._ways.is_cut_off():
+            return self._to.run_cut_off(words, self._caller)
+        run = self._to.run_late if self._stood_still else self._to.run
         return run(words, self._caller)
 
     def _give_up(self, in_flight: Sequence[Command]) -> None:

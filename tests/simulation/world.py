@@ -309,7 +309,7 @@ def play(server: TimedServer, seed: int, scale: Scale) -> Result:
             with suppress(CutOff):
                 world.play()
         except Violation as violation:
-            problem = str(violation)
+            problem, server.away_until = str(violation), 0.0  # to read the state
         state = tuple(world.state()) if problem else ()
     scheduler = world.scheduler
     scheduler.end()
