@@ -165,8 +165,7 @@ class OnHosts(Harness):
     def _end_workers(self) -> None:
         for host in self.hosts.values():
             host.signal(signal.SIGCONT)
-            for process in host.processes:
-                end(process)
+        end(*(process for host in self.hosts.values() for process in host.processes))
 
     def ended(self) -> list[str]:
         """Hosts of which a process has ended."""

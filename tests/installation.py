@@ -387,13 +387,18 @@ class Installation:
         self.start_workers(*kinds)
 
     def _end_workers(self) -> None:
-        for worker in self.workers:
-            end(worker.process)
+        end(*(worker.process for worker in self.workers))
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
-    """End a process: asked first."""
-    process.terminate()
+def end(*processes: subprocess.Popen[bytes]) -> None:
+    """End processes: all are asked first."""
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        _await_end(process)
+
+
+def _await_end(process: subprocess.Popen[bytes]) -> None:
     if process.stdout is not None:
         process.stdout.close()
     try:
