@@ -70,8 +70,16 @@ there too seldom, and keeps the writes from being reached at all.
 """
 
 
+_RACES: Final = 0.2
+"""Share of histories in which nothing fails, and each third step is slow: who else comes then meets
+what was read before it, and is not concluded yet."""
+
+
 def odds_of(chance: random.Random) -> Odds:
     """Some odds: a history in which few kinds of faults are frequent shows more than one of all."""
+    if chance.random() < _RACES:
+        others = dict.fromkeys(FAULTS, 0.0) | {"slow": 0.003}
+        return Odds(**others, near_steps=100, stays=chance.choice((0.0, 0.5, 0.9)))
     focus = chance.choice(_FOCUSES)
     often = {
         name: round(10 ** chance.uniform(*focus.rates), 6) if chance.random() < _USED else 0.0
