@@ -119,6 +119,8 @@ class Bss:
             3,
             3,
         ]
+        if self._has("rivals"):
+            weights[-2:] = 20, 10
         if self._has("plans"):
             kinds, weights = [*kinds, "plan"], [*weights, 4]
         if self._has("pools"):

@@ -78,8 +78,7 @@ what was read before it, and is not concluded yet."""
 def odds_of(chance: random.Random) -> Odds:
     """Some odds: a history in which few kinds of faults are frequent shows more than one of all."""
     if chance.random() < _RACES:
-        others = dict.fromkeys(FAULTS, 0.0) | {"slow": 0.003}
-        return Odds(**others, near_steps=100, stays=chance.choice((0.0, 0.5, 0.9)))
+        return races(chance)
     focus = chance.choice(_FOCUSES)
     often = {
         name: round(10 ** chance.uniform(*focus.rates), 6) if chance.random() < _USED else 0.0
@@ -92,6 +91,12 @@ def odds_of(chance: random.Random) -> Odds:
         lands_late=chance.choice((0.0, 0.6, 0.95, 0.95)),
         stays=chance.choice((0.0, 0.5, 0.9)),
     )
+
+
+def races(chance: random.Random) -> Odds:
+    """Nothing fails, and many steps are slow."""
+    others = dict.fromkeys(FAULTS, 0.0) | {"slow": 0.003}
+    return Odds(**others, near_steps=100, stays=chance.choice((0.0, 0.5, 0.9)))
 
 
 @dataclass

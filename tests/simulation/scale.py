@@ -1,9 +1,10 @@
 """How large a history is, and what there is in it: chosen by its seed, a few things each."""
 
-from dataclasses import dataclass, field
+import random
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
-from tests.simulation.odds import Odds, odds_of
+from tests.simulation.odds import Odds, odds_of, races
 from tests.simulation.virtual import CHANCE, begin
 
 FEATURES: Final = (
@@ -26,6 +27,7 @@ FEATURES: Final = (
     "devices",
     "adoption",
     "rest",
+    "rivals",
 )
 """What a history may have besides; most have some. Small mixtures find more than all at once.
 
@@ -41,6 +43,7 @@ _SHARES: Final = {
     "ids": 0.1,
     "refusals": 0.15,
     "users": 0.1,
+    "rivals": 0.15,
     "adoption": 0.1,
     "rest": 0.15,
 }
@@ -110,7 +113,7 @@ def scale_of(seed: int) -> Scale:
     with CHANCE.of("scale"):
         chance = CHANCE
         (size,) = chance.choices(_SIZES, [size.share for size in _SIZES])
-        return Scale(
+        made = Scale(
             routers=chance.choice((1, 1, 2)),
             services=chance.randint(*size.services),
             events=chance.randint(*size.events),
@@ -126,3 +129,11 @@ def scale_of(seed: int) -> Scale:
             odds=odds_of(chance),
             features=tuple(name for name in FEATURES if chance.random() < _SHARES.get(name, 0.25)),
         )
+        return _of_rivals(made, chance) if "rivals" in made.features else made
+
+
+def _of_rivals(scale: Scale, chance: random.Random) -> Scale:
+    """Services of one router that take each other's addresses, many of them in a race."""
+    odds = races(chance) if chance.random() < 0.5 else scale.odds
+    services, events = max(2, scale.services), max(6, scale.events)
+    return replace(scale, routers=1, services=services, events=events, odds=odds)
