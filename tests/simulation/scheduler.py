@@ -17,7 +17,7 @@ from typing import Any, Final
 from greenlet import getcurrent, greenlet
 
 from tests.simulation.odds import FAULTS, Fate, Odds
-from tests.simulation.script_calls import answer_in_words, may_push
+from tests.simulation.script_calls import answer_in_words, in_plain_words, may_push
 from tests.simulation.virtual import BEGAN_S, CHANCE, CLOCK
 
 _WAKES_S: Final = 0.5
@@ -248,7 +248,7 @@ class Scheduler:
             task.process.frozen_until = CLOCK.now_s + task.fate.stands_s()
         else:
             task.wakes_at = CLOCK.now_s + task.fate.is_slow_s()
-        self.narrate(f"goes on after {task.due_at - BEGAN_S:.3f} s")
+        self.narrate(f"goes on at {task.due_at - BEGAN_S:.3f}")
         self._give_way(task)
 
     def _done(self, task: _Task, what: str, answer: Any, *, writes: bool) -> None:
@@ -257,7 +257,7 @@ class Scheduler:
         self._point(f"{task.process.name} {task.name}: {what} -> {shown}")
         if writes or what.startswith(_IN_STORIES):
             refused = f" -> refused: {answer.traps}" if writes and answer.traps else ""
-            self.narrate(f"{what}{refused}")
+            self.narrate(f"{in_plain_words(what)}{refused}")
 
     def _happens(self, task: _Task, what: str, *, near_write: bool) -> str:
         """What goes wrong at this point: one of `FAULTS`, or nothing."""
@@ -268,7 +268,7 @@ class Scheduler:
         self.faults.append(name)
         self.counts[happens] += 1
         self._point(f"{task.process.name} {task.name}: {happens} at {what}")
-        self.narrate(f"{FAULTS[happens]} {what}")
+        self.narrate(f"{FAULTS[happens]} it {in_plain_words(what)}")
         return happens
 
     def kill(self, process: Process) -> None:

@@ -16,6 +16,18 @@ _MESSAGE_ID: Final = re.compile(r"\b[0-9a-f]{40}\b")
 _WHOLE: Final = 120
 _PUSH_NOTHING: Final = ("R", "TIME", "SET", "H", "Z", "GET", "MGET", "SCRIPT", "INFO", "Sentinel")
 """How calls begin that put nothing into a list: those to routers and many to Redis."""
+_VERBS: Final = {
+    "commit": "commits the events of",
+    "take_journal": "takes events from the journal:",
+    "acquire": "locks",
+    "renew": "keeps its lock of",
+    "release": "unlocks",
+    "next_batch": "takes the next services of",
+    "claim": "asks for what services want of",
+    "begin_writing": "notes what it is about to write on",
+    "conclude": "concludes on",
+}
+"""What a script does, before what it is about."""
 
 
 def call_in_words(args: Sequence[Any]) -> str:
@@ -58,6 +70,16 @@ def _services(batch: Any) -> Iterator[str]:
         work = [f"(work on {', '.join(routers)})"] if routers else []
         result = [service["result"]] if "result" in service else []
         yield " ".join([service["service_id"], *result, *work])
+
+
+def in_plain_words(what: str) -> str:
+    """What somebody does, for a story: a verb, and the words of the call."""
+    name, _, rest = what.partition(" ")
+    if name in _VERBS:
+        return f"{_VERBS[name]} {rest or 'no service'}"
+    if rest == "connect":
+        return f"connects to {name}"
+    return f"sends {name} {rest}" if rest.startswith("/") else f"calls {what}"
 
 
 def answer_in_words(answer: object) -> str:

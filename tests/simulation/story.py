@@ -69,5 +69,5 @@ def in_words(event: Mapping[str, Any]) -> str:
     device, access = block.get("device") or data, block.get("access") or {}
     values = (device.get("mac"), (block.get("address") or {}).get("ipv4"), access.get("router"))
     words = " ".join(value for value in values if value)
-    name = f"{data['service_id']} {event['type'].split('.')[-2]} {data.get('revision', '')}"
+    name = f"{data['service_id']} {event['type'].split('.')[-2]} {data.get('revision', '')}".strip()
     return f"{name} ({words})" if words else name

@@ -65,7 +65,10 @@ class WaitChecks:
                 if is_held and who != service
             ]
             if not holders:
-                raise Violation(f"{name}: {service} waits for {waits_for}, which nobody has")
+                what = (
+                    f"{waits_for}, which nobody has" if waits_for else "nothing that would wake it"
+                )
+                raise Violation(f"{name}: {service} waits for {what}")
 
     def _of(self, router: str, end: str) -> str:
         return f"{self._prefix}router:{router}:{end}"
