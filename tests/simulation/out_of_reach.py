@@ -19,8 +19,10 @@ _WHY: Final = {
         "nothing is due after Redis's clock was set back",
         "events are refused while Redis's clock is behind",
     ),
-    "no router refuses a write, and none leaves many unanswered": (
+    "not shown by 400 histories with refused writes: few refuse one of a swap for good": (
         "the healthy partner of a refused swap waits",
+    ),
+    "no router refuses that many services, and none leaves that many unanswered": (
         "a few wrong services block their router",
         "services are given up that a slow router does not answer",
     ),
