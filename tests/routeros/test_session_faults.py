@@ -81,9 +81,11 @@ def test_a_router_that_falls_silent_in_use(log_into, router, transport):
     for use, verdict in (
         (lambda session: session.read_leases(SOME, nothing), RouterUnreachable),
         (lambda session: session.write([add(1)], nothing), OutcomeUnknown),
+        (lambda session: session.read_setup(fresh=True), RouterUnreachable),
+        (lambda session: session.read_ipv6_setup(fresh=True), RouterUnreachable),
     ):
         router.clear_faults()
-        session = log_into(router, transport, command_timeout_s=0.3)
+        session = log_into(router, transport, command_timeout_s=0.3, router_lock_s=0.6)
         router.set_faults(hang_in_use=True)
         with raises_in_time(verdict, 2):
             use(session)

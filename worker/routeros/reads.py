@@ -17,7 +17,8 @@ from worker.core.entry.ipv6_setup import Ipv6Setup
 from worker.core.rows.menus import version_of
 from worker.core.rows.pools import Pool, Pools
 from worker.core.rows.rows import is_host_address
-from worker.routeros.connection import Command, Reply
+from worker.routeros.connection import Command, Pace, Reply
+from worker.settings import Settings
 
 _NO_MENU: Final = "no such command"
 """How a router of any version says that it lacks a menu."""
@@ -34,6 +35,16 @@ def setup_prints(kind: EntryKind) -> list[Command]:
     """Return the prints of what rows of a kind may name, and of what addresses are for."""
     referred = [(f"{menu}/print", "=.proplist=name") for menu in kind.refers.values()]
     return [*_SETUP_PRINTS, *referred]
+
+
+def setup_pace(prints: Sequence[Command], settings: Settings) -> Pace:
+    """Return the pace of these prints, and of those of IPv6: all are short.
+
+    Nobody renews the lock of the router meanwhile, and a worker that is to end waits for them. Over
+    REST a silent router is noticed only when the time for all of them is over.
+    """
+    total_s = min(settings.router_lock_s, settings.read_timeout_s)
+    return Pace(len(prints), settings.command_timeout_s, total_s)
 
 
 def setup_of(kind: EntryKind, replies: Sequence[Reply]) -> DhcpSetup:

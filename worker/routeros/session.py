@@ -48,6 +48,7 @@ from worker.routeros.reads import (
     probe_commands,
     probed,
     setup_of,
+    setup_pace,
     setup_prints,
 )
 from worker.routeros.rows import (
@@ -63,7 +64,6 @@ from worker.routeros.tracked_connections import ConnectionTable
 from worker.settings import Settings
 
 _T = TypeVar("_T")
-
 _PRINTS_IN_FLIGHT: Final = 4
 """Few, as each is long; more than one, so that the router does not wait for us in between."""
 
@@ -157,14 +157,14 @@ class Session:
         """See `worker.ports.RouterSession`."""
         if self._setup is None or fresh:
             doing, prints = "reading the DHCP setup", setup_prints(self._kind)
-            replies = self._connection.run(doing, prints, self._read_pace(len(prints)))
+            replies = self._connection.run(doing, prints, setup_pace(prints, self._settings))
             self._setup = setup_of(self._kind, replies)
         return self._setup
 
     def read_ipv6_setup(self, *, fresh: bool) -> Ipv6Setup:
         """See `worker.ports.RouterSession`."""
         if self._ipv6_setup is None or fresh:
-            doing, pace = "reading the DHCPv6 setup", self._read_pace(len(IPV6_SETUP_PRINTS))
+            doing, pace = "reading the DHCPv6 setup", setup_pace(IPV6_SETUP_PRINTS, self._settings)
             self._ipv6_setup = ipv6_setup_of(self._connection.run(doing, IPV6_SETUP_PRINTS, pace))
         return self._ipv6_setup
 
