@@ -27,9 +27,9 @@ def reset(transport: asyncio.BaseTransport) -> None:
 
 
 def ends(transport: asyncio.BaseTransport) -> tuple[str, str]:
-    """Give both ends of a connection as `address:port`."""
-    names = (transport.get_extra_info(name) or ("", 0) for name in ("sockname", "peername"))
-    local, remote = (f"{name[0]}:{name[1]}" for name in names)
+    """Give both ends of a connection as `address:port`; empty: it is gone already."""
+    names = map(transport.get_extra_info, ("sockname", "peername"))
+    local, remote = (f"{name[0]}:{name[1]}" if name else "" for name in names)
     return local, remote
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from asyncio import BaseTransport
 from functools import cache
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from simulator import snapshot
+from simulator.connection import ends
 from simulator.errors import RouterError
 from simulator.fleet import seed_guide
 from simulator.menus import MENUS
@@ -124,4 +126,6 @@ def test_any_json_object_turns_into_words(body):
 def test_a_connection_that_was_reset_before_it_is_served_is_not_let_in():
     router = Router(RouterOptions(), MENUS)
     assert router.admits("www-ssl", "192.0.2.1:40000")
-    assert not router.admits("www-ssl", "")  # what a transport says of it
+    gone = BaseTransport({"sockname": ("127.0.0.1", 443), "peername": None})
+    assert ends(gone) == ("127.0.0.1:443", "")
+    assert not router.admits("www-ssl", ends(gone)[1])
