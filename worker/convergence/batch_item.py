@@ -94,6 +94,16 @@ class BatchItem:
         return [member_id(self.service_id, number) for number in numbers]
 
     @property
+    def needs_order(self) -> bool:
+        """Whether more of a queue than its rate may be wrong, or it may be added or removed."""
+        wanted, known = self.entry.queue, self.queue
+        if self.entry.fields is None:
+            return False
+        if wanted is None or known is None or self.work_item.sent is not None:
+            return True
+        return wanted._replace(rate="") != known._replace(rate="")
+
+    @property
     def may_have_ipv6(self) -> bool:
         """Whether a row of it may be in a menu of IPv6."""
         return bool(self.entry.bindings or self.bindings or self.sent6 or self.listed6)

@@ -241,7 +241,7 @@ class Gatherer:
         concerned = [item for item in items if self._may_have_queue(item)]
         if not concerned:
             return []
-        if not any(map(_needs_order, concerned)):
+        if not any(item.needs_order for item in concerned):
             rows = self._session.read_rows(
                 QUEUES, self._queue_terms(concerned), self._lock.progress
             )
@@ -337,13 +337,3 @@ def with_further(items: Iterable[BatchItem]) -> list[BatchItem]:
         if item.entry.devices:
             every += item.further()
     return every
-
-
-def _needs_order(item: BatchItem) -> bool:
-    """Whether more of a queue than its rate may be wrong, or it may be added or removed."""
-    wanted, known = item.entry.queue, item.queue
-    if item.entry.fields is None:
-        return False
-    if wanted is None or known is None or item.work_item.sent is not None:
-        return True
-    return wanted._replace(rate="") != known._replace(rate="")
