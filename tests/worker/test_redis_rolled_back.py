@@ -7,6 +7,7 @@ import redis
 from redis.client import Pipeline
 
 from tests import builders
+from tests.converge import ipv6
 from tests.converge.queues import LEASE, QUEUE, QUEUES, active, installation, ipv4
 from tests.signs import heartbeat
 from tests.small_installation import SERVER, SmallInstallation, activated
@@ -297,3 +298,31 @@ def test_such_a_service_leaves_no_queue_no_list_row_and_no_device():
         here.say(both, builders.cancelled(revision=3))
         here.drain()
         assert [len(here.r["R1"].rows(menu)) for menu in menus] == empty
+
+
+def test_one_that_goes_on_keeps_no_row_that_it_should_not_have():
+    """Its lease is found by its tag; what it had beside that is looked for then."""
+    second = {"number": 2, "mac": builders.mac(12), "address": {"mode": "static", "ipv4": ipv4(12)}}
+    with installation(f'{QUEUES}suspend_list = "susp"\n') as here:
+        menus = (LEASE, QUEUE, LISTS)
+        empty = [len(here.r["R1"].rows(menu)) for menu in menus]
+        here.say(active(devices=[second]), builders.suspended(mode="walled_garden", revision=2))
+        here.drain()
+        written = [len(here.r["R1"].rows(menu)) for menu in menus]
+        assert [now - then for now, then in zip(written, empty, strict=True)] == [2, 1, 2]
+        lose(here, "SVC-1")
+        here.say(active(revision=3, plan=None, devices=[]))
+        here.drain()
+        left = [len(here.r["R1"].rows(menu)) for menu in menus]
+        assert [now - then for now, then in zip(left, empty, strict=True)] == [1, 0, 0]
+
+
+def test_nor_does_it_keep_a_binding():
+    with ipv6.installation() as here:
+        here.say(ipv6.active(duid=ipv6.DUID, iaid=7))
+        here.drain()
+        assert len(here.r["R1"].rows(ipv6.BINDING)) == 1
+        lose(here, "SVC-1")
+        here.say(builders.activated(revision=3, router="R1", server=SERVER, ipv6=None))
+        here.drain()
+        assert here.r["R1"].rows(ipv6.BINDING) == []

@@ -1,6 +1,6 @@
 """One service in a batch of a pass, as it is handed from step to step."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,7 +9,7 @@ from worker.core.plan.member import Wanted
 from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.operations import Note, Waiting
 from worker.core.rows.queues import OwnQueue
-from worker.core.rows.rows import DEVICE_FIELDS, Identity, ListPlace, member_id
+from worker.core.rows.rows import DEVICE_FIELDS, Identity, ListPlace, Row, member_id, parse_tag
 from worker.core.service.record import ServiceRecord
 from worker.core.service.record_parts import (
     DEVICE_REGISTERS,
@@ -74,6 +74,20 @@ class BatchItem:
             object.__setattr__(self, name, value)
 
     @property
+    def is_unknown(self) -> bool:
+        """Whether no row of it is known, and no write in flight."""
+        return self.work_item.sent is None and self._is_blank
+
+    @property
+    def _is_blank(self) -> bool:
+        at = self.record.placements.get(self.router)
+        return at is None or (at.written is None and at.is_blank)
+
+    def closely(self) -> "BatchItem":
+        """The same, read as if writes were in flight: it may have rows that no record knows."""
+        return replace(self, work_item=self.work_item._replace(sent=frozenset()))
+
+    @property
     def may_have(self) -> list[Identity]:
         """What rows may have that no record knows: those that were added, and one that was adopted.
 
@@ -88,9 +102,9 @@ class BatchItem:
     @property
     def forgotten(self) -> list[str]:
         """Its further devices, if some may have rows that no record knows any more."""
-        had_some = not OF_DEVICES.isdisjoint(self.record.registers)
         closely = self.work_item.sent is not None
-        numbers = DEVICE_REGISTERS if had_some and closely else ()
+        had_some = closely and (self._is_blank or not OF_DEVICES.isdisjoint(self.record.registers))
+        numbers = DEVICE_REGISTERS if had_some else ()
         return [member_id(self.service_id, number) for number in numbers]
 
     @property
@@ -173,3 +187,15 @@ class BatchItem:
 def bare_item(work_item: WorkItem, router: str) -> BatchItem:
     """An item of which no entry is needed, as nothing is written for it."""
     return BatchItem(work_item, router, Entry(work_item.service_id, None))
+
+
+def with_unknown_rows(
+    items: Iterable[BatchItem], rows: Iterable[Row], installation: str
+) -> set[str]:
+    """Return services of which no row is known, but with rows that have their tags.
+
+    Redis lost what it had of them, and there may be more.
+    """
+    tags = {parse_tag(row.comment) for row in rows}
+    named = {tag.service_id for tag in tags if tag and tag.installation == installation}
+    return {item.service_id for item in items if item.service_id in named and item.is_unknown}

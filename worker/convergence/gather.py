@@ -6,7 +6,7 @@ Asks the store and the router; decides nothing about writes.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from worker.convergence.batch_item import BatchItem
+from worker.convergence.batch_item import BatchItem, with_unknown_rows
 from worker.convergence.concluder import Concluder
 from worker.convergence.ipv6_terms import (
     binding_terms,
@@ -75,6 +75,7 @@ class Gatherer:
         self._prerequisites = concluder.prerequisites
         self._refusals = concluder.refusals
         self._faults = concluder.faults
+        self._closely: dict[str, bool] = {}  # services that were read once
 
     def items(self, work_items: Sequence[WorkItem]) -> list[BatchItem]:
         """What each service wants on the router, and what was written there."""
@@ -88,11 +89,10 @@ class Gatherer:
             fields = self._session.renewed(entry.fields)
             entry = entry if fields is entry.fields else replace(entry, fields=fields)
         at = record.placements.get(self._router) or Placement(None)
-        if entry.is_over and at.is_blank and work_item.sent is None:
-            work_item = work_item._replace(sent=frozenset())  # Redis may have lost what it had
-        return BatchItem(
+        item = BatchItem(
             work_item, self._router, entry, at.written, at.listed, at.queue, at.bindings, at.devices
         )
+        return item.closely() if entry.is_over and item.is_unknown else item
 
     def claim(self, items: Sequence[BatchItem], *, just_taken: bool = True) -> dict[str, BatchItem]:
         """Request all claims that are not held; leaves out services whose record has changed.
@@ -193,6 +193,15 @@ class Gatherer:
         return replace(item, gives_way=True, entry=replace(item.entry, missing=in_vain))
 
     def _read(self, items: Collection[BatchItem]) -> dict[RowKey, Row]:
+        """The rows that concern the services; all of those of which Redis lost what they had."""
+        items = [item.closely() if self._closely.get(item.service_id) else item for item in items]
+        rows = self._read_known(items)
+        new = [item for item in items if item.service_id not in self._closely]
+        lost = with_unknown_rows(new, rows.values(), self._policy.installation) if rows else ()
+        self._closely |= {item.service_id: item.service_id in lost for item in new}
+        return self._read(items) if lost else rows
+
+    def _read_known(self, items: Collection[BatchItem]) -> dict[RowKey, Row]:
         """The rows that concern the services; a menu besides the leases only where needed."""
         rows: list[Row] = [*self._read_leases(items)]
         terms_of: Mapping[MenuPath, set[FieldEquals]] = {
