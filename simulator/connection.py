@@ -8,7 +8,8 @@ import contextlib
 import socket
 import struct
 from collections import deque
-from typing import Literal
+from collections.abc import Iterable
+from typing import Any, Literal
 
 from simulator.faults import Faults
 
@@ -31,6 +32,14 @@ def ends(transport: asyncio.BaseTransport) -> tuple[str, str]:
     names = map(transport.get_extra_info, ("sockname", "peername"))
     local, remote = (f"{name[0]}:{name[1]}" if name else "" for name in names)
     return local, remote
+
+
+async def end_tasks(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks, and wait until they have ended."""
+    for task in tuple(tasks):
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 class Outbox:

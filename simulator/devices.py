@@ -5,12 +5,15 @@ A real client on a network interface is `dhcp`'s business.
 
 import asyncio
 from dataclasses import dataclass, replace
+from typing import Final
 
 from simulator import dhcp_radius
+from simulator.connection import end_tasks
 from simulator.dhcp_server import Client, DhcpReply
 from simulator.router import Router
 
-_REACTS_S = 0.05
+REACTS_S: Final = 0.05
+"""So long after it was told to, a device asks."""
 
 
 @dataclass(slots=True)
@@ -62,12 +65,19 @@ class Devices:
             self._devices[mac] = device  # it keeps what it has
         return answer
 
+    async def close(self) -> None:
+        """Ask for nothing any more: what the routers told them before is forgotten."""
+        self._devices.clear()
+        await end_tasks(self._tasks)
+
     def _reconfigured(self, mac: str) -> None:
         device = self._devices.get(mac)
         if device is not None and device.obeys:
-            asyncio.get_running_loop().call_later(_REACTS_S, self._renew_soon, mac)
+            asyncio.get_running_loop().call_later(REACTS_S, self._renew_soon, mac)
 
     def _renew_soon(self, mac: str) -> None:
+        if mac not in self._devices:  # closed meanwhile
+            return
         task = asyncio.get_running_loop().create_task(self.renew(mac))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator.api_server import ApiSession
-from simulator.connection import reset
+from simulator.connection import end_tasks, reset
 from simulator.devices import Devices
 from simulator.devices6 import Devices6
 from simulator.dhcp import DhcpPort
@@ -295,10 +295,8 @@ class RouterServer:
         self.router.reset_sessions()
         for transport in tuple(self.raw):
             reset(transport)
-        for task in tuple(self.tasks):
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await end_tasks(self.tasks)
+        await self.devices.close()
 
 
 def _bind(host: str, number: int) -> socket.socket:

@@ -1,7 +1,6 @@
 """The simulator's side of the control interface; see `control` for what each request does."""
 
 import asyncio
-import contextlib
 import copy
 import json
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator import dhcp_server, forwarding, snapshot
+from simulator.connection import end_tasks
 from simulator.connections import Flow
 from simulator.devices6 import client6_of
 from simulator.errors import RouterError
@@ -309,10 +309,7 @@ class ControlServer:
         """Stop, and take the socket away."""
         if self._server is not None:
             self._server.close()
-        for task in tuple(self._tasks):
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await end_tasks(self._tasks)
         self._path.unlink(missing_ok=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -101,8 +101,9 @@ def test_secrets_are_taken_over_put_right_and_moved(world, router, leasewire, tm
         ("R1-bob", "block-access", "no", "yes"),
     }
     assert leasewire("reconcile", "R1", "--apply").code == 0
-    eventually(lambda: not drift_of(leasewire), "it is put right")
-    assert shown(router) == after | {"eve one": after["eve one"] | {"profile": "p-lead"}}
+    mended = after | {"eve one": after["eve one"] | {"profile": "p-lead"}}
+    eventually(lambda: shown(router) == mended, "it is put right")
+    assert not drift_of(leasewire)
 
     (tmp_path / "s.csv").write_text(leasewire("export").out)
     exported = (tmp_path / "s.csv").read_text()

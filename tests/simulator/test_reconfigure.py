@@ -1,8 +1,17 @@
 """`send-reconfigure`: which rows take it, and devices that obey or ignore it."""
 
+import asyncio
+
 import pytest
 
+from simulator import dhcp_radius
 from simulator.control import ControlError
+from simulator.devices import REACTS_S, Devices
+from simulator.dhcp_server import Client
+from simulator.fleet import seed_guide
+from simulator.menus import MENUS
+from simulator.options import RouterOptions
+from simulator.router import Router
 from simulator.testing import running
 from tests.waiting import eventually
 
@@ -73,3 +82,25 @@ def test_there_is_none_before_7_19():
         sim.router.device(A, reconfigure="ignore")
         with pytest.raises(ControlError, match="no such command"):
             send(sim.router)
+
+
+def test_a_device_that_was_told_to_renew_asks_no_more_when_its_router_ends(monkeypatch):
+    asked, answer = [], dhcp_radius.answer
+
+    def count(router, client):
+        asked.append(client.mac)
+        return answer(router, client)
+
+    async def told_before_the_end():
+        router = Router(RouterOptions(), MENUS)
+        seed_guide(router)
+        devices = Devices(router)
+        await devices.ask(Client(A, "dhcp-vlan-32"), obeys=True)
+        for tell in router.reconfigure:
+            tell(A)
+        await devices.close()
+        await asyncio.sleep(2 * REACTS_S)
+
+    monkeypatch.setattr(dhcp_radius, "answer", count)
+    asyncio.run(told_before_the_end())
+    assert asked == [A]
