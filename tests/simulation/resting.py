@@ -13,7 +13,7 @@ _KEPT_UP: Final = 0.85
 """Share of histories of which others keep Redis up, which takes a seventh of all points."""
 _LONGEST_S: Final = 1_800.0
 _STANDS_S: Final = 660.0
-"""Nothing in the program waits for so long and then goes on (`_SENT_AGAIN_S` of the sweep: 600)."""
+"""Nothing that is waited for waits so long and then goes on (`_SENT_AGAIN_S` of the sweep: 600)."""
 
 
 @dataclass
@@ -38,11 +38,18 @@ class Rest:
     def is_busy(self) -> bool:
         """Whether anything is to be done, or under way; asked often, so in one round trip."""
         bodies = [names.journal_body(self.keys.prefix, lane) for lane in names.LANES]
-        asked: list[tuple[str, str]] = [("ZCARD", self.keys.schedule)]
+        asked: list[tuple[str, ...]] = [
+            ("ZRANGE", self.keys.schedule, "0", "-1", "WITHSCORES"),
+            ("ZRANGE", self.keys.calendar("all"), "0", "-1"),
+            ("HKEYS", self.keys.dead_letters),
+        ]
         asked += [("HLEN", body) for body in bodies]
         for block in map(self.keys.router, self.routers):
             asked += [("HLEN", block.work_items), ("EXISTS", block.lock), ("HVALS", block.inflight)]
-        for answer in self.client.ask(*asked):
+        indexed, dated, dead, *others = self.client.ask(*asked)
+        if _is_awaited(indexed, dated, dead):
+            return True
+        for answer in others:
             notes = answer if isinstance(answer, list) else []
             if any(not note.startswith("|1|") for note in notes) or (answer and not notes):
                 return True
@@ -84,3 +91,15 @@ class Rest:
                     yield f"{name}: {what} {found}"
             if next(answers):
                 yield f"{name}: locked"
+
+
+def _is_awaited(
+    indexed: Sequence[tuple[str, float]], dated: Sequence[str], dead: Sequence[str]
+) -> bool:
+    """Whether anything of the index of scheduled events is waited for.
+
+    Of a service that failed after such an event, the lease time is put back within a day: too long.
+    """
+    coming = {place.rpartition("|")[0] for place in dated}
+    failed = {letter.partition("@")[0] for letter in dead} - coming
+    return any(name not in failed or at_ms <= CLOCK.now_s * 1000 for name, at_ms in indexed)
