@@ -38,8 +38,13 @@ def adopting(here):
     session = here.sessions.open("R1")
     here.store.fleet.seize("R1", "by-hand", 1_000)
     lock = RouterLock(here.store.routers, "R1", "by-hand", monotonic)
+
+    def adopt():
+        rows = [row for row in adoption.sort(session) if row.sort == "adopt"]
+        return adoption.apply(session, lock, rows, "ann")
+
     try:
-        yield lambda: adoption.apply(session, lock, adoption.sort(session), "ann")
+        yield adopt
     finally:
         here.sessions.give_back("R1", session)
         here.store.fleet.release("R1", "by-hand")

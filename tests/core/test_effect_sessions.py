@@ -50,8 +50,8 @@ def test_a_session_ends_for_a_change_that_it_would_not_follow(fields, register, 
     assert ends == ({device} if device else set())
 
 
-def ending(before, entry, policy=POLICY, sent=()):
-    return set(sessions_to_end(before, "R1", entry, policy, sent))
+def ending(before, entry, policy=POLICY, sent=(), found=()):
+    return set(sessions_to_end(before, "R1", entry, policy, sent=sent, found=found))
 
 
 def test_a_session_ends_with_its_row_and_not_before_there_was_one():
@@ -72,6 +72,21 @@ def test_a_session_that_began_by_a_row_which_was_never_confirmed_ends_too():
     assert ending(record(row()), Entry("SVC-1", None), sent=sent) == {"ada", "bob"}
     # put right what was edited by hand: no event did it
     assert ending(record(row()), wanted, sent=sent) == set()
+
+
+def test_of_a_row_that_was_never_confirmed_counts_what_the_pass_found():
+    wanted, new = Entry("SVC-1", row(service="pppoe")), record(None, "lifecycle")
+    assert ending(new, wanted, found=[{"password": SEAL + "older", "comment": "Ada"}]) == {"ada"}
+    assert ending(new, wanted, found=[{"name": "bob"}]) == {"bob"}
+    assert ending(new, wanted, found=[{"service": "any", "comment": "Ada"}]) == set()
+    listed = record(None, "lifecycle", "suspension")
+    assert ending(listed, wanted, found=[{"service": "any"}]) == set()
+    assert ending(new, Entry("SVC-1", None), found=[{"comment": ""}, row()]) == {"ada"}
+    assert ending(record(None), wanted, found=[{"profile": "silver"}]) == set(), "no event did it"
+    confirmed = record({**row(), "service": "pppoe"}, "lifecycle")
+    assert ending(confirmed, wanted, found=[{"profile": "silver"}]) == set(), "edited by hand"
+    policy = RouterPolicy("acme", end_sessions=SESSION_ENDS - {"rate"})
+    assert ending(new, wanted, policy, found=[{"profile": "silver"}]) == set()
 
 
 def test_the_first_plan_ends_a_session_and_a_profile_that_becomes_ours_none():

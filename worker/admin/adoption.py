@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from worker.convergence.full_read import read_bindings
 from worker.convergence.router_lock import RouterLock
-from worker.core.entry.wanted import kind_of, wanted_entries
+from worker.core.entry.wanted import wanted_entries
 from worker.core.full_read.adoption import KnownServices, SortedRow, sort_rows
 from worker.core.full_read.binding_adoption import sort_bindings
 from worker.core.policy.policy import RouterPolicy
@@ -139,7 +139,7 @@ class Adoption:
             noted = rows_of.setdefault(service_of_member(found.service_id), [])
             if isinstance(found.row, BindingRow):
                 noted.append(Identity("", found.row.address, found.row.server))
-            elif not kind_of(self.policy).sessions:  # a session by an adopted secret goes on
+            else:
                 noted.append(identity_of(found.row.fields))
         lock.begin_writing(list(rows_of), frozenset(), rows_of)
 

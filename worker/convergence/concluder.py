@@ -1,6 +1,6 @@
 """Concludes the services of a pass, and finds whose fault refused and lost writes are."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Final
 
@@ -14,8 +14,8 @@ from worker.convergence.prerequisites import MissingPrerequisites
 from worker.convergence.router_lock import RouterLock
 from worker.convergence.writing import MASS_REFUSAL, Answers, Refusals, RefusedWrite, describe
 from worker.core.effect.rungs import RouterEffect
-from worker.core.rows.operations import Operation, Waiting, WritePlan
-from worker.core.rows.rows import Identity, MenuPath
+from worker.core.rows.operations import Operation, Remove, Set, Waiting, WritePlan
+from worker.core.rows.rows import LEASES, Identity, MenuPath
 from worker.errors import LockLost, RouterBlocked
 from worker.ports import Refusal, RouterSession
 from worker.store.batches import Conclusion, WorkItem
@@ -62,6 +62,7 @@ class Attempts:
         wrote: the operations that the router confirmed, described.
         touched: their menus.
         added: leases and rows of IPv6 that were sent to be added.
+        found: of its changed and removed rows, what they were before.
     """
 
     stale: int = 0
@@ -69,6 +70,7 @@ class Attempts:
     wrote: list[str] = field(default_factory=list)
     touched: set[MenuPath] = field(default_factory=set)
     added: list[Identity] = field(default_factory=list)
+    found: list[Mapping[str, str]] = field(default_factory=list)
 
 
 class Concluder:
@@ -229,6 +231,8 @@ class Concluder:
             attempts = self.attempts[service_id]
             attempts.wrote += [describe(operation) for operation in operations]
             attempts.touched |= {operation.menu for operation in operations}
+            changes = (each for each in operations if isinstance(each, Set | Remove))
+            attempts.found += [each.was for each in changes if each.menu == LEASES]
 
     def raise_mass_refusal(self) -> None:
         """Block the router if it refused too many services with the same message."""

@@ -49,6 +49,7 @@ class MakeEffective:
     """
 
     def __init__(self, policy: RouterPolicy, concluder: Concluder) -> None:
+        self._concluder = concluder
         self._store = concluder.store
         self._session = concluder.session
         self._policy = policy
@@ -67,7 +68,10 @@ class MakeEffective:
         if not self.ends_sessions:
             return frozenset()
         sent = item.work_item.sent or ()
-        return sessions_to_end(item.record, item.router, item.entry, self._policy, sent)
+        found = self._concluder.attempts[item.service_id].found
+        return sessions_to_end(
+            item.record, item.router, item.entry, self._policy, sent=sent, found=found
+        )
 
     def _addresses(self, item: BatchItem) -> frozenset[str]:
         addresses = addresses_to_cut(item.record, item.router, item.entry)

@@ -41,6 +41,8 @@ _ENDS: Final[Mapping[ChangeKind, SessionEnd]] = {
     "rate": "rate",
 }
 """The kinds of changes that may end a session, as `end_sessions` names them."""
+_NOT_GIVEN: Final = frozenset({"service"})
+"""Fields of a secret that a session which began by it has nothing of."""
 
 
 def by_family(addresses: Iterable[str]) -> list[list[str]]:
@@ -97,38 +99,64 @@ def addresses_to_cut(record: ServiceRecord, router: str, entry: Entry) -> frozen
     return frozenset(address for address in addresses if ":" in address or is_host_address(address))
 
 
-def sessions_to_end(
+def sessions_to_end(  # noqa: PLR0913 - of the record, and of two kinds of passes
     record: ServiceRecord,
     router: str,
     entry: Entry,
     policy: RouterPolicy,
+    *,
     sent: Collection[Identity] = (),
+    found: Collection[Mapping[str, str]] = (),
 ) -> frozenset[str]:
     """Return the devices whose sessions must end so that a change acts.
 
     Only events end sessions, and only where the row changed: a queue and an address list act at
     once. Another policy of the router, or drift that is put right, acts at the next login. A device
-    may have logged in by a row that was written and never confirmed: its sessions end too.
+    may have logged in by a row that was written and never confirmed: its sessions end too. Of a row
+    of which nothing was confirmed, as it was adopted, this pass alone knows what it was; should the
+    pass die, its note of what it writes is in `sent`.
 
     Args:
         record: as stored before the conclusion.
         router: whose rows are as wanted now.
         entry: wanted there.
         policy: of the router.
-        sent: rows that an earlier pass wrote, and of which nobody knows what became.
+        sent: what an earlier pass noted of its writes, of which nobody knows what became: the names
+            alone are those of devices.
+        found: what this pass changed or removed of its rows, as they were before.
     """
     before = _before(record, router)
     registers = _registers(settle(record)[1])
     if entry.fields is not None and not registers:
         return frozenset()
-    unconfirmed = frozenset(row.device for row in sent if row.device)
-    if before is None or before == entry.fields:
-        return unconfirmed
+    unconfirmed = frozenset(row.device for row in sent if row == Identity(row.device, "", ""))
+    rows = [before] if before is not None else _as_found(entry, found)
+    return unconfirmed | {
+        device_of(row)
+        for row in rows
+        if row != entry.fields and _ends_session(entry, record, row, registers, policy)
+    }
+
+
+def _as_found(entry: Entry, found: Iterable[Mapping[str, str]]) -> list[Mapping[str, str]]:
+    """Rows as a pass found them, in what a session has of its row."""
+    if entry.fields is None:
+        return [was for was in found if device_of(was)]
+    names = entry.fields.keys() - _NOT_GIVEN
+    return [{**entry.fields, **{n: was[n] for n in names & was.keys()}} for was in found]
+
+
+def _ends_session(
+    entry: Entry,
+    record: ServiceRecord,
+    before: Mapping[str, str],
+    registers: Collection[str],
+    policy: RouterPolicy,
+) -> bool:
     kinds = kinds_of(entry, record, before, registers)
     if "activated" in kinds:  # a snapshot, or another activation, says all of a service
         kinds = (*kinds, *_of_row(entry, before, registers))
-    ends = any(_ENDS.get(kind) in policy.end_sessions for kind in kinds)
-    return unconfirmed | {device_of(before)} if ends else unconfirmed
+    return any(_ENDS.get(kind) in policy.end_sessions for kind in kinds)
 
 
 def needs_reconfigure(

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from worker.core.rows.bindings import IS_PREFIX, OwnBinding
-from worker.core.rows.operations import Add, MakeStatic, Operation, Set, WritePlan
+from worker.core.rows.operations import Add, MakeStatic, Operation, Remove, Set, WritePlan
 from worker.core.rows.queues import MAY_BE_THERE
 from worker.core.rows.rows import (
     ADDRESS_LISTS,
@@ -28,6 +28,7 @@ from worker.core.rows.rows import (
 from worker.core.service.record_parts import Placement, ShortLease
 
 NO_LOGINS: Final[Mapping[str, None]] = {}
+_CHANGING: Final = (Add, Set, Remove)
 _CLIENT: Final = frozenset({"duid", "iaid"})
 
 
@@ -127,8 +128,9 @@ def added_rows(
     """The leases and rows of IPv6 that a plan adds, by service: to be noted as in flight.
 
     Those of IPv6 have no MAC, and are told from leases by their address. Without the note nothing
-    would say later that a service had IPv6, and that its menus are to be read. Of a row that is
-    changed the name is noted, with which a device may log in before the change is confirmed.
+    would say later that a service had IPv6, and that its menus are to be read. Where devices log
+    in, the names alone are noted too, of rows that are written or removed: their sessions may have
+    to end.
 
     Args:
         plan: the plan.
@@ -136,10 +138,12 @@ def added_rows(
     """
     adds: dict[str, list[Identity]] = {}
     for operation in plan.operations:
-        changes = isinstance(operation, Set) and operation.menu == LEASES
-        if changes and (row := logins.get(operation.service_id)) is not None:
-            noted = Identity(device_of(row), "", "")
-            adds.setdefault(operation.service_id, []).append(noted)
+        service_id = operation.service_id
+        if service_id in logins and isinstance(operation, _CHANGING) and operation.menu == LEASES:
+            was = {} if isinstance(operation, Add) else operation.was
+            names = {device_of(row) for row in (was, logins[service_id] or {})} - {""}
+            noted = [Identity(name, "", "") for name in sorted(names)]
+            adds.setdefault(service_id, []).extend(noted)
         if not isinstance(operation, Add):
             continue
         fields = operation.fields
