@@ -17,6 +17,7 @@ from leasewire.answer import EXIT_CODES, App, Exit, Group, clean
 from worker.errors import (
     ConfigurationError,
     LeasewireError,
+    NotReplicated,
     RouterUnreachable,
     StoreRefused,
     StoreUnavailable,
@@ -201,6 +202,9 @@ def main() -> None:
 
         advice = f"{error.advice[:1].upper()}{error.advice[1:]}."
         _end(Exit.UNREACHABLE, f"Redis at {redis_in_use()} is not available: {error}", advice)
+    except NotReplicated as error:
+        advice = "Nothing more was written to the router: try again when they confirm."
+        _end(Exit.UNREACHABLE, str(error), advice)
     except RouterUnreachable as error:
         _end(Exit.UNREACHABLE, str(error))
     except LeasewireError as error:

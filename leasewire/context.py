@@ -165,7 +165,8 @@ class Context:
         """The store, whatever its format; for commands that show which it is."""
         settings = self.settings
         client = connect(settings.redis_url, **settings.redis_login)
-        return open_store(client, settings.key_prefix, round(settings.router_lock_s * 1000))
+        lock_ms = round(settings.router_lock_s * 1000)
+        return open_store(client, settings.key_prefix, lock_ms, settings.redis_min_replicas)
 
     def _redis_now(self) -> datetime:
         with suppress(StoreUnavailable):  # then publishing fails as well, and says why

@@ -16,7 +16,7 @@ from tests.simulation.router_side import SimulatedRouter
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.virtual import CHANCE
 from worker.admin.adoption import Adoption
-from worker.errors import LockLost, RouterBlocked, RouterUnreachable
+from worker.errors import LockLost, NotReplicated, RouterBlocked, RouterUnreachable
 from worker.runtime.tasks import guarded
 from worker.store.store import Store
 
@@ -143,7 +143,7 @@ class Adopter:
                 found = adoption.sort(session)
                 chosen = [row for row in found if row.sort == "adopt" and not row.row.disabled]
                 done = adoption.apply(session, lock, chosen, "operator")
-        except (LockLost, RouterBlocked, RouterUnreachable) as error:
+        except (LockLost, NotReplicated, RouterBlocked, RouterUnreachable) as error:
             self.scheduler.narrate(f"adopts nothing at {router}: {error}")
             return
         self.scheduler.counts["adopted"] += len(done.tagged)

@@ -231,7 +231,8 @@ class Processes:
         """A person who takes over what was on routers before."""
         assert self.before is not None
         process = self._next(place)
-        store = open_store(worker_client(self.server, self.scheduler), PREFIX)
+        client = worker_client(self.server, self.scheduler)
+        store = open_store(client, PREFIX, min_replicas=self._min_replicas)
         adopter = Adopter(store, self.set_up, self.scheduler, self.before)
         self.scheduler.spawn(process, "adopt", adopter.work)
 
