@@ -11,6 +11,7 @@ from tests.simulation.judging import is_refused
 from tests.simulation.keeping import AcceptedChecks, ClaimChecks
 from tests.simulation.router_side import SimulatedRouter
 from tests.simulation.scheduler import Violation
+from tests.simulation.store_side import OwnClient
 from tests.simulation.waiting import WaitChecks
 from worker.store.store import Store
 
@@ -79,10 +80,10 @@ class Checks:
         if self._loses:
             self.accepted.forget()
 
-    def splits(self) -> None:
+    def splits(self, client: OwnClient) -> None:
         """There are two servers of Redis: note what the next one knows to be written."""
         for name, router in self.routers.items():
-            router.of.noted = self._client.hkeys(self._keys.router(name).inflight)
+            router.of.noted = client.hkeys(self._keys.router(name).inflight)
 
     def look_at_routers(self) -> None:
         """Check what was written to routers since the last look.

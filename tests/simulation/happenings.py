@@ -54,7 +54,7 @@ class Happenings:
 
     def plan(self, checks: Checks, events: Sequence[Mapping[str, Any]]) -> None:
         """Choose the moments."""
-        scale, self.splits = self.processes.scale, checks.splits
+        scale = self.processes.scale
         if "hands" in scale.features:
             self.people = People(self.routers, checks, scale.services, self._at, self._tell)
             self.people.plan(scale.over_s)

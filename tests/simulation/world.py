@@ -122,6 +122,7 @@ class World:
         self.processes.says, self.processes.said = self.checks.says, self.checks.said
         self.processes.approves = self.checks.approves
         self.happenings = Happenings(self.processes, self.routers, self.checks.forget)
+        self.happenings.splits = lambda: self.checks.splits(self.client)
         self.rest = Rest(self.client, self.store.keys, list(self.routers))
         self.events: list[dict[str, Any]] = []
         self._lengths: dict[str, int] = {}
