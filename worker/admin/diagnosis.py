@@ -12,11 +12,10 @@ from contracts.values import Ipv4, Mac48
 from worker.core.diagnosis.explain import explain
 from worker.core.diagnosis.explain_ipv6 import explain_ipv6
 from worker.core.diagnosis.explain_unknown import explain_unknown
-from worker.core.diagnosis.facts import AtRouter, Explanation, Facts, Holder, ScheduledEvent, Why
+from worker.core.diagnosis.facts import AtRouter, Explanation, Facts, Holder, Why, scheduled_events
 from worker.core.effect.findings import findings
 from worker.core.entry.devices import as_service
 from worker.core.entry.entry import Entry
-from worker.core.entry.short_lease import shortened
 from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.observed import Observation
@@ -105,61 +104,62 @@ class Diagnosis:
         named = finder.dead_letters_naming(text, dead_letters)
         return [DiagnosisResult(explain_unknown(text, seen, silent, named, self.installation))]
 
-    def _of_devices(self, service_id: str, text: str) -> list[DiagnosisResult]:
-        """Answers for the devices of a service with a MAC or an address; empty text: for all."""
-        whole = self.service(service_id)
-        answers = [whole, *whole.further]
-        if not text or whole.facts is None:
-            return answers
-        record = whole.facts.record
-        first = {"mac": record.value("mac"), "address": record.value("address") or {}}
-        devices: Any = [first, *record.devices.values()]
-        held = [(device.get("mac"), device["address"].get("ipv4")) for device in devices]
-        named = [a for a, values in zip(answers, held, strict=True) if text in values]
-        return named or [whole]
-
     def service(self, service_id: str) -> DiagnosisResult:
         """Answer for one service, and for each further device of it."""
         stored = self.store.records.read([service_id])[service_id].record
-        further = [self._of_device(stored, number) for number in stored.devices]
-        return replace(self._of_device(stored, ""), further=further)
+        first, *further = self._answers(stored, ["", *stored.devices])
+        return replace(first, further=further)
 
-    def _of_device(self, stored: ServiceRecord, number: str) -> DiagnosisResult:
-        """Answer for the first device of a service, or for a further one."""
-        finder = self.store.finder
-        service_id, record = stored.service_id, stored
-        if number:
-            record = replace(as_service(stored, number), service_id=member_id(service_id, number))
-        routers = list(record.placements)
-        if record.row_router is not None and record.row_router not in routers:
-            routers.append(record.row_router)
-        view = self.store.views.service(service_id, routers)
-        seen = self._see(record, routers, _entries(stored, number, self.policies))
-        entries = _entries(stored, number, self._as_held(seen))
-        at = [self._at(name, record, entries.get(name), view, seen.get(name)) for name in routers]
+    def _of_devices(self, service_id: str, text: str) -> list[DiagnosisResult]:
+        """Answers for the devices of a service with a MAC or an address; empty text: for all."""
+        record = self.store.records.read([service_id])[service_id].record
+        first = {"mac": record.value("mac"), "address": record.value("address") or {}}
+        devices: Any = {"": first, **record.devices}
+        held = {n: (d.get("mac"), d["address"].get("ipv4")) for n, d in devices.items()}
+        named = [number for number, values in held.items() if text in values]
+        return self._answers(record, list(devices) if not text else named or [""])
+
+    def _answers(self, stored: ServiceRecord, numbers: Sequence[str]) -> list[DiagnosisResult]:
+        """Answer for devices of a service by their numbers; empty: the first one."""
+        routers = list(stored.placements)
+        if stored.row_router is not None and stored.row_router not in routers:
+            routers.append(stored.row_router)
+        view = self.store.views.service(stored.service_id, routers)
+        answers: list[DiagnosisResult] = []
+        facts: Facts | None = None
+        for number in numbers:
+            name = member_id(stored.service_id, number)
+            record = replace(as_service(stored, number), service_id=name) if number else stored
+            seen = self._see(record, routers, _entries(stored, number, self.policies))
+            entries = _entries(stored, number, self._as_held(seen))
+            at = [self._at(r, record, entries.get(r), view, seen.get(r)) for r in routers]
+            # What the store knows of the service is read once for all its devices.
+            facts = facts or self._facts(stored, view)
+            now_ms, coming = self.store.records.now_ms(), scheduled_events(record)
+            facts = replace(facts, now_ms=now_ms, record=record, at=at, scheduled=coming)
+            ipv6 = explain_ipv6(facts, self.when)
+            answers.append(DiagnosisResult(explain(facts, self.when), facts, view, ipv6, entries))
+        return answers
+
+    def _facts(self, record: ServiceRecord, view: ServiceView | None) -> Facts:
+        """What the store knows of a service, but for its routers."""
+        finder, service_id = self.store.finder, record.service_id
         dead_letters = self.store.views.dead_letters(self.dead_letters_searched)
         workers = self.store.heartbeats.workers()
-        facts = Facts(
+        return Facts(
             now_ms=self.store.records.now_ms(),
             installation=self.installation,
             record=record,
-            at=at,
             journaled=[
                 entry
                 for owner, entry in finder.journaled_naming(service_id, self.journal_searched)
                 if owner == service_id
-            ],
-            scheduled=[
-                ScheduledEvent(each.event.id, each.event.type, each.at_ms, shortened(record))
-                for each in record.schedule.pending
             ],
             dead_letters=finder.dead_letters_naming(service_id, dead_letters),
             effect=next((o.effect for o in view.events if o.effect), None) if view else None,
             inventories=self.store.views.inventories(workers),
             workers=frozenset(name.partition("@")[0] for name in workers),
         )
-        ipv6 = explain_ipv6(facts, self.when)
-        return DiagnosisResult(explain(facts, self.when), facts, view, ipv6, entries)
 
     def _services(self, finder: Finder, text: str, kind: str) -> list[str]:
         """Find services by claims, held or wanted, else by a search of all records."""

@@ -50,13 +50,17 @@ def explained_service(
     return (
         service_document(view, store)
         | {
-            "why": {name: found.get(name, "") for name in ("code", "sentence", "advice")},
+            "why": _why(found),
             "waits_for": found.get("waits_for", []),
             "rows": found.get("rows", []),
-            "further_devices": [_further(each) for each in result.further] if result else [],
+            "further_devices": [_further(device) for device in result.further] if result else [],
         }
         | ipv6
     )
+
+
+def _why(found: Mapping[str, Any]) -> dict[str, str]:
+    return {name: found.get(name, "") for name in ("code", "sentence", "advice")}
 
 
 def _further(result: DiagnosisResult) -> dict[str, Any]:
@@ -64,7 +68,7 @@ def _further(result: DiagnosisResult) -> dict[str, Any]:
     found = diagnosis_document(result)
     return {
         "device": found["service"],
-        "why": {name: found.get(name, "") for name in ("code", "sentence", "advice")},
+        "why": _why(found),
         "rows": found.get("rows", []),
         "compared": compared_fields(result),
     }

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from worker.core.effect.findings import EffectFinding
+from worker.core.entry.short_lease import shortened
 from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.observed import Observation
 from worker.core.rows.operations import Note
@@ -166,3 +167,10 @@ class Facts:
         """Routers on which a row may be that is no longer wanted."""
         wanted = self.record.wanted_router
         return [name for name in self.record.placements if name != wanted]
+
+
+def scheduled_events(record: ServiceRecord) -> list[ScheduledEvent]:
+    """Return what takes effect later for a service, or for a further device of it."""
+    lease = shortened(record)
+    pending = record.schedule.pending
+    return [ScheduledEvent(due.event.id, due.event.type, due.at_ms, lease) for due in pending]
