@@ -5,26 +5,16 @@ import pytest
 from tests import builders
 from tests.converge.test_adoption_and_kills import adopting
 from tests.converge.test_ppp_secrets import Killed, plan
-from tests.ppp import ACTIVE, SECRET, PppInstallation, activated, block, login, ppp_changed
+from tests.ppp import ACTIVE, SECRET, activated, block, login, ppp_changed
 from worker.convergence.make_effective import MakeEffective
 from worker.core.rows.rows import NO_ADDRESS
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory):
-    """One installation; each test has services of its own."""
-    with PppInstallation(tmp_path_factory.mktemp("ppp")) as here:
-        here.know()
-        yield here
-
-
 @pytest.fixture
-def here(shared):
-    yield shared
-    for row in shared.r["R1"].rows(ACTIVE):
-        shared.r["R1"].ppp_logout(row["name"])
+def here(logged_in):
+    return logged_in
 
 
 def killed(*_):

@@ -5,11 +5,10 @@ import pytest
 from simulator.control import ControlError
 from simulator.menus.user_manager import USER
 from tests import builders, ppp
-from tests.converge.test_late_rows import LEASE_MS, Late, recheck
+from tests.converge.test_late_rows import LEASE_MS, Late, add_late, recheck
 from tests.installation import MAC_ENTRIES, NEWEST, SECRETS
 from tests.ppp import PppInstallation
 from tests.small_installation import LEASES, SmallInstallation, activated
-from tests.store.passing_time import let_pass
 from worker.core.entry.wanted import DEFAULT_KIND, KINDS
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
@@ -38,23 +37,16 @@ def events(world, kind):
     return activated("SVC-1", 1), changed
 
 
-def add_late(world, kind):
+def late_device(world, kind):
+    """A row of a service's first device that lands after its second one has it."""
     late = Late(world, LEASES, KINDS.get(kind, DEFAULT_KIND), getattr(world, "sealer", None))
-    first, then = events(world, kind)
-    world.say(first)
-    with late.stalls():
-        world.converge.run("R1")
-    world.say(then)
-    let_pass(world.store, LEASE_MS)
-    world.drain("R1")
-    assert world.outcome(then).startswith("applied")
-    return late
+    return add_late(world, *events(world, kind), late)
 
 
 @pytest.mark.parametrize("kind", MENUS)
 def test_where_none_is_refused_it_goes_with_the_second_look(kind, tmp_path):
     with installation(kind, tmp_path) as world:
-        late = add_late(world, kind)
+        late = late_device(world, kind)
         before = world.r["R1"].rows(MENUS[kind])
         late.land()
         rows = world.r["R1"].rows(MENUS[kind])
@@ -71,7 +63,7 @@ def test_a_second_lease_is_refused(kind):
     with SmallInstallation(
         1, router_lines=lines, lock_ms=LEASE_MS, simulator={"version": NEWEST}
     ) as world:
-        late = add_late(world, kind)
+        late = late_device(world, kind)
         with pytest.raises(ControlError, match="already have static lease with this IP address"):
             late.land()
         assert len(world.r["R1"].rows(LEASES)) == 1

@@ -235,8 +235,8 @@ def test_list_rows_are_read_for_nobody_of_whom_nothing_is_noted(walled_garden, m
     assert {each.value for each in terms} == {"leasewire:acme:SVC-1", builders.ipv4(1)}
 
 
-def add_late(world, first, then):
-    late = Late(world, LEASES)
+def add_late(world, first, then, late=None):
+    late = late or Late(world, LEASES)
     world.say(first)
     with late.stalls():
         world.converge.run("R1")

@@ -8,7 +8,6 @@ from tests.ppp import (
     ACTIVE,
     LISTS,
     SECRET,
-    PppInstallation,
     activated,
     block,
     login,
@@ -20,19 +19,9 @@ from worker.store.routers import Routers
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory):
-    """One installation; each test has services of its own."""
-    with PppInstallation(tmp_path_factory.mktemp("ppp")) as here:
-        here.know()
-        yield here
-
-
 @pytest.fixture
-def here(shared):
-    yield shared
-    for row in shared.r["R1"].rows(ACTIVE):
-        shared.r["R1"].ppp_logout(row["name"])
+def here(logged_in):
+    return logged_in
 
 
 def changed(number, name, revision=2, **data):
