@@ -13,7 +13,7 @@ from simulator.dhcp_server import Client, DhcpReply
 from simulator.router import Router
 
 REACTS_S: Final = 0.05
-"""So long after it was told to, a device asks."""
+"""Seconds from a reconfigure message until the device asks."""
 
 
 @dataclass(slots=True)

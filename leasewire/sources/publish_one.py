@@ -275,9 +275,9 @@ def event_of(name: str, given: Mapping[str, Any]) -> dict[str, object]:
 
 
 def flag_of(name: str, event: Mapping[str, Any], problem: Problem) -> str:
-    """The option at the place of a problem, with its value; empty: there is none.
+    """Return the option at the place of a problem, with its value, or else an empty text.
 
-    Of what is missing, the options that would give it.
+    For a missing value, return the options that would give it.
     """
     place = problem.pointer.removeprefix("/").replace("/", ".")
     if problem.code == "missing":

@@ -216,7 +216,7 @@ class TimedServer(EmbeddedServer):
         return size - kept
 
     def end_former(self) -> None:
-        """The former primary learns that it is none, and all learn which one is."""
+        """The former primary is gone, and every process that it served finds the new one."""
         if self._former is not None:
             former, self._former = self._former, None
             former.process.kill()

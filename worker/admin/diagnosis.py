@@ -97,7 +97,7 @@ class Diagnosis:
         found = found or self._tagged(rows)
         if found:
             asked = text if kind else ""
-            return [each for service_id in found for each in self._of_devices(service_id, asked)]
+            return [it for service_id in found for it in self._of_devices(service_id, asked)]
         dead_letters = self.store.views.dead_letters(self.dead_letters_searched)
         seen = {name: each for name, each in rows.items() if isinstance(each, Observation)}
         silent = {name: each for name, each in rows.items() if isinstance(each, str)}

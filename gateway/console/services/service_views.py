@@ -173,7 +173,7 @@ def _on_routers(document: Document, viewer: Viewer) -> Node:
             f"{row['expires_in_s']:,} s" if "expires_in_s" in row else None,
             clean(row["whose"]),
         )
-        for row in _each("rows", document)
+        for row in _of_all_devices("rows", document)
     ]
     shown = ("Row", "Router", "Status", "Device", "Ends in", "Whose")
     return [
@@ -206,13 +206,13 @@ def _compared(document: Document) -> Node:
                 row.get("read") if row.get("was_read") else "not read",
                 _agreement(row),
             )
-            for row in _each("compared", document)
+            for row in _of_all_devices("compared", document)
         ],
         "nothing is wanted, and nothing was written.",
     )
 
 
-def _each(name: str, document: Document) -> list[Document]:
+def _of_all_devices(name: str, document: Document) -> list[Document]:
     """The rows of a table about a service, and about each further device of it."""
     further = document["further_devices"]
     named = [{**row, "device": device["device"]} for device in further for row in device[name]]

@@ -110,7 +110,7 @@ class Judged(Conflicting):
         """What two rows held at once, but for addresses that a late write may double.
 
         For a while, where the router refuses no second row with an address: until the second look
-        at the write (`docs/guarantees.md`). The longest such time is told.
+        at the write (`docs/guarantees.md`). The table has the longest such time.
         """
         found = []
         hidden = 0
