@@ -94,3 +94,16 @@ def test_foreign_errors_are_told_in_words(error, words):
     assert type(writing) is OutcomeUnknown
     assert reading.message.startswith(f"reading leases: {words}")
     assert writing.router == "R1"
+
+
+def test_a_reset_under_tls_is_not_told_as_a_fault_of_tls(router):
+    context = ssl.create_default_context(cadata=router.certificate_pem)
+    context.check_hostname = False
+    plain = socket.create_connection((router.host, router.api_ssl_port), timeout=5)
+    with context.wrap_socket(plain) as sock:
+        router.power_off()
+        with pytest.raises(OSError) as caught:  # noqa: PT012 - what comes first is taken by the kernel
+            while True:
+                sock.sendall(b"\0" * 100)
+    told = verdict("R1", "writing", caught.value, writing=True).message
+    assert told in {"writing: the connection broke", "writing: Connection reset by peer"}

@@ -124,6 +124,8 @@ def _describe(error: Exception) -> str:
             text = "no answer in time"
         case EOFError() | RemoteDisconnected():
             text = "the router closed the connection"
+        case ssl.SSLError(library="SYS"):  # Python has lost the number of the socket's error
+            text = "the connection broke"
         case ssl.SSLError():
             text = f"TLS failed: {_reason(error)}"
         case FatalError():
