@@ -126,4 +126,6 @@ class Resting(Scene):
             if work_items or notes:
                 waiting, state = self.store.views.router_waiting(router), self.store.views.router
                 found.append(f"{router}: {work_items=} {notes=} {waiting} {state(router)}")
+                about = f'"router": "{router}"'
+                found += [line for line in self.log_text().splitlines() if about in line][-30:]
         return found
