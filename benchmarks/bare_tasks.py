@@ -18,7 +18,8 @@ from redis import Redis
 from contracts.message import envelope
 from worker.inventory import load_inventory
 from worker.inventory.config import RouterConfig
-from worker.routeros.connection import Command, Pace, RouterConnection
+from worker.routeros.commands import Command, Pace
+from worker.routeros.connection import RouterConnection
 from worker.routeros.login import connect, log_in
 from worker.settings import Settings, environment
 from worker.store.connection import connect as connect_redis

@@ -26,8 +26,8 @@ from worker.convergence.writing import Answers
 from worker.core.entry.entry import Claim
 from worker.core.rows.operations import WritePlan
 from worker.routeros import transport
-from worker.routeros.connection import Command
-from worker.routeros.wire import ApiConnection
+from worker.routeros.commands import Command
+from worker.routeros.wire import SentenceSocket
 from worker.runtime import process
 from worker.store import scripts
 from worker.store.journal import Journal, Taken
@@ -52,17 +52,19 @@ def dies_before_write() -> None:
 
 def stops_before_sending() -> None:
     """Nothing is broken, but the first worker that sends a change is stopped just before it."""
-    send = ApiConnection._send
+    exchange = SentenceSocket.exchange
     first = Path(os.environ["LEASEWIRE_INVENTORY"]).with_name("stopped")
 
-    def stopping(self: ApiConnection, command: Command) -> str:
-        if command[0].endswith("/set") and not first.exists():
+    def stopping(
+        self: SentenceSocket, sentences: Sequence[Command], deadline: float
+    ) -> list[list[str]]:
+        if any(words[0].endswith("/set") for words in sentences) and not first.exists():
             first.write_text(str(os.getpid()))
             # To this thread: a signal to the process may stop it only after this one has sent.
             signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
-        return send(self, command)
+        return exchange(self, sentences, deadline)
 
-    ApiConnection._send = stopping
+    SentenceSocket.exchange = stopping
 
 
 def confirm_before_write() -> None:

@@ -3,9 +3,10 @@
 import pytest
 
 from worker.errors import RouterUnreachable
-from worker.routeros import wire
-from worker.routeros.connection import Pace
-from worker.routeros.wire import MOST_ROWS, ApiConnection, encode_sentence
+from worker.routeros import connection
+from worker.routeros.commands import Pace
+from worker.routeros.connection import MOST_ROWS, ApiConnection
+from worker.routeros.wire import encode_sentence
 
 PACE = Pace(window=4, silence_s=5, total_s=60)
 
@@ -43,7 +44,7 @@ def test_so_many_rows_and_no_more(kind):
 
 
 def test_so_many_bytes_and_no_more(monkeypatch):
-    monkeypatch.setattr(wire, "LARGEST_ANSWER", 8 << 20)
+    monkeypatch.setattr(connection, "LARGEST_ANSWER", 8 << 20)
     endless = Endless(("!re", "=comment=" + "x" * 1_000_000, ".tag=1"), 1)
     with pytest.raises(RouterUnreachable, match="takes more than"):
         ask(endless)
@@ -52,7 +53,7 @@ def test_so_many_bytes_and_no_more(monkeypatch):
 
 
 def test_many_short_words_count_as_what_they_take(monkeypatch):
-    monkeypatch.setattr(wire, "LARGEST_ANSWER", 8 << 20)
+    monkeypatch.setattr(connection, "LARGEST_ANSWER", 8 << 20)
     words = [f"={number}=" for number in range(1_000)]
     endless = Endless(("!re", *words, ".tag=1"), 1)
     with pytest.raises(RouterUnreachable, match="takes more than"):

@@ -9,7 +9,7 @@ from tests.core.test_filter_rules import FASTTRACK, OURS
 from tests.routeros.peers import SERVER, nothing
 from worker.core.effect.from_router import EFFECT_MENUS, facts_of
 from worker.core.rows.menus import version_of
-from worker.routeros.connection import Reply
+from worker.routeros.commands import Reply
 from worker.routeros.reads import effect_of
 
 FILTER6 = "/ipv6/firewall/filter"

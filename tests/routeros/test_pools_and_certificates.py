@@ -9,7 +9,7 @@ from tests.builders import mac
 from tests.routeros.peers import config_for, settings
 from worker.core.rows.pools import Pool
 from worker.routeros.check import check_router
-from worker.routeros.connection import Reply
+from worker.routeros.commands import Reply
 from worker.routeros.reads import pools_of
 from worker.routeros.transport import ends_ms
 

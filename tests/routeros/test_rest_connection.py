@@ -14,11 +14,11 @@ from tests.waiting import eventually
 from worker.core.rows.operations import MakeStatic, Remove
 from worker.errors import LockLost, OutcomeUnknown, RouterBlocked, RouterUnreachable
 from worker.ports import LeaseQuery
-from worker.routeros.connection import Pace
+from worker.routeros.commands import Pace
 from worker.routeros.login import RouterIdentity
 from worker.routeros.rest_connection import RestConnection
 from worker.routeros.session import Session
-from worker.routeros.transport import RouterSocket
+from worker.routeros.wire import RouterSocket
 
 pytestmark = pytest.mark.router
 

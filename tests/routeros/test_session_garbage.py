@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 from tests.routeros.peers import add, config_for, nothing, settings
 from worker.errors import RouterBlocked, RouterUnreachable
 from worker.ports import LeaseQuery
-from worker.routeros.connection import RouterConnection
+from worker.routeros.connection import ApiConnection, RouterConnection
 from worker.routeros.login import RouterIdentity, identify, log_in
 from worker.routeros.session import Session
-from worker.routeros.transport import RouterSocket
-from worker.routeros.wire import ApiConnection, encode_sentence
+from worker.routeros.wire import RouterSocket, encode_sentence
 
 words = st.sampled_from(
     [

@@ -16,7 +16,7 @@ from leasewire.cli import main
 from leasewire.routers import selftest
 from simulator.control import ControlClient
 from tests.selftest.laboratory import clock_of
-from worker.routeros.transport import RouterSocket
+from worker.routeros.wire import RouterSocket
 
 
 def be(control: str, dies_at: int, when: str, arguments: list[str]) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from tests.simulation.router_side import SimulatedConnection, SimulatedRouter, Ways
 from tests.simulation.virtual import CHANCE, CLOCK
-from worker.routeros.connection import COUNTS, Command, Pace, Reply
+from worker.routeros.commands import COUNTS, Command, Pace, Reply
 
 _WHO: Final = ("/system/identity/print", "=.proplist=name")
 _GIVEN_UP_S: Final = 2.4

@@ -18,9 +18,10 @@ from tests.simulation.scheduler import Process, Scheduler
 from tests.simulation.virtual import CHANCE, CLOCK
 from worker.inventory import RouterConfig
 from worker.ports import AnswerTimes
-from worker.routeros.connection import Command, Pace, Reply, RouterConnection
+from worker.routeros.commands import Command, Pace, Reply
+from worker.routeros.connection import RouterConnection
 from worker.routeros.failures import FOREIGN, verdict
-from worker.routeros.transport import NO_ANSWERS
+from worker.routeros.wire import NO_ANSWERS
 
 ADOPTER: Final = "adopter"
 """So begins the name of the process of who takes rows over."""

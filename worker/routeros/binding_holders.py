@@ -6,7 +6,7 @@ from typing import Final
 from worker.core.rows.observed import SeenIpv6
 from worker.core.rows.rows import BindingRow, Row
 from worker.ports import BindingQuery, FieldEquals
-from worker.routeros.connection import Command, Reply
+from worker.routeros.commands import Command, Reply
 
 IPV6_SERVERS: Final[Command] = ("/ipv6/dhcp-server/print", "=.proplist=name,disabled,invalid")
 _YES: Final = frozenset({"true", "yes"})

@@ -23,7 +23,8 @@ from worker.core.rows.queues import shadows_of
 from worker.core.rows.rows import ANY_SERVER, BINDINGS, NO_ADDRESS, QUEUES, Row, parse_tag
 from worker.errors import RouterBlocked, RouterUnreachable
 from worker.inventory import RouterConfig
-from worker.routeros.connection import Command, Pace, RouterConnection
+from worker.routeros.commands import Command, Pace
+from worker.routeros.connection import RouterConnection
 from worker.routeros.failures import no_secret_keys
 from worker.routeros.login import compare, connect, identify, log_in
 from worker.routeros.session import Session

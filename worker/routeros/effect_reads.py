@@ -7,7 +7,7 @@ from worker.core.effect.reading import EffectReading, SeenBinding, SeenQueue, ne
 from worker.core.rows.normal import host, mac, prefix6, rate_limit, seconds
 from worker.core.rows.rows import ADDRESS_LISTS, ADDRESS_LISTS6, BINDINGS, ListPlace
 from worker.ports import EffectQuery
-from worker.routeros.connection import Command, Reply
+from worker.routeros.commands import Command, Reply
 from worker.routeros.rows import any_of
 
 _YES: Final = frozenset({"true", "yes"})

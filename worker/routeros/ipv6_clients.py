@@ -7,7 +7,7 @@ from dataclasses import replace
 from worker.core.rows.bindings import mac_in_link_local
 from worker.core.rows.normal import mac
 from worker.core.rows.rows import BindingRow, Row
-from worker.routeros.connection import Command, Reply
+from worker.routeros.commands import Command, Reply
 from worker.routeros.rows import any_of
 
 

@@ -13,7 +13,7 @@ from worker.core.rows.observed import Observation, SeenRow
 from worker.core.rows.option82 import joined
 from worker.core.rows.rows import OPTION_82, Lease, device_field
 from worker.ports import LeaseQuery
-from worker.routeros.connection import Command
+from worker.routeros.commands import Command
 from worker.routeros.rows import all_of, any_of, entry_rows
 
 _SEEN: Final = (

@@ -12,11 +12,11 @@ from worker.core.rows.normal import seconds
 from worker.core.rows.rows import NO_MAC
 from worker.errors import RouterBlocked
 from worker.inventory import RouterConfig
-from worker.routeros.connection import Command, Pace, RouterConnection
+from worker.routeros.commands import Command, Pace
+from worker.routeros.connection import ApiConnection, RouterConnection
 from worker.routeros.failures import no_entry_menu, old_login, refused_login
 from worker.routeros.rest_connection import RestConnection
 from worker.routeros.transport import open_transport
-from worker.routeros.wire import ApiConnection
 from worker.settings import Settings
 
 

@@ -8,7 +8,7 @@ from worker.core.rows.normal import seconds
 from worker.core.rows.observed import RunningSession, SeenRow
 from worker.core.rows.rows import ANY_SERVER, NO_ADDRESS, Lease
 from worker.ports import FieldEquals, LeaseQuery
-from worker.routeros.connection import Command
+from worker.routeros.commands import Command
 from worker.routeros.rows import any_of
 
 _YES: Final = frozenset({"true", "yes"})

@@ -17,7 +17,7 @@ from worker.core.entry.ipv6_setup import Ipv6Setup
 from worker.core.rows.menus import version_of
 from worker.core.rows.pools import Pool, Pools
 from worker.core.rows.rows import is_host_address
-from worker.routeros.connection import Command, Pace, Reply
+from worker.routeros.commands import Command, Pace, Reply
 from worker.settings import Settings
 
 _NO_MENU: Final = "no such command"

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from librouteros.exceptions import FatalError, ProtocolError
 
-from worker.routeros.connection import COUNTS, MOST_SHOWN, Command, Pace, Reply, RouterConnection
+from worker.routeros.commands import COUNTS, MOST_SHOWN, Command, Pace, Reply
+from worker.routeros.connection import RouterConnection
 from worker.routeros.failures import no_rest, refused_login
-from worker.routeros.transport import RouterSocket
+from worker.routeros.wire import RouterSocket
 
 if TYPE_CHECKING:
     import socket

@@ -25,7 +25,7 @@ from worker.core.rows.rows import (
     device_of,
 )
 from worker.ports import FieldEquals, LeaseQuery, Refusal
-from worker.routeros.connection import COUNTS, Command
+from worker.routeros.commands import COUNTS, Command
 
 _YES: Final = frozenset({"true", "yes"})
 _READ_ONLY: Final[Mapping[str, Sequence[str]]] = {

@@ -1,10 +1,9 @@
 """One logged-in session with one router over its API or REST: `worker.ports.RouterSession`."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from time import monotonic
-from typing import Final, TypeVar
+from typing import Final
 
 from worker.compute_gate import GateSlot
 from worker.core.diagnosis.verification import Probe
@@ -29,7 +28,8 @@ from worker.ports import (
     Written,
 )
 from worker.routeros.binding_holders import IPV6_SERVERS, binding_terms, seen_ipv6
-from worker.routeros.connection import Command, Pace, RouterConnection
+from worker.routeros.commands import Command, Pace
+from worker.routeros.connection import RouterConnection
 from worker.routeros.effect_reads import effect_prints, effect_reading
 from worker.routeros.failures import refusal
 from worker.routeros.ipv6_clients import neighbour_prints, unclear_clients, with_neighbours
@@ -63,7 +63,6 @@ from worker.routeros.rows import (
 from worker.routeros.tracked_connections import ConnectionTable
 from worker.settings import Settings
 
-_T = TypeVar("_T")
 _PRINTS_IN_FLIGHT: Final = 4
 """Few, as each is long; more than one, so that the router does not wait for us in between."""
 
@@ -113,42 +112,32 @@ class Session:
     def read_leases(self, query: LeaseQuery | None, progress: Callable[[], None]) -> list[Lease]:
         """See `worker.ports.RouterSession`."""
         terms, counts = self._settings.read_terms_per_print, self._connection.counts_first
+        pace = self._read_pace(_PRINTS_IN_FLIGHT)
         commands = entry_prints(self._kind, query, terms, self.version, counts=counts)
         ends_at = monotonic() + self._settings.read_timeout_s
         try:
-            rows_of = partial(entry_rows, self._kind, sealer=self._sealer)
-            return self._read("reading leases", commands, rows_of, progress)
+            rows = self._connection.read("reading leases", commands, pace, progress)
         except RouterUnreachable as error:
             late = isinstance(error.__cause__, TimeoutError) and monotonic() >= ends_at
             if query is None and late:
                 raise ReadTooLong(self._router, self._settings.read_timeout_s) from error
             raise
+        return entry_rows(self._kind, rows, self._sealer)
 
     def read_rows(
         self, menu: MenuPath, terms: Sequence[FieldEquals] | None, progress: Callable[[], None]
     ) -> list[Row]:
         """See `worker.ports.RouterSession`."""
+        pace = self._read_pace(_PRINTS_IN_FLIGHT)
         commands = menu_prints(MENUS[menu], terms, self._settings.read_terms_per_print)
-        understood = partial(menu_rows, menu, whole=terms is None)
-        rows = self._read(f"reading {menu}", commands, understood, progress)
+        answers = self._connection.read(f"reading {menu}", commands, pace, progress)
+        rows = menu_rows(menu, answers, whole=terms is None)
         unclear = unclear_clients(rows)
         if not unclear:
             return rows
         prints = neighbour_prints(unclear, self._settings.read_terms_per_print)
-        pace = self._read_pace(_PRINTS_IN_FLIGHT)
         replies = self._connection.run("reading neighbours", prints, pace, progress)
         return with_neighbours(rows, replies)
-
-    def _read(
-        self,
-        doing: str,
-        commands: Sequence[Command],
-        understood: Callable[[Iterable[Mapping[str, str]]], _T],
-        progress: Callable[[], None],
-    ) -> _T:
-        pace = self._read_pace(_PRINTS_IN_FLIGHT)
-        replies = self._connection.run(doing, commands, pace, progress)
-        return understood(row for reply in replies for row in self._connection.rows(doing, reply))
 
     def _read_pace(self, window: int) -> Pace:
         return Pace(window, self._settings.command_timeout_s, self._settings.read_timeout_s)
@@ -189,7 +178,8 @@ class Session:
 
     def read_named_options(self) -> frozenset[str]:
         """See `worker.ports.RouterSession`."""
-        return self._read("reading options in use", USER_PRINTS, named_options, lambda: None)
+        pace = self._read_pace(_PRINTS_IN_FLIGHT)
+        return named_options(self._connection.read("reading options in use", USER_PRINTS, pace))
 
     def write(self, operations: Sequence[Operation], progress: Callable[[], None]) -> list[Written]:
         """See `worker.ports.RouterSession`."""
@@ -244,7 +234,8 @@ class Session:
         self, terms: Sequence[FieldEquals], progress: Callable[[], None]
     ) -> list[RunningSession]:
         commands = session_prints(self._kind, terms, self._settings.read_terms_per_print)
-        return self._read("reading sessions", commands, running, progress)
+        pace = self._read_pace(_PRINTS_IN_FLIGHT)
+        return running(self._connection.read("reading sessions", commands, pace, progress))
 
     def end_sessions(self, ids: Sequence[str], progress: Callable[[], None]) -> list[str]:
         """See `worker.ports.RouterSession`."""

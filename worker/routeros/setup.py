@@ -11,7 +11,8 @@ from worker.core.policy.setup_rows import CERTIFICATE, MENUS, Rows, SetupStep
 from worker.core.rows.menus import version_of
 from worker.errors import LeasewireError
 from worker.inventory import RouterConfig
-from worker.routeros.connection import Command, Pace, Reply, RouterConnection
+from worker.routeros.commands import Command, Pace, Reply
+from worker.routeros.connection import RouterConnection
 from worker.routeros.login import compare, connect, identify, log_in
 from worker.routeros.transport import open_transport
 from worker.settings import Settings

@@ -11,7 +11,8 @@ from typing import Final
 
 from worker.core.effect.reading import SeenFlow
 from worker.ports import TrackedConnections
-from worker.routeros.connection import COUNTS, Command, Pace, Reply, RouterConnection
+from worker.routeros.commands import COUNTS, Command, Pace, Reply
+from worker.routeros.connection import RouterConnection
 from worker.routeros.rows import any_of
 
 MOST_REMOVED: Final = 5_000

@@ -1,9 +1,8 @@
-"""One connection as bytes, plain or over TLS: every wait has a deadline, every close is a reset."""
+"""Connects to a router, plain or over TLS, and checks its certificate before anything is sent."""
 
 import hashlib
 import ipaddress
 import queue
-import select
 import socket
 import ssl
 import struct
@@ -15,132 +14,12 @@ from typing import Any, Final
 
 from worker.compute_gate import GateSlot
 from worker.inventory import RouterConfig
-from worker.ports import AnswerTimes
 from worker.routeros.failures import FOREIGN, bad_ca_file, other_certificate, verdict
+from worker.routeros.wire import RouterSocket
 
 _AddressInfo = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 
-_CHUNK: Final = 1 << 16
-_RECORDS: Final = 64
-"""TLS records read at once at most: steady answers must not keep us from sending."""
-NO_ANSWERS: Final = AnswerTimes(0, 0, 0)
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
-
-
-class RouterSocket:
-    """A connected socket. Not for two threads at once.
-
-    Args:
-        sock: connected.
-        fingerprint: see below.
-        certificate_ends_ms: see below.
-        gate: of the session; others compute while this waits for the router.
-
-    Attributes:
-        fingerprint: SHA-256 of the certificate that the router showed, hex; empty without TLS.
-        certificate_ends_ms: until when that is valid (ms since 1970); 0: not known.
-        asked_s: when the question was sent whose answer has not begun, by `time.monotonic`; 0: no
-            question is open.
-        answered: how long the router took to answer, since this was last taken.
-    """
-
-    def __init__(
-        self,
-        sock: socket.socket,
-        fingerprint: str = "",
-        certificate_ends_ms: int = 0,
-        gate: GateSlot | None = None,
-    ) -> None:
-        self.fingerprint = fingerprint
-        self.certificate_ends_ms = certificate_ends_ms
-        self._sock = sock
-        self._gate = gate or GateSlot()
-        self._end: Exception | None = None
-        self.asked_s = 0.0
-        self.answered = NO_ANSWERS
-        sock.settimeout(0)
-        self._poll = select.poll()
-        self._poll.register(sock, select.POLLIN)
-
-    def exchange(self, out: bytearray, deadline: float) -> bytes:
-        """Send from `out` until something comes in, and return that.
-
-        Writing and reading go together, so that two full buffers cannot make both sides wait.
-
-        Args:
-            out: bytes to send; what was sent is removed.
-            deadline: on the clock `time.monotonic`.
-
-        Raises:
-            TimeoutError: nothing came in time.
-            EOFError: the router closed the connection.
-            OSError: the connection broke.
-        """
-        came_s = 0.0
-        while True:
-            events = select.POLLIN | self._send(out)
-            data, more = self._receive()
-            if data:
-                if self.asked_s:
-                    self._answer_began(came_s or monotonic())
-                return data
-            events |= more
-            remaining_s = deadline - monotonic()
-            if remaining_s <= 0:
-                raise TimeoutError
-            self._poll.modify(self._sock, events)
-            with self._gate.outside():
-                self._poll.poll(remaining_s * 1000)
-                came_s = monotonic()  # before this thread waits for its turn
-
-    def _answer_began(self, came_s: float) -> None:
-        took_ms = round((came_s - self.asked_s) * 1000)
-        number, sum_ms, most_ms = self.answered
-        self.answered = AnswerTimes(number + 1, sum_ms + took_ms, max(most_ms, took_ms))
-        self.asked_s = 0.0
-
-    def _receive(self) -> tuple[bytes, int]:
-        """Return all that came by now, and what else to wait for when nothing did.
-
-        A TLS record is often just one answer, so many are read together.
-        """
-        parts: list[bytes] = []
-        while self._end is None and len(parts) < _RECORDS:
-            try:
-                part = self._sock.recv(_CHUNK)
-            except (BlockingIOError, ssl.SSLWantReadError):
-                break
-            except ssl.SSLWantWriteError:
-                return b"".join(parts), select.POLLOUT
-            except OSError as error:  # a socket reports it only once
-                self._end = error
-            else:
-                if not part:
-                    self._end = EOFError()
-                parts.append(part)
-        if self._end is not None and not any(parts):
-            raise self._end
-        return b"".join(parts), 0
-
-    def _send(self, out: bytearray) -> int:
-        """Send what can be sent now; return the event to wait for before the rest can be."""
-        while out:
-            try:
-                del out[: self._sock.send(out)]
-            except (BlockingIOError, ssl.SSLWantWriteError):
-                return select.POLLOUT
-            except ssl.SSLWantReadError:
-                break
-        return 0
-
-    def is_quiet(self) -> bool:
-        """Return whether nothing came in, not even the end of the connection."""
-        self._poll.modify(self._sock, select.POLLIN)
-        return not self._poll.poll(0)
-
-    def close(self) -> None:
-        """Reset the connection, so that nothing under way lands later."""
-        self._sock.close()
 
 
 def open_transport(

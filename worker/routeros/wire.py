@@ -1,19 +1,143 @@
-"""The RouterOS API: its words and sentences as bytes, and a connection that speaks them.
+"""A connection as bytes, and the sentences of the RouterOS API in them.
 
-Words are text in which bytes that are not UTF-8 are surrogate-escaped, so that a value goes back to
-the router unchanged.
+Every wait has a deadline, every close is a reset. Words are text in which bytes that are not UTF-8
+are surrogate-escaped, so that a value goes back to the router unchanged.
 """
 
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+import select
+import socket
+import ssl
+from collections.abc import Iterable, Sequence
 from time import monotonic
 from typing import Final
 
-from librouteros.exceptions import FatalError, ProtocolError
+from librouteros.exceptions import ProtocolError
 from librouteros.protocol import decode_length, determine_length, encode_length
 
-from worker.routeros.connection import MOST_SHOWN, Command, Pace, Reply, RouterConnection
-from worker.routeros.transport import RouterSocket
+from worker.compute_gate import GateSlot
+from worker.ports import AnswerTimes
+
+_CHUNK: Final = 1 << 16
+_RECORDS: Final = 64
+"""TLS records read at once at most: steady answers must not keep us from sending."""
+NO_ANSWERS: Final = AnswerTimes(0, 0, 0)
+
+
+class RouterSocket:
+    """A connected socket. Not for two threads at once.
+
+    Args:
+        sock: connected.
+        fingerprint: see below.
+        certificate_ends_ms: see below.
+        gate: of the session; others compute while this waits for the router.
+
+    Attributes:
+        fingerprint: SHA-256 of the certificate that the router showed, hex; empty without TLS.
+        certificate_ends_ms: until when that is valid (ms since 1970); 0: not known.
+        asked_s: when the question was sent whose answer has not begun, by `time.monotonic`; 0: no
+            question is open.
+        answered: how long the router took to answer, since this was last taken.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        fingerprint: str = "",
+        certificate_ends_ms: int = 0,
+        gate: GateSlot | None = None,
+    ) -> None:
+        self.fingerprint = fingerprint
+        self.certificate_ends_ms = certificate_ends_ms
+        self._sock = sock
+        self._gate = gate or GateSlot()
+        self._end: Exception | None = None
+        self.asked_s = 0.0
+        self.answered = NO_ANSWERS
+        sock.settimeout(0)
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
+
+    def exchange(self, out: bytearray, deadline: float) -> bytes:
+        """Send from `out` until something comes in, and return that.
+
+        Writing and reading go together, so that two full buffers cannot make both sides wait.
+
+        Args:
+            out: bytes to send; what was sent is removed.
+            deadline: on the clock `time.monotonic`.
+
+        Raises:
+            TimeoutError: nothing came in time.
+            EOFError: the router closed the connection.
+            OSError: the connection broke.
+        """
+        came_s = 0.0
+        while True:
+            events = select.POLLIN | self._send(out)
+            data, more = self._receive()
+            if data:
+                if self.asked_s:
+                    self._answer_began(came_s or monotonic())
+                return data
+            events |= more
+            remaining_s = deadline - monotonic()
+            if remaining_s <= 0:
+                raise TimeoutError
+            self._poll.modify(self._sock, events)
+            with self._gate.outside():
+                self._poll.poll(remaining_s * 1000)
+                came_s = monotonic()  # before this thread waits for its turn
+
+    def _answer_began(self, came_s: float) -> None:
+        took_ms = round((came_s - self.asked_s) * 1000)
+        number, sum_ms, most_ms = self.answered
+        self.answered = AnswerTimes(number + 1, sum_ms + took_ms, max(most_ms, took_ms))
+        self.asked_s = 0.0
+
+    def _receive(self) -> tuple[bytes, int]:
+        """Return all that came by now, and what else to wait for when nothing did.
+
+        A TLS record is often just one answer, so many are read together.
+        """
+        parts: list[bytes] = []
+        while self._end is None and len(parts) < _RECORDS:
+            try:
+                part = self._sock.recv(_CHUNK)
+            except (BlockingIOError, ssl.SSLWantReadError):
+                break
+            except ssl.SSLWantWriteError:
+                return b"".join(parts), select.POLLOUT
+            except OSError as error:  # a socket reports it only once
+                self._end = error
+            else:
+                if not part:
+                    self._end = EOFError()
+                parts.append(part)
+        if self._end is not None and not any(parts):
+            raise self._end
+        return b"".join(parts), 0
+
+    def _send(self, out: bytearray) -> int:
+        """Send what can be sent now; return the event to wait for before the rest can be."""
+        while out:
+            try:
+                del out[: self._sock.send(out)]
+            except (BlockingIOError, ssl.SSLWantWriteError):
+                return select.POLLOUT
+            except ssl.SSLWantReadError:
+                break
+        return 0
+
+    def is_quiet(self) -> bool:
+        """Return whether nothing came in, not even the end of the connection."""
+        self._poll.modify(self._sock, select.POLLIN)
+        return not self._poll.poll(0)
+
+    def close(self) -> None:
+        """Reset the connection, so that nothing under way lands later."""
+        self._sock.close()
+
 
 _LARGEST_SENTENCE: Final = 16 << 20
 """In bytes of memory. RouterOS sends kilobytes; more must not fill our memory."""
@@ -95,108 +219,32 @@ class SentenceReader:
         return sentences
 
 
-_TAG: Final = ".tag"
-LARGEST_ANSWER: Final = 256 << 20
-"""Bytes of memory for the answer to one command, about 64 MiB on the wire. The largest known table,
-100,000 leases, takes about 150 MB by this count."""
-MOST_ROWS: Final = 250_000
-MOST_TRAPS: Final = 100
-_SHARE_REFILLED: Final = 4
-"""A quarter of the window is sent at once; three quarters keep the router busy meanwhile."""
+class SentenceSocket:
+    """A connection that carries sentences of the API.
 
+    Args:
+        sock: carries their bytes.
+    """
 
-class ApiConnection(RouterConnection):
-    """See `RouterConnection`."""
-
-    def __init__(self, router: str, transport: RouterSocket) -> None:
-        super().__init__(router, transport)
-        self._reader = SentenceReader()
+    def __init__(self, sock: RouterSocket) -> None:
+        self._sock = sock
         self._out = bytearray()
-        self._last_tag = 0
+        self._reader = SentenceReader()
 
-    def log_in(self, username: str, password: str, pace: Pace) -> Reply:
-        """Log in as RouterOS takes it from 6.43 on: the password in the sentence."""
-        sentence = ("/login", f"=name={username}", f"=password={password}")
-        (reply,) = self.run("logging in", [sentence], pace)
-        return reply
+    def exchange(self, sentences: Sequence[Sequence[str]], deadline: float) -> list[list[str]]:
+        """Send sentences, and return what comes in: at least one whole sentence.
 
-    def _carry(
-        self, commands: Sequence[Command], replies: list[Reply], pace: Pace
-    ) -> Iterator[None]:
-        waiting = deque(zip(commands, replies, strict=True))
-        in_flight: dict[str, Reply] = {}
-        came: dict[str, int] = {}
-        ends_at = monotonic() + pace.total_s
-        low = pace.window - max(pace.window // _SHARE_REFILLED, 1)
-        while waiting or in_flight:
-            # Refilled a share at a time: one send for each sentence would cost more than the
-            # sentence.
-            while waiting and len(in_flight) <= low:
-                some = min(pace.window - len(in_flight), len(waiting))
-                for _ in range(some):
-                    command, reply = waiting.popleft()
-                    in_flight[self._send(command)] = reply
-            for sentence in self._receive(min(monotonic() + pace.silence_s, ends_at)):
-                _take(sentence, in_flight, came)
-            yield
+        Args:
+            sentences: to be sent.
+            deadline: on the clock `time.monotonic`; bytes alone do not extend the wait.
 
-    def _send(self, command: Command) -> str:
-        self._last_tag += 1
-        tag = str(self._last_tag)
-        self._out += encode_sentence((*command, f"{_TAG}={tag}"))
-        return tag
-
-    def _receive(self, deadline: float) -> list[list[str]]:
-        """Wait for whole sentences; bytes alone do not extend the wait."""
-        while not (sentences := self._reader.feed(self._transport.exchange(self._out, deadline))):
+        Raises:
+            TimeoutError, EOFError, OSError: as `RouterSocket.exchange`.
+            ProtocolError: what came, or should be sent, is no sentence of the API.
+        """
+        for words in sentences:
+            self._out += encode_sentence(words)
+        while not (came := self._reader.feed(self._sock.exchange(self._out, deadline))):
             if monotonic() >= deadline:
                 raise TimeoutError
-        return sentences
-
-
-def _take(sentence: list[str], in_flight: dict[str, Reply], came: dict[str, int]) -> None:
-    """Add one sentence to the reply of its command; `!done` ends the command.
-
-    `came`: tag -> how much memory the answer takes so far.
-    """
-    kind, *words = sentence
-    if kind == "!fatal":
-        raise FatalError("; ".join(words)[:MOST_SHOWN] or "without a reason")
-    tag = ""
-    values: dict[str, str] = {}
-    for word in words:
-        first, _, rest = word.partition("=")
-        if not first:
-            name, _, value = rest.partition("=")
-            values[name] = value
-        elif first == _TAG:
-            tag = rest
-    reply = in_flight.get(tag)
-    if reply is None:
-        raise ProtocolError(f"{kind[:MOST_SHOWN]!r} for a command that we did not send")
-    came[tag] = came.get(tag, 0) + sum(map(len, words)) + WORD_OVERHEAD * len(words)
-    _check_bounds(reply, came[tag])
-    match kind:
-        case "!re":
-            reply.rows.append(values)
-        case "!trap":
-            reply.traps.append(values.get("message", "")[:MOST_SHOWN] or "without a reason")
-        case "!empty":  # from 7.18 on, before the `!done` of an answer without rows
-            pass
-        case "!done":
-            reply.done = values
-            del in_flight[tag]
-        case _:
-            raise ProtocolError(f"{kind[:MOST_SHOWN]!r} is not a reply")
-
-
-def _check_bounds(reply: Reply, size: int) -> None:
-    """One router must not fill the memory of a process that serves all."""
-    if size > LARGEST_ANSWER:
-        raise ProtocolError(f"an answer that takes more than {LARGEST_ANSWER} bytes")
-    for what, most, found in (
-        ("rows", MOST_ROWS, reply.rows),
-        ("traps", MOST_TRAPS, reply.traps),
-    ):
-        if len(found) > most:
-            raise ProtocolError(f"an answer of more than {most} {what}")
+        return came

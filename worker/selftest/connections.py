@@ -7,7 +7,7 @@ from typing import Final
 
 from worker.core.rows.rows import ADDRESS_LISTS
 from worker.errors import RouterUnreachable
-from worker.routeros.connection import Pace
+from worker.routeros.commands import Pace
 from worker.selftest.device import NoDeviceError
 from worker.selftest.lab import NAME, NETWORK, TAG
 from worker.selftest.questions import Bench, ProbeResult, Question

@@ -7,7 +7,8 @@ from typing import NamedTuple, TypeVar
 from worker.core.rows.menus import version_of
 from worker.errors import LeasewireError
 from worker.inventory import RouterConfig
-from worker.routeros.connection import Command, Pace, Reply, RouterConnection
+from worker.routeros.commands import Command, Pace, Reply
+from worker.routeros.connection import RouterConnection
 from worker.routeros.login import compare, connect, identify, log_in
 from worker.settings import Settings
 
