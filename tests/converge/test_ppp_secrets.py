@@ -224,6 +224,21 @@ def test_a_session_ends_that_began_by_a_row_which_was_never_confirmed(
     assert row["name"] not in {each["name"] for each in here.r["R1"].rows(ACTIVE)}
 
 
+def test_a_profile_that_was_never_confirmed_goes_with_its_plan(here, monkeypatch):
+    """Where no plan names one it is left to others: this one is of none of them."""
+    here.apply(activated(38), activated(39))
+    leave_unconfirmed(here, monkeypatch, plan(38, "gold"))
+    leave_unconfirmed(here, monkeypatch, plan(38, "silver", 3))
+    assert here.secret(38)["profile"] == "p-silver"
+    here.r["R1"].set_row(SECRET, here.secret(39)[".id"], {"profile": "p-gold"})
+    here.apply(
+        changed(38, "snapshot", revision=4, service=block(38)),
+        changed(39, "snapshot", service=block(39, ppp=login(39, "new"))),
+    )
+    assert here.secret(38)["profile"] == "default"
+    assert here.secret(39)["profile"] == "p-gold"
+
+
 def test_the_first_plan_of_a_service_ends_its_session(here):
     here.apply(activated(36))
     assert here.secret(36)["profile"] == "default"

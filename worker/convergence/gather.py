@@ -88,11 +88,12 @@ class Gatherer:
         if entry.fields is not None:
             fields = self._session.renewed(entry.fields)
             entry = entry if fields is entry.fields else replace(entry, fields=fields)
+            entry = self._kind.taking_back(entry, work_item.sent or ())
         at = record.placements.get(self._router) or Placement(None)
         item = BatchItem(
             work_item, self._router, entry, at.written, at.listed, at.queue, at.bindings, at.devices
         )
-        return item.closely() if entry.is_over and item.is_unknown else item
+        return item.closely() if item.may_have_unknown_rows else item
 
     def claim(self, items: Sequence[BatchItem], *, just_taken: bool = True) -> dict[str, BatchItem]:
         """Request all claims that are not held; leaves out services whose record has changed.

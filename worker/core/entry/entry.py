@@ -93,7 +93,7 @@ class Entry:
         is_pool: its field `address` names a pool, even if it looks like an address.
         shares: the queue of the service, which limits this further device too.
         devices: the entries of further devices, by number; those without fields are over.
-        spares: fields that are put back for others: each is written only over this value of ours.
+        spares: fields that are put back for others: each is written only over these values of ours.
     """
 
     service_id: str
@@ -107,7 +107,7 @@ class Entry:
     notes: tuple[tuple[str, str], ...] = ()
     reserved: Mapping[str, str] | None = None
     is_pool: bool = False
-    spares: Mapping[str, str] = field(default_factory=dict)
+    spares: Mapping[str, frozenset[str]] = field(default_factory=dict)
     number: str = ""
     shares: OwnQueue | None = None
     devices: Mapping[str, "Entry"] = field(default_factory=dict)
@@ -116,7 +116,9 @@ class Entry:
         """Return the entry without the fields to put back that others changed on the row."""
         if row is None or self.fields is None:
             return self
-        theirs = {name for name, ours in self.spares.items() if row.fields.get(name, "") != ours}
+        theirs = {
+            name for name, ours in self.spares.items() if row.fields.get(name, "") not in ours
+        }
         kept = {name: value for name, value in self.fields.items() if name not in theirs}
         return replace(self, fields=kept)
 
@@ -219,6 +221,16 @@ class EntryKind(ABC):
                 a name.
             policy: of the router.
         """
+
+    def taking_back(self, entry: Entry, sent: Collection[Identity]) -> Entry:
+        """Return an entry that also puts back what a pass wrote for it and nobody confirmed.
+
+        Args:
+            entry: of a service.
+            sent: what passes noted of their writes for it (`added_rows`).
+        """
+        del sent
+        return entry
 
     def named(self, policy: RouterPolicy) -> Mapping[str, frozenset[str]]:
         """Return the rows of others that a policy names: menu -> names."""

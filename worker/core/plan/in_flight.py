@@ -130,7 +130,7 @@ def added_rows(
     Those of IPv6 have no MAC, and are told from leases by their address. Without the note nothing
     would say later that a service had IPv6, and that its menus are to be read. Where devices log
     in, the names alone are noted too, of rows that are written or removed: their sessions may have
-    to end.
+    to end. So are their profiles, by themselves: what no plan names any more is left to others.
 
     Args:
         plan: the plan.
@@ -143,6 +143,8 @@ def added_rows(
             was = {} if isinstance(operation, Add) else operation.was
             names = {device_of(row) for row in (was, logins[service_id] or {})} - {""}
             noted = [Identity(name, "", "") for name in sorted(names)]
+            if not isinstance(operation, Remove) and "profile" in operation.fields:
+                noted.append(Identity("", "", operation.fields["profile"]))
             adds.setdefault(service_id, []).extend(noted)
         if not isinstance(operation, Add):
             continue

@@ -191,7 +191,9 @@ def _limit(
     return _Limit("", OwnQueue(str(record.address), rate, place, parent, ipv6))
 
 
-def _lease_time(at: Placement | None, policy: RouterPolicy) -> tuple[str | None, Mapping[str, str]]:
+def _lease_time(
+    at: Placement | None, policy: RouterPolicy
+) -> tuple[str | None, Mapping[str, frozenset[str]]]:
     """The lease time, None where it is left to others; and what alone it may overwrite."""
     short = None if at is None else at.short
     if short is not None and short.last_ms:
@@ -199,7 +201,7 @@ def _lease_time(at: Placement | None, policy: RouterPolicy) -> tuple[str | None,
     if "lease-time" in policy.managed:
         return policy.lease_time, {}
     if short is not None and short.before is not None:
-        return short.before, {"lease-time": short.lease_time}
+        return short.before, {"lease-time": frozenset({short.lease_time})}
     return None, {}
 
 

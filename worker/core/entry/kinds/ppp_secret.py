@@ -1,6 +1,7 @@
 """PPP secrets, as PPPoE customers log in with: an entry for each service."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any, Final, cast
 
 from worker.core.entry.entry import Entry, EntryKind, label_of, rate_of
@@ -9,7 +10,15 @@ from worker.core.rows import normal
 from worker.core.rows.menus import Field, Menu
 from worker.core.rows.operations import Waiting
 from worker.core.rows.queues import OwnQueue
-from worker.core.rows.rows import ADDRESS_LISTS, ANY_SERVER, NO_ADDRESS, QUEUES, Lease, ListPlace
+from worker.core.rows.rows import (
+    ADDRESS_LISTS,
+    ANY_SERVER,
+    NO_ADDRESS,
+    QUEUES,
+    Identity,
+    Lease,
+    ListPlace,
+)
 from worker.core.service.record import ServiceRecord
 
 _MANUAL: Final = "MikroTik manual, CLI reference, ppp/secret"
@@ -117,6 +126,15 @@ class PppSecretEntry(EntryKind):
             spares=spares,
         )
 
+    def taking_back(self, entry: Entry, sent: Collection[Identity]) -> Entry:
+        """See `EntryKind`. A profile is left to others only where no plan brought it."""
+        ours = frozenset(profile for device, address, profile in sent if not device + address)
+        fields, spares = entry.fields, entry.spares
+        if not ours or fields is None or ("profile" in fields and "profile" not in spares):
+            return entry
+        spares = {"profile": ours | spares.get("profile", frozenset())}
+        return replace(entry, fields={**fields, "profile": _DEFAULT}, spares=spares)
+
     def named(self, policy: RouterPolicy) -> Mapping[str, frozenset[str]]:
         """See `EntryKind`."""
         return {_PROFILES: frozenset({*policy.profiles.values(), policy.suspend_profile} - {""})}
@@ -154,7 +172,7 @@ _LEASE_NAMES: Final = {own: name for name, own in _OWN_NAMES.items()}
 
 def _profile(
     record: ServiceRecord, policy: RouterPolicy
-) -> tuple[str | Waiting, Mapping[str, str]]:
+) -> tuple[str | Waiting, Mapping[str, frozenset[str]]]:
     """The profile of a service's plan, empty where it is left to others; and what to spare.
 
     Where it is left to others, ours is taken back: that of a plan that is gone, and that of the
@@ -171,7 +189,7 @@ def _profile(
     if ours and ours != policy.suspend_profile:
         return _DEFAULT, {}
     if policy.suspend_profile and (ours or record.pending):
-        return _DEFAULT, {"profile": policy.suspend_profile}
+        return _DEFAULT, {"profile": frozenset({policy.suspend_profile})}
     return "", {}
 
 
