@@ -105,6 +105,7 @@ SIZES = {
     "hooks:wanted:due": SERVICES,
     "installation": 1,
     "store-format": 1,
+    "redis-run": 1,
     "operators:secret": 1,
     "journal:*": 100_000,
     "journal:*:due": 100_000,

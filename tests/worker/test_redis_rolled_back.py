@@ -326,3 +326,27 @@ def test_nor_does_it_keep_a_binding():
         here.say(builders.activated(revision=3, router="R1", server=SERVER, ipv6=None))
         here.drain()
         assert here.r["R1"].rows(ipv6.BINDING) == []
+
+
+def test_so_does_one_that_redis_still_knows_as_it_was_before():
+    """Nobody remembers what was written: the worker died with Redis. Events are sent again."""
+    second = {"number": 2, "mac": builders.mac(12), "address": {"mode": "static", "ipv4": ipv4(12)}}
+    with installation(f'{QUEUES}suspend_list = "susp"\n') as here:
+        menus = (LEASE, QUEUE, LISTS)
+        empty = [len(here.r["R1"].rows(menu)) for menu in menus]
+        here.say(active(plan=None))
+        here.drain()
+        synced = Synced(here)
+        lost = (
+            active(revision=2, devices=[second]),
+            builders.suspended("SVC-1", "walled_garden", revision=3),
+        )
+        here.say(*lost)
+        here.drain()
+        written = [len(here.r["R1"].rows(menu)) for menu in menus]
+        assert [now - then for now, then in zip(written, empty, strict=True)] == [2, 1, 2]
+        synced.come_back()
+        here.say(*lost, active(revision=4, plan=None, devices=[]))
+        here.drain()
+        left = [len(here.r["R1"].rows(menu)) for menu in menus]
+        assert [now - then for now, then in zip(left, empty, strict=True)] == [1, 0, 0]

@@ -79,6 +79,16 @@ class BatchItem:
         return self.work_item.sent is None and self._is_blank
 
     @property
+    def may_have_unknown_rows(self) -> bool:
+        """Whether Redis may have lost what was written for it: `with_unknown_rows` asks the rest.
+
+        What it still knows of a service may be what it had before an event that is sent again.
+        """
+        if self._is_blank:
+            return self.is_unknown and self.entry.is_over
+        return self.work_item.sent is None and self.work_item.sent_again
+
+    @property
     def _is_blank(self) -> bool:
         at = self.record.placements.get(self.router)
         return at is None or (at.written is None and at.is_blank)

@@ -38,6 +38,8 @@ class WorkItem(NamedTuple):
         held: its claims here, if it holds all of them; None: it must request them.
         sent: a write of it may have landed late: the leases that were added and may not have been
             seen; None: no write is in flight.
+        sent_again: it came when events were sent again that Redis lost: rows of it may be there
+            that no record knows.
         unread: why its record cannot be read here; `stored` has an empty one then.
     """
 
@@ -48,6 +50,7 @@ class WorkItem(NamedTuple):
     before: Mapping[str, Any] | None = None
     held: frozenset[Claim] | None = None
     sent: frozenset[Identity] | None = None
+    sent_again: bool = False
     unread: Exception | None = None
 
 
@@ -253,6 +256,7 @@ def _work_item_of(  # noqa: PLR0913, PLR0917 - the parts of a work item
     waiting: str | None,
     held: str | None,
     sent: str | None,
+    sent_again: int,
 ) -> WorkItem:
     try:
         return WorkItem(
@@ -263,6 +267,7 @@ def _work_item_of(  # noqa: PLR0913, PLR0917 - the parts of a work item
             before=json.loads(waiting) if waiting else None,
             held=None if held is None else frozenset(Claim(*claim) for claim in json.loads(held)),
             sent=None if sent is None else frozenset(Identity(*row) for row in json.loads(sent)),
+            sent_again=bool(sent_again),
         )
     except Exception as error:  # noqa: BLE001 - whatever it is, it is reported with its service
         generation = generation_of(text)

@@ -157,6 +157,9 @@ class Keys:
             *(f"{self.prefix}routers:reports{end}" for end in (":check", "", ":asked"))
         )
 
+    redis_run = Key("string", "redis-run")
+    """`run id|since when (ms)` of the Redis that work was taken from last; 0: of the first one. No
+    time limit."""
     maintenance = Key("string", "maintenance")
     """One round of maintenance a minute."""
     samples = Key("list", "samples")

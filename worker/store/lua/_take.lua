@@ -25,13 +25,28 @@ local function any_due(router, first, last, now)
   return false
 end
 
+-- So long after Redis started again, or another took over, what it lost is sent again.
+local SENT_AGAIN_MS = 600000
+
+-- Until when the work came that may be of services of which Redis lost its last writes.
+local function sent_again_until(now)
+  local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+  local known, since = string.match(redis.call('GET', key.redis_run) or '', '^(%w+)|(%d+)$')
+  if known ~= run then
+    since = known and whole(now) or '0'
+    redis.call('SET', key.redis_run, run .. '|' .. since)
+  end
+  return tonumber(since) + SENT_AGAIN_MS
+end
+
 -- At most `most` due work items by priority, each {service, work version, priority, record, why it
--- waits, its claims or false if it does not hold all, leases added in flight or false}. Of priority 2
--- and 3, which are bulk, at most `most_bulk` and only if no others are due: live work that comes now
--- waits for the whole batch.
+-- waits, its claims or false if it does not hold all, leases added in flight or false, 1 if it came when
+-- events were sent again that Redis lost, else 0}. Of priority 2 and 3, which are bulk, at most
+-- `most_bulk` and only if no others are due: live work that comes now waits for the whole batch.
 local function due_work_items(router, most, most_bulk, now)
   write()
   local found, queued = {}, redis.call('ZCARD', router.due)
+  local until_ms = queued > 0 and sent_again_until(now)
   for priority = 0, 3 do
     if priority == 2 then
       most = #found == 0 and math.min(most, most_bulk) or 0
@@ -39,6 +54,7 @@ local function due_work_items(router, most, most_bulk, now)
     local room = most - #found
     if room > 0 and #found < queued then
       local services = due_services(router, priority, room, now)
+      fetch(router.due, services, SCORES)
       fetch(router.work_items, services)
       fetch(router.waiting, services)
       fetch(router.inflight, services)
@@ -57,6 +73,7 @@ local function due_work_items(router, most, most_bulk, now)
           get(router.waiting, service),
           held_claims(router, service),
           sent_of(router, service),
+          get(router.due, service, SCORES) <= priority * SPAN + until_ms and 1 or 0,
         }
       end
     end
