@@ -29,6 +29,8 @@ class OnEstate(Judged):
     others: list[Worker] = field(default_factory=list)
     """Workers of another version than most."""
     upgraded: list[Worker] = field(default_factory=list)
+    upgrading: bool = False
+    """It began, and may be over."""
     replaced: list[subprocess.Popen[bytes]] = field(default_factory=list)
     """What ran before the upgrade."""
 
@@ -61,8 +63,13 @@ class OnEstate(Judged):
 
     def upgrade(self, within_s: float) -> None:
         """Replace the workers one after the other, as an operator does host by host."""
+        self.upgrading = True
         for number, worker in enumerate(self.workers, 1):
             self.later(within_s * number / (len(self.workers) + 1), partial(self._replace, worker))
+
+    def is_upgraded(self) -> bool:
+        """Whether no upgrade is under way: what is folded now is in the newer format."""
+        return not self.upgrading or self._is_true(lambda: self.store.format.found() == FORMAT)
 
     def _replace(self, worker: Worker) -> None:
         worker.process.terminate()

@@ -48,6 +48,8 @@ def make_chaos(directory: Path, routers: int) -> OnEstate:
         "LEASEWIRE_ROUTER_RECHECK_S": "2",
         "LEASEWIRE_WATCH_EVERY_S": "5",
         "LEASEWIRE_REPORT_EVERY_S": "10",
+        # over REST a router that falls silent in a whole read is noticed only then
+        "LEASEWIRE_READ_TIMEOUT_S": "30",
         "LEASEWIRE_SECRET_KEYS_FILE": str(chaos.secret_keys),
         "PYTHONPATH": str(ROOT),  # the command runs in a directory of its own
     }

@@ -29,6 +29,9 @@ from worker.errors import StoreUnavailable
 COMMAND_TIMEOUT_S = 2.0
 """LEASEWIRE_COMMAND_TIMEOUT_S of tests/installation.py: it is TCP_USER_TIMEOUT too."""
 DISPLACED_BY = 60
+_AFTER_UPGRADE = 20
+"""So many events come only when workers write the newer format."""
+_UPGRADED_IN_S = 60.0
 AHEAD = timedelta(seconds=285)
 """The clock of the BSS, of that of Redis: of what was heard before a quarter of a minute and is not
 in its manifest it says that it is gone."""
@@ -192,6 +195,8 @@ class Scene(Harness):
             if self._pending and self._publish(self._pending[:100], again=True):
                 del self._pending[:100]
             due = min(len(arriving), int(len(arriving) * elapsed / (scale.seconds * 0.95)) + 1)
+            if elapsed < scale.seconds + _UPGRADED_IN_S and not self.is_upgraded():
+                due = min(due, len(arriving) - _AFTER_UPGRADE)
             if sent < due:
                 size = min(rng.randint(1, 20), len(arriving) - sent)
                 sent += size * self._publish(arriving[sent : sent + size])
@@ -202,6 +207,10 @@ class Scene(Harness):
             if self._publish(self._pending[:100], again=True):
                 del self._pending[:100]
         self.arriving = []
+
+    def is_upgraded(self) -> bool:
+        """Whether no upgrade is under way."""
+        return True
 
     def _publish(self, events: Sequence[dict], *, again: bool = False) -> bool:
         try:
