@@ -86,7 +86,8 @@ class Settings(BaseModel):
     """Longest wait for the answer to a command; slow boards took 1.5 s for a write. It is doubled
     for a router that answers no write in time, up to half of the router lock."""
     read_timeout_s: Seconds = 120
-    """Time limit for reading a whole table: 3,000 rows took 2.7 s on a small router."""
+    """Time limit for reading a whole table: 3,000 rows took 2.7 s on a small router. Over REST at
+    most a minute, after which RouterOS ends the request."""
     write_window: int = Field(64, ge=1, le=1024)
     """Writes in flight on a connection: enough for round trips of 5 ms, not too many for small
     boards."""

@@ -19,6 +19,7 @@ from tests.routeros.peers import (
 from tests.waiting import eventually
 from worker.errors import OutcomeUnknown, ReadTooLong, RouterBlocked, RouterUnreachable
 from worker.ports import LeaseQuery
+from worker.routeros.rest_connection import RestConnection
 
 pytestmark = pytest.mark.router
 
@@ -128,6 +129,18 @@ def test_bytes_that_trickle_in_are_no_reason_to_wait(log_into, router, transport
     verdict = ReadTooLong if transport == "rest" else RouterUnreachable
     with raises_in_time(verdict, 2):
         session.read_leases(None, nothing)
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_a_table_that_rest_never_gives_whole(log_into, router, monkeypatch, silent):
+    """RouterOS ends a request after a minute: no longer wait helps, and the router is not away."""
+    monkeypatch.setattr(RestConnection, "longest_s", 0.3)
+    router.set_switches(rest_limit_s=0.3)
+    session = log_into(router, "rest", command_timeout_s=0.5, read_timeout_s=30)
+    router.set_faults(hang_in_use=silent, service_ms_by_command={f"{LEASE}/print": 700})
+    with raises_in_time(ReadTooLong, 2) as raised:
+        session.read_leases(None, nothing)
+    assert "not complete after 0.3 s" in raised.value.message
 
 
 def test_a_login_answered_byte_by_byte(log_into):

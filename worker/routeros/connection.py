@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from math import inf
 from time import monotonic
 from typing import ClassVar, Final
 
@@ -30,9 +31,11 @@ class RouterConnection(ABC):
             abandoned request might reach the next one.
         counts_first: the rows of a table come all at once, so how many there are says how long that
             may take.
+        longest_s: after so long the router itself ends a command.
     """
 
     counts_first: ClassVar[bool] = False
+    longest_s: ClassVar[float] = inf
 
     def __init__(self, router: str, transport: RouterSocket) -> None:
         self._router = router

@@ -40,6 +40,7 @@ class RestConnection(RouterConnection):
     """
 
     counts_first = True
+    longest_s = 60.0  # MAN-REST
 
     def __init__(self, router: str, host: str, connect: Callable[[], RouterSocket]) -> None:
         super().__init__(router, connect())
@@ -69,9 +70,9 @@ class RestConnection(RouterConnection):
                 self._transport.close()
                 self._transport, self._kept = self._connect(), True
             # a whole table comes only when the router has put all of it together
-            time_s = pace.silence_s + counted.get(command[0], 0) * _ROW_S
             is_long = _reads_a_whole_table(command) and command[0] not in counted
-            deadline = ends_at if is_long else min(monotonic() + time_s, ends_at)
+            more_s = self.longest_s if is_long else counted.get(command[0], 0) * _ROW_S
+            deadline = min(monotonic() + pace.silence_s + more_s, ends_at)
             out = bytearray(encode_request(command, self._headers))
             stream = _Stream(self._transport, out, deadline)
             # the parser of the standard library uses only `makefile` of a socket

@@ -5,6 +5,8 @@ from dataclasses import replace
 from time import monotonic
 from typing import Final
 
+from librouteros.exceptions import FatalError
+
 from worker.compute_gate import GateSlot
 from worker.core.diagnosis.verification import Probe
 from worker.core.effect.facts import EffectFacts
@@ -114,13 +116,14 @@ class Session:
         terms, counts = self._settings.read_terms_per_print, self._connection.counts_first
         pace = self._read_pace(_PRINTS_IN_FLIGHT)
         commands = entry_prints(self._kind, query, terms, self.version, counts=counts)
-        ends_at = monotonic() + self._settings.read_timeout_s
+        limit_s = min(self._settings.read_timeout_s, self._connection.longest_s)
+        began_s = monotonic()
         try:
             rows = self._connection.read("reading leases", commands, pace, progress)
         except RouterUnreachable as error:
-            late = isinstance(error.__cause__, TimeoutError) and monotonic() >= ends_at
-            if query is None and late:
-                raise ReadTooLong(self._router, self._settings.read_timeout_s) from error
+            ended = isinstance(error.__cause__, (TimeoutError, FatalError))
+            if query is None and ended and monotonic() - began_s >= limit_s:
+                raise ReadTooLong(self._router, limit_s) from error
             raise
         return entry_rows(self._kind, rows, self._sealer)
 
