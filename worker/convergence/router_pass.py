@@ -26,7 +26,7 @@ from worker.convergence.unknown_router import postpone_unknown
 from worker.convergence.writing import MASS_REFUSAL, PROBE
 from worker.core.policy.address_pool import NO_POOLS, AddressPools
 from worker.core.policy.circuit import INTERNAL_ERROR, RECOVERY_S, TAKES_NO_WRITES
-from worker.core.policy.policy import AppliedPolicy, RouterPolicy
+from worker.core.policy.policy import RouterPolicy
 from worker.core.storage_format import UnknownFormatError
 from worker.errors import (
     LeasewireError,
@@ -136,7 +136,7 @@ class Converge:
                 router,
                 lock.lock_id,
                 self.limits.batch_services,
-                AppliedPolicy.of(policy, "first use") if policy else None,
+                policy.first_applied if policy else None,
                 with_bulk=is_bulk,
                 most_bulk=self.bulk.most(),
             )

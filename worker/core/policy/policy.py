@@ -136,6 +136,11 @@ class RouterPolicy:
         }
         return frozenset(name for name, has in has_values.items() if has)
 
+    @cached_property
+    def first_applied(self) -> "AppliedPolicy":
+        """What is stored where none was applied to the router yet; each pass compares it."""
+        return AppliedPolicy.of(self, "first use")
+
     @property
     def ipv6_list(self) -> str:
         """The list of `/ipv6/firewall/address-list` that suspended services stand in."""
