@@ -194,14 +194,14 @@ def test_the_key_never_leaves_the_router(here, monkeypatch):
     reconfigurable = Session.reconfigurable
 
     def seeing(self, *args):
-        run = self._connection.run
+        run = self.connection.run
 
         def spied(*words, **more):
             replies = run(*words, **more)
             seen.extend(str(reply.rows) for reply in replies)
             return replies
 
-        monkeypatch.setattr(self._connection, "run", spied)
+        monkeypatch.setattr(self.connection, "run", spied)
         return reconfigurable(self, *args)
 
     monkeypatch.setattr(Session, "reconfigurable", seeing)

@@ -27,7 +27,7 @@ def test_one_that_the_router_closed_is_not(sessions, router, transport):
     first = mine.open("R1")
     mine.give_back("R1", first)
     router.reboot()  # which closes idle connections of REST too
-    eventually(lambda: not first.is_quiet(), "what the router sent is seen")
+    eventually(lambda: not first.connection.is_quiet(), "what the router sent is seen")
     second = mine.open("R1")
     assert second is not first
     assert second.read_leases(None, nothing) == []

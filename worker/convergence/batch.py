@@ -133,7 +133,8 @@ class BatchRunner:
         items = self._conclude_done(items, made)
         if waiting:
             give_others(self._store, waiting, gathered.index)
-        items = self._note_placements(items, made)
+        if items:
+            items = self._note_placements(items, made)
         if not items:
             return items
         logins = items if self._effective.ends_sessions else {}
@@ -152,9 +153,10 @@ class BatchRunner:
         That is, if fewer than half of our rows are there, or if several services of which nothing
         was written here have a row already that would change.
         """
-        unwritten = {
-            name: item for name, item in items.items() if not self.concluder.attempts[name].wrote
-        }
+        attempts = self.concluder.attempts
+        unwritten = {name: item for name, item in items.items() if not attempts[name].wrote}
+        if self._rows_checked or not unwritten:
+            return
         placed = {name for name, item in unwritten.items() if item.written}
         new = {
             name
@@ -164,7 +166,7 @@ class BatchRunner:
         added = {operation.service_id for operation in made.operations if is_new_row(operation)}
         few_gone = len(placed & added) * 2 <= len(placed)
         few_of_others = len(new & moved_rows(made) - added) <= FEW
-        if self._rows_checked or (few_gone and few_of_others):
+        if few_gone and few_of_others:
             return
         self._rows_checked = True
         check_rows(self._store, self._session, self._policy, self._lock)

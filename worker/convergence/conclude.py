@@ -141,8 +141,8 @@ def confirmed(  # noqa: PLR0913 - the parts of a conclusion
             operations=len(wrote),
             events=[outcome.event.id for outcome in outcomes],
         )
-    same = {end.pending.event.key for end in unchanged}
-    changing = [outcome for outcome in outcomes if outcome.key not in same]
+    pairs = zip(settled, outcomes, strict=True)
+    changing = [outcome for end, outcome in pairs if end not in unchanged]
     return Conclusion(
         item.work_item,
         "confirmed",

@@ -1,7 +1,7 @@
 """Concludes the services of a pass, and finds whose fault refused and lost writes are."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
@@ -12,9 +12,9 @@ from worker.convergence.concurrency import TimeLimits
 from worker.convergence.faults import FaultyServices, Suspects
 from worker.convergence.prerequisites import MissingPrerequisites
 from worker.convergence.router_lock import RouterLock
-from worker.convergence.writing import MASS_REFUSAL, Answers, Refusals, RefusedWrite, describe
+from worker.convergence.writing import MASS_REFUSAL, Answers, Refusals, RefusedWrite
 from worker.core.effect.rungs import RouterEffect
-from worker.core.rows.operations import Operation, Remove, Set, Waiting, WritePlan
+from worker.core.rows.operations import Operation, Remove, Set, Waiting, WritePlan, describe
 from worker.core.rows.rows import LEASES, Identity, MenuPath
 from worker.errors import LockLost, RouterBlocked
 from worker.ports import Refusal, RouterSession
@@ -38,7 +38,7 @@ CONCLUDED_A_CALL: Final = 50
 
 @dataclass(slots=True)
 class PassStatistics:
-    """What a pass did, for its closing log line."""
+    """What a pass did: the fields of its closing log line."""
 
     services: int = 0
     operations: int = 0
@@ -46,10 +46,6 @@ class PassStatistics:
     waiting: int = 0
     failed: int = 0
     refused: int = 0
-
-    def fields(self) -> dict[str, int]:
-        """As log fields."""
-        return asdict(self)
 
 
 @dataclass(slots=True)
@@ -249,9 +245,17 @@ class Concluder:
             )
 
     def end(self) -> None:
-        """At the end of a pass, fail the services that were refused for a reason of their own."""
-        conclusions = []
+        """At the end of a pass, conclude what was held back, and store what it found."""
         refusals = self.refusals.take()
+        if refusals:
+            self._conclude_refused(refusals)
+        self.prerequisites.end()
+        if self.unclear_clients is not None and self.unclear_clients != self._unclear_before:
+            self.store.memory.note_unclear_clients(self._router, self.unclear_clients)
+
+    def _conclude_refused(self, refusals: Sequence[RefusedWrite]) -> None:
+        """Fail the services that were refused for a reason of their own."""
+        conclusions = []
         self.faults.begin([refused.item.work_item for refused in refusals])
         for item, _, message, known, wrote in refusals:
             before = item.before
@@ -264,9 +268,6 @@ class Concluder:
                 why = Waiting("router-says", message)
                 conclusions.append(self._wait(item, why, tries, wrote=wrote))
         self.conclude(conclusions)
-        self.prerequisites.end()
-        if self.unclear_clients is not None and self.unclear_clients != self._unclear_before:
-            self.store.memory.note_unclear_clients(self._router, self.unclear_clients)
 
     def least_suspected(self, work_items: Sequence[WorkItem]) -> list[WorkItem]:
         """The work items, first those that were not refused or lost at their last check."""

@@ -311,6 +311,7 @@ class Gatherer:
 
     def _read_leases(self, items: Collection[BatchItem]) -> list[Lease]:
         """The leases with what the services want, what was last written, or their tags."""
+        unsure = [(item, item.may_have, item.forgotten) for item in items]
         # In order: first what each service wants, as rows mostly have it, then what else may be.
         devices: dict[str, None] = {}
         addresses: dict[str, None] = {}
@@ -321,16 +322,15 @@ class Gatherer:
             if fields is not None:
                 devices[device_of(fields)] = addresses[fields["address"]] = None
             comments[comment_for(installation, item.member, item.entry.label)] = None
-        for item in items:
+        for item, places, forgotten in unsure:
             if item.written is not None:
                 devices[device_of(item.written)] = addresses[item.written["address"]] = None
-            places = item.may_have
             devices.update((place.device, None) for place in places if place.device)
             addresses.update(
                 (each.address, None) for each in places if is_host_address(each.address)
             )
             comments[tag_text(installation, item.member)] = None
-            for name in item.forgotten:
+            for name in forgotten:
                 comments[tag_text(installation, name)] = None
                 comments[comment_for(installation, name, item.entry.label)] = None
             # A row that a crash left between two writes, should its comment have been edited.

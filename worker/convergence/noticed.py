@@ -72,7 +72,7 @@ def watch_of(
         outcomes: of its events that changed something.
         now_ms: Redis's time.
     """
-    events = [outcome.key for outcome in outcomes if outcome.state == "applied"]
+    events = [outcome.event.key for outcome in outcomes if outcome.state == "applied"]
     moved = item.record.registers.get("router")
     if noticed.kinds == ("moved-away",) and moved is not None and item.record.owner:
         events = [event_key(item.record.owner, moved.event)]

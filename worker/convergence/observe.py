@@ -10,10 +10,9 @@ from worker.convergence.batch_item import BatchItem
 from worker.convergence.conclude import events_at, placements_after
 from worker.convergence.gather import Gatherer, with_further
 from worker.convergence.prerequisites import MissingPrerequisites
-from worker.convergence.writing import describe
 from worker.core.plan.planner import plan
 from worker.core.policy.policy import RouterPolicy
-from worker.core.rows.operations import WritePlan
+from worker.core.rows.operations import WritePlan, describe
 from worker.core.service.history import line_to_json
 from worker.core.service.outcome import Outcome
 from worker.core.service.record import cleaned, settle

@@ -8,7 +8,7 @@ a plan that has nothing left to write.
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Final, assert_never
 
 import structlog
@@ -200,8 +200,12 @@ class RouterPass:
                 self._circuit.failed_here(error)
         finally:
             elapsed_ms = round(self._lock.held_s() * 1000)
-            fields = self._statistics.fields()
-            log.info("router.pass_ended", router=self._router, elapsed_ms=elapsed_ms, **fields)
+            log.info(
+                "router.pass_ended",
+                router=self._router,
+                elapsed_ms=elapsed_ms,
+                **asdict(self._statistics),
+            )
 
     def _work_or_release(self) -> None:
         try:
@@ -295,7 +299,7 @@ class RouterPass:
         runner = BatchRunner(policy, concluder, was_read)
         try:
             while True:
-                is_probe = circuit.state.open and len(work_items) > few
+                is_probe = len(work_items) > few and circuit.state.open
                 if is_probe:
                     work_items = concluder.least_suspected(work_items)[:few]
                 runner.run(work_items, now_ms)

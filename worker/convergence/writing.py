@@ -12,19 +12,8 @@ from typing import Final, NamedTuple
 from worker.convergence.batch_item import BatchItem
 from worker.convergence.conclude import TRIED_IN_VAIN
 from worker.convergence.router_lock import RouterLock
-from worker.core.rows.operations import (
-    Add,
-    MakeStatic,
-    Move,
-    Operation,
-    Remove,
-    Set,
-    Waiting,
-    WritePlan,
-    for_device,
-    shown,
-)
-from worker.core.rows.rows import LEASES, OPTIONS, MenuPath
+from worker.core.rows.operations import Operation, Remove, Waiting, WritePlan
+from worker.core.rows.rows import OPTIONS, MenuPath
 from worker.ports import Refusal, RouterSession
 
 MASS_REFUSAL: Final = "mass-refusal"
@@ -94,34 +83,6 @@ def write(
                 answers.refused.setdefault(operation.service_id, (operation, refusal))
                 if operation.menu == OPTIONS:
                     shared[operation.number] = (operation, refusal)
-
-
-def describe(operation: Operation) -> str:
-    """Describe an operation in one line, for history and log."""
-    where = "" if operation.menu == LEASES else f"{operation.menu} "
-    return for_device(operation.device, where + _describe(operation))
-
-
-def _describe(operation: Operation) -> str:
-    match operation:
-        case Add(fields=fields):
-            return f"add {_pairs(fields)}"
-        case Set(row_id=row_id, fields=fields, was=was):
-            changes = (
-                f"{name}: {shown(was.get(name, ''))} -> {shown(value)}"
-                for name, value in fields.items()
-            )
-            return f"set {row_id} {', '.join(changes)}"
-        case MakeStatic(row_id=row_id):
-            return f"make-static {row_id}"
-        case Move(row_id=row_id, place=place):
-            return f"move {row_id} to its place: {place}"
-        case Remove(row_id=row_id, was=was):
-            return f"remove {row_id} {_pairs(was)}"
-
-
-def _pairs(fields: Mapping[str, str]) -> str:
-    return " ".join(f"{name}={shown(value)}" for name, value in fields.items())
 
 
 class RefusedWrite(NamedTuple):

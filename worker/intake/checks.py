@@ -124,6 +124,7 @@ def check(  # noqa: PLR0913 - what it checks against
     try:
         document, problems = read_document(text_of(entry.raw))
         event = parse_document(document, problems, strict=strict)
+        has_login = next(logins_in(document), None) is not None
     except ContractViolation as violation:
         codes = {problem.code for problem in violation.problems}
         reason = "unsupported-type" if "unsupported-type" in codes else "invalid-event"
@@ -137,7 +138,7 @@ def check(  # noqa: PLR0913 - what it checks against
         return unproven or _check_manifest(event, entry, now_ms, max(now_ms, own_ms))
     why = (
         unproven
-        or _check_passwords(document)
+        or (_check_passwords(document) if has_login else None)
         or _check_rights(event, source, sources)
         or _check_times(event, source.order, now_ms, max(now_ms, own_ms))
     )
@@ -185,7 +186,7 @@ def _check_proof(
 
 
 def _check_passwords(document: Mapping[str, object]) -> NotAccepted | None:
-    if next(logins_in(document), None) is None or not clear_passwords(document):
+    if not clear_passwords(document):
         return None
     detail = "its password is in clear: publish it over HTTP, or by our publisher with secret keys"
     return NotAccepted("not-sealed", detail)

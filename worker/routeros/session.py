@@ -21,7 +21,6 @@ from worker.core.rows.pools import Pools
 from worker.core.rows.rows import BINDINGS, LEASES, Lease, MenuPath, Row
 from worker.errors import ReadTooLong, RouterUnreachable
 from worker.ports import (
-    AnswerTimes,
     EffectQuery,
     FieldEquals,
     LeaseQuery,
@@ -73,6 +72,7 @@ class Session:
     """One logged-in session; see `worker.ports.RouterSession`.
 
     Attributes:
+        connection: of the session.
         opened_s: when it was opened, by `time.monotonic`.
         gate: has the turn of the pass that uses it.
     """
@@ -90,7 +90,7 @@ class Session:
         self.opened_s = monotonic()
         self.gate = gate or GateSlot()
         self._router = router
-        self._connection = connection
+        self.connection = connection
         self._settings = settings
         self._setup: DhcpSetup | None = None
         self._ipv6_setup: Ipv6Setup | None = None
@@ -105,7 +105,7 @@ class Session:
     @property
     def certificate_ends_ms(self) -> int:
         """See `worker.ports.RouterSession`."""
-        return self._connection.certificate_ends_ms
+        return self.connection.certificate_ends_ms
 
     def lacking(self, menu: MenuPath, names: Collection[str]) -> Sequence[str]:
         """See `worker.ports.RouterSession`."""
@@ -113,13 +113,13 @@ class Session:
 
     def read_leases(self, query: LeaseQuery | None, progress: Callable[[], None]) -> list[Lease]:
         """See `worker.ports.RouterSession`."""
-        terms, counts = self._settings.read_terms_per_print, self._connection.counts_first
+        terms, counts = self._settings.read_terms_per_print, self.connection.counts_first
         pace = self._read_pace(_PRINTS_IN_FLIGHT)
         commands = entry_prints(self._kind, query, terms, self.version, counts=counts)
-        limit_s = min(self._settings.read_timeout_s, self._connection.longest_s)
+        limit_s = min(self._settings.read_timeout_s, self.connection.longest_s)
         began_s = monotonic()
         try:
-            rows = self._connection.read("reading leases", commands, pace, progress)
+            rows = self.connection.read("reading leases", commands, pace, progress)
         except RouterUnreachable as error:
             ended = isinstance(error.__cause__, (TimeoutError, FatalError))
             if query is None and ended and monotonic() - began_s >= limit_s:
@@ -133,13 +133,13 @@ class Session:
         """See `worker.ports.RouterSession`."""
         pace = self._read_pace(_PRINTS_IN_FLIGHT)
         commands = menu_prints(MENUS[menu], terms, self._settings.read_terms_per_print)
-        answers = self._connection.read(f"reading {menu}", commands, pace, progress)
+        answers = self.connection.read(f"reading {menu}", commands, pace, progress)
         rows = menu_rows(menu, answers, whole=terms is None)
         unclear = unclear_clients(rows)
         if not unclear:
             return rows
         prints = neighbour_prints(unclear, self._settings.read_terms_per_print)
-        replies = self._connection.run("reading neighbours", prints, pace, progress)
+        replies = self.connection.run("reading neighbours", prints, pace, progress)
         return with_neighbours(rows, replies)
 
     def _read_pace(self, window: int) -> Pace:
@@ -149,7 +149,7 @@ class Session:
         """See `worker.ports.RouterSession`."""
         if self._setup is None or fresh:
             doing, prints = "reading the DHCP setup", setup_prints(self._kind)
-            replies = self._connection.run(doing, prints, setup_pace(prints, self._settings))
+            replies = self.connection.run(doing, prints, setup_pace(prints, self._settings))
             self._setup = setup_of(self._kind, replies)
         return self._setup
 
@@ -157,13 +157,13 @@ class Session:
         """See `worker.ports.RouterSession`."""
         if self._ipv6_setup is None or fresh:
             doing, pace = "reading the DHCPv6 setup", setup_pace(IPV6_SETUP_PRINTS, self._settings)
-            self._ipv6_setup = ipv6_setup_of(self._connection.run(doing, IPV6_SETUP_PRINTS, pace))
+            self._ipv6_setup = ipv6_setup_of(self.connection.run(doing, IPV6_SETUP_PRINTS, pace))
         return self._ipv6_setup
 
     def read_pools(self, progress: Callable[[], None]) -> Pools | None:
         """See `worker.ports.RouterSession`."""
         pace = self._read_pace(len(POOL_PRINTS))
-        return pools_of(self._connection.run("reading pools", POOL_PRINTS, pace, progress))
+        return pools_of(self.connection.run("reading pools", POOL_PRINTS, pace, progress))
 
     def read_effect(
         self,
@@ -176,13 +176,13 @@ class Session:
         """See `worker.ports.RouterSession`."""
         doing, pace = "reading what decides when changes act", self._read_pace(_PRINTS_IN_FLIGHT)
         prints = facts_prints(ipv6=bool(ipv6_list))
-        replies = self._connection.run(doing, prints, pace, progress)
+        replies = self.connection.run(doing, prints, pace, progress)
         return effect_of(replies, suspend_list, servers, self.version, ipv6_list=ipv6_list)
 
     def read_named_options(self) -> frozenset[str]:
         """See `worker.ports.RouterSession`."""
         pace = self._read_pace(_PRINTS_IN_FLIGHT)
-        return named_options(self._connection.read("reading options in use", USER_PRINTS, pace))
+        return named_options(self.connection.read("reading options in use", USER_PRINTS, pace))
 
     def write(self, operations: Sequence[Operation], progress: Callable[[], None]) -> list[Written]:
         """See `worker.ports.RouterSession`."""
@@ -193,7 +193,7 @@ class Session:
         )
         found = commands_for(operations, self._kind, self.version, self._sealer)
         sent = [command for command in found if not isinstance(command, Refusal)]
-        replies = iter(self._connection.run("writing", sent, pace, progress, writing=True))
+        replies = iter(self.connection.run("writing", sent, pace, progress, writing=True))
         return [
             Written(operation, command)
             if isinstance(command, Refusal)
@@ -209,7 +209,7 @@ class Session:
         self, addresses: Collection[str], progress: Callable[[], None]
     ) -> TrackedConnections:
         """See `worker.ports.RouterSession`."""
-        table = ConnectionTable(self._connection, self._settings.command_timeout_s, progress)
+        table = ConnectionTable(self.connection, self._settings.command_timeout_s, progress)
         prefixes = [address for address in addresses if ":" in address]
         single = [address for address in addresses if ":" not in address]
         found = TrackedConnections({})
@@ -224,7 +224,7 @@ class Session:
 
     def remove_connections(self, ids: Sequence[str], progress: Callable[[], None]) -> str:
         """See `worker.ports.RouterSession`."""
-        table = ConnectionTable(self._connection, self._settings.command_timeout_s, progress)
+        table = ConnectionTable(self.connection, self._settings.command_timeout_s, progress)
         return table.remove(ids)
 
     def find_sessions(
@@ -238,13 +238,13 @@ class Session:
     ) -> list[RunningSession]:
         commands = session_prints(self._kind, terms, self._settings.read_terms_per_print)
         pace = self._read_pace(_PRINTS_IN_FLIGHT)
-        return running(self._connection.read("reading sessions", commands, pace, progress))
+        return running(self.connection.read("reading sessions", commands, pace, progress))
 
     def end_sessions(self, ids: Sequence[str], progress: Callable[[], None]) -> list[str]:
         """See `worker.ports.RouterSession`."""
         commands = [(f"{self._kind.sessions}/remove", f"=.id={row_id}") for row_id in ids]
         pace = Pace(self._settings.write_window, self._write_s, self._write_s * len(commands))
-        replies = self._connection.run("ending sessions", commands, pace, progress)
+        replies = self.connection.run("ending sessions", commands, pace, progress)
         refusals = [refusal(reply.traps) for reply in replies]
         return ["" if r is None or r.kind == "stale" else r.message for r in refusals]
 
@@ -254,7 +254,7 @@ class Session:
         """See `worker.ports.RouterSession`."""
         commands = reconfigure_prints(macs, self._settings.read_terms_per_print)
         pace = self._read_pace(_PRINTS_IN_FLIGHT)
-        replies = self._connection.run("reading keys", commands, pace, progress)
+        replies = self.connection.run("reading keys", commands, pace, progress)
         rows = (row for reply in replies for row in reply.rows if not reply.traps)
         return {row.get("comment", ""): row[".id"] for row in rows}
 
@@ -262,7 +262,7 @@ class Session:
         """See `worker.ports.RouterSession`."""
         commands = [(f"{LEASES}/send-reconfigure", f"=numbers={row_id}") for row_id in row_ids]
         pace = Pace(self._settings.write_window, self._write_s, self._write_s * len(commands))
-        replies = self._connection.run("sending reconfigure", commands, pace, progress)
+        replies = self.connection.run("sending reconfigure", commands, pace, progress)
         return ["; ".join(reply.traps) for reply in replies]
 
     def wait_longer(self, doublings: int) -> None:
@@ -290,7 +290,7 @@ class Session:
         if query.bindings is None:
             return found
         doing, pace = "reading DHCPv6 servers", self._read_pace(1)
-        (servers,) = self._connection.run(doing, [IPV6_SERVERS], pace)
+        (servers,) = self.connection.run(doing, [IPV6_SERVERS], pace)
         terms = binding_terms(query.bindings)
         bindings = [] if servers.traps else self.read_rows(BINDINGS, terms, lambda: None)
         return replace(found, ipv6=seen_ipv6(bindings, servers))
@@ -299,7 +299,7 @@ class Session:
         """See `worker.ports.RouterSession`."""
         prints = effect_prints(query)
         pace = self._read_pace(len(prints))
-        replies = self._connection.run("reading effects", list(prints.values()), pace)
+        replies = self.connection.run("reading effects", list(prints.values()), pace)
         return effect_reading(dict(zip(prints, replies, strict=True)))
 
     def read_watched(self) -> Observation:
@@ -309,8 +309,8 @@ class Session:
         return self._observe("watching leases", watching_commands())
 
     def _observe(self, doing: str, commands: Sequence[Command]) -> Observation:
-        rows, servers = self._connection.run(doing, commands, self._read_pace(2))
-        return observed(self._connection.rows(doing, rows), self._connection.rows(doing, servers))
+        rows, servers = self.connection.run(doing, commands, self._read_pace(2))
+        return observed(self.connection.rows(doing, rows), self.connection.rows(doing, servers))
 
     def probe(self, address: str, mac: str) -> Probe:
         """Ping a device from the router, and read what the router's log says about it.
@@ -319,26 +319,13 @@ class Session:
             RouterUnreachable, RouterBlocked: as `read_leases`.
         """
         pace = self._read_pace(2)
-        return probed(self._connection.run("verifying", probe_commands(address), pace), mac)
-
-    def take_answered(self) -> AnswerTimes:
-        """Return how long the router took to answer since the last call."""
-        return self._connection.take_answered()
+        return probed(self.connection.run("verifying", probe_commands(address), pace), mac)
 
     def close(self) -> None:
         """See `worker.ports.RouterSession`."""
-        self._connection.close()
-
-    def is_quiet(self) -> bool:
-        """Return whether an idle session still seems alive."""
-        return self._connection.is_quiet()
+        self.connection.close()
 
     @property
     def closed(self) -> bool:
         """Whether it cannot be used any more."""
-        return self._connection.closed
-
-    @property
-    def rests_until(self) -> float:
-        """Until when to leave the router alone, by `time.monotonic`."""
-        return self._connection.rests_until
+        return self.connection.closed

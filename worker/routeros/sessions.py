@@ -82,7 +82,7 @@ class Sessions:
                 used = self._in_use[router]
                 if used is None or not used.closed:
                     raise RouterBusy(router)
-                if used.rests_until > monotonic():
+                if used.connection.rests_until > monotonic():
                     resting = RouterUnreachable(router, "a request was abandoned a moment ago")
                     resting.failed = True
                     raise resting
@@ -110,7 +110,7 @@ class Sessions:
                 session.close()
                 return
             del self._in_use[router]
-            self._answers.add(router, used.take_answered())
+            self._answers.add(router, used.connection.take_answered())
             used.gate.turn = None
             until = min(monotonic() + self._settings.idle_session_s, used.opened_s + MOST_S)
             self._idle[router] = _Idle(used, until)
@@ -120,7 +120,7 @@ class Sessions:
         idle = self._idle.pop(router, None)
         if idle is None:
             return None
-        if not idle.session.is_quiet():  # the router closed it meanwhile
+        if not idle.session.connection.is_quiet():  # the router closed it meanwhile
             idle.session.close()
             return None
         return idle.session

@@ -9,9 +9,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from ipaddress import IPv4Address
 from typing import Any, Final, NamedTuple
 
+from pydantic import JsonValue
+
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.rows import OptionRow
-from worker.core.service.record import ServiceRecord
 
 DNS_CODE: Final = 6
 """DHCP option 6: domain name servers (RFC 2132, 3.8)."""
@@ -22,13 +23,21 @@ OPTIONS_LEFT_TO_OTHERS = ("options-not-managed", "the router's policy leaves dhc
 """Note of a service whose DHCP options are not written."""
 
 
-def option_rows(record: ServiceRecord, policy: RouterPolicy) -> dict[str, OptionFields]:
-    """Return the option rows that a service needs, by name; DNS servers win over an option 6."""
-    servers: Any = record.value("dns_servers") or []
-    options: Any = record.value("options") or []
-    if not servers and not options:
+def option_rows(
+    dns_servers: JsonValue, options: JsonValue, policy: RouterPolicy
+) -> dict[str, OptionFields]:
+    """Return the option rows that a service needs, by name; DNS servers win over an option 6.
+
+    Args:
+        dns_servers: the value of the service's register.
+        options: the same.
+        policy: of the router.
+    """
+    if not dns_servers and not options:
         return {}
-    digits = {int(option["code"]): str(option["hex"]) for option in options}
+    servers: Any = dns_servers or []
+    given: Any = options or []
+    digits = {int(option["code"]): str(option["hex"]) for option in given}
     if servers:
         digits[DNS_CODE] = "".join(f"{int(IPv4Address(server)):08x}" for server in servers)
     rows: dict[str, OptionFields] = {}

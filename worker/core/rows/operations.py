@@ -134,6 +134,34 @@ def device_named(text: str) -> str:
     return first.removeprefix("device ") if first.startswith("device ") else ""
 
 
+def describe(operation: Operation) -> str:
+    """Describe an operation in one line, for history and log."""
+    where = "" if operation.menu == LEASES else f"{operation.menu} "
+    return for_device(operation.device, where + _describe(operation))
+
+
+def _describe(operation: Operation) -> str:
+    match operation:
+        case Add(fields=fields):
+            return f"add {_pairs(fields)}"
+        case Set(row_id=row_id, fields=fields, was=was):
+            changes = (
+                f"{name}: {shown(was.get(name, ''))} -> {shown(value)}"
+                for name, value in fields.items()
+            )
+            return f"set {row_id} {', '.join(changes)}"
+        case MakeStatic(row_id=row_id):
+            return f"make-static {row_id}"
+        case Move(row_id=row_id, place=place):
+            return f"move {row_id} to its place: {place}"
+        case Remove(row_id=row_id, was=was):
+            return f"remove {row_id} {_pairs(was)}"
+
+
+def _pairs(fields: Mapping[str, str]) -> str:
+    return " ".join(f"{name}={shown(value)}" for name, value in fields.items())
+
+
 @dataclass(frozen=True, slots=True)
 class Note:
     """Something that a person should know and that stops nothing.

@@ -60,6 +60,7 @@ class LeaseEntry(EntryKind):
         mac, server = record.device_in("mac-address"), record.value("dhcp_server")
         at = record.placements.get(record.row_router or "")
         has_ipv6 = bool(record.value("ipv6"))
+        dns_servers, own_options = record.value("dns_servers"), record.value("options")
         how = suspending(record.value("suspension"), policy, own_address=not is_pool)
         fields = {
             "mac-address": mac or NO_MAC,
@@ -92,7 +93,7 @@ class LeaseEntry(EntryKind):
             fields["lease-time"] = lease_time
         if "address-lists" in policy.managed:
             fields["address-lists"] = policy.address_lists
-        options = option_rows(record, policy)
+        options = option_rows(dns_servers, own_options, policy)
         if "dhcp-option" in policy.managed:
             fields["dhcp-option"] = ",".join(sorted(options))
         elif options:
