@@ -122,3 +122,15 @@ def test_reports_are_spread_and_a_parked_router_is_asked_later(store):
     assert store.routers.acquire("R2", "first", 1).report_due
     store.routers.next_batch("R2", "first", 0)
     assert not store.routers.acquire("R2", "second", 1).report_due
+
+
+def test_a_report_that_is_asked_for_while_a_pass_runs_comes_after_it(store):
+    """The pool from which customers wait for an address may hang on it."""
+    store.routers.acquire("R1", "first", 1)
+    store.pools.distrust(["R1"], store.records.now_ms())
+    store.routers.renew("R1", "first")
+    store.routers.next_batch("R1", "first", 0)
+    assert store.client.zscore(store.keys.routers_due, "R1") <= store.records.now_ms()
+    assert store.routers.acquire("R1", "second", 1).report_due
+    store.routers.next_batch("R1", "second", 0)
+    assert store.client.zscore(store.keys.routers_due, "R1") is None

@@ -30,8 +30,10 @@ local first = first_due(router)
 if next_check and (not first or next_check < first) then
   first = next_check
 end
-if first then
-  redis.call('ZADD', key.routers_due, whole(math.max(first, now)), router.name)
+-- A report that was asked for meanwhile is made next: the sweep finds the router.
+local next_at = redis.call('SISMEMBER', key.reports.asked, router.name) == 1 and now or first
+if next_at then
+  redis.call('ZADD', key.routers_due, whole(math.max(next_at, now)), router.name)
 else
   redis.call('ZREM', key.routers_due, router.name)
 end
