@@ -24,8 +24,8 @@ def postpone_unknown(
     """
     was_known = store.fleet.knows(lock.router)
     detail = (
-        f"router {lock.router!r} is not in the inventory that the workers read: add it and "
-        "restart them, or correct the event"
+        f"router {lock.router!r} is not in the inventory that the workers read: add it and send "
+        "them SIGHUP, or correct the event"
     )
     why = Waiting("unknown-router", detail)
     conclusions, waits, waited_before = [], 0, 0

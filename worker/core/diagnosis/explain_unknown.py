@@ -42,7 +42,8 @@ def explain_unknown(
     advice = "if a customer should have it, the BSS must send service.activated"
     unasked = f"; {len(silent)} did not answer ({', '.join(sorted(silent))})" if silent else ""
     if not rows and not bindings:
-        asked = f", no row on the {len(seen)} routers that were asked" if seen else ""
+        which = "router that was" if len(seen) == 1 else f"{len(seen)} routers that were"
+        asked = f", no row on the {which} asked" if seen else ""
         sentence = f"{subject} is unknown: no service has it, no event names it{asked}{unasked}"
         return Explanation("unknown", sentence, advice)
     named = [(router, _row(row, installation)) for router, row in rows]
