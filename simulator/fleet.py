@@ -1,9 +1,10 @@
 """Some routers in one event loop, with their control socket."""
 
+import asyncio
 from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from simulator.listening import RouterServer
 from simulator.menus.users import POLICIES
@@ -14,6 +15,8 @@ from simulator.router_state import OPERATOR, Caller
 from simulator.snapshot import read_file, restore, take, write_file
 from simulator.tls import Certificate
 
+KEEP_S: Final = 1.0
+"""What is written on a router is kept so much later, should the process be killed."""
 _PERSON = Caller(OPERATOR, OPERATOR, frozenset(POLICIES))
 
 
@@ -94,6 +97,7 @@ class Fleet:
                 if options.certificate is None:
                     self.servers[name].certificate = Certificate(**kept["certificate"])
         self._control = ControlServer(control, self.servers) if control else None
+        self._keeping: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Bind and listen.
@@ -107,12 +111,34 @@ class Fleet:
             await server.power_on()
         if self._control is not None:
             await self._control.start()
+        if self._state is not None:
+            self._keep(self._state)
+            self._keeping = asyncio.create_task(self._keep_changes(self._state))
 
     async def stop(self) -> None:
         """End all sessions and give the ports back."""
         if self._control is not None:
             await self._control.close()
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.wait([self._keeping])
         if self._state is not None:
-            write_file(self._state, {name: _state(server) for name, server in self.servers.items()})
+            self._keep(self._state)
         for server in self.servers.values():
             await server.close()
+
+    def _keep(self, file: Path) -> None:
+        write_file(file, {name: _state(server) for name, server in self.servers.items()})
+
+    async def _keep_changes(self, file: Path) -> None:
+        """Keep what is written, as a router does that loses power."""
+        kept = self._writes()
+        while True:
+            await asyncio.sleep(KEEP_S)
+            writes = self._writes()
+            if writes != kept:
+                self._keep(file)
+                kept = writes
+
+    def _writes(self) -> list[int]:
+        return [len(server.router.journal) for server in self.servers.values()]

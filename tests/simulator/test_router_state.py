@@ -3,11 +3,12 @@ import signal
 
 import pytest
 
-from simulator.control import ControlError
+from simulator.control import ControlClient, ControlError
 from simulator.menus import MENUS
 from simulator.options import RouterOptions
 from simulator.router import Router
 from simulator.testing import running
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.router
 LEASE = "/ip/dhcp-server/lease"
@@ -104,6 +105,23 @@ def test_the_state_file_keeps_a_router_between_runs(start, tmp_path):
     process = start("--demo-password", "--json", "--state", file)
     said = said_by(process)
     assert [said["routers"][0][name] for name in same] == before
+    stop(process)
+
+
+def test_a_router_that_is_killed_keeps_its_rows_and_its_serial(start, tmp_path):
+    file, control = tmp_path / "state", tmp_path / "control"
+    how = ("--demo-password", "--json", "--state", file, "--control", control)
+    process = start(*how)
+    before = said_by(process)["routers"][0]["serial"]
+    with ControlClient(str(control)) as client:
+        client.add_row(LEASE, {"mac-address": A})
+    eventually(lambda: A in file.read_text(), "the row is kept")
+    process.kill()
+    process.communicate(timeout=20)
+    process = start(*how)
+    assert said_by(process)["routers"][0]["serial"] == before
+    with ControlClient(str(control)) as client:
+        assert [row["mac-address"] for row in client.rows(LEASE)] == [A]
     stop(process)
 
 
