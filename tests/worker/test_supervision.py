@@ -49,7 +49,7 @@ def supervise(short_directory, own_valkey):
         process = Forked(
             [sys.executable, "-m", "tests.worker.supervised"],
             env=environ | more,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
@@ -100,8 +100,10 @@ def test_a_killed_worker_comes_back_and_all_end_with_their_supervisor(supervise,
     assert supervisor.poll() is None
 
     supervisor.send_signal(signal.SIGTERM)
-    assert supervisor.wait(30) == 0
+    out, _ = supervisor.communicate(timeout=30)
+    assert supervisor.returncode == 0
     assert not any(map(lives, after.values()))
+    assert out == "", "Celery's own text is no log line"
 
 
 def test_workers_do_not_outlive_a_killed_supervisor(supervise, own_valkey):

@@ -192,6 +192,8 @@ class Supervisor:
             ],
             env=self._environ,
             stdin=subprocess.DEVNULL,
+            # Logs go to standard error. Here Celery writes that it stops, as text between them.
+            stdout=subprocess.DEVNULL,
             # Ctrl-C goes to the supervisor, which stops each process once.
             start_new_session=True,
         )
