@@ -6,10 +6,20 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PosixPath
 from tempfile import TemporaryDirectory
 
 from worker.errors import ConfigurationError
+
+
+class _Copy(PosixPath):
+    """A copy of standard input, which errors call so."""
+
+    def __str__(self) -> str:
+        return "standard input"
+
+    def __fspath__(self) -> str:
+        return super().__str__()
 
 
 @contextmanager
@@ -29,7 +39,7 @@ def as_file(path: Path, name: str) -> Iterator[Path]:
         yield path
         return
     with TemporaryDirectory(prefix="leasewire-") as directory:
-        copy = Path(directory) / name
+        copy = _Copy(directory, name)
         try:
             with copy.open("wb") as sink:
                 shutil.copyfileobj(sys.stdin.buffer, sink)

@@ -65,7 +65,7 @@ def test_problems_of_standard_input_are_reported(run):
     assert b"--format csv" in run("import", "-", given=TABLE.encode(), code=2).stderr
     broken = TABLE.replace("198.51", "999.51").encode()
     notified = run("import", "-", "--format", "csv", *AS_OF, given=broken, code=2).stderr
-    assert b"stdin.csv:2: ipv4" in notified
+    assert notified.startswith(b"standard input:2: ipv4")
 
 
 def test_a_backup_goes_out_and_comes_back(run, office, tmp_path):
