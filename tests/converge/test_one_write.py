@@ -11,6 +11,7 @@ from tests.installation import MAC_ENTRIES, NEWEST, SECRETS
 from tests.ppp import PppInstallation
 from tests.small_installation import LEASES, SmallInstallation, activated
 from worker.core.rows.rows import parse_tag
+from worker.routeros.session import Session
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 
@@ -101,3 +102,24 @@ def test_each_row_that_differs_costs_one_write(kind, tmp_path):
         world.say(*(builders.resumed(f"SVC-{n}", revision=9) for n in (1, 2, 4, 5, 6, 7)))
         world.drain("R1")
         assert router.journal(written[-1]["seq"]) == []
+
+
+def test_what_was_written_is_told_though_the_service_changed_before_it_was_concluded(monkeypatch):
+    with SmallInstallation(1) as world:
+        first, second = activated("SVC-1", 1), builders.suspended("SVC-1", revision=2)
+        later = [second]
+        real = Session.write
+
+        def write_and_change(*args):
+            answers = real(*args)
+            world.say(*(later.pop() for _ in later[:]))
+            return answers
+
+        monkeypatch.setattr(Session, "write", write_and_change)
+        world.say(first)
+        world.drain("R1")
+        assert world.outcome(second).startswith("applied")
+        history = world.store.views.service("SVC-1", ["R1"]).history
+        wrote = [operation for line in history for operation in line.get("wrote", ())]
+        assert [operation.split()[0] for operation in wrote] == ["add", "set"]
+        assert wrote[0].endswith("comment=leasewire:acme:SVC-1")

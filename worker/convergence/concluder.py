@@ -1,7 +1,7 @@
 """Concludes the services of a pass, and finds whose fault refused and lost writes are."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import structlog
@@ -59,6 +59,7 @@ class Attempts:
         touched: their menus.
         added: leases and rows of IPv6 that were sent to be added.
         found: of its changed and removed rows, what they were before.
+        changed: the service changed before that was concluded: its next conclusion says it.
     """
 
     stale: int = 0
@@ -67,6 +68,7 @@ class Attempts:
     touched: set[MenuPath] = field(default_factory=set)
     added: list[Identity] = field(default_factory=list)
     found: list[Mapping[str, str]] = field(default_factory=list)
+    changed: bool = False
 
 
 class Concluder:
@@ -132,9 +134,11 @@ class Concluder:
         self.refusals = Refusals()
 
     def begin(self, items: Sequence[BatchItem]) -> None:
-        """Begin a group of services: nothing was tried for them yet."""
-        in_flight = {name: self.attempts[name] for name in self.in_flight}
-        self.attempts = in_flight | {item.service_id: Attempts() for item in items}
+        """Begin a group of services: nothing was tried for them yet, as they are now."""
+        kept = {n: at for n, at in self.attempts.items() if n in self.in_flight or at.changed}
+        begun = {item.service_id: kept.get(item.service_id, Attempts()) for item in items}
+        again = {n: replace(at, stale=0, writes=0, changed=False) for n, at in begun.items()}
+        self.attempts = kept | again
 
     def conclude(self, conclusions: Sequence[Conclusion]) -> set[str]:
         """Store conclusions; returns the services that had not changed meanwhile.
@@ -143,8 +147,6 @@ class Concluder:
             LockLost: another worker has the router: write nothing more.
         """
         unchanged: set[str] = set()
-        if not conclusions:
-            return unchanged
         for start in range(0, len(conclusions), CONCLUDED_A_CALL):
             self.lock.progress()
             chunk = conclusions[start : start + CONCLUDED_A_CALL]
@@ -157,6 +159,8 @@ class Concluder:
         concluded = {conclusion.work_item.service_id for conclusion in conclusions}
         for service_id in concluded:
             self.in_flight.pop(service_id, None)
+            if service_id in self.attempts:
+                self.attempts[service_id].changed = service_id not in unchanged
         self.culprits.clear(concluded)
         self.faults.clear(concluded)
         return unchanged
@@ -333,8 +337,7 @@ class Concluder:
         return True
 
     def _wrote(self, item: BatchItem) -> bool:
-        attempts = self.attempts.get(item.service_id)
-        return attempts is not None and bool(attempts.wrote)
+        return item.service_id in self.attempts and bool(self.attempts[item.service_id].wrote)
 
     def _wait(self, item: BatchItem, why: Waiting, tries: int = 0, *, wrote: bool) -> Conclusion:
         self.statistics.waiting += 1
