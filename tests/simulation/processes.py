@@ -3,7 +3,6 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
@@ -18,6 +17,7 @@ from producers.journal_transport import JournalTransport
 from producers.publisher import Publisher
 from producers.resend import Resend
 from tests.simulation.adopters import Adopter, RowsBefore
+from tests.simulation.in_place import OpenGate, Tasks
 from tests.simulation.inventory_side import SetUp
 from tests.simulation.operators import Operator
 from tests.simulation.redis_side import TimedServer
@@ -28,7 +28,6 @@ from tests.simulation.store_side import publisher_client, worker_client
 from tests.simulation.story import in_words
 from tests.simulation.threads import threads_of
 from tests.simulation.virtual import CHANCE, CLOCK
-from worker.compute_gate import Turn
 from worker.convergence.concurrency import ConcurrencyLimiter, PassLimits
 from worker.convergence.router_pass import Converge
 from worker.intake.accept import Accept
@@ -53,31 +52,6 @@ REPORTED_MS: Final = 20_000
 _POLLS_S: Final = 0.2
 _AGAIN_S: Final = 90.0
 """After Redis lost its end the BSS says again what a publisher that is gone said in so long."""
-
-
-class _OpenGate:
-    """Nobody waits for the processor here."""
-
-    @contextmanager
-    def turn(self) -> Iterator[Turn]:
-        """Begin at once."""
-        yield Turn(self)  # type: ignore[arg-type]
-
-    def outside(self, _: Turn) -> AbstractContextManager[None]:
-        """Nobody computes meanwhile who would not anyway."""
-        return nullcontext()
-
-
-class _Tasks:
-    """In place of the Celery app: keeps the tasks by name."""
-
-    def __init__(self) -> None:
-        self.by_name: dict[str, Callable[..., None]] = {}
-
-    def task(self, *, name: str, typing: bool) -> Callable[[Callable[..., None]], None]:
-        """As `Celery.task`."""
-        del typing
-        return lambda work: self.by_name.__setitem__(name, work)
 
 
 @dataclass
@@ -152,12 +126,12 @@ class Processes:
             sessions,
             policies,
             limiter=ConcurrencyLimiter(threads=16),
-            gate=_OpenGate(),  # type: ignore[arg-type]
+            gate=OpenGate(),  # type: ignore[arg-type]
             pools=pools,
             limits=PassLimits(report_every_ms=REPORTED_MS),
         )
-        converge.bulk._gate = _OpenGate()  # type: ignore[assignment] # noqa: SLF001 - a lock of threads
-        tasks = _Tasks()
+        converge.bulk._gate = OpenGate()  # type: ignore[assignment] # noqa: SLF001 - a lock of threads
+        tasks = Tasks()
         register(tasks, accept, converge)  # type: ignore[arg-type]
         info = this_process("routers")._replace(host="host", boot="boot", pid=next(self._pids))
         heartbeat = Heartbeat(store.heartbeats, info)
