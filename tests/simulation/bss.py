@@ -49,6 +49,8 @@ class Bss:
     def history(self) -> list[dict[str, Any]]:
         """As many events as the scale says."""
         services = [self._service(number) for number in range(self.scale.services)]
+        for service in services if self._has("crowd") else ():
+            self._go_on(service, services)
         while len(self.said) < self.scale.events:
             self._go_on(CHANCE.choice(services), services)
         if self._has("manifests"):

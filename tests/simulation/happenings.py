@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from producers.connection import RESEND_S
 from tests.simulation.adopters import RowsBefore
+from tests.simulation.applying import APPLIES, WITHIN_S, Inventories
 from tests.simulation.checks import Checks
 from tests.simulation.devices import Devices
 from tests.simulation.forms import SECRETS
@@ -33,6 +34,7 @@ class Happenings:
         processes: of the installation.
         routers: by name.
         forget: called when Redis lost its end.
+        inventories: before and after an operator changes it.
         splits: called when there are two servers of Redis.
         to_come: how many things are yet to happen.
         bytes_lost: by Redis, in all.
@@ -44,6 +46,7 @@ class Happenings:
     processes: Processes
     routers: dict[str, SimulatedRouter]
     forget: Callable[[], None]
+    inventories: Inventories
     splits: Callable[[], None] = lambda: None
     to_come: int = 0
     bytes_lost: int = 0
@@ -65,7 +68,7 @@ class Happenings:
         if "refusals" in scale.features:
             self.refusals = Refusals(self.routers, self._at, self._tell)
             with CHANCE.of("refusals"):
-                self.refusals.plan(scale.over_s, events)
+                self.refusals.plan(scale.over_s, events, is_crowd="crowd" in scale.features)
             self.processes.refusals = self.refusals
         if "adoption" in scale.features:
             before = RowsBefore(self.routers, self._at, self._tell)
@@ -76,6 +79,9 @@ class Happenings:
             self.processes.start_adopter()
         if {"brake", "refusals"} & {*scale.features}:
             self.processes.start_operator()
+        if APPLIES in scale.features:
+            with CHANCE.of("changes"):
+                self._at(CHANCE.uniform(0, scale.over_s), self._change_policies)
         for times, what in (
             (scale.reboots + ("rest" in scale.features), self._reboot),
             (scale.absences, self._go_away),
@@ -98,6 +104,19 @@ class Happenings:
     def _tell(self, kind: str, more: Any = "") -> None:
         self.processes.scheduler.counts[kind] += 1
         self.processes.scheduler.tell(f"world: {kind} {more}")
+
+    def _change_policies(self) -> None:
+        """The inventory says something else; each worker is restarted, then somebody applies it."""
+        processes = self.processes
+        processes.is_applied = False
+        processes.set_up = self.inventories.change()
+        self._tell("policies change", f"to those of {', '.join(self.inventories.features)}")
+        for worker in [each for each in processes.alive() if each.name.startswith("worker")]:
+            self._at(
+                CHANCE.uniform(0, WITHIN_S),
+                lambda worker=worker: worker.alive and processes.scheduler.kill(worker),
+            )
+        self._at(WITHIN_S, processes.start_applier)
 
     def _reboot(self) -> None:
         """A router restarts; it may be gone for a while."""

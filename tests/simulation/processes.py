@@ -17,6 +17,7 @@ from producers.journal_transport import JournalTransport
 from producers.publisher import Publisher
 from producers.resend import Resend
 from tests.simulation.adopters import Adopter, RowsBefore
+from tests.simulation.applying import Applier
 from tests.simulation.in_place import OpenGate, Tasks
 from tests.simulation.inventory_side import SetUp
 from tests.simulation.operators import Operator
@@ -68,6 +69,7 @@ class Processes:
         left_out: ids of events that are left out of it, in whose place nothing is said.
         refusals: of writes, if routers refuse some.
         before: rows that may be taken over, if there are some.
+        is_applied: whether routers have the policies of the inventory.
         approves: called with services that an operator approves to lose their entries.
     """
 
@@ -85,6 +87,7 @@ class Processes:
     approves: Callable[[Collection[str]], None] = lambda _: None
     refusals: Refusals | None = None
     before: RowsBefore | None = None
+    is_applied: bool = True
     _published: list[tuple[float, Process, dict[str, Any]]] = field(default_factory=list)
     _rolled_back_at: float = 0.0
 
@@ -117,6 +120,8 @@ class Processes:
         inventory = self.set_up.inventory
         client = worker_client(self.server, self.scheduler)
         store = open_store(client, PREFIX, int(self.scale.lock_s * 1000), self._min_replicas)
+        conclude = store.routers.conclude
+        store.routers.conclude = lambda *ends: conclude(*self._seen(*ends))  # type: ignore[method-assign]
         sessions = Sessions(inventory, self.set_up.settings)
         policies = {name: router.policy for name, router in inventory.routers.items()}
         pools = inventory.pools
@@ -158,6 +163,12 @@ class Processes:
             self.scheduler.spawn(process, "sweep", lambda: self._sweep(sweep, pace_s))
 
         self.scheduler.spawn(process, "start", start)
+
+    def _seen(self, router: str, lock_id: str, ends: Any) -> tuple[str, str, Any]:
+        """What a pass concludes, once it was looked at."""
+        if self.refusals is not None:
+            self.refusals.look(router, ends)
+        return router, lock_id, ends
 
     def _consume(self, client: Any, queue: str, tasks: Mapping[str, Callable[..., None]]) -> None:
         """As Celery: takes a message, which may be lost, or come twice, and runs its task."""
@@ -210,6 +221,19 @@ class Processes:
         adopter = Adopter(store, self.set_up, self.scheduler, self.before)
         self.scheduler.spawn(process, "adopt", adopter.work)
 
+    def start_applier(self, place: str = "applier") -> None:
+        """A person who applies what the inventory says now."""
+        process = self._next(place)
+        store = open_store(worker_client(self.server, self.scheduler), PREFIX)
+        applier = Applier(
+            store,
+            self.set_up.inventory,
+            self.scheduler,
+            lambda: self.is_applied,
+            lambda: setattr(self, "is_applied", True),
+        )
+        self.scheduler.spawn(process, "apply", applier.work)
+
     # --- publishers ------------------------------------------------------------------------------
 
     def start_publisher(self, place: str = "publisher") -> None:
@@ -232,7 +256,8 @@ class Processes:
             if not self.to_publish:
                 self.scheduler.sleep(5.0)
                 continue
-            batch = self.to_publish[: CHANCE.choice((1, 1, 2, 4))]
+            most = 9 if "crowd" in self.scale.features else 4
+            batch = self.to_publish[: CHANCE.choice((1, 1, 2, most))]
             events = [event for event in batch if event["id"] not in self.left_out]
             self.says(events)
             try:
@@ -250,6 +275,7 @@ class Processes:
     def lost_its_end(self) -> None:
         """Redis lost its end; the BSS says something soon, so that publishers see it."""
         self._rolled_back_at = CLOCK.now_s
+        self.is_applied &= not self._starts["applier"]
         self._say_again(lambda _, process: not process.alive)
         if self._published:
             self.to_publish.append(self._published[-1][2])
@@ -293,6 +319,7 @@ class Processes:
             "worker": self.start_worker,
             "operator": self.start_operator,
             "adopter": self.start_adopter,
+            "applier": self.start_applier,
         }.get(kind, self.start_publisher)
         wait_s = CHANCE.uniform(0.5, 10)
         if kind == "publisher" and CLOCK.now_s < self._rolled_back_at + _AGAIN_S:

@@ -28,6 +28,8 @@ FEATURES: Final = (
     "adoption",
     "rest",
     "rivals",
+    "applies",
+    "crowd",
 )
 """What a history may have besides; most have some. Small mixtures find more than all at once.
 
@@ -46,6 +48,8 @@ _SHARES: Final = {
     "rivals": 0.15,
     "adoption": 0.1,
     "rest": 0.15,
+    "applies": 0.06,
+    "crowd": 0.03,
 }
 """Of histories with a feature: less where it takes long, more where much can go wrong."""
 
@@ -129,7 +133,8 @@ def scale_of(seed: int) -> Scale:
             odds=odds_of(chance),
             features=tuple(name for name in FEATURES if chance.random() < _SHARES.get(name, 0.25)),
         )
-        return _of_rivals(made, chance) if "rivals" in made.features else made
+        made = _of_rivals(made, chance) if "rivals" in made.features else made
+        return _of_a_crowd(made, chance) if "crowd" in made.features else made
 
 
 def _of_rivals(scale: Scale, chance: random.Random) -> Scale:
@@ -137,3 +142,17 @@ def _of_rivals(scale: Scale, chance: random.Random) -> Scale:
     odds = races(chance) if chance.random() < 0.5 else scale.odds
     services, events = max(2, scale.services), max(6, scale.events)
     return replace(scale, routers=1, services=services, events=events, odds=odds)
+
+
+def _of_a_crowd(scale: Scale, chance: random.Random) -> Scale:
+    """So many services of one router at once that it is at fault if it refuses them all."""
+    services = chance.randint(7, 9)
+    refuses = tuple(each for each in FEATURES if each in {*scale.features, "refusals"})
+    return replace(
+        scale,
+        routers=1,
+        services=services,
+        events=services + chance.randint(0, 4),
+        over_s=min(scale.over_s, 3.0),
+        features=refuses,
+    )

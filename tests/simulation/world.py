@@ -16,11 +16,11 @@ import worker.store.store
 from contracts import names
 from tests.faults.history import deliveries
 from tests.simulation import logs
+from tests.simulation.applying import Inventories, features_after, routers_of
 from tests.simulation.bss import Bss
 from tests.simulation.checks import Checks
-from tests.simulation.forms import HOLDER, kind_at, rows_at
+from tests.simulation.forms import kind_at, rows_at
 from tests.simulation.happenings import Happenings
-from tests.simulation.inventory_side import set_up
 from tests.simulation.judging import (
     differences,
     rows_and_wishes,
@@ -97,9 +97,10 @@ class World:
         server.has_replicas = scale.redis != "alone"
         server.lags = CHANCE.choice([0.1, 0.5, 0.9])
         self._server = server
+        after = features_after(scale.features)
         self.routers = {
-            name: make_router(name, seed + n, kind_at(name, scale.features))
-            for n, name in enumerate(_all_names(scale))
+            name: make_router(name, seed + n, kind_at(name, {*scale.features, *after}))
+            for n, name in enumerate(routers_of(scale, scale.features, after))
         }
         server.asks = lambda: self.scheduler.current and self.scheduler.current.process
         is_cut_off = lambda: server.known_former is not None  # noqa: E731 - as short
@@ -114,14 +115,15 @@ class World:
             self.store,
             loses=scale.redis != "min-replicas",
             has_brake="brake" in scale.features,
-            rows_at={name: rows_at(name, scale.features) for name in _names(scale)},
+            rows_at=(places := {name: rows_at(name, scale.features) for name in _names(scale)}),
         )
-        self.processes = Processes(
-            scale, self.scheduler, server, set_up(directory, scale, self.routers)
-        )
+        self.inventories = Inventories(directory / "inventory", scale, places, after)
+        self.processes = Processes(scale, self.scheduler, server, self.inventories.read())
         self.processes.says, self.processes.said = self.checks.says, self.checks.said
         self.processes.approves = self.checks.approves
-        self.happenings = Happenings(self.processes, self.routers, self.checks.forget)
+        self.happenings = Happenings(
+            self.processes, self.routers, self.checks.forget, self.inventories
+        )
         self.happenings.splits = lambda: self.checks.splits(self.client)
         self.rest = Rest(self.client, self.store.keys, list(self.routers))
         self.events: list[dict[str, Any]] = []
@@ -164,6 +166,8 @@ class World:
     def _at_rest(self) -> bool:
         if self.processes.to_publish or self.happenings.to_come or self._server.away:
             return False
+        if not self.processes.is_applied:
+            return False
         refusals = self.happenings.refusals
         if self.rest.is_busy() or (refusals is not None and refusals.go_on(self.store)):
             return False
@@ -189,7 +193,7 @@ class World:
         """
         refusals = self.happenings.refusals
         never = refusals.value if refusals else ""
-        for problem in differences(self.routers, self.events, self.scale.features, never):
+        for problem in differences(self.routers, self.events, self.inventories.features, never):
             raise Violation(problem)
         for problem in self._left_over():
             raise Violation(problem)
@@ -208,10 +212,11 @@ class World:
     def _left_over(self) -> Iterator[str]:
         """Sessions of PPPoE that go on, though an event asked for something else.
 
-        A Redis that lost its end knows no longer by which rows devices logged in.
+        A Redis that lost its end knows no longer by which rows devices logged in, and no other
+        policy ends a session.
         """
         devices = self.happenings.devices
-        if devices is not None and not self._server.starts:
+        if devices is not None and not self._server.starts and "applies" not in self.scale.features:
             late = {service for router in self.routers.values() for service in router.late_services}
             yield from devices.left_over(self.checks.claims.touched | late)
 
@@ -272,7 +277,7 @@ class World:
 
     def state(self) -> Iterator[str]:
         """Rows, work and writes in flight of each router, and the outcome of each event."""
-        yield from rows_and_wishes(self.routers, self.events, self.scale.features)
+        yield from rows_and_wishes(self.routers, self.events, self.inventories.features)
         for name in self.routers:
             block = self.store.keys.router(name)
             work = sorted(self.client.hkeys(block.work_items))
@@ -289,12 +294,6 @@ def said_in(seed: int, scale: Scale) -> list[dict[str, Any]]:
 
 def _names(scale: Scale) -> list[str]:
     return [f"R{number}" for number in range(1, scale.routers + 1)]
-
-
-def _all_names(scale: Scale) -> list[str]:
-    """With the router that only holds rows of another one's services."""
-    holders = [HOLDER] if kind_at(HOLDER, scale.features) else []
-    return [*_names(scale), *holders]
 
 
 def play(server: TimedServer, seed: int, scale: Scale) -> Result:
