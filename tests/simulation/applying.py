@@ -13,6 +13,7 @@ from typing import Any, Final
 import leasewire.routers.policy
 from tests.simulation.forms import HOLDER, KINDS, kind_at, rows_at
 from tests.simulation.inventory_side import SetUp, set_up
+from tests.simulation.oracle import LISTED, LISTED6
 from tests.simulation.scale import FEATURES, Scale
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.virtual import CHANCE
@@ -71,6 +72,12 @@ class Inventories:
         self.directory.mkdir(exist_ok=True)
         scale = replace(self.scale, features=self.features)
         return set_up(self.directory, scale, routers_of(scale, self.features))
+
+    @property
+    def list_before(self) -> str:
+        """The list of suspended services that the former policies named; empty: it is the same."""
+        before, now = ("lists" in each for each in (self.scale.features, self.features))
+        return "" if before == now else LISTED if before else LISTED6
 
     def change(self) -> SetUp:
         """The operator writes another one."""

@@ -29,6 +29,7 @@ def differences(
     events: Sequence[Mapping[str, Any]],
     features: Collection[str],
     never: str = "",
+    left_alone: str = "",
 ) -> Iterator[str]:
     """What routers hold for services that is not what the events ask for.
 
@@ -37,13 +38,15 @@ def differences(
         events: that were said.
         features: of the history.
         never: an address that routers refuse: whoever should have it may have what he had.
+        left_alone: a list of an earlier policy, of whose rows Redis may have lost whose they are.
     """
     wanted = wanted_rows([each for each in events if not is_refused(each)], features)
     holders: dict[str, str] = {}
     for name, router in routers.items():
         want, have = wanted.get(name, {}), _found(router)
         for service in sorted(have.keys() | want.keys()):
-            found = have.get(service, [])
+            found = [_without(row, left_alone) for row in have.get(service, [])]
+            found = [row for row in found if row != _NO_ROW]
             for row in found:
                 if holders.setdefault(row.address, service) != service and _in_pool(row.address):
                     yield f"{name}: {service} and {holders[row.address]} have {row.address}"
@@ -104,6 +107,7 @@ def written(routers: Mapping[str, SimulatedRouter]) -> Counter[str]:
     )
 
 
+_NO_ROW: Final = Wanted("", "", "", blocked=False)
 _LOGIN: Final = ("password", "profile", "remote-ipv6-prefix")
 """What only secrets have."""
 
@@ -111,6 +115,11 @@ _LOGIN: Final = ("password", "profile", "remote-ipv6-prefix")
 def _in_pool(address: str) -> bool:
     """Whether it is one that is assigned; a service that has a list row and no lease has none."""
     return bool(address) and ip_address(address) in ip_network(POOL_RANGE)
+
+
+def _without(row: Wanted, left_alone: str) -> Wanted:
+    """A row without what is in a list; `(IPv6)` or an address may be behind the name."""
+    return row._replace(lists=tuple(n for n in row.lists if n.split(" ")[0] != left_alone))
 
 
 def _by_pool(row: Wanted) -> Wanted:

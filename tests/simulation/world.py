@@ -193,7 +193,10 @@ class World:
         """
         refusals = self.happenings.refusals
         never = refusals.value if refusals else ""
-        for problem in differences(self.routers, self.events, self.inventories.features, never):
+        left_alone = self.inventories.list_before if self._server.starts else ""
+        for problem in differences(
+            self.routers, self.events, self.inventories.features, never, left_alone
+        ):
             raise Violation(problem)
         for problem in self._left_over():
             raise Violation(problem)

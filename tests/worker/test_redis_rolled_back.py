@@ -8,11 +8,12 @@ from redis.client import Pipeline
 
 from tests import builders
 from tests.converge import ipv6
-from tests.converge.queues import LEASE, QUEUE, QUEUES, active, installation, ipv4
+from tests.converge.queues import LEASE, QUEUE, QUEUES, active, installation, ipv4, switch
 from tests.signs import heartbeat
 from tests.small_installation import SERVER, SmallInstallation, activated
 from tests.waiting import eventually
 from worker.errors import StoreUnavailable
+from worker.routeros.session import Session
 from worker.runtime.sweep import Sweep
 from worker.store.heartbeat import Seen, Signs
 from worker.store.records import Records
@@ -31,6 +32,10 @@ def here():
 @pytest.fixture
 def sweep(here):
     return Sweep(here.store, 2000, heartbeat(here.store, "routers@here:1"), lambda: False)
+
+
+class Killed(BaseException):
+    """A worker dies."""
 
 
 class Synced:
@@ -315,6 +320,47 @@ def test_one_that_goes_on_keeps_no_row_that_it_should_not_have():
         here.drain()
         left = [len(here.r["R1"].rows(menu)) for menu in menus]
         assert [now - then for now, then in zip(left, empty, strict=True)] == [1, 0, 0]
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_nor_a_queue_that_another_policy_gave_it(ends):
+    with installation() as here:
+        before = here.r["R1"].rows(QUEUE)
+        here.say(active())
+        here.drain()
+        assert len(here.r["R1"].rows(QUEUE)) == len(before) + 1
+        lose(here, "SVC-1")
+        here.say(active("SVC-2", 11, plan=None))
+        here.drain()
+        switch(here, "")
+        here.say(active(revision=3), *([builders.cancelled(revision=4)] if ends else []))
+        here.drain()
+        assert here.r["R1"].rows(QUEUE) == before
+
+
+def test_nor_if_the_next_worker_dies_too(monkeypatch):
+    """By then a record says what that one was about to add."""
+    with installation(f'{QUEUES}suspend_list = "susp"\n') as here:
+        before = here.r["R1"].rows(QUEUE)
+        here.say(active())
+        here.drain()
+        lose(here, "SVC-1")
+        here.say(active("SVC-2", 11, plan=None))
+        here.drain()
+        switch(here, 'suspend_list = "susp"\n')
+        here.say(active(revision=3), builders.suspended("SVC-1", "walled_garden", revision=4))
+
+        def killed(*_, **__):
+            raise Killed
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Session, "write", killed)
+            with pytest.raises(Killed):
+                here.converge.run("R1")
+        here.client.delete(here.block("R1").lock)  # its time limit is over
+        here.load()
+        here.drain()
+        assert here.r["R1"].rows(QUEUE) == before
 
 
 def test_nor_does_it_keep_a_binding():

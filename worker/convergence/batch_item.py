@@ -89,6 +89,12 @@ class BatchItem:
         return self.work_item.sent is None and self.work_item.sent_again
 
     @property
+    def is_lost(self) -> bool:
+        """Whether no row of it was confirmed, and it is looked at closely: it may have any."""
+        at = self.record.placements.get(self.router)
+        return self.work_item.sent is not None and (at is None or at.written is None)
+
+    @property
     def _is_blank(self) -> bool:
         at = self.record.placements.get(self.router)
         return at is None or (at.written is None and at.is_blank)
@@ -113,7 +119,7 @@ class BatchItem:
     def forgotten(self) -> list[str]:
         """Its further devices, if some may have rows that no record knows any more."""
         closely = self.work_item.sent is not None
-        had_some = closely and (self._is_blank or not OF_DEVICES.isdisjoint(self.record.registers))
+        had_some = self.is_lost or (closely and not OF_DEVICES.isdisjoint(self.record.registers))
         numbers = DEVICE_REGISTERS if had_some else ()
         return [member_id(self.service_id, number) for number in numbers]
 
@@ -121,7 +127,7 @@ class BatchItem:
     def needs_order(self) -> bool:
         """Whether more of a queue than its rate may be wrong, or it may be added or removed."""
         wanted, known = self.entry.queue, self.queue
-        if self.entry.fields is None:
+        if self.entry.fields is None or (wanted is None and self.is_lost):
             return False
         if wanted is None or known is None or self.work_item.sent is not None:
             return True

@@ -262,9 +262,9 @@ class Gatherer:
         return self._session.read_rows(QUEUES, None, self._lock.progress)
 
     def _may_have_queue(self, item: BatchItem) -> bool:
-        # No record knows a queue that landed late.
+        # No record knows a queue that landed late, or one of an earlier policy that Redis lost.
         closely = self._policy.rates == "queue" and item.work_item.sent is not None
-        return bool(item.entry.queue or item.queue or closely)
+        return bool(item.entry.queue or item.queue or closely or item.is_lost)
 
     def _queue_terms(self, items: Iterable[BatchItem]) -> list[FieldEquals]:
         names = [queue_name(self._policy.installation, item.service_id) for item in items]
