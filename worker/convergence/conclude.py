@@ -96,6 +96,7 @@ def confirmed(  # noqa: PLR0913 - the parts of a conclusion
     is_cleaned = wanted is None and not placements and not record.unassigned
     if wanted == item.router or is_cleaned:
         after, settled = settle(after)
+    assigned = record.assigned_values
     left = sorted(placements.keys() - {item.router}) if wanted else []
     remarks = [warning.detail] if warning else []
     remarks += [remark] if remark else []
@@ -114,7 +115,7 @@ def confirmed(  # noqa: PLR0913 - the parts of a conclusion
             detail=f"by {end.by}" if end.by else "; ".join(remarks),
             router=item.router,
             effective_by=noticed.by if touched and not end.by else "",
-            assigned={} if end.by else record.assigned_values,
+            assigned={} if end.by else assigned,
         )
         for end in settled
     ]

@@ -84,7 +84,6 @@ def addresses_to_cut(record: ServiceRecord, router: str, entry: Entry) -> frozen
         router: whose rows are as wanted now.
         entry: wanted there.
     """
-    registers = _registers(settle(record)[1])
     before = _before(record, router)
     addresses = set()
     if before is not None:
@@ -94,7 +93,7 @@ def addresses_to_cut(record: ServiceRecord, router: str, entry: Entry) -> frozen
             addresses.add(before["address"])
         kept = {binding.address for binding in entry.bindings if same_device}
         addresses |= {binding.address for binding in record.placements[router].bindings} - kept
-    if "suspension" in registers:
+    if entry.listed and "suspension" in _registers(settle(record)[1]):
         addresses |= {place.address for place in entry.listed}
     return frozenset(address for address in addresses if ":" in address or is_host_address(address))
 

@@ -71,7 +71,7 @@ class LeaseEnds:
 
     def end_on_address(self, member: Member) -> None:
         """End the leases on a service's address first; its own device's if it has a row already."""
-        if member.identity is None or member.stands:
+        if member.identity is None:
             return
         device, address, server = member.identity
         own_leases = set()

@@ -67,8 +67,6 @@ class ListRows:
             noted: what its rows may say, as noted before the last writes.
         """
         self._own[member.id] = {}
-        if not (noted or member.entry.listed or member.id in self._index.listed_tagged):
-            return
         for menu in _LIST_MENUS:
             own = self._rows_in(menu, member, noted)
             for row in own:

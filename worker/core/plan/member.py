@@ -13,6 +13,7 @@ from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.operations import Add, MakeStatic, Remove, Set, Waiting
 from worker.core.rows.prefixes import claim_text
+from worker.core.rows.queues import OwnQueue
 from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import (
     DEVICE_FIELDS,
@@ -207,6 +208,7 @@ class Member:
         service_id: the service's id.
         id: the same, or the `member_id` of a further device.
         row: its own row.
+        queue: the queue that limits it: its own, or the one that it shares.
     """
 
     entry: Entry
@@ -227,11 +229,13 @@ class Member:
     service_id: str = field(init=False)
     id: str = field(init=False)
     row: Lease | None = field(init=False)
+    queue: OwnQueue | None = field(init=False)
 
     def __post_init__(self) -> None:
         entry = self.entry
         self.service_id = entry.service_id
         self.id = entry.member if entry.number else entry.service_id
+        self.queue = entry.queue or entry.shares
         row, fields = self.own.row, self.entry.fields
         self.row = row
         self.target = fields if self.waiting is None else None

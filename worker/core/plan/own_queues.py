@@ -46,7 +46,7 @@ class OwnQueues:
         if not member.entry.number:
             self._find_row(member)
         held = member.row.fields.get(_RATE, "") if member.row is not None else ""
-        if _wanted(member) is not None and held and not self.stands(member):
+        if member.queue is not None and held and not self.stands(member):
             member.keep({_RATE: held})
 
     def _find_row(self, member: Member) -> None:
@@ -67,7 +67,7 @@ class OwnQueues:
 
     def add(self, member: Member) -> list[Step]:
         """Add the queue that a service lacks, before its lease: a device never has no limit."""
-        queue, service_id = _wanted(member), member.service_id
+        queue, service_id = member.queue, member.service_id
         if queue is None or service_id in self._own:
             return []
         if service_id in self._added:
@@ -87,7 +87,7 @@ class OwnQueues:
             member: the service.
             bound: its IPv6 prefixes that its device has now; None: its bindings are written first.
         """
-        own, queue = self._own.get(member.service_id), _wanted(member)
+        own, queue = self._own.get(member.service_id), member.queue
         if own is None:
             return
         if member.entry.number:  # it is changed for the first device, unless that one waits
@@ -102,7 +102,7 @@ class OwnQueues:
 
     def stands(self, member: Member) -> bool:
         """Whether the queue of a service was read as wanted."""
-        own, queue = self._own.get(member.service_id), _wanted(member)
+        own, queue = self._own.get(member.service_id), member.queue
         if own is None or queue is None or own.disabled:
             return False
         return not self._differing(member, own, queue)
@@ -174,8 +174,3 @@ class OwnQueues:
         needs = [] if member.final is None else [member.final]
         was = {**own.fields, "comment": own.comment}
         self._draft.step(Remove(0, member.service_id, own.id, was, menu=QUEUES), *needs)
-
-
-def _wanted(member: Member) -> OwnQueue | None:
-    """The queue that limits it: its own, or the one that it shares."""
-    return member.entry.queue or member.entry.shares

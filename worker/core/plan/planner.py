@@ -104,6 +104,8 @@ class _Planning:
         self._owners: dict[str, Member] = {}  # of their rows, by row id
         self._ended: dict[str, Step] = {}  # rows that landed late, by row id
         self._members = [self._member(service) for service in self._wanted]
+        self._in_lists: list[Member] = []  # they have or want rows there
+        self._with_queue: list[Member] = []  # they have or want one, or share one
         self._claimed: Claimed = defaultdict(list)
         self._draft = PlanDraft()
         self._leases = LeaseEnds(index, policy, self._draft)
@@ -122,25 +124,26 @@ class _Planning:
         self._find_rows_and_claims()
         self._find_who_waits()
         # Which services block which?
-        for member in self._members:
+        arriving = [m for m in self._members if m.identity is not None and not m.stands]
+        for member in arriving:
             self._find_blockers(member)
         self._break_rings()
         # What is written, and after what?
-        for member in self._members:
+        for member in arriving:
             self._leases.end_on_address(member)
         for member in self._members:
             self._write(member)
         for member in self._members:
             self._wait_for_blockers(member)
             self._leases.end_elsewhere(member)
-        for member in self._members:
+        for member in self._in_lists:
             self._list_rows.remove(member)
-        for member in self._members:
+        for member in self._in_lists:
             self._list_rows.add(member)
         bindings = self._bindings
         if bindings is not None:
             bindings.decide()
-        for member in self._members:
+        for member in self._with_queue:
             self._queues.settle(member, [] if bindings is None else bindings.bound(member))
         if bindings is not None:
             bindings.settle()
@@ -158,7 +161,7 @@ class _Planning:
                 self._queues.duplicates,
                 () if bindings is None else bindings.duplicates,
             ),
-            listed={member.id: self._list_rows.own(member.id) for member in self._members},
+            listed={member.id: self._list_rows.own(member.id) for member in self._in_lists},
             bindings={
                 member.id: () if bindings is None else bindings.after(member)
                 for member in self._members
@@ -184,8 +187,12 @@ class _Planning:
             self._note_what_was_found(member)
             for row in member.own.late:
                 self._ended[row.id] = self._draft.step(member.remove(row))
-            self._list_rows.find(member, wanted.listed)
-            self._queues.find(member)
+            if wanted.listed or member.entry.listed or member.id in self._index.listed_tagged:
+                self._in_lists.append(member)
+                self._list_rows.find(member, wanted.listed)
+            if member.queue is not None or member.service_id in self._index.queues_of:
+                self._with_queue.append(member)
+                self._queues.find(member)
             if self._bindings is not None:
                 self._bindings.find(member, wanted.bindings, wanted.sent)
             if wanted.granted:
@@ -258,7 +265,8 @@ class _Planning:
         """What blocks the target and is not ours to change."""
         if member.identity is None:
             return None
-        changed = self._options.changed_by_hand(member.entry.options)
+        needed = member.entry.options
+        changed = self._options.changed_by_hand(needed) if needed else None
         if changed is not None or member.stands:
             return changed
         member.holders = [*self._index.holders(member.identity)]
@@ -277,7 +285,7 @@ class _Planning:
         return Waiting("foreign-row", f"{row.name} is in the way and not ours to change")
 
     def _find_blockers(self, member: Member) -> None:
-        if member.target is None or member.stands:
+        if member.target is None:
             return
         for held, row in member.holders:
             if row.id in self._ended:
@@ -304,7 +312,11 @@ class _Planning:
         row, target = member.row, member.target
         held: Mapping[str, str] = {}
         first = member.before
-        needed = [] if target is None else self._options.add_for(member) + self._queues.add(member)
+        needed: list[Step] = []
+        if target is not None and member.entry.options:
+            needed += self._options.add_for(member)
+        if target is not None and member.queue is not None:
+            needed += self._queues.add(member)
         if row is not None and member.freed:
             change = member.change(row, member.freed)
             member.free = self._draft.step(change)

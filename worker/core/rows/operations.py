@@ -193,8 +193,8 @@ class WritePlan:
         duplicates: rows that look like a service's own beside its row. They are foreign. The next
             plan of this session needs them: it cannot see this any more if the service's own row
             was removed.
-        listed: the entries of own rows in address lists, by service; of further devices by their
-            `member_id`.
+        listed: the entries of own rows in address lists, by service, of those that have or want
+            some; of further devices by their `member_id`.
         bindings: by service, its own IPv6 bindings once the plan is written, with the clients that
             were learned.
         operations: all of them, phase by phase.
