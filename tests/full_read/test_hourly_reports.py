@@ -134,3 +134,15 @@ def test_a_report_that_is_asked_for_while_a_pass_runs_comes_after_it(store):
     assert store.routers.acquire("R1", "second", 1).report_due
     store.routers.next_batch("R1", "second", 0)
     assert store.client.zscore(store.keys.routers_due, "R1") is None
+
+
+def test_a_report_that_a_router_could_not_give_comes_with_the_next_pass(world):
+    store = world.context.store
+    make_due(world)
+    world.r1.power_off()
+    world.converge.run("R1")
+    assert store.views.router("R1").state.state == "unreachable"
+    world.r1.power_on()
+    store.client.delete(store.keys.router("R1").notified)  # its wait is over
+    world.converge.run("R1")
+    assert store.full_reads.last("R1") is not None

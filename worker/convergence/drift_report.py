@@ -26,7 +26,8 @@ from worker.core.policy.policy import RouterPolicy
 from worker.core.policy.router_check import CERTIFICATE_WARNS_MS
 from worker.core.rows.pools import pools_in_use
 from worker.core.rows.rows import OPTIONS
-from worker.errors import ReadTooLong
+from worker.core.storage_format import UnknownFormatError
+from worker.errors import LeasewireError, ReadTooLong
 from worker.ports import RouterSession
 from worker.store.full_reads import FullReadReport
 from worker.store.router_admin import BULK
@@ -37,6 +38,31 @@ log = structlog.get_logger()
 _KEPT: Final = 500
 """Differences that a report keeps."""
 _NAMED: Final = 3
+
+
+def try_report(  # noqa: PLR0913, PLR0917 - what it works with
+    store: Store,
+    session: RouterSession,
+    policy: RouterPolicy,
+    lock: RouterLock,
+    every_ms: int,
+    pools: AddressPools = NO_POOLS,
+) -> bool:
+    """Make the report; False when that fails by a bug: the services go on.
+
+    Raises:
+        LockLost, RouterUnreachable, RouterBlocked, Postponed: as `make_report`.
+    """
+    try:
+        make_report(store, session, policy, lock, every_ms, pools)
+    except UnknownFormatError as error:  # a newer worker makes it
+        log.warning("router.left_to_newer_worker", router=lock.router, reason=str(error))
+    except LeasewireError:
+        raise
+    except Exception:
+        log.exception("report.failed", router=lock.router, advice="a bug: please report this")
+        return False
+    return True
 
 
 def make_report(  # noqa: PLR0913, PLR0917 - what it works with

@@ -18,7 +18,7 @@ from worker.convergence.batch import BatchRunner
 from worker.convergence.circuit_reporter import CircuitReporter
 from worker.convergence.concluder import Concluder, PassStatistics
 from worker.convergence.concurrency import Bulk, ConcurrencyLimiter, PassLimits, Permit
-from worker.convergence.drift_report import make_report
+from worker.convergence.drift_report import try_report
 from worker.convergence.faults import NEWER_MS, FaultyServices
 from worker.convergence.router_lock import RouterLock
 from worker.convergence.safety_checks import make_sure
@@ -29,7 +29,6 @@ from worker.core.policy.circuit import INTERNAL_ERROR, RECOVERY_S, TAKES_NO_WRIT
 from worker.core.policy.policy import RouterPolicy
 from worker.core.storage_format import UnknownFormatError
 from worker.errors import (
-    LeasewireError,
     LockLost,
     NotReplicated,
     OutcomeUnknown,
@@ -263,18 +262,8 @@ class RouterPass:
         return make_sure(self._store, session, policy, self._lock, self._acquired)
 
     def _report(self, session: RouterSession) -> bool:
-        """Make the drift report; if that fails by a bug, the services go on."""
         policy, every_ms = self._parts.policies[self._router], self._limits.report_every_ms
-        try:
-            make_report(self._store, session, policy, self._lock, every_ms, self._parts.pools)
-        except UnknownFormatError as error:  # a newer worker makes it
-            log.warning("router.left_to_newer_worker", router=self._router, reason=str(error))
-        except LeasewireError:
-            raise
-        except Exception:
-            log.exception("report.failed", router=self._router, advice="a bug: please report this")
-            return False
-        return True
+        return try_report(self._store, session, policy, self._lock, every_ms, self._parts.pools)
 
     def _run_batches(self, session: RouterSession, work_items: list[WorkItem], now_ms: int) -> None:
         circuit, statistics, full = self._circuit, self._statistics, self._acquired.full
