@@ -21,7 +21,7 @@ from worker.convergence.router_lock import RouterLock
 from worker.convergence.safety_checks import TABLE_NOT_READ, postpone
 from worker.core.alerting.alerts import AlertKind
 from worker.core.entry.wanted import kind_of
-from worker.core.policy.address_pool import NO_POOLS, AddressPools
+from worker.core.policy.address_pool import AddressPools
 from worker.core.policy.policy import RouterPolicy
 from worker.core.policy.router_check import CERTIFICATE_WARNS_MS
 from worker.core.rows.pools import pools_in_use
@@ -46,15 +46,15 @@ def try_report(  # noqa: PLR0913, PLR0917 - what it works with
     policy: RouterPolicy,
     lock: RouterLock,
     every_ms: int,
-    pools: AddressPools = NO_POOLS,
+    pools: AddressPools,
 ) -> bool:
     """Make the report; False when that fails by a bug: the services go on.
 
     Raises:
-        LockLost, RouterUnreachable, RouterBlocked, Postponed: as `make_report`.
+        LockLost, RouterUnreachable, RouterBlocked, Postponed: the session ended, or it is put off.
     """
     try:
-        make_report(store, session, policy, lock, every_ms, pools)
+        _make_report(store, session, policy, lock, every_ms, pools)
     except UnknownFormatError as error:  # a newer worker makes it
         log.warning("router.left_to_newer_worker", router=lock.router, reason=str(error))
     except LeasewireError:
@@ -65,13 +65,13 @@ def try_report(  # noqa: PLR0913, PLR0917 - what it works with
     return True
 
 
-def make_report(  # noqa: PLR0913, PLR0917 - what it works with
+def _make_report(  # noqa: PLR0913, PLR0917 - what it works with
     store: Store,
     session: RouterSession,
     policy: RouterPolicy,
     lock: RouterLock,
     every_ms: int,
-    pools: AddressPools = NO_POOLS,
+    pools: AddressPools,
 ) -> None:
     """Read a locked router fully, store the report, and alert on drift.
 

@@ -177,6 +177,7 @@ class RouterPass:
         self._router = lock.router
         self._circuit = circuit
         self._acquired = acquired
+        self._owes_report = acquired.report_due
         self._turn = turn
         self._is_bulk = is_bulk
         self._statistics = PassStatistics()
@@ -218,12 +219,19 @@ class RouterPass:
         except RouterBusy:
             log.warning("router.busy", router=self._router)
             self._release(POSTPONE_MS)
+            self._keep_report_due()
         except Postponed:
             self._release(round(RECOVERY_S * 1000))
         except RouterBlocked as error:
             self._circuit.blocked(error)
+            self._keep_report_due()
         except RouterUnreachable as error:
             self._circuit.unreachable(error)
+            self._keep_report_due()
+
+    def _keep_report_due(self) -> None:
+        if self._owes_report:  # customers may wait for it
+            self._store.full_reads.ask_again(self._router)
 
     def _release(self, wait_ms: int) -> None:
         """Release the router as it was, to be tried again in a moment."""
@@ -247,6 +255,7 @@ class RouterPass:
                 session.close()  # what it was about to answer is not known
                 session = sessions.open(router, self._turn)
                 read_fully |= self._make_sure(session)
+            self._owes_report = False
             if read_fully or acquired.report_due:  # what is confirmed now is read after that
                 now_ms = self._store.records.now_ms()
                 memory = replace(acquired.memory, effect=self._store.memory.effect(router))

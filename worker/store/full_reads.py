@@ -94,6 +94,10 @@ class FullReads(StorePart):
         )
         return int(asked or 0)
 
+    def ask_again(self, router: str) -> None:
+        """Ask for a report that a pass was asked for and could not make."""
+        self._client.sadd(self._keys.reports.asked, router)
+
     def save(self, router: str, report: FullReadReport, every_ms: int) -> None:
         """Keep a report in place of the last one; the next is due after `every_ms`."""
         key = self._keys.router(router).full_read
