@@ -1,5 +1,7 @@
 """A pass that works in small groups, while a service leaves an address that another waits for."""
 
+import json
+
 import pytest
 from structlog.testing import capture_logs
 
@@ -71,3 +73,14 @@ def test_who_left_an_address_does_not_take_it_back_from_who_waited(here, monkeyp
     journal = here.r["R1"].journal()[written:]
     addresses = [entry["after"]["address"] for entry in journal if entry["after"]]
     assert addresses == [builders.ipv4(1), builders.ipv4(99)]
+
+
+def test_who_left_an_address_keeps_no_claim_on_it_when_its_row_is_changed(here):
+    here.say(activated("SVC-1", 1))
+    here.drain()
+    elsewhere = {"mode": "static", "ipv4": builders.ipv4(99)}
+    here.say(builders.address_changed("SVC-1", address=elsewhere, revision=2))
+    here.drain()
+    claims = json.loads(here.client.hget(here.block("R1").held, "SVC-1"))
+    assert [key for key, _ in claims if "address" in key] == [f"address:{builders.ipv4(99)}"]
+    assert not here.client.hexists(here.block("R1").claims, f"address:{builders.ipv4(1)}")

@@ -16,6 +16,7 @@ from worker.core.service.record import ServiceRecord
 from worker.core.service.record_parts import Placement
 from worker.store.batches import Acquired, Busy, Conclusion
 from worker.store.commits import ServiceCommit
+from worker.store.routers import SWEEP_MOVED_ON_MS
 
 pytestmark = pytest.mark.redis
 
@@ -195,6 +196,37 @@ def test_what_waits_comes_when_its_time_has_come(store, routers):
     assert take(routers, "bb")["S"].priority == 1
 
 
+@pytest.mark.parametrize("number", [19, 20, 21, 60])
+def test_many_that_wait_are_taken_by_priority_and_time_like_few(store, routers, number):
+    later = [f"later-{n}" for n in range(number - 2)]
+    routers.add_work("R1", later, 0, 2 * HOUR_MS)
+    routers.add_work("R1", ["gone"], 1)
+    routers.add_work("R1", ["bulk"], 2, HOUR_MS)
+    work_items = take(routers)
+    assert list(work_items) == ["gone"]
+    routers.conclude("R1", "aa", [Conclusion(work_items["gone"], "confirmed")])
+    assert not routers.next_batch("R1", "aa", 500).held
+    assert looks_at(store) == pytest.approx(HOUR_MS, abs=1000)
+    let_pass(store, HOUR_MS)
+    assert list(take(routers, "bb")) == ["bulk"]
+    assert not routers.next_batch("R1", "bb", 0).held
+    let_pass(store, HOUR_MS)
+    assert sorted(take(routers, "cc")) == sorted(later)
+
+
+def test_what_the_brake_holds_since_it_was_taken_is_held_no_longer_when_it_is_done(
+    store, routers, client
+):
+    commit(store)
+    work_item = take(routers)["S"]
+    held, router = {"scope": "router:R1", "priority": 0}, store.keys.router("R1")
+    client.hset(store.keys.braked, "S@R1", json.dumps(held))
+    client.zrem(router.due, "S")
+    client.hset(router.waiting, "S", json.dumps({"reason": "held-for-approval"}))
+    assert routers.conclude("R1", "aa", [Conclusion(work_item, "confirmed")]) == [True]
+    assert not client.exists(store.keys.braked, router.waiting, router.work_items)
+
+
 def test_a_router_wakes_what_waits_when_it_is_marked_anew(routers):
     routers.add_work("R1", ["S"])
     routers.conclude("R1", "aa", [Conclusion(take(routers)["S"], "postponed", wait_ms=HOUR_MS)])
@@ -232,13 +264,16 @@ def test_a_release_rings_for_nothing_when_nothing_is_due(store, routers):
 def test_a_killed_holder_is_replaced_when_its_lease_is_over(store, routers):
     routers.add_work("R1", ["S"])
     take(routers)
-    assert looks_at(store) == pytest.approx(LEASE_MS, abs=1000)
     let_pass(store, LEASE_MS // 2)
     assert routers.renew("R1", "aa")
     let_pass(store, LEASE_MS // 2)
     assert routers.acquire("R1", "bb", 500) == Busy()
     assert swept(store) == []
-    let_pass(store, LEASE_MS)
+    assert looks_at(store) == pytest.approx(SWEEP_MOVED_ON_MS, abs=1000)
+    let_pass(store, LEASE_MS // 2 - 3000)
+    assert swept(store) == []
+    assert looks_at(store) == pytest.approx(3000, abs=1000)
+    let_pass(store, 3000)
     assert swept(store) == ["R1"]
     assert list(take(routers, "bb")) == ["S"]
     assert routers.begin_writing("R1", "aa", (), ["S"]) is None

@@ -154,6 +154,7 @@ def confirmed(  # noqa: PLR0913 - the parts of a conclusion
         counts=Counter(end.outcome for end in settled),
         watch=watch_of(item, noticed, changing, now_ms),
         quarantine=stands_nowhere,
+        may_vacate=item.work_item.held != item.entry.claims,
     )
 
 

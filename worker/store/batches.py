@@ -167,6 +167,8 @@ class Conclusion:
             reason, and cause none.
         wrote: something was or may have been written for it, and no record says so.
         quarantine: values of pools that no row has any more: their quarantine begins.
+        may_vacate: it may have claims that it does not want any more; without it, it held all of
+            its claims when it was taken, and wants just these.
         watch: the change to follow until it acts.
     """
 
@@ -184,6 +186,7 @@ class Conclusion:
     wrote: bool = False
     watch: EffectWatch | None = None
     quarantine: Sequence[LeftValue] = ()
+    may_vacate: bool = True
 
 
 class Handled:
@@ -220,9 +223,10 @@ _FIELDS: Final = [field.name for field in fields(Conclusion) if field.name != "w
 def conclusion_document(end: Conclusion, store_format: int) -> dict[str, Any]:
     """A `Conclusion` for `conclude.lua`: its fields by name, without those that are empty.
 
-    The work item gives `service_id`, `work_version` and `generation`; records, watches, outcomes
-    and dead letters are as they are stored; `watch_ms` is how long until a watch is read first. Lua
-    makes a table of every field that is sent, so what most conclusions lack is left out.
+    The work item gives `service_id`, `work_version`, `generation` and `was_waiting`; records,
+    watches, outcomes and dead letters are as they are stored; `watch_ms` is how long until a watch
+    is read first. Lua makes a table of every field that is sent, so what most conclusions lack is
+    left out.
     """
     document = {name: value for name in _FIELDS if (value := getattr(end, name))}
     document |= {
@@ -230,6 +234,8 @@ def conclusion_document(end: Conclusion, store_format: int) -> dict[str, Any]:
         "work_version": end.work_item.work_version,
         "generation": end.work_item.stored.generation,
     }
+    if end.work_item.before or end.work_item.unread:
+        document["was_waiting"] = True
     if end.outcomes:
         document["outcomes"] = [outcome_document(outcome) for outcome in end.outcomes]
     if end.dead_letters:

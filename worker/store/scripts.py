@@ -23,7 +23,6 @@ _ENDS = {
     "_services": "write_services",
     "_writes": "write",
     "_work_items": "list_queued",
-    "_feed": "write_last_id",
 }
 """What a script does when it has ended, by the part that it includes for it."""
 

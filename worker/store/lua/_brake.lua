@@ -7,12 +7,11 @@ local RECENT_MS = 60000
 local COUNTED_S = 7200
 
 local function put_braked(router, service, entry)
-  any_braked = true
   put(key.braked, service .. '@' .. router.name, cjson.encode(entry))
 end
 
 local function braked_at(router, service)
-  local text = is_any_braked() and get(key.braked, service .. '@' .. router.name)
+  local text = is_there(key.braked) and get(key.braked, service .. '@' .. router.name)
   return text and cjson.decode(text)
 end
 
@@ -99,7 +98,7 @@ local function brake(cut, limits, router, service, work_version, now)
   local weight = cut.is_suspension and 1 / limits.source_suspensions or 1
   local of_source = losses_within_hour(losses.lost, now)
     + losses_within_hour(losses.suspended, now) / limits.source_suspensions
-  local owned = tonumber(redis.call('HGET', key.source(cut.source), 'services') or 0)
+  local owned = tonumber(get(counters_of(cut.source), 'services') or 0)
   local most = math.max(limits.source_services, limits.source_percent * owned / 100)
   if of_source > most then
     local held = hold_work_item(router, service, by_source, work_version, now)

@@ -121,15 +121,8 @@ end
 -- the holder's. A service waits only for what it wants.
 local WOKEN_AT_ONCE = 100
 
-local function has_waiters(router)
-  if router.has_waiters == nil then
-    router.has_waiters = redis.call('EXISTS', router.waiters) == 1
-  end
-  return router.has_waiters
-end
-
 local function add_waiter(router, claim_key, service)
-  router.has_waiters = true
+  there[router.waiters] = true
   redis.call('ZADD', router.waiters, 0, 'k|' .. claim_key .. '|' .. service,
     0, 's|' .. service .. '|' .. claim_key)
 end
@@ -158,7 +151,7 @@ end
 
 -- Adds a work item for the waiters of a claim. Returns whether there was any.
 local function wake(router, claim_key, work_version, now)
-  if not has_waiters(router) then
+  if not is_there(router.waiters) then
     return false
   end
   redis.call('ZREMRANGEBYLEX', router.waiters, '[p|' .. claim_key .. '|', '(p|' .. claim_key .. '}')
@@ -167,7 +160,7 @@ end
 
 -- Wakes the next waiters of a claim that has too many to be woken at once.
 local function wake_more(router, work_version, now)
-  local member = has_waiters(router)
+  local member = is_there(router.waiters)
     and redis.call('ZRANGEBYLEX', router.waiters, '[p|', '(p}', 'LIMIT', 0, 1)[1]
   if member then
     redis.call('ZREM', router.waiters, member)
@@ -179,7 +172,7 @@ end
 -- Lets a service wait no longer for claims that it does not want. The request that follows renews
 -- the wait for another prefix that overlaps.
 local function wait_only_for(router, service, wants)
-  if not has_waiters(router) then
+  if not is_there(router.waiters) then
     return
   end
   local mine, wanted = 's|' .. service, {}

@@ -11,18 +11,19 @@ local function trim_items(feed, id)
   redis.call('HSET', key.feed_gone, feed, id)
 end
 
-local last_id, lengths = nil, {}
+local lengths = {}
 
 local function append(name, text, now)
   local feed = key.feed(name)
   local length = lengths[feed] or redis.call('XLEN', feed)
-  local ms, number = string.match(last_id or redis.call('GET', key.feed_last) or '0-0', '^(%d+)-(%d+)$')
+  local ms, number = string.match(get(TEXT, key.feed_last, TEXTS) or '0-0', '^(%d+)-(%d+)$')
   ms, number = tonumber(ms), tonumber(number) + 1
   if now > ms then
     ms, number = now, 0
   end
-  last_id = whole(ms) .. '-' .. whole(number)
-  redis.call('XADD', feed, last_id, 'outcome', text)
+  local id = whole(ms) .. '-' .. whole(number)
+  put(TEXT, key.feed_last, id, TEXTS)
+  redis.call('XADD', feed, id, 'outcome', text)
   lengths[feed] = length + 1
   if length == 0 then
     redis.call('HSETNX', key.feed_gone, feed, '0-0')
@@ -30,13 +31,6 @@ local function append(name, text, now)
     local oldest = redis.call('XRANGE', feed, '-', '+', 'COUNT', FEED_STEP)
     trim_items(feed, oldest[FEED_STEP][1])
     lengths[feed] = nil
-  end
-end
-
--- Stores the last id (`scripts.py` calls it).
-local function write_last_id()
-  if last_id then
-    redis.call('SET', key.feed_last, last_id)
   end
 end
 

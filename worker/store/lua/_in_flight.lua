@@ -92,7 +92,7 @@ end
 local function check_in_flight(router, lock_id, lock_ms, work_version, now)
   local next_check = nil
   if not router.in_flight then -- no script both adds entries and checks them
-    router.in_flight = redis.call('HKEYS', router.inflight)
+    router.in_flight = is_there(router.inflight) and redis.call('HKEYS', router.inflight) or {}
     fetch(router.inflight, router.in_flight)
   end
   for _, service in ipairs(router.in_flight) do

@@ -8,7 +8,7 @@ local ENVELOPES = {
 
 local function message_of(queue, arguments)
   local body = cjson.encode('[' .. arguments .. ', {}, {}]')
-  local id = redis.sha1hex(arguments .. CLOCK[1] .. '.' .. CLOCK[2])
+  local id = redis.sha1hex(arguments .. table.concat(clock(), '.'))
   local message = string.gsub(ENVELOPES[queue], '@id@', id)
   return (string.gsub(message, '"@body@"', function() return body end))
 end

@@ -19,26 +19,30 @@ local function generation_of(service)
   return generation_in(redis.call('GET', key.record(service)))
 end
 
--- Reads services. Where a new one is to be stored, no other program may have a key.
-local function fetch_services(ids)
-  local records, new = {}, {}
-  for i, id in ipairs(ids) do
-    records[i] = key.record(id)
+-- Reads services, and with them other texts. Where a new one is to be stored, no other program may have
+-- a key; with that it asks for `rare` keys, of which mostly none is there.
+local function fetch_services(ids, texts, rare)
+  local new = {}
+  for _, id in ipairs(ids) do
+    texts[#texts + 1] = key.record(id)
   end
-  for i, text in ipairs(call_many('MGET', {}, records)) do
+  fetch(TEXT, texts, TEXTS)
+  for _, id in ipairs(ids) do
+    local text = get(TEXT, key.record(id))
     local at = text and string.find(text, '\n', 1, true)
-    services[ids[i]] = {
-      id = ids[i],
+    services[id] = {
+      id = id,
       generation = generation_in(text),
       record = at and string.sub(text, 1, at - 1) or text,
       lines = at and string.sub(text, at) or '',
     }
     if not text then
-      new[#new + 1] = records[i]
-      new[#new + 1] = key.history(ids[i])
+      new[#new + 1] = key.record(id)
+      new[#new + 1] = key.history(id)
     end
   end
-  for i, at in ipairs(#new > 0 and redis.call('EXISTS', unpack(new)) > 0 and new or {}) do
+  append_all(rare, new)
+  for i, at in ipairs((none_of(rare) or none_of(new)) and {} or new) do
     local kind, ours = redis.call('TYPE', at).ok, i % 2 == 0 and 'list' or 'string'
     if kind ~= 'none' and kind ~= ours then
       error({ err = 'WRONGTYPE the key ' .. at .. ' is a ' .. kind .. ': it is not ours' })
@@ -67,15 +71,6 @@ local function seen_at(now)
   return key.seen(whole(math.floor(now / SEEN_MS)))
 end
 
--- Reads at once what is remembered of events that get a new outcome.
-local function fetch_remembered(events, now)
-  local shorts = {}
-  for i, event in ipairs(events) do
-    shorts[i] = string.sub(event, 1, SHORT_KEY)
-  end
-  fetch(seen_at(now), shorts)
-end
-
 -- Remembers an event for 31 days: its content (empty: it is remembered already) tells a duplicate from
 -- a reused id, and its service is where its outcome is found.
 local function remember(event, content, service, now)
@@ -84,6 +79,23 @@ local function remember(event, content, service, now)
     put(seen, short, content .. '|' .. service)
     expire_later(seen, SEEN_S, true)
   end
+end
+
+-- Whether the event of an outcome was accepted in this period: since then it is remembered in it.
+local function is_of_now(text, now)
+  local accepted = string.match(text, '^%[%d+,"[%a-]+",%-?%d+,(%d+)')
+  return accepted and seen_at(accepted) == seen_at(now)
+end
+
+-- Reads at once what is remembered of events that get a new outcome.
+local function fetch_remembered(outcomes, now)
+  local shorts = {}
+  for _, outcome in ipairs(outcomes) do
+    if not is_of_now(outcome.text, now) then
+      shorts[#shorts + 1] = string.sub(outcome.key, 1, SHORT_KEY)
+    end
+  end
+  fetch(seen_at(now), shorts)
 end
 
 local function state_in(text)
@@ -120,7 +132,9 @@ local function replace_outcome(service, event, text, now)
     service.lines = string.sub(lines, 1, at - 1) .. text .. string.sub(lines, last + 1)
     service.is_changed = true
     index_scheduled(event, before, text, service.id)
-    remember(event, '', service.id, now)
+    if not is_of_now(text, now) then
+      remember(event, '', service.id, now)
+    end
     return before
   end
 end
@@ -158,7 +172,7 @@ local function write_services()
       if service.has_new and #service.lines > RECENT * SHORTEST_LINE then
         service.lines = without_old(service.lines, now_ms())
       end
-      set_later(key.record(id), service.record .. service.lines)
+      put(TEXT, key.record(id), service.record .. service.lines, TEXTS)
       service.is_changed, service.has_new = false, false
     end
   end

@@ -11,9 +11,37 @@ local function held_claims(router, service)
   return text or '[]'
 end
 
+local function is_report_asked(router)
+  return is_there(key.reports.asked) and redis.call('SISMEMBER', key.reports.asked, router.name) == 1
+end
+
+local SHORT = 2 * 20
+
+-- The first work items {service, score, …}: fewer than SHORT values are all that there are.
+local function first_queued(router)
+  if not router.queue or changes[router.due] then
+    write()
+    router.queue = there[router.due] == false and {}
+      or redis.call('ZRANGE', router.due, 0, SHORT / 2 - 1, 'WITHSCORES')
+    for i = 1, #router.queue, 2 do
+      table_in(caches, router.due)[router.queue[i]] = tonumber(router.queue[i + 1])
+    end
+  end
+  return router.queue
+end
+
 local function due_services(router, priority, most, now)
-  local low = priority * SPAN
-  return redis.call('ZRANGEBYSCORE', router.due, whole(low), whole(low + now), 'LIMIT', 0, most)
+  local low, queue, found = priority * SPAN, first_queued(router), {}
+  if #queue == SHORT then
+    return redis.call('ZRANGEBYSCORE', router.due, whole(low), whole(low + now), 'LIMIT', 0, most)
+  end
+  for i = 1, #queue, 2 do
+    local score = tonumber(queue[i + 1])
+    if low <= score and score <= low + now and #found < most then
+      found[#found + 1] = queue[i]
+    end
+  end
+  return found
 end
 
 local function any_due(router, first, last, now)
@@ -31,7 +59,7 @@ local SENT_AGAIN_MS = 600000
 -- Until when the work came that may be of services of which Redis lost its last writes.
 local function sent_again_until(now)
   local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
-  local known, since = string.match(redis.call('GET', key.redis_run) or '', '^(%w+)|(%d+)$')
+  local known, since = string.match(get(TEXT, key.redis_run, TEXTS) or '', '^(%w+)|(%d+)$')
   if known ~= run then
     since = known and whole(now) or '0'
     redis.call('SET', key.redis_run, run .. '|' .. since)
@@ -44,15 +72,13 @@ end
 -- events were sent again that Redis lost, else 0}. Of priority 2 and 3, which are bulk, at most
 -- `most_bulk` and only if no others are due: live work that comes now waits for the whole batch.
 local function due_work_items(router, most, most_bulk, now)
-  write()
-  local found, queued = {}, redis.call('ZCARD', router.due)
-  local until_ms = queued > 0 and sent_again_until(now)
+  local found, until_ms = {}, #first_queued(router) > 0 and sent_again_until(now)
   for priority = 0, 3 do
     if priority == 2 then
       most = #found == 0 and math.min(most, most_bulk) or 0
     end
     local room = most - #found
-    if room > 0 and #found < queued then
+    if room > 0 then
       local services = due_services(router, priority, room, now)
       fetch(router.due, services, SCORES)
       fetch(router.work_items, services)
@@ -63,13 +89,14 @@ local function due_work_items(router, most, most_bulk, now)
       for i, service in ipairs(services) do
         record_keys[i] = key.record(service)
       end
-      local records = call_many('MGET', {}, record_keys)
+      fetch(TEXT, record_keys, TEXTS)
       for i, service in ipairs(services) do
+        local text = get(TEXT, record_keys[i])
         found[#found + 1] = {
           service,
           get(router.work_items, service),
           whole(priority),
-          records[i] and string.match(records[i], '^[^\n]*'),
+          text and string.match(text, '^[^\n]*'),
           get(router.waiting, service),
           held_claims(router, service),
           sent_of(router, service),
@@ -83,15 +110,16 @@ end
 
 -- When the first work item of any priority is due; nil: there is none.
 local function first_due(router)
-  write()
-  local first = nil
-  for priority = 0, redis.call('ZCARD', router.due) > 0 and 3 or -1 do
-    local low = priority * SPAN
-    local score = redis.call('ZRANGEBYSCORE', router.due, whole(low),
-      '(' .. whole(low + SPAN), 'WITHSCORES', 'LIMIT', 0, 1)[2]
-    if score then
-      first = math.min(first or SPAN, tonumber(score) - low)
+  local queue, first = first_queued(router), nil
+  if #queue == SHORT then
+    queue = {}
+    for low = 0, 3 * SPAN, SPAN do
+      append_all(queue, redis.call('ZRANGEBYSCORE', router.due, whole(low), '(' .. whole(low + SPAN),
+        'WITHSCORES', 'LIMIT', 0, 1))
     end
+  end
+  for i = 2, #queue, 2 do
+    first = math.min(first or SPAN, queue[i] % SPAN)
   end
   return first
 end

@@ -3,32 +3,23 @@
 local SPAN = 1e13
 local NOTIFIED_MS = 10000
 
-local any_braked
-
-local function is_any_braked()
-  if any_braked == nil then
-    any_braked = redis.call('EXISTS', key.braked) == 1
-  end
-  return any_braked
-end
-
 local function is_braked(router, service)
-  return is_any_braked() and get(key.braked, service .. '@' .. router.name) and true
+  return is_there(key.braked) and get(key.braked, service .. '@' .. router.name) and true
 end
 
 local due_by_router = {}
 
 -- Lists the routers that got work items, so that the sweep checks them (`scripts.py` calls it).
 local function list_queued()
-  local queued, flags, due_and_name = {}, {}, {}
+  local flags, due_and_name = {}, {}
   for router in pairs(due_by_router) do
-    queued[#queued + 1] = router
     flags[#flags + 1] = router.notified
   end
-  for i, flag in ipairs(call_many('MGET', {}, flags)) do
-    if flag ~= 'circuit_open' then -- else it waits for its next try, whatever is due
-      due_and_name[#due_and_name + 1] = whole(due_by_router[queued[i]])
-      due_and_name[#due_and_name + 1] = queued[i].name
+  fetch(TEXT, flags, TEXTS)
+  for router, due in pairs(due_by_router) do
+    if get(TEXT, router.notified) ~= 'circuit_open' then -- else it waits for its next try, whatever is due
+      due_and_name[#due_and_name + 1] = whole(due)
+      due_and_name[#due_and_name + 1] = router.name
     end
   end
   call_many('ZADD', { key.routers_due, 'LT' }, due_and_name)
@@ -53,11 +44,11 @@ local function add_work(router, service, priority, due, work_version)
 end
 
 local function remove_work(router, service)
-  put(router.due, service, false, SCORES)
-  put(router.work_items, service, false)
-  if is_any_braked() then
+  if not get(router.due, service, SCORES) and is_there(key.braked) then -- the brake may hold it
     put(key.braked, service .. '@' .. router.name, false)
   end
+  put(router.due, service, false, SCORES)
+  put(router.work_items, service, false)
 end
 
 -- Removes a loss: it counts no longer, and its service is not held for it.
@@ -71,7 +62,7 @@ local approved_count = 0
 -- Makes a work item that the brake holds due now. Returns whether it was held.
 local function approve(router, service, now, work_version)
   local member = service .. '@' .. router.name
-  local text = is_any_braked() and get(key.braked, member)
+  local text = is_there(key.braked) and get(key.braked, member)
   if not text then
     return false
   end

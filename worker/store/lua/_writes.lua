@@ -3,14 +3,20 @@
 -- changed here must be read here. Needs `_many`.
 local HASH = { read = 'HMGET', set = 'HSET', remove = 'HDEL' }
 local SCORES = { read = 'ZMSCORE', set = 'ZADD', remove = 'ZREM' }
-local caches, changes, texts, members, lifetimes, sums = {}, {}, {}, {}, {}, {}
+local TEXTS = { read = 'MGET', set = 'MSET', remove = 'DEL' }
+local TEXT = '' -- in place of a key: the keys of texts are what elsewhere fields are
+local caches, changes, members, lifetimes, sums = {}, {}, {}, {}, {}
 
 local function table_in(tables, name)
   tables[name] = tables[name] or {}
   return tables[name]
 end
 
--- Reads those fields of a hash (SCORES: members of a sorted set) that are not cached yet.
+local function call_at(at, command, list)
+  return call_many(command, { at ~= TEXT and at or nil }, list)
+end
+
+-- Reads those fields of a hash (SCORES: members of a sorted set; TEXTS: texts) that are not cached yet.
 local function fetch(at, fields, kind)
   local cache, missing = table_in(caches, at), {}
   for _, field in ipairs(fields) do
@@ -19,7 +25,10 @@ local function fetch(at, fields, kind)
       missing[#missing + 1] = field
     end
   end
-  for i, value in ipairs(call_many((kind or HASH).read, { at }, missing)) do
+  if there[at] == false then
+    return
+  end
+  for i, value in ipairs(call_at(at, (kind or HASH).read, missing)) do
     cache[missing[i]] = value and kind == SCORES and tonumber(value) or value
   end
 end
@@ -32,9 +41,13 @@ local function get(at, field, kind)
   return caches[at][field]
 end
 
--- Changes a field or a score; false removes it.
+-- Changes a field or a score; false removes it. What is known to be so already is not written.
 local function put(at, field, value, kind)
-  table_in(caches, at)[field] = value
+  local cache = table_in(caches, at)
+  if cache[field] == value or (there[at] == false and not value and not cache[field]) then
+    return
+  end
+  cache[field], there[at] = value, value and true or there[at]
   local change = table_in(changes, at)
   change.kind = kind or HASH
   table_in(change, 'fields')[field] = true
@@ -59,11 +72,6 @@ local function count(at, name, by)
   sum[name] = (sum[name] or 0) + by
 end
 
-local function set_later(at, text)
-  texts[#texts + 1] = at
-  texts[#texts + 1] = text
-end
-
 local function write_changes(at, kind, fields)
   local kept, removed = {}, {}
   for field in pairs(fields) do
@@ -75,13 +83,12 @@ local function write_changes(at, kind, fields)
       kept[#kept + 1] = kind == SCORES and field or value
     end
   end
-  call_many(kind.set, { at }, kept)
-  call_many(kind.remove, { at }, removed)
+  call_at(at, kind.set, kept)
+  call_at(at, kind.remove, removed)
 end
 
 -- Writes what was delayed; also called before a read that must see it.
 local function write()
-  call_many('MSET', {}, texts)
   for at, change in pairs(changes) do
     write_changes(at, change.kind, change.fields)
   end
@@ -98,5 +105,5 @@ local function write()
       redis.call('HINCRBY', at, name, by)
     end
   end
-  changes, texts, members, lifetimes, sums = {}, {}, {}, {}, {}
+  changes, members, lifetimes, sums = {}, {}, {}, {}
 end

@@ -11,12 +11,15 @@
 local router = router_named(ARGV[1])
 local lock_ms = tonumber(ARGV[3])
 local most = tonumber(ARGV[5])
-if redis.call('HEXISTS', fleet.paused, router.name) == 1 then
+none_of({ fleet.paused, key.reports.asked, router.waiters, router.inflight })
+if is_there(fleet.paused) and redis.call('HEXISTS', fleet.paused, router.name) == 1 then
   redis.call('SET', router.notified, 'circuit_open')
   redis.call('ZREM', key.routers_due, router.name)
   return false
 end
-local holder, notified, state = unpack(redis.call('MGET', router.lock, router.notified, router.state))
+fetch(TEXT, { router.lock, router.notified, router.state, key.redis_run }, TEXTS)
+local holder, notified = get(TEXT, router.lock), get(TEXT, router.notified)
+local state = get(TEXT, router.state)
 -- The lock may be ours already: a client that got no answer asks again.
 if notified == 'circuit_open' or (holder and holder ~= ARGV[2]) then
   return false
@@ -38,8 +41,8 @@ if ARGV[6] ~= '' then
   end
 end
 local live = any_due(router, 0, 1, now)
-if ARGV[12] == '0' and not live and not state and any_due(router, 2, 3, now)
-  and redis.call('SISMEMBER', key.reports.asked, router.name) == 0 then
+local is_asked = is_report_asked(router)
+if ARGV[12] == '0' and not live and not state and any_due(router, 2, 3, now) and not is_asked then
   redis.call('SET', router.notified, 'bulk', 'PX', NOTIFIED_MS)
   return { now }
 end
@@ -50,12 +53,15 @@ wake_more(router, ARGV[4], now)
 list_queued()
 -- Should this worker die, the sweep checks the router when the lock has expired.
 redis.call('ZADD', key.routers_due, whole(now + lock_ms), router.name)
+if is_asked then
+  redis.call('SREM', key.reports.asked, router.name)
+end
 local most_bulk = (ARGV[12] == '1' or not live) and tonumber(ARGV[11]) or 0
 return {
   now,
   state,
   due_work_items(router, most, most_bulk, now),
-  redis.call('SREM', key.reports.asked, router.name),
+  is_asked and 1 or 0,
   known_serial(router.name),
   full_read_due(router.name, tonumber(ARGV[10]), now) and 1 or 0,
   redis.call('HGET', router.full_read, 'booted'),

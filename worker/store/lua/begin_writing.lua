@@ -6,12 +6,11 @@
 -- Returns {1, {taken services that the brake holds by now}}, or {0, {}} when the lock is lost (nothing
 -- is changed then). If the brake holds any, none is noted: the plan is void.
 local router = router_named(ARGV[1])
-local lock_ms = tonumber(ARGV[3])
 if redis.call('GET', router.lock) ~= ARGV[2] then
   return { 0, {} }
 end
-redis.call('PEXPIRE', router.lock, lock_ms)
-redis.call('ZADD', key.routers_due, whole(now_ms() + lock_ms), router.name)
+redis.call('PEXPIRE', router.lock, ARGV[3])
+none_of({ key.braked, router.inflight })
 local braked = {}
 for i = 6, 5 + tonumber(ARGV[4]) do
   if is_braked(router, ARGV[i]) then

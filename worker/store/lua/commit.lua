@@ -1,4 +1,4 @@
--- include: _time _many _writes _router _work_items _notified _notify _claims _services _feed _dead_letters _brake _sources _pools
+-- include: _time _many _writes _router _work_items _notified _notify _claims _services _feed _dead_letters _sources _brake _pools
 -- Commits services: records, claims, work items, outcomes, history, journal. All of a service or none.
 -- ARGV: 1 JSON {work_version, generation: of the records written, now_ms, alarm: see `_sources`,
 --         limits: of the brake or absent, lane: whose journal may be drained, or absent,
@@ -12,15 +12,9 @@ local beside = key.beside(whole(math.floor(now / SEEN_MS)))
 local results, source_counts, touched, braked = {}, {}, {}, {}
 local NONE = {} -- for fields that were left out
 
-local function append_all(list, values)
-  for _, value in ipairs(values) do
-    list[#list + 1] = value
-  end
-end
-
 -- Reads at once what the commits below need.
 local function fetch_all()
-  local ids, names, events, values, queued, claimed = {}, {}, {}, {}, {}, {}
+  local ids, names, outcomes, values, queued, claimed = {}, {}, {}, {}, {}, {}
   for _, commit in ipairs(batch.services) do
     if commit.service_id ~= '' then
       ids[#ids + 1] = commit.service_id
@@ -34,16 +28,19 @@ local function fetch_all()
     for name in pairs(commit.work_items or NONE) do
       append_all(table_in(queued, name), { commit.service_id })
     end
-    for _, outcome in ipairs(commit.outcomes or NONE) do
-      events[#events + 1] = outcome.key
-    end
+    append_all(outcomes, commit.outcomes or NONE)
     for _, taken in ipairs(commit.take or NONE) do
       values[#values + 1] = taken[1]
     end
   end
+  local texts, rare = { key.feed_last }, { key.braked }
+  append_all(texts, flags_of(queued))
+  for name in pairs(claimed) do
+    append_all(rare, { router_named(name).waiters, router_named(name).lost_by })
+  end
+  fetch_services(ids, texts, rare)
   fetch(key.assigned, values)
-  fetch_remembered(events, now)
-  fetch_services(ids)
+  fetch_remembered(outcomes, now)
   fetch(key.fleet.aliases, names)
   for name, there in pairs(claimed) do
     fetch_claims(router_named(name), there.services, there.claims)
@@ -182,8 +179,7 @@ local function commit_service(commit, service)
     later(at > 0 and 'ZADD' or 'ZREM', calendar, at > 0 and whole(at) or member, at > 0 and member or nil)
   end
   for source, change in pairs(commit.ownership_changes or NONE) do
-    later('SADD', key.owners, source)
-    count(key.source(source), 'services', change)
+    count_owned(source, change)
   end
   for name, priority in pairs(commit.work_items or NONE) do
     add_work(router_named(name), id, priority, now, batch.work_version)
@@ -237,6 +233,7 @@ for source, counts in pairs(source_counts) do
 end
 local drained = false
 if batch.lane then
+  write_services()
   write() -- an event that leaves the journal would be due again if this worker was slow
   local journal = key.journal(batch.lane)
   drained = #redis.call('ZRANGEBYSCORE', journal.due, '-inf', whole(now), 'LIMIT', 0, 1) == 0

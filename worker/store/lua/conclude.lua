@@ -10,17 +10,17 @@ local router = router_named(ARGV[1])
 local lock_id = ARGV[2]
 local now = now_ms()
 local batch = cjson.decode(ARGV[4])
-local ids, results, events = {}, {}, {}
+local ids, members, results, outcomes, vacating = {}, {}, {}, {}, {}
 local NONE = {} -- for fields that were left out
 for i, conclusion in ipairs(batch.services) do
   ids[i] = conclusion.service_id
-  for _, outcome in ipairs(conclusion.outcomes or NONE) do
-    events[#events + 1] = outcome.key
-  end
+  members[i] = ids[i] .. '@' .. router.name
+  append_all(outcomes, conclusion.outcomes or NONE)
+  append_all(vacating, { conclusion.may_vacate and ids[i] })
 end
 fetch(router.due, ids, SCORES)
-fetch_services(ids)
-if redis.call('GET', router.lock) ~= lock_id then
+fetch_services(ids, { router.lock, key.feed_last }, {})
+if get(TEXT, router.lock) ~= lock_id then
   for i, id in ipairs(ids) do
     if services[id].record then
       add_work(router, id, 0, now, ARGV[3])
@@ -29,10 +29,11 @@ if redis.call('GET', router.lock) ~= lock_id then
   end
   return { 0, results }
 end
-fetch_remembered(events, now)
+fetch_remembered(outcomes, now)
 fetch(router.work_items, ids)
 fetch(router.inflight, ids)
-fetch_claims(router, ids, {})
+fetch_claims(router, vacating, {})
+fetch(key.dead_letters_by_time, members, SCORES)
 
 local function conclude(c)
   local id, service, is_postponed = c.service_id, services[c.service_id], c.result == 'postponed'
@@ -58,17 +59,22 @@ local function conclude(c)
   if c.defer_check then
     defer_check(router, id)
   end
-  if score or not is_postponed then -- else the brake has held it since it was taken, and says so
+  -- without a score the brake has held it since it was taken, and says so
+  if score and (c.waiting or c.was_waiting) or not (score or is_postponed) then
     put(router.waiting, id, c.waiting or false)
   end
   if c.result == 'confirmed' then
     end_check(router, id, left)
-    drop_vacating(router, id)
+    if c.may_vacate then
+      drop_vacating(router, id)
+    end
     if c.gone then
       later('SREM', router.services, id)
     end
-    later('HDEL', key.dead_letters, member)
-    later('ZREM', key.dead_letters_by_time, member)
+    if get(key.dead_letters_by_time, member, SCORES) then
+      later('HDEL', key.dead_letters, member)
+      later('ZREM', key.dead_letters_by_time, member)
+    end
   end
   if c.watch then -- it replaces an earlier one
     later('ZADD', key.watches_due, whole(now + c.watch_ms), member)

@@ -13,13 +13,13 @@ local now = now_ms()
 if redis.call('GET', router.lock) ~= ARGV[2] then
   return { -1, now, {}, 0 }
 end
+none_of({ router.inflight, router.waiters, router.due, key.reports.asked })
 check_in_flight(router, ARGV[2], lock_ms, ARGV[4], now)
 wake_more(router, ARGV[4], now)
 list_queued()
 local work_items = due_work_items(router, most, tonumber(ARGV[8]), now)
 if #work_items > 0 then
   redis.call('PEXPIRE', router.lock, lock_ms)
-  redis.call('ZADD', key.routers_due, whole(now + lock_ms), router.name)
   return { 1, now, work_items, 0 }
 end
 redis.call('DEL', router.lock)
@@ -31,7 +31,7 @@ if next_check and (not first or next_check < first) then
   first = next_check
 end
 -- A report that was asked for meanwhile is made next: the sweep finds the router.
-local next_at = redis.call('SISMEMBER', key.reports.asked, router.name) == 1 and now or first
+local next_at = is_report_asked(router) and now or first
 if next_at then
   redis.call('ZADD', key.routers_due, whole(math.max(next_at, now)), router.name)
 else

@@ -13,7 +13,7 @@ for i, change in ipairs(found) do
   ids[i], members[i] = change.service, change.member
 end
 fetch(key.watches, members)
-fetch_services(ids)
+fetch_services(ids, { key.feed_last }, {})
 for _, change in ipairs(found) do
   if get(key.watches, change.member) == change.was then
     if change.kept == '' then

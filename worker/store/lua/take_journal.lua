@@ -11,16 +11,13 @@
 local journal, this_take = key.journal(ARGV[1]), key.take(ARGV[2])
 local now = now_ms()
 local most, ours_for = tonumber(ARGV[3]), tonumber(ARGV[4])
-local ours_until = tonumber(redis.call('GET', this_take) or 0)
+none_of({ this_take, key.fleet.aliases })
+local ours_until = tonumber(is_there(this_take) and redis.call('GET', this_take) or 0)
 local is_repeated = ours_until > now
 if not is_repeated then
-  ours_until = now + ours_for
-  -- the time tells this take from all others
-  while redis.call('ZCOUNT', journal.due, whole(ours_until), whole(ours_until)) > 0 do
-    ours_until = ours_until + 1
-  end
+  ours_until = now + ours_for + clock()[2] % 1000 / 1000
 end
-ours_until = whole(ours_until)
+ours_until = string.format('%.3f', ours_until) -- its microseconds tell this take from all others
 local taken = {}
 
 -- How often an event was begun before this take, which may be repeated.
@@ -82,4 +79,5 @@ if full then
 elseif #taken == 0 then
   redis.call('DEL', journal.notified)
 end
-return { full and 1 or 0, carried, taken, now, redis.call('HGETALL', key.fleet.aliases) }
+return { full and 1 or 0, carried, taken, now,
+  is_there(key.fleet.aliases) and redis.call('HGETALL', key.fleet.aliases) or {} }
