@@ -10,7 +10,7 @@ from tests.simulation.inventory_side import BRAKED, POOL_RANGE
 from tests.simulation.judging import is_refused
 from tests.simulation.keeping import AcceptedChecks, ClaimChecks
 from tests.simulation.router_side import SimulatedRouter
-from tests.simulation.scheduler import Violation
+from tests.simulation.scheduler import Process, Violation
 from tests.simulation.store_side import OwnClient
 from tests.simulation.waiting import WaitChecks
 from worker.store.store import Store
@@ -83,7 +83,20 @@ class Checks:
     def splits(self, client: OwnClient) -> None:
         """There are two servers of Redis: note what the next one knows to be written."""
         for name, router in self.routers.items():
-            router.of.noted = client.hkeys(self._keys.router(name).inflight)
+            known = client.hkeys(self._keys.router(name).inflight)
+            router.of.noted = None if self._loses else known
+
+    def cut_off(self) -> dict[Process, set[str]]:
+        """Who wrote to routers while he took a former Redis for the primary -> for which services.
+
+        Their rows need not be those of their claims.
+        """
+        found: dict[Process, set[str]] = {}
+        for router in self.routers.values():
+            for process, services in router.of.cut_off.items():
+                found.setdefault(process, set()).update(services)
+                self.claims.touched |= services
+        return found
 
     def look_at_routers(self) -> None:
         """Check what was written to routers since the last look.
@@ -107,6 +120,7 @@ class Checks:
         checks = (*self.outcomes, self.accepted, self.claims, self._waits)
         for check in checks:
             check.ask(pipe)
+        self.cut_off()
         answers = iter(pipe.execute())
         for check in checks:
             check.look(answers)

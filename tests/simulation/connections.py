@@ -108,11 +108,12 @@ class _Connection(UnixDomainSocketConnection):
     def _info(self, *args: Any) -> str:
         """What names this start of Redis is the same in each run."""
         server = self._server
-        info = server.said.get(args) if self.is_alive else None
+        asked = (server.starts, *args)
+        info = server.said.get(asked) if self.is_alive else None
         if info is None:
             UnixDomainSocketConnection.send_command(self, *args)
             info = UnixDomainSocketConnection.read_response(self)
-            server.said[args] = info = _RUN.sub(rf"\1:a{server.starts:039x}", info)
+            server.said[asked] = info = _RUN.sub(rf"\1:a{server.starts:039x}", info)
         if "master_replid" not in info:
             return info
         info = _OFFSET.sub(f"master_repl_offset:{server.written}", info)

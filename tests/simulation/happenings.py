@@ -147,10 +147,14 @@ class Happenings:
     def _roll_back(self) -> None:
         """Redis dies, and comes back after a while without its end."""
         server = self.processes.server
-        if self.processes.scale.redis == "min-replicas" and CHANCE.random() < _SPLIT:
+        splits = server.has_replicas and CHANCE.random() < _SPLIT
+        if splits and self.processes.waits:
             server.then = lambda: self._at(CHANCE.uniform(0, _PASS_S), self._split)
             return
         self._soon_after_a_write()
+        if splits:
+            self._split()
+            return
         kind = "failover" if server.has_replicas else "power loss"
         lost = server.lose_the_end()
         self.bytes_lost += lost
@@ -163,8 +167,7 @@ class Happenings:
     def _split(self) -> None:
         """A replica becomes the primary, and the former one goes on for some processes.
 
-        They learn of it seconds later. Only with `min-replicas`: without it what they write to
-        routers meanwhile may stay until it is looked at (docs/guarantees.md).
+        They learn of it seconds later.
         """
         server, scheduler = self.processes.server, self.processes.scheduler
         cut_off = [each for each in self.processes.alive() if CHANCE.random() < 0.5]
@@ -177,7 +180,9 @@ class Happenings:
         server.away_until = CLOCK.now_s + CHANCE.uniform(0, 5)
         self.forget()
         self.processes.lost_its_end()
-        self._at(CHANCE.uniform(1, _LEARNS_S), self._learn)
+        learns_s = CHANCE.uniform(1, _LEARNS_S)
+        self.processes.learned_s = CLOCK.now_s + learns_s
+        self._at(learns_s, self._learn)
         self._at(RESEND_S + 15, self.processes.say_what_nobody_sends)
 
     def _learn(self) -> None:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from ipaddress import ip_address, ip_network
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from contracts import event_key
 from tests.simulation.bss import BY_TIMES
@@ -24,12 +24,25 @@ def is_refused(event: Mapping[str, Any]) -> bool:
     return by_times != event["data"]["service_id"].startswith("T-")
 
 
+class Excepted(NamedTuple):
+    """What need not be as events ask for it.
+
+    Attributes:
+        never: an address that routers refuse: whoever should have it may have what he had.
+        left_alone: a list of an earlier policy, of whose rows Redis may have lost whose they are.
+        unknown: services of whose rows nobody knows the last write.
+    """
+
+    never: str
+    left_alone: str
+    unknown: Collection[str]
+
+
 def differences(
     routers: Mapping[str, SimulatedRouter],
     events: Sequence[Mapping[str, Any]],
     features: Collection[str],
-    never: str = "",
-    left_alone: str = "",
+    excepted: Excepted,
 ) -> Iterator[str]:
     """What routers hold for services that is not what the events ask for.
 
@@ -37,14 +50,16 @@ def differences(
         routers: by name.
         events: that were said.
         features: of the history.
-        never: an address that routers refuse: whoever should have it may have what he had.
-        left_alone: a list of an earlier policy, of whose rows Redis may have lost whose they are.
+        excepted: what need not be so.
     """
+    never, left_alone, unknown = excepted
     wanted = wanted_rows([each for each in events if not is_refused(each)], features)
     holders: dict[str, str] = {}
     for name, router in routers.items():
         want, have = wanted.get(name, {}), _found(router)
         for service in sorted(have.keys() | want.keys()):
+            if service.partition("/")[0] in unknown:
+                continue
             found = [_without(row, left_alone) for row in have.get(service, [])]
             found = [row for row in found if row != _NO_ROW]
             for row in found:

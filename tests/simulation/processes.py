@@ -61,6 +61,7 @@ class Processes:
 
     Attributes:
         scale: of the history.
+        waits: publishers and workers wait for a replica.
         scheduler: runs them.
         server: their Redis.
         set_up: their settings and inventory.
@@ -69,6 +70,7 @@ class Processes:
         left_out: ids of events that are left out of it, in whose place nothing is said.
         refusals: of writes, if routers refuse some.
         before: rows that may be taken over, if there are some.
+        learned_s: when all learn, or learned, of a new primary.
         is_applied: whether routers have the policies of the inventory.
         approves: called with services that an operator approves to lose their entries.
     """
@@ -78,6 +80,7 @@ class Processes:
     server: TimedServer
     set_up: SetUp
     to_publish: list[dict[str, Any]] = field(default_factory=list)
+    waits: bool = field(init=False)
     says: Callable[[list[dict[str, Any]]], None] = lambda _: None
     said: Callable[[list[dict[str, Any]]], None] = lambda _: None
     left_out: Collection[str] = ()
@@ -90,15 +93,24 @@ class Processes:
     is_applied: bool = True
     _published: list[tuple[float, Process, dict[str, Any]]] = field(default_factory=list)
     _rolled_back_at: float = 0.0
+    learned_s: float = 0.0
+    _signed_s: dict[Process, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Let threads of publishers be tasks."""
         self.scheduler.restarts = self._restart
+        self.waits = self.scale.redis == "min-replicas"
         producers.resend.threading = threads_of(self.scheduler)  # type: ignore[attr-defined]
 
-    @property
-    def _min_replicas(self) -> int:
-        return int(self.scale.redis == "min-replicas")
+    @staticmethod
+    def looks_again(process: Process) -> bool:
+        """Whether a process looks at what it wrote once it gives a sign to a new primary."""
+        return process.alive and process.name.startswith("worker")
+
+    def has_learned(self, process: Process) -> bool:
+        """Whether a process did so since Redis last lost its end, or does not."""
+        since_s = max(self.learned_s, self._rolled_back_at)
+        return not self.looks_again(process) or self._signed_s.get(process, 0.0) >= since_s
 
     def _next(self, place: str) -> Process:
         """The next process in this place: `worker-1`, and when that is no more `worker-1.2`."""
@@ -119,7 +131,7 @@ class Processes:
         process = self._next(place)
         inventory = self.set_up.inventory
         client = worker_client(self.server, self.scheduler)
-        store = open_store(client, PREFIX, int(self.scale.lock_s * 1000), self._min_replicas)
+        store = open_store(client, PREFIX, int(self.scale.lock_s * 1000), self.waits)
         conclude = store.routers.conclude
         store.routers.conclude = lambda *ends: conclude(*self._seen(*ends))  # type: ignore[method-assign]
         sessions = Sessions(inventory, self.set_up.settings)
@@ -160,7 +172,7 @@ class Processes:
                         lambda queue=queue: self._consume(client, queue, tasks.by_name),
                     )
             pace_s = self.scale.pace_s * (1 if place == FIRST else _OTHERS)
-            self.scheduler.spawn(process, "sweep", lambda: self._sweep(sweep, pace_s))
+            self.scheduler.spawn(process, "sweep", lambda: self._sweep(process, sweep, pace_s))
 
         self.scheduler.spawn(process, "start", start)
 
@@ -196,11 +208,13 @@ class Processes:
             for _ in range(1 + twice):
                 tasks[parts["headers"]["task"]](*arguments)
 
-    def _sweep(self, sweep: Sweep, pace_s: float) -> None:
+    def _sweep(self, process: Process, sweep: Sweep, pace_s: float) -> None:
         once = guarded("sweep", sweep.once)
         while True:
             self.scheduler.sleep(CHANCE.uniform(0, pace_s))
             once()
+            if not self.server.away:
+                self._signed_s[process] = CLOCK.now_s
             self.scheduler.sleep(EVERY_S)
             pace_s = min(_SLOWER * pace_s, _SLOWEST_S)
 
@@ -217,7 +231,7 @@ class Processes:
         assert self.before is not None
         process = self._next(place)
         client = worker_client(self.server, self.scheduler)
-        store = open_store(client, PREFIX, min_replicas=self._min_replicas)
+        store = open_store(client, PREFIX, min_replicas=self.waits)
         adopter = Adopter(store, self.set_up, self.scheduler, self.before)
         self.scheduler.spawn(process, "adopt", adopter.work)
 
@@ -225,14 +239,8 @@ class Processes:
         """A person who applies what the inventory says now."""
         process = self._next(place)
         store = open_store(worker_client(self.server, self.scheduler), PREFIX)
-        applier = Applier(
-            store,
-            self.set_up.inventory,
-            self.scheduler,
-            lambda: self.is_applied,
-            lambda: setattr(self, "is_applied", True),
-        )
-        self.scheduler.spawn(process, "apply", applier.work)
+        applier = Applier(store, self.set_up.inventory, self.scheduler)
+        self.scheduler.spawn(process, "apply", lambda: applier.work(self))
 
     # --- publishers ------------------------------------------------------------------------------
 
@@ -242,7 +250,7 @@ class Processes:
         client = publisher_client(self.server, self.scheduler)
         resend = Resend(client, AcceptedInMemory(), prefix=PREFIX, keep_s=RESEND_S)
         _ask_by_points(client.connection_pool)
-        transport = JournalTransport(client, min_replicas=self._min_replicas, resend=resend)
+        transport = JournalTransport(client, min_replicas=self.waits, resend=resend)
         publisher = Publisher(
             transport,
             clock=lambda: datetime.fromtimestamp(CLOCK.now_s, UTC),
@@ -265,7 +273,8 @@ class Processes:
             except PublishFailed:
                 self.scheduler.sleep(0.5)
                 continue
-            self.said(events)
+            if self.waits or self.server.known_former is None:
+                self.said(events)
             del self.to_publish[: len(batch)]
             if events:
                 self.scheduler.narrate(f"publishes {', '.join(map(in_words, events))}")
@@ -297,13 +306,10 @@ class Processes:
             )
 
     def _say_again(self, which: Callable[[float, Process], bool]) -> None:
-        """The BSS says again what nobody else sends (docs/guarantees.md, "What a failover loses").
-
-        With `min-replicas` nothing is lost.
-        """
-        if self._min_replicas:
+        """The BSS says again what nobody sends: docs/guarantees.md, "What a failover loses"."""
+        if self.waits:  # nothing is lost
             return
-        until = self._rolled_back_at
+        until = max(self._rolled_back_at, self.learned_s)
         lately = [each for each in self._published if until - _AGAIN_S <= each[0] <= until]
         again = [event for at_s, process, event in lately if which(at_s, process)]
         self.scheduler.counts["said again by the BSS"] += len(again)

@@ -53,7 +53,7 @@ class TimedServer(EmbeddedServer):
     Attributes:
         has_replicas: Sentinel makes one of them the primary when it dies.
         away_until: nothing answers before that moment.
-        said: what it answered to INFO since it was started.
+        said: what each start of it answered to INFO.
         asks: which process does; None: the harness.
         then: called once, when a replica next confirms something.
     """

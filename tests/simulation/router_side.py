@@ -68,7 +68,9 @@ class SimulatedRouter:
         refusals: how often one was.
         adopting: sessions of who takes rows over.
         names_by_hand: of secrets that people added with the name of a service.
-        noted: services that the next Redis knew to be written when there were two of them.
+        noted: services that the next Redis knew to be written when there were two of them; None:
+            nobody waits for that.
+        cut_off: processes that wrote while they knew the former one -> services.
         unknown: numbers of entries of its journal of which that knew nothing.
         late: numbers of entries of its journal that landed late, or were written after a pause.
         late_s: when the last of them were written.
@@ -86,7 +88,8 @@ class SimulatedRouter:
     refusals: int = 0
     names_by_hand: set[str] = field(default_factory=set)
     adopting: set[str] = field(default_factory=set)
-    noted: Collection[str] = ()
+    noted: Collection[str] | None = ()
+    cut_off: dict[Process, set[str]] = field(default_factory=dict)
     unknown: set[int] = field(default_factory=set)
     late: set[int] = field(default_factory=set)
     late_s: float = 0.0
@@ -155,13 +158,17 @@ class SimulatedRouter:
         self.late_s = CLOCK.now_s
         return reply
 
-    def run_cut_off(self, words: Sequence[str], caller: Caller) -> Reply:
+    def run_cut_off(self, words: Sequence[str], caller: Caller, process: Process) -> Reply:
         """Run a command of whom a new Redis does not know; what it noted before is known there."""
         before = len(self.router.journal)
         reply = self.run_late(words, caller)
         for number, entry in enumerate(self.router.journal[before:], before):
             rows = (entry["before"] or {}, entry["after"] or {})
-            is_noted = not {service_of(row) for row in rows} - {*self.noted, ""}
+            services = {service_of(row) for row in rows}
+            if self.noted is None:
+                self.cut_off.setdefault(process, set()).update(services)
+                continue
+            is_noted = not services - {*self.noted, ""}
             if not is_noted and caller.session not in self.adopting:
                 self.unknown.add(number)
         return reply
@@ -268,8 +275,9 @@ class SimulatedConnection(RouterConnection):
             raise
 
     def _run(self, words: Command) -> Reply:
-        if self._ways.is_cut_off():
-            return self._to.run_cut_off(words, self._caller)
+        task = self._ways.scheduler.current
+        if task is not None and self._ways.is_cut_off():
+            return self._to.run_cut_off(words, self._caller, task.process)
         run = self._to.run_late if self._stood_still else self._to.run
         return run(words, self._caller)
 
