@@ -30,6 +30,8 @@ _WITH_DEVICE: Final = 0.5
 _TAKEN_BACK: Final = 0.35
 """Of changes those that the service's next event takes back: who looks then finds nothing to write,
 whatever is still under way."""
+_LAST: Final = 3
+"""In so many last events one of rivals gets what another has: no later one hides who waits on."""
 _MODES: Final = (None, None, "block", "walled_garden", "throttle")
 
 
@@ -102,8 +104,12 @@ class Bss:
     def _go_on(  # noqa: C901, PLR0912 - one case an event
         self, service: BssService, all_of_them: Sequence[BssService]
     ) -> None:
+        other = self._partner(service, all_of_them)
+        if self._has("rivals") and other and self.scale.events - len(self.said) <= _LAST:
+            self._cancel(service, other)
+            return
         before = service.note()
-        if before and CHANCE.random() < _TAKEN_BACK:
+        if before and not self._has("rivals") and CHANCE.random() < _TAKEN_BACK:
             vars(service).update(before, before={})
             self._say(service, "snapshot" if service.is_on else "cancelled")
             return
@@ -137,14 +143,14 @@ class Bss:
             case "suspended":
                 self._suspend(service)
             case "cancelled":
-                self._cancel(service, CHANCE.choice(all_of_them))
+                self._cancel(service, other)
             case "snapshot":
                 CHANCE.shuffle(service.addresses)
                 self._say(service, "snapshot")
             case "moved":
                 self._move(service)
             case "swap":
-                self._swap(service, CHANCE.choice(all_of_them))
+                self._swap(service, other)
             case "plan":
                 service.plan = CHANCE.choice(PLANS)
                 self._say(service, "plan_changed", plan={"code": service.plan})
@@ -182,23 +188,33 @@ class Bss:
         mode = CHANCE.choice(_MODES) if self._has("lists") else None
         self._say(service, "suspended", **({"suspension": {"mode": mode}} if mode else {}))
 
-    def _swap(self, service: BssService, other: BssService) -> None:
-        """Two services of a router exchange their addresses; the first says so first."""
-        fits = other.is_on and other.router == service.router and other.source == service.source
-        if other is not service and fits and len(self.said) + 2 <= self.scale.events:
-            service.before, other.before = {}, {}
-            service.addresses, other.addresses = other.addresses, service.addresses
-            if {"secrets", "ids"} & {*self.scale.features} and CHANCE.random() < 0.5:
-                service.logins, other.logins = other.logins, service.logins
-                service.ids, other.ids = other.ids, service.ids
-            self._say(service, "snapshot")
-            self._say(other, "snapshot")
+    def _partner(self, service: BssService, all_of_them: Sequence[BssService]) -> BssService | None:
+        """Another one on its router that may get what it has, if two events may still be said."""
+        fit = [
+            other
+            for other in all_of_them
+            if other.is_on
+            and other is not service
+            and (other.router, other.source) == (service.router, service.source)
+        ]
+        return CHANCE.choice(fit) if fit and len(self.said) + 2 <= self.scale.events else None
 
-    def _cancel(self, gone: BssService, other: BssService) -> None:
+    def _swap(self, service: BssService, other: BssService | None) -> None:
+        """Two services of a router exchange their addresses; the first says so first."""
+        if other is None:
+            return
+        service.before, other.before = {}, {}
+        service.addresses, other.addresses = other.addresses, service.addresses
+        if {"secrets", "ids"} & {*self.scale.features} and CHANCE.random() < 0.5:
+            service.logins, other.logins = other.logins, service.logins
+            service.ids, other.ids = other.ids, service.ids
+        self._say(service, "snapshot")
+        self._say(other, "snapshot")
+
+    def _cancel(self, gone: BssService, other: BssService | None) -> None:
         """What a service had goes to another one of the router, which may say so first."""
         gone.is_on = False
-        fits = other.is_on and other.router == gone.router and other.source == gone.source
-        if not fits or len(self.said) + 2 > self.scale.events:
+        if other is None:
             self._say(gone, "cancelled")
             return
         gone.before, other.before = {}, {}
@@ -207,8 +223,8 @@ class Bss:
             gone.macs, other.macs = other.macs, gone.macs
         if self._has("devices") and CHANCE.random() < _WITH_DEVICE:
             further.pass_on_of_gone(gone, other)
-        words = [(gone, "cancelled"), (other, "snapshot")]
-        for service, name in CHANCE.sample(words, 2):
+        words = [(other, "snapshot"), (gone, "cancelled")]  # the other has to wait
+        for service, name in words if self._has("rivals") else CHANCE.sample(words, 2):
             self._say(service, name)
 
     def _say_what_is_refused(self, services: Sequence[BssService]) -> None:

@@ -26,6 +26,7 @@ class Odds:
         near_steps: so many times as often at a script that others see the result of.
         lands_late: share of what was under way on a connection that ended which is done later.
         stays: how often a task goes on that just had a turn, rather than any.
+        read_s: routers take up to so long for what is read of them; 0: as for all else.
     """
 
     kill_before: float = 0.001
@@ -38,6 +39,7 @@ class Odds:
     near_steps: float = 1.0
     lands_late: float = 0.2
     stays: float = 0.0
+    read_s: float = 0.0
 
 
 FAULTS: Final = {
@@ -96,7 +98,8 @@ def odds_of(chance: random.Random) -> Odds:
 def races(chance: random.Random) -> Odds:
     """Nothing fails, and many steps are slow."""
     others = dict.fromkeys(FAULTS, 0.0) | {"slow": 0.003}
-    return Odds(**others, near_steps=100, stays=chance.choice((0.0, 0.5, 0.9)))
+    stays, read_s = chance.choice((0.0, 0.5, 0.9)), chance.choice((0.0, 0.0, 1.0))
+    return Odds(**others, near_steps=100, stays=stays, read_s=read_s)
 
 
 @dataclass
@@ -118,9 +121,11 @@ class Fate:
     points: int = 0
     _how_long: float = field(default=0.0, init=False)
 
-    def takes_s(self) -> float:
+    def takes_s(self, *, reads: bool) -> float:
         """How long its next step takes: nothing if it goes on before all others."""
         drawn = self.chance.random()
+        if reads and self.odds.read_s:
+            return self.odds.read_s * (1 - drawn)
         return 0.0 if drawn < self.odds.stays else STEP_S * (1 - drawn)
 
     def happens(self, *, near_write: bool, is_step: bool) -> tuple[str, str]:

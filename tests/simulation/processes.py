@@ -264,8 +264,9 @@ class Processes:
             if not self.to_publish:
                 self.scheduler.sleep(5.0)
                 continue
-            most = 9 if "crowd" in self.scale.features else 4
-            batch = self.to_publish[: CHANCE.choice((1, 1, 2, most))]
+            features = self.scale.features
+            most = 9 if "crowd" in features else 1 if "rivals" in features else 4
+            batch = self.to_publish[: min(most, CHANCE.choice((1, 1, 2, most)))]
             events = [event for event in batch if event["id"] not in self.left_out]
             self.says(events)
             try:

@@ -261,7 +261,8 @@ class SimulatedConnection(RouterConnection):
                 ) -> Reply:
                     self._reach()
                     waiting.remove(number)
-                    self._stood_still |= CLOCK.now_s - since_s > _STOOD_STILL_S
+                    stood_s = CLOCK.now_s - since_s - self._ways.scheduler.odds.read_s
+                    self._stood_still |= stood_s > _STOOD_STILL_S
                     if words is _LOGIN:
                         return Reply()
                     return self._run(words)

@@ -45,7 +45,7 @@ _SHARES: Final = {
     "ids": 0.1,
     "refusals": 0.15,
     "users": 0.1,
-    "rivals": 0.15,
+    "rivals": 0.2,
     "adoption": 0.1,
     "rest": 0.15,
     "applies": 0.06,
@@ -139,9 +139,10 @@ def scale_of(seed: int) -> Scale:
 
 def _of_rivals(scale: Scale, chance: random.Random) -> Scale:
     """Services of one router that take each other's addresses, many of them in a race."""
-    odds = races(chance) if chance.random() < 0.5 else scale.odds
+    odds = replace(races(chance), read_s=1.0) if chance.random() < 0.7 else scale.odds
     services, events = max(2, scale.services), max(6, scale.events)
-    return replace(scale, routers=1, services=services, events=events, odds=odds)
+    over_s = round(events * 10 ** chance.uniform(-0.7, 0.0), 1)
+    return replace(scale, routers=1, services=services, events=events, odds=odds, over_s=over_s)
 
 
 def _of_a_crowd(scale: Scale, chance: random.Random) -> Scale:

@@ -220,10 +220,11 @@ class Scheduler:
             return do()
         if not task.process.alive:
             raise Killed
-        task.wakes_at = CLOCK.now_s + task.fate.takes_s()
+        command = what.partition(" =")[0]
+        task.wakes_at = CLOCK.now_s + task.fate.takes_s(reads=command.endswith("/print"))
         self._give_way(task)
         self.passed += 1
-        writes = what.partition(" =")[0].endswith(_WRITES)
+        writes = command.endswith(_WRITES)
         happens = self._happens(task, what, near_write=writes or task.wrote)
         task.wrote = writes
         if happens == "kill_before":

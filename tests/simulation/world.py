@@ -49,6 +49,9 @@ _AFTER_S: Final = 120.0
 """Things go wrong for up to so long after the last event, as long as there is work."""
 _LATE_S: Final = 2.0
 """Who wrote too late sees that with its next command."""
+_LOOKS: Final = 20
+_LOOKS_S: Final = 30.0
+"""What is in Redis is checked after so many points, or after one if that was so long ago."""
 _REPORTED_MS: Final = 1_000
 """A report that was made so much later than what people did has seen it."""
 
@@ -129,7 +132,7 @@ class World:
         self.rest = Rest(self.client, self.store.keys, list(self.routers))
         self.events: list[dict[str, Any]] = []
         self._lengths: dict[str, int] = {}
-        self._looked_at = 0
+        self._looked_at, self._looked_s = 0, CLOCK.now_s
 
     @staticmethod
     def _store_client(*, connection_pool: redis.ConnectionPool) -> WorkerClient:
@@ -146,8 +149,9 @@ class World:
             return
         if self.scheduler.may_have_pushed:
             self._wake()
-        if self.scheduler.passed > self._looked_at + 20:
-            self._looked_at = self.scheduler.passed
+        points, since_s = self.scheduler.passed - self._looked_at, CLOCK.now_s - self._looked_s
+        if points > _LOOKS or (points and since_s > _LOOKS_S):
+            self._looked_at, self._looked_s = self.scheduler.passed, CLOCK.now_s
             self._server.note_size()
             self.checks.look_at_redis()
 
