@@ -105,6 +105,11 @@ class _Connection(UnixDomainSocketConnection):
         """Whether it leads to the Redis of now."""
         return self._since == self._server.starts
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it leads there, and nothing is left to be read."""
+        return self._sock is not None and self.is_alive and not self._answer
+
     def _info(self, *args: Any) -> str:
         """What names this start of Redis is the same in each run."""
         server = self._server
@@ -121,7 +126,25 @@ class _Connection(UnixDomainSocketConnection):
         return f"{info}slave0:ip=replica,port=6379,state=online,offset={offset},lag=0\r\n"
 
 
-class _SentinelPool(SentinelConnectionPool):
+class _Pool(ConnectionPool):
+    """Gives a connection away at once if nobody could find anything wrong with it."""
+
+    def get_connection(self) -> _Connection:
+        """Take one."""
+        free = self._available_connections
+        if free and free[-1].is_idle:
+            connection = free.pop()
+            self._in_use_connections.add(connection)
+            return connection
+        return super().get_connection()
+
+    def release(self, connection: _Connection) -> None:
+        """Give it back."""
+        self._in_use_connections.discard(connection)
+        self._available_connections.append(connection)
+
+
+class _SentinelPool(_Pool, SentinelConnectionPool):
     """Sentinel always names the same server: the new primary stands in the place of the old one."""
 
     scheduler: Scheduler
@@ -164,10 +187,10 @@ class _PoolOfPoints:
         self._pool.release(connection)
 
 
-def pool_of(server: TimedServer, scheduler: Scheduler, **options: Any) -> ConnectionPool:
+def pool_of(server: TimedServer, scheduler: Scheduler, **options: Any) -> _Pool:
     """Connections to the server; with `sentinel` to whatever Sentinel names."""
-    kind = _SentinelPool if options.pop("sentinel", False) else ConnectionPool
-    made: ConnectionPool = kind(
+    kind = _SentinelPool if options.pop("sentinel", False) else _Pool
+    made = kind(
         connection_class=_Connection,
         path=str(server.socket),
         decode_responses=True,

@@ -4,6 +4,7 @@
 """
 
 import argparse
+import gc
 import json
 import os
 import resource
@@ -45,6 +46,7 @@ def main() -> None:
     if options.broken:
         _break(options.broken)
     signal.signal(signal.SIGTERM, lambda number, _: _ENDS.append(number))
+    gc.freeze()  # all that was imported stays, and need not be looked at
     with (
         tempfile.TemporaryDirectory(prefix="lw-") as directory,
         TimedServer(Path(directory) / "v") as server,

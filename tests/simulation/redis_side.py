@@ -5,13 +5,14 @@ import re
 import shutil
 import subprocess
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from contracts import names
 from leasewire.host.embedded import EmbeddedServer
-from tests.faults.faulty_redis import faketime, false_clock
 from tests.simulation.script_calls import texts
 from tests.simulation.virtual import CHANCE, CLOCK
 
@@ -19,6 +20,9 @@ _HASHES: Final = ("--hash-seed", "simulation")
 """Else each start has another order of keys, and of members of large hashes and sets."""
 _AT_POWER_LOSS_S: Final = 2.0
 """What `appendfsync everysec` may lose at worst (docs/how-to/run-redis.md)."""
+_NO_TIMERS_S: Final = 20 * 86_400.0
+"""It starts so far in the future, and its timers wait for that moment: else they delete keys, which
+ones depends on how long earlier histories took. Longer waits do not fit into its 31 bits of ms."""
 _BEHIND_S: Final = 10.0
 """How far a replica may be behind at a failover: then its primary takes no more writes
 (`min-replicas-max-lag`, docs/how-to/run-redis.md)."""
@@ -36,10 +40,21 @@ class _Former(NamedTuple):
     process: "subprocess.Popen[bytes]"
     directory: Path
     socket: Path
-    path: Path
+    file: FileIO
     starts: int
     replicated: int
     cut_off: Collection[object]
+
+
+@contextmanager
+def _environment(more: Mapping[str, str]) -> Iterator[None]:
+    """Let processes that start in the block have more of it."""
+    os.environ |= more
+    try:
+        yield
+    finally:
+        for name in more:
+            del os.environ[name]
 
 
 class TimedServer(EmbeddedServer):
@@ -60,8 +75,8 @@ class TimedServer(EmbeddedServer):
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory, appendfsync="no", more=_HASHES)
-        self.clock_file = directory.with_name("clock")
         self._starts = 0
+        self._lacks_scripts = True
         self.has_replicas = False
         self._lags = 0.0
         self.away_until = 0.0
@@ -74,13 +89,15 @@ class TimedServer(EmbeddedServer):
 
     def start(self) -> None:
         """Start it; its data come from the append-only file."""
-        if faketime() is None:
-            raise SystemExit("libfaketime is needed: Debian has it as package `libfaketime`")
-        CLOCK.serve(self.clock_file)
-        with false_clock(self.clock_file, FAKETIME_FMT="%s"), CLOCK.really():
+        preload = CLOCK.serve(self.directory.parent)
+        CLOCK.tell(ahead_s=_NO_TIMERS_S)
+        with _environment(preload), CLOCK.really():
             super().start()
+        CLOCK.tell()
         self._path = max(self.directory.glob("appendonlydir/*.incr.aof"))
+        self._file = self._path.open("rb", buffering=0)
         self._read_to = 0
+        self._lacks_scripts = True
         self.said.clear()
 
     def stop(self) -> None:
@@ -93,13 +110,13 @@ class TimedServer(EmbeddedServer):
         self.end_former()
         self.then = None
         with self.client() as client:
-            client.flushall()
-            if client.info("memory")["number_of_cached_scripts"] != len(texts()):  # or it restarted
-                pipe = client.pipeline(transaction=False)
-                pipe.script_flush()
+            pipe = client.pipeline(transaction=False)
+            pipe.flushall()
+            if self._lacks_scripts:
+                self._lacks_scripts = False
                 for text in texts():
                     pipe.script_load(text)
-                pipe.execute()
+            pipe.execute()
         os.truncate(self._path, 0)  # else each start would play all former histories again
         self._starts = self._read_to = 0
         self.away_until = 0.0
@@ -148,8 +165,7 @@ class TimedServer(EmbeddedServer):
         size = self.written
         if size <= self._read_to:
             return False
-        with self._path.open("rb", buffering=0) as file:
-            written = os.pread(file.fileno(), size - self._read_to, self._read_to)
+        written = os.pread(self._file.fileno(), size - self._read_to, self._read_to)
         self._read_to = size
         return _ON_QUEUES.search(written) is not None
 
@@ -157,7 +173,7 @@ class TimedServer(EmbeddedServer):
     def written(self) -> int:
         """How much was written in this history."""
         former = self.known_former
-        return (self._path if former is None else former.path).stat().st_size
+        return os.fstat((self._file if former is None else former.file).fileno()).st_size
 
     def is_replicated(self, written: int) -> bool:
         """Whether a replica has so much of it for sure."""
@@ -204,12 +220,12 @@ class TimedServer(EmbeddedServer):
         kept, size = self._kept(), self.written
         assert self._process is not None
         former = _Former(
-            *(self._process, self.directory, self.socket, self._path),
+            *(self._process, self.directory, self.socket, self._file),
             *(self._starts, self._replicated, cut_off),
         )
         self.directory = former.directory.with_name("v" if former.directory.name == "w" else "w")
         shutil.copytree(former.directory / "appendonlydir", self.directory / "appendonlydir")
-        os.truncate(self.directory / "appendonlydir" / former.path.name, kept)
+        os.truncate(self.directory / "appendonlydir" / self._path.name, kept)
         self.socket = self.directory / former.socket.name
         self._former, self._process = former, None
         self._begin(kept)

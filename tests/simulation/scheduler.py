@@ -310,7 +310,7 @@ class Scheduler:
         """
         end, of_world, asked_at = self.steps + steps, CHANCE.stream, -1
         while self.steps < end and self._tasks:
-            task = min(self._tasks, key=_due_at)
+            task = self._next()
             is_idle = task.due_at > CLOCK.now_s + _IDLE_S and self.passed != asked_at
             if is_idle or self.steps % _ASKED == 0:
                 if until():
@@ -330,6 +330,14 @@ class Scheduler:
             CHANCE.stream = of_world
             self.after_step()
 
+    def _next(self) -> _Task:
+        """Whose turn it is: the first of those that are due first; most steps look at all tasks."""
+        found, first_s = self._tasks[0], math.inf
+        for task in self._tasks:
+            if task.wakes_at < first_s and (due_s := task.due_at) < first_s:
+                found, first_s = task, due_s
+        return found
+
     @contextmanager
     def nothing_goes_wrong(self) -> Iterator[None]:
         """No faults while the block runs."""
@@ -340,7 +348,6 @@ class Scheduler:
             self.is_quiet = before
 
 
-_due_at: Final = attrgetter("due_at")
 _since: Final = attrgetter("waits_since")
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, cast
+from copy import copy
+from typing import Any, Final, cast
 
 import redis
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
@@ -164,9 +165,17 @@ def _called(scheduler: Scheduler, what: str, do: Callable[[], Any], *, hidden: b
     return kept[0]
 
 
+_UNCONNECTED: Final = {
+    kind: kind(connection_pool=ConnectionPool(decode_responses=True))
+    for kind in (PlainClient, WorkerClient, OwnClient)
+}
+"""To make one takes long, and a history has ten. They draw random numbers when they are made."""
+
+
 def connected(kind: type[PlainClient], pool: ConnectionPool) -> Any:
     """A client of this kind."""
-    client = kind(connection_pool=pool)
+    client = copy(_UNCONNECTED[kind])
+    client.connection_pool = pool
     client.scheduler = pool.connection_kwargs["scheduler"]
     client.server = pool.connection_kwargs["server"]
     return client
