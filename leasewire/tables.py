@@ -56,13 +56,13 @@ class TextTable:
                 headings.append(name.removeprefix("+").upper())
                 keys.append(key or name.removeprefix("+"))
         cells = [[show(row.get(key)) for key in keys] for row in self.rows]
-        if not cells:
+        filled = [at for at in range(len(keys)) if any(row[at] for row in cells)]
+        if not filled:
             if self.empty:
                 yield self.empty
             return
         if self.title:
             yield self.title
-        filled = [at for at in range(len(keys)) if any(row[at] for row in cells)]
         yield from layout(
             [headings[at] for at in filled],
             [[row[at] for at in filled] for row in cells],

@@ -96,7 +96,8 @@ def test_empty_columns_go_and_a_table_without_rows_is_a_sentence():
     table = TextTable([{"a": "1", "b": ""}], "a, b", "Nothing.")
     assert list(table.lines(cell)) == ["A", "1"]
     assert list(table.lines(cell, header=False)) == ["1"]
-    assert list(TextTable([], "a, b", "Nothing.").lines(cell)) == ["Nothing."]
+    for rows in ([], [{"a": None, "b": ""}]):
+        assert list(TextTable(rows, "a, b", "Nothing.").lines(cell)) == ["Nothing."]
 
 
 @pytest.mark.parametrize("output", list(Layout))
