@@ -114,6 +114,7 @@ def test_what_waits_and_what_is_wrong_is_there(console_at):
     console = console_at(INVENTORY)
     store, keys = console.store, console.store.keys
     store.routers.add_work("tower-7", ["SVC-1", "SVC-2"])
+    store.routers.add_work("tower-x", ["SVC-3"])
     state = RouterState("unreachable", since_ms=store.records.now_ms() - 60_000, message="refused")
     store.client.set(keys.router("tower-7").state, state.to_json())
     store.alerts.open("router-down", "tower-7", "connection <b>refused</b>")
@@ -129,10 +130,11 @@ def test_what_waits_and_what_is_wrong_is_there(console_at):
         "Open alerts: 1",
         '<a href="/console/router?id=tower-7">tower-7</a>',
         '<a href="/console/routers?state=unreachable">1</a>',
+        "1, not in the inventory",
         "1 service of 1 approval",
         "router:tower-7</a>",
         "accepted: now 60, most 60 at 14:14; applied: now 12, most 12 at 14:14",
-        "events and services: now 2, most 2 at 14:14",
+        "events and services: now 3, most 3 at 14:14",
     ):
         assert said in text, said
     assert '<a href="/console/alerts">All open alerts</a>' in text

@@ -20,6 +20,7 @@ from gateway.console.sessions import LoginSessions
 from worker.admin.health import host_row
 from worker.admin.json_fields import counted
 from worker.admin.now import read_now
+from worker.core.policy.circuit import UNKNOWN
 
 LIVE: Final = "/now/live"
 _SHOWN_ZONES: Final = 64
@@ -208,6 +209,8 @@ def _waiting(document: Mapping[str, Any], viewer: Viewer) -> Node:
 def _states(routers: Mapping[str, int]) -> Node:
     rows = [
         (badge(state), link("/routers", str(number), state=state))
+        if state != UNKNOWN.state
+        else (badge(state), f"{number}, not in the inventory")
         for state, number in routers.items()
     ]
     return (h.h2["Routers"], table("Routers by state", ("State", "Routers"), rows))
