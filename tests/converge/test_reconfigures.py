@@ -72,6 +72,38 @@ def test_a_device_that_obeys_has_its_new_address_at_once(here):
     assert abs(note["SVC-1"].at_ms - here.store.records.now_ms()) < 10_000
 
 
+def test_each_device_of_a_service_is_told_of_its_own_change_alone(here):
+    def device(ipv4):
+        return {"number": 2, "mac": builders.mac(2), "address": {"mode": "static", "ipv4": ipv4}}
+
+    here.say(
+        said(1), builders.event("device_added", "SVC-1", revision=2, device=device(address(12)))
+    )
+    here.drain()
+    for number in (1, 2):
+        here.r["R1"].device(builders.mac(number), reconfigure="obey")
+    moved = device(address(98))
+    here.say(builders.event("device_added", "SVC-1", revision=3, device=moved))
+    here.drain()
+    eventually(lambda: active(here, 2) == address(98), "it has moved", within_s=2)
+    assert (sent(here), active(here, 1)) == (1, address(11))
+    here.say(
+        builders.activated(
+            "SVC-1",
+            mac=builders.mac(1),
+            ipv4=address(97),
+            router="R1",
+            server=SERVER,
+            revision=4,
+            devices=[moved],
+        )
+    )
+    here.drain()
+    eventually(lambda: active(here, 1) == address(97), "the first one too", within_s=2)
+    assert sent(here) == 2
+    assert here.store.reconfigures.of("R1", ["SVC-1", "SVC-1/2"]).keys() == {"SVC-1", "SVC-1/2"}
+
+
 def test_one_that_ignores_it_is_told_once_and_keeps_its_address(here):
     connected(here, 1, reconfigure="ignore")
     here.say(said(1, address(99), revision=2))

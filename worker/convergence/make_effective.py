@@ -5,7 +5,7 @@ service unconcluded and removes them again. After the conclusion, devices are to
 worker dies, they are not told: they renew in time anyway.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from time import monotonic
 from typing import Final
 
@@ -22,9 +22,11 @@ from worker.core.effect.means import (
     sessions_to_end,
 )
 from worker.core.entry.devices import as_service
+from worker.core.entry.entry import Entry
 from worker.core.entry.wanted import kind_of
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.rows import parse_tag
+from worker.core.service.record import ServiceRecord
 from worker.errors import RouterUnreachable
 from worker.ports import TrackedConnections
 from worker.store.router_memory import SLOW_SEARCH_RESTS_MS
@@ -74,12 +76,10 @@ class MakeEffective:
         )
 
     def _addresses(self, item: BatchItem) -> frozenset[str]:
-        addresses = addresses_to_cut(item.record, item.router, item.entry)
-        for number, entry in item.entry.devices.items():
-            addresses |= addresses_to_cut(as_service(item.record, number), item.router, entry)
         return frozenset(
             address
-            for address in addresses
+            for entry, record in _with_devices(item)
+            for address in addresses_to_cut(record, item.router, entry)
             if cuts_connections(self._policy, self._facts, ipv6=":" in address)
         )
 
@@ -203,13 +203,14 @@ class MakeEffective:
             RouterUnreachable, RouterBlocked, LockLost: as session and lock do.
         """
         asked = {
-            item.service_id: item
+            entry.member: (entry.fields or {})["mac-address"]
             for item in items
-            if needs_reconfigure(item.record, self._router, item.entry, self._policy, self._facts)
+            for entry, record in _with_devices(item)
+            if needs_reconfigure(record, self._router, entry, self._policy, self._facts)
         }
         if not asked:
             return
-        macs = {(item.entry.fields or {})["mac-address"] for item in asked.values()}
+        macs = set(asked.values())
         row_ids: dict[str, str] = {}
         found = self._session.reconfigurable(macs, self._lock.progress)
         for comment, row_id in found.items():
@@ -217,9 +218,9 @@ class MakeEffective:
             if (
                 tag is not None
                 and tag.installation == self._policy.installation
-                and tag.service_id in asked
+                and tag.member in asked
             ):
-                row_ids[tag.service_id] = row_id
+                row_ids[tag.member] = row_id
         reconfigures = self._store.reconfigures
         per_minute = self._policy.reconfigures_per_minute
         allowed = reconfigures.take(self._router, len(row_ids), per_minute, now_ms)
@@ -231,28 +232,33 @@ class MakeEffective:
                 advice="these devices learn the change when they renew; see "
                 "reconfigures_per_minute",
             )
-        services = list(row_ids)[:allowed]
+        members = list(row_ids)[:allowed]
         # Noted first: whether a message whose answer is lost was sent, nobody knows.
-        reconfigures.note(self._router, dict.fromkeys(services, ""), now_ms)
+        reconfigures.note(self._router, dict.fromkeys(members, ""), now_ms)
         refusals = self._session.send_reconfigure(
-            [row_ids[service_id] for service_id in services], self._lock.progress
+            [row_ids[member] for member in members], self._lock.progress
         )
         refused = {
-            service_id: refusal
-            for service_id, refusal in zip(services, refusals, strict=True)
-            if refusal
+            member: refusal for member, refusal in zip(members, refusals, strict=True) if refusal
         }
         reconfigures.note(self._router, refused, now_ms)
         log.info(
             "reconfigure.sent",
             router=self._router,
-            service_ids=[service_id for service_id in services if service_id not in refused],
+            service_ids=[member for member in members if member not in refused],
         )
-        for service_id, refusal in refused.items():
+        for member, refusal in refused.items():
             log.warning(
                 "reconfigure.refused",
                 router=self._router,
-                service_id=service_id,
+                service_id=member,
                 reason=refusal,
                 advice="the device learns the change when it renews",
             )
+
+
+def _with_devices(item: BatchItem) -> Iterator[tuple[Entry, ServiceRecord]]:
+    """The entry of each device of a service, with the record as if it were of that one alone."""
+    yield item.entry, item.record
+    for number, entry in item.entry.devices.items():
+        yield entry, as_service(item.record, number)

@@ -39,7 +39,7 @@ class Reconfigures(StorePart):
         return allowed
 
     def note(self, router: str, refusals: Mapping[str, str], now_ms: int) -> None:
-        """Note messages by service: the router's refusal, or an empty text."""
+        """Note messages by service or further device: the router's refusal, or an empty text."""
         if not refusals:
             return
         key = self._keys.router(router).reconfigured
