@@ -72,6 +72,11 @@ def test_each_container_has_its_limits(name):
     assert all("size=" in each for each in service.get("tmpfs", ()))
 
 
+def test_what_status_and_alerts_name_is_no_host_of_its_own_after_each_upgrade():
+    for name in ("worker", "gateway", "console"):
+        assert SERVICES[name]["hostname"] == name
+
+
 def test_valkey_has_half_of_its_container_for_what_it_keeps():
     command = SERVICES["valkey"]["command"]
     limit = megabytes(command[command.index("--maxmemory") + 1])
