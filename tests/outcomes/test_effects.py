@@ -346,3 +346,46 @@ def test_a_read_takes_turns_with_the_passes_beside_it(here):
     here.read()
     sessions.close_all()
     assert [turn.gate for turn in turns] == [here.converge.gate]
+
+
+def further(address, number=2):
+    """A further device of the service, which has a MAC of its own."""
+    at = {"mode": "static", "ipv4": address}
+    return {"number": number, "mac": builders.mac(number), "address": at}
+
+
+def test_a_further_device_that_comes_moves_and_goes_is_awaited_as_well(here, bound):
+    here.apply(builders.event("device_added", revision=2, device=further(SECOND)))
+    assert here.read() == ["not-acting-yet: device-offline"]
+    assert here.said[0].detail.startswith("device 2: ")
+    assert here.device(builders.mac(2))["address"] == SECOND
+    assert here.read() == ["acting"]
+    here.apply(builders.event("device_added", revision=3, device=further("223.203.225.12")))
+    assert here.read() == ["not-acting-yet: keeps-old-lease"]
+    assert here.device(builders.mac(2))["address"] == "223.203.225.12"
+    assert here.read() == ["acting"]
+    here.apply(builders.event("device_removed", revision=4, number=2))
+    assert here.read() == ["not-acting-yet: may-keep-address"]
+    assert here.said[0].effect.kind == "cancelled"
+    here.pass_time(1801)
+    assert here.read() == ["acting"]
+
+
+def test_a_suspension_acts_when_it_does_at_each_device(here, bound):
+    here.apply(builders.event("device_added", revision=2, device=further(SECOND)))
+    here.device(builders.mac(2))
+    assert here.read() == ["acting"]
+    here.apply(builders.suspended(revision=3))
+    places = {row["address"]: row[".id"] for row in here.r["R1"].rows(LISTS)}
+    here.r["R1"].remove_row(LISTS, places[SECOND])
+    here.know()
+    assert here.read() == ["not-acting-yet: not-listed"]
+    assert here.said[0].detail.startswith("device 2: ")
+    here.r["R1"].add_row(LISTS, {"list": "suspended", "address": SECOND})
+    assert here.read() == ["acting"]
+    here.apply(builders.resumed(revision=4))
+    again = here.r["R1"].add_row(LISTS, {"list": "suspended", "address": SECOND})
+    assert here.read() == ["not-acting-yet: still-listed"]
+    assert here.said[0].detail.startswith("device 2: ")
+    here.r["R1"].remove_row(LISTS, again)
+    assert here.read() == ["acting"]

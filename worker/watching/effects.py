@@ -22,6 +22,7 @@ from worker.core.effect.rungs import ActedBefore, EffectiveBy
 from worker.core.effect.watch import FORGET_MS
 from worker.core.entry.wanted import KINDS, kind_of
 from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.rows import member_id
 from worker.core.service.outcome import EffectReport
 from worker.core.service.record import ServiceRecord
 from worker.errors import RouterBlocked, RouterBusy, RouterUnreachable
@@ -45,8 +46,10 @@ _Clock = Callable[[], int]
 
 
 class _Due(NamedTuple):
+    """A change that is read now, at each device that it is about."""
+
     awaited: AwaitedEffect
-    change: AppliedChange
+    changes: Sequence[AppliedChange]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +80,15 @@ class EffectReader:
                 found.append(_later(effect, now_ms))
                 continue
             record = stored[effect.service_id].record
-            change = effect.watch.change(record, effect.router)
+            changes = effect.watch.changes(record, effect.router)
             router = self._seen_at(effect.router, record)
             policy = self.policies.get(effect.router)
-            if change is not None and policy is not None:
-                change = change.within(policy.suspend_list)
-            if change is None or not router or now_ms - change.applied_ms > FORGET_MS:
+            if policy is not None:
+                changes = [change.within(policy.suspend_list) for change in changes]
+            if not (changes and router) or now_ms - effect.watch.applied_ms > FORGET_MS:
                 found.append(ReadEffect(effect, None, 0))
             else:
-                by_router[router].append(_Due(effect, change))
+                by_router[router].append(_Due(effect, changes))
         if by_router:
             with ThreadPoolExecutor(min(_AT_ONCE, len(by_router))) as pool:
                 pages = pool.map(
@@ -152,8 +155,8 @@ class EffectReader:
         kind = KINDS[session.entries]
         if not (kind.shows_devices or kind.serves_others):
             return [ReadEffect(effect, None, 0) for effect, _ in due]
-        changes = [change for _, change in due]
-        users = [self.policies[at.awaited.router] for at in due if at.change.by_radius]
+        changes = [change for at in due for change in at.changes]
+        users = [self.policies[at.awaited.router] for at in due if at.changes[0].by_radius]
         policy = users[0] if users else self.policies[router]
         reading = read(session, changes, policy, leases=kind.serves_others)
         if users:
@@ -166,10 +169,7 @@ class EffectReader:
                 ipv6 = ":" in family[0]
                 reading = replace(reading, flows6=seen) if ipv6 else replace(reading, flows=seen)
         messages = self._messages(router, due)
-        return [
-            _judged(effect, change, reading, known, clock(), messages.get(effect.service_id, ""))
-            for effect, change in due
-        ]
+        return [_judged(at, reading, known, clock(), messages) for at in due]
 
     def _with_facts(
         self, session: RouterSession, router: str, policy: RouterPolicy, known: Known, now_ms: int
@@ -198,18 +198,19 @@ class EffectReader:
         return replace(known, effect=facts)
 
     def _messages(self, router: str, due: Sequence[_Due]) -> dict[str, str]:
-        """Service -> what became of the message that its device should renew."""
+        """Service or further device -> what became of the message that it should renew."""
         awaited = {
-            effect.service_id: effect.watch.applied_ms
-            for effect, _ in due
+            member_id(effect.service_id, change.number): effect.watch.applied_ms
+            for effect, changes in due
+            for change in changes
             if effect.watch.by.startswith("reconfigure")
         }
         return {
-            service_id: f"the router did not tell it to renew: {message.refused}"
+            member: f"the router did not tell it to renew: {message.refused}"
             if message.refused
             else "it was told to renew, and has not done so"
-            for service_id, message in self.store.reconfigures.of(router, list(awaited)).items()
-            if message.at_ms >= awaited[service_id]
+            for member, message in self.store.reconfigures.of(router, list(awaited)).items()
+            if message.at_ms >= awaited[member]
         }
 
     def _cut_left(self, session: RouterSession, router: str, known: Known, clock: _Clock) -> None:
@@ -261,25 +262,24 @@ def _ms_since(began: float) -> int:
     return round((monotonic() - began) * 1000)
 
 
-def _judged(  # noqa: PLR0913, PLR0917 - what is known of a change
-    effect: AwaitedEffect,
-    change: AppliedChange,
-    reading: EffectReading,
-    known: Known,
-    read_ms: int,
-    message: str,
+def _judged(
+    due: _Due, reading: EffectReading, known: Known, read_ms: int, messages: Mapping[str, str]
 ) -> ReadEffect:
-    """What is new of a change after a read."""
-    watch = effect.watch
-    verdict = judge(change, reading, known.effect, read_ms)
+    """What is new of a change after a read: it acts if it does at each device."""
+    effect, watch = due.awaited, due.awaited.watch
+    verdicts = [(change, judge(change, reading, known.effect, read_ms)) for change in due.changes]
+    change, verdict = next((at for at in verdicts if not at[1].acting), verdicts[0])
     kind, after_ms = change.kinds[0], max(0, read_ms - change.applied_ms)
     if verdict.acting:
         detail = f"{verdict.detail}, read {after_ms / 1000:.1f} s after it was applied"
         report = EffectReport("acting", kind, read_ms, after_ms, verdict.reason, detail)
         return ReadEffect(effect, report, 0)
     key, detail, until_ms = watch.report_of(verdict, read_ms)
+    message = messages.get(member_id(effect.service_id, change.number))
     if message and verdict.reason == "keeps-old-lease":
         detail = f"{detail}; {message}"
+    if change.number:
+        key, detail = f"{change.number}/{key}", f"device {change.number}: {detail}"
     next_ms = watch.next_ms(read_ms, until_ms)
     if key == watch.reported:
         return ReadEffect(effect, None, next_ms, key)

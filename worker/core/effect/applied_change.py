@@ -21,6 +21,7 @@ class AppliedChange:
         is_pool: the address of the row is the name of a pool.
         applied_ms: when it was confirmed, by Redis's clock.
         bindings: its DHCPv6 bindings, as they were written.
+        number: of the further device that it is about; empty: the first one.
     """
 
     kinds: tuple[ChangeKind, ...]
@@ -29,6 +30,7 @@ class AppliedChange:
     is_pool: bool = False
     applied_ms: int = 0
     bindings: tuple[OwnBinding, ...] = ()
+    number: str = ""
 
     @property
     def prefixes(self) -> tuple[str, ...]:

@@ -1,14 +1,15 @@
 """A change whose effect is awaited at one router, as it is kept until it acts."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 from worker.core.effect.applied_change import AppliedChange
 from worker.core.effect.means import with_rate
 from worker.core.effect.rungs import ChangeKind, EffectiveBy
 from worker.core.effect.verdict import EffectVerdict
+from worker.core.entry.devices import as_service
 from worker.core.rows.radius import listed_by
 from worker.core.rows.rows import DEVICE_FIELDS, ListPlace
 from worker.core.service.record import ServiceRecord
@@ -24,13 +25,25 @@ OF_GONE_ROW: Final = (*DEVICE_FIELDS, "address", "server", "lease-time")
 """Fields of a row that is gone that are kept."""
 
 
+class DeviceChange(NamedTuple):
+    """What the change is at a further device of the service.
+
+    Attributes:
+        kinds, row, listed: as of `EffectWatch`.
+    """
+
+    kinds: tuple[ChangeKind, ...]
+    row: Mapping[str, str]
+    listed: frozenset[ListPlace]
+
+
 @dataclass(frozen=True, slots=True)
 class EffectWatch:
-    """A change whose effect is awaited.
+    """A change whose effect is awaited; with further devices, at each that it is about.
 
     Attributes:
         events: keys of the events that it came from.
-        kinds: what it is to the customer, the gravest first.
+        kinds: what it is to the customer, the gravest first; empty: it is about further devices.
         by: when it acts, in short form (`EffectiveBy`).
         applied_ms: when it was confirmed.
         row: the fields of a row that is gone, by which its device is found; empty: the record has
@@ -38,6 +51,7 @@ class EffectWatch:
         listed: rows in address lists that must be gone.
         reported: what was reported last: a reason, with `!` after the promised time; empty: nothing
             yet.
+        devices: the further devices that it is about, by number.
     """
 
     events: tuple[str, ...]
@@ -47,6 +61,7 @@ class EffectWatch:
     row: Mapping[str, str] = field(default_factory=dict)
     listed: frozenset[ListPlace] = frozenset()
     reported: str = ""
+    devices: Mapping[str, DeviceChange] = field(default_factory=dict)
 
     def to_text(self) -> str:
         """Return it as one line; scripts read the events, its first value."""
@@ -56,8 +71,9 @@ class EffectWatch:
             self.by,
             self.applied_ms,
             dict(self.row),
-            [list(place) for place in sorted(self.listed)],
+            _places(self.listed),
             self.reported,
+            {n: [at.kinds, dict(at.row), _places(at.listed)] for n, at in self.devices.items()},
         ]
         return to_json(without_end(values))
 
@@ -65,30 +81,53 @@ class EffectWatch:
     def from_text(cls, text: str) -> Self:
         """Read what `to_text` wrote."""
         raw = json.loads(text)
-        events, kinds, by, applied_ms, row, listed, reported = raw + _NOTHING[len(raw) :]
-        places = frozenset(ListPlace(*place) for place in listed)
-        return cls(tuple(events), tuple(kinds), by, applied_ms, row or {}, places, reported)
+        events, kinds, by, applied_ms, row, listed, reported, devices = raw + _NOTHING[len(raw) :]
+        return cls(
+            tuple(events),
+            tuple(kinds),
+            by,
+            applied_ms,
+            row or {},
+            _placed(listed),
+            reported,
+            {
+                n: DeviceChange(tuple(k), r, _placed(at))
+                for n, (k, r, at) in (devices or {}).items()
+            },
+        )
 
-    def change(self, record: ServiceRecord, router: str) -> AppliedChange | None:
-        """Return what must be so on a router; None: the service has no row there any more."""
+    def changes(self, record: ServiceRecord, router: str) -> list[AppliedChange]:
+        """Return what must be so on a router, device by device; none: no row is there any more."""
+        all_devices = {"": DeviceChange(self.kinds, self.row, self.listed), **self.devices}
+        found = (
+            self._change(number, at, as_service(record, number) if number else record, router)
+            for number, at in all_devices.items()
+            if at.kinds
+        )
+        return [change for change in found if change is not None]
+
+    def _change(
+        self, number: str, at: DeviceChange, record: ServiceRecord, router: str
+    ) -> AppliedChange | None:
         placement = record.placements.get(router)
-        listed = self.listed
-        if "suspended" in self.kinds and placement is not None:
+        listed = at.listed
+        if "suspended" in at.kinds and placement is not None:
             listed = placement.listed | listed_by(placement.written)
-        row: Mapping[str, str] | None = self.row
+        row: Mapping[str, str] | None = at.row
         if not row:
             row = with_rate(placement.written, placement.queue) if placement else None
         if row is None:
             return None
         address = record.value("address")
-        is_pool = not self.row and isinstance(address, dict) and address["mode"] == "pool"
+        is_pool = not at.row and isinstance(address, dict) and address["mode"] == "pool"
         return AppliedChange(
-            kinds=self.kinds,
+            kinds=at.kinds,
             row=row,
             listed=listed,
             is_pool=is_pool,
             applied_ms=self.applied_ms,
-            bindings=tuple(at for at in placement.bindings if at.address) if placement else (),
+            bindings=tuple(b for b in placement.bindings if b.address) if placement else (),
+            number=number,
         )
 
     def report_of(self, verdict: EffectVerdict, now_ms: int) -> tuple[str, str, int]:
@@ -109,4 +148,12 @@ class EffectWatch:
         return min(at_ms, until_ms + FIRST_MS) if until_ms > now_ms else at_ms
 
 
-_NOTHING: Final[list[Any]] = [[], [], "", 0, {}, [], ""]
+def _places(places: Iterable[ListPlace]) -> list[list[str]]:
+    return [list(place) for place in sorted(places)]
+
+
+def _placed(places: Iterable[Sequence[str]]) -> frozenset[ListPlace]:
+    return frozenset(ListPlace(*place) for place in places)
+
+
+_NOTHING: Final[list[Any]] = [[], [], "", 0, {}, [], "", {}]
