@@ -193,6 +193,17 @@ def test_that_rows_can_be_removed_does_not_show_that_a_router_takes_them(world, 
     assert passes.dead_letters() == {}
 
 
+def test_who_waited_for_a_claim_and_is_refused_waits_for_the_router(world, passes):
+    world.say(activated(1), activated(2, mac=mac(1)))
+    passes.run()
+    assert passes.waiting()["SVC-2"]["reason"] == "claim-held"
+    world.r1.set_faults(**refusing("not enough space"))
+    world.say(builders.cancelled("SVC-1"), *(activated(n) for n in range(3, 12)))
+    passes.run()
+    assert passes.store.views.router("R1").state.cause == "mass-refusal"
+    assert passes.waiting()["SVC-2"]["reason"] == "router-says"
+
+
 def test_unknown_words_are_tried_alone_and_given_up_the_third_time(world, passes):
     world.r1.set_faults(**refusing("the moon is too full", address(1)))
     events = [activated(n) for n in range(1, 5)]

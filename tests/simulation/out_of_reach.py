@@ -22,8 +22,10 @@ _WHY: Final = {
     "not shown by 400 histories with refused writes: few refuse one of a swap for good": (
         "the healthy partner of a refused swap waits",
     ),
-    "no router refuses that many services, and none leaves that many unanswered": (
+    "routers refuse one value, or all of a crowd, and never a few of many for good": (
         "a few wrong services block their router",
+    ),
+    "no router answers reads and leaves writes unanswered": (
         "services are given up that a slow router does not answer",
     ),
     "nobody edits a comment": ("a comment edited without a space is another service's",),

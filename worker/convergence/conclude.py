@@ -262,8 +262,9 @@ def held_back(
     item: BatchItem, message: str, now_ms: int, wait_ms: int, *, wrote: bool
 ) -> Conclusion:
     """Put a service aside whose write was refused, until it is known how many were refused."""
-    before = item.before or {"since_ms": now_ms}
-    kept = {"reason": "router-says", "detail": message, "tries": 0} | dict(before)
+    kept = {"reason": "router-says", "detail": message, "tries": 0, "since_ms": now_ms}
+    if item.refused or item.before.get("reason") != CLAIM_HELD:  # else it has its claims by now
+        kept |= item.before
     kept["refused"] = True  # only this conclusion sets it
     return Conclusion(
         item.work_item, "postponed", waiting=json.dumps(kept), wait_ms=wait_ms, wrote=wrote
