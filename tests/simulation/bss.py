@@ -30,6 +30,8 @@ _WITH_DEVICE: Final = 0.5
 _TAKEN_BACK: Final = 0.35
 """Of changes those that the service's next event takes back: who looks then finds nothing to write,
 whatever is still under way."""
+_CHANGES: Final = 0.9
+"""Of events that may say another device or address, those that do."""
 _LAST: Final = 3
 """In so many last events one of rivals gets what another has: no later one hides who waits on."""
 _MODES: Final = (None, None, "block", "walled_garden", "throttle")
@@ -119,7 +121,7 @@ class Bss:
             return
         kinds = ["device", "suspended", "resumed", "snapshot", "moved", "swap", "cancelled"]
         weights = [
-            5,
+            9,
             16 if self._has("lists") else 4,
             12 if service.is_suspended else 1,
             2,
@@ -145,7 +147,7 @@ class Bss:
             case "cancelled":
                 self._cancel(service, other)
             case "snapshot":
-                CHANCE.shuffle(service.addresses)
+                _change(service.addresses)
                 self._say(service, "snapshot")
             case "moved":
                 self._move(service)
@@ -155,7 +157,7 @@ class Bss:
                 service.plan = CHANCE.choice(PLANS)
                 self._say(service, "plan_changed", plan={"code": service.plan})
             case "login":
-                CHANCE.shuffle(service.logins)
+                _change(service.logins)
                 self._say(service, "ppp_changed", ppp=service.logins[0])
             case "further":
                 room = self.scale.events - len(self.said)
@@ -167,10 +169,10 @@ class Bss:
                 self._say(service, name)
 
     def _change_device(self, service: BssService) -> None:
-        CHANCE.shuffle(service.macs)
+        _change(service.macs)
         mac = service.macs[0]
         if service.has_ipv6 or CHANCE.random() < 0.5:
-            CHANCE.shuffle(service.ids)
+            _change(service.ids)
             device = {"mac": mac, **service.ids[0]}
             self._say(service, "device_swapped", device=device, **ipv6_of(service))
         else:
@@ -269,6 +271,12 @@ class Bss:
     def _at_s(self) -> float:
         """When the BSS says the next event, a little later each."""
         return BEGAN_S - 100 + len(self.said) / 1000
+
+
+def _change(values: list[Any]) -> None:
+    """Let another one be the first, mostly: what landed late is only seen where it differs."""
+    if len(values) > 1 and CHANCE.random() < _CHANGES:
+        values.insert(0, values.pop(CHANCE.randrange(1, len(values))))
 
 
 def _time(at_s: float) -> str:
