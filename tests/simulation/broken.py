@@ -5,13 +5,14 @@ tests/faults/broken.py and bugs of tests/faults/put_back.py, each from N first s
 """
 
 import argparse
+import json
 import random
 import sys
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from tests.faults.put_back import BUGS
-from tests.simulation.corpus import Kept, keep
+from tests.simulation.corpus import Kept, corpus, keep
 from tests.simulation.out_of_reach import OUT_OF_REACH
 from tests.simulation.players import Players
 
@@ -71,6 +72,18 @@ def fails_anyway(seed: int) -> bool:
         return any(said["problem"] for said in players.said())
 
 
+def check_corpus() -> int:
+    """Say of each history of the corpus whether it still shows what it was kept for."""
+    missed = 0
+    for kept in corpus():
+        with Players(1, kept.found) as players:
+            players.start(kept.seed, 1, scale=json.dumps(kept.scale))
+            (problem,) = [said["problem"] for said in players.said()]
+        missed += not problem
+        _say(f"seed {kept.seed}, {kept.found}: {problem.strip()[:90] or 'SHOWS NOTHING'}")
+    return int(missed > 0)
+
+
 def line(name: str, hunts: Sequence[Hunt]) -> str:
     """A line of the table, with means."""
     found = [each for each in hunts if each.problem]
@@ -90,7 +103,12 @@ def main() -> int:
     parser.add_argument("--times", type=int, default=3)
     parser.add_argument("--seed", type=int, help="the first one; default: any")
     parser.add_argument("--keep", metavar="COMMIT", help="add what shows a build to the corpus")
+    parser.add_argument(
+        "--corpus", action="store_true", help="only say what of the corpus shows its build still"
+    )
     options = parser.parse_args()
+    if options.corpus:
+        return check_corpus()
     within_reach = [name for name in (*BUILDS, *BUGS) if name not in OUT_OF_REACH]
     names = options.names or within_reach
     unknown = [name for name in names if name not in within_reach]
