@@ -19,33 +19,42 @@ def shown(value: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Add:
-    """Make a static row; `fields` are all of them, including `comment`."""
+class Write:
+    """What each operation states.
+
+    Attributes:
+        number: unique in a plan.
+        service_id: the service that it is for.
+        needs: numbers of the operations that must succeed before this one.
+        menu: of the row.
+        device: number of the service's further device that it is for; empty: the first one.
+    """
 
     number: int
     service_id: str
-    fields: Mapping[str, str]
-    needs: frozenset[int] = frozenset()
-    menu: MenuPath = LEASES
-    device: str = ""
+    needs: frozenset[int] = field(default=frozenset(), kw_only=True)
+    menu: MenuPath = field(default=LEASES, kw_only=True)
+    device: str = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Set:
+class Add(Write):
+    """Make a static row; `fields` are all of them, including `comment`."""
+
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Set(Write):
     """Change fields of one static row; `was` are their values when it was read."""
 
-    number: int
-    service_id: str
     row_id: str
     fields: Mapping[str, str]
     was: Mapping[str, str]
-    needs: frozenset[int] = frozenset()
-    menu: MenuPath = LEASES
-    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class MakeStatic:
+class MakeStatic(Write):
     """Turn a dynamic lease into a static one in place (same row, same address).
 
     The row has no tag until the `Set` that needs this operation. So `was`, its fields when it was
@@ -53,30 +62,20 @@ class MakeStatic:
     between recognises the row as ours.
     """
 
-    number: int
-    service_id: str
     row_id: str
-    needs: frozenset[int] = frozenset()
     was: Mapping[str, str] = field(default_factory=dict)
-    menu: MenuPath = LEASES
-    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Remove:
+class Remove(Write):
     """Delete a row of ours, or a dynamic one that the policy lets us drop; `was` are its fields."""
 
-    number: int
-    service_id: str
     row_id: str
     was: Mapping[str, str]
-    needs: frozenset[int] = frozenset()
-    menu: MenuPath = LEASES
-    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class Move(Write):
     """Put a row of ours elsewhere in the order of its menu; `was` are its fields.
 
     Attributes:
@@ -84,20 +83,14 @@ class Move:
         place: the same as the policy says it, such as `first`.
     """
 
-    number: int
-    service_id: str
     row_id: str
     before: str
     place: str
     was: Mapping[str, str]
-    needs: frozenset[int] = frozenset()
-    menu: MenuPath = QUEUES
-    device: str = ""
+    menu: MenuPath = field(default=QUEUES, kw_only=True)
 
 
 Operation = Add | Set | MakeStatic | Remove | Move
-"""`number` is unique in a plan; `needs` are the operations that must succeed before this one;
-`device` is the number of the service's further device that it is for, empty for the first one."""
 
 
 def is_new_row(operation: Operation) -> bool:
