@@ -40,20 +40,17 @@ class ListRows:
         index: of the read.
         policy: of the router; its lists of suspended services count.
         draft: takes the steps.
-
-    Attributes:
-        duplicates: rows with a service's tag beside its own: copies made by hand, not ours.
     """
 
     def __init__(self, index: RowIndex, policy: RouterPolicy, draft: PlanDraft) -> None:
         self._index = index
         self._policy = policy
         self._draft = draft
+        self._note = draft.note
         self._own: dict[str, dict[ListPlace, ListedAddress]] = {}
         self._owners: dict[RowKey, tuple[Member, ListedAddress]] = {}
         self._removed: dict[RowKey, Step] = {}
         self._edited: set[RowKey] = set()
-        self.duplicates: set[RowKey] = set()
 
     def own(self, service_id: str) -> frozenset[ListPlace]:
         """What the rows of a service say."""
@@ -71,7 +68,9 @@ class ListRows:
             own = self._rows_in(menu, member, noted)
             for row in own:
                 if row.disabled:
-                    self._note(member, "disabled-by-hand", f"{row.name} was switched off by hand")
+                    self._draft.note(
+                        member.id, "disabled-by-hand", f"{row.name} was switched off by hand"
+                    )
                 self._owners[row.key] = (member, row)
             self._own[member.id] |= {row.place: row for row in own}
 
@@ -90,13 +89,14 @@ class ListRows:
             self._edited.add(tagged[0].key)
         for row in tagged:
             if row not in own:
-                self.duplicates.add(row.key)
-                self._note(member, "duplicate-row", f"{row.name} has its tag too; it is left alone")
+                self._draft.leave_alone(member.id, row.key, row.name)
         for place in sorted(noted & expected & self._index.listed.keys()):
             row = self._index.listed[place]
             taken = row.key in self._owners  # two services had this place one after the other
             if not row.dynamic and not taken and self._index.names_no_service(row):
-                self._note(member, "tag-lost", f"{row.name} is as last written, but lost our tag")
+                self._draft.note(
+                    member.id, "tag-lost", f"{row.name} is as last written, but lost our tag"
+                )
                 own.append(row)
         return own
 
@@ -126,7 +126,9 @@ class ListRows:
                     needs.append(self._remove(*owner))
                 self._draft.step(self._addition(member, place), *needs, *gone)
             elif owner is None:
-                self._note(member, "listed-by-others", f"{row.name} is there already, not ours")
+                self._draft.note(
+                    member.id, "listed-by-others", f"{row.name} is there already, not ours"
+                )
             elif self._index.names_no_service(row):
                 self._draft.step(self._retagging(member, row), *gone)
 
@@ -151,9 +153,6 @@ class ListRows:
         fields, was = {"comment": comment}, {"comment": row.comment}
         number = member.entry.number
         return Set(0, member.service_id, row.id, fields, was, menu=row.menu, device=number)
-
-    def _note(self, member: Member, kind: str, detail: str) -> None:
-        self._draft.note(member.id, kind, detail)
 
 
 class SharedOptions:

@@ -47,10 +47,6 @@ class OwnBindings:
         policy: of the router.
         queues: of the same plan.
         draft: takes the steps.
-
-    Attributes:
-        duplicates: rows with a service's tag beside its own: copies made by hand, not ours.
-        waiting: services of which a binding cannot be written now.
     """
 
     def __init__(
@@ -64,8 +60,6 @@ class OwnBindings:
         self._of: dict[str, list[MemberBinding]] = defaultdict(list)
         self._by_row: dict[RowKey, MemberBinding] = {}
         self._ended: dict[RowKey, Step] = {}
-        self.duplicates: set[RowKey] = set()
-        self.waiting: dict[str, Waiting] = {}
 
     def find(
         self, member: Member, noted: Sequence[OwnBinding], sent: AbstractSet[Identity]
@@ -127,9 +121,7 @@ class OwnBindings:
                 self._draft.note(plan.member.id, "late-row", detail)
                 self._end(plan, row)
             else:
-                self.duplicates.add(row.key)
-                detail = f"{row.name} has its tag too; it is left alone"
-                self._draft.note(plan.member.id, "duplicate-row", detail)
+                self._draft.leave_alone(plan.member.id, row.key, row.name)
 
     def decide(self) -> None:
         """Decide for which client each binding is, and which rows are in its way."""
@@ -151,7 +143,7 @@ class OwnBindings:
                 found = self._stays_blocked(plan) or found
         for plan in self._plans:
             if plan.waiting is not None:
-                self.waiting.setdefault(plan.member.id, plan.waiting)
+                self._draft.wait(plan.member.id, plan.waiting)
 
     def bound(self, member: Member) -> list[str] | None:
         """The prefixes of a service that its device has now; None: they are written first."""

@@ -13,7 +13,7 @@ from worker.core.plan.phases import PlanDraft, Step
 from worker.core.rows.operations import Add, Move, Remove, Set, Waiting
 from worker.core.rows.queues import OwnQueue, QueueRow, fields_that_differ, queue_fields, queue_name
 from worker.core.rows.row_index import RowIndex
-from worker.core.rows.rows import QUEUES, RowKey, comment_for
+from worker.core.rows.rows import QUEUES, comment_for
 
 _RATE = "rate-limit"
 
@@ -24,10 +24,6 @@ class OwnQueues:
     Args:
         index: of the read. A queue may be added only if the whole menu was read.
         draft: takes the steps.
-
-    Attributes:
-        duplicates: rows with a service's tag beside its own: copies made by hand, not ours.
-        waiting: services whose queue must stay until the router limits their leases.
     """
 
     def __init__(self, index: RowIndex, draft: PlanDraft) -> None:
@@ -37,8 +33,6 @@ class OwnQueues:
         self._added: dict[str, Step] = {}
         self._sharing: dict[str, list[Member]] = defaultdict(list)
         self._settled: set[str] = set()
-        self.duplicates: set[RowKey] = set()
-        self.waiting: dict[str, Waiting] = {}
 
     def find(self, member: Member) -> None:
         """Find the queue of a service; while it is not as wanted, its lease keeps its rate."""
@@ -57,9 +51,7 @@ class OwnQueues:
         own = next((row for row in rows if row.queue == name), rows[0])
         for row in rows:
             if row is not own:
-                self.duplicates.add(row.key)
-                detail = f"{row.name} has its tag too; it is left alone"
-                self._draft.note(member.id, "duplicate-row", detail)
+                self._draft.leave_alone(member.id, row.key, row.name)
         self._own[member.id] = own
         if own.disabled:
             detail = f"{own.name} was switched off by hand: the service has no limit of its own"
@@ -168,7 +160,7 @@ class OwnQueues:
             self._remove(member, own)
         else:
             detail = f"{own.name} stays until the router has made the queue of its lease"
-            self.waiting[member.id] = Waiting("lease-has-no-queue", detail)
+            self._draft.wait(member.id, Waiting("lease-has-no-queue", detail))
 
     def _remove(self, member: Member, own: QueueRow) -> None:
         needs = [] if member.final is None else [member.final]

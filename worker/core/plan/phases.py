@@ -1,13 +1,14 @@
 """Orders operations: one that needs a MAC or an address comes after the one that frees it.
 
-Knows nothing of rows, only which operation needs which.
+Knows nothing of rows but their keys, only which operation needs which.
 """
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from worker.core.rows.operations import Note, Operation, for_device
+from worker.core.rows.operations import Note, Operation, Waiting, for_device
+from worker.core.rows.rows import RowKey
 
 
 def fields_to_free(
@@ -53,11 +54,21 @@ class Step:
 
 
 class PlanDraft:
-    """A plan in the making: its steps, in a fixed order, and its notes."""
+    """A plan in the making.
+
+    Attributes:
+        steps: in a fixed order.
+        notes: for people.
+        waiting: why services wait of which a row beside the lease cannot be written now.
+        duplicates: rows that look like a service's own beside its row: copies made by hand, not
+            ours.
+    """
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
         self.notes: list[Note] = []
+        self.waiting: dict[str, Waiting] = {}
+        self.duplicates: set[RowKey] = set()
 
     def step(self, draft: Operation, *needs: Step) -> Step:
         """Add an operation that needs others."""
@@ -68,6 +79,15 @@ class PlanDraft:
     def note(self, service_id: str, kind: str, detail: str) -> None:
         """Note something that a person should know."""
         self.notes.append(Note(service_id, kind, detail))
+
+    def leave_alone(self, service_id: str, key: RowKey, name: str) -> None:
+        """Note a row with the tag of a service beside its own."""
+        self.duplicates.add(key)
+        self.note(service_id, "duplicate-row", f"{name} has its tag too; it is left alone")
+
+    def wait(self, service_id: str, why: Waiting) -> None:
+        """Note why a service waits; the first reason stays."""
+        self.waiting.setdefault(service_id, why)
 
 
 def of_services(notes: Sequence[Note], further: Mapping[str, str]) -> list[Note]:

@@ -109,12 +109,21 @@ class _Planning:
         self._claimed: Claimed = defaultdict(list)
         self._draft = PlanDraft()
         self._leases = LeaseEnds(index, policy, self._draft)
-        self._list_rows = ListRows(index, policy, self._draft)
-        self._options = SharedOptions(index.options, self._draft)
-        self._queues = OwnQueues(index, self._draft)
         self._bindings: OwnBindings | None = None  # nobody here has IPv6, or had it
         if index.bindings_of or any(s.entry.bindings or s.bindings for s in wanted):
             self._bindings = OwnBindings(index, policy, self._queues, self._draft)
+
+    @cached_property
+    def _list_rows(self) -> ListRows:
+        return ListRows(self._index, self._policy, self._draft)
+
+    @cached_property
+    def _options(self) -> SharedOptions:
+        return SharedOptions(self._index.options, self._draft)
+
+    @cached_property
+    def _queues(self) -> OwnQueues:
+        return OwnQueues(self._index, self._draft)
 
     @cached_property
     def _prefix_keys(self) -> ClaimKeys:
@@ -151,16 +160,9 @@ class _Planning:
         return WritePlan(
             phases=phases,
             reason="writes" if phases else self._why_empty(),
-            waiting=self._queues.waiting
-            | ({} if bindings is None else bindings.waiting)
-            | self._waiting(),
+            waiting=self._draft.waiting | self._waiting(),
             notes=tuple(sorted(self._notes(), key=astuple)),
-            duplicates=self._index.duplicates.union(
-                [row.key for member in self._members for row in member.own.duplicates],
-                self._list_rows.duplicates,
-                self._queues.duplicates,
-                () if bindings is None else bindings.duplicates,
-            ),
+            duplicates=self._index.duplicates | self._draft.duplicates,
             listed={member.id: self._list_rows.own(member.id) for member in self._in_lists},
             bindings={
                 member.id: () if bindings is None else bindings.after(member)
@@ -209,11 +211,7 @@ class _Planning:
                 member.wait(why)
 
     def _why_empty(self) -> str:
-        if (
-            self._queues.waiting
-            or (self._bindings is not None and self._bindings.waiting)
-            or any(member.waiting for member in self._members)
-        ):
+        if self._draft.waiting or any(member.waiting for member in self._members):
             return "waiting"
         if any(member.target is not None for member in self._members):
             return "already-current"
@@ -240,6 +238,7 @@ class _Planning:
         if own.row is not None and own.row.disabled:
             note(member.id, "disabled-by-hand", f"{own.row.name} was switched off by hand")
         for row in own.duplicates:
+            self._draft.duplicates.add(row.key)
             note(member.id, "duplicate-row", f"{row.name} looks like its row too; it is left alone")
         for row in own.late:
             note(member.id, "late-row", f"{row.name} landed late, beside its own: it is removed")
