@@ -2,7 +2,7 @@
 local MANY = 1000
 
 -- Calls `command` with the arguments `fixed` and, a thousand at a time, those of `list` (of pairs:
--- MANY is even). Returns the answers of commands that read, in order.
+-- MANY is even). Returns the answers in order.
 local function call_many(command, fixed, list)
   local answers = {}
   for first = 1, #list, MANY do
@@ -11,7 +11,7 @@ local function call_many(command, fixed, list)
       arguments[#arguments + 1] = list[i]
     end
     local found = redis.call(command, unpack(arguments))
-    for _, answer in ipairs(type(found) == 'table' and found or {}) do
+    for _, answer in ipairs(type(found) == 'table' and found or { found }) do
       answers[#answers + 1] = answer
     end
   end

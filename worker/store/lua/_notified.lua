@@ -13,12 +13,14 @@ local function message_of(queue, arguments)
   return (string.gsub(message, '"@body@"', function() return body end))
 end
 
+-- Returns how many messages there are now, if it sent any, else 0.
 local function notify_routers(names)
   local messages = {}
   for i, name in ipairs(names) do
     messages[i] = message_of('routers', '[' .. cjson.encode(name) .. ']')
   end
-  call_many('LPUSH', { key.queue('routers') }, messages)
+  local lengths = call_many('LPUSH', { key.queue('routers') }, messages)
+  return lengths[#lengths] or 0
 end
 
 local function notify_lane(lane)

@@ -15,23 +15,25 @@ end
 -- for its turn is as good as a message. If the queue has more messages than routers are due, no
 -- worker takes them: then the sweep sends a message later.
 local function notify(touched)
-  local flags, notified = flags_of(touched), {}
-  if #flags == 0 then
-    return 0
-  end
-  fetch(TEXT, flags, TEXTS)
+  local notified = {}
+  fetch(TEXT, flags_of(touched), TEXTS)
   list_queued()
-  local messages = redis.call('LLEN', key.queue('routers'))
-  local room = messages + #flags / 2 > 1 and redis.call('ZCARD', key.routers_due) + 1 - messages or 1
   for name, is_live in pairs(touched) do
     local router = router_named(name)
     local flag = get(TEXT, router.notified)
     local may = not flag or (flag == 'bulk' and is_live ~= 'bulk')
-    if #notified < room and not get(TEXT, router.lock) and may then
-      redis.call('SET', router.notified, '1', 'PX', NOTIFIED_MS)
+    if may and not get(TEXT, router.lock) then
       notified[#notified + 1] = name
     end
   end
-  notify_routers(notified)
+  local messages = notify_routers(notified)
+  local excess = messages > 1 and messages - redis.call('ZCARD', key.routers_due) - 1 or 0
+  for _ = 1, math.min(excess, #notified) do
+    redis.call('LPOP', key.queue('routers'))
+    table.remove(notified)
+  end
+  for _, name in ipairs(notified) do
+    redis.call('SET', router_named(name).notified, '1', 'PX', NOTIFIED_MS)
+  end
   return #notified
 end
