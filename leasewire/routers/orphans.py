@@ -25,7 +25,7 @@ def list_command(name: AnyRouterArgument = None, *, inventory: InventoryOption =
     """List orphans: rows with our tag for services that this Redis does not know.
 
     Workers never touch them. More than one, and more than 10 % of our rows, block a router: its
-    rows may be of another Redis. An orphan whose service is published again is none any more;
+    rows may be of another Redis. When the BSS publishes its service again, the row belongs to that;
     `leasewire orphans remove` removes the others. Exit 0: none; 4: some; 1: a router refuses us;
     3: a router cannot be reached.
 
