@@ -60,6 +60,9 @@ def load_inventory(
     """
     try:
         content = tomllib.loads(path.read_text("utf-8-sig"))
+    except FileNotFoundError as error:
+        problem = f"{path}: there is no such file: `leasewire init` writes a first inventory; "
+        raise ConfigurationError([f"{problem}LEASEWIRE_INVENTORY names another"]) from error
     except OSError as error:
         raise ConfigurationError([f"{path}: cannot be read: {error.strerror}"]) from error
     except ValueError as error:
