@@ -86,10 +86,13 @@ def test_at_the_first_contact(here, copy):
     assert message.startswith("7 services that this Redis never wrote have other rows there")
 
 
-def test_in_the_middle_of_a_day(here, copy):
+@pytest.mark.parametrize("started_again", [False, True])
+def test_in_the_middle_of_a_day(here, copy, started_again):
     copy.say(activated("SVC-99", 99))
     assert copy.state == ("up", "")
     before = served(here)
+    if started_again:  # its services are looked at closely then
+        copy.store.client.set(copy.store.keys.redis_run, "another|0")
     copy.say(*others())
     assert copy.state == ("blocked", "rows-of-another")
     assert [row for row in rows(here) if "SVC-99" not in row[0]] == before[:7]

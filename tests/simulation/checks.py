@@ -83,8 +83,8 @@ class Checks:
     def splits(self, client: OwnClient) -> None:
         """There are two servers of Redis: note what the next one knows to be written."""
         for name, router in self.routers.items():
-            known = client.hkeys(self._keys.router(name).inflight)
-            router.of.noted = None if self._loses else known
+            block = self._keys.router(name)
+            router.of.noted = None if self._loses else client.hkeys(block.inflight)
 
     def cut_off(self) -> dict[Process, set[str]]:
         """Who wrote to routers while he took a former Redis for the primary -> for which services.

@@ -8,7 +8,7 @@ from redis.client import Pipeline
 
 from tests import builders
 from tests.converge import ipv6
-from tests.converge.queues import LEASE, QUEUE, QUEUES, active, installation, ipv4, switch
+from tests.converge.queues import LEASE, QUEUE, QUEUES, TAG, active, installation, ipv4, switch
 from tests.signs import heartbeat
 from tests.small_installation import SERVER, SmallInstallation, activated
 from tests.waiting import eventually
@@ -334,6 +334,21 @@ def test_nor_a_queue_that_another_policy_gave_it(ends):
         here.drain()
         switch(here, "")
         here.say(active(revision=3), *([builders.cancelled(revision=4)] if ends else []))
+        here.drain()
+        assert here.r["R1"].rows(QUEUE) == before
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_nor_a_queue_that_is_all_that_was_written(known):
+    """Its worker died before it added the lease, or the lease was there before."""
+    with installation() as here:
+        before = here.r["R1"].rows(QUEUE)
+        here.say(active("SVC-2", 11, plan=None), *([active(plan=None)] if known else []))
+        here.drain()
+        here.r["R1"].add_row(QUEUE, {"name": TAG, "target": f"{ipv4(10)}/32"})
+        here.client.set(here.store.keys.redis_run, "another|0")
+        switch(here, "")
+        here.say(active(revision=2, plan=None))
         here.drain()
         assert here.r["R1"].rows(QUEUE) == before
 

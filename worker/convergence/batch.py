@@ -161,7 +161,7 @@ class BatchRunner:
         new = {
             name
             for name, item in unwritten.items()
-            if item.written is None and item.work_item.sent is None
+            if item.written is None and (item.work_item.sent is None or item.work_item.sent_again)
         }
         added = {operation.service_id for operation in made.operations if is_new_row(operation)}
         few_gone = len(placed & added) * 2 <= len(placed)

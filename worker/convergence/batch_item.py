@@ -84,15 +84,19 @@ class BatchItem:
 
         What it still knows of a service may be what it had before an event that is sent again.
         """
-        if self._is_blank:
-            return self.is_unknown and self.entry.is_over
-        return self.work_item.sent is None and self.work_item.sent_again
+        if self.work_item.sent is not None:
+            return False
+        return self.work_item.sent_again or (self._is_blank and self.entry.is_over)
 
     @property
     def is_lost(self) -> bool:
-        """Whether no row of it was confirmed, and it is looked at closely: it may have any."""
+        """Whether it is looked at closely, and may have any row: none of it was confirmed.
+
+        So it is of one that comes when events are sent again that Redis lost.
+        """
         at = self.record.placements.get(self.router)
-        return self.work_item.sent is not None and (at is None or at.written is None)
+        is_new = at is None or at.written is None
+        return self.work_item.sent is not None and (is_new or self.work_item.sent_again)
 
     @property
     def _is_blank(self) -> bool:
