@@ -203,12 +203,9 @@ class World:
         refusals = self.happenings.refusals
         never = refusals.value if refusals else ""
         left_alone = self.inventories.list_before if self._server.starts else ""
-        for problem in differences(
-            self.routers,
-            self.events,
-            self.inventories.features,
-            Excepted(never, left_alone, self._unknown()),
-        ):
+        excepted = Excepted(never, left_alone, self._unknown())
+        features = self.inventories.features
+        for problem in differences(self.routers, self.events, features, excepted):
             raise Violation(problem)
         for problem in self._left_over():
             raise Violation(problem)
