@@ -180,8 +180,7 @@ class RouterMemory(StorePart):
 
     def setup(self, router: str) -> DhcpSetup:
         """As it was last remembered; nothing is known where it was not."""
-        text = self._client.hget(self._keys.router(router).memory, SETUP)
-        return DhcpSetup.from_text(cast("str", text)) if text else DhcpSetup()
+        return self.setups([router])[router]
 
     def setups(self, routers: Collection[str]) -> dict[str, DhcpSetup]:
         """The same of several routers, with one round trip."""

@@ -8,25 +8,28 @@ local function counters_of(source)
   return key.source(source)
 end
 
+local function add_to(source, counter, by)
+  local sum = (get(source, counter) or 0) + by
+  put(source, counter, sum)
+  return sum
+end
+
 -- Counts living services that a source owns.
 local function count_owned(name, change)
-  local source = counters_of(name)
-  local owned = get(source, 'services')
-  if not owned then
+  if not get(counters_of(name), 'services') then
     later('SADD', key.owners, name)
   end
-  put(source, 'services', (owned or 0) + change)
+  add_to(key.source(name), 'services', change)
 end
 
 -- Counts events of a source, `late` of them superseded. `alarm`: {window, least number of recent
 -- events, share that begins the alarm, share that ends it}.
 -- Returns 1 alarm begins | -1 ends | 0 as it was, recent events, recent superseded.
 local function count_source(name, events, late, alarm, now)
-  local source, counters = counters_of(name), {}
-  for name, by in pairs({ events = events, superseded = late, recent = events, recent_superseded = late }) do
-    counters[name] = tonumber(get(source, name) or 0) + by
-  end
-  local recent, recent_late = counters.recent, counters.recent_superseded
+  local source = counters_of(name)
+  add_to(source, 'events', events)
+  add_to(source, 'superseded', late)
+  local recent, recent_late = add_to(source, 'recent', events), add_to(source, 'recent_superseded', late)
   local has_alarm, crossed = get(source, 'alarm_ms'), 0
   if not has_alarm and recent >= alarm[2] and recent_late > alarm[3] * recent then
     put(source, 'alarm_ms', whole(now))
@@ -35,11 +38,10 @@ local function count_source(name, events, late, alarm, now)
     put(source, 'alarm_ms', false)
     crossed = -1
   end
-  local share = recent >= alarm[1] and 2 or 1
-  counters.recent, counters.recent_superseded = math.floor(recent / share), math.floor(recent_late / share)
-  counters.last_ms = whole(now)
-  for name, value in pairs(counters) do
-    put(source, name, value)
+  if recent >= alarm[1] then
+    put(source, 'recent', math.floor(recent / 2))
+    put(source, 'recent_superseded', math.floor(recent_late / 2))
   end
+  put(source, 'last_ms', whole(now))
   return crossed, recent, recent_late
 end
