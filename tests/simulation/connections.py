@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any, Final
 
 import redis
+from hiredis import pack_command
 from redis.connection import ConnectionPool, UnixDomainSocketConnection
 from redis.sentinel import SentinelConnectionPool
 
@@ -126,6 +127,14 @@ class _Connection(UnixDomainSocketConnection):
         return f"{info}slave0:ip=replica,port=6379,state=online,offset={offset},lag=0\r\n"
 
 
+class _Packer:
+    """As that of redis-py, which looks at the type of each argument first."""
+
+    def pack(self, *args: Any) -> list[bytes]:
+        """Pack a command; a few have names of two words."""
+        return [pack_command((*args[0].split(), *args[1:]) if " " in args[0] else args)]
+
+
 class _Pool(ConnectionPool):
     """Gives a connection away at once if nobody could find anything wrong with it."""
 
@@ -195,6 +204,7 @@ def pool_of(server: TimedServer, scheduler: Scheduler, **options: Any) -> _Pool:
         path=str(server.socket),
         decode_responses=True,
         driver_info=None,  # two more round trips for each connection
+        command_packer=_Packer(),
         server=server,
         scheduler=scheduler,
         **options,

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from copy import copy
+from functools import lru_cache
 from typing import Any, Final, cast
 
 import redis
+from redis._parsers.helpers import parse_info
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.client import Pipeline
 from redis.connection import ConnectionPool
@@ -17,6 +19,8 @@ from tests.simulation.scheduler import Scheduler
 from tests.simulation.script_calls import call_in_words
 from tests.simulation.virtual import CHANCE, CLOCK
 from worker.store.connection import StoreClient, store_errors
+
+_read: Final = lru_cache(64)(parse_info)
 
 
 class PlainClient(redis.Redis):
@@ -39,7 +43,7 @@ class PlainClient(redis.Redis):
             CLOCK.tell()
             answer = conn.answer_here(args)
             if answer is not None:
-                return self.response_callbacks[command_name](answer, **options)
+                return dict(_read(answer))
             return redis.Redis._send_command_parse_response(
                 self, conn, command_name, *args, **options
             )
