@@ -84,3 +84,34 @@ def test_who_left_an_address_keeps_no_claim_on_it_when_its_row_is_changed(here):
     claims = json.loads(here.client.hget(here.block("R1").held, "SVC-1"))
     assert [key for key, _ in claims if "address" in key] == [f"address:{builders.ipv4(99)}"]
     assert not here.client.hexists(here.block("R1").claims, f"address:{builders.ipv4(1)}")
+
+
+def test_who_wants_what_one_had_when_he_was_taken_is_looked_at_again_soon(here, monkeypatch):
+    """It has the address, and the record that still wants it is older: nobody would wake it."""
+    here.say(activated("SVC-1", 1), activated("SVC-2", 2))
+    here.drain()
+    here.say(changed("SVC-2", 1, 2))
+    here.say(changed("SVC-1", 2, 2))
+    later_ms = here.store.records.now_ms() + 60_000
+    here.client.zadd(here.block("R1").due, {"SVC-2": later_ms})
+    claim, back = Gatherer.claim, changed("SVC-2", 2, 3)
+
+    def claim_and_change(self, items, **how):
+        monkeypatch.setattr(Gatherer, "claim", claim)
+        claimed = claim(self, items, **how)
+        here.say(back, builders.cancelled("SVC-1", revision=3))
+        return claimed
+
+    monkeypatch.setattr(Gatherer, "claim", claim_and_change)
+    here.drain()
+    assert here.outcome(back).startswith("waiting: claim-held")
+    due_ms = here.client.zscore(here.block("R1").due, "SVC-2") % 10**13
+    assert due_ms < here.store.records.now_ms() + 2_000
+    hurry(here)
+    here.drain()
+    assert here.outcome(back).startswith("applied")
+
+
+def changed(service, number, revision):
+    address = {"mode": "static", "ipv4": builders.ipv4(number)}
+    return builders.address_changed(service, address=address, revision=revision)

@@ -27,6 +27,8 @@ from worker.store.batches import Conclusion
 log = structlog.get_logger(__name__)
 
 CLAIM_RECHECK_MS: Final = 300_000
+TAKEN_TOO_EARLY_MS: Final = 1_000
+"""Of a service that has its claims, which another one wants by the older record of the pass."""
 CLAIM_HELD: Final = "claim-held"
 """The service that releases a claim wakes those that wait for it; the recheck is a safety net."""
 SWITCHED_OFF: Final = "disabled-by-hand"
@@ -223,8 +225,9 @@ def waiting(  # noqa: PLR0913 - the parts of a conclusion
             waited_s=waited_ms // 1000,
             advice=f"`leasewire why {item.service_id}` says who has to act",
         )
-    is_claim = reason == CLAIM_HELD
-    wait_ms = CLAIM_RECHECK_MS if is_claim else time_limits.recheck_ms << max(tries - 1, 0)
+    wait_ms = time_limits.recheck_ms << max(tries - 1, 0)
+    if reason == CLAIM_HELD:
+        wait_ms = CLAIM_RECHECK_MS if item.refused else TAKEN_TOO_EARLY_MS
     if not notified:
         wait_ms = min(wait_ms, time_limits.alert_ms - waited_ms)
     lines = []
