@@ -46,7 +46,8 @@ def main() -> None:
     if options.broken:
         _break(options.broken)
     signal.signal(signal.SIGTERM, lambda number, _: _ENDS.append(number))
-    gc.freeze()  # all that was imported stays, and need not be looked at
+    gc.freeze()  # all that was imported stays
+    gc.set_threshold(50_000)
     with (
         tempfile.TemporaryDirectory(prefix="lw-") as directory,
         TimedServer(Path(directory) / "v") as server,
