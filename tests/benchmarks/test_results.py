@@ -52,7 +52,7 @@ def test_keys_are_sorted_by_the_names_of_the_key_table():
         keys.router("R1").state: "router:*:state",
         keys.feed("bulk:urn:x"): "feed:bulk:*",
         keys.feed_last: "feed:last",
-        keys.seen_at(10**9): "seen:*",
+        keys.seen(115): "seen:*",
         keys.dead_letters_by_time: "dead:by-time",
         "lw:journal:bulk:due": "journal:bulk:due",
         "lw:_kombu.binding.events": "Celery's own",

@@ -18,7 +18,7 @@ from worker.core.service.record_parts import Placement
 from worker.errors import StoreRefused
 from worker.store.batches import Busy
 from worker.store.commits import Committed, EventCommit, ServiceCommit
-from worker.store.keys import SEEN_PERIOD_S
+from worker.store.keys import SEEN_PERIOD_S, periods
 from worker.store.outcomes import HOUR_MS
 from worker.store.store import open_store
 
@@ -208,7 +208,7 @@ def test_ids_are_remembered_for_31_days(store, client, day):
     for later_days in (31, 0, -8):  # a clock may be set back
         found = store.records.seen(["0123456789abcdef-rest", "other"], came + later_days * DAY_MS)
         assert found == {"0123456789abcdef-rest": "c" * 12}
-    ttl_s = client.ttl(store.keys.seen_at(came // 1000))
+    ttl_s = client.ttl(store.keys.seen(periods(came)[1]))
     assert 39 * 86_400 < ttl_s <= 40 * 86_400
 
 
@@ -216,9 +216,9 @@ def test_the_time_limit_of_remembered_ids_is_set_once(store, client):
     now = store.records.now_ms()
     said = EventCommit("a", LANE, "accepted", None, "c" * 64)
     store.records.commit([ServiceCommit("SVC-1", events=[said])], now)
-    client.expire(store.keys.seen_at(now // 1000), 1000)
+    client.expire(store.keys.seen(periods(now)[1]), 1000)
     store.records.commit([ServiceCommit("SVC-2", events=[replace(said, key="b")])], now)
-    assert client.ttl(store.keys.seen_at(now // 1000)) <= 1000
+    assert client.ttl(store.keys.seen(periods(now)[1])) <= 1000
 
 
 def test_dead_letters_are_shown_newest_first_and_overwritten_by_id(store):

@@ -21,6 +21,7 @@ from tests.builders import (
 )
 from tests.waiting import eventually
 from tests.worker.desk import OTHER, TIMES, Desk
+from worker.store.keys import periods
 
 pytestmark = pytest.mark.redis
 
@@ -121,7 +122,7 @@ def test_what_changes_nothing_leaves_only_a_counter(desk, client):
     assert desk.record().pending == ()
     for each in snapshots:
         assert desk.state(each) == "applied: already-current"
-    seen = desk.store.keys.seen_at(desk.store.records.now_ms() // 1000)
+    seen = desk.store.keys.seen(periods(desk.store.records.now_ms())[1])
     assert client.hlen(seen) == 1
 
 

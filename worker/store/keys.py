@@ -11,7 +11,6 @@ from contracts import names
 from contracts.operator_proof import OPERATOR_SECRET
 from worker.store.key_groups import (
     FleetKeys,
-    Hash,
     JournalKeys,
     List,
     LossKeys,
@@ -202,10 +201,6 @@ class Keys:
     """Event key -> outcome of an event without a service: manifests. 40 days from the first."""
     brief = KeyByName("hash", names.BRIEF)
     """Event key -> outcome of an event that its service does not list. Three hours."""
-
-    def seen_at(self, now_s: int) -> Hash:
-        """`seen` of the period of a moment."""
-        return self.seen(now_s // SEEN_PERIOD_S)
 
     @property
     def fleet(self) -> FleetKeys:
