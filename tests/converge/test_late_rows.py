@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 
 from tests import builders
+from tests.converge.queues import QUEUE, TAG, active, installation, switch
 from tests.small_installation import LEASES, SERVER, SmallInstallation, activated
 from tests.store.passing_time import let_pass
 from worker.compute_gate import ComputeGate
@@ -230,9 +231,8 @@ def test_list_rows_are_read_for_nobody_of_whom_nothing_is_noted(walled_garden, m
     assert read == []
     walled_garden.store.routers.add_work("R1", ["SVC-1"], closely=True)
     walled_garden.drain("R1")
-    ((menu, terms),) = read
-    assert menu == LISTS
-    assert {each.value for each in terms} == {"leasewire:acme:SVC-1", builders.ipv4(1)}
+    named = {menu: {each.value for each in terms} for menu, terms in read}
+    assert named == {LISTS: {TAG, builders.ipv4(1)}, QUEUE: {TAG}}
 
 
 def add_late(world, first, then, late=None):
@@ -326,3 +326,19 @@ def test_copies_made_by_hand_are_left_alone(here):
     here.store.routers.add_work("R1", ["SVC-1"])
     here.drain("R1")
     assert [row for row in here.rows("R1") if row[".id"] != own[".id"]] == copies
+
+
+def test_a_queue_that_lands_late_is_removed_whatever_the_policy_is_by_then():
+    """Found by a simulated history."""
+    with installation('rates = "queue"\n', lock_ms=LEASE_MS) as world:
+        world.say(active())
+        late = Late(world, QUEUE)
+        with late.stalls():
+            world.converge.run("R1")
+        switch(world, 'rates = "lease"\n')
+        let_pass(world.store, LEASE_MS)
+        world.drain("R1")
+        late.land()
+        assert TAG in {row.get("comment") for row in world.r["R1"].rows(QUEUE)}
+        recheck(world)
+        assert TAG not in {row.get("comment") for row in world.r["R1"].rows(QUEUE)}

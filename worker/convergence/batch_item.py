@@ -131,7 +131,7 @@ class BatchItem:
     def needs_order(self) -> bool:
         """Whether more of a queue than its rate may be wrong, or it may be added or removed."""
         wanted, known = self.entry.queue, self.queue
-        if self.entry.fields is None or (wanted is None and self.is_lost):
+        if self.entry.fields is None or (wanted is None and (known is None or self.is_lost)):
             return False
         if wanted is None or known is None or self.work_item.sent is not None:
             return True

@@ -262,8 +262,8 @@ class Gatherer:
         return self._session.read_rows(QUEUES, None, self._lock.progress)
 
     def _may_have_queue(self, item: BatchItem) -> bool:
-        # No record knows a queue that landed late, or one of an earlier policy that Redis lost.
-        closely = self._policy.rates == "queue" and item.work_item.sent is not None
+        # No record knows a queue that landed late, or that Redis lost; the policy may have changed.
+        closely = item.work_item.sent is not None
         return bool(item.entry.queue or item.queue or closely or item.is_lost)
 
     def _queue_terms(self, items: Iterable[BatchItem]) -> list[FieldEquals]:
