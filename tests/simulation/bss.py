@@ -26,7 +26,8 @@ _SCHEDULED_S: Final = (200.0, 300.0)
 _SUSPENSIONS: Final = {"suspended": True, "resumed": False, "cancelled": False, "snapshot": False}
 """Events after which a service is suspended, or is not."""
 _WITH_DEVICE: Final = 0.5
-"""Of services that get the address of another, those that get its device too."""
+"""Of services that get another address, those that get another device too: beside a row with one of
+both nothing that landed late can stand."""
 _TAKEN_BACK: Final = 0.35
 """Of changes those that the service's next event takes back: who looks then finds nothing to write,
 whatever is still under way."""
@@ -124,7 +125,7 @@ class Bss:
             9,
             16 if self._has("lists") else 4,
             12 if service.is_suspended else 1,
-            2,
+            5,
             2,
             3,
             3,
@@ -147,8 +148,7 @@ class Bss:
             case "cancelled":
                 self._cancel(service, other)
             case "snapshot":
-                _change(service.addresses)
-                self._say(service, "snapshot")
+                self._renew(service)
             case "moved":
                 self._move(service)
             case "swap":
@@ -167,6 +167,12 @@ class Bss:
                 self._say(service, "address_changed", address=address_of(service))
             case name:
                 self._say(service, name)
+
+    def _renew(self, service: BssService) -> None:
+        _change(service.addresses)
+        if CHANCE.random() < _WITH_DEVICE:
+            _change(service.macs)
+        self._say(service, "snapshot")
 
     def _change_device(self, service: BssService) -> None:
         _change(service.macs)

@@ -57,6 +57,8 @@ class _Focus(NamedTuple):
     rates: tuple[float, float]
     near_writes: Sequence[int]
     near_steps: Sequence[int]
+    always: Sequence[str] = ()
+    lands_late: Sequence[float] = (0.0, 0.6, 0.95, 0.95)
 
 
 _FOCUSES: Final = (
@@ -64,11 +66,13 @@ _FOCUSES: Final = (
     _Focus((-4.3, -3.3), (1_000,), (1,)),  # at writes
     _Focus((-4.3, -3.3), (1_000,), (200,)),  # at both
     _Focus((-4.3, -3.3), (10,), (200,)),  # at steps
+    _Focus((-3.8, -3.3), (1_000,), (1,), ("kill_before", "lose_call"), (0.95,)),  # in flight
 )
 """Where faults of a history are frequent: 10 ** their rates, and how much more often where.
 
 Of some 250 points three write to a router, and twenty are steps: what comes anywhere alone comes
-there too seldom, and keeps the writes from being reached at all.
+there too seldom, and keeps the writes from being reached at all. What is in flight when its process
+dies, or its connection breaks, lands late.
 """
 
 
@@ -83,14 +87,16 @@ def odds_of(chance: random.Random) -> Odds:
         return races(chance)
     focus = chance.choice(_FOCUSES)
     often = {
-        name: round(10 ** chance.uniform(*focus.rates), 6) if chance.random() < _USED else 0.0
+        name: round(10 ** chance.uniform(*focus.rates), 6)
+        if (name in focus.always if focus.always else chance.random() < _USED)
+        else 0.0
         for name in FAULTS
     }
     return Odds(
         **often,
         near_writes=chance.choice(focus.near_writes),
         near_steps=chance.choice(focus.near_steps),
-        lands_late=chance.choice((0.0, 0.6, 0.95, 0.95)),
+        lands_late=chance.choice(focus.lands_late),
         stays=chance.choice((0.0, 0.5, 0.9)),
     )
 
