@@ -133,10 +133,15 @@ class Asked:
         events = self._by_service.get(service, {}).values()
         return any(_login_of(event).get("password") == password for event in events)
 
-    def ends(self, name: str) -> bool:
-        """Whether something that is not done yet may end sessions of this name."""
+    def ends(self, name: str, router: str) -> bool:
+        """Whether something that is not done yet may end sessions of this name.
+
+        A move is done when the new router has the row; the former one is cleaned after that.
+        """
         return any(
-            self._is_unlisted(service) or events.keys() - self._done.get(service, set())
+            self._is_unlisted(service)
+            or self.moving(service, router)
+            or events.keys() - self._done.get(service, set())
             for service, events in self._by_service.items()
             if any(_login_of(event).get("name") == name for event in events.values())
         )

@@ -134,7 +134,7 @@ class RouterChecks:
         """
         name = entry["before"]["name"]
         is_ours = entry["session"].startswith("api") and not is_late
-        if is_ours and not self._asked.ends(name) and name not in self.of.late_names:
+        if is_ours and not self._asked.ends(name, self.of.name) and name not in self.of.late_names:
             raise Violation(f"{self.of.name}: the session of {name} was ended for nothing")
 
     def _has_reason(self, menu: str, before: Row, after: Row) -> None:

@@ -131,7 +131,7 @@ class Processes:
         process = self._next(place)
         inventory = self.set_up.inventory
         client = worker_client(self.server, self.scheduler)
-        store = open_store(client, PREFIX, int(self.scale.lock_s * 1000), self.waits)
+        store = open_store(client, PREFIX, int(self.scale.lock_s * 1000), int(self.waits))
         conclude = store.routers.conclude
         store.routers.conclude = lambda *ends: conclude(*self._seen(*ends))  # type: ignore[method-assign]
         sessions = Sessions(inventory, self.set_up.settings)
@@ -231,7 +231,7 @@ class Processes:
         assert self.before is not None
         process = self._next(place)
         client = worker_client(self.server, self.scheduler)
-        store = open_store(client, PREFIX, min_replicas=self.waits)
+        store = open_store(client, PREFIX, min_replicas=int(self.waits))
         adopter = Adopter(store, self.set_up, self.scheduler, self.before)
         self.scheduler.spawn(process, "adopt", adopter.work)
 
@@ -250,7 +250,7 @@ class Processes:
         client = publisher_client(self.server, self.scheduler)
         resend = Resend(client, AcceptedInMemory(), prefix=PREFIX, keep_s=RESEND_S)
         _ask_by_points(client.connection_pool)
-        transport = JournalTransport(client, min_replicas=self.waits, resend=resend)
+        transport = JournalTransport(client, min_replicas=int(self.waits), resend=resend)
         publisher = Publisher(
             transport,
             clock=lambda: datetime.fromtimestamp(CLOCK.now_s, UTC),
