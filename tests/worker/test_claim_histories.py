@@ -84,6 +84,9 @@ class Memory:
             or row.comment in query.comments
         ]
 
+    def read_rows(self, _menu, _terms, _progress):
+        return []
+
     def write(self, operations, progress):
         progress()
         done = []
