@@ -417,8 +417,8 @@ BUGS: Final[dict[str, Bug]] = {
         [
             Change(
                 "worker/store/lua/_notify.lua",
-                "#notified < room",
-                "true",
+                "math.min(excess, #notified)",
+                "0",
             ),
         ],
         "tests/store/test_sweep_rounds.py",
