@@ -1,5 +1,8 @@
 """What the judge of chaos lets stand twice, and what it does not."""
 
+import json
+import time
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -36,8 +39,16 @@ def journal(kind, late_session="api:1", lasts_s=5.0):
     return [{**entry, "command": f"{menu}/add"} for entry in found]
 
 
-def judge(entries, kind=USERS, *, late_at=False, ahead_at=()):
+def lock_lost(at_s, router="R1"):
+    """What a worker logs who finds, at a moment of the monotonic clock, that its lock is lost."""
+    moment = datetime.fromtimestamp(at_s - time.monotonic() + time.time(), UTC)
+    line = {"router": router, "event": "router.lock_lost", "timestamp": moment.isoformat()}
+    return json.dumps(line) + "\n"
+
+
+def judge(entries, kind=USERS, *, late_at=False, ahead_at=(), log=""):
     here = SimpleNamespace(
+        log_text=lambda: log,
         doubled=lambda: list(doubled("R1", entries, kind, [])),
         links={"R1": SimpleNamespace(was_late=lambda _: late_at)},
         valkey=SimpleNamespace(set_ahead_at=ahead_at),
@@ -50,7 +61,14 @@ def judge(entries, kind=USERS, *, late_at=False, ahead_at=()):
 def test_an_address_of_a_late_write_may_stand_twice_until_the_second_look():
     assert judge(journal(USERS)) == ([], 5.0)
     assert judge(journal(USERS, "api:3"), late_at=True) == ([], 5.0), "by its link"
+    assert judge(journal(USERS, "api:3"), log=lock_lost(13.0)) == ([], 5.0), "by its lock"
     assert judge(journal(USERS, lasts_s=2 * SECOND_LOOK_S), ahead_at=[11.0]) == ([], 0.0)
+
+
+@pytest.mark.parametrize("log", [lock_lost(13.0, "R2"), lock_lost(11.0), lock_lost(17.0)])
+def test_only_a_lock_of_that_router_that_is_missed_soon_after_it_excuses(log):
+    found, _ = judge(journal(USERS, "api:3"), log=log)
+    assert len(found) == 1
 
 
 @pytest.mark.parametrize(

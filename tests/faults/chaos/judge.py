@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from math import isfinite
 
 from tests.faults import estate, odd_worker
@@ -115,7 +116,11 @@ class Judged(Conflicting):
         found = []
         hidden = 0
         for each in self.doubled():
-            late = each.is_late or self.links[each.router].was_late(each.began_s)
+            late = (
+                each.is_late
+                or self.links[each.router].was_late(each.began_s)
+                or _was_locked_out(each, self.log_text())
+            )
             if each.may_be and late and each.lasted_s <= SECOND_LOOK_S:
                 self.longest_doubled_s = max(self.longest_doubled_s, each.lasted_s)
             elif (
@@ -186,6 +191,21 @@ class Judged(Conflicting):
             if not left or time.monotonic() > deadline:
                 return left
             time.sleep(0.2)  # the pace of looking
+
+
+def _was_locked_out(doubled: Doubled, log_text: str) -> bool:
+    """Whether a pass had lost its lock when it wrote; its session may be the newer one.
+
+    Sessions stay open between passes. It notices when it renews the lock, after what it wrote.
+    """
+    to_monotonic_s = time.monotonic() - time.time()
+    about = f'"router": "{doubled.router}"'
+    for line in log_text.splitlines():
+        if '"router.lock_lost"' in line and about in line:
+            noticed = datetime.fromisoformat(json.loads(line)["timestamp"])
+            if 0 <= noticed.timestamp() + to_monotonic_s - doubled.began_s <= LEASE_S:
+                return True
+    return False
 
 
 def _was_hidden(each: Doubled, set_ahead_at: Sequence[float]) -> bool:
