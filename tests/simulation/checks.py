@@ -10,8 +10,8 @@ from tests.simulation.inventory_side import BRAKED, POOL_RANGE
 from tests.simulation.judging import is_refused
 from tests.simulation.keeping import AcceptedChecks, ClaimChecks
 from tests.simulation.router_side import SimulatedRouter
-from tests.simulation.scheduler import Process, Violation
 from tests.simulation.store_side import OwnClient
+from tests.simulation.tasks import Process, Violation
 from tests.simulation.waiting import WaitChecks
 from worker.store.store import Store
 

@@ -14,7 +14,7 @@ from tests.simulation.people import People
 from tests.simulation.processes import Processes
 from tests.simulation.refusals import Refusals
 from tests.simulation.router_side import SimulatedRouter
-from tests.simulation.scheduler import Process
+from tests.simulation.tasks import Process
 from tests.simulation.virtual import CHANCE, CLOCK
 
 _WATCHES_S: Final = 10.0

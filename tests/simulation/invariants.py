@@ -22,7 +22,7 @@ from tests.simulation.forms import (
     service_of,
 )
 from tests.simulation.router_side import SimulatedRouter
-from tests.simulation.scheduler import Violation
+from tests.simulation.tasks import Violation
 
 BINDINGS: Final = "/ipv6/dhcp-server/binding"
 SESSIONS: Final = "/ppp/active"

@@ -9,7 +9,7 @@ from redis.client import Pipeline
 from contracts import event_key, names
 from tests.simulation.forms import is_on, service_of
 from tests.simulation.invariants import FINAL, RouterChecks, is_placeholder
-from tests.simulation.scheduler import Violation
+from tests.simulation.tasks import Violation
 from tests.simulation.virtual import CLOCK
 
 _OF_ROWS: Final = ("mac:", "name:", "option-82:", "address:")

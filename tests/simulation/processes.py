@@ -24,9 +24,10 @@ from tests.simulation.operators import Operator
 from tests.simulation.redis_side import TimedServer
 from tests.simulation.refusals import Refusals
 from tests.simulation.scale import Scale
-from tests.simulation.scheduler import Process, Scheduler
+from tests.simulation.scheduler import Scheduler
 from tests.simulation.store_side import publisher_client, worker_client
 from tests.simulation.story import in_words
+from tests.simulation.tasks import Process
 from tests.simulation.threads import threads_of
 from tests.simulation.virtual import CHANCE, CLOCK
 from worker.convergence.concurrency import ConcurrencyLimiter, PassLimits

@@ -14,7 +14,8 @@ from simulator.router import Router
 from simulator.router_state import OPERATOR, Caller
 from tests.simulation.forms import KINDS, LEASES, SECRETS, service_of
 from tests.simulation.oracle import PROFILES, WALLED
-from tests.simulation.scheduler import Process, Scheduler
+from tests.simulation.scheduler import Scheduler
+from tests.simulation.tasks import Process
 from tests.simulation.virtual import CHANCE, CLOCK
 from worker.inventory import RouterConfig
 from worker.ports import AnswerTimes

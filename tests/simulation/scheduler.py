@@ -11,13 +11,13 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from operator import attrgetter
-from random import Random
 from typing import Any, Final
 
 from greenlet import getcurrent, greenlet
 
 from tests.simulation.odds import FAULTS, Fate, Odds
 from tests.simulation.script_calls import answer_in_words, in_plain_words, may_push
+from tests.simulation.tasks import CutOff, Killed, Process, Task
 from tests.simulation.virtual import BEGAN_S, CHANCE, CLOCK
 
 _WAKES_S: Final = 0.5
@@ -33,51 +33,6 @@ _IN_STORIES: Final = ("commit ", "acquire ", "begin_writing ")
 """Scripts that a story tells of; what a pass concludes is in the log."""
 _STEPS: Final = (*_IN_STORIES, "claim ", "conclude ", "take_journal ", "next_batch ")
 """Scripts around which it matters who comes first, and what is lost."""
-
-
-class Killed(BaseException):
-    """The process of this task is no more; nothing that it does from now on has any effect."""
-
-
-class CutOff(Exception):  # noqa: N818 - it is wanted
-    """As many points were passed as were asked for."""
-
-
-class Violation(AssertionError):  # noqa: N818 - what a history shows
-    """Something that must hold at each step does not."""
-
-
-@dataclass(eq=False)
-class Process:
-    """One process: what it runs ends with it.
-
-    Attributes:
-        name: with a number that grows at each start.
-        alive: no SIGKILL came.
-        frozen_until: it gets no turn before that moment.
-    """
-
-    name: str
-    alive: bool = True
-    frozen_until: float = 0.0
-
-
-@dataclass(eq=False)
-class _Task:
-    name: str
-    process: Process
-    run: greenlet
-    fate: Fate
-    chance: Random
-    wakes_at: float = 0.0
-    waits_for: str = ""
-    waits_since: int = 0
-    wrote: bool = False
-
-    @property
-    def due_at(self) -> float:
-        """When it gets its next turn, as things are."""
-        return max(self.wakes_at, self.process.frozen_until)
 
 
 _WRITES: Final = ("/add", "/set", "/remove", "/make-static", "/move")
@@ -112,8 +67,8 @@ class Scheduler:
     restarts: Callable[[Process], None] = lambda _: None
     may_have_pushed: bool = False
     is_quiet: bool = False
-    _tasks: list[_Task] = field(default_factory=list)
-    _killed: list[_Task] = field(default_factory=list)
+    _tasks: list[Task] = field(default_factory=list)
+    _killed: list[Task] = field(default_factory=list)
     _spawned: Counter[str] = field(default_factory=Counter)
     _hash: Any = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
     _told: deque[str] = field(default_factory=lambda: deque(maxlen=_TOLD))
@@ -123,7 +78,7 @@ class Scheduler:
         """Let `time.sleep` of the program be a pause of its task."""
         CLOCK.sleep = self.sleep
         self._hub = getcurrent()
-        self._of_greenlet: dict[greenlet, _Task] = {}
+        self._of_greenlet: dict[greenlet, Task] = {}
 
     @property
     def digest(self) -> str:
@@ -168,12 +123,12 @@ class Scheduler:
         if self._spawned[key] > 1:
             key = f"{key} {self._spawned[key]}"
         fate = Fate(key, CHANCE.named(f"fate of {key}"), self.odds, self.come)
-        task = _Task(name, process, greenlet(run, self._hub), fate, CHANCE.named(key), CLOCK.now_s)
+        task = Task(name, process, greenlet(run, self._hub), fate, CHANCE.named(key), CLOCK.now_s)
         self._tasks.append(task)
         self._of_greenlet[task.run] = task
 
     @property
-    def current(self) -> _Task | None:
+    def current(self) -> Task | None:
         """Whose turn it is; None: the harness itself."""
         return self._of_greenlet.get(getcurrent())
 
@@ -243,7 +198,7 @@ class Scheduler:
             raise broken("the connection broke before the answer came")
         return answer
 
-    def _stand_still(self, task: _Task, happens: str) -> None:
+    def _stand_still(self, task: Task, happens: str) -> None:
         """Let the whole process, or this task alone, get no turn for a while."""
         if happens == "freeze":
             task.process.frozen_until = CLOCK.now_s + task.fate.stands_s()
@@ -252,7 +207,7 @@ class Scheduler:
         self.narrate(f"goes on at {task.due_at - BEGAN_S:.3f}")
         self._give_way(task)
 
-    def _done(self, task: _Task, what: str, answer: Any, *, writes: bool) -> None:
+    def _done(self, task: Task, what: str, answer: Any, *, writes: bool) -> None:
         self.may_have_pushed = self.may_have_pushed or may_push(what)
         shown = "(memory of Redis)" if "samples" in what else answer_in_words(answer)
         self._point(f"{task.process.name} {task.name}: {what} -> {shown}")
@@ -260,7 +215,7 @@ class Scheduler:
             refused = f" -> refused: {answer.traps}" if writes and answer.traps else ""
             self.narrate(f"{in_plain_words(what)}{refused}")
 
-    def _happens(self, task: _Task, what: str, *, near_write: bool) -> str:
+    def _happens(self, task: Task, what: str, *, near_write: bool) -> str:
         """What goes wrong at this point: one of `FAULTS`, or nothing."""
         is_step = what.startswith(_STEPS)
         happens, name = task.fate.happens(near_write=near_write, is_step=is_step)
@@ -296,7 +251,7 @@ class Scheduler:
                 task.run.throw(Killed)
             self._of_greenlet.pop(task.run, None)
 
-    def _give_way(self, task: _Task) -> None:
+    def _give_way(self, task: Task) -> None:
         self._hub.switch()
         if not task.process.alive:
             raise Killed
@@ -330,7 +285,7 @@ class Scheduler:
             CHANCE.stream = of_world
             self.after_step()
 
-    def _next(self) -> _Task:
+    def _next(self) -> Task:
         """Whose turn it is: the first of those that are due first; most steps look at all tasks."""
         found, first_s = self._tasks[0], math.inf
         for task in self._tasks:

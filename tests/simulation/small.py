@@ -18,8 +18,9 @@ from redis.retry import Retry
 from tests.simulation.connections import pool_of
 from tests.simulation.odds import Odds
 from tests.simulation.redis_side import TimedServer
-from tests.simulation.scheduler import Process, Scheduler
+from tests.simulation.scheduler import Scheduler
 from tests.simulation.store_side import PlainClient, connected
+from tests.simulation.tasks import Process
 
 _ODDS: Final = Odds(0.02, 0.02, 0.02, 0.02, 0.02, 0.05)
 _SCRIPT: Final = """

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from redis.client import Pipeline
 
-from tests.simulation.scheduler import Violation
+from tests.simulation.tasks import Violation
 from tests.simulation.virtual import CLOCK
 
 _CLAIM_HELD: Final = "claim-held"

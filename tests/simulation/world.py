@@ -36,9 +36,10 @@ from tests.simulation.rest_side import CONNECTIONS
 from tests.simulation.resting import Rest
 from tests.simulation.router_side import Ways, make_router
 from tests.simulation.scale import Scale, scale_of
-from tests.simulation.scheduler import CutOff, Scheduler, Violation
+from tests.simulation.scheduler import Scheduler
 from tests.simulation.store_side import WorkerClient, connected, own_client
 from tests.simulation.story import NO_REST
+from tests.simulation.tasks import CutOff, Violation
 from worker.store.store import open_store
 
 __all__ = ["Result", "Scale", "play", "scale_of"]
