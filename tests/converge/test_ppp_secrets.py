@@ -4,6 +4,7 @@ import pytest
 
 from contracts import event_key
 from tests import builders
+from tests.converge.test_late_rows import LEASE_MS, Late, recheck
 from tests.ppp import (
     ACTIVE,
     LISTS,
@@ -13,7 +14,10 @@ from tests.ppp import (
     login,
     ppp_changed,
 )
+from tests.small_installation import LEASES
+from tests.store.passing_time import let_pass
 from tests.waiting import eventually
+from worker.core.entry.wanted import kind_of
 from worker.store.routers import Routers
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
@@ -260,3 +264,30 @@ def test_a_snapshot_ends_the_session_if_it_changes_the_secret(here):
     here.apply(changed(37, "snapshot", revision=3, **again))
     assert here.secret(37)["remote-address"] == builders.ipv4(237)
     assert before["session-id"] not in {row["session-id"] for row in here.sessions_of(37)}
+
+
+def test_the_second_look_at_a_cancelled_service_ends_no_session_of_who_has_its_name_now(
+    here, monkeypatch
+):
+    here.apply(activated(40))
+    leave_unconfirmed(here, monkeypatch, builders.cancelled("SVC-40", revision=2))
+    here.apply(activated(41, ppp=login(40)))
+    log_in(here, 40)
+    (session,) = here.sessions_of(40)
+    recheck(here)
+    assert here.client.hgetall(here.block("R1").inflight) == {}
+    assert here.sessions_of(40) == [session]
+
+
+def test_the_session_of_a_cancelled_service_ends_if_its_secret_landed_late(here):
+    late = Late(here, LEASES, kind_of(here.policies["R1"]), here.sealer)
+    here.say(here.seal(activated(42)))
+    with late.stalls():
+        here.converge.run("R1")
+    let_pass(here.store, LEASE_MS)
+    here.apply(builders.cancelled("SVC-42", revision=2))
+    late.land()
+    log_in(here, 42)
+    recheck(here)
+    assert here.secret(42) is None
+    assert here.sessions_of(42) == []

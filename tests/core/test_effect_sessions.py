@@ -50,7 +50,7 @@ def test_a_session_ends_for_a_change_that_it_would_not_follow(fields, register, 
     assert ends == ({device} if device else set())
 
 
-def ending(before, entry, policy=POLICY, sent=(), found=()):
+def ending(before, entry, policy=POLICY, sent=None, found=()):
     return set(sessions_to_end(before, "R1", entry, policy, sent=sent, found=found))
 
 
@@ -85,6 +85,9 @@ def test_of_a_row_that_was_never_confirmed_counts_what_the_pass_found():
     assert ending(record(None), wanted, found=[{"profile": "silver"}]) == set(), "no event did it"
     confirmed = record({**row(), "service": "pppoe"}, "lifecycle")
     assert ending(confirmed, wanted, found=[{"profile": "silver"}]) == set(), "edited by hand"
+    late = {"sent": (), "found": [row(name="bob")]}
+    assert ending(confirmed, wanted, **late) == {"bob"}, "landed late"
+    assert ending(record(row()), wanted, **late) == set(), "no event did it"
     policy = RouterPolicy("acme", end_sessions=SESSION_ENDS - {"rate"})
     assert ending(new, wanted, policy, found=[{"profile": "silver"}]) == set()
 

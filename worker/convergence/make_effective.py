@@ -69,7 +69,7 @@ class MakeEffective:
         """The devices whose sessions must end."""
         if not self.ends_sessions:
             return frozenset()
-        sent = item.work_item.sent or ()
+        sent = item.work_item.sent
         found = self._concluder.attempts[item.service_id].found
         return sessions_to_end(
             item.record, item.router, item.entry, self._policy, sent=sent, found=found

@@ -104,7 +104,7 @@ def sessions_to_end(  # noqa: PLR0913 - of the record, and of two kinds of passe
     entry: Entry,
     policy: RouterPolicy,
     *,
-    sent: Collection[Identity] = (),
+    sent: Collection[Identity] | None = None,
     found: Collection[Mapping[str, str]] = (),
 ) -> frozenset[str]:
     """Return the devices whose sessions must end so that a change acts.
@@ -112,8 +112,8 @@ def sessions_to_end(  # noqa: PLR0913 - of the record, and of two kinds of passe
     Only events end sessions, and only where the row changed: a queue and an address list act at
     once. Another policy of the router, or drift that is put right, acts at the next login. A device
     may have logged in by a row that was written and never confirmed: its sessions end too. Of a row
-    of which nothing was confirmed, as it was adopted, this pass alone knows what it was; should the
-    pass die, its note of what it writes is in `sent`.
+    of which nothing was confirmed, as it was adopted, or which landed late, this pass alone knows
+    what it was; should the pass die, its note of what it writes is in `sent`.
 
     Args:
         record: as stored before the conclusion.
@@ -121,15 +121,17 @@ def sessions_to_end(  # noqa: PLR0913 - of the record, and of two kinds of passe
         entry: wanted there.
         policy: of the router.
         sent: what an earlier pass noted of its writes, of which nobody knows what became: the names
-            alone are those of devices.
+            alone are those of devices; None: no write is in flight.
         found: what this pass changed or removed of its rows, as they were before.
     """
     before = _before(record, router)
     registers = _registers(settle(record)[1])
     if entry.fields is not None and not registers:
         return frozenset()
-    unconfirmed = frozenset(row.device for row in sent if row == Identity(row.device, "", ""))
-    rows = [before] if before is not None else _as_found(entry, found)
+    unconfirmed = frozenset(r.device for r in sent or () if r == Identity(r.device, "", ""))
+    rows = [] if before is None else [before]
+    if before is None or sent is not None:
+        rows += _as_found(entry, found)
     return unconfirmed | {
         device_of(row)
         for row in rows

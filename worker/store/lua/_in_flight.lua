@@ -57,10 +57,22 @@ local function owe_check(router, lock_id, service)
   end
 end
 
--- The check that the entry asked for ended well.
+-- A check ended well: it was the one that the entry asked for, or the entry stays without the names of
+-- devices alone. Their sessions ended with it, and another service may have the name at the next one.
 local function end_check(router, service, left)
-  if left and left.lock_id == '' and left.check_at == CHECK_NOW then
+  if not left or left.lock_id ~= '' then
+    return
+  end
+  if left.check_at == CHECK_NOW then
     put(router.inflight, service, false)
+  elseif left.sent ~= '' then
+    local rows = {}
+    for _, row in ipairs(cjson.decode(left.sent)) do
+      if row[2] ~= '' or row[3] ~= '' then
+        rows[#rows + 1] = row
+      end
+    end
+    write_in_flight(router, service, '', left.check_at, #rows == 0 and '' or cjson.encode(rows))
   end
 end
 
