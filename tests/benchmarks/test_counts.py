@@ -105,8 +105,8 @@ def test_one_event(ways):
     assert (published[0], folded[0], applied[0]) == (1, 2, 4)
     assert published[1] <= 8
     # Two of these keep an answer that gets lost (`take:*`).
-    assert folded[1] <= 47
-    assert applied[1] <= 48
+    assert folded[1] <= 46
+    assert applied[1] <= 47
     assert counts[2].router == {f"{LEASES}/print": 2, f"{LEASES}/add": 1}
 
 
@@ -122,7 +122,7 @@ def test_a_batch_takes_hardly_more_calls_than_one_event(ways):
 FOLD, PASS = ("take_journal", "commit"), ("acquire", "begin_writing", "conclude", "next_batch")
 
 
-@pytest.mark.parametrize(("count", "most"), [(1, 81), (50, 5.7 * 50)])
+@pytest.mark.parametrize(("count", "most"), [(1, 79), (50, 5.7 * 50)])
 def test_what_scripts_call(ways, by_script, count, most):
     """Inside scripts a command costs a microsecond or two: the most of Redis's processor time."""
     by_script.clear()

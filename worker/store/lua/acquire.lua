@@ -11,7 +11,7 @@
 local router = router_named(ARGV[1])
 local lock_ms = tonumber(ARGV[3])
 local most = tonumber(ARGV[5])
-none_of({ fleet.paused, key.reports.asked, router.waiters, router.inflight })
+none_of({ fleet.paused, key.reports.asked, router.waiters, router.inflight, router.waiting })
 if is_there(fleet.paused) and redis.call('HEXISTS', fleet.paused, router.name) == 1 then
   redis.call('SET', router.notified, 'circuit_open')
   redis.call('ZREM', key.routers_due, router.name)

@@ -11,7 +11,7 @@
 local journal, this_take = key.journal(ARGV[1]), key.take(ARGV[2])
 local now = now_ms()
 local most, ours_for = tonumber(ARGV[3]), tonumber(ARGV[4])
-none_of({ this_take, key.fleet.aliases })
+none_of({ this_take, key.fleet.aliases, key.attempts })
 local ours_until = tonumber(is_there(this_take) and redis.call('GET', this_take) or 0)
 local is_repeated = ours_until > now
 if not is_repeated then
@@ -38,7 +38,7 @@ end
 local function take(events)
   local due, first_attempts, gone = {}, {}, {}
   local bodies = call_many('HMGET', { journal.body }, events)
-  local all_attempts = call_many('HMGET', { key.attempts }, events)
+  local all_attempts = there[key.attempts] == false and {} or call_many('HMGET', { key.attempts }, events)
   for i, event in ipairs(events) do
     local attempts = tonumber(all_attempts[i] or 0)
     if not bodies[i] then
