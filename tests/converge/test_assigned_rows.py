@@ -199,3 +199,26 @@ def test_a_restored_backup_gives_no_address_that_was_assigned_since(small):
     small.drain()
     assert small.outcome(late).startswith("applied")
     assert small.record("SVC-4").assigned["address"].value == "198.51.100.4"
+
+
+def test_a_service_that_redis_forgot_keeps_its_rows_until_it_has_an_address(small):
+    entries = backup(small)
+    second = {"number": 2, "mac": builders.mac(12), "address": {"mode": "static"}}
+    second["address"]["ipv4"] = builders.ipv4(12)
+    event = assigned(1, devices=[second])
+    small.say(event)
+    small.drain()
+    rows = addresses(small)
+    assert len(rows) == 2
+    restore(small, entries)
+    small.say(event)
+    assert small.outcome(event).startswith("waiting: pool-not-read")
+    small.store.routers.add_work("R1", ["SVC-1"])  # as for what was written lately
+    small.drain("R1")
+    assert addresses(small) == rows
+    assert small.outcome(event).startswith("waiting: pool-not-read")
+    small.drain("R2")
+    small.accept.assign_waiting()
+    small.drain()
+    assert small.outcome(event).startswith("applied")
+    assert addresses(small) == {**rows, builders.mac(1): "198.51.100.2"}

@@ -69,6 +69,8 @@ def wanted_entries(
         if not OF_DEVICES.isdisjoint(record.registers):
             entry = with_devices(entry, record, policy, kind_of(policy))
         entries[wanted] = _awaiting(entry, record) if record.unassigned else entry
+    elif record.waits_for_address and (at := record.row_router or "") in policies:
+        entries[at] = _without_address(record)
     return entries
 
 
@@ -94,6 +96,17 @@ def _awaiting(entry: Entry, record: ServiceRecord) -> Entry:
         else:
             entry = replace(entry, notes=(*entry.notes, (why.reason, why.detail)))
     return entry
+
+
+def _without_address(record: ServiceRecord) -> Entry:
+    """The entry of a service that has no address yet; Redis may have lost the one that it had.
+
+    What stands on the router for it stays until it has one.
+    """
+    unassigned = record.unassigned["address"]
+    why = Waiting(unassigned.reason, unassigned.detail)
+    further = {n: Entry(record.service_id, None, missing=why, number=n) for n in record.devices}
+    return Entry(record.service_id, None, missing=why, devices=further)
 
 
 def with_rows_at(record: ServiceRecord, policies: Mapping[str, RouterPolicy]) -> ServiceRecord:

@@ -117,6 +117,12 @@ class ServiceRecord:
         return self.row_router if self.is_complete and self.value("lifecycle") == "on" else None
 
     @property
+    def waits_for_address(self) -> bool:
+        """Whether it lacks but an address of a pool."""
+        waits = "address" in self.unassigned and self.address is None
+        return waits and self.names_a_device and self.value("lifecycle") == "on"
+
+    @property
     def is_complete(self) -> bool:
         """Whether a device and an address are known, as a row needs them."""
         return self.names_a_device and bool(self.address)
