@@ -204,7 +204,7 @@ class TimedServer(EmbeddedServer):
         kept, size = self._kept(), self.written
         self.kill()
         os.truncate(self._path, kept)
-        self._begin(kept)
+        self._begin()
         return size - kept
 
     def split(self, cut_off: Collection[object]) -> int:
@@ -228,7 +228,7 @@ class TimedServer(EmbeddedServer):
         os.truncate(self.directory / "appendonlydir" / self._path.name, kept)
         self.socket = self.directory / former.socket.name
         self._former, self._process = former, None
-        self._begin(kept)
+        self._begin()
         return size - kept
 
     def end_former(self) -> None:
@@ -247,11 +247,11 @@ class TimedServer(EmbeddedServer):
         kept += int(CHANCE.random() * (size - kept) / 4)  # any command may be the last
         return max(kept, self._replicated) if self.has_replicas else kept
 
-    def _begin(self, kept: int) -> None:
+    def _begin(self) -> None:
         self._starts += 1
-        self._replicated = min(self._replicated, kept)
         self._sizes.clear()
         self.start()
+        self._replicated = min(self._replicated, self.written)  # half a command at the end is gone
 
     @property
     def _longest_s(self) -> float:
