@@ -6,6 +6,7 @@ import pytest
 
 from contracts import event_key
 from tests import builders
+from tests.converge.queues import QUEUE, active, installation
 from tests.leasewire.conftest import LEASES
 from tests.refusals import refused
 from worker.convergence.concurrency import PassLimits, TimeLimits
@@ -139,6 +140,19 @@ def test_five_of_many_are_no_mass(world, passes):
     passes.run()
     assert sorted(passes.dead_letters()) == [f"SVC-{n}" for n in range(1, 6)]
     assert passes.store.views.router("R1").state.state == "up"
+
+
+def test_a_router_that_takes_nothing_in_two_menus_fails_nobody():
+    """A service with a rate begins with its queue, another one with its lease."""
+    (lease,) = refusing("invalid value")["refuse_values"]
+    with installation() as here:
+        queue = {**lease, "menu": QUEUE, "field": "name"}
+        here.r["R1"].set_faults(refuse_values=[lease, queue])
+        here.say(*(active(f"SVC-{n}", n) for n in range(2, 6)))
+        here.say(*(active(f"SVC-{n}", n, plan=None) for n in range(6, 10)))
+        here.drain()
+        assert here.store.views.router("R1").state.cause == "mass-refusal"
+        assert [*here.store.dead_letters.all()] == []
 
 
 def test_a_mass_is_seen_over_the_batches_of_a_pass(world, world_with):

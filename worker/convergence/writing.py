@@ -157,12 +157,16 @@ class Refusals:
     def mass(self, services: Callable[[], int]) -> tuple[str, int] | None:
         """The message with which too many services were refused in one menu, and how many.
 
+        In any menu, where the router took no row of any: the first one of some services is a queue.
+
         Args:
             services: counts the router's services; called only where it matters.
         """
-        counted = Counter((refused.menu, refused.message) for refused in self._held_back.values())
+        took = self._accepted
+        counted = Counter((r.menu if took else None, r.message) for r in self._held_back.values())
         for (menu, message), count in counted.items():
-            is_many = count > max(MASS_MORE_THAN, PROBE * len(self._accepted.get(menu, ())))
+            others = 0 if menu is None else len(took.get(menu, ()))
+            is_many = count > max(MASS_MORE_THAN, PROBE * others)
             if is_many and count > services() * MASS_SHARE:
                 return message, count
         return None
