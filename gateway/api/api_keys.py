@@ -43,6 +43,7 @@ FRESH_S: Final = 1.0
 
 _SCHEME: Final = "lw"
 _LONGEST_NAME: Final = 100
+_NAMED_SOURCES: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,12 @@ class ApiKey:
     def actor(self) -> str:
         """The actor in histories."""
         return f"key {self.id} ({self.name})"
+
+    def not_its_source(self) -> str:
+        """Why an event of another source is refused, with up to five sources that the key has."""
+        first = sorted(self.sources)[:_NAMED_SOURCES]
+        more = ", …" if len(self.sources) > _NAMED_SOURCES else ""
+        return f"is not a source of this key; it has {', '.join(first) or 'none'}{more}"
 
     def document(self) -> dict[str, Any]:
         """What everybody may know of it."""

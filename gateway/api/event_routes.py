@@ -152,7 +152,7 @@ class EventRoutes:
         errors, overriding = [], self._overriding()
         for index, event in enumerate(events):
             if event.source not in key.sources:
-                message = "is not a source of this key"
+                message = key.not_its_source()
                 errors.append((index, Problem("/source", "source-not-allowed", message)))
             elif event.source in overriding and KeyScope.OVERRIDE not in key.scopes:
                 message = "may override other sources: this needs a key with scope override"

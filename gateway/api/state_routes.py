@@ -88,7 +88,7 @@ class StateRoutes:
         """
         key = await self._access.reader(request, KeyScope.READ, KeyScope.OPS)
         if source is not None and source not in key.sources and KeyScope.OPS not in key.scopes:
-            raise Refused("source-not-allowed", "the key does not read events of this source")
+            raise Refused("source-not-allowed", f"this {key.not_its_source()}")
         sources = sorted(key.sources) if source is None else [source]
         found = await asyncio.to_thread(find_events, self._store, event_id, sources)
         if not found:

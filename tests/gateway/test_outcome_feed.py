@@ -79,7 +79,8 @@ def test_a_key_reads_outcomes_of_its_own_sources_only(gateway):
     assert len(asked(both)["outcomes"]) == 2
     assert seen(asked(both, source=NOC)) == [("e-2", "accepted")]
     answer = gateway.client().get("/v1/outcomes", params={"source": NOC})
-    refusal(answer, 403, "source-not-allowed")
+    document = refusal(answer, 403, "source-not-allowed")
+    assert f"not a source of this key; it has {builders.SOURCE}" in document["detail"]
     refusal(gateway.client(KeyScope.PUBLISH).get("/v1/outcomes"), 403, "scope-missing")
 
 

@@ -109,6 +109,7 @@ def test_a_key_publishes_for_its_sources_only(gateway):
     event = builders.mac_changed(source="urn:isp:other")
     document = refusal(post(gateway.client(), event), 403, "source-not-allowed")
     assert document["errors"][0]["pointer"] == "/source"
+    assert f"it has {builders.SOURCE}" in document["errors"][0]["message"]
     assert gateway.journaled() == 0
 
 
