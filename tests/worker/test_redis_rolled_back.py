@@ -16,6 +16,7 @@ from worker.errors import StoreUnavailable
 from worker.routeros.session import Session
 from worker.runtime.sweep import Sweep
 from worker.store.heartbeat import Seen, Signs
+from worker.store.pools import PoolValues
 from worker.store.records import Records
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
@@ -25,7 +26,8 @@ LISTS = "/ip/firewall/address-list"
 
 @pytest.fixture
 def here():
-    with SmallInstallation(2, defaults='suspend_list = "susp"') as world:
+    pool = '[pools.home]\nranges = ["198.51.100.101-198.51.100.108"]'
+    with SmallInstallation(2, defaults='suspend_list = "susp"', tables=pool) as world:
         yield world
 
 
@@ -269,23 +271,40 @@ def lose(here, service_id):
     here.client.delete(*here.client.keys(f"{here.prefix}seen:*"))
 
 
+@pytest.mark.parametrize("address", [None, {"mode": "assigned", "pool": "home"}])
 @pytest.mark.parametrize("is_apart", [False, True])
-def test_a_service_that_begins_and_ends_before_a_pass_leaves_no_row(here, is_apart):
+def test_a_service_that_begins_and_ends_before_a_pass_leaves_no_row(here, is_apart, address):
     """Nobody remembers its row: the worker that wrote it died when Redis lost its service.
 
     Its end may be folded before its begin, by itself.
     """
-    here.say(activated("SVC-1", 1))
+    begins = activated("SVC-1", 1, **({"address": address} if address else {}))
+    here.say(begins)
     here.drain()
     (row,) = here.rows("R1")
     lose(here, "SVC-1")
     if is_apart:
         here.say(builders.cancelled("SVC-1", revision=2))
-        here.say(activated("SVC-1", 1))
+        here.say(begins)
     else:
-        here.say(activated("SVC-1", 1), builders.cancelled("SVC-1", revision=2))
+        here.say(begins, builders.cancelled("SVC-1", revision=2))
     here.drain()
     assert row["comment"]
+    assert here.rows("R1") == []
+
+
+def test_nor_does_one_that_ends_while_it_waits_for_an_address(here, monkeypatch):
+    """Redis lost the address that it had, and its pool gives nothing before routers are read."""
+    begins = activated("SVC-1", 1, address={"mode": "assigned", "pool": "home"})
+    here.say(begins)
+    here.drain()
+    assert here.rows("R1")
+    lose(here, "SVC-1")
+    monkeypatch.setattr(PoolValues, "unread", lambda *_: frozenset({"R1"}))
+    here.say(begins)
+    assert here.outcome(begins).startswith("waiting: pool-not-read")
+    here.say(builders.cancelled("SVC-1", revision=2))
+    here.drain()
     assert here.rows("R1") == []
 
 

@@ -196,13 +196,15 @@ class CommitDraft:
         """The record with its placements.
 
         A service that is over when its row becomes known may have that row: Redis lost what it
-        knew, and its events came again, in any order.
+        knew, and its events came again, in any order. Its record does not say then which address
+        a pool gave it.
         """
-        record = placed(self.record, self._policies)
-        if record.status != "cancelled" or self.before.record.is_complete:
+        record, before = placed(self.record, self._policies), self.before.record
+        was_over = before.is_given_address and before.status == "cancelled"
+        if record.status != "cancelled" or before.is_complete or was_over:
             return record
-        router = record.row_router or ""
-        return place(record, router) if record.is_complete and router in self._policies else record
+        router, had_one = record.row_router or "", record.is_complete or record.is_given_address
+        return place(record, router) if had_one and router in self._policies else record
 
     def _wait_for_pool(self, record: ServiceRecord) -> None:
         """Without an address nothing is written for it; its events wait."""

@@ -117,10 +117,16 @@ class ServiceRecord:
         return self.row_router if self.is_complete and self.value("lifecycle") == "on" else None
 
     @property
+    def is_given_address(self) -> bool:
+        """Whether a pool of ours gives its address, and nothing else is missing."""
+        address = self.value("address")
+        return isinstance(address, dict) and address["mode"] == "assigned" and self.names_a_device
+
+    @property
     def waits_for_address(self) -> bool:
-        """Whether it lacks but an address of a pool."""
+        """Whether it has no address before a pool gives one."""
         waits = "address" in self.unassigned and self.address is None
-        return waits and self.names_a_device and self.value("lifecycle") == "on"
+        return waits and self.is_given_address and self.value("lifecycle") == "on"
 
     @property
     def is_complete(self) -> bool:
