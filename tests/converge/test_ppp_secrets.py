@@ -287,7 +287,24 @@ def test_the_session_of_a_cancelled_service_ends_if_its_secret_landed_late(here)
     let_pass(here.store, LEASE_MS)
     here.apply(builders.cancelled("SVC-42", revision=2))
     late.land()
-    log_in(here, 42)
+    assert here.r["R1"].ppp_login(*login(42).values())
     recheck(here)
     assert here.secret(42) is None
     assert here.sessions_of(42) == []
+
+
+def test_no_session_goes_on_with_an_address_that_another_service_gets(here):
+    """Its own new one is refused for good; its secret gave the old one up for the other."""
+    here.apply(activated(43))
+    assert here.r["R1"].ppp_login(*login(43).values())
+    refused = {"field": "remote-address", "value": builders.ipv4(143), "text": "invalid value"}
+    here.r["R1"].set_faults(refuse_values=[{"menu": SECRET, **refused}])
+    moved = {"mode": "static", "ipv4": builders.ipv4(143)}
+    here.say(changed(43, "address_changed", address=moved))
+    taken = block(44)
+    taken["address"]["ipv4"] = builders.ipv4(43)
+    here.apply(builders.event("activated", "SVC-44", revision=1, service=taken))
+    here.r["R1"].clear_faults()
+    assert here.secret(43)["remote-address"] == "0.0.0.0"  # noqa: S104 - a field's value
+    assert here.sessions_of(43) == []
+    assert here.secret(44)["remote-address"] == builders.ipv4(43)

@@ -6,12 +6,13 @@ from tests.core.test_effect_means import record
 from worker.core.effect.acting import judge
 from worker.core.effect.applied_change import AppliedChange
 from worker.core.effect.facts import EffectFacts
-from worker.core.effect.means import means_of, sessions_to_end
+from worker.core.effect.means import given_up, means_of, sessions_to_end
 from worker.core.effect.reading import EffectReading
 from worker.core.effect.rungs import RouterEffect, rung_of
-from worker.core.entry.entry import Entry
+from worker.core.entry.entry import Entry, placeholder
 from worker.core.policy.policy import SESSION_ENDS, RouterPolicy
 from worker.core.rows.observed import SeenRow
+from worker.core.rows.operations import Set
 from worker.core.rows.rows import Identity, Lease, ListPlace
 
 ADDRESS, OTHER = "10.0.0.1", "10.0.0.2"
@@ -96,6 +97,20 @@ def test_the_first_plan_ends_a_session_and_a_profile_that_becomes_ours_none():
     before = {name: value for name, value in row().items() if name != "profile"}
     assert ending(record(before, "plan"), Entry("SVC-1", row())) == {"ada"}
     assert ending(record(before, "mac"), Entry("SVC-1", row())) == set()
+
+
+def test_a_row_that_had_to_leave_its_address_or_name_was_of_a_session():
+    def changed(*changes, pool=False):
+        entry = Entry("SVC-1", row(address="0.0.0.0" if pool else ADDRESS))  # noqa: S104
+        sets = [Set(0, "SVC-1", "*1", fields, {"name": "ada"}) for fields in changes]
+        return given_up(entry, sets)
+
+    nowhere = {"address": "0.0.0.0"}  # noqa: S104 - a field's value
+    nobody = {"name": placeholder({"name": ""}, "SVC-1")}
+    assert changed(nowhere) == changed(nobody) == [{"name": "ada"}]
+    assert changed(nowhere, {"address": ADDRESS}) == []
+    assert changed({"address": ADDRESS}, {"password": "new"}) == []
+    assert changed(nowhere, pool=True) == [], "the router gives it an address of a pool"
 
 
 @pytest.mark.parametrize(

@@ -309,6 +309,7 @@ class BatchRunner:
             write(self._session, self._lock, made, items.keys(), answers)
         finally:
             self.concluder.answered(answers)
+        self._effective.end_given_up(items, answers.applied)
         return answers
 
     def _after_writing(self, items: dict[str, BatchItem], answers: Answers) -> dict[str, BatchItem]:

@@ -18,6 +18,7 @@ from worker.core.effect.means import (
     addresses_to_cut,
     by_family,
     cuts_connections,
+    given_up,
     needs_reconfigure,
     sessions_to_end,
 )
@@ -25,7 +26,8 @@ from worker.core.entry.devices import as_service
 from worker.core.entry.entry import Entry
 from worker.core.entry.wanted import kind_of
 from worker.core.policy.policy import RouterPolicy
-from worker.core.rows.rows import parse_tag
+from worker.core.rows.operations import Operation
+from worker.core.rows.rows import device_of, parse_tag
 from worker.core.service.record import ServiceRecord
 from worker.errors import RouterUnreachable
 from worker.ports import TrackedConnections
@@ -100,8 +102,27 @@ class MakeEffective:
         """
         return self._end_sessions(items) | self._cut_connections(items, now_ms)
 
+    def end_given_up(
+        self, items: Mapping[str, BatchItem], applied: Mapping[str, Sequence[Operation]]
+    ) -> None:
+        """End the sessions of rows that had to leave their address or name to others.
+
+        Args:
+            items: that were written.
+            applied: what the router took, by service.
+        """
+        devices: dict[str, str] = {}
+        for service_id in applied if self.ends_sessions else ():
+            item = items[service_id]
+            for was in given_up(item.entry, applied[service_id]):
+                rows = (was, item.written or {}, item.entry.fields or {})
+                devices[next(filter(None, map(device_of, rows)), "")] = service_id
+        self._end(devices)
+
     def _end_sessions(self, items: Sequence[BatchItem]) -> dict[str, str]:
-        devices = {device: item.service_id for item in items for device in self._devices(item)}
+        return self._end({device: it.service_id for it in items for device in self._devices(it)})
+
+    def _end(self, devices: Mapping[str, str]) -> dict[str, str]:
         if not devices:
             return {}
         found = self._session.find_sessions(sorted(devices), self._lock.progress)

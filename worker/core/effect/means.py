@@ -10,12 +10,14 @@ from typing import Final
 from contracts.sealing import is_same_seal
 from worker.core.effect.facts import EffectFacts
 from worker.core.effect.rungs import ChangeKind, Means
-from worker.core.entry.entry import Entry
+from worker.core.entry.entry import Entry, is_placeholder
 from worker.core.policy.policy import RouterPolicy, SessionEnd
 from worker.core.rows.bindings import OwnBinding
+from worker.core.rows.operations import Operation, Set
 from worker.core.rows.queues import OwnQueue
 from worker.core.rows.rows import (
     ANY_SERVER,
+    LEASES,
     NO_MAC,
     OPTION_82,
     Identity,
@@ -137,6 +139,23 @@ def sessions_to_end(  # noqa: PLR0913 - of the record, and of two kinds of passe
         for row in rows
         if row != entry.fields and _ends_session(entry, record, row, registers, policy)
     }
+
+
+def given_up(entry: Entry, operations: Iterable[Operation]) -> list[Mapping[str, str]]:
+    """Return what rows were of which others get the address or the name: they stay without it.
+
+    Args:
+        entry: of one service.
+        operations: of it, as they were applied.
+    """
+    left: dict[str, Mapping[str, str]] = {}
+    for each in operations:
+        if isinstance(each, Set) and each.menu == LEASES:
+            left.pop(each.row_id, None)
+            not_its_own = dict(each.fields.items() - (entry.fields or {}).items())
+            if is_placeholder(not_its_own, each.service_id):
+                left[each.row_id] = each.was
+    return [*left.values()]
 
 
 def _as_found(entry: Entry, found: Iterable[Mapping[str, str]]) -> list[Mapping[str, str]]:

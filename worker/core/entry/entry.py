@@ -51,6 +51,13 @@ def placeholder(fields: Mapping[str, str], service_id: str) -> str:
     return joined(digits, "") if OPTION_82 in fields else f"leasewire-{digits}"
 
 
+def is_placeholder(fields: Mapping[str, str], service_id: str) -> bool:
+    """Return whether any of these fields of a row of a service names nothing and nobody."""
+    named = (fields[name] for name in DEVICE_FIELDS if name in fields)
+    nobody = placeholder(fields, service_id)
+    return fields.get("address") == NO_ADDRESS or any(name == nobody for name in named)
+
+
 @lru_cache(maxsize=2048)  # each read of a round needs those of the whole batch
 def placeholder_mac(service_id: str) -> str:
     """Return a MAC of no device; it is locally administered."""
