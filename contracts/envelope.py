@@ -78,8 +78,3 @@ class Envelope(Attributes):
     """An event about one service."""
 
     data: Data
-
-    @property
-    def service_id(self) -> str:
-        """Id of the service that the event is about."""
-        return self.data.service_id

@@ -64,7 +64,7 @@ def test_an_event_comes_out_in_normal_form():
     assert event.data.mac == "00:00:5E:00:53:02"
     assert event.time == NOW
     assert event.time.tzinfo is UTC
-    assert event.service_id == "SVC-1"
+    assert event.data.service_id == "SVC-1"
     assert to_json(event)["time"] == "2026-11-24T10:00:00Z"
 
 

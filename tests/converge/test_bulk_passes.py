@@ -19,7 +19,7 @@ from worker.convergence.concurrency import (
     MOST_BESIDE_LIVE,
     Bulk,
 )
-from worker.store.batches import MOST_BULK, Conclusion, is_full
+from worker.store.batches import MOST_BULK, Conclusion, batch_of
 
 LONG_S = 20
 
@@ -93,14 +93,13 @@ def test_a_batch_has_all_live_marks_or_a_few_bulk_ones(store):
     assert [each.service_id for each in routers.next_batch("R1", "aa", 500).work_items] == ["LATE"]
 
 
-@pytest.mark.redis
-def test_a_batch_is_full_that_might_have_had_more(store):
-    store.routers.add_work("R1", ["A", "B"], 2)
-    work_items = store.routers.acquire("R1", "aa", 500).work_items
-    assert is_full(work_items, 2)
-    assert is_full(work_items, 500, 2)
-    assert not is_full(work_items, 500, 3)
-    assert not is_full(work_items, 500, 0)  # none was asked for
+@pytest.mark.parametrize(
+    ("most", "most_bulk", "full"),
+    [(2, MOST_BULK, True), (500, 2, True), (500, 3, False), (500, 0, False)],
+)
+def test_a_batch_is_full_that_might_have_had_more(most, most_bulk, full):
+    raw = [(service, "v", 2, None, None, None, None, 0) for service in ("A", "B")]
+    assert batch_of(raw, most, most_bulk)[1] is full
 
 
 def test_a_worker_that_ends_begins_no_more_of_them():

@@ -42,7 +42,7 @@ def expected_entries(
     records: dict[str, ServiceRecord] = {}
     for raw in events:
         event = parse_event(raw)
-        service = event.service_id
+        service = event.data.service_id
         version = builders.version_of(raw, order=orders[raw["source"]])
         before = records.get(service, ServiceRecord(service))
         records[service] = fold(before, event, version).record

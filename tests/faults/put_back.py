@@ -176,9 +176,9 @@ BUGS: Final[dict[str, Bug]] = {
     "events go to the machine that had a router's name before": Bug(
         [
             Change(
-                "worker/intake/accept.py",
-                "taken._replace(aliases=former_only(taken.aliases, self.policies))",
-                "taken",
+                "worker/intake/checks.py",
+                "former_only(aliases, routers) if aliases else {}",
+                "aliases",
             )
         ],
         "tests/leasewire/test_router_names.py",

@@ -103,7 +103,7 @@ class FilePreview:
             found = check(entry, self._sources, now_ms)
             if isinstance(found, CheckedEvent):
                 found = replace(found, event=with_present_names(found.event, aliases))
-                by_service.setdefault(found.event.service_id, []).append(found)
+                by_service.setdefault(found.event.data.service_id, []).append(found)
             elif isinstance(found, NotAccepted):
                 detail = f"{found.reason}: {found.detail}"
                 yield Previewed(_service_of(event), "refused", {}, detail, keys=(entry.key,))

@@ -344,7 +344,7 @@ class BatchRunner:
                 conclusions.append(self.concluder.wait(item, why))
             else:
                 left[service_id] = item
-        self.concluder.prerequisites.log_missing(self.concluder.now_ms)
         if conclusions:
+            self.concluder.prerequisites.log_missing(self.concluder.now_ms)
             self.concluder.conclude(conclusions)
         return left

@@ -263,8 +263,7 @@ class Gatherer:
 
     def _may_have_queue(self, item: BatchItem) -> bool:
         # No record knows a queue that landed late, or that Redis lost; the policy may have changed.
-        closely = item.work_item.sent is not None
-        return bool(item.entry.queue or item.queue or closely or item.is_lost)
+        return bool(item.entry.queue or item.queue or item.work_item.sent is not None)
 
     def _queue_terms(self, items: Iterable[BatchItem]) -> list[FieldEquals]:
         names = [queue_name(self._policy.installation, item.service_id) for item in items]

@@ -15,7 +15,6 @@ from contracts import names
 from worker.core.entry.brake import BrakeLimits
 from worker.core.policy.address_pool import AddressPools
 from worker.core.policy.policy import RouterPolicy
-from worker.core.service.fold import former_only
 from worker.core.storage_format import UnknownFormatError
 from worker.errors import StoreUnavailable
 from worker.intake.assigning import Assigner
@@ -176,7 +175,6 @@ class Accept:
     ) -> _Took:
         keys = [key_of(raw) for raw in carried]
         taken = self.store.journal.take(lane, keys, max(1, AT_ONCE[lane] - len(keys)))
-        taken = taken._replace(aliases=former_only(taken.aliases, self.policies))
         notified = taken.full and may_notify
         if notified:
             self.store.journal.notify(lane)  # a second worker may take the rest meanwhile
@@ -222,8 +220,7 @@ class Accept:
             for service_id in committed:
                 del by_service[service_id]
             if by_service:  # a router that they name may have been renamed since the take
-                aliases = former_only(self.store.fleet.aliases(), self.policies)
-                taken = taken._replace(aliases=aliases)
+                taken = taken._replace(aliases=self.store.fleet.aliases())
         raise RuntimeError(f"{len(by_service)} records changed {MAX_REFOLDS} times under the fold")
 
     def _check(
@@ -246,7 +243,7 @@ class Accept:
                 found = others.check_again(entry, found, self.sources, now_ms, own_ms)
             match found:
                 case CheckedEvent():
-                    by_service.setdefault(found.event.service_id, []).append(found)
+                    by_service.setdefault(found.event.data.service_id, []).append(found)
                 case ManifestPart():
                     self._take_manifest(found, taken, lane)
                 case NotAccepted():
@@ -307,11 +304,11 @@ class Accept:
         for event in (event for service_id in newer for event in by_service[service_id]):
             self._leave_to_newer(lane, event.ref.key, event.raw)
         folding = folding_with(self.store, self.policies, now_ms)
-        foldings = [
-            folding(stored[service_id]).fold(present_names_in(events, taken.aliases), seen)
-            for service_id, events in by_service.items()
-            if service_id in stored
-        ]
+        foldings = []
+        for service_id, events in by_service.items():
+            if service_id in stored:
+                named = present_names_in(events, taken.aliases, self.policies)
+                foldings.append(folding(stored[service_id]).fold(named, seen))
         committed = self._commit(foldings, now_ms, lane)
         return committed._replace(services=[*committed.services, *newer])
 

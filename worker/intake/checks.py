@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
@@ -22,7 +22,7 @@ from contracts.operator_proof import is_proven
 from contracts.parse import HORIZON, MAX_CLOCK_SKEW, logins_in, parse_document, read_document
 from contracts.sealing import clear_passwords
 from worker.core.service.event_ref import EventRef
-from worker.core.service.fold import with_present_names
+from worker.core.service.fold import former_only, with_present_names
 from worker.inventory import SourceConfig
 from worker.inventory.config import Order
 from worker.store.journal import JournalEntry
@@ -297,10 +297,17 @@ def text_of(raw: object) -> str:
 
 
 def present_names_in(
-    events: Sequence[CheckedEvent], aliases: Mapping[str, str]
+    events: Sequence[CheckedEvent], aliases: Mapping[str, str], routers: Container[str]
 ) -> Sequence[CheckedEvent]:
-    """Return the events with the present names of their routers; logs where one had a former."""
-    return [_present_names_in(event, aliases) for event in events] if aliases else events
+    """Return the events with the present names of their routers; logs where one had a former.
+
+    Args:
+        events: to be folded.
+        aliases: former name -> present name.
+        routers: of the inventory.
+    """
+    former = former_only(aliases, routers) if aliases else {}
+    return [_present_names_in(event, former) for event in events] if former else events
 
 
 def _present_names_in(checked: CheckedEvent, aliases: Mapping[str, str]) -> CheckedEvent:
@@ -310,7 +317,7 @@ def _present_names_in(checked: CheckedEvent, aliases: Mapping[str, str]) -> Chec
     log.info(
         "event.former_router_name",
         event_id=event.id,
-        service_id=event.service_id,
+        service_id=event.data.service_id,
         advice="the BSS calls a renamed router by its former name: correct it there",
     )
     return replace(checked, event=event)

@@ -163,8 +163,8 @@ class Folding:
             self._draft.leave_unchanged(ref, "unchanged", version, content, brief=True)
         else:
             self._draft.add_pending(ref, version, folded.wrote)
-            self._set_outcome(event, "accepted", "accepted")
             differs = sorted(differing(before, event.event) & folded.wrote)
+            self._set_outcome(event, "accepted", "accepted")
             more = {"previous_differs": differs} if differs else {}
             self._report.add_line(ref, "accepted", changed=sorted(folded.changed), **more)
             if differs:

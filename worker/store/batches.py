@@ -96,18 +96,6 @@ def unread(state: RouterState) -> Acquired:
     )
 
 
-def is_full(work_items: Sequence[WorkItem], most: int, most_bulk: int = MOST_BULK) -> bool:
-    """Whether a batch is as large as it may be, so that there may be more.
-
-    Args:
-        work_items: the batch.
-        most: limit of work items.
-        most_bulk: limit of bulk work items; 0: bulk was left alone.
-    """
-    bulk = sum(work_item.priority >= BULK for work_item in work_items)
-    return len(work_items) >= most or 0 < most_bulk <= bulk
-
-
 @dataclass(frozen=True, slots=True)
 class Busy:
     """Another worker locked the router, its circuit is open, or a person paused it."""
@@ -249,9 +237,21 @@ def conclusion_document(end: Conclusion, store_format: int) -> dict[str, Any]:
     return document
 
 
-def work_items_of(raw: Sequence[Sequence[Any]]) -> list[WorkItem]:
-    """Work items as scripts give them (`lua/_take.lua`); an unreadable one hides no other."""
-    return [_work_item_of(*values) for values in raw]
+def batch_of(
+    raw: Sequence[Sequence[Any]], most: int, most_bulk: int
+) -> tuple[list[WorkItem], bool]:
+    """A batch as scripts give it (`lua/_take.lua`), and whether it is as large as it may be.
+
+    Then there may be more. An unreadable work item hides no other.
+
+    Args:
+        raw: the work items.
+        most: limit of work items.
+        most_bulk: limit of bulk work items; 0: bulk was left alone.
+    """
+    work_items = [_work_item_of(*values) for values in raw]
+    bulk = sum(work_item.priority >= BULK for work_item in work_items)
+    return work_items, len(work_items) >= most or 0 < most_bulk <= bulk
 
 
 def _work_item_of(  # noqa: PLR0913, PLR0917 - the parts of a work item

@@ -23,10 +23,9 @@ from worker.store.batches import (
     Handled,
     PolicyDiffers,
     WorkItem,
+    batch_of,
     conclusion_document,
-    is_full,
     sent_of,
-    work_items_of,
 )
 from worker.store.connection import Scripts, new_generation, new_work_version
 from worker.store.keys import Keys
@@ -107,10 +106,11 @@ class Routers:
             f"{router}` shows what it changes; or start this worker with the right inventory",
         )
         offered = (policy.digest, policy.to_text()) if policy else ("", "")
+        texts = (*offered, waits.to_json())
         answer = self._scripts.run(
             "acquire",
             *(router, lock_id, self.lock_ms, new_work_version(), most),
-            *(*offered, waits.to_json(), POLICY_RECHECK_MS, FULL_READ_GOOD_MS, most_bulk),
+            *(*texts, POLICY_RECHECK_MS, FULL_READ_GOOD_MS, most_bulk),
             int(with_bulk),
             again=True,
         )
@@ -124,12 +124,12 @@ class Routers:
         if not rest:
             return PolicyDiffers(was)
         raw, report_due, serial, full_read_due, booted, memory = rest
-        work_items = work_items_of(raw)
+        work_items, full = batch_of(raw, most, most_bulk)
         return Acquired(
             int(now_ms),
             was,
             work_items,
-            full=is_full(work_items, most, most_bulk),
+            full=full,
             report_due=bool(report_due),
             serial=serial,
             full_read_due=bool(full_read_due),
@@ -163,8 +163,7 @@ class Routers:
             *texts,
             most_bulk,
         )
-        work_items = work_items_of(raw)
-        full = is_full(work_items, most, most_bulk)
+        work_items, full = batch_of(raw, most, most_bulk)
         return Batch(int(held) == 1, int(now_ms), work_items, bool(more), full)
 
     def renew(self, router: str, lock_id: str) -> bool:
@@ -249,8 +248,8 @@ class Routers:
             return []
         store_format = self._format.in_use or self._format.check()
         batch = {
-            "generation": new_generation(),
             "services": [conclusion_document(end, store_format) for end in ends],
+            "generation": new_generation(),
         }
         held, results = self._scripts.run(
             "conclude", router, lock_id, new_work_version(), to_json(batch)

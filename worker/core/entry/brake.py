@@ -57,45 +57,34 @@ def loss_of(record: ServiceRecord, policies: Mapping[str, RouterPolicy]) -> Loss
         record: of the service.
         policies: router -> policy.
     """
-    wanted_at, status = record.row_router, record.status
-    found = _working(record.placements, wanted_at, policies)
-    if found is None:
+    placements = record.placements
+    written = {name: at.written for name, at in placements.items() if at.written is not None}
+    if not written:
         return None
-    router, at, written, prefixes = found
+    wanted_at, status = record.row_router, record.status
+    # The router that serves the device now: the wanted one if it has a row.
+    router = wanted_at if wanted_at in written else next(iter(written))
+    at = placements[router]
+    if not _works(at, written[router], policies.get(router)):
+        return None
     if status in ("cancelled", "suspended"):
         return Loss(router, "cancelled" if status == "cancelled" else "suspended")
-    replaced = record.replaces(written)
+    if router != wanted_at:
+        return None
+    prefixes = {binding.address for binding in at.bindings if binding.is_known} - {""}
+    replaced = record.replaces(written[router])
     replaced = replaced or (bool(prefixes) and not prefixes <= prefixes_of(record))
     replaced = replaced or (bool(at.devices) and loses_device(record, at))
-    return Loss(router, "replaced") if wanted_at == router and replaced else None
+    return Loss(router, "replaced") if replaced else None
 
 
-def _working(
-    placements: Mapping[str, Placement],
-    wanted_at: str | None,
-    policies: Mapping[str, RouterPolicy],
-) -> tuple[str, Placement, Mapping[str, str], frozenset[str]] | None:
-    """The router that serves the device now, what is placed, the row and the prefixes there.
-
-    The wanted router comes first.
-    """
-    for router in sorted(placements, key=lambda name: name != wanted_at):
-        at = placements[router]
-        if at.written is not None:
-            known = (binding for binding in at.bindings if binding.is_known)
-            prefixes = frozenset(binding.address for binding in known) - {""}
-            works = _works(at, policies.get(router))
-            return (router, at, at.written, prefixes) if works else None
-    return None
-
-
-def _works(at: Placement, policy: RouterPolicy | None) -> bool:
-    if at.written is None or at.listed or at.written.get("block-access") == "yes":
+def _works(at: Placement, written: Mapping[str, str], policy: RouterPolicy | None) -> bool:
+    if at.listed or written.get("block-access") == "yes":
         return False
-    if policy and policy.suspend_profile and at.written.get("profile") == policy.suspend_profile:
+    if policy and policy.suspend_profile and written.get("profile") == policy.suspend_profile:
         return False
     throttle = policy.throttle if policy else ""
-    rate = at.queue.rate if at.queue is not None else at.written.get("rate-limit")
+    rate = at.queue.rate if at.queue is not None else written.get("rate-limit")
     return not throttle or rate != throttle
 
 

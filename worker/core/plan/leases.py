@@ -3,7 +3,7 @@
 Those of RADIUS, and those of a device on other servers, are never touched.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from worker.core.plan.member import Member
 from worker.core.plan.phases import PlanDraft, Step
@@ -69,8 +69,12 @@ class LeaseEnds:
         leases = self._index.dynamic_of(device, server)
         return next((lease for lease in leases if lease.address == address), None)
 
-    def end_on_address(self, member: Member) -> None:
-        """End the leases on a service's address first; its own device's if it has a row already."""
+    def end_on_addresses(self, members: Iterable[Member]) -> None:
+        """End the leases on services' addresses first; a device's own if it has a row already."""
+        for member in members:
+            self._end_on_address(member)
+
+    def _end_on_address(self, member: Member) -> None:
         if member.identity is None:
             return
         device, address, server = member.identity
@@ -85,14 +89,14 @@ class LeaseEnds:
             if lease.device != device or lease.id in own_leases:
                 member.before.append(self._end(member, lease))
 
-    def end_elsewhere(self, member: Member) -> None:
-        """Once its row is written, end its device's other leases, so that it asks for the row."""
-        if member.identity is None or not self._may_end:
-            return
-        device, address, server = member.identity
-        for lease in self._index.dynamic_of(device, server):
-            if lease.address != address:
-                self._end(member, lease, *([] if member.final is None else [member.final]))
+    def end_elsewhere(self, members: Iterable[Member]) -> None:
+        """Once rows are written, end their devices' other leases, so that they ask for the rows."""
+        for member in members if self._may_end else ():
+            if member.identity is not None:
+                device, address, server = member.identity
+                for lease in self._index.dynamic_of(device, server):
+                    if lease.address != address:
+                        self._end(member, lease, *([] if member.final is None else [member.final]))
 
     def _end(self, member: Member, lease: Lease, *needs: Step) -> Step:
         if lease.id not in self._ended:

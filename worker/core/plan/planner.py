@@ -108,7 +108,9 @@ class _Planning:
         self._with_queue: list[Member] = []  # they have or want one, or share one
         self._claimed: Claimed = defaultdict(list)
         self._draft = PlanDraft()
-        self._leases = LeaseEnds(index, policy, self._draft)
+        self._leases: LeaseEnds | None = None  # the router made none itself
+        if index.has_dynamic:
+            self._leases = LeaseEnds(index, policy, self._draft)
         self._bindings: OwnBindings | None = None  # nobody here has IPv6, or had it
         if index.bindings_of or any(s.entry.bindings or s.bindings for s in wanted):
             self._bindings = OwnBindings(index, policy, self._queues, self._draft)
@@ -132,19 +134,17 @@ class _Planning:
     def result(self) -> WritePlan:
         self._find_rows_and_claims()
         self._find_who_waits()
-        # Which services block which?
         arriving = [m for m in self._members if m.identity is not None and not m.stands]
-        for member in arriving:
-            self._find_blockers(member)
-        self._break_rings()
+        self._break_rings(arriving)
         # What is written, and after what?
-        for member in arriving:
-            self._leases.end_on_address(member)
+        if self._leases is not None:
+            self._leases.end_on_addresses(arriving)
         for member in self._members:
             self._write(member)
         for member in self._members:
             self._wait_for_blockers(member)
-            self._leases.end_elsewhere(member)
+        if self._leases is not None:
+            self._leases.end_elsewhere(self._members)
         for member in self._in_lists:
             self._list_rows.remove(member)
         for member in self._in_lists:
@@ -200,7 +200,7 @@ class _Planning:
             if wanted.granted:
                 self._take_claims(member)
         for member, wanted in zip(self._members, self._wanted, strict=True):
-            if member.leaves:
+            if member.leaves and self._leases is not None:
                 self._leases.end_with_row(member, wanted.written, self._claimed)
 
     def _find_who_waits(self) -> None:
@@ -273,7 +273,7 @@ class _Planning:
             known = row.id in self._owners or row.id in self._ended
             if row is not member.row and not known:
                 return self._blocked_by(row)
-        return self._leases.blocking_lease(member)
+        return None if self._leases is None else self._leases.blocking_lease(member)
 
     def _blocked_by(self, row: Lease) -> Waiting:
         owner = self._index.member_of(row)
@@ -296,7 +296,10 @@ class _Planning:
                     blocker.free_field(name)
                 member.blocked_by.append((name, blocker))
 
-    def _break_rings(self) -> None:
+    def _break_rings(self, arriving: Sequence[Member]) -> None:
+        """Find which services block which, and free a field in each ring of them."""
+        for member in arriving:
+            self._find_blockers(member)
         blocked = {member.id: member for member in self._members if member.blocked_by}
         blocked_by = {
             member.id: [(name, blocker.id) for name, blocker in member.blocked_by]
@@ -328,7 +331,7 @@ class _Planning:
                 if change.fields:
                     member.takes = member.final = self._draft.step(change, *first, *needed)
         elif target is not None:
-            lease = self._leases.fitting(member)
+            lease = None if self._leases is None else self._leases.fitting(member)
             if lease is None:
                 added = self._draft.step(member.add(target), *first, *needed)
                 member.takes = member.final = added

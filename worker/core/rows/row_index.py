@@ -54,6 +54,7 @@ class RowIndex:
         further: services and numbers of their further devices that tags name.
         bindings_of: static ones with a tag of our installation, by service.
         untagged_bindings: static ones without a tag.
+        has_dynamic: the router made some of the leases itself.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class RowIndex:
         self._dynamic_devices: _Leases = defaultdict(list)
         self._dynamic_addresses: _Leases = defaultdict(list)
         self._bindings: list[BindingRow] = []
+        self.has_dynamic = False
         for row in self.rows:
             if isinstance(row, Lease):
                 self._add_lease(row)
@@ -111,6 +113,7 @@ class RowIndex:
     def _add_lease(self, row: Lease) -> None:
         device, address = row.device, row.address
         if row.dynamic:
+            self.has_dynamic = True
             self._dynamic_devices[device].append(row)
             self._dynamic_addresses[address].append(row)
             return
