@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from typing import Final
 
 from leasewire.context import Context
-from worker.convergence.router_lock import RouterLock
+from worker.convergence.concurrency import RouterLock
 from worker.convergence.safety_checks import admit
 from worker.ports import RouterSession
 from worker.routeros.sessions import Sessions

@@ -9,7 +9,7 @@ from tests import builders
 from tests.builders import mac
 from tests.small_installation import SERVER, SmallInstallation, activated
 from worker.admin.adoption import Adoption
-from worker.convergence.router_lock import RouterLock
+from worker.convergence.concurrency import RouterLock
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 

@@ -28,8 +28,8 @@ from tests.user_manager import Users
 from worker.admin.adoption import Adoption
 from worker.admin.restore import NotRestorableError, restored
 from worker.admin.router_actions import reconcile
+from worker.convergence.concurrency import RouterLock
 from worker.convergence.full_read import read_fully
-from worker.convergence.router_lock import RouterLock
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 

@@ -26,8 +26,8 @@ from tests.refusals import refused
 from tests.small_installation import SERVER
 from worker.admin.diagnosis import Diagnosis
 from worker.admin.orphans import remove_orphans
+from worker.convergence.concurrency import RouterLock
 from worker.convergence.full_read import read_fully
-from worker.convergence.router_lock import RouterLock
 from worker.core.rows.queues import MAY_BE_THERE, OwnQueue
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]

@@ -10,9 +10,8 @@ import pytest
 from tests import builders
 from worker.convergence.batch import BatchRunner
 from worker.convergence.concluder import Concluder, PassStatistics
-from worker.convergence.concurrency import TimeLimits
+from worker.convergence.concurrency import RouterLock, TimeLimits
 from worker.convergence.faults import FaultyServices
-from worker.convergence.router_lock import RouterLock
 from worker.core.entry.brake import BrakeLimits
 from worker.routeros.sessions import Sessions
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from worker.convergence.concurrency import RouterLock
 from worker.convergence.full_read import read_bindings
-from worker.convergence.router_lock import RouterLock
 from worker.core.entry.wanted import wanted_entries
 from worker.core.full_read.adoption import KnownServices, SortedRow, sort_rows
 from worker.core.full_read.binding_adoption import sort_bindings

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from worker.convergence.router_lock import RouterLock
+from worker.convergence.concurrency import RouterLock
 from worker.core.full_read.row_owners import Tagged
 from worker.core.rows.operations import Remove
 from worker.ports import RouterSession

@@ -10,8 +10,7 @@ from typing import Final
 
 import structlog
 
-from worker.convergence.concurrency import Permit
-from worker.convergence.router_lock import RouterLock
+from worker.convergence.concurrency import Permit, RouterLock
 from worker.core.alerting.alerts import AWAY, AlertKind
 from worker.core.policy import circuit
 from worker.core.policy.circuit import (

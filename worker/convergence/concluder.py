@@ -8,10 +8,9 @@ import structlog
 
 from worker.convergence.batch_item import BatchItem
 from worker.convergence.conclude import failed, held_back, waiting
-from worker.convergence.concurrency import TimeLimits
+from worker.convergence.concurrency import RouterLock, TimeLimits
 from worker.convergence.faults import FaultyServices, Suspects
 from worker.convergence.prerequisites import MissingPrerequisites
-from worker.convergence.router_lock import RouterLock
 from worker.convergence.writing import MASS_REFUSAL, Answers, Refusals, RefusedWrite
 from worker.core.effect.rungs import RouterEffect
 from worker.core.rows.operations import Operation, Remove, Set, Waiting, WritePlan, describe

@@ -1,4 +1,4 @@
-"""Limits how much a process works on at once: routers, bulk passes, and the time of a pass.
+"""Who may work on a router when: one worker by its lock, a process within limits, bulk last.
 
 A router that does not answer holds a thread until its deadline, so routers that are not known to
 answer get a quarter of the threads. A router that answered lately is proven; one that failed not.
@@ -6,19 +6,98 @@ answer get a quarter of the threads. A router that answered lately is proven; on
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from worker.compute_gate import ComputeGate, Turn
 from worker.core.policy.circuit import BackOff
+from worker.core.rows.rows import Identity
+from worker.errors import LockLost
 from worker.store.batches import MOST_BULK
+from worker.store.routers import Routers
 
 PROVEN_S: Final = 300.0
 """A router that answered is proven for so long."""
 UNPROVEN_SHARE: Final = 4
 """One thread in so many is for routers that are not proven."""
+_RENEWALS_A_LOCK: Final = 4
+
+
+class RouterLock:
+    """Holds one router for one worker: renewed on progress; its loss ends the pass at once.
+
+    Args:
+        routers: the store's side.
+        router: its name.
+        lock_id: random, of this pass alone.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self, routers: Routers, router: str, lock_id: str, clock: Callable[[], float]
+    ) -> None:
+        self.router = router
+        self.lock_id = lock_id
+        self._routers = routers
+        self._clock = clock
+        self._began = self._renewed = clock()
+        self._renew_after_s = routers.lock_ms / 1000 / _RENEWALS_A_LOCK
+
+    def held_s(self) -> float:
+        """For how long it is held, the time to acquire it included."""
+        return self._clock() - self._began
+
+    def progress(self) -> None:
+        """Renew the lock when a quarter of its time is over.
+
+        Raises:
+            LockLost: another worker has the router: write nothing more.
+        """
+        if self._clock() - self._renewed >= self._renew_after_s:
+            self.renew()
+
+    def renew(self) -> None:
+        """Renew the lock now.
+
+        Raises:
+            LockLost: another worker has the router: write nothing more.
+        """
+        began = self._clock()
+        if not self._routers.renew(self.router, self.lock_id):
+            raise LockLost(self.router)
+        self._renewed = began
+
+    def begin_writing(
+        self,
+        services: Collection[str],
+        taken: AbstractSet[str],
+        adds: Mapping[str, Sequence[Identity]] | None = None,
+    ) -> frozenset[str]:
+        """Renew the lock now and note the services that are about to be written.
+
+        Args:
+            services: their ids.
+            taken: services that were taken by their work items; others stand in their way.
+            adds: service -> leases that are about to be added for it.
+
+        Returns:
+            Those taken that the brake holds by now: then none is noted.
+
+        Raises:
+            LockLost: another worker has the router: write nothing more.
+            NotReplicated: the next primary may not know what is about to be written.
+        """
+        began = self._clock()
+        ours = taken & set(services)
+        others = [service for service in services if service not in ours]
+        braked = self._routers.begin_writing(self.router, self.lock_id, ours, others, adds)
+        if braked is None:
+            raise LockLost(self.router)
+        self._renewed = began
+        return braked
 
 
 class Permit:

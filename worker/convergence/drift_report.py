@@ -13,11 +13,11 @@ from typing import Final
 
 import structlog
 
+from worker.convergence.concurrency import RouterLock
 from worker.convergence.effect_report import report_effect
 from worker.convergence.full_read import FullRead, read_fully
 from worker.convergence.option_collection import collect_options, find_unnamed
 from worker.convergence.pool_rows import note_rows
-from worker.convergence.router_lock import RouterLock
 from worker.convergence.safety_checks import TABLE_NOT_READ, postpone
 from worker.core.alerting.alerts import AlertKind
 from worker.core.entry.wanted import kind_of

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import structlog
 
-from worker.convergence.router_lock import RouterLock
+from worker.convergence.concurrency import RouterLock
 from worker.core.alerting.alerts import AlertKind
 from worker.core.effect.findings import ENDS, findings
 from worker.core.entry.wanted import kind_of

@@ -16,8 +16,7 @@ import structlog
 
 from worker.convergence.batch_item import bare_item
 from worker.convergence.conclude import failed, failed_without_events, waiting
-from worker.convergence.concurrency import TimeLimits
-from worker.convergence.router_lock import RouterLock
+from worker.convergence.concurrency import RouterLock, TimeLimits
 from worker.core.policy.circuit import INTERNAL_ERROR
 from worker.core.rows.operations import Waiting
 from worker.core.storage_format import UnknownFormatError, in_a_line

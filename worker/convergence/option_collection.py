@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import structlog
 
-from worker.convergence.router_lock import RouterLock
+from worker.convergence.concurrency import RouterLock
 from worker.core.entry.dhcp_options import UnusedOptions, collectable
 from worker.core.rows.operations import Remove
 from worker.core.rows.rows import OPTIONS, OptionRow

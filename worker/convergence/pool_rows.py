@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from worker.convergence.batch_item import BatchItem
-from worker.convergence.router_lock import RouterLock
+from worker.convergence.concurrency import RouterLock
 from worker.core.entry.assignment import MOST_FIXED
 from worker.core.policy.address_pool import AddressPools
 from worker.core.rows.operations import Waiting

@@ -17,10 +17,9 @@ from worker.compute_gate import ComputeGate, Turn
 from worker.convergence.batch import BatchRunner
 from worker.convergence.circuit_reporter import CircuitReporter
 from worker.convergence.concluder import Concluder, PassStatistics
-from worker.convergence.concurrency import Bulk, ConcurrencyLimiter, PassLimits, Permit
+from worker.convergence.concurrency import Bulk, ConcurrencyLimiter, PassLimits, Permit, RouterLock
 from worker.convergence.drift_report import try_report
 from worker.convergence.faults import NEWER_MS, FaultyServices
-from worker.convergence.router_lock import RouterLock
 from worker.convergence.safety_checks import make_sure
 from worker.convergence.unknown_router import postpone_unknown
 from worker.convergence.writing import MASS_REFUSAL, PROBE

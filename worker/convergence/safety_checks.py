@@ -9,9 +9,9 @@ from typing import Final
 import structlog
 
 from worker.convergence.circuit_reporter import REBUILD
+from worker.convergence.concurrency import RouterLock
 from worker.convergence.effect_report import report_effect
 from worker.convergence.full_read import any_ipv6, read_fully, servers_of
-from worker.convergence.router_lock import RouterLock
 from worker.core.alerting.alerts import AlertKind
 from worker.core.full_read.row_owners import RowOwners, row_owners, tagged_rows
 from worker.core.plan.member import wanted_at, with_further

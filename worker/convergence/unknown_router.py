@@ -4,8 +4,7 @@ import structlog
 
 from worker.convergence.batch_item import bare_item
 from worker.convergence.conclude import confirmed, waiting
-from worker.convergence.concurrency import TimeLimits
-from worker.convergence.router_lock import RouterLock
+from worker.convergence.concurrency import RouterLock, TimeLimits
 from worker.core.rows.operations import Waiting
 from worker.core.service.record import ServiceRecord
 from worker.store.batches import Acquired

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from worker.convergence.batch_item import BatchItem
 from worker.convergence.conclude import TRIED_IN_VAIN
-from worker.convergence.router_lock import RouterLock
+from worker.convergence.concurrency import RouterLock
 from worker.core.rows.operations import Operation, Remove, Waiting, WritePlan
 from worker.core.rows.rows import OPTIONS, MenuPath
 from worker.ports import Refusal, RouterSession
