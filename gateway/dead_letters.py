@@ -16,9 +16,9 @@ from contracts import ContractViolation, Problem, content_hash
 from contracts.identity import NAMESPACE
 from contracts.parse import Document, read_document
 from gateway.hooks.inbox import Inbox, retry_dead_letter
-from producers.complete import CompleteEvent, GivenEvent
 from producers.errors import BatchViolation
-from producers.publisher import Publisher
+from producers.publisher import GivenEvent, Publisher
+from producers.transport import CompleteEvent
 from worker.admin.dead_letters import ListedDeadLetter
 from worker.core.service.outcome import DeadLetter
 from worker.store.dead_letters import audit_detail

@@ -14,9 +14,9 @@ import structlog
 import typer
 
 from leasewire.host.embedded import EmbeddedServer
-from producers.complete import CompleteEvent, proven_event
 from producers.connection import open_publisher
 from producers.publisher import Publisher
+from producers.transport import CompleteEvent, proven_event
 from worker.core.policy.policy import RouterPolicy
 from worker.errors import ConfigurationError, StoreRefused, StoreUnavailable, UnreadableStoreError
 from worker.inventory import Inventory, RouterConfig, load_inventory

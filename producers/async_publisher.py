@@ -11,9 +11,8 @@ from functools import partial
 from typing import Self, TypeVar
 
 from contracts.names import QUEUE_EVENTS, Lane
-from producers.complete import GivenEvent
 from producers.errors import Receipt
-from producers.publisher import Publisher
+from producers.publisher import GivenEvent, Publisher
 
 T = TypeVar("T")
 

@@ -13,12 +13,12 @@ from contracts.broker import AskedByThreads, RedisLogin, sentinel_place
 from contracts.names import DEFAULT_PREFIX
 from contracts.sealing import Sealer
 from producers.accepted import AcceptedInMemory, AcceptedInSpool
-from producers.complete import CompleteEvent
 from producers.endpoints import REDIS_OPTIONS
 from producers.journal_transport import JournalTransport
 from producers.publisher import Publisher
 from producers.resend import Resend
 from producers.spool import Spool
+from producers.transport import CompleteEvent
 
 RESEND_S: Final = 30.0
 """Longer than a primary without replicas takes writes (`min-replicas-max-lag`), and a failover."""

@@ -12,7 +12,6 @@ import httpx
 from contracts.identity import NAMESPACE
 from contracts.names import QUEUE_EVENTS, Lane
 from contracts.webhook_signature import sign
-from producers.complete import CompleteEvent
 from producers.errors import BatchRefused, KeyRefused, PublishFailed, Receipt
 from producers.http_client import (
     gateway_client,
@@ -22,6 +21,7 @@ from producers.http_client import (
     shortened,
     unanswered,
 )
+from producers.transport import CompleteEvent
 
 _SINGLE: Final = "application/cloudevents+json"
 _BATCH: Final = "application/cloudevents-batch+json"

@@ -29,10 +29,10 @@ from contracts.names import (
     queue_key,
 )
 from contracts.parse import read_document
-from producers.complete import CompleteEvent
 from producers.errors import KeyRefused, PublishFailed, Receipt
 from producers.redis_errors import advice_for, refuses_us
 from producers.resend import Resend
+from producers.transport import CompleteEvent
 
 CHECK_EVERY_S: Final = 1.0
 """Asking Redis for its memory once a second costs nothing; once an event, a round trip each."""

@@ -37,10 +37,9 @@ from contracts.names import (
     queue_key,
 )
 from producers.accepted import AcceptedEvent, AcceptedEvents, AcceptedInSpool
-from producers.complete import CompleteEvent
 from producers.errors import SpoolFailed
 from producers.redis_errors import advice_for, refuses_us
-from producers.transport import batches
+from producers.transport import CompleteEvent, batches
 
 log = logging.getLogger("leasewire.publisher")
 

@@ -17,8 +17,8 @@ from typing import Final, NamedTuple
 from contracts import content_hash
 from contracts.names import LANES, MAX_EVENTS_PER_MESSAGE, Lane
 from contracts.parse import read_document
-from producers.complete import CompleteEvent
 from producers.errors import SpoolFailed
+from producers.transport import CompleteEvent
 
 DAY_S: Final = 86_400
 _SCHEMA: Final = """

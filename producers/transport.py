@@ -1,4 +1,4 @@
-"""What a transport does, how events are sent in batches, and how long to wait after a failure.
+"""What a transport is given and does, how batches are sent, and how long to wait after a failure.
 
 The transports are `JournalTransport` (Redis) and `HttpTransport` (the gateway).
 """
@@ -6,15 +6,47 @@ The transports are `JournalTransport` (Redis) and `HttpTransport` (the gateway).
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeVar
+
+from pydantic_core import to_json
 
 from contracts.names import MAX_EVENTS_PER_MESSAGE, Lane
-from producers.complete import CompleteEvent
+from contracts.operator_proof import with_proof
 from producers.errors import BatchRefused, PublishFailed, Receipt
 
 MAX_MESSAGE_BYTES: Final = 1024 * 1024
 """Size of one batch with its brackets and commas: a larger one would delay everybody else."""
 _LONGEST_RETRY_AFTER_S: Final = 3_600.0
+
+
+class CompleteEvent(NamedTuple):
+    """An event ready to be sent: complete, valid, in normal form.
+
+    Attributes:
+        key: its key in the store.
+        event: the JSON object.
+        body: the same as text.
+    """
+
+    key: str
+    event: dict[str, object]
+    body: str
+
+    @property
+    def id(self) -> str:
+        """The event's id."""
+        return str(self.event["id"])
+
+    @property
+    def source(self) -> str:
+        """The event's source."""
+        return str(self.event["source"])
+
+
+def proven_event(event: CompleteEvent, secret: str) -> CompleteEvent:
+    """Add the proof that its publisher may speak for operators."""
+    proven = with_proof(event.event, secret)
+    return event._replace(event=proven, body=to_json(proven).decode())
 
 
 class _Sendable(Protocol):

@@ -22,8 +22,8 @@ from contracts.parse import (
     read_document,
 )
 from gateway.api.problems import Refused
-from producers.complete import GivenEvent
 from producers.event_input import BrokenText, items_of
+from producers.publisher import GivenEvent
 
 STRUCTURED: Final = "application/cloudevents+json"
 BATCHED: Final = "application/cloudevents-batch+json"

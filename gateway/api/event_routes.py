@@ -18,9 +18,9 @@ from gateway.api.intake import Accepted, Intake
 from gateway.api.outcome_waiter import OutcomeWaiter
 from gateway.api.problems import Refused, of_events
 from gateway.api.responses import Document, PrintableJson
-from producers.complete import CompleteEvent, GivenEvent
 from producers.errors import BatchViolation
-from producers.publisher import Publisher
+from producers.publisher import GivenEvent, Publisher
+from producers.transport import CompleteEvent
 from worker.inventory import Inventory
 
 _CHECKED_AT_ONCE: Final = 10

@@ -17,9 +17,9 @@ from contracts.names import MAX_EVENTS_PER_MESSAGE, QUEUE_EVENTS, Lane
 from gateway.api.limits import Depth
 from gateway.api.problems import overloaded
 from gateway.store_failures import STORE_FAILURES, log_store_failure
-from producers.complete import CompleteEvent
 from producers.errors import KeyRefused, PublishFailed, Receipt
 from producers.publisher import Publisher
+from producers.transport import CompleteEvent
 
 GATHER_S: Final = 0.005
 """How long an event waits for others: nothing against the time until it is on a router."""

@@ -18,7 +18,7 @@ from leasewire.routers.adopt_services import events_of_file, events_of_rows, fol
 from leasewire.routers.at_router import at_router
 from leasewire.sources.standard_input import as_file
 from leasewire.tables import TextTable
-from producers.complete import CompleteEvent
+from producers.transport import CompleteEvent
 from worker.admin.adoption import Adopted, Adoption
 from worker.convergence.full_read import read_bindings
 from worker.core.full_read.adoption import SORTS, SortedRow

@@ -12,12 +12,12 @@ import typer
 from contracts import Manifest, parse_event, version_hash
 from contracts.ipv6_values import Ipv6Prefix
 from leasewire.answer import clean
-from producers.complete import CompleteEvent
 from producers.errors import BatchViolation
 from producers.event_input import BrokenText, find_events
 from producers.fields import NotAnEvent, event_of
 from producers.files.reading import CSV, FileBroken, rows_of
 from producers.publisher import Publisher
+from producers.transport import CompleteEvent
 from worker.core.entry.wanted import kind_of, with_rows_at
 from worker.core.full_read.adoption import SortedRow
 from worker.core.policy.policy import RouterPolicy

@@ -15,8 +15,8 @@ from leasewire.answer import Exit, fail
 from leasewire.context import Context
 from leasewire.progress import Advance, progress_bar
 from leasewire.sources.service_file import ServiceFile
-from producers.complete import CompleteEvent
 from producers.errors import PublishFailed
+from producers.transport import CompleteEvent
 from worker.admin.file_preview import Effect, FilePreview
 from worker.admin.json_fields import utc_time
 from worker.core.service.outcome import UNCHANGED, Outcome

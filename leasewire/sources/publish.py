@@ -24,9 +24,9 @@ from leasewire.progress import Advance, progress_bar
 from leasewire.sources.publish_check import check_inventory
 from leasewire.sources.publish_one import EVENTS, command_of, flag_of
 from leasewire.tables import TextTable
-from producers.complete import CompleteEvent
 from producers.errors import BatchViolation, KeyRefused, PublishFailed, Receipt
 from producers.event_input import BrokenText, find_events
+from producers.transport import CompleteEvent
 from worker.admin.documents import event_document
 from worker.core.service.outcome import FINAL, Outcome
 from worker.errors import StoreRefused

@@ -8,7 +8,7 @@ import typer
 
 from leasewire.answer import bad_input, clean, counted
 from leasewire.context import Context
-from producers.complete import CompleteEvent
+from producers.transport import CompleteEvent
 from worker.errors import ConfigurationError
 
 

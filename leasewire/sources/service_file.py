@@ -14,11 +14,11 @@ from leasewire.answer import bad_input
 from leasewire.context import Context
 from leasewire.progress import Advance, progress_bar
 from leasewire.sources.export import Format
-from producers.complete import CompleteEvent
 from producers.errors import BatchViolation
 from producers.fields import field_at
 from producers.files.reading import FileBroken, FileRow, digest_of, lines_of, rows_of
 from producers.publisher import Publisher
+from producers.transport import CompleteEvent
 from worker.admin.json_fields import utc_time
 from worker.store.imports import Import
 

@@ -16,10 +16,9 @@ from sqlalchemy.pool import NullPool
 
 from contracts import ContractViolation
 from contracts.names import MAX_EVENTS_PER_MESSAGE
-from producers.complete import CompleteEvent
 from producers.errors import EventsRefused, PublishFailed, Receipt
 from producers.publisher import Publisher
-from producers.transport import Backoff
+from producers.transport import Backoff, CompleteEvent
 
 log = logging.getLogger("leasewire.sources.outbox")
 

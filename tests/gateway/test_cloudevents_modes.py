@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from contracts import parse_event
 from gateway.api.decode import BATCHED, PLAIN, STRUCTURED, events_in
 from gateway.api.problems import Refused
-from producers.complete import complete_event
+from producers.publisher import complete_event
 from tests import builders
 
 

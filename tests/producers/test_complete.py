@@ -5,7 +5,7 @@ import pytest
 
 from contracts import ContractViolation, event_key, parse_event
 from contracts.parse import MAX_EVENT_BYTES
-from producers.complete import complete_event
+from producers.publisher import complete_event
 
 NOW = datetime(2026, 11, 24, 10, 0, 0, tzinfo=UTC)
 BARE = {

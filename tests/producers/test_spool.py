@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from producers import Spool
-from producers.complete import complete_event
 from producers.errors import SpoolFailed
+from producers.publisher import complete_event
 from tests import builders
 
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
