@@ -160,7 +160,7 @@ class MissingPrerequisites:
         self._remember()
 
     def _remember(self) -> None:
-        text = self._setup.to_text()
+        text = self._setup.text
         if text != self._remembered:
             self._memory.note_setup(self._router, text)
             self._remembered = text

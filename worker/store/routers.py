@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import redis
@@ -27,7 +28,7 @@ from worker.store.batches import (
     conclusion_document,
     sent_of,
 )
-from worker.store.connection import Scripts, new_generation, new_work_version
+from worker.store.connection import Scripts, StorePart, new_generation, new_work_version
 from worker.store.keys import Keys
 from worker.store.records import decode_stored
 from worker.store.router_admin import FULL_READ_GOOD_MS
@@ -57,7 +58,7 @@ class Swept(NamedTuple):
     set_back_from_ms: int = 0
 
 
-class Routers:
+class Routers(StorePart):
     """The store's side of convergence. Every method is one script, so one atomic step.
 
     Attributes:
@@ -73,9 +74,7 @@ class Routers:
         store_format: StoreFormat,
         lock_ms: int = 30_000,
     ) -> None:
-        self._client = client
-        self._scripts = scripts
-        self._keys = keys
+        super().__init__(client, scripts, keys)
         self._format = store_format
         self.lock_ms = lock_ms
         self.handled = Handled()
@@ -100,17 +99,11 @@ class Routers:
             with_bulk: take bulk work items too; else leave them alone.
             most_bulk: limit of bulk work items.
         """
-        waits = RouterState(
-            "policy-changed",
-            message=f"the inventory's policy is not the applied one: `leasewire routers apply "
-            f"{router}` shows what it changes; or start this worker with the right inventory",
-        )
         offered = (policy.digest, policy.to_text()) if policy else ("", "")
-        texts = (*offered, waits.to_json())
         answer = self._scripts.run(
             "acquire",
             *(router, lock_id, self.lock_ms, new_work_version(), most),
-            *(*texts, POLICY_RECHECK_MS, FULL_READ_GOOD_MS, most_bulk),
+            *(*offered, _policy_changed(router), POLICY_RECHECK_MS, FULL_READ_GOOD_MS, most_bulk),
             int(with_bulk),
             again=True,
         )
@@ -251,9 +244,8 @@ class Routers:
             "services": [conclusion_document(end, store_format) for end in ends],
             "generation": new_generation(),
         }
-        held, results = self._scripts.run(
-            "conclude", router, lock_id, new_work_version(), to_json(batch)
-        )
+        ours = (router, lock_id, new_work_version())
+        held, results = self._scripts.run("conclude", *ours, to_json(batch))
         if held:
             self.handled.remember(router, [end.work_item.service_id for end in ends])
         return [bool(result) for result in results] if held else None
@@ -346,3 +338,13 @@ class Routers:
             return Swept([], [], int(answer[0]))
         lanes, routers = answer
         return Swept(list(lanes), list(routers))
+
+
+@lru_cache(maxsize=4096)  # each pass offers it
+def _policy_changed(router: str) -> str:
+    """The state of a router to which another policy than the inventory's is applied."""
+    return RouterState(
+        "policy-changed",
+        message=f"the inventory's policy is not the applied one: `leasewire routers apply "
+        f"{router}` shows what it changes; or start this worker with the right inventory",
+    ).to_json()

@@ -6,6 +6,7 @@ People or `routers setup` write it; workers never do.
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final, Self
 
@@ -16,7 +17,7 @@ _MOST_REMEMBERED: Final = 2_000
 """Networks, or addresses, that are stored; with more, addresses are judged only at the router."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DhcpSetup:
     """The setup, as one read shows it.
 
@@ -35,15 +36,16 @@ class DhcpSetup:
     own: Mapping[str, str] = field(default_factory=dict)
     named: Mapping[str, Collection[str]] = field(default_factory=dict)
 
-    def to_text(self) -> str:
-        """Return what is needed to judge addresses without the router, as JSON."""
+    @cached_property
+    def text(self) -> str:
+        """What is needed to judge addresses without the router, as JSON; each pass compares it."""
         if max(len(self.networks), len(self.own)) > _MOST_REMEMBERED:
             return json.dumps([[], {}])
         return json.dumps([[str(network) for network in self.networks], dict(self.own)])
 
     @classmethod
     def from_text(cls, text: str) -> Self:
-        """Read what `to_text` wrote."""
+        """Read what `text` said."""
         networks, own = json.loads(text)
         return cls(networks=tuple(IPv4Network(network) for network in networks), own=own)
 

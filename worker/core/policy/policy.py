@@ -120,8 +120,14 @@ class RouterPolicy:
     end_sessions: frozenset[SessionEnd] = SESSION_ENDS
 
     def held_in(self, entries: str) -> "RouterPolicy":
-        """Return the policy for a router whose kind of entry a session has found."""
-        return replace(self, entries=entries)
+        """Return the policy for a router whose kind of entry a session has found; made once."""
+        if entries not in self._held_in:
+            self._held_in[entries] = replace(self, entries=entries)
+        return self._held_in[entries]
+
+    @cached_property
+    def _held_in(self) -> "dict[str, RouterPolicy]":
+        return {}
 
     @cached_property
     def managed(self) -> frozenset[ManagedField]:
