@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from worker.core.entry.devices import as_service
 from worker.core.entry.entry import Entry
 from worker.core.plan.member import Wanted
 from worker.core.rows.bindings import OwnBinding
@@ -180,6 +181,15 @@ class BatchItem:
             )
             for entry, at in placed
         ]
+
+    def each_alone(self) -> "list[BatchItem]":
+        """An item for each device, with the record as if it were of that one alone."""
+        items, stored = [self], self.work_item.stored
+        for at in self.further():
+            record = as_service(stored.record, at.entry.number)
+            work_item = self.work_item._replace(stored=stored._replace(record=record))
+            items.append(replace(at, work_item=work_item))
+        return items
 
     def devices_as_read(
         self, listed: Mapping[str, frozenset[ListPlace]]

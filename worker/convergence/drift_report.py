@@ -7,6 +7,7 @@ Only with `reconcile = "auto"` in the router's policy it causes writes: services
 due, and options that nothing uses any more are removed.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Final
@@ -40,32 +41,25 @@ _KEPT: Final = 500
 _NAMED: Final = 3
 
 
-def try_report(  # noqa: PLR0913, PLR0917 - what it works with
-    store: Store,
-    session: RouterSession,
-    policy: RouterPolicy,
-    lock: RouterLock,
-    every_ms: int,
-    pools: AddressPools,
-) -> bool:
-    """Make the report; False when that fails by a bug: the services go on.
+def try_report(router: str, make: Callable[[], None]) -> bool:
+    """Make the report of a router; False when that fails by a bug: the services go on.
 
     Raises:
-        LockLost, RouterUnreachable, RouterBlocked, Postponed: the session ended, or it is put off.
+        LeasewireError: as `make_report`, called by `make`: the session ended, or it is put off.
     """
     try:
-        _make_report(store, session, policy, lock, every_ms, pools)
+        make()
     except UnknownFormatError as error:  # a newer worker makes it
-        log.warning("router.left_to_newer_worker", router=lock.router, reason=str(error))
+        log.warning("router.left_to_newer_worker", router=router, reason=str(error))
     except LeasewireError:
         raise
     except Exception:
-        log.exception("report.failed", router=lock.router, advice="a bug: please report this")
+        log.exception("report.failed", router=router, advice="a bug: please report this")
         return False
     return True
 
 
-def _make_report(  # noqa: PLR0913, PLR0917 - what it works with
+def make_report(  # noqa: PLR0913, PLR0917 - what it works with
     store: Store,
     session: RouterSession,
     policy: RouterPolicy,

@@ -5,7 +5,7 @@ service unconcluded and removes them again. After the conclusion, devices are to
 worker dies, they are not told: they renew in time anyway.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from time import monotonic
 from typing import Final
 
@@ -22,13 +22,10 @@ from worker.core.effect.means import (
     needs_reconfigure,
     sessions_to_end,
 )
-from worker.core.entry.devices import as_service
-from worker.core.entry.entry import Entry
 from worker.core.entry.wanted import kind_of
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Operation
 from worker.core.rows.rows import device_of, parse_tag
-from worker.core.service.record import ServiceRecord
 from worker.errors import RouterUnreachable
 from worker.ports import TrackedConnections
 from worker.store.router_memory import SLOW_SEARCH_RESTS_MS
@@ -65,7 +62,7 @@ class MakeEffective:
 
     def needs_cut(self, item: BatchItem) -> bool:
         """Return whether connections or a session must end before the service is confirmed."""
-        return bool(self._addresses(item) or self._devices(item))
+        return bool(self._devices(item) or self._addresses(item))
 
     def _devices(self, item: BatchItem) -> frozenset[str]:
         """The devices whose sessions must end."""
@@ -80,8 +77,8 @@ class MakeEffective:
     def _addresses(self, item: BatchItem) -> frozenset[str]:
         return frozenset(
             address
-            for entry, record in _with_devices(item)
-            for address in addresses_to_cut(record, item.router, entry)
+            for at in item.each_alone()
+            for address in addresses_to_cut(at.record, item.router, at.entry)
             if cuts_connections(self._policy, self._facts, ipv6=":" in address)
         )
 
@@ -224,10 +221,10 @@ class MakeEffective:
             RouterUnreachable, RouterBlocked, LockLost: as session and lock do.
         """
         asked = {
-            entry.member: (entry.fields or {})["mac-address"]
+            at.entry.member: (at.entry.fields or {})["mac-address"]
             for item in items
-            for entry, record in _with_devices(item)
-            if needs_reconfigure(record, self._router, entry, self._policy, self._facts)
+            for at in item.each_alone()
+            if needs_reconfigure(at.record, self._router, at.entry, self._policy, self._facts)
         }
         if not asked:
             return
@@ -276,10 +273,3 @@ class MakeEffective:
                 reason=refusal,
                 advice="the device learns the change when it renews",
             )
-
-
-def _with_devices(item: BatchItem) -> Iterator[tuple[Entry, ServiceRecord]]:
-    """The entry of each device of a service, with the record as if it were of that one alone."""
-    yield item.entry, item.record
-    for number, entry in item.entry.devices.items():
-        yield entry, as_service(item.record, number)

@@ -1,7 +1,6 @@
 """What a customer notices of a concluded change, when it acts, and what is watched until then."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from contracts import event_key
@@ -9,7 +8,6 @@ from worker.convergence.batch_item import BatchItem
 from worker.core.effect.means import kinds_of, with_rate
 from worker.core.effect.rungs import ChangeKind, RouterEffect, Trait
 from worker.core.effect.watch import OF_GONE_ROW, DeviceChange, EffectWatch
-from worker.core.entry.devices import as_service
 from worker.core.entry.short_lease import is_everywhere, renews_within_s
 from worker.core.rows.radius import listed_by
 from worker.core.rows.rows import ListPlace
@@ -44,7 +42,7 @@ def noticed_at(
     """
     registers = {name for end in settled if not end.by for name in end.pending.registers}
     noticed = _at_first(item, registers, effect, now_ms)
-    for at in map(_as_service, item.further()):
+    for at in item.each_alone()[1:]:
         change = _at_first(at, registers, effect, now_ms)
         kinds = change.kinds
         if kinds == ("moved-away",) and item.record.wanted_router == item.router:
@@ -54,13 +52,6 @@ def noticed_at(
             devices = {**noticed.devices, at.entry.number: device}
             noticed = noticed._replace(by=noticed.by or change.by, devices=devices)
     return noticed
-
-
-def _as_service(item: BatchItem) -> BatchItem:
-    """The item of a further device, with the record as if it were of that one alone."""
-    stored = item.work_item.stored
-    alone = stored._replace(record=as_service(stored.record, item.entry.number))
-    return replace(item, work_item=item.work_item._replace(stored=alone))
 
 
 def _at_first(

@@ -18,7 +18,7 @@ from worker.convergence.batch import BatchRunner
 from worker.convergence.circuit_reporter import CircuitReporter
 from worker.convergence.concluder import Concluder, PassStatistics
 from worker.convergence.concurrency import Bulk, ConcurrencyLimiter, PassLimits, Permit, RouterLock
-from worker.convergence.drift_report import try_report
+from worker.convergence.drift_report import make_report, try_report
 from worker.convergence.faults import NEWER_MS, FaultyServices
 from worker.convergence.safety_checks import make_sure
 from worker.convergence.unknown_router import postpone_unknown
@@ -271,7 +271,8 @@ class RouterPass:
 
     def _report(self, session: RouterSession) -> bool:
         policy, every_ms = self._parts.policies[self._router], self._limits.report_every_ms
-        return try_report(self._store, session, policy, self._lock, every_ms, self._parts.pools)
+        parts = (self._store, session, policy, self._lock, every_ms, self._parts.pools)
+        return try_report(self._router, lambda: make_report(*parts))
 
     def _run_batches(self, session: RouterSession, work_items: list[WorkItem], now_ms: int) -> None:
         circuit, statistics, full = self._circuit, self._statistics, self._acquired.full
