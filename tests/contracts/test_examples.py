@@ -94,4 +94,4 @@ def test_events_of_the_founding_deployment_are_valid():
             },
         },
     }
-    assert parse_event(event).service_id == "device-c"
+    assert parse_event(event).data.service_id == "device-c"

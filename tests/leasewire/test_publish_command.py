@@ -190,7 +190,7 @@ def test_a_dry_run_needs_no_redis_and_shows_the_event():
     done = publish("resumed", "--service", "SVC-1", "--dry-run", "--json")
     assert done.returncode == 0
     (event,) = json.loads(done.stdout)["events"]
-    assert parse_event(event).service_id == "SVC-1"
+    assert parse_event(event).data.service_id == "SVC-1"
 
 
 @pytest.fixture

@@ -102,7 +102,7 @@ def test_a_published_event_is_in_the_journal_and_a_message_calls_for_it(
     assert not receipt.id_reused
     event = json.loads(lane.bodies[key(1)])
     assert event["data"]["mac"] == "00:00:5E:00:53:02"
-    assert parse_event(event).service_id == "SVC-1"
+    assert parse_event(event).data.service_id == "SVC-1"
     message = receive(valkey, prefix)
     arguments, keywords, _ = message.payload
     assert arguments == [[], "events"]  # the journal holds it, and a purge finds it there
