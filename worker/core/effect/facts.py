@@ -3,7 +3,8 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final, NamedTuple, Self
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 from worker.core.rows.filter_rules import Place
 from worker.core.rows.queues import Shadow
@@ -71,7 +72,8 @@ class EffectFacts:
         return to_json(values)
 
     @classmethod
-    def from_text(cls, text: str) -> Self:
+    @lru_cache(maxsize=1024)  # each pass reads those of its router; a full read writes others
+    def from_text(cls, text: str) -> "EffectFacts":
         """Read what `to_text` wrote; fields of a newer version are dropped."""
         values = json.loads(text)
         values |= {name: frozenset(values.get(name, ())) for name in _SETS}

@@ -130,13 +130,17 @@ class RowIndex:
         if tag is None or (ours and tag.service_id in self.unknown):
             self.untagged[row.identity].append(row)
         elif ours:
-            self.tagged[self._member(tag)].append(row)
+            self.tagged[tag.member].append(row)
+            if tag.number:
+                self.further.add((tag.service_id, tag.number))
 
     def _add_listed(self, row: ListedAddress) -> None:
         self.listed.setdefault(row.place, row)
-        member = None if row.dynamic else self.member_of(row)
-        if member is not None and row.key not in self.duplicates:
-            self.listed_tagged[member].append(row)
+        tag = None if row.dynamic else self._tag_of(row)
+        if tag is not None and row.key not in self.duplicates:
+            self.listed_tagged[tag.member].append(row)
+        if tag is not None and tag.number:
+            self.further.add((tag.service_id, tag.number))
 
     def _add_queue(self, row: QueueRow) -> None:
         self.queues.append(row)
@@ -155,21 +159,17 @@ class RowIndex:
 
     def service_of(self, row: Row) -> str | None:
         """The service that a tag of our installation on the row names."""
-        tag = parse_tag(row.comment)
-        ours = tag is not None and tag.installation == self.installation
-        return tag.service_id if tag is not None and ours else None
+        tag = self._tag_of(row)
+        return None if tag is None else tag.service_id
 
     def member_of(self, row: Row) -> str | None:
         """Whose row it is by a tag of our installation: a service's, or a further device's."""
-        tag = parse_tag(row.comment)
-        ours = tag is not None and tag.installation == self.installation
-        return self._member(tag) if tag is not None and ours else None
+        tag = self._tag_of(row)
+        return None if tag is None else tag.member
 
-    def _member(self, tag: Tag) -> str:
-        if not tag.number:
-            return tag.service_id
-        self.further.add((tag.service_id, tag.number))
-        return tag.member
+    def _tag_of(self, row: Row) -> Tag | None:
+        tag = parse_tag(row.comment)
+        return tag if tag is not None and tag.installation == self.installation else None
 
     def names_no_service(self, row: Row) -> bool:
         """Whether the row has no tag, or our tag of a service that does not exist."""
