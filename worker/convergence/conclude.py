@@ -121,6 +121,9 @@ def confirmed(  # noqa: PLR0913 - the parts of a conclusion
         )
         for end in settled
     ]
+    pairs = zip(settled, outcomes, strict=True)
+    changing = [outcome for end, outcome in pairs if end not in unchanged]
+    watch = watch_of(item, noticed, changing, now_ms)
     if item.before.get("notified"):
         log.info(
             "service.waiting_ended",
@@ -144,8 +147,6 @@ def confirmed(  # noqa: PLR0913 - the parts of a conclusion
             operations=len(wrote),
             events=[outcome.event.id for outcome in outcomes],
         )
-    pairs = zip(settled, outcomes, strict=True)
-    changing = [outcome for end, outcome in pairs if end not in unchanged]
     return Conclusion(
         item.work_item,
         "confirmed",
@@ -154,7 +155,7 @@ def confirmed(  # noqa: PLR0913 - the parts of a conclusion
         outcomes=outcomes,
         lines=lines,
         counts=Counter(end.outcome for end in settled),
-        watch=watch_of(item, noticed, changing, now_ms),
+        watch=watch,
         quarantine=stands_nowhere,
         may_vacate=item.work_item.held != item.entry.claims,
     )

@@ -144,8 +144,8 @@ class Gatherer:
             duplicates: rows that earlier plans of this session found to belong to no service.
         """
         members = with_further(items.values())
-        rows = self._read(members)
         wanted = [item.wanted() for item in members]
+        rows = self._read(members)
         # A service that may make a pass fail, or whose record is unreadable, delays no other.
         left_out = set(self._faults.suspected)
         unknown: frozenset[str] = frozenset()
@@ -198,7 +198,9 @@ class Gatherer:
         items = [item.closely() if self._closely.get(item.service_id) else item for item in items]
         rows = self._read_known(items)
         new = [item for item in items if item.service_id not in self._closely]
-        lost = with_unknown_rows(new, rows.values(), self._policy.installation) if rows else ()
+        if not new:
+            return rows
+        lost = with_unknown_rows(new, rows.values(), self._policy.installation)
         self._closely |= {item.service_id: item.service_id in lost for item in new}
         return self._read(items) if lost else rows
 
