@@ -1,16 +1,27 @@
 """One service in a batch of a pass, as it is handed from step to step."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from worker.core.entry.devices import as_service
-from worker.core.entry.entry import Entry
+from worker.core.entry.entry import Entry, placeholder
 from worker.core.plan.member import Wanted
 from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.operations import Note, Waiting
 from worker.core.rows.queues import OwnQueue
-from worker.core.rows.rows import DEVICE_FIELDS, Identity, ListPlace, Row, member_id, parse_tag
+from worker.core.rows.rows import (
+    DEVICE_FIELDS,
+    Identity,
+    ListPlace,
+    Row,
+    comment_for,
+    device_of,
+    is_host_address,
+    member_id,
+    parse_tag,
+    tag_text,
+)
 from worker.core.service.record import ServiceRecord
 from worker.core.service.record_parts import (
     DEVICE_REGISTERS,
@@ -18,6 +29,7 @@ from worker.core.service.record_parts import (
     Placement,
     ShortLease,
 )
+from worker.ports import LeaseQuery
 from worker.store.batches import WorkItem
 
 
@@ -229,3 +241,36 @@ def with_unknown_rows(
     tags = {parse_tag(row.comment) for row in rows}
     named = {tag.service_id for tag in tags if tag and tag.installation == installation}
     return {item.service_id for item in items if item.service_id in named and item.is_unknown}
+
+
+def lease_query(items: Collection[BatchItem], installation: str, device: str) -> LeaseQuery:
+    """Return what finds the leases with what services want, what was last written, or their tags.
+
+    Args:
+        items: the services.
+        installation: ours.
+        device: the field that names devices at the router.
+    """
+    unsure = [(item, item.may_have, item.forgotten) for item in items]
+    # In order: first what each service wants, as rows mostly have it, then what else may be.
+    devices: dict[str, None] = {}
+    addresses: dict[str, None] = {}
+    comments: dict[str, None] = {}
+    for item in items:
+        fields = item.entry.fields or item.written
+        if fields is not None:
+            devices[device_of(fields)] = addresses[fields["address"]] = None
+        comments[comment_for(installation, item.member, item.entry.label)] = None
+    for item, places, forgotten in unsure:
+        if item.written is not None:
+            devices[device_of(item.written)] = addresses[item.written["address"]] = None
+        devices.update((place.device, None) for place in places if place.device)
+        addresses.update((each.address, None) for each in places if is_host_address(each.address))
+        comments[tag_text(installation, item.member)] = None
+        for name in forgotten:
+            comments[tag_text(installation, name)] = None
+            comments[comment_for(installation, name, item.entry.label)] = None
+        # A row that a crash left between two writes, should its comment have been edited.
+        named = item.entry.fields or item.written or {device: ""}
+        devices[placeholder(named, item.member)] = None
+    return LeaseQuery(devices.keys(), addresses.keys(), comments.keys())

@@ -6,14 +6,14 @@ Asks the store and the router; decides nothing about writes.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from worker.convergence.batch_item import BatchItem, with_unknown_rows
+from worker.convergence.batch_item import BatchItem, lease_query, with_unknown_rows
 from worker.convergence.concluder import Concluder
 from worker.convergence.ipv6_terms import (
     binding_terms,
     list_terms6,
     may_need_any,
 )
-from worker.core.entry.entry import Entry, placeholder
+from worker.core.entry.entry import Entry
 from worker.core.entry.wanted import kind_of, wanted_entries
 from worker.core.plan.member import Wanted
 from worker.core.plan.planner import in_the_way, misnamed
@@ -28,11 +28,9 @@ from worker.core.rows.rows import (
     BINDINGS,
     OPTIONS,
     QUEUES,
-    Lease,
     MenuPath,
     Row,
     RowKey,
-    comment_for,
     device_of,
     is_host_address,
     tag_text,
@@ -206,7 +204,8 @@ class Gatherer:
 
     def _read_known(self, items: Collection[BatchItem]) -> dict[RowKey, Row]:
         """The rows that concern the services; a menu besides the leases only where needed."""
-        rows: list[Row] = [*self._read_leases(items)]
+        query = lease_query(items, self._policy.installation, self._kind.device)
+        rows: list[Row] = [*self._session.read_leases(query, self._lock.progress)]
         terms_of: Mapping[MenuPath, set[FieldEquals]] = {
             ADDRESS_LISTS: self._list_terms(items),
             OPTIONS: {FieldEquals("name", name) for item in items for name in item.entry.options},
@@ -309,36 +308,6 @@ class Gatherer:
             tags = (tag_text(self._policy.installation, name) for name in members)
             terms |= {FieldEquals("comment", tag) for tag in tags}
         return terms
-
-    def _read_leases(self, items: Collection[BatchItem]) -> list[Lease]:
-        """The leases with what the services want, what was last written, or their tags."""
-        unsure = [(item, item.may_have, item.forgotten) for item in items]
-        # In order: first what each service wants, as rows mostly have it, then what else may be.
-        devices: dict[str, None] = {}
-        addresses: dict[str, None] = {}
-        comments: dict[str, None] = {}
-        installation, device = self._policy.installation, self._kind.device
-        for item in items:
-            fields = item.entry.fields or item.written
-            if fields is not None:
-                devices[device_of(fields)] = addresses[fields["address"]] = None
-            comments[comment_for(installation, item.member, item.entry.label)] = None
-        for item, places, forgotten in unsure:
-            if item.written is not None:
-                devices[device_of(item.written)] = addresses[item.written["address"]] = None
-            devices.update((place.device, None) for place in places if place.device)
-            addresses.update(
-                (each.address, None) for each in places if is_host_address(each.address)
-            )
-            comments[tag_text(installation, item.member)] = None
-            for name in forgotten:
-                comments[tag_text(installation, name)] = None
-                comments[comment_for(installation, name, item.entry.label)] = None
-            # A row that a crash left between two writes, should its comment have been edited.
-            named = item.entry.fields or item.written or {device: ""}
-            devices[placeholder(named, item.member)] = None
-        query = LeaseQuery(devices.keys(), addresses.keys(), comments.keys())
-        return self._session.read_leases(query, self._lock.progress)
 
 
 def with_further(items: Iterable[BatchItem]) -> list[BatchItem]:
