@@ -6,9 +6,9 @@ from typing import Final
 
 import structlog
 
-from worker.convergence.batch_item import BatchItem
+from worker.convergence.batch_item import Attempts, BatchItem
 from worker.convergence.conclude import SWITCHED_OFF, WARNINGS, confirmed, switched_off
-from worker.convergence.concluder import Attempts, Concluder
+from worker.convergence.concluder import Concluder
 from worker.convergence.gather import Gatherer
 from worker.convergence.make_effective import MakeEffective
 from worker.convergence.observe import observe

@@ -14,6 +14,7 @@ from worker.core.rows.rows import (
     DEVICE_FIELDS,
     Identity,
     ListPlace,
+    MenuPath,
     Row,
     comment_for,
     device_of,
@@ -224,6 +225,29 @@ class BatchItem:
             sent=self.work_item.sent or frozenset(),
             bindings=self.bindings,
         )
+
+
+@dataclass(slots=True)
+class Attempts:
+    """What a batch tried for one service.
+
+    Attributes:
+        stale: reads in a row that were old when their write arrived.
+        writes: rounds in which something was written.
+        wrote: the operations that the router confirmed, described.
+        touched: their menus.
+        added: leases and rows of IPv6 that were sent to be added.
+        found: of its changed and removed rows, what they were before.
+        changed: the service changed before that was concluded: its next conclusion says it.
+    """
+
+    stale: int = 0
+    writes: int = 0
+    wrote: list[str] = field(default_factory=list)
+    touched: set[MenuPath] = field(default_factory=set)
+    added: list[Identity] = field(default_factory=list)
+    found: list[Mapping[str, str]] = field(default_factory=list)
+    changed: bool = False
 
 
 def bare_item(work_item: WorkItem, router: str) -> BatchItem:

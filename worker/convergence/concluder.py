@@ -1,12 +1,12 @@
 """Concludes the services of a pass, and finds whose fault refused and lost writes are."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
 
-from worker.convergence.batch_item import BatchItem
+from worker.convergence.batch_item import Attempts, BatchItem
 from worker.convergence.conclude import failed, held_back, waiting
 from worker.convergence.concurrency import RouterLock, TimeLimits
 from worker.convergence.faults import FaultyServices, Suspects
@@ -14,7 +14,7 @@ from worker.convergence.prerequisites import MissingPrerequisites
 from worker.convergence.writing import MASS_REFUSAL, Answers, Refusals, RefusedWrite
 from worker.core.effect.rungs import RouterEffect
 from worker.core.rows.operations import Operation, Remove, Set, Waiting, WritePlan, describe
-from worker.core.rows.rows import LEASES, Identity, MenuPath
+from worker.core.rows.rows import LEASES
 from worker.errors import LockLost, RouterBlocked
 from worker.ports import Refusal, RouterSession
 from worker.store.batches import Conclusion, WorkItem
@@ -45,29 +45,6 @@ class PassStatistics:
     waiting: int = 0
     failed: int = 0
     refused: int = 0
-
-
-@dataclass(slots=True)
-class Attempts:
-    """What a batch tried for one service.
-
-    Attributes:
-        stale: reads in a row that were old when their write arrived.
-        writes: rounds in which something was written.
-        wrote: the operations that the router confirmed, described.
-        touched: their menus.
-        added: leases and rows of IPv6 that were sent to be added.
-        found: of its changed and removed rows, what they were before.
-        changed: the service changed before that was concluded: its next conclusion says it.
-    """
-
-    stale: int = 0
-    writes: int = 0
-    wrote: list[str] = field(default_factory=list)
-    touched: set[MenuPath] = field(default_factory=set)
-    added: list[Identity] = field(default_factory=list)
-    found: list[Mapping[str, str]] = field(default_factory=list)
-    changed: bool = False
 
 
 class Concluder:
