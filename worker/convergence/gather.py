@@ -142,8 +142,8 @@ class Gatherer:
             duplicates: rows that earlier plans of this session found to belong to no service.
         """
         members = with_further(items.values())
-        wanted = [item.wanted() for item in members]
         rows = self._read(members)
+        wanted = [item.wanted() for item in members]
         # A service that may make a pass fail, or whose record is unreadable, delays no other.
         left_out = set(self._faults.suspected)
         unknown: frozenset[str] = frozenset()
