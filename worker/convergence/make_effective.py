@@ -58,6 +58,8 @@ class MakeEffective:
         self._lock = concluder.lock
         self._router = concluder.lock.router
         self._facts = concluder.effect.facts
+        families = (False, True)  # of IPv6?
+        self._cuts = [cuts_connections(policy, self._facts, ipv6=ipv6) for ipv6 in families]
         self._rests_until_ms = concluder.no_search_before_ms
 
     def needs_cut(self, item: BatchItem) -> bool:
@@ -79,7 +81,7 @@ class MakeEffective:
             address
             for at in item.each_alone()
             for address in addresses_to_cut(at.record, item.router, at.entry)
-            if cuts_connections(self._policy, self._facts, ipv6=":" in address)
+            if self._cuts[":" in address]
         )
 
     def cut(self, items: Sequence[BatchItem], now_ms: int) -> Mapping[str, str]:

@@ -57,28 +57,32 @@ def loss_of(record: ServiceRecord, policies: Mapping[str, RouterPolicy]) -> Loss
         record: of the service.
         policies: router -> policy.
     """
-    placements = record.placements
-    written = {name: at.written for name, at in placements.items() if at.written is not None}
-    if not written:
+    works = {
+        name: _works(at, policies.get(name))
+        for name, at in record.placements.items()
+        if at.written is not None
+    }
+    if not any(works.values()):
         return None
     wanted_at, status = record.row_router, record.status
     # The router that serves the device now: the wanted one if it has a row.
-    router = wanted_at if wanted_at in written else next(iter(written))
-    at = placements[router]
-    if not _works(at, written[router], policies.get(router)):
+    router = wanted_at if wanted_at in works else next(iter(works))
+    if not works[router]:
         return None
     if status in ("cancelled", "suspended"):
         return Loss(router, "cancelled" if status == "cancelled" else "suspended")
     if router != wanted_at:
         return None
+    at = record.placements[router]
     prefixes = {binding.address for binding in at.bindings if binding.is_known} - {""}
-    replaced = record.replaces(written[router])
+    replaced = at.written is not None and record.replaces(at.written)
     replaced = replaced or (bool(prefixes) and not prefixes <= prefixes_of(record))
     replaced = replaced or (bool(at.devices) and loses_device(record, at))
     return Loss(router, "replaced") if replaced else None
 
 
-def _works(at: Placement, written: Mapping[str, str], policy: RouterPolicy | None) -> bool:
+def _works(at: Placement, policy: RouterPolicy | None) -> bool:
+    written = at.written or {}
     if at.listed or written.get("block-access") == "yes":
         return False
     if policy and policy.suspend_profile and written.get("profile") == policy.suspend_profile:
