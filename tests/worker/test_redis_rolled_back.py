@@ -63,6 +63,11 @@ class Synced:
         self._server.start()
 
 
+def moved(service_id, router, revision=2):
+    access = {"router": router, "dhcp_server": SERVER}
+    return builders.event("moved", service_id, revision=revision, access=access)
+
+
 def rows(world, router):
     return sorted(
         (row["comment"].removeprefix("leasewire:acme:"), row["mac-address"][-2:], row["blocked"])
@@ -83,9 +88,7 @@ def test_routers_are_set_to_what_redis_remembers_and_somebody_is_told(here, swee
         builders.cancelled("SVC-GONE", revision=2),
         builders.suspended("SVC-SUSP", "block", revision=2),
         builders.suspended("SVC-WALL", "walled_garden", revision=2),
-        builders.event(
-            "moved", "SVC-MOVE", revision=2, access={"router": "R2", "dhcp_server": SERVER}
-        ),
+        moved("SVC-MOVE", "R2"),
         activated("SVC-NEW", 0x16),
     )
     here.drain()
@@ -291,6 +294,35 @@ def test_a_service_that_begins_and_ends_before_a_pass_leaves_no_row(here, is_apa
     here.drain()
     assert row["comment"]
     assert here.rows("R1") == []
+
+
+@pytest.mark.parametrize("moved_first", [False, True])
+@pytest.mark.parametrize("ends", [False, True])
+def test_nor_does_one_that_moved(here, moved_first, ends):
+    here.say(activated("SVC-1", 1))
+    here.drain()
+    lose(here, "SVC-1")
+    events = [activated("SVC-1", 1), moved("SVC-1", "R2")]
+    here.say(*(reversed(events) if moved_first else events))
+    if ends:
+        here.say(builders.cancelled("SVC-1", revision=3))
+    here.drain()
+    assert here.rows("R1") == []
+    assert len(here.rows("R2")) == (not ends)
+
+
+def test_nor_does_one_that_moved_there_and_back(here):
+    """Redis knows it at its first router, as it was before it moved."""
+    here.say(activated("SVC-1", 1))
+    here.drain()
+    synced = Synced(here)
+    here.say(there := moved("SVC-1", "R2"))
+    here.drain()
+    synced.come_back()
+    here.say(there, moved("SVC-1", "R1", revision=3))
+    here.drain()
+    assert here.rows("R2") == []
+    assert rows(here, "R1") == [("SVC-1", "01", "false")]
 
 
 def test_nor_does_one_that_ends_while_it_waits_for_an_address(here, monkeypatch):

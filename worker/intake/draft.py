@@ -12,8 +12,8 @@ from worker.core.service.event_ref import EventRef, Version
 from worker.core.service.fold import Folded
 from worker.core.service.history import line_to_json
 from worker.core.service.outcome import UNCHANGED, State
-from worker.core.service.record import ServiceRecord, place, settle, settle_overtaken
-from worker.core.service.record_parts import PendingEvent
+from worker.core.service.record import ServiceRecord, settle, settle_overtaken
+from worker.core.service.record_parts import PendingEvent, Placement
 from worker.core.service.schedule import Ended, Schedule, calendar_changes
 from worker.core.service.scheduling import supersede
 from worker.core.service.writes import OF_CLIENT
@@ -39,6 +39,7 @@ class CommitDraft:
         released: scheduled events take effect by it.
         reassigns: values of pools are not the service's for sure: Redis is asked.
         waited_for: pools for which it waits without its record saying so.
+        named: routers that its events name, but for the last of them.
         take, give_back, pool_waits: see `ServiceCommit`.
     """
 
@@ -57,6 +58,7 @@ class CommitDraft:
         self.released = False
         self.reassigns = False
         self.waited_for: frozenset[str] = frozenset()
+        self.named: set[str] = set()
         self.take: Sequence[TakenValue] = ()
         self.give_back: Sequence[GivenBack] = ()
         self.pool_waits: Sequence[tuple[str, int]] = ()
@@ -195,16 +197,21 @@ class CommitDraft:
     def _placed(self) -> ServiceRecord:
         """The record with its placements.
 
-        A service that is over when its row becomes known may have that row: Redis lost what it
-        knew, and its events came again, in any order. Its record does not say then which address
-        a pool gave it.
+        A service that is over when its row becomes known may have that row, and one that moved
+        may have one at each router that its events named: Redis lost what it knew, and they came
+        again, in any order. Its record does not say then which address a pool gave it.
         """
         record, before = placed(self.record, self._policies), self.before.record
+        is_over = record.status == "cancelled"
+        may_have = {self._policies[r].user_manager or r for r in self.named & self._policies.keys()}
+        may_have.discard(record.row_router or "")
         was_over = before.is_given_address and before.status == "cancelled"
-        if record.status != "cancelled" or before.is_complete or was_over:
-            return record
-        router, had_one = record.row_router or "", record.is_complete or record.is_given_address
-        return place(record, router) if had_one and router in self._policies else record
+        if is_over and not (before.is_complete or was_over):
+            may_have.add(record.row_router or "")
+        if record.is_complete or (is_over and record.is_given_address):
+            looked_at = dict.fromkeys(sorted(may_have & self._policies.keys()), Placement(None))
+            record = replace(record, placements={**looked_at, **record.placements})
+        return record
 
     def _wait_for_pool(self, record: ServiceRecord) -> None:
         """Without an address nothing is written for it; its events wait."""

@@ -155,6 +155,11 @@ class Folding:
         last_event_ms = event.as_of_ms or self._now_ms
         folded = fold(before, event.event, version, event.source.unmanaged, last_event_ms)
         self._draft.record = folded.record
+        if "router" in folded.changed and before.router:
+            self._draft.named.add(before.router)
+        elif "router" in folded.overtaken:
+            own, beside = writes_of(event.event, event.source.unmanaged)
+            self._draft.named.add(str({**own, **beside}["router"]))
         self._draft.update_loss(ref)
         if not folded.wrote:
             self._fold_late(event, version, folded, before)
