@@ -23,7 +23,9 @@ class Watcher:
         self.now_s = 0.0
         scripts = Scripts(store.client, store.keys.prefix)
         now_s = lambda: self.now_s  # noqa: E731 - read at each sign
-        signs = Heartbeats(store.client, scripts, store.keys, store.format, now_s=now_s)
+        signs = Heartbeats(
+            store.client, scripts, store.keys, store_format=store.format, now_s=now_s
+        )
         self.store = replace(store, heartbeats=signs)
         give_signs(self.store, HERE)
 

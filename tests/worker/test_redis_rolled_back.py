@@ -15,9 +15,10 @@ from tests.waiting import eventually
 from worker.errors import StoreUnavailable
 from worker.routeros.session import Session
 from worker.runtime.sweep import Sweep
-from worker.store.heartbeat import Seen, Signs
+from worker.store.heartbeat import Seen
 from worker.store.pools import PoolValues
 from worker.store.records import Records
+from worker.store.store import open_store
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 
@@ -248,7 +249,7 @@ def test_a_sign_whose_answer_was_lost_is_no_loss(here, monkeypatch):
         execute(pipe, **given)
         raise redis.ConnectionError("the answer was lost")
 
-    signs = Signs(here.store.client, here.store.keys)
+    signs = here.store.signs
     assert signs.give() is Seen.SAME
     assert signs.give() is Seen.SAME
     with monkeypatch.context() as patched:
@@ -262,7 +263,7 @@ def test_a_sign_whose_answer_was_lost_is_no_loss(here, monkeypatch):
     here.client.delete(here.store.keys.sign(signs.id))
     assert signs.give() is Seen.ROLLED_BACK
     # another process, if need be one of the same name
-    assert Signs(here.store.client, here.store.keys).give() is Seen.SAME
+    assert open_store(here.client, here.store.keys.prefix).signs.give() is Seen.SAME
     assert signs.give() is Seen.SAME
 
 

@@ -5,7 +5,7 @@ An alert that is resolved before its kind is notified leaves no trace.
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final, Literal, NamedTuple, cast
+from typing import Any, Final, Literal, NamedTuple
 
 from worker.core.alerting.alerts import KINDS, Alert, AlertKind, alert_name
 from worker.core.storage_format import printable
@@ -85,12 +85,12 @@ class Alerts(StorePart):
 
     def find(self, kind: AlertKind, subject: str) -> Alert | None:
         """An open alert; None: it is not open."""
-        text = cast("str | None", self._client.hget(self._keys.alerts, alert_name(kind, subject)))
+        text = self._client.hget(self._keys.alerts, alert_name(kind, subject))
         return Alert.from_json(text) if text else None
 
     def all_open(self) -> list[Alert]:
         """All open alerts, the oldest first."""
-        texts = cast("list[str]", self._client.hvals(self._keys.alerts))
+        texts = self._client.hvals(self._keys.alerts)
         return sorted((Alert.from_json(text) for text in texts), key=lambda alert: alert.since_ms)
 
     def number(self) -> int:
@@ -104,7 +104,7 @@ class Alerts(StorePart):
 
     def restored(self) -> None:
         """After a restore: notify the alerts of the backup only if they are found again."""
-        found = cast("dict[str, str]", self._client.hgetall(self._keys.alerts))
+        found = self._client.hgetall(self._keys.alerts)
         pipe = self._client.pipeline()
         pipe.delete(self._keys.alerts_not_notified)
         for name, text in found.items():
@@ -117,10 +117,7 @@ class Alerts(StorePart):
 
     def changes(self, most: int = 100) -> list[AlertChange]:
         """The last changes, newest first."""
-        found = cast(
-            "list[tuple[str, dict[str, str]]]",
-            self._client.xrevrange(self._keys.alert_changes, count=most),
-        )
+        found = self._client.xrevrange(self._keys.alert_changes, count=most)
         return [_change(id_, fields) for id_, fields in found]
 
 

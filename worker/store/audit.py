@@ -6,7 +6,7 @@ key with scope `ops`. What a script changes, it records in the same step (`lua/_
 
 import json
 from collections.abc import Iterator
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 
 import redis
 from redis.client import Pipeline
@@ -107,10 +107,7 @@ class Audit(StorePart):
         # An id is never earlier than the time of its entry.
         since = chosen.from_ms or "-"
         parts = chosen.parts()
-        while page := cast(
-            "list[tuple[str, dict[str, str]]]",
-            self._client.xrevrange(self._keys.audit, before, since, count=_PAGE),
-        ):
+        while page := self._client.xrevrange(self._keys.audit, before, since, count=_PAGE):
             before = f"({page[-1][0]}"
             for _, fields in page:
                 text = fields[_FIELD].lower()

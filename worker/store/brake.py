@@ -4,9 +4,10 @@ Counting and holding happen in the commit (`lua/_brake.lua`), in one step with t
 """
 
 import json
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from worker.core.service.history import line_to_json
 from worker.core.storage_format import known_part, rfc3339
@@ -67,7 +68,7 @@ class Brake(StorePart):
 
     def texts(self) -> dict[str, str]:
         """All held work items as they are stored, for `held_work_item`."""
-        return cast("dict[str, str]", self._client.hgetall(self._keys.braked))
+        return self._client.hgetall(self._keys.braked)
 
     def held(self) -> list[HeldWorkItem]:
         """All held work items, by scope, router and service."""
@@ -75,21 +76,13 @@ class Brake(StorePart):
 
     def approvals(self) -> dict[str, int]:
         """Scope -> how many work items it holds."""
-        found: dict[str, int] = {}
-        for work_item in self.held():
-            found[work_item.scope] = found.get(work_item.scope, 0) + 1
-        return found
+        return Counter(work_item.scope for work_item in self.held())
 
     def held_at(self, router: str, service_ids: Collection[str]) -> dict[str, HeldWorkItem]:
         """Those of the services whose work items are held at a router."""
-        if not service_ids:
-            return {}
         fields = [f"{service}@{router}" for service in service_ids]
-        texts = cast("list[str | None]", self._client.hmget(self._keys.braked, fields))
-        work_items = (
-            held_work_item(field, text) for field, text in zip(fields, texts, strict=True) if text
-        )
-        return {work_item.service_id: work_item for work_item in work_items}
+        held = self._fields(self._keys.braked, fields)
+        return {name.partition("@")[0]: held_work_item(name, text) for name, text in held.items()}
 
     def approve(
         self,
@@ -156,10 +149,8 @@ class Brake(StorePart):
 
     def announced(self, now_ms: int) -> list[Announcement]:
         """The announcements that are not over."""
-        raw = cast("dict[str, str]", self._client.hgetall(self._keys.announced))
-        found = sorted(
-            (known_part(Announcement, json.loads(text)) for text in raw.values()), key=_by_scope
-        )
+        raw = self._client.hgetall(self._keys.announced)
+        found = [known_part(Announcement, json.loads(raw[scope])) for scope in sorted(raw)]
         over = [announced.scope for announced in found if announced.until_ms <= now_ms]
         if over:
             self._client.hdel(self._keys.announced, *over)
@@ -168,10 +159,6 @@ class Brake(StorePart):
 
 def _services(number: int, reason: str) -> str:
     return f"{number} services: {reason}" if reason else f"{number} services"
-
-
-def _by_scope(announced: Announcement) -> str:
-    return announced.scope
 
 
 def held_work_item(field: str, text: str) -> HeldWorkItem:

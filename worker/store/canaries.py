@@ -3,7 +3,7 @@
 The sweep of any worker sends them; the worker that takes one reports it.
 """
 
-from typing import Final, cast
+from typing import Final
 
 from contracts import names
 from worker.store.connection import StorePart, redis_now_ms
@@ -38,7 +38,7 @@ class Canaries(StorePart):
 
         `bulk` is served only while `events` is empty: until then its canary is not counted.
         """
-        sent = cast("dict[str, str]", self._client.hgetall(self._keys.canaries))
+        sent = self._client.hgetall(self._keys.canaries)
         if names.QUEUE_BULK in sent and self._client.llen(self._keys.queue(names.QUEUE_EVENTS)):
             del sent[names.QUEUE_BULK]
         now_ms = redis_now_ms(self._client)

@@ -2,16 +2,14 @@
 
 import json
 from collections.abc import Collection, Sequence
-from typing import Any, NamedTuple, cast
-
-import redis
+from typing import NamedTuple
 
 from worker.core.entry.entry import Claim
 from worker.core.rows.prefixes import claim_text, names_within, wider_keys
 from worker.core.rows.rows import scopes_meet
 from worker.core.service.history import line_to_json
 from worker.store.audit import AuditEntry
-from worker.store.connection import StorePart, new_work_version
+from worker.store.connection import StoreClient, StorePart, new_work_version
 from worker.store.records import Stored
 
 
@@ -48,7 +46,7 @@ class MovedClaim(NamedTuple):
     changed: bool
 
 
-def waiting_for(client: redis.Redis, waiters: str, claims: Sequence[str]) -> dict[str, list[str]]:
+def waiting_for(client: StoreClient, waiters: str, claims: Sequence[str]) -> dict[str, list[str]]:
     """Claim key -> services that wait for it; `waiters`: the key of the router's waiters."""
     pipe = client.pipeline(transaction=False)
     for claim in claims:
@@ -67,15 +65,17 @@ class Claims(StorePart):
             router: its name.
             keys: only these, and of prefixes all that overlap them.
         """
-        if keys is not None and not keys:
-            return []
         block = self._keys.router(router)
-        held = self._table(block.claims, keys and self._met(block.prefixes, keys))
+        held = (
+            self._client.hgetall(block.claims)
+            if keys is None
+            else self._fields(block.claims, self._met(block.prefixes, keys))
+        )
         waiters = waiting_for(self._client, block.waiters, sorted(held))
         return [
             HeldClaim(router, key, scope, holder, is_held == 1, tuple(waiters[key]))
             for key in sorted(held)
-            for scope, (holder, is_held) in sorted(held[key].items())
+            for scope, (holder, is_held) in sorted(json.loads(held[key]).items())
         ]
 
     def of_others(self, router: str, service_id: str, wants: Collection[Claim]) -> list[HeldClaim]:
@@ -122,15 +122,5 @@ class Claims(StorePart):
             if within := names_within(key):
                 met |= {*wider_keys(key)}
                 found = self._client.zrangebylex(prefixes, f"[{within[0]}", f"({within[1]}")
-                met |= {*cast("list[str]", found)}
+                met |= {*found}
         return met
-
-    def _table(self, key: str, fields: Collection[str] | None) -> dict[str, Any]:
-        if fields is None:
-            raw = cast("dict[str, str | None]", self._client.hgetall(key))
-        else:
-            names = sorted(fields)
-            raw = dict(
-                zip(names, cast("list[str | None]", self._client.hmget(key, names)), strict=True)
-            )
-        return {name: json.loads(text) for name, text in raw.items() if text}

@@ -7,7 +7,7 @@ from typing import Final
 
 from contracts import names
 from worker.store.canaries import EVERY_MS as CANARIES_MS
-from worker.store.connection import Scripts
+from worker.store.connection import StorePart, StoreParts
 from worker.store.journal import WORK_MS
 from worker.store.schedule import RELEASE_MS
 
@@ -15,11 +15,11 @@ _LONGEST_FLAG_MS: Final = 60_000
 """Longest life of flags that limit a task to once a minute or to one worker."""
 
 
-class Clock:
+class Clock(StorePart):
     """Redis's clock, which a person, NTP or a failover may set."""
 
-    def __init__(self, scripts: Scripts, lock_ms: int = 30_000) -> None:
-        self._scripts = scripts
+    def __init__(self, *parts: *StoreParts, lock_ms: int) -> None:
+        super().__init__(*parts)
         self._lock_ms = lock_ms
 
     def set_back(self, from_ms: int) -> bool:

@@ -2,12 +2,10 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
-from typing import Any, Final, cast
-
-import redis
+from typing import Any, Final
 
 from worker.core.service.conflicts import Conflict
-from worker.store.keys import Keys
+from worker.store.connection import StorePart, StoreParts
 from worker.store.records import Records
 
 LOOKED_AT: Final = 2_000
@@ -19,12 +17,11 @@ _COMES_MS: Final = 600_000
 _PAGE: Final = 500
 
 
-class Conflicts:
+class Conflicts(StorePart):
     """Keeps a hash for each source: conflict -> when it was stored."""
 
-    def __init__(self, client: redis.Redis, keys: Keys, records: Records) -> None:
-        self._client = client
-        self._keys = keys
+    def __init__(self, *parts: *StoreParts, records: Records) -> None:
+        super().__init__(*parts)
         self._records = records
 
     def note(self, source: str, conflicts: Collection[Conflict], now_ms: int) -> None:
@@ -45,7 +42,7 @@ class Conflicts:
 
     def open(self, now_ms: int) -> Iterator[tuple[str, int, Sequence[Conflict]]]:
         """Of each source: its name, number of conflicts, and the first; drops settled ones."""
-        sources = cast("set[str]", self._client.smembers(self._keys.conflict_sources))
+        sources = self._client.smembers(self._keys.conflict_sources)
         for source in sorted(sources):
             left = self._left(source, now_ms)
             count = self._client.hlen(self._keys.conflicts(source))
@@ -58,7 +55,7 @@ class Conflicts:
 
     def _left(self, source: str, now_ms: int) -> list[Conflict]:
         key = self._keys.conflicts(source)
-        entries = cast("Iterator[tuple[str, str]]", self._client.hscan_iter(key, count=_PAGE))
+        entries = self._client.hscan_iter(key, count=_PAGE)
         noted = {Conflict.from_json(text): int(at) for text, at in islice(entries, LOOKED_AT)}
         # Records that cannot be read here are checked by workers of the version that wrote them.
         stored = self._records.readable(sorted({conflict.service_id for conflict in noted}))

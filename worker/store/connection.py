@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, Unpack, cast
 
@@ -21,6 +21,7 @@ from worker.log_setup import hide_secret
 from worker.store import scripts
 from worker.store.failover import PrimaryConnection, PrimaryTlsConnection, Sentinels, follow
 from worker.store.keys import Keys
+from worker.store.text_client import TextClient
 
 HOME_MADE: Final[dict[str, Any]] = {"ssl_exclude_verify_flags": [ssl.VERIFY_X509_STRICT]}
 """Goes with `ssl_ca_certs`: from Python 3.13 on authorities without the extensions that only newer
@@ -100,7 +101,7 @@ def _advice(error: exceptions.RedisError) -> str:
     return ""
 
 
-class StoreClient(redis.Redis):
+class StoreClient(TextClient):
     """A client whose commands, scripts and pipelines raise the errors of `store_errors`."""
 
     def execute_command(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as redis-py has it
@@ -135,7 +136,7 @@ class Scripts:
         min_replicas: so many replicas confirm what `run_on_replicas` wrote; 0: it waits for none.
     """
 
-    def __init__(self, client: redis.Redis, prefix: str, min_replicas: int = 0) -> None:
+    def __init__(self, client: StoreClient, prefix: str, min_replicas: int = 0) -> None:
         self._client = client
         self._prefix = prefix
         self._min_replicas = min_replicas
@@ -206,13 +207,27 @@ class Scripts:
         return self._digests[name]
 
 
+StoreParts = tuple[StoreClient, Scripts, Keys]
+"""What each part of the store is made of."""
+
+
 class StorePart:
     """A part of the store: reads by the client, and changes by scripts."""
 
-    def __init__(self, client: redis.Redis, scripts: Scripts, keys: Keys) -> None:
+    def __init__(self, client: StoreClient, scripts: Scripts, keys: Keys) -> None:
         self._client = client
         self._scripts = scripts
         self._keys = keys
+
+    def _fields(self, key: str, names: Collection[str]) -> dict[str, str]:
+        """Those of the fields of a hash that are there; of no names nothing is asked."""
+        texts = self._client.hmget(key, names) if names else ()
+        return {name: text for name, text in zip(names, texts, strict=True) if text is not None}
+
+    def _texts(self, key: Callable[[object], str], names: Collection[str]) -> dict[str, str]:
+        """The texts under the keys of these names, of those that are there; as above."""
+        texts = self._client.mget(map(key, names)) if names else ()
+        return {name: text for name, text in zip(names, texts, strict=True) if text is not None}
 
 
 def new_generation() -> int:

@@ -1,7 +1,7 @@
 """Dead letters, and what people did with them."""
 
 from collections.abc import Iterator, Sequence
-from typing import Final, cast
+from typing import Final
 
 from worker.core.service.history import line_to_json
 from worker.core.service.outcome import DeadLetter
@@ -18,22 +18,19 @@ class Letters(StorePart):
 
     def all(self) -> Iterator[DeadLetter]:
         """Every dead letter, the oldest first, without those that are settled meanwhile."""
-        ids = cast("list[str]", self._client.zrange(self._keys.dead_letters_by_time, 0, -1))
+        ids = self._client.zrange(self._keys.dead_letters_by_time, 0, -1)
         for start in range(0, len(ids), _PAGE):
             yield from self.read(ids[start : start + _PAGE])
 
     def times(self) -> dict[str, int]:
         """Id -> when it failed (ms), the oldest first."""
         by_time = self._keys.dead_letters_by_time
-        found = cast(
-            "list[tuple[str, float]]", self._client.zrange(by_time, 0, -1, withscores=True)
-        )
+        found = self._client.zrange(by_time, 0, -1, withscores=True)
         return {name: int(at_ms) for name, at_ms in found}
 
     def read(self, ids: Sequence[str]) -> list[DeadLetter]:
         """Those of the dead letters that are still there."""
-        texts = cast("list[str | None]", self._client.hmget(self._keys.dead_letters, ids))
-        return [DeadLetter.from_json(text) for text in texts if text]
+        return list(map(DeadLetter.from_json, self._fields(self._keys.dead_letters, ids).values()))
 
     def settle(
         self,
@@ -74,7 +71,7 @@ class Letters(StorePart):
 
     def gone(self) -> dict[str, int]:
         """Group (`source|reason`) -> how many dead letters were dropped for newer ones."""
-        raw = cast("dict[str, str]", self._client.hgetall(self._keys.dead_letters_gone))
+        raw = self._client.hgetall(self._keys.dead_letters_gone)
         return {group: int(count) for group, count in raw.items()}
 
 

@@ -1,7 +1,7 @@
 """Reads the outcome feeds of sources. Scripts append to them (`lua/_feed.lua`)."""
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 
 from worker.core.service.outcome import Outcome
 from worker.store.connection import StorePart
@@ -36,7 +36,7 @@ class Feed(StorePart):
 
     def last(self) -> str:
         """The cursor after the last item of all feeds."""
-        return cast("str | None", self._client.get(self._keys.feed_last)) or START
+        return self._client.get(self._keys.feed_last) or START
 
     def read(
         self,

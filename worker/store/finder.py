@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 from contracts import names
 from contracts.values import Mac48
@@ -30,17 +30,15 @@ class Finder(StorePart):
 
     def claimed(self, router: str, claims: Sequence[str]) -> dict[str, Claimed]:
         """Who holds and who waits for claims (`mac:…`, `address:…`) on a router: two reads."""
-        if not claims:
-            return {}
         block = self._keys.router(router)
-        held = cast("list[str | None]", self._client.hmget(block.claims, list(claims)))
+        held = self._fields(block.claims, claims)
         waiting = waiting_for(self._client, block.waiters, claims)
         return {
             claim: Claimed(
-                {scope: holder[0] for scope, holder in json.loads(holders or "{}").items()},
+                {scope: holder[0] for scope, holder in json.loads(held.get(claim, "{}")).items()},
                 waiting[claim],
             )
-            for claim, holders in zip(claims, held, strict=True)
+            for claim in claims
         }
 
     def services_naming(self, text: str) -> list[str]:
@@ -50,7 +48,7 @@ class Finder(StorePart):
         """
         prefix, value, found = self._keys.record(""), json.dumps(text), []
         for page in key_pages(self._client, prefix, _PAGE):
-            texts = cast("list[str | None]", self._client.mget(page))
+            texts = self._client.mget(page)
             found += [
                 key.removeprefix(prefix)
                 for key, record in zip(page, texts, strict=True)

@@ -5,7 +5,7 @@ Losing it does no harm: the next full read of a router restores it.
 
 import json
 from collections.abc import Collection, Sequence
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 from zlib import crc32
 
 from worker.core.rows.pools import PoolUse
@@ -51,11 +51,8 @@ class FullReads(StorePart):
 
     def last_ms(self, router: str) -> int:
         """When the whole router was last read, for a report or else; 0: it was not, or long ago."""
-        found = cast(
-            "list[str | None]",
-            self._client.hmget(self._keys.router(router).full_read, [LOOKED, REPORTED]),
-        )
-        return max(int(at or 0) for at in found)
+        found = self._fields(self._keys.router(router).full_read, [LOOKED, REPORTED])
+        return max(map(int, found.values()), default=0)
 
     def approve(self, router: str, actor: str | None, now_ms: int, reason: str = "") -> None:
         """Approve that many lost rows are written again; the router is checked at once.
@@ -122,8 +119,7 @@ class FullReads(StorePart):
         return None if text is None else known_part(FullReadReport, json.loads(text))
 
     def _field(self, router: str, name: str) -> str | None:
-        found = self._client.hget(self._keys.router(router).full_read, name)
-        return cast("str | None", found)
+        return self._client.hget(self._keys.router(router).full_read, name)
 
 
 def _share(name: str) -> float:

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Final, cast
+from typing import Final
 
 from contracts import names
 from worker.core.alerting.alerts import Alert
@@ -48,7 +48,7 @@ class HealthReader:
     def routers(self, routers: Iterable[str], now_ms: int) -> list[RouterFigures]:
         """Read the figures of routers; the arguments are those of `read`."""
         known = frozenset(routers)
-        queued = cast("list[str]", self._client.zrange(self._keys.routers_due, 0, -1))
+        queued = self._client.zrange(self._keys.routers_due, 0, -1)
         every = sorted({*known, *queued})
         found = read_routers(self._client, self._keys, self._store.fleet, every, now_ms)
         return [
@@ -117,7 +117,7 @@ class HealthReader:
     def _redis(self) -> RedisFigures:
         info = self._client.info()
         name = "Valkey" if "valkey_version" in info else "Redis"
-        texts = cast("list[str]", self._client.lrange(self._keys.samples, 0, SAMPLES - 1))
+        texts = self._client.lrange(self._keys.samples, 0, SAMPLES - 1)
         ok = (info.get("aof_last_write_status"), info.get("aof_last_bgrewrite_status"))
         return RedisFigures(
             server=f"{name} {info.get('valkey_version') or info.get('redis_version')}",
@@ -142,13 +142,13 @@ class HealthReader:
 
     def _lost(self) -> LostEvents:
         lost = names.journal_lost(self._keys.prefix)
-        found = cast("list[str | None]", self._client.hmget(lost, ["events", "at_ms"]))
+        found = self._client.hmget(lost, ["events", "at_ms"])
         return LostEvents(*(int(number or 0) for number in found))
 
     def _journal(self, lane: names.Lane) -> JournalFigures:
         due = names.journal_due(self._keys.prefix, lane)
         depth = self._client.hlen(names.journal_body(self._keys.prefix, lane))
-        first = cast("list[tuple[str, float]]", self._client.zrange(due, 0, 0, withscores=True))
+        first = self._client.zrange(due, 0, 0, withscores=True)
         return JournalFigures(depth, int(first[0][1]) if first else 0)
 
 

@@ -17,8 +17,6 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Final, cast
 
-import redis
-
 from worker.core.alerting.processes import ALIVE_MS, WORKER_KINDS, ProcessInfo, ProcessSign
 from worker.core.service.formats import STORE_FORMATS
 from worker.core.service.history import LINE_FORMAT
@@ -26,8 +24,7 @@ from worker.core.service.outcome import OUTCOME_FORMAT
 from worker.core.storage_format import known_part, to_json
 from worker.errors import StoreUnavailable, UnreadableStoreError
 from worker.store.clock import RedisClock
-from worker.store.connection import Scripts, redis_now_ms
-from worker.store.keys import Keys
+from worker.store.connection import StorePart, StoreParts, redis_now_ms
 from worker.store.store_format import StoreFormat, format_of
 from worker.version import installed_version
 
@@ -57,28 +54,22 @@ def this_process(kind: str) -> ProcessInfo:
     return ProcessInfo(kind, host, os.getpid(), installed_version(), formats_read(), boot)
 
 
-class Heartbeats:
+class Heartbeats(StorePart):
     """Signs of life of all processes. Each gives one every few seconds, until it ends.
 
     Args:
-        client: of Redis.
-        scripts: of that client.
-        keys: their names.
+        parts: as of any part.
         store_format: of what processes write.
         now_s: monotonic seconds.
     """
 
     def __init__(
         self,
-        client: redis.Redis,
-        scripts: Scripts,
-        keys: Keys,
+        *parts: *StoreParts,
         store_format: StoreFormat,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._client = client
-        self._scripts = scripts
-        self._keys = keys
+        super().__init__(*parts)
         self._format = store_format
         self._now_s = now_s
         self._given_s = self._steady_since_s = now_s()
@@ -208,12 +199,11 @@ class Seen(Enum):
     """It lacks the last sign."""
 
 
-class Signs:
+class Signs(StorePart):
     """Of this process. One thread gives them."""
 
-    def __init__(self, client: redis.Redis, keys: Keys) -> None:
-        self._client = client
-        self._keys = keys
+    def __init__(self, *parts: *StoreParts) -> None:
+        super().__init__(*parts)
         self._given = self._there = 0
         self._run = ""
         # Not its name: hosts of one name, cloned ones, would find each other's signs.

@@ -1,7 +1,7 @@
 """What is remembered of files that were imported: by their content, whatever they are called."""
 
 import json
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 from worker.store.connection import StorePart
 
@@ -28,7 +28,7 @@ class Imports(StorePart):
 
     def find(self, digest: str) -> Import | None:
         """The import of a file's content, if it was imported before."""
-        text = cast("str | None", self._client.get(self._keys.imported(digest)))
+        text = self._client.get(self._keys.imported(digest))
         if text is None:
             return None
         found: dict[str, Any] = json.loads(text)

@@ -4,14 +4,11 @@ import secrets
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, NamedTuple, cast
-
-import redis
+from typing import Final, NamedTuple
 
 from contracts import names
 from worker.errors import StoreUnavailable
-from worker.store.connection import Scripts, new_work_version
-from worker.store.keys import Keys
+from worker.store.connection import StorePart, StoreParts, new_work_version
 
 WORK_MS = 10_000
 """How long taken events belong to us: far longer than folding 500 events takes."""
@@ -55,22 +52,20 @@ class Taken(NamedTuple):
     aliases: Mapping[str, str]
 
 
-class Journal:
+class Journal(StorePart):
     """Takes events from the journal. A commit deletes them (`records.py`).
 
     `take` counts the first attempt of each event. An event that was begun before is folded alone,
     and `begin` counts that attempt just before: so no other event is blamed for its failures.
     """
 
-    def __init__(self, client: redis.Redis, scripts: Scripts, keys: Keys) -> None:
-        self._client = client
-        self._scripts = scripts
-        self._keys = keys
+    def __init__(self, *parts: *StoreParts) -> None:
+        super().__init__(*parts)
         self._not_begun: list[str] = []
 
     def operators_secret(self) -> str | None:
         """What proves events of operators; None where nobody made it, and none is asked for."""
-        return cast("str | None", self._client.get(self._keys.operators_secret)) or None
+        return self._client.get(self._keys.operators_secret) or None
 
     def make_operators_secret(self) -> None:
         """Make the secret that proves events of operators, unless there is one."""
@@ -145,15 +140,12 @@ class Journal:
         found: list[str] = []
         for lane in names.LANES:
             due = names.journal_due(self._keys.prefix, lane)
-            keys = cast(
-                "list[str]",
-                self._client.zrangebyscore(
-                    due, now_ms + 2 * WORK_MS, "+inf", start=0, num=POSTPONED_READ
-                ),
+            keys = self._client.zrangebyscore(
+                due, now_ms + 2 * WORK_MS, "+inf", start=0, num=POSTPONED_READ
             )
             if keys:
                 body = names.journal_body(self._keys.prefix, lane)
-                bodies = cast("list[str | None]", self._client.hmget(body, keys))
+                bodies = self._client.hmget(body, keys)
                 found += [text for text in bodies if text is not None]
         return found
 

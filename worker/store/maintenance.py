@@ -5,16 +5,13 @@ Cancelled services are forgotten when their time is over, and the memory used is
 """
 
 import json
-from typing import Final, cast
-
-import redis
+from typing import Any, Final
 
 from contracts import names
 from worker.core.alerting.trend import Sample
 from worker.core.storage_format import known_part
-from worker.store.connection import Scripts
+from worker.store.connection import StorePart, StoreParts
 from worker.store.feed import Feed
-from worker.store.keys import Keys
 from worker.store.pools import CURSOR
 from worker.store.records import Records
 from worker.store.samples import Samples
@@ -30,18 +27,14 @@ _ROUND_MS: Final = 60_000
 _PAGE: Final = 500
 
 
-class StoreMaintenance:
+class StoreMaintenance(StorePart):
     """One round a minute, by any worker."""
 
-    def __init__(
-        self, client: redis.Redis, scripts: Scripts, keys: Keys, records: Records, feed: Feed
-    ) -> None:
-        self._client = client
-        self._scripts = scripts
-        self._keys = keys
+    def __init__(self, *parts: *StoreParts, records: Records) -> None:
+        super().__init__(*parts)
         self._records = records
-        self._feed = feed
-        self._samples = Samples(client, scripts, keys)
+        self._feed = Feed(*parts)
+        self._samples = Samples(*parts)
 
     def run(self) -> bool:
         """Run a round; False when a worker did one within the last minute."""
@@ -70,7 +63,7 @@ class StoreMaintenance:
 
     def samples(self, most: int = SAMPLES) -> list[Sample]:
         """The newest samples first."""
-        texts = cast("list[str]", self._client.lrange(self._keys.samples, 0, most - 1))
+        texts = self._client.lrange(self._keys.samples, 0, most - 1)
         return [known_part(Sample, json.loads(text)) for text in texts]
 
     def forget_attempts(self, now_ms: int) -> None:
@@ -87,15 +80,15 @@ class StoreMaintenance:
                 page = begun[at : at + _PAGE]
                 bodies = self._client.hmget(body, page)
                 left -= {key for key, found in zip(page, bodies, strict=True) if found}
-        raw = cast("dict[str, str]", self._client.hgetall(self._keys.attempts_left))
-        since = {key: int(raw.get(key, now_ms)) for key in left}
+        raw = self._client.hgetall(self._keys.attempts_left)
+        since: dict[Any, Any] = {key: int(raw.get(key, now_ms)) for key in left}
         over = [key for key, at_ms in since.items() if now_ms - at_ms >= DAY_MS]
         pipe = self._client.pipeline()
         pipe.delete(self._keys.attempts_left)
         if over:
             pipe.hdel(attempts, *over)
         if stays := {key: at_ms for key, at_ms in since.items() if key not in over}:
-            pipe.hset(self._keys.attempts_left, mapping=dict(stays))
+            pipe.hset(self._keys.attempts_left, mapping=stays)
         pipe.execute()
 
     def forget_values(self) -> None:
@@ -103,7 +96,7 @@ class StoreMaintenance:
 
         The pools are those of which values were searched, in this inventory or an earlier one.
         """
-        for field in cast("list[str]", self._client.hkeys(self._keys.pools)):
+        for field in self._client.hkeys(self._keys.pools):
             if field.startswith(CURSOR):
                 self._scripts.run("forget_values", field.removeprefix(CURSOR), _PAGE)
 
@@ -115,9 +108,8 @@ class StoreMaintenance:
         """
         tombstones = self._keys.tombstones
         before = now_ms - TOMBSTONE_MS
-        due = cast(
-            "list[str]",
-            self._client.zrangebyscore(tombstones, "-inf", before, start=0, num=TOMBSTONES_A_ROUND),
+        due = self._client.zrangebyscore(
+            tombstones, "-inf", before, start=0, num=TOMBSTONES_A_ROUND
         )
         forgotten = 0
         for service_id, stored in self._records.read(due).items():

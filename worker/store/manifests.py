@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from worker.core.storage_format import known_part
 from worker.store.connection import StorePart
@@ -52,8 +52,9 @@ class StoredManifests(StorePart):
     def overdue(self, now_ms: int) -> dict[str, list[StoredPart]]:
         """Manifests of which parts did not come in time, with the parts that did."""
         found: dict[str, list[StoredPart]] = {}
-        names: Any = self._client.zrangebyscore(self._keys.manifests, "-inf", now_ms, 0, 10)
-        for name in names:
-            texts: Any = self._client.hvals(self._keys.manifest(name))
+        for name in self._client.zrangebyscore(
+            self._keys.manifests, "-inf", now_ms, start=0, num=10
+        ):
+            texts = self._client.hvals(self._keys.manifest(name))
             found[name] = [known_part(StoredPart, json.loads(text)) for text in texts]
         return found

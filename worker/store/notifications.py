@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from worker.core.alerting.notifications import Mute, Notice
 from worker.core.storage_format import known_part, rfc3339
@@ -26,11 +26,8 @@ class Notifications(StorePart):
 
     def claim_watch(self, routers: Sequence[str], most: int, every_ms: int) -> list[str]:
         """The routers that the caller checks now, and no other worker for a while."""
-        keys = [self._keys.watched(name) for name in routers]
-        if not keys:
-            return []
-        taken = cast("list[str | None]", self._client.mget(keys))
-        free = [n for n, by in zip(routers, taken, strict=True) if by is None][:most]
+        taken = self._texts(self._keys.watched, routers)
+        free = [name for name in routers if name not in taken][:most]
         pipe = self._client.pipeline(transaction=False)
         for name in free:
             pipe.set(self._keys.watched(name), "1", nx=True, px=every_ms)
@@ -39,7 +36,7 @@ class Notifications(StorePart):
 
     def notified(self, target: str) -> dict[str, Notice]:
         """Name of an alert -> what a target was notified of."""
-        found = cast("dict[str, str]", self._client.hgetall(self._keys.notified(target)))
+        found = self._client.hgetall(self._keys.notified(target))
         return {name: known_part(Notice, json.loads(text)) for name, text in found.items()}
 
     def save_notified(
@@ -62,7 +59,7 @@ class Notifications(StorePart):
 
     def mutes(self, now_ms: int) -> list[Mute]:
         """Those in force, the first to end first."""
-        found = cast("dict[str, str]", self._client.hgetall(self._keys.alert_mutes))
+        found = self._client.hgetall(self._keys.alert_mutes)
         mutes = [known_part(Mute, json.loads(text)) for text in found.values()]
         ended = [_name(mute) for mute in mutes if mute.until_ms <= now_ms]
         if ended:

@@ -3,17 +3,15 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-import redis
-
 from worker.core.service.outcome import FINAL, Outcome
-from worker.store.connection import redis_now_ms
+from worker.store.connection import StoreClient, redis_now_ms
 from worker.store.keys import Keys, periods
 from worker.store.records import ask_seen, outcomes_of, services_of
 
 HOUR_MS: Final = 3_600_000
 
 
-def latest_outcomes(client: redis.Redis, keys: Keys, wanted: Sequence[str]) -> list[Outcome]:
+def latest_outcomes(client: StoreClient, keys: Keys, wanted: Sequence[str]) -> list[Outcome]:
     """The latest outcome of each event that the store knows, in the order of the keys.
 
     Args:

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 
 from worker.core.policy.address_pool import AddressPool, AddressPools
 from worker.core.rows.prefixes import claim_text
@@ -118,7 +118,7 @@ class PoolValues(StorePart):
             most: limit.
         """
         found = self._client.zrange(self._keys.pool_values(pool), begin, begin + most - 1)
-        return list(self.holders(cast("list[str]", found)).values())
+        return list(self.holders(found).values())
 
     def waiting(self, pool: str, most: int) -> dict[str, int]:
         """The services that wait longest for a value of a pool, and since when (ms).
@@ -128,7 +128,7 @@ class PoolValues(StorePart):
             most: limit.
         """
         found = self._client.zrange(self._keys.pool_waiting(pool), 0, most - 1, withscores=True)
-        return {service: int(since) for service, since in cast("list[tuple[str, float]]", found)}
+        return {service: int(since) for service, since in found}
 
     def to_assign(self, pool: AddressPool | None, most: int, now_ms: int) -> list[str]:
         """The services that may get a value of a pool now.
@@ -152,15 +152,10 @@ class PoolValues(StorePart):
 
     def holders(self, values: Collection[str]) -> dict[str, HeldValue]:
         """Who has some values; without those that are free."""
-        if not values:
-            return {}
-        names = list(dict.fromkeys(values))
-        texts = cast("list[str | None]", self._client.hmget(self._keys.assigned, names))
         found = {}
-        for value, text in zip(names, texts, strict=True):
-            if text:
-                until_ms, _, service = text.partition("|")
-                found[value] = HeldValue(value, service, int(until_ms))
+        for value, text in self._fields(self._keys.assigned, dict.fromkeys(values)).items():
+            until_ms, _, service = text.partition("|")
+            found[value] = HeldValue(value, service, int(until_ms))
         return found
 
     def next_positions(self, pool: AddressPool, count: int) -> list[int]:
@@ -178,7 +173,7 @@ class PoolValues(StorePart):
         Args:
             routers: of the inventory: after a restore all of them.
         """
-        found = cast("set[str]", self._client.smembers(self._keys.pools_unread))
+        found = self._client.smembers(self._keys.pools_unread)
         if ALL_ROUTERS not in found:
             return frozenset(found) & frozenset(routers)
         self.distrust(routers, redis_now_ms(self._client))
@@ -264,7 +259,7 @@ class PoolValues(StorePart):
         """Redis lost its last writes: distrust the routers that were written, or may have been."""
         if not self._client.exists(self._keys.assigned):
             return
-        routers = cast("list[str]", self._client.zrange(self._keys.routers_due, 0, -1))
+        routers = self._client.zrange(self._keys.routers_due, 0, -1)
         flags = self._client.mget([self._keys.router(name).notified for name in routers] or [""])
         written = [
             name for name, flag in zip(routers, flags, strict=False) if flag != "circuit_open"

@@ -6,14 +6,12 @@ What is left is a hash of the id, and when.
 import hashlib
 import json
 from collections.abc import Iterator
-from typing import Any, Final, cast
-
-import redis
+from typing import Any, Final
 
 from contracts import names
 from worker.core.service.outcome import Outcome
 from worker.errors import LeasewireError
-from worker.store.connection import Scripts
+from worker.store.connection import Scripts, StoreClient
 from worker.store.keys import periods
 from worker.store.maintenance import TOMBSTONE_MS
 from worker.store.records import outcomes_of
@@ -81,7 +79,7 @@ def purge(store: Store, service_id: str, actor: str) -> dict[str, int]:
     return gone
 
 
-def _journaled(client: redis.Redis, body: str, service_id: str) -> Iterator[str]:
+def _journaled(client: StoreClient, body: str, service_id: str) -> Iterator[str]:
     """Keys of the events of a journal that name the service."""
     for key, text in client.hscan_iter(body, count=_PAGE):
         data = _object(text).get("data")
@@ -96,9 +94,9 @@ def _leave_outcomes(store: Store, service_id: str, events: set[str], now_ms: int
         How many outcomes were removed, or go with the record.
     """
     client, keys = store.client, store.keys
-    text = cast("str | None", client.get(keys.record(service_id)))
+    text = client.get(keys.record(service_id))
     left = len(outcomes_of(text))
-    for source in cast("set[str]", client.smembers(keys.refused_sources)):
+    for source in client.smembers(keys.refused_sources):
         left += int(client.hdel(keys.refused(source), *events)) if events else 0
     for period in periods(now_ms):
         seen = keys.seen(period)
@@ -112,11 +110,9 @@ def _leave_outcomes(store: Store, service_id: str, events: set[str], now_ms: int
 def _leave_feeds(store: Store, service_id: str) -> int:
     """Remove the service from the outcome feeds; returns how many items."""
     left = 0
-    for feed in cast("list[str]", store.client.hkeys(store.keys.feed_gone)):
+    for feed in store.client.hkeys(store.keys.feed_gone):
         after = "-"
-        while items := cast(
-            "list[tuple[str, dict[str, str]]]", store.client.xrange(feed, min=after, count=_PAGE)
-        ):
+        while items := store.client.xrange(feed, min=after, count=_PAGE):
             after = f"({items[-1][0]}"
             for item_id, fields in items:
                 if Outcome.from_json(fields["outcome"]).service_id == service_id:

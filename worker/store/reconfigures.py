@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 
 from worker.store.connection import StorePart
 
@@ -30,7 +30,7 @@ class Reconfigures(StorePart):
         """Return how many messages may be sent now, and count them. Needs the router's lock."""
         key = self._keys.router(router).reconfigured
         minute = now_ms // 60_000
-        counted = cast("str | None", self._client.hget(key, _MINUTE)) or "0 0"
+        counted = self._client.hget(key, _MINUTE) or "0 0"
         last, _, sent = counted.partition(" ")
         used = int(sent) if int(last) == minute else 0
         allowed = max(0, min(wanted, per_minute - used))
@@ -51,14 +51,8 @@ class Reconfigures(StorePart):
 
     def of(self, router: str, services: Collection[str]) -> dict[str, Reconfigure]:
         """Return the last message of each service that got one within a day."""
-        if not services:
-            return {}
         names = [f"{_SENT}{service_id}" for service_id in services]
-        texts = cast(
-            "list[str | None]", self._client.hmget(self._keys.router(router).reconfigured, names)
-        )
+        texts = self._fields(self._keys.router(router).reconfigured, names)
         return {
-            service_id: Reconfigure(*json.loads(text))
-            for service_id, text in zip(services, texts, strict=True)
-            if text
+            name.removeprefix(_SENT): Reconfigure(*json.loads(text)) for name, text in texts.items()
         }

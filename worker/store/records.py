@@ -3,9 +3,8 @@
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
-import redis
 import structlog
 from pydantic_core import to_json
 from redis.client import Pipeline
@@ -17,8 +16,8 @@ from worker.core.service.record_format import record_from_json
 from worker.core.storage_format import UnknownFormatError, in_a_line
 from worker.store.commits import Committed, ServiceCommit, commit_document
 from worker.store.connection import (
-    Scripts,
     StorePart,
+    StoreParts,
     new_generation,
     new_work_version,
     redis_now_ms,
@@ -47,10 +46,8 @@ class Stored(NamedTuple):
 class Records(StorePart):
     """Reads and commits of service records."""
 
-    def __init__(
-        self, client: redis.Redis, scripts: Scripts, keys: Keys, store_format: StoreFormat
-    ) -> None:
-        super().__init__(client, scripts, keys)
+    def __init__(self, *parts: *StoreParts, store_format: StoreFormat) -> None:
+        super().__init__(*parts)
         self._format = store_format
 
     def now_ms(self) -> int:
@@ -59,20 +56,13 @@ class Records(StorePart):
 
     def read(self, service_ids: Sequence[str]) -> dict[str, Stored]:
         """The records of services; an unknown service has an empty record of generation 0."""
-        if not service_ids:
-            return {}
-        texts = cast("list[str | None]", self._client.mget(map(self._keys.record, service_ids)))
-        return {
-            service: decode_stored(service, text)
-            for service, text in zip(service_ids, texts, strict=True)
-        }
+        texts = self._texts(self._keys.record, service_ids)
+        return {service: decode_stored(service, texts.get(service)) for service in service_ids}
 
     def readable(self, service_ids: Sequence[str]) -> dict[str, Stored]:
         """As `read`, without the records that this version cannot read."""
-        if not service_ids:
-            return {}
-        texts = cast("list[str | None]", self._client.mget(map(self._keys.record, service_ids)))
-        return unreadable_left_out(dict(zip(service_ids, texts, strict=True)))
+        texts = self._texts(self._keys.record, service_ids)
+        return unreadable_left_out({service: texts.get(service) for service in service_ids})
 
     def known(self, service_ids: Sequence[str]) -> set[str]:
         """Those of the services that have a record, readable or not."""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import Final, Literal, NamedTuple, cast
+from typing import Final, Literal, NamedTuple
 
 from worker.core.policy.policy import AppliedPolicy, RouterPolicy
 from worker.core.storage_format import known_part
@@ -44,31 +44,22 @@ class RouterAdmin(StorePart):
 
     def policies(self) -> dict[str, AppliedPolicy]:
         """The applied policy of each router that has one."""
-        return {
-            name: AppliedPolicy.from_text(text)
-            for name, text in self._hash(self._keys.fleet.policies).items()
-        }
+        found = self._client.hgetall(self._keys.fleet.policies)
+        return {name: AppliedPolicy.from_text(text) for name, text in found.items()}
 
     def policies_of(self, routers: Sequence[str]) -> dict[str, AppliedPolicy]:
         """The applied policy of those of the routers that have one."""
-        if not routers:
-            return {}
-        texts = cast(
-            "list[str | None]", self._client.hmget(self._keys.fleet.policies, list(routers))
-        )
-        found = zip(routers, texts, strict=True)
-        return {name: AppliedPolicy.from_text(text) for name, text in found if text}
+        found = self._fields(self._keys.fleet.policies, routers)
+        return {name: AppliedPolicy.from_text(text) for name, text in found.items()}
 
     def paused(self) -> dict[str, Pause]:
         """The routers that people hold."""
-        return {
-            name: known_part(Pause, json.loads(text))
-            for name, text in self._hash(self._keys.fleet.paused).items()
-        }
+        found = self._client.hgetall(self._keys.fleet.paused)
+        return {name: known_part(Pause, json.loads(text)) for name, text in found.items()}
 
     def aliases(self) -> dict[str, str]:
         """Former name of a router -> its name now."""
-        return self._hash(self._keys.fleet.aliases)
+        return self._client.hgetall(self._keys.fleet.aliases)
 
     def forget_alias(self, old: str, actor: str) -> str | None:
         """Understand a former name no longer as of the router that had it; returns its name now.
@@ -87,13 +78,12 @@ class RouterAdmin(StorePart):
 
     def serials(self) -> dict[str, str]:
         """The serial number or system id that is bound to each router's name."""
-        return self._hash(self._keys.fleet.serials)
+        return self._client.hgetall(self._keys.fleet.serials)
 
     def contacted(self) -> frozenset[str]:
         """The routers whose serial or table was ever seen."""
-        return frozenset(
-            self._hash(self._keys.fleet.serials_seen) | self._hash(self._keys.fleet.full_reads)
-        )
+        fleet, names = self._keys.fleet, self._client.hkeys
+        return frozenset((*names(fleet.serials_seen), *names(fleet.full_reads)))
 
     def knows(self, router: str) -> bool:
         """Whether a worker ever had a policy of this router, or saw its serial."""
@@ -193,10 +183,7 @@ class RouterAdmin(StorePart):
 
     def priorities(self, router: str) -> dict[str, int]:
         """Service -> priority of its work item at a router."""
-        key = self._keys.router(router).due
-        work_items = cast(
-            "list[tuple[str, float]]", self._client.zrange(key, 0, -1, withscores=True)
-        )
+        work_items = self._client.zrange(self._keys.router(router).due, 0, -1, withscores=True)
         return {service: int(score // _SPAN) for service, score in work_items}
 
     def begin_rename(
@@ -234,9 +221,6 @@ class RouterAdmin(StorePart):
         return bool(
             self._scripts.run("forget_router", router, lock_id, gone, action, *dead_letters)
         )
-
-    def _hash(self, key: str) -> dict[str, str]:
-        return cast("dict[str, str]", self._client.hgetall(key))
 
     def _now_ms(self) -> int:
         return redis_now_ms(self._client)

@@ -5,12 +5,11 @@ Reads only; a thousand routers cost no more round trips than a handful.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple, cast
-
-import redis
+from typing import Any, Final, NamedTuple
 
 from worker.core.alerting.health_figures import RouterSummary
 from worker.core.policy.circuit import NEW, RouterState
+from worker.store.connection import StoreClient
 from worker.store.due_work import PRIORITIES, ask_due_counts, ask_first_work_items, oldest_due
 from worker.store.full_reads import POOLS, REPORTED
 from worker.store.keys import Keys
@@ -88,7 +87,7 @@ class RouterFigures(NamedTuple):
 
 
 def read_routers(
-    client: redis.Redis, keys: Keys, fleet: RouterAdmin, names: Sequence[str], now_ms: int
+    client: StoreClient, keys: Keys, fleet: RouterAdmin, names: Sequence[str], now_ms: int
 ) -> list[RouterFigures]:
     """Read the figures of routers.
 
@@ -101,7 +100,7 @@ def read_routers(
     """
     held, contacted = fleet.paused(), fleet.contacted()
     found: list[RouterFigures] = []
-    full_reads = cast("dict[str, str]", client.hgetall(keys.fleet.full_reads))
+    full_reads = client.hgetall(keys.fleet.full_reads)
     for start in range(0, len(names), _PAGE):
         page = names[start : start + _PAGE]
         read = _read_page(client, keys, page, now_ms)
@@ -136,7 +135,7 @@ def read_routers(
 
 
 def _read_page(
-    client: redis.Redis, keys: Keys, names: Sequence[str], now_ms: int
+    client: StoreClient, keys: Keys, names: Sequence[str], now_ms: int
 ) -> Sequence["_Answers"]:
     """Ask as little as can be: most routers have no work, and the readers are many."""
     blocks = [keys.router(name) for name in names]
@@ -201,7 +200,7 @@ class _Answers:
 
 
 def _still_queued(
-    client: redis.Redis, keys: Keys, read: Sequence[_Answers]
+    client: StoreClient, keys: Keys, read: Sequence[_Answers]
 ) -> Sequence[Sequence[str | None]]:
     """Of each router where some wait: their stamps; None: it was given up."""
     pipe = client.pipeline(transaction=False)

@@ -6,7 +6,7 @@ It changes only the order of work and how often people are notified: losing it d
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal, NamedTuple, cast
+from typing import Final, Literal, NamedTuple
 
 from worker.core.effect.facts import EffectFacts
 from worker.core.effect.rungs import ActedBefore
@@ -205,7 +205,7 @@ class RouterMemory(StorePart):
     def effect(self, router: str) -> EffectFacts:
         """As the last full read found it; nothing is known where none was."""
         text = self._client.hget(self._keys.router(router).memory, EFFECT)
-        return EffectFacts.from_text(cast("str", text)) if text else EffectFacts()
+        return EffectFacts.from_text(text) if text else EffectFacts()
 
     def unnamed_options(self, router: str) -> frozenset[str]:
         """Our DHCP options that nothing used at the last check."""
@@ -219,7 +219,7 @@ class RouterMemory(StorePart):
         self._set(router, dict.fromkeys((_UNNAMED + option for option in options), "1"))
 
     def _all(self, router: str) -> dict[str, str]:
-        return cast("dict[str, str]", self._client.hgetall(self._keys.router(router).memory))
+        return self._client.hgetall(self._keys.router(router).memory)
 
     def _set(self, router: str, fields: Mapping[str, str]) -> None:
         if fields:

@@ -5,7 +5,6 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-import redis
 from pydantic_core import to_json
 
 from contracts import names
@@ -28,8 +27,7 @@ from worker.store.batches import (
     conclusion_document,
     sent_of,
 )
-from worker.store.connection import Scripts, StorePart, new_generation, new_work_version
-from worker.store.keys import Keys
+from worker.store.connection import StorePart, StoreParts, new_generation, new_work_version
 from worker.store.records import decode_stored
 from worker.store.router_admin import FULL_READ_GOOD_MS
 from worker.store.router_memory import known_of
@@ -66,15 +64,8 @@ class Routers(StorePart):
         handled: what this process wrote and concluded lately.
     """
 
-    def __init__(
-        self,
-        client: redis.Redis,
-        scripts: Scripts,
-        keys: Keys,
-        store_format: StoreFormat,
-        lock_ms: int = 30_000,
-    ) -> None:
-        super().__init__(client, scripts, keys)
+    def __init__(self, *parts: *StoreParts, store_format: StoreFormat, lock_ms: int) -> None:
+        super().__init__(*parts)
         self._format = store_format
         self.lock_ms = lock_ms
         self.handled = Handled()

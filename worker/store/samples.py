@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 
 from contracts import names
 from worker.core.storage_format import known_part
@@ -57,7 +57,7 @@ class Samples(StorePart):
     def note_minute(self, now_ms: int) -> None:
         """Note how the installation is; called once a minute by one worker."""
         keys, client = self._keys, self._client
-        routers = cast("list[str]", client.zrange(keys.routers_due, 0, -1))
+        routers = client.zrange(keys.routers_due, 0, -1)
         backlog = 0
         for start in range(0, len(routers), _PAGE):
             pipe = client.pipeline(transaction=False)
@@ -74,7 +74,7 @@ class Samples(StorePart):
 
     def minutes(self, most: int = MINUTES) -> list[Minute]:
         """The newest minutes, the oldest of them first."""
-        texts = cast("list[str]", self._client.lrange(self._keys.minutes, 0, most - 1))
+        texts = self._client.lrange(self._keys.minutes, 0, most - 1)
         return [known_part(Minute, json.loads(text)) for text in reversed(texts)]
 
     def note_answers(self, answered: Mapping[str, AnswerTimes]) -> None:
@@ -91,7 +91,7 @@ class Samples(StorePart):
 
         Five minutes in which it answered nothing are left out.
         """
-        raw = cast("dict[str, str]", self._client.hgetall(self._keys.router(router).answers))
+        raw = self._client.hgetall(self._keys.router(router).answers)
         found = {int(slot): AnswerTimes(*map(int, text.split())) for slot, text in raw.items()}
         after = redis_now_ms(self._client) // SLOT_MS - SLOTS
         return [

@@ -4,7 +4,7 @@ A lease that is shortened ahead of an event, or is to be put back after it, is d
 """
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 
 from worker.core.service.schedule import CalendarList
 from worker.store.connection import StorePart
@@ -58,16 +58,13 @@ class ScheduleIndex(StorePart):
             start: leave out so many.
             most: at most so many; -1: all.
         """
-        found = cast(
-            "list[tuple[str, float]]",
-            self._client.zrangebyscore(
-                self._keys.calendar(name),
-                from_ms,
-                f"({until_ms}",
-                start=start,
-                num=most,
-                withscores=True,
-            ),
+        found = self._client.zrangebyscore(
+            self._keys.calendar(name),
+            from_ms,
+            f"({until_ms}",
+            start=start,
+            num=most,
+            withscores=True,
         )
         places = ((*member.rpartition("|")[::2], int(at_ms)) for member, at_ms in found)
         return [CalendarPlace(*place) for place in places]

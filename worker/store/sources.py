@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 
 from worker.store.connection import StorePart, redis_now_ms
 
@@ -79,7 +79,7 @@ class Sources(StorePart):
 
     def owners(self) -> set[str]:
         """The sources that own services, or did."""
-        return cast("set[str]", self._client.smembers(self._keys.owners))
+        return self._client.smembers(self._keys.owners)
 
     def views(self, sources: Sequence[str]) -> dict[str, SourceView]:
         """The counters of sources."""

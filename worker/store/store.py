@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Any, Final, get_type_hints
 
 import redis
 
@@ -91,7 +91,7 @@ class Store:
             ConfigurationError: this Redis belongs to another installation.
         """
         self.client.set(self.keys.installation, installation, nx=True)
-        found = cast("str", self.client.get(self.keys.installation))
+        found = self.client.get(self.keys.installation)
         if found != installation:
             problem = (
                 f"installation.id is {installation!r}, but this Redis belongs to {found!r}: "
@@ -172,40 +172,17 @@ def open_store(
     keys, scripts = Keys(prefix), Scripts(client, prefix, min_replicas)
     parts = client, scripts, keys
     store_format = StoreFormat(*parts)
-    records = Records(*parts, store_format)
-    feed = Feed(*parts)
-    return Store(
-        client=client,
-        keys=keys,
-        format=store_format,
-        journal=Journal(*parts),
-        records=records,
-        routers=Routers(*parts, store_format, lock_ms),
-        schedule=ScheduleIndex(*parts),
-        sources=Sources(*parts),
-        fleet=RouterAdmin(*parts),
-        views=Views(*parts),
-        maintenance=StoreMaintenance(*parts, records, feed),
-        samples=Samples(*parts),
-        memory=RouterMemory(*parts),
-        pools=PoolValues(*parts),
-        pool_samples=PoolSamples(*parts),
-        reconfigures=Reconfigures(*parts),
-        full_reads=FullReads(*parts),
-        claims=Claims(*parts),
-        dead_letters=Letters(*parts),
-        manifests=StoredManifests(*parts),
-        finder=Finder(*parts),
-        imports=Imports(*parts),
-        alerts=Alerts(*parts),
-        conflicts=Conflicts(client, keys, records),
-        notifications=Notifications(*parts),
-        canaries=Canaries(*parts),
-        brake=Brake(*parts),
-        feed=feed,
-        watches=Watches(*parts),
-        clock=Clock(scripts, lock_ms),
-        heartbeats=Heartbeats(*parts, store_format),
-        signs=Signs(client, keys),
-        audit=Audit(*parts),
-    )
+    records = Records(*parts, store_format=store_format)
+    made: dict[str, Any] = {
+        "client": client,
+        "keys": keys,
+        "format": store_format,
+        "records": records,
+        "routers": Routers(*parts, store_format=store_format, lock_ms=lock_ms),
+        "maintenance": StoreMaintenance(*parts, records=records),
+        "conflicts": Conflicts(*parts, records=records),
+        "clock": Clock(*parts, lock_ms=lock_ms),
+        "heartbeats": Heartbeats(*parts, store_format=store_format),
+    }
+    others = {name: kind for name, kind in get_type_hints(Store).items() if name not in made}
+    return Store(**made, **{name: kind(*parts) for name, kind in others.items()})

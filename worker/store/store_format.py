@@ -6,7 +6,7 @@ changes with its next write.
 """
 
 import time
-from typing import Final, cast
+from typing import Final
 
 import structlog
 
@@ -43,7 +43,7 @@ class StoreFormat(StorePart):
 
     def found(self) -> int:
         """The format that Redis has now, whether or not this version reads it."""
-        return format_of(cast("str | None", self._client.get(self._keys.store_format)))
+        return format_of(self._client.get(self._keys.store_format))
 
     def saw(self, number: int) -> int:
         """Keep the format that Redis has now; returns it.

@@ -3,16 +3,14 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, Final, NamedTuple, cast
-
-import redis
+from typing import Any, Final, NamedTuple
 
 from contracts import names
 from worker.core.policy.circuit import RouterState
 from worker.core.service.history import line_from_json
 from worker.core.service.outcome import DeadLetter, Outcome
 from worker.core.storage_format import known_part
-from worker.store.connection import StorePart
+from worker.store.connection import StoreClient, StorePart
 from worker.store.due_work import PRIORITIES, ask_first_work_items, oldest_due
 from worker.store.outcomes import latest_outcomes
 from worker.store.records import (
@@ -90,8 +88,9 @@ class Views(StorePart):
 
     def services(self) -> Iterator[Stored]:
         """Every record, in no certain order, a page at a time."""
+        start = len(self._keys.record(""))
         for page in key_pages(self._client, self._keys.record(""), _PAGE):
-            yield from self._records(page)
+            yield from self._records([key[start:] for key in page])
 
     def services_from(self, cursor: int, most: int, router: str | None) -> tuple[list[Stored], int]:
         """One step of a walk over all records, or a router's; what is unreadable is left out.
@@ -110,23 +109,19 @@ class Views(StorePart):
             return list(unreadable_left_out(texts).values()), onward
         members = self._keys.router(router).services
         onward, found = self._client.sscan(members, cursor, count=most)
-        page = [self._keys.record(service_id) for service_id in cast("list[str]", found)]
-        return self._records(list(dict.fromkeys(page)), readable=True), int(onward)
+        return self._records(list(dict.fromkeys(found)), readable=True), int(onward)
 
     def record_texts_from(self, cursor: int, most: int) -> tuple[dict[str, str], int]:
         """As `services_from` over all records, but not parsed: service -> its stored text."""
         pattern = literal(self._keys.record("")) + "*"
         onward, found = self._client.scan(cursor, match=pattern, count=most)
         start = len(self._keys.record(""))
-        service_ids = [key[start:] for key in dict.fromkeys(cast("list[str]", found))]
+        service_ids = [key[start:] for key in dict.fromkeys(found)]
         return self.record_texts(service_ids), int(onward)
 
     def record_texts(self, service_ids: Sequence[str]) -> dict[str, str]:
         """The stored texts of those of the services that have a record."""
-        if not service_ids:
-            return {}
-        texts = cast("list[str | None]", self._client.mget(map(self._keys.record, service_ids)))
-        return {name: text for name, text in zip(service_ids, texts, strict=True) if text}
+        return self._texts(self._keys.record, service_ids)
 
     def looks_at(self, services: Mapping[str, Sequence[str]]) -> dict[str, RouterLook]:
         """Router -> its state, and what is known there of these services; one round trip."""
@@ -156,7 +151,7 @@ class Views(StorePart):
 
     def service(self, service_id: str, routers: Iterable[str]) -> ServiceView | None:
         """One service with its events, history and where it is marked or waits; None if unknown."""
-        text = cast("str | None", self._client.get(self._keys.record(service_id)))
+        text = self._client.get(self._keys.record(service_id))
         if text is None:
             return None
         history = self._client.lrange(self._keys.history(service_id), 0, -1)
@@ -172,7 +167,7 @@ class Views(StorePart):
         return ServiceView(
             decode_stored(service_id, text),
             [Outcome.from_json(outcome, key) for key, outcome in outcomes_of(text).items()],
-            [line_from_json(line) for line in cast("list[str]", history)],
+            [line_from_json(line) for line in history],
             waiting,
             queued,
         )
@@ -225,25 +220,24 @@ class Views(StorePart):
             name: of the router.
             readable: leave out what cannot be read here.
         """
-        ids = sorted(cast("set[str]", self._client.smembers(self._keys.router(name).services)))
+        ids = sorted(self._client.smembers(self._keys.router(name).services))
         found: list[Stored] = []
         for start in range(0, len(ids), _PAGE):
-            page = [self._keys.record(s) for s in ids[start : start + _PAGE]]
-            found += self._records(page, readable=readable)
+            found += self._records(ids[start : start + _PAGE], readable=readable)
         return found
 
     def router_waiting(self, name: str) -> dict[str, dict[str, Any]]:
         """Service -> {reason, detail, since_ms} of those that cannot go on at a router."""
-        raw = cast("dict[str, str]", self._client.hgetall(self._keys.router(name).waiting))
+        raw = self._client.hgetall(self._keys.router(name).waiting)
         return {service: json.loads(text) for service, text in raw.items()}
 
     def router_queued(self, name: str) -> frozenset[str]:
         """The services with a work item at a router, due now or later."""
-        return frozenset(cast("list[str]", self._client.hkeys(self._keys.router(name).work_items)))
+        return frozenset(self._client.hkeys(self._keys.router(name).work_items))
 
     def router_claims(self, name: str) -> dict[str, dict[str, tuple[str, bool]]]:
         """Claim key -> {scope: (service, whether it is held)} at a router."""
-        raw = cast("dict[str, str]", self._client.hgetall(self._keys.router(name).claims))
+        raw = self._client.hgetall(self._keys.router(name).claims)
         return {
             key: {scope: (service, is_held == 1) for scope, (service, is_held) in holders.items()}
             for key, text in raw.items()
@@ -253,23 +247,21 @@ class Views(StorePart):
     def dead_letters(self, most: int = 1000) -> list[DeadLetter]:
         """The newest dead letters first."""
         by_time = self._keys.dead_letters_by_time
-        ids = cast("list[str]", self._client.zrevrange(by_time, 0, most - 1))
-        texts = self._client.hmget(self._keys.dead_letters, ids) if ids else []
-        return [DeadLetter.from_json(text) for text in texts if text]
+        ids = self._client.zrevrange(by_time, 0, most - 1)
+        return list(map(DeadLetter.from_json, self._fields(self._keys.dead_letters, ids).values()))
 
     def dead_letter(self, dead_letter_id: str) -> DeadLetter | None:
         """One dead letter by its id."""
-        text = cast("str | None", self._client.hget(self._keys.dead_letters, dead_letter_id))
+        text = self._client.hget(self._keys.dead_letters, dead_letter_id)
         return DeadLetter.from_json(text) if text else None
 
     def router_in_flight(self, router: str) -> frozenset[str]:
         """The services of which writes at a router may be under way."""
-        found = cast("list[str]", self._client.hkeys(self._keys.router(router).inflight))
-        return frozenset(found)
+        return frozenset(self._client.hkeys(self._keys.router(router).inflight))
 
     def counters(self) -> dict[str, int]:
         """What happened, how often, since this Redis began."""
-        raw = cast("dict[str, str]", self._client.hgetall(self._keys.counters))
+        raw = self._client.hgetall(self._keys.counters)
         return {name: int(count) for name, count in raw.items()}
 
     def save_inventory(self, worker: str, read_ms: int) -> None:
@@ -278,22 +270,16 @@ class Views(StorePart):
 
     def inventories(self, workers: Sequence[str]) -> list[int]:
         """When these workers read the inventories that they have (ms), the oldest first."""
-        keys = [self._keys.inventory_of(worker) for worker in workers]
-        found = cast("list[str | None]", self._client.mget(keys)) if keys else []
-        return sorted(int(read_ms) for read_ms in found if read_ms)
+        return sorted(map(int, self._texts(self._keys.inventory_of, workers).values()))
 
-    def _records(self, keys: Sequence[str], *, readable: bool = False) -> list[Stored]:
-        if not keys:
-            return []
-        texts = cast("list[str | None]", self._client.mget(keys))
-        start = len(self._keys.record(""))
-        found = {key[start:]: text for key, text in zip(keys, texts, strict=True) if text}
+    def _records(self, service_ids: Sequence[str], *, readable: bool = False) -> list[Stored]:
+        found = self.record_texts(service_ids)
         if readable:
             return list(unreadable_left_out(found).values())
         return [decode_stored(service, text) for service, text in found.items()]
 
 
-def key_pages(client: redis.Redis, prefix: str, size: int) -> Iterator[list[str]]:
+def key_pages(client: StoreClient, prefix: str, size: int) -> Iterator[list[str]]:
     """All keys that start so, at most `size` a page, in no certain order; no page is empty."""
     page: list[str] = []
     for key in client.scan_iter(match=literal(prefix) + "*", count=size):

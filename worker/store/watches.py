@@ -7,7 +7,7 @@ import json
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 
 from worker.core.effect.rungs import EffectiveBy
 from worker.core.effect.watch import EffectWatch
@@ -144,7 +144,7 @@ class Watches(StorePart):
 
     def acted(self) -> Mapping[tuple[str, str], ActedTimes]:
         """(kind, rung) -> how fast they acted since the installation began."""
-        return _times([cast("dict[str, str]", self._client.hgetall(self._keys.acted))])
+        return _times([self._client.hgetall(self._keys.acted)])
 
     def acted_lately(self, now_ms: int) -> Mapping[tuple[str, str], ActedTimes]:
         """The same of the last day."""
