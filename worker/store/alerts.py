@@ -38,15 +38,9 @@ class Alerts(StorePart):
     """Opens, resolves and reads alerts. Each change is one script."""
 
     def open(self, kind: AlertKind, subject: str, text: str) -> bool:
-        """Open an alert; an open one gets the new text and keeps its `since_ms`.
+        """Open an alert, or give an open one the new text; returns whether it is new.
 
-        Args:
-            kind: its kind.
-            subject: what it is about; may be empty.
-            text: one sentence for people, without secrets.
-
-        Returns:
-            Whether it is new.
+        `subject`: what it is about, may be empty; `text`: a sentence for people, without secrets.
         """
         alert = Alert(kind, subject, text, 0)
         notified_after_ms = KINDS[kind].notified_after_s * 1000
@@ -65,10 +59,8 @@ class Alerts(StorePart):
     ) -> None:
         """Make the open alerts of some kinds match what was found; their openers may be dead.
 
-        Args:
-            found: (kind, subject) -> its sentence.
-            ends: kind -> last text of its open alerts that were not found.
-            router: only alerts of this router; empty: of all.
+        `found`: (kind, subject) -> its sentence; `ends`: kind -> last text of its open alerts that
+        were not found; `router`: only alerts of this one; empty: of all.
         """
         found = {(k, printable(of)): printable(message) for (k, of), message in found.items()}
         known = {

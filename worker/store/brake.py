@@ -92,14 +92,7 @@ class Brake(StorePart):
         now_ms: int,
         reason: str = "",
     ) -> bool:
-        """Approve all work items of a scope.
-
-        Args:
-            scope: the limit.
-            work_items: all that it holds, as they were shown.
-            by: the person who approves.
-            now_ms: Redis's time.
-            reason: why, for colleagues.
+        """Approve all work items of a scope, if they are still those that were shown.
 
         Returns:
             False when the list has changed meanwhile: nothing is approved.

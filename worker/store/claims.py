@@ -59,12 +59,7 @@ class Claims(StorePart):
     """Reads the claims of routers, and makes the one change that a person may ask for."""
 
     def at(self, router: str, keys: Collection[str] | None = None) -> list[HeldClaim]:
-        """The claims at a router in the order of their keys.
-
-        Args:
-            router: its name.
-            keys: only these, and of prefixes all that overlap them.
-        """
+        """The claims at a router by their keys; `keys`: only these, and prefixes that overlap."""
         block = self._keys.router(router)
         held = (
             self._client.hgetall(block.claims)
@@ -94,12 +89,8 @@ class Claims(StorePart):
     ) -> MovedClaim:
         """Move a claim to another service, with all else that it wants, or change nothing.
 
-        Args:
-            claim: as it was read; its holder then waits for it.
-            to: record of the service that gets it.
-            wants: all that this service wants at the router.
-            by: who does this.
-            at_ms: Redis's time.
+        The former holder, as it was read, waits for it then. `wants`: all that the new one wants
+        there.
         """
         service = to.record.service_id
         moved = {"by": by, "router": claim.router, "claim": claim.key}

@@ -130,10 +130,7 @@ class _StorePipeline(Pipeline):
 class Scripts:
     """The scripts of one client, sent as EVALSHA, and loaded if the server does not have them.
 
-    Args:
-        client: sends them.
-        prefix: first part of every key.
-        min_replicas: so many replicas confirm what `run_on_replicas` wrote; 0: it waits for none.
+    `min_replicas`: so many replicas confirm what `run_on_replicas` wrote; 0: it waits for none.
     """
 
     def __init__(self, client: StoreClient, prefix: str, min_replicas: int = 0) -> None:
@@ -145,10 +142,7 @@ class Scripts:
     def run(self, name: str, *args: Any, again: bool = False) -> Any:  # noqa: ANN401 - replies vary
         """Run one script; the head of its file describes arguments and reply.
 
-        Args:
-            name: the name of its file.
-            args: its arguments.
-            again: it may be sent twice, and is, once, if the connection is lost before the answer.
+        `again`: it may be sent twice, and is, once, if the connection is lost before the answer.
         """
         try:
             return self._call(name, args)
@@ -173,10 +167,6 @@ class Scripts:
         """Run one script that writes, and wait until replicas have this, and all before it.
 
         `WAIT` is about the writes of its own connection, so both go over one.
-
-        Args:
-            name: the name of its file.
-            args: its arguments.
 
         Raises:
             NotReplicated: too few confirm it in time.
@@ -212,7 +202,11 @@ StoreParts = tuple[StoreClient, Scripts, Keys]
 
 
 class StorePart:
-    """A part of the store: reads by the client, and changes by scripts."""
+    """A part of the store: reads by the client, and changes by scripts.
+
+    In all parts `router`, `pool` and `source` are names, `by` and `actor` a person, `most` is a
+    limit, and `now_ms` is Redis's time in milliseconds since 1970.
+    """
 
     def __init__(self, client: StoreClient, scripts: Scripts, keys: Keys) -> None:
         self._client = client
@@ -248,10 +242,6 @@ def redis_now_ms(client: redis.Redis) -> int:
 
 def check_login(url: str, **login: Unpack[RedisLogin]) -> None:
     """Check the login to Redis, if it can be reached: processes wait for it by themselves.
-
-    Args:
-        url: as for `connect`.
-        login: as for `connect`.
 
     Raises:
         StoreRefused: it does not.

@@ -11,25 +11,14 @@ PRIORITIES: Final = range(4)
 
 
 def ask_first_work_items(pipe: Pipeline, due: str) -> None:
-    """Read the first work item of each priority, for `oldest_due`: one answer each.
-
-    Args:
-        pipe: where the questions are added.
-        due: key of a router's work items.
-    """
+    """Read the first work item of each priority, for `oldest_due`: one answer each."""
     for priority in PRIORITIES:
         low = priority * _SPAN
         pipe.zrangebyscore(due, low, f"({low + _SPAN}", start=0, num=1, withscores=True)
 
 
 def ask_due_counts(pipe: Pipeline, due: str, now_ms: int) -> None:
-    """Count the due work items of each priority: one answer each.
-
-    Args:
-        pipe: where the questions are added.
-        due: key of a router's work items.
-        now_ms: Redis's time.
-    """
+    """Count the due work items of each priority: one answer each."""
     for priority in PRIORITIES:
         low = priority * _SPAN
         pipe.zcount(due, low, low + now_ms)

@@ -110,10 +110,7 @@ _lock = threading.Lock()
 def follow(pool: SentinelConnectionPool, place: SentinelPlace, options: dict[str, Any]) -> None:
     """End connections of a pool that lead to a former primary, as long as the pool is in use.
 
-    Args:
-        pool: of Sentinel.
-        place: of its Redis.
-        options: of connections to the Sentinels.
+    `options`: of connections to the Sentinels.
     """
     with _lock:
         known = _failovers.get(place.primary)

@@ -61,9 +61,8 @@ class Finder(StorePart):
     ) -> list[tuple[str, Journaled]]:
         """Events in a journal that name it, with their service; a MAC in any spelling.
 
-        Args:
-            text: a MAC in normal form, an address or an id.
-            most: limit of the events of a journal that are searched.
+        `text`: a MAC in normal form, an address or an id; `most`: limit of the events of a journal
+        that are searched.
         """
         found = []
         for lane in names.LANES:

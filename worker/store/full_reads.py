@@ -57,12 +57,7 @@ class FullReads(StorePart):
     def approve(self, router: str, actor: str | None, now_ms: int, reason: str = "") -> None:
         """Approve that many lost rows are written again; the router is checked at once.
 
-        Args:
-            router: its name.
-            actor: the person; None: it is part of a larger write, which has an audit entry of its
-                own.
-            now_ms: Redis's time.
-            reason: why, in the person's words.
+        Without `actor` it is part of a larger write, which has an audit entry of its own.
         """
         entry = AuditEntry(now_ms, actor or "", "router.rebuild_approved", router, reason)
         text = entry.to_text() if actor else ""
@@ -80,9 +75,7 @@ class FullReads(StorePart):
     def ask(self, routers: Collection[str], every_ms: int) -> int:
         """Ask passes for the reports that are due; returns how many. The sweep calls.
 
-        Args:
-            routers: those of the inventory.
-            every_ms: between two reports of a router.
+        `routers`: of the inventory; `every_ms`: between two reports of a router.
         """
         asked = self._scripts.run(
             "ask_reports",

@@ -37,16 +37,11 @@ class HealthReader:
         self._keys = store.keys
 
     def read(self, routers: Iterable[str], now_ms: int) -> HealthFigures:
-        """Read everything.
-
-        Args:
-            routers: of the inventory; others with work items are read as well.
-            now_ms: Redis's time.
-        """
+        """Read everything: of the inventory's routers, and of others with work items."""
         return self.read_with(self.routers(routers, now_ms), now_ms)
 
     def routers(self, routers: Iterable[str], now_ms: int) -> list[RouterFigures]:
-        """Read the figures of routers; the arguments are those of `read`."""
+        """Read the figures of the inventory's routers, and of others with work items."""
         known = frozenset(routers)
         queued = self._client.zrange(self._keys.routers_due, 0, -1)
         every = sorted({*known, *queued})
@@ -56,12 +51,7 @@ class HealthReader:
         ]
 
     def read_with(self, routers: Sequence[RouterFigures], now_ms: int) -> HealthFigures:
-        """Read the rest.
-
-        Args:
-            routers: what was read of them.
-            now_ms: Redis's time.
-        """
+        """Read the rest."""
         waiting: dict[str, ReasonCount] = {}
         dead_letters = self._store.views.dead_letters(DEAD_LETTERS_READ)
         dead: dict[str, ReasonCount] = {}

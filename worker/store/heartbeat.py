@@ -57,10 +57,7 @@ def this_process(kind: str) -> ProcessInfo:
 class Heartbeats(StorePart):
     """Signs of life of all processes. Each gives one every few seconds, until it ends.
 
-    Args:
-        parts: as of any part.
-        store_format: of what processes write.
-        now_s: monotonic seconds.
+    `store_format`: of what processes write; `now_s`: monotonic seconds.
     """
 
     def __init__(
@@ -161,12 +158,7 @@ class Heartbeats(StorePart):
 
 
 class Heartbeat:
-    """The signs of life of this process; two threads may use it.
-
-    Args:
-        heartbeats: of all processes.
-        process: this one.
-    """
+    """The signs of life of this process; two threads may use it."""
 
     def __init__(self, heartbeats: Heartbeats, process: ProcessInfo) -> None:
         self.process = process

@@ -98,11 +98,7 @@ class Journal(StorePart):
     def begin(self, lane: names.Lane, key: str, taken_ms: int, *, journaled: bool) -> int:
         """Count one more attempt of an event, which then belongs to us as long again.
 
-        Args:
-            lane: in which it was taken.
-            key: the event.
-            taken_ms: when.
-            journaled: the journal has it, and not a message alone.
+        `journaled`: the journal has it, and not a message alone.
 
         Returns:
             The number of attempts; 0 if another worker has taken or folded it since.

@@ -44,12 +44,7 @@ def periods(now_ms: int) -> range:
 
 
 class Key:
-    """One key of a deployment, as an attribute of `Keys`.
-
-    Args:
-        kind: as Redis's TYPE says it.
-        name: behind the prefix.
-    """
+    """One key of a deployment, as an attribute of `Keys`: its kind as TYPE says it, its name."""
 
     def __init__(self, kind: str, name: str) -> None:
         self.kind = kind
@@ -69,11 +64,7 @@ class KeyByName(Key):
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Builds keys under one prefix.
-
-    Args:
-        prefix: starts every key; one deployment, one prefix.
-    """
+    """Builds keys under one prefix: one deployment, one prefix."""
 
     prefix: str = names.DEFAULT_PREFIX
 

@@ -12,13 +12,7 @@ HOUR_MS: Final = 3_600_000
 
 
 def latest_outcomes(client: StoreClient, keys: Keys, wanted: Sequence[str]) -> list[Outcome]:
-    """The latest outcome of each event that the store knows, in the order of the keys.
-
-    Args:
-        client: of the store.
-        keys: of the store.
-        wanted: keys of events, each once.
-    """
+    """The latest outcome of each event that the store knows, in the order of the keys."""
     if not wanted:
         return []
     now_ms = redis_now_ms(client)

@@ -80,12 +80,7 @@ class PoolValues(StorePart):
     """The values of all pools."""
 
     def use(self, pools: AddressPools, now_ms: int) -> dict[str, PoolUsage]:
-        """How much of each pool is used, with one round trip.
-
-        Args:
-            pools: of the inventory.
-            now_ms: Redis's time.
-        """
+        """How much of each pool of the inventory is used, with one round trip."""
         if not pools:
             return {}
         pipe = self._client.pipeline(transaction=False)
@@ -110,22 +105,14 @@ class PoolValues(StorePart):
         yield from self.holders(page).values()
 
     def page(self, pool: str, begin: int, most: int) -> list[HeldValue]:
-        """Some of the values of a pool: those of services, then by the end of their quarantine.
-
-        Args:
-            pool: its name.
-            begin: how many to skip.
-            most: limit.
-        """
+        """Some of the values of a pool: those of services, then by the end of their quarantine."""
         found = self._client.zrange(self._keys.pool_values(pool), begin, begin + most - 1)
         return list(self.holders(found).values())
 
     def waiting(self, pool: str, most: int) -> dict[str, int]:
         """The services that wait longest for a value of a pool, and since when (ms).
 
-        Args:
-            pool: its name; empty: they wait for a pool that no inventory has.
-            most: limit.
+        Those of an empty name wait for a pool that no inventory has.
         """
         found = self._client.zrange(self._keys.pool_waiting(pool), 0, most - 1, withscores=True)
         return {service: int(since) for service, since in found}
@@ -134,11 +121,7 @@ class PoolValues(StorePart):
         """The services that may get a value of a pool now.
 
         First those that lost theirs (`lose`), then, if any is free, those that wait longest.
-
-        Args:
-            pool: the pool; None: services that wait for a pool that no inventory had.
-            most: limit.
-            now_ms: Redis's time.
+        Without a pool: services that wait for one that no inventory had.
         """
         found = self.waiting(pool.name if pool else "", most)
         if found and pool and not self.use(AddressPools({pool.name: pool}), now_ms)[pool.name].free:
@@ -168,10 +151,9 @@ class PoolValues(StorePart):
         return [(end - count + at) % pool.size for at in range(count)]
 
     def unread(self, routers: Collection[str]) -> frozenset[str]:
-        """Routers that must be read before pools of theirs give values.
+        """Those of the inventory's routers that must be read before pools of theirs give values.
 
-        Args:
-            routers: of the inventory: after a restore all of them.
+        After a restore these are all of them.
         """
         found = self._client.smembers(self._keys.pools_unread)
         if ALL_ROUTERS not in found:
@@ -193,12 +175,9 @@ class PoolValues(StorePart):
         return bool(self._scripts.run("free_value", value, pool, entry.to_text()))
 
     def note(self, values: Mapping[str, str], until_ms: int, service: str = "") -> None:
-        """Note who has values that no service has or had lately; the others stay.
+        """Note who has values (value -> pool) that no service has or had lately; the others stay.
 
-        Args:
-            values: value -> pool.
-            until_ms: until when; 0: the service has them.
-            service: empty: rows of others have them.
+        `until_ms`: 0: the service has them. Without a service rows of others have them.
         """
         pairs = list(values.items())
         for at in range(0, len(pairs), _PAGE):

@@ -114,11 +114,8 @@ class Records(StorePart):
     ) -> Committed:
         """Commit services, a bounded number a call, each wholly or not at all; notify routers.
 
-        Args:
-            commits: the services.
-            now_ms: Redis's time.
-            limits: limits of the brake; None: it is off.
-            lane: if nothing is due in its journal after this, the next publish notifies a worker.
+        `limits`: of the brake; None: it is off. `lane`: if nothing is due in its journal after
+        this, the next publish notifies a worker.
         """
         total = Committed([], {}, generation=new_generation())
         store_format = self._format.in_use or self._format.check()

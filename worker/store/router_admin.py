@@ -95,9 +95,7 @@ class RouterAdmin(StorePart):
     def admit(self, router: str, serial: str) -> EventChecks:
         """Look whether a serial belongs to a name; the first one seen is bound to it.
 
-        Args:
-            router: its name.
-            serial: as the session has it; empty if the router has none.
+        `serial`: as the session has it; empty if the router has none.
         """
         verdict, *rest = self._scripts.run("bind_serial", router, serial, FULL_READ_GOOD_MS)
         if verdict == "ok":
@@ -126,14 +124,9 @@ class RouterAdmin(StorePart):
     ) -> int:
         """Add work for services of a router, which is checked at once; returns how many.
 
-        Args:
-            router: its name.
-            services: their ids.
-            what: what the person did, such as `reconciled`; empty: it is part of a larger write,
-                which has an audit entry of its own.
-            detail: more of it.
-            actor: the person.
-            lock_id: of the lock under which they were written, if any: all was answered.
+        `what`: what the person did, such as `reconciled`, and `detail` more of it; empty: it is
+        part of a larger write, which has an audit entry of its own. `lock_id`: of the lock under
+        which they were written, if any: all was answered.
         """
         action = self._entry(actor, what, router, detail) if what else ""
         given = (router, new_work_version(), BULK, action, lock_id)
@@ -154,11 +147,7 @@ class RouterAdmin(StorePart):
     def pause(self, router: str, reason: str, actor: str, *, audited: bool = True) -> int:
         """Let no worker write to a router; returns in how many ms none can be at it any more.
 
-        Args:
-            router: its name.
-            reason: why.
-            actor: the person.
-            audited: False: it is part of a larger write, which has an audit entry of its own.
+        `audited`: False: it is part of a larger write, which has an audit entry of its own.
         """
         pause = Pause(actor, reason, self._now_ms())
         action = self._entry(actor, "paused", router, reason, pause.at_ms) if audited else ""
@@ -191,11 +180,7 @@ class RouterAdmin(StorePart):
     ) -> Literal["done", "lost", "other-serial"]:
         """Move all that people set for a router to its new name; may be repeated.
 
-        Args:
-            old: its former name; events may go on to say it.
-            new: its name from now on.
-            lock_id: holds the leases of both.
-            actor: the person who renames it.
+        Events may go on to say the former name. `lock_id`: holds the leases of both.
         """
         answer = self._scripts.run(
             "begin_rename", old, new, lock_id, self._entry(actor, "renamed", old, f"to {new}")
@@ -209,12 +194,8 @@ class RouterAdmin(StorePart):
     ) -> bool:
         """Forget a router of which no service is left; False when the lease is lost or one came.
 
-        Args:
-            router: its name.
-            lock_id: holds its lease.
-            dead_letters: ids of the dead letters of services there.
-            retired_by: the router is gone for good, and its former names with it; None: it has
-                another name now.
+        `dead_letters`: ids of those of services there; `retired_by`: the router is gone for good,
+        and its former names with it; None: it has another name now.
         """
         action = "" if retired_by is None else self._entry(retired_by, "retired", router, "")
         gone = "0" if retired_by is None else "1"

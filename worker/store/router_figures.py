@@ -89,15 +89,7 @@ class RouterFigures(NamedTuple):
 def read_routers(
     client: StoreClient, keys: Keys, fleet: RouterAdmin, names: Sequence[str], now_ms: int
 ) -> list[RouterFigures]:
-    """Read the figures of routers.
-
-    Args:
-        client: decodes replies.
-        keys: of the installation.
-        fleet: knows which routers people hold.
-        names: of the routers.
-        now_ms: Redis's time.
-    """
+    """Read the figures of routers; `fleet` knows which of them people hold."""
     held, contacted = fleet.paused(), fleet.contacted()
     found: list[RouterFigures] = []
     full_reads = client.hgetall(keys.fleet.full_reads)

@@ -82,13 +82,9 @@ class Routers(StorePart):
     ) -> Acquisition:
         """Lock a router, and take the first batch.
 
-        Args:
-            router: its name.
-            lock_id: random, of this pass alone.
-            most: limit of work items.
-            policy: the worker's; stored if none was applied yet. None: the worker has none.
-            with_bulk: take bulk work items too; else leave them alone.
-            most_bulk: limit of bulk work items.
+        `lock_id`: random, of this pass alone; `policy`: the worker's, stored if none was applied
+        yet; None: the worker has none; `with_bulk`: take bulk work items too, at most `most_bulk`;
+        else leave them alone.
         """
         offered = (policy.digest, policy.to_text()) if policy else ("", "")
         answer = self._scripts.run(
@@ -132,13 +128,8 @@ class Routers(StorePart):
     ) -> Batch:
         """Take the next batch, or release the router if nothing is due or `most` is 0.
 
-        Args:
-            router: its name.
-            lock_id: of its lock.
-            most: limit of work items.
-            states: set with the release: if nothing is due, and if there is more; None: the state
-                stays.
-            most_bulk: limit of bulk work items; 0: leave them alone.
+        `states`: set with the release: if nothing is due, and if there is more; None: the state
+        stays. `most_bulk`: limit of bulk work items; 0: leave them alone.
         """
         texts = [state.to_json() for state in states] if states else ["", ""]
         held, now_ms, raw, more = self._scripts.run(
@@ -167,12 +158,8 @@ class Routers(StorePart):
         So many replicas as the settings ask for have this note then, and all that it follows from:
         what is written next is known to the next primary.
 
-        Args:
-            router: its name.
-            lock_id: of its lock.
-            taken: services that were taken as work items.
-            others: services that are in the way of these, whatever the brake holds.
-            adds: service -> leases that are about to be added for it.
+        `taken`: services that were taken as work items; `others`: those in the way of these,
+        whatever the brake holds; `adds`: service -> leases that are about to be added for it.
 
         Returns:
             Those of `taken` that the brake holds by now (then nothing is noted); None when the lock
@@ -250,13 +237,9 @@ class Routers(StorePart):
     ) -> None:
         """Note the writes of a pass that lost its lock, as if it had died, and add work for them.
 
-        Redis may have lost what `begin_writing` noted, and the lock with it.
-
-        Args:
-            router: its name.
-            lock_id: of the lock that was lost.
-            service_ids: the services that were written, or may be.
-            adds: service -> leases that were added for it, or may be.
+        Redis may have lost what `begin_writing` noted, and the lock with it. `lock_id`: of the lock
+        that was lost; `service_ids`: the services that were written, or may be; `adds`: service ->
+        leases that were added for it, or may be.
         """
         sent = json.dumps({name: adds[name] for name in service_ids if adds.get(name)})
         self._scripts.run(
@@ -274,12 +257,8 @@ class Routers(StorePart):
     ) -> bool:
         """Add work items for services; returns whether a message was sent for the router.
 
-        Args:
-            router: its name.
-            service_ids: the services.
-            priority: 0 first, 3 last.
-            delay_ms: when they are due.
-            closely: rows without a record may be there.
+        `priority`: 0 first, 3 last; `delay_ms`: when they are due; `closely`: rows without a record
+        may be there.
         """
         return bool(
             self._scripts.run(

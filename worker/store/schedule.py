@@ -49,14 +49,9 @@ class ScheduleIndex(StorePart):
     def events(
         self, name: CalendarList, from_ms: int, until_ms: int, start: int = 0, most: int = -1
     ) -> list[CalendarPlace]:
-        """Events of a list by time.
+        """Events of a list by time, from a time (ms) to before another.
 
-        Args:
-            name: of the list.
-            from_ms: not earlier.
-            until_ms: earlier than this.
-            start: leave out so many.
-            most: at most so many; -1: all.
+        `start`: leave out so many; `most`: at most so many; -1: all.
         """
         found = self._client.zrangebyscore(
             self._keys.calendar(name),

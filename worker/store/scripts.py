@@ -54,9 +54,7 @@ def source(name: str) -> str:
 def _used_of(part: str, used: set[str]) -> str:
     """A shared part without the functions that nobody names.
 
-    Args:
-        part: its text.
-        used: the words of what follows; those of what is kept are added.
+    `used`: the words of what follows; those of what is kept are added.
     """
     kept, end = [], len(part)
     for found in reversed([*_FUNCTION.finditer(part)]):

@@ -121,10 +121,6 @@ class Store:
         Scripts do not check this: it is called when a process starts, and when Redis did. Services
         have too many keys: scripts check those that they make.
 
-        Args:
-            routers: of the inventory.
-            sources: of the inventory.
-
         Raises:
             ConfigurationError: one does.
         """
@@ -162,11 +158,8 @@ def open_store(
 ) -> Store:
     """Put the store together over a client whose replies are decoded.
 
-    Args:
-        plain: the client.
-        prefix: first part of every key.
-        lock_ms: how long a router is locked without progress.
-        min_replicas: so many replicas have what a pass decided before it writes to the router.
+    `lock_ms`: how long a router is locked without progress; `min_replicas`: so many have what a
+    pass decided before it writes to the router.
     """
     client = StoreClient(connection_pool=plain.connection_pool)
     keys, scripts = Keys(prefix), Scripts(client, prefix, min_replicas)

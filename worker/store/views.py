@@ -95,10 +95,8 @@ class Views(StorePart):
     def services_from(self, cursor: int, most: int, router: str | None) -> tuple[list[Stored], int]:
         """One step of a walk over all records, or a router's; what is unreadable is left out.
 
-        Args:
-            cursor: where the step before ended; 0: the beginning.
-            most: about how many keys to read.
-            router: of which a row may be there; None: wherever they are.
+        `cursor`: where the step before ended; 0: the beginning; `most`: about how many keys to
+        read; `router`: of which a row may be there; None: wherever they are.
 
         Returns:
             The records, and the cursor of the next step; 0 after the last. A record that is there
@@ -216,9 +214,7 @@ class Views(StorePart):
     def router_services(self, name: str, *, readable: bool = False) -> list[Stored]:
         """The records of all services of which a row may exist on a router.
 
-        Args:
-            name: of the router.
-            readable: leave out what cannot be read here.
+        `readable`: leave out what cannot be read here.
         """
         ids = sorted(self._client.smembers(self._keys.router(name).services))
         found: list[Stored] = []
