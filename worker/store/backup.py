@@ -8,21 +8,20 @@ moment.
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing, contextmanager
-from itertools import islice
-from typing import Any, Final, NamedTuple, TypeVar, cast
+from typing import Any, Final, NamedTuple, cast
 
 import redis
 from redis.client import Pipeline
 
 from contracts import names
 from worker.errors import LeasewireError
-from worker.store.connection import store_errors
+from worker.store.connection import pages, store_errors
 from worker.store.keys import Keys
 from worker.store.pools import ALL_ROUTERS
 
 _PAGE: Final = 500
 _FIELDS: Final = 2_000
-"""Fields of one write: no command may hold up the server."""
+"""Fields of one write."""
 _PAUSE_S: Final = 10
 """Longest pause of writes, should we die in it."""
 _FEW: Final = 2_000
@@ -36,7 +35,6 @@ _CHANGES: Final = "__redis__:invalidate"
 UNDER_WAY: Final = "a restore that is not complete"
 """The installation's id during a restore: a worker that starts then reports it, and ends."""
 
-_T = TypeVar("_T")
 _Untyped = Any
 """What redis-py types by half: a pub/sub connection, a single one."""
 OnProgress = Callable[[int], None]
@@ -91,7 +89,7 @@ def copy(plain: redis.Redis, keys: Keys, on_progress: OnProgress) -> Iterator[Ba
         closing(cast("_Untyped", plain).client()) as tracking,
     ):
         _listen(changes, tracking, keys.prefix)
-        for page in _pages(plain.scan_iter(match=f"{keys.prefix}*", count=_PAGE)):
+        for page in pages(plain.scan_iter(match=f"{keys.prefix}*", count=_PAGE), _PAGE):
             now = [key for key in page if key not in changed and key not in journals]
             yield from _read(plain, keys, now)
             changed |= _notified(changes, timeout=0)
@@ -100,7 +98,7 @@ def copy(plain: redis.Redis, keys: Keys, on_progress: OnProgress) -> Iterator[Ba
             if len(changed) <= _FEW:
                 break
             before, changed = changed, set()
-            for page in _pages(before - journals):
+            for page in pages(before - journals, _PAGE):
                 yield from _read(plain, keys, page)
                 changed |= _notified(changes, timeout=0)
         began = time.monotonic()
@@ -108,7 +106,7 @@ def copy(plain: redis.Redis, keys: Keys, on_progress: OnProgress) -> Iterator[Ba
         try:
             changes.ping()  # earlier changes are reported before its answer
             changed |= journals | _notified(changes, timeout=_PAUSE_S)
-            rest = [entry for page in _pages(changed) for entry in _read(plain, keys, page)]
+            rest = [entry for page in pages(changed, _PAGE) for entry in _read(plain, keys, page)]
             flags = _pairs(tracking.execute_command("CLIENT", "TRACKINGINFO"))["flags"]
         finally:
             plain.client_unpause()
@@ -141,12 +139,12 @@ def put_back(
     kept = {*_journals(keys), keys.installation}
     installation: list[str] = []
     plain.set(keys.installation, UNDER_WAY)
-    for page in _pages(plain.scan_iter(match=f"{keys.prefix}*", count=_PAGE)):
+    for page in pages(plain.scan_iter(match=f"{keys.prefix}*", count=_PAGE), _PAGE):
         if gone := [key for key in page if key not in kept]:
             plain.unlink(*gone)
 
     def put(entries: Iterable[BackupEntry], on_progress: OnProgress) -> None:
-        for group in _pages(entries):
+        for group in pages(entries, _PAGE):
             pipe = plain.pipeline(transaction=False)
             for entry in group:
                 key = keys.prefix + entry.key
@@ -244,7 +242,7 @@ def _write(pipe: Pipeline, key: str, entry: BackupEntry) -> None:
     pipe.delete(key)
     if entry.kind == "string":
         pipe.set(key, _raw(entry.value))
-    for part in _pages(entry.value or (), _FIELDS):
+    for part in pages(entry.value or (), _FIELDS):
         match entry.kind:
             case "list":
                 pipe.rpush(key, *map(_raw, part))
@@ -285,12 +283,6 @@ def _journals(keys: Keys) -> list[str]:
         for lane in names.LANES
         for key in (names.journal_body, names.journal_due)
     ]
-
-
-def _pages(items: Iterable[_T], size: int = _PAGE) -> Iterator[list[_T]]:
-    walk = iter(items)
-    while page := list(islice(walk, size)):
-        yield page
 
 
 def _pairs(flat: list[Any]) -> dict[str, Any]:

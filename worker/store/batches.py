@@ -4,7 +4,7 @@ import json
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
 from worker.core.effect.watch import FIRST_BULK_MS, FIRST_MS, EffectWatch
@@ -14,9 +14,8 @@ from worker.core.policy.circuit import RouterState
 from worker.core.rows.rows import Identity
 from worker.core.service.outcome import DeadLetter, Outcome
 from worker.core.service.record import ServiceRecord
-from worker.core.service.record_format import record_to_json
 from worker.core.service.record_parts import LeftValue
-from worker.store.commits import dead_letter_documents, outcome_document
+from worker.store.commits import filled
 from worker.store.records import Stored, decode_stored, generation_of
 from worker.store.router_memory import Known
 
@@ -72,28 +71,18 @@ class Acquired:
 
     now_ms: int
     state: RouterState
-    work_items: list[WorkItem]
-    full: bool
-    report_due: bool
-    serial: str | None
-    full_read_due: bool
-    booted_ms: int | None
-    memory: Known
+    work_items: list[WorkItem] = field(default_factory=list)
+    full: bool = False
+    report_due: bool = False
+    serial: str | None = None
+    full_read_due: bool = False
+    booted_ms: int | None = None
+    memory: Known = field(default_factory=lambda: Known({}, {}))
 
 
 def unread(state: RouterState) -> Acquired:
     """A locked router of which nothing could be read but its state."""
-    return Acquired(
-        now_ms=0,
-        state=state,
-        work_items=[],
-        full=False,
-        report_due=False,
-        serial=None,
-        full_read_due=False,
-        booted_ms=None,
-        memory=Known({}, {}),
-    )
+    return Acquired(0, state)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,31 +194,21 @@ class Handled:
         return {router: sorted(services) for router, services in found.items()}
 
 
-_FIELDS: Final = [field.name for field in fields(Conclusion) if field.name != "work_item"]
-
-
 def conclusion_document(end: Conclusion, store_format: int) -> dict[str, Any]:
-    """A `Conclusion` for `conclude.lua`: its fields by name, without those that are empty.
+    """A `Conclusion` for `conclude.lua`, as `filled` has it.
 
-    The work item gives `service_id`, `work_version`, `generation` and `was_waiting`; records,
-    watches, outcomes and dead letters are as they are stored; `watch_ms` is how long until a watch
-    is read first. Lua makes a table of every field that is sent, so what most conclusions lack is
-    left out.
+    The work item gives `service_id`, `work_version`, `generation` and `was_waiting`; a watch is as
+    it is stored, and `watch_ms` is how long until it is read first.
     """
-    document = {name: value for name in _FIELDS if (value := getattr(end, name))}
+    document = filled(end, store_format)
+    work_item: WorkItem = document.pop("work_item")
     document |= {
-        "service_id": end.work_item.service_id,
-        "work_version": end.work_item.work_version,
-        "generation": end.work_item.stored.generation,
+        "service_id": work_item.service_id,
+        "work_version": work_item.work_version,
+        "generation": work_item.stored.generation,
     }
-    if end.work_item.before or end.work_item.unread:
+    if work_item.before or work_item.unread:
         document["was_waiting"] = True
-    if end.outcomes:
-        document["outcomes"] = [outcome_document(outcome) for outcome in end.outcomes]
-    if end.dead_letters:
-        document["dead_letters"] = dead_letter_documents(end.dead_letters)
-    if end.record is not None:
-        document["record"] = record_to_json(end.record, store_format)
     if end.watch is not None:
         bulk = bool(end.outcomes) and all(outcome.event.bulk for outcome in end.outcomes)
         document["watch"] = end.watch.to_text()

@@ -1,7 +1,7 @@
 """Describes a commit: what `lua/commit.lua` writes for each service in one step."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from contracts import names
@@ -146,17 +146,32 @@ class Committed(NamedTuple):
     generation: int = 0
 
 
-_FIELDS: Final = [field.name for field in fields(ServiceCommit)]
+def filled(said: Any, store_format: int) -> dict[str, Any]:  # noqa: ANN401 - a commit or a conclusion
+    """For a script: the fields by name, without those that are empty.
+
+    Records, outcomes and dead letters are as they are stored. Lua makes a table of every field that
+    is sent, so what most lack is left out.
+    """
+    document = {name: value for name in said.__match_args__ if (value := getattr(said, name))}
+    if said.outcomes:
+        document["outcomes"] = [outcome_document(outcome) for outcome in said.outcomes]
+    if said.dead_letters:
+        document["dead_letters"] = [
+            {"id": each.id, "text": each.to_json(), "group": each.group}
+            for each in said.dead_letters
+        ]
+    if said.record is not None:
+        document["record"] = record_to_json(said.record, store_format)
+    return document
 
 
 def commit_document(commit: ServiceCommit, store_format: int) -> dict[str, Any]:
-    """A `ServiceCommit` for `commit.lua`: its fields by name, without those that are empty.
+    """A `ServiceCommit` for `commit.lua`, as `filled` has it.
 
-    Records, outcomes and dead letters are as they are stored. `routers` (placements of the record)
-    and `is_cancelled` come with the record. Lua makes a table of every field that is sent, so what
-    most commits lack is left out. Empty `service_id`, `generation` and `due_ms` mean something.
+    `routers` (placements of the record) and `is_cancelled` come with the record. Empty
+    `service_id`, `generation` and `due_ms` mean something.
     """
-    document = {name: value for name in _FIELDS if (value := getattr(commit, name))}
+    document = filled(commit, store_format)
     document |= {"service_id": commit.service_id, "generation": commit.generation}
     if commit.due_ms is not None:
         document["due_ms"] = commit.due_ms
@@ -165,12 +180,7 @@ def commit_document(commit: ServiceCommit, store_format: int) -> dict[str, Any]:
         document["claims"] = claims
     if commit.events:
         document["events"] = [_event_document(event) for event in commit.events]
-    if commit.outcomes:
-        document["outcomes"] = [outcome_document(outcome) for outcome in commit.outcomes]
-    if commit.dead_letters:
-        document["dead_letters"] = dead_letter_documents(commit.dead_letters)
     if commit.record is not None:
-        document["record"] = record_to_json(commit.record, store_format)
         document["routers"] = list(commit.record.placements)
         document["is_cancelled"] = commit.record.status == "cancelled"
     if commit.cut is not None:
@@ -209,16 +219,7 @@ def _event_document(event: EventCommit) -> dict[str, Any]:
 
 def outcome_document(outcome: Outcome) -> dict[str, Any]:
     """An outcome for scripts: `key` of the event, `text`, `feed` or false."""
-    return {
-        "key": outcome.key,
-        "text": outcome.to_json(),
-        "feed": feed_of(outcome) or False,
-    }
-
-
-def dead_letter_documents(dead_letters: Sequence[DeadLetter]) -> list[dict[str, str]]:
-    """Dead letters for scripts: `id`, `text` and `group` of each."""
-    return [{"id": d.id, "text": d.to_json(), "group": d.group} for d in dead_letters]
+    return {"key": outcome.key, "text": outcome.to_json(), "feed": feed_of(outcome) or False}
 
 
 def feed_of(outcome: Outcome, *, bulk: bool = False) -> str | None:

@@ -3,9 +3,10 @@
 import hashlib
 import secrets
 import ssl
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, Unpack, cast
+from itertools import islice
+from typing import Any, Final, TypeVar, Unpack, cast
 
 import redis
 from redis import exceptions
@@ -38,7 +39,7 @@ _LOGIN = (
     exceptions.AuthenticationWrongNumberOfArgsError,
 )
 
-
+_T = TypeVar("_T")
 _GENERATIONS = 2**32
 """So many that none returns within a commit that was read before; their texts stay short."""
 
@@ -232,6 +233,13 @@ def new_generation() -> int:
 def new_work_version() -> str:
     """A version for work items: random, so that a Redis that rolled back gives none twice."""
     return secrets.token_hex(8)
+
+
+def pages(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
+    """The items, at most `size` at a time: no command may hold up the server."""
+    walk = iter(items)
+    while page := list(islice(walk, size)):
+        yield page
 
 
 def redis_now_ms(client: redis.Redis) -> int:

@@ -6,7 +6,7 @@ from typing import Final
 from worker.core.service.history import line_to_json
 from worker.core.service.outcome import DeadLetter
 from worker.store.audit import AuditEntry
-from worker.store.connection import StorePart
+from worker.store.connection import StorePart, pages
 
 _PAGE: Final = 200
 MENDED: Final = "mended"
@@ -19,8 +19,8 @@ class Letters(StorePart):
     def all(self) -> Iterator[DeadLetter]:
         """Every dead letter, the oldest first, without those that are settled meanwhile."""
         ids = self._client.zrange(self._keys.dead_letters_by_time, 0, -1)
-        for start in range(0, len(ids), _PAGE):
-            yield from self.read(ids[start : start + _PAGE])
+        for page in pages(ids, _PAGE):
+            yield from self.read(page)
 
     def times(self) -> dict[str, int]:
         """Id -> when it failed (ms), the oldest first."""

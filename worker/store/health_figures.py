@@ -1,6 +1,5 @@
 """Reads how an installation is doing, for `leasewire status`. Writes nothing."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -14,10 +13,8 @@ from worker.core.alerting.health_figures import (
     ReasonCount,
     RedisFigures,
 )
-from worker.core.alerting.trend import Sample
 from worker.core.policy.circuit import UNKNOWN
-from worker.core.storage_format import known_part
-from worker.store.maintenance import SAMPLES
+from worker.store.canaries import QUEUES
 from worker.store.router_figures import RouterFigures, read_routers
 from worker.store.store import Store
 from worker.store.views import key_pages
@@ -107,7 +104,6 @@ class HealthReader:
     def _redis(self) -> RedisFigures:
         info = self._client.info()
         name = "Valkey" if "valkey_version" in info else "Redis"
-        texts = self._client.lrange(self._keys.samples, 0, SAMPLES - 1)
         ok = (info.get("aof_last_write_status"), info.get("aof_last_bgrewrite_status"))
         return RedisFigures(
             server=f"{name} {info.get('valkey_version') or info.get('redis_version')}",
@@ -117,7 +113,7 @@ class HealthReader:
             policy=str(info.get("maxmemory_policy", "")),
             appendonly=bool(info.get("aof_enabled", 0)),
             written=set(ok) <= {"ok", None},
-            samples=[known_part(Sample, json.loads(text)) for text in texts],
+            samples=self._store.maintenance.samples(),
             replicas=[
                 int(about["lag"])
                 for name, about in info.items()
@@ -126,8 +122,7 @@ class HealthReader:
         )
 
     def _queues(self) -> dict[str, int]:
-        queues = (names.QUEUE_EVENTS, names.QUEUE_BULK, names.QUEUE_ROUTERS)
-        lengths = {name: self._client.llen(self._keys.queue(name)) for name in queues}
+        lengths = {name: self._client.llen(self._keys.queue(name)) for name in QUEUES}
         return {**lengths, "unacked": self._client.hlen(self._keys.unacked)}
 
     def _lost(self) -> LostEvents:

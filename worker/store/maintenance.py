@@ -10,7 +10,7 @@ from typing import Any, Final
 from contracts import names
 from worker.core.alerting.trend import Sample
 from worker.core.storage_format import known_part
-from worker.store.connection import StorePart, StoreParts
+from worker.store.connection import StorePart, StoreParts, pages
 from worker.store.feed import Feed
 from worker.store.pools import CURSOR
 from worker.store.records import Records
@@ -76,8 +76,7 @@ class StoreMaintenance(StorePart):
         left = set(begun)
         for lane in names.LANES:
             body = names.journal_body(prefix, lane)
-            for at in range(0, len(begun), _PAGE):
-                page = begun[at : at + _PAGE]
+            for page in pages(begun, _PAGE):
                 bodies = self._client.hmget(body, page)
                 left -= {key for key, found in zip(page, bodies, strict=True) if found}
         raw = self._client.hgetall(self._keys.attempts_left)

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from worker.core.policy.address_pool import AddressPool, AddressPools
 from worker.core.rows.prefixes import claim_text
 from worker.store.audit import AuditEntry
-from worker.store.connection import StorePart, redis_now_ms
+from worker.store.connection import StorePart, pages, redis_now_ms
 
 _PAGE: Final = 500
 CURSOR: Final = "cursor:"
@@ -96,13 +96,9 @@ class PoolValues(StorePart):
 
     def values(self, pool: str) -> Iterator[HeldValue]:
         """The values of a pool that are given or in quarantine, by no order, page by page."""
-        page: list[str] = []
-        for value, _ in self._client.zscan_iter(self._keys.pool_values(pool), count=_PAGE):
-            page.append(str(value))
-            if len(page) >= _PAGE:
-                yield from self.holders(page).values()
-                page = []
-        yield from self.holders(page).values()
+        found = self._client.zscan_iter(self._keys.pool_values(pool), count=_PAGE)
+        for page in pages((value for value, _ in found), _PAGE):
+            yield from self.holders(page).values()
 
     def page(self, pool: str, begin: int, most: int) -> list[HeldValue]:
         """Some of the values of a pool: those of services, then by the end of their quarantine."""
@@ -179,9 +175,8 @@ class PoolValues(StorePart):
 
         `until_ms`: 0: the service has them. Without a service rows of others have them.
         """
-        pairs = list(values.items())
-        for at in range(0, len(pairs), _PAGE):
-            self._scripts.run("note_values", until_ms, service, json.dumps(pairs[at : at + _PAGE]))
+        for page in pages(values.items(), _PAGE):
+            self._scripts.run("note_values", until_ms, service, json.dumps(page))
 
     def lose(self, value: str, pool: str, service: str, until_ms: int) -> bool:
         """Take a value from a service, as a row that is not ours has it on the router.
@@ -209,7 +204,7 @@ class PoolValues(StorePart):
                 self._scripts.run("place_value", field, pool.name, service, until_ms)
         for name, pool in pools.pools.items():
             values = self._client.zscan_iter(self._keys.pool_values(name), count=_PAGE)
-            if gone := [str(value) for value, _ in values if not pool.holds(str(value))]:
+            if gone := [value for value, _ in values if not pool.holds(value)]:
                 self._client.zrem(self._keys.pool_values(name), *gone)
         self._client.hset(self._keys.pools, _PREPARED, digest)
 

@@ -20,6 +20,7 @@ from worker.store.connection import (
     StoreParts,
     new_generation,
     new_work_version,
+    pages,
     redis_now_ms,
 )
 from worker.store.keys import Keys, periods
@@ -119,8 +120,7 @@ class Records(StorePart):
         """
         total = Committed([], {}, generation=new_generation())
         store_format = self._format.in_use or self._format.check()
-        for start in range(0, len(commits), COMMITS_PER_CALL):
-            part = commits[start : start + COMMITS_PER_CALL]
+        for part in pages(commits, COMMITS_PER_CALL):
             batch: dict[str, Any] = {
                 "work_version": new_work_version(),
                 "generation": total.generation,
@@ -130,7 +130,7 @@ class Records(StorePart):
             }
             if limits is not None:
                 batch["limits"] = asdict(limits)
-            if lane is not None and start + len(part) == len(commits):
+            if lane is not None and len(total.done) + len(part) == len(commits):
                 batch["lane"] = lane
             done, braked, approved, alarms, drained = self._scripts.run("commit", to_json(batch))
             for scope, count in zip(braked[::2], braked[1::2], strict=True):

@@ -4,12 +4,12 @@ Reads only; a thousand routers cost no more round trips than a handful.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from worker.core.alerting.health_figures import RouterSummary
 from worker.core.policy.circuit import NEW, RouterState
-from worker.store.connection import StoreClient
+from worker.store.connection import StoreClient, pages
 from worker.store.due_work import PRIORITIES, ask_due_counts, ask_first_work_items, oldest_due
 from worker.store.full_reads import POOLS, REPORTED
 from worker.store.keys import Keys
@@ -91,36 +91,39 @@ def read_routers(
 ) -> list[RouterFigures]:
     """Read the figures of routers; `fleet` knows which of them people hold."""
     held, contacted = fleet.paused(), fleet.contacted()
-    found: list[RouterFigures] = []
     full_reads = client.hgetall(keys.fleet.full_reads)
-    for start in range(0, len(names), _PAGE):
-        page = names[start : start + _PAGE]
-        read = _read_page(client, keys, page, now_ms)
-        queued = iter(_still_queued(client, keys, read))
-        for each in read:
-            hold, stamps = held.get(each.name), next(queued) if each.why else []
+    found: list[RouterFigures] = []
+    for page in pages(names, _PAGE):
+        for read, counts, firsts, stamps in _read_page(client, keys, page, now_ms):
+            name, state, lock, services, queued, backlog, why, full_read, memory = read
+            (reported, pools), (misfits, setup) = full_read, memory
+            # No state is kept of a router that is up, nor of one that nobody reached.
+            reached = state or name in contacted or reported or setup
+            known = RouterState.from_json(state) if reached else NEW
             waiting = [
-                Waits(why["reason"], why["since_ms"])
-                for why, work_version in zip(
-                    map(json.loads, each.why.values()), stamps, strict=True
-                )
-                if work_version
+                Waits(each["reason"], each["since_ms"])
+                for each, stamp in zip(map(json.loads, why.values()), stamps, strict=True)
+                if stamp
             ]
+            live, bulk = (
+                Due(sum(counts[part]), oldest_due(firsts[part], now_ms))
+                for part in (slice(BULK), slice(BULK, None))
+            )
             found.append(
                 RouterFigures(
-                    each.name,
-                    paused_state(hold) if hold else each.known_state(contacted),
-                    each.busy,
-                    each.services,
-                    each.queued,
-                    each.backlog,
-                    each.due(0, BULK, now_ms),
-                    each.due(BULK, len(PRIORITIES), now_ms),
+                    name,
+                    paused_state(held[name]) if name in held else known,
+                    lock is not None,
+                    services,
+                    queued,
+                    backlog,
+                    live,
+                    bulk,
                     waiting,
-                    len(each.why) - len(waiting),
-                    max(int(each.reported or 0), int(full_reads.get(each.name, 0))),
-                    [PoolFigures(*pool) for pool in json.loads(each.pools or "[]")],
-                    sorted(json.loads(each.misfits or "{}")),
+                    len(why) - len(waiting),
+                    max(int(reported or 0), int(full_reads.get(name, 0))),
+                    [PoolFigures(*pool) for pool in json.loads(pools or "[]")],
+                    sorted(json.loads(misfits or "{}")),
                 )
             )
     return found
@@ -128,8 +131,12 @@ def read_routers(
 
 def _read_page(
     client: StoreClient, keys: Keys, names: Sequence[str], now_ms: int
-) -> Sequence["_Answers"]:
-    """Ask as little as can be: most routers have no work, and the readers are many."""
+) -> Iterator[tuple[Any, ...]]:
+    """Of each router what Redis answers, and what is asked only of those with work: few have any.
+
+    These are due work items and the first ones, by priority, and stamps of services that wait; None
+    where one was given up.
+    """
     blocks = [keys.router(name) for name in names]
     pipe = client.pipeline(transaction=False)
     pipe.mget([block.state for block in blocks])
@@ -142,61 +149,16 @@ def _read_page(
         pipe.hmget(block.full_read, REPORTED, POOLS)
         pipe.hmget(block.memory, MISFITS, SETUP)
     states, locks, *rest = pipe.execute()
-    answers = iter(rest)
-    read = [
-        _Answers(name, state, lock is not None, answers)
-        for name, state, lock in zip(names, states, locks, strict=True)
-    ]
-    working = [router for router in read if router.backlog]
-    for router in working:
-        ask_due_counts(pipe, keys.router(router.name).due, now_ms)
-        ask_first_work_items(pipe, keys.router(router.name).due)
-    answers = iter(pipe.execute() if working else ())
-    for router in working:
-        router.take_due(answers)
-    return read
-
-
-class _Answers:
-    """What Redis answers for one router, in the order of the questions."""
-
-    def __init__(self, name: str, state: str | None, busy: bool, answers: Iterator[Any]) -> None:  # noqa: FBT001 - one of many answers
-        self.name = name
-        self.state = state
-        self.busy = busy
-        self.services, self.queued, self.backlog = (int(next(answers)) for _ in range(3))
-        self.why: Mapping[str, str] = next(answers)
-        self.reported: str | None
-        self.pools: str | None
-        self.reported, self.pools = next(answers)
-        self.misfits: str | None
-        self.setup: str | None
-        self.misfits, self.setup = next(answers)
-        self._counts = [0 for _ in PRIORITIES]
-        self._firsts: Sequence[Sequence[tuple[str, float]]] = [[] for _ in PRIORITIES]
-
-    def take_due(self, answers: Iterator[Any]) -> None:
-        """Take what is due of it; a router without work items was not asked."""
-        self._counts = [int(next(answers)) for _ in PRIORITIES]
-        self._firsts = [next(answers) for _ in PRIORITIES]
-
-    def known_state(self, contacted: frozenset[str]) -> RouterState:
-        """No state is kept of a router that is up, nor of one that nobody reached."""
-        reached = self.name in contacted or self.reported or self.setup
-        return RouterState.from_json(self.state) if self.state or reached else NEW
-
-    def due(self, first: int, end: int, now_ms: int) -> Due:
-        """Of the priorities from `first` until before `end`."""
-        number = sum(self._counts[first:end])
-        return Due(number, oldest_due(self._firsts[first:end], now_ms))
-
-
-def _still_queued(
-    client: StoreClient, keys: Keys, read: Sequence[_Answers]
-) -> Sequence[Sequence[str | None]]:
-    """Of each router where some wait: their stamps; None: it was given up."""
-    pipe = client.pipeline(transaction=False)
+    read = list(zip(names, states, locks, *[iter(rest)] * 6, strict=True))
+    for block, (*_, backlog, why, _, _) in zip(blocks, read, strict=True):
+        if backlog:
+            ask_due_counts(pipe, block.due, now_ms)
+            ask_first_work_items(pipe, block.due)
+        if why:
+            pipe.hmget(block.work_items, list(why))
+    answers = iter(pipe.execute())
     for each in read:
-        if each.why:
-            pipe.hmget(keys.router(each.name).work_items, list(each.why))
-    return pipe.execute()
+        *_, backlog, why, _, _ = each
+        counts = [next(answers) if backlog else 0 for _ in PRIORITIES]
+        firsts = [next(answers) if backlog else [] for _ in PRIORITIES]
+        yield each, counts, firsts, next(answers) if why else []

@@ -87,16 +87,20 @@ class Known:
 def known_of(raw: Mapping[str, str]) -> Known:
     """What the fields of a router's hash say."""
     return Known(
-        {k.removeprefix(_MISSING): int(v) for k, v in raw.items() if k.startswith(_MISSING)},
-        _suspects(raw, "suspect:"),
-        _suspects(raw, "fault:"),
+        {what: int(notified_ms) for what, notified_ms in _after(_MISSING, raw).items()},
+        _suspects(_after("suspect:", raw)),
+        _suspects(_after("fault:", raw)),
         int(raw.get(_SLOW, 0)),
         raw.get(SETUP, ""),
         json.loads(raw.get(MISFITS, "{}")),
         EffectFacts.from_text(raw.get(EFFECT, "{}")),
-        _acted(raw),
+        {
+            (kind, rung): known_part(ActedBefore, json.loads(text))
+            for name, text in _after(_ACTED, raw).items()
+            for kind, _, rung in [name.partition("|")]
+        },
         int(raw.get(_SLOW_SEARCH, 0)),
-        {k.removeprefix(_LEFT): v for k, v in raw.items() if k.startswith(_LEFT)},
+        _after(_LEFT, raw),
         unclear_clients_of(raw.get(UNCLEAR_CLIENTS)),
     )
 
@@ -106,21 +110,13 @@ def unclear_clients_of(text: str | None) -> Mapping[str, str] | None:
     return None if text is None else json.loads(text)
 
 
-def _acted(raw: Mapping[str, str]) -> dict[tuple[str, str], ActedBefore]:
-    found = {}
-    for name, text in raw.items():
-        if name.startswith(_ACTED):
-            kind, _, rung = name.removeprefix(_ACTED).partition("|")
-            found[kind, rung] = known_part(ActedBefore, json.loads(text))
-    return found
+def _after(prefix: str, raw: Mapping[str, str]) -> dict[str, str]:
+    """The fields that begin so, by what follows."""
+    return {k.removeprefix(prefix): text for k, text in raw.items() if k.startswith(prefix)}
 
 
-def _suspects(raw: Mapping[str, str], prefix: str) -> dict[str, Suspect]:
-    return {
-        k.removeprefix(prefix): known_part(Suspect, json.loads(v))
-        for k, v in raw.items()
-        if k.startswith(prefix)
-    }
+def _suspects(texts: Mapping[str, str]) -> dict[str, Suspect]:
+    return {service: known_part(Suspect, json.loads(text)) for service, text in texts.items()}
 
 
 class RouterMemory(StorePart):
@@ -209,8 +205,7 @@ class RouterMemory(StorePart):
 
     def unnamed_options(self, router: str) -> frozenset[str]:
         """Our DHCP options that nothing used at the last check."""
-        raw = self._all(router)
-        return frozenset(k.removeprefix(_UNNAMED) for k in raw if k.startswith(_UNNAMED))
+        return frozenset(_after(_UNNAMED, self._all(router)))
 
     def set_unnamed_options(self, router: str, options: Collection[str]) -> None:
         """Remember the unused options of this check, and forget the others."""

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from contracts import names
 from worker.core.storage_format import known_part
 from worker.ports import AnswerTimes
-from worker.store.connection import StorePart, redis_now_ms
+from worker.store.connection import StorePart, pages, redis_now_ms
 
 MINUTES: Final = 720
 """Twelve hours."""
@@ -59,9 +59,9 @@ class Samples(StorePart):
         keys, client = self._keys, self._client
         routers = client.zrange(keys.routers_due, 0, -1)
         backlog = 0
-        for start in range(0, len(routers), _PAGE):
+        for page in pages(routers, _PAGE):
             pipe = client.pipeline(transaction=False)
-            for router in routers[start : start + _PAGE]:
+            for router in page:
                 pipe.zcard(keys.router(router).due)
             backlog += sum(pipe.execute())
         journal = sum(client.hlen(keys.journal(lane).body) for lane in names.LANES)
@@ -80,10 +80,8 @@ class Samples(StorePart):
     def note_answers(self, answered: Mapping[str, AnswerTimes]) -> None:
         """Add the answers of routers since the last call to the present five minutes."""
         slot = redis_now_ms(self._client) // SLOT_MS
-        routers = list(answered)
-        for start in range(0, len(routers), _PAGE):
-            page = [(router, *answered[router]) for router in routers[start : start + _PAGE]]
-            order = [word for entry in page for word in entry]
+        for page in pages(answered.items(), _PAGE):
+            order = [word for router, times in page for word in (router, *times)]
             self._scripts.run("note_answers", slot, SLOTS, SLOTS * SLOT_MS // 1000, *order)
 
     def latency(self, router: str) -> list[Latency]:

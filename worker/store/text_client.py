@@ -26,6 +26,7 @@ class TextClient(redis.Redis):
     sscan: Callable[..., tuple[int, list[str]]]
     smembers: Callable[[str], set[str]]
     lrange: Callable[[str, int, int], list[str]]
+    zscan_iter: Callable[..., Iterator[tuple[str, float]]]
     zrange: Callable[..., list[Any]]
     zrevrange: Callable[[str, int, int], list[str]]
     zrangebyscore: Callable[..., list[Any]]

@@ -10,7 +10,7 @@ from worker.core.policy.circuit import RouterState
 from worker.core.service.history import line_from_json
 from worker.core.service.outcome import DeadLetter, Outcome
 from worker.core.storage_format import known_part
-from worker.store.connection import StoreClient, StorePart
+from worker.store.connection import StoreClient, StorePart, pages
 from worker.store.due_work import PRIORITIES, ask_first_work_items, oldest_due
 from worker.store.outcomes import latest_outcomes
 from worker.store.records import (
@@ -177,8 +177,7 @@ class Views(StorePart):
     def routers(self, names: Sequence[str]) -> list[RouterView]:
         """The lines of routers, with a bounded number of round trips."""
         found: list[RouterView] = []
-        for start in range(0, len(names), _PAGE):
-            page = names[start : start + _PAGE]
+        for page in pages(names, _PAGE):
             pipe = self._client.pipeline(transaction=False)
             pipe.time()
             pipe.hmget(self._keys.fleet.paused, page)
@@ -217,10 +216,11 @@ class Views(StorePart):
         `readable`: leave out what cannot be read here.
         """
         ids = sorted(self._client.smembers(self._keys.router(name).services))
-        found: list[Stored] = []
-        for start in range(0, len(ids), _PAGE):
-            found += self._records(ids[start : start + _PAGE], readable=readable)
-        return found
+        return [
+            stored
+            for page in pages(ids, _PAGE)
+            for stored in self._records(page, readable=readable)
+        ]
 
     def router_waiting(self, name: str) -> dict[str, dict[str, Any]]:
         """Service -> {reason, detail, since_ms} of those that cannot go on at a router."""
@@ -277,14 +277,7 @@ class Views(StorePart):
 
 def key_pages(client: StoreClient, prefix: str, size: int) -> Iterator[list[str]]:
     """All keys that start so, at most `size` a page, in no certain order; no page is empty."""
-    page: list[str] = []
-    for key in client.scan_iter(match=literal(prefix) + "*", count=size):
-        page.append(key)
-        if len(page) == size:
-            yield page
-            page = []
-    if page:
-        yield page
+    yield from pages(client.scan_iter(match=literal(prefix) + "*", count=size), size)
 
 
 def literal(text: str) -> str:
