@@ -19,12 +19,8 @@ _CHECK_MS: Final = 60_000
 class AlertChange(NamedTuple):
     """A change to notify: an alert has lasted long enough, or a notified one was resolved.
 
-    Attributes:
-        id: grows with time.
-        what: which of the two.
-        alert: as it was then.
-        text: its sentence; of a resolved alert its last text, or empty.
-        at_ms: when, by Redis's clock.
+    `id` grows with time; `alert` is as it was then, and `text` its sentence; of a resolved one its
+    last text, or empty.
     """
 
     id: str

@@ -278,11 +278,8 @@ def _raw(text: str) -> bytes:
 
 
 def _journals(keys: Keys) -> list[str]:
-    return [
-        key(keys.prefix, lane)
-        for lane in names.LANES
-        for key in (names.journal_body, names.journal_due)
-    ]
+    journals = map(keys.journal, names.LANES)
+    return [key for journal in journals for key in (journal.body, journal.due)]
 
 
 def _pairs(flat: list[Any]) -> dict[str, Any]:

@@ -16,15 +16,11 @@ from worker.store.connection import StorePart, new_work_version
 
 
 class HeldWorkItem(NamedTuple):
-    """One work item that the brake holds.
+    """One work item that the brake holds, since `at_ms`.
 
-    Attributes:
-        service_id: of the service.
-        router: where its working entry would go away.
-        scope: the limit that was passed: `router:NAME` or `source:URI`.
-        source: source of the event that would remove the entry.
-        at_ms: since when.
-        text: as it is stored; every commit of the service changes it.
+    `router`: where its working entry would go away; `scope`: the limit that was passed:
+    `router:NAME` or `source:URI`; `source`: of the event that would remove the entry; `text`: as it
+    is stored; every commit of the service changes it.
     """
 
     service_id: str
@@ -44,14 +40,8 @@ class HeldWorkItem(NamedTuple):
 class Announcement:
     """Losses that a person announced: they are neither counted nor held.
 
-    Attributes:
-        scope: whose: `router:NAME` or `source:URI`.
-        services: how many.
-        used: how many of them came so far.
-        from_ms: from when on.
-        until_ms: until when.
-        by: who announced them.
-        reason: why.
+    `scope`: whose: `router:NAME` or `source:URI`; `services`: how many; `used`: how many of them
+    came so far.
     """
 
     scope: str

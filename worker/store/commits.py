@@ -51,12 +51,9 @@ class EventCommit:
 
 
 class TakenValue(NamedTuple):
-    """An address or a prefix that a service gets; the commit fails if another has it.
+    """An address or prefix in normal form that a service gets; else the commit fails.
 
-    Attributes:
-        value: in normal form.
-        pool: the pool in which it lies.
-        is_fixed: an event names it: it may be one that nobody has, but is kept for another.
+    `is_fixed`: an event names it: it may be one that nobody has, but is kept for another.
     """
 
     value: str

@@ -59,7 +59,8 @@ class Letters(StorePart):
         line = {"by": by, "dead_letter": dead_letter.id, "reason": dead_letter.reason} | more
         entry = ""
         if audit and what != MENDED:
-            entry = _audit_entry(dead_letter, what, by, at_ms, more.get("why"))
+            detail = audit_detail(dead_letter, more.get("why"))
+            entry = AuditEntry(at_ms, by, f"dead_letter.{what}", dead_letter.id, detail).to_text()
         notified = line_to_json(at_ms, what, line)
         return bool(
             self._scripts.run(
@@ -73,11 +74,6 @@ class Letters(StorePart):
         """Group (`source|reason`) -> how many dead letters were dropped for newer ones."""
         raw = self._client.hgetall(self._keys.dead_letters_gone)
         return {group: int(count) for group, count in raw.items()}
-
-
-def _audit_entry(dead_letter: DeadLetter, what: str, by: str, at_ms: int, why: object) -> str:
-    detail = audit_detail(dead_letter, why)
-    return AuditEntry(at_ms, by, f"dead_letter.{what}", dead_letter.id, detail).to_text()
 
 
 def audit_detail(dead_letter: DeadLetter, why: object) -> str:

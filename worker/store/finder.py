@@ -1,8 +1,9 @@
 """Finds services, events and dead letters by what they name: a MAC address, an address, an id."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from contracts import names
@@ -66,12 +67,13 @@ class Finder(StorePart):
         """
         found = []
         for lane in names.LANES:
-            due = names.journal_due(self._keys.prefix, lane)
-            for key, body in self._bodies(lane, most):
+            journal = self._keys.journal(lane)
+            entries = self._client.hscan_iter(journal.body, count=_PAGE)
+            for key, body in islice(entries, most):
                 event = _event_naming(text, body)
                 if event is None:
                     continue
-                since_ms = self._client.zscore(due, key)
+                since_ms = self._client.zscore(journal.due, key)
                 entry = Journaled(
                     str(event.get("id", "")), str(event.get("type", "")), int(since_ms or 0)
                 )
@@ -89,12 +91,6 @@ class Finder(StorePart):
             for dead_letter in dead_letters
             if dead_letter.service_id == text or _event_naming(text, dead_letter.body) is not None
         ]
-
-    def _bodies(self, lane: names.Lane, most: int) -> Iterator[tuple[str, str]]:
-        body = names.journal_body(self._keys.prefix, lane)
-        entries = self._client.hscan_iter(body, count=_PAGE)
-        for _, entry in zip(range(most), entries, strict=False):
-            yield entry
 
 
 def _event_naming(text: str, body: str) -> dict[str, Any] | None:

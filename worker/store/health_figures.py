@@ -131,10 +131,9 @@ class HealthReader:
         return LostEvents(*(int(number or 0) for number in found))
 
     def _journal(self, lane: names.Lane) -> JournalFigures:
-        due = names.journal_due(self._keys.prefix, lane)
-        depth = self._client.hlen(names.journal_body(self._keys.prefix, lane))
-        first = self._client.zrange(due, 0, 0, withscores=True)
-        return JournalFigures(depth, int(first[0][1]) if first else 0)
+        journal = self._keys.journal(lane)
+        first = self._client.zrange(journal.due, 0, 0, withscores=True)
+        return JournalFigures(self._client.hlen(journal.body), int(first[0][1]) if first else 0)
 
 
 def _count(reasons: dict[str, ReasonCount], found: Iterable[tuple[str, int]]) -> None:

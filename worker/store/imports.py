@@ -10,13 +10,7 @@ _REMEMBERED_S: Final = 40 * 86_400
 
 
 class Import(NamedTuple):
-    """One file.
-
-    Attributes:
-        as_of_ms: when it was true, in milliseconds since 1970.
-        by: the person who imported it first.
-        source: in whose name.
-    """
+    """One file: when it was true (ms since 1970), who imported it first, and in whose name."""
 
     as_of_ms: int
     by: str

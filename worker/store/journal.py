@@ -124,10 +124,10 @@ class Journal(StorePart):
 
         An event that only a message carried is put into the journal.
         """
-        prefix = self._keys.prefix
+        journal = self._keys.journal(lane)
         pipe = self._client.pipeline()
-        pipe.hsetnx(names.journal_body(prefix, lane), key, body)
-        pipe.zadd(names.journal_due(prefix, lane), {key: at_ms})
+        pipe.hsetnx(journal.body, key, body)
+        pipe.zadd(journal.due, {key: at_ms})
         pipe.hdel(self._keys.attempts, key)
         pipe.execute()
 
@@ -135,21 +135,17 @@ class Journal(StorePart):
         """Some of the postponed events, as text: those that workers have are due sooner."""
         found: list[str] = []
         for lane in names.LANES:
-            due = names.journal_due(self._keys.prefix, lane)
+            journal = self._keys.journal(lane)
             keys = self._client.zrangebyscore(
-                due, now_ms + 2 * WORK_MS, "+inf", start=0, num=POSTPONED_READ
+                journal.due, now_ms + 2 * WORK_MS, "+inf", start=0, num=POSTPONED_READ
             )
-            if keys:
-                body = names.journal_body(self._keys.prefix, lane)
-                bodies = self._client.hmget(body, keys)
-                found += [text for text in bodies if text is not None]
+            found += self._fields(journal.body, keys).values()
         return found
 
     def holds(self, lane: names.Lane, keys: Sequence[str]) -> bool:
         """Whether one of these events is still in a lane's journal."""
-        bodies = self._client.hmget(names.journal_body(self._keys.prefix, lane), list(keys))
-        return any(body is not None for body in bodies)
+        return bool(self._fields(self._keys.journal(lane).body, keys))
 
     def depth(self, lane: names.Lane) -> int:
         """How many events wait in a lane's journal."""
-        return int(self._client.hlen(names.journal_body(self._keys.prefix, lane)))
+        return self._client.hlen(self._keys.journal(lane).body)

@@ -71,14 +71,12 @@ class StoreMaintenance(StorePart):
 
         A message alone whose task failed leaves one.
         """
-        prefix, attempts = self._keys.prefix, self._keys.attempts
+        attempts = self._keys.attempts
         begun = [key for key, _ in self._client.hscan_iter(attempts, count=_PAGE)]
         left = set(begun)
         for lane in names.LANES:
-            body = names.journal_body(prefix, lane)
             for page in pages(begun, _PAGE):
-                bodies = self._client.hmget(body, page)
-                left -= {key for key, found in zip(page, bodies, strict=True) if found}
+                left -= self._fields(self._keys.journal(lane).body, page).keys()
         raw = self._client.hgetall(self._keys.attempts_left)
         since: dict[Any, Any] = {key: int(raw.get(key, now_ms)) for key in left}
         over = [key for key, at_ms in since.items() if now_ms - at_ms >= DAY_MS]

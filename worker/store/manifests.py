@@ -13,13 +13,7 @@ _KEPT_S: Final = 3 * 3600
 
 
 class StoredPart(NamedTuple):
-    """A part of a manifest.
-
-    Attributes:
-        key: the event's name in the store.
-        event_id: as its source named it.
-        services: the services that it lists.
-    """
+    """A part of a manifest: its event's key and id, and the services that it lists."""
 
     key: str
     event_id: str

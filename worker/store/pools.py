@@ -53,11 +53,8 @@ class HeldValue(NamedTuple):
 class PoolUsage(NamedTuple):
     """How much of a pool is used.
 
-    Attributes:
-        size: its values.
-        given: those that services have.
-        quarantine: those that nobody has, and that are kept from others.
-        waiting: services that wait for one.
+    `given`: values that services have; `quarantine`: those that nobody has, and that are kept from
+    others; `waiting`: services that wait for one.
     """
 
     size: int

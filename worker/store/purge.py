@@ -64,11 +64,11 @@ def purge(store: Store, service_id: str, actor: str) -> dict[str, int]:
         client.zrem(keys.dead_letters_by_time, dead_letter.id)
         client.zrem(keys.dead_letters_of(dead_letter.group), dead_letter.id)
     for lane in names.LANES:
-        body, due = names.journal_body(keys.prefix, lane), names.journal_due(keys.prefix, lane)
-        for key in _journaled(client, body, service_id):
+        journal = keys.journal(lane)
+        for key in _journaled(client, journal.body, service_id):
             events.add(key)
-            client.zrem(due, key)
-            gone["journal"] += int(client.hdel(body, key))
+            client.zrem(journal.due, key)
+            gone["journal"] += int(client.hdel(journal.body, key))
     gone["outcomes"] = _leave_outcomes(store, service_id, events, now_ms)
     gone["feeds"] = _leave_feeds(store, service_id)
     store.watches.forget(service_id)

@@ -29,16 +29,10 @@ _INVENTORY_MS: Final = 60_000
 class RouterView(NamedTuple):
     """One router's line.
 
-    Attributes:
-        name: as in the inventory.
-        state: its state.
-        services: of which a row may exist there.
-        queued: those with a work item.
-        waiting: those that were not in sync at their last check.
-        held: a worker is at it.
-        oldest_ms: since when the oldest due work item is due; 0: none is.
-        unclear_clients: service -> why its DHCPv6 client cannot be told; None: no service there has
-            IPv6.
+    `services`: of which a row may exist there; `queued`: those with a work item; `waiting`: those
+    that were not in sync at their last check; `held`: a worker is at it; `oldest_ms`: since when
+    the oldest due work item is due; 0: none is; `unclear_clients`: service -> why its DHCPv6 client
+    cannot be told; None: no service there has IPv6.
     """
 
     name: str
@@ -80,7 +74,7 @@ class Views(StorePart):
         """Which of the events are in a journal still, and in which lane's."""
         found: dict[str, names.Lane] = {}
         for lane in names.LANES:
-            body = names.journal_body(self._keys.prefix, lane)
+            body = self._keys.journal(lane).body
             for key in event_keys:
                 if self._client.hexists(body, key):
                     found[key] = lane

@@ -77,12 +77,15 @@ local function close_circuit(router, at)
   end
 end
 
--- Adds work for every service that may have a row on the router; returns how many.
-local function add_work_for_all(router, priority, now, work_version)
-  local services = redis.call('SMEMBERS', router.services)
+-- Ends the pass that is under way, and adds work for every service that may have a row on the router;
+-- it is checked when that pass writes no more. Returns how many services.
+local function check_all_anew(router, priority, work_version)
+  local left, services = revoke(router), redis.call('SMEMBERS', router.services)
   fetch(router.due, services, SCORES)
   for _, service in ipairs(services) do
-    add_work(router, service, priority, now, work_version)
+    add_work(router, service, priority, now_ms(), work_version)
   end
+  list_queued()
+  close_circuit(router, now_ms() + left)
   return #services
 end

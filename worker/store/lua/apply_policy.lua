@@ -5,13 +5,9 @@
 -- Returns the number of services.
 local router = router_named(ARGV[1])
 redis.call('HSET', fleet.policies, router.name, ARGV[2])
-local left = revoke(router)
 local state = redis.call('GET', router.state)
 if state and cjson.decode(state).state == 'policy-changed' then
   redis.call('DEL', router.state)
 end
-local queued = add_work_for_all(router, tonumber(ARGV[4]), now_ms(), ARGV[3])
-list_queued()
-close_circuit(router, now_ms() + left)
 record_action(ARGV[5])
-return queued
+return check_all_anew(router, tonumber(ARGV[4]), ARGV[3])

@@ -10,9 +10,5 @@ end
 bind(ARGV[2], router.name)
 redis.call('HDEL', fleet.full_reads, router.name)
 redis.call('DEL', router.state)
-local left = revoke(router)
-local queued = add_work_for_all(router, tonumber(ARGV[4]), now_ms(), ARGV[3])
-list_queued()
-close_circuit(router, now_ms() + left)
 record_action(ARGV[5])
-return { queued }
+return { check_all_anew(router, tonumber(ARGV[4]), ARGV[3]) }
