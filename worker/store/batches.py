@@ -221,12 +221,8 @@ def batch_of(
 ) -> tuple[list[WorkItem], bool]:
     """A batch as scripts give it (`lua/_take.lua`), and whether it is as large as it may be.
 
-    Then there may be more. An unreadable work item hides no other.
-
-    Args:
-        raw: the work items.
-        most: limit of work items.
-        most_bulk: limit of bulk work items; 0: bulk was left alone.
+    Then there may be more. An unreadable work item hides no other. `most_bulk`: limit of bulk work
+    items; 0: bulk was left alone.
     """
     work_items = [_work_item_of(*values) for values in raw]
     bulk = sum(work_item.priority >= BULK for work_item in work_items)
