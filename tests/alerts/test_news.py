@@ -80,7 +80,9 @@ def test_many_of_a_kind_are_ten_lines_and_a_number():
     assert title_of(notices, "acme") == "Leasewire acme: 38 alerts (1 critical)"
     over = {alert.name: Notice(NOW, "refused", gone_ms=NOW) for alert in alerts}
     ended = notices_of([], over, [], NOW + SETTLE_MS)
-    assert "and 27 others are resolved" in body_of(ended)
+    assert "and 27 more resolved" in body_of(ended)
+    both = notices_of([DOWN], over, [], NOW + SETTLE_MS)
+    assert title_of(both, "acme") == "Leasewire acme: 1 alert (1 critical), 37 resolved"
 
 
 @given(st.lists(st.sets(st.sampled_from(["R1", "R2", "R3"])), max_size=40))

@@ -219,7 +219,7 @@ def title_of(notices: Notices, installation: str) -> str:
     critical = sum(alert.severity == "critical" for alert in notices.opened)
     named = f" ({critical} critical)" if critical else ""
     parts = [
-        *([f"{len(notices.opened)} alerts{named}"] if notices.opened else []),
+        *([f"{_counted(len(notices.opened), 'alert')}{named}"] if notices.opened else []),
         *([f"{len(notices.resolved)} resolved"] if notices.resolved else []),
     ]
     return f"Leasewire {installation}: {', '.join(parts)}"
@@ -241,17 +241,20 @@ def body_of(notices: Notices) -> str:
                 f"  what is unreachable in {GRACE_MS // 60_000} minutes is notified by itself",
             ]
     if len(notices.resolved) > _NAMED:
-        lines.append(f"and {len(notices.resolved) - _NAMED} others are resolved")
+        lines.append(f"and {len(notices.resolved) - _NAMED} more resolved")
     return "\n".join(lines)
 
 
 def _routers(names: Sequence[str]) -> str:
     """As `7 routers: R1, R2, R3, R4, R5 and 2 more`."""
     more = len(names) - _NAMED_BEHIND
-    count = "1 router" if len(names) == 1 else f"{len(names)} routers"
-    return f"{count}: {', '.join(names[:_NAMED_BEHIND])}" + (
+    return f"{_counted(len(names), 'router')}: {', '.join(names[:_NAMED_BEHIND])}" + (
         f" and {more} more" if more > 0 else ""
     )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _of_kind(alerts: Sequence[Alert], behind: Mapping[str, Sequence[str]]) -> Iterator[str]:
