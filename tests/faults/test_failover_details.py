@@ -164,7 +164,7 @@ def test_a_publisher_leaves_a_former_primary_that_is_silent(own_valkey, tmp_path
     client = redis.Redis(connection_pool=SentinelConnectionPool("leasewire", sentinel, **options))
     resend = producers.resend.Resend(client, AcceptedInMemory(), prefix="lw:", keep_s=30)
     transport = JournalTransport(client, prefix="lw:", resend=resend)
-    former, failed = own_valkey.pid, []
+    former = own_valkey.pid
     with EmbeddedServer(tmp_path) as other:
         publisher = Publisher(transport, clock=lambda: datetime.now(UTC))
         publisher.publish([activated(1)])
@@ -172,15 +172,14 @@ def test_a_publisher_leaves_a_former_primary_that_is_silent(own_valkey, tmp_path
         try:
 
             def publish():
-                with pytest.raises(PublishFailed) as raised:
+                with suppress(PublishFailed):  # or it began when Sentinel named the other one
                     publisher.publish([activated(2)])
-                failed.append(raised.value)
 
             waits = threading.Thread(target=publish, daemon=True)
             waits.start()
             sentinel.port = open_port(other)
             waits.join(timeout=30)
-            assert failed, "it still waits"
+            assert not waits.is_alive(), "it still waits"
             publisher.publish([activated(2)])
             publisher.close()
         finally:
