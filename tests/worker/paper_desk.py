@@ -56,8 +56,8 @@ class PaperDesk:
         """As after 40 days."""
         self.seen.clear()
 
-    def _commit(self, folding):
-        commit = folding.commit()
+    def _commit(self, draft):
+        commit = draft.commit()
         self.commits.append(commit)
         if commit.record is not None:
             self.stored = Stored(self.stored.generation + 1, commit.record)

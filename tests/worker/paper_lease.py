@@ -56,8 +56,8 @@ class PaperLease(PaperDesk):
         self.now_ms = now_ms or self.now_ms
         self._commit(self._fold().release())
 
-    def _commit(self, folding):
-        super()._commit(folding)
+    def _commit(self, draft):
+        super()._commit(draft)
         if self.commits[-1].due_ms is not None:
             self.due_ms = self.commits[-1].due_ms
 

@@ -189,12 +189,11 @@ class BatchRunner:
                 kind=note.kind,
                 detail=note.detail,
             )
-        operations = sum(len(phase) for phase in made.phases)
         log.debug(
-            "plan.computed" if operations else "plan.empty",
+            "plan.computed" if made.operations else "plan.empty",
             router=self._router,
             reason=made.reason,
-            operations=operations,
+            operations=len(made.operations),
             phases=len(made.phases),
             waiting=len(made.waiting),
         )
@@ -309,7 +308,8 @@ class BatchRunner:
             write(self._session, self._lock, made, items.keys(), answers)
         finally:
             self.concluder.answered(answers)
-        self._effective.end_given_up(items, answers.applied)
+        if self._effective.ends_sessions:
+            self._effective.end_given_up(items, answers.applied)
         return answers
 
     def _after_writing(self, items: dict[str, BatchItem], answers: Answers) -> dict[str, BatchItem]:

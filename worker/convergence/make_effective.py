@@ -106,14 +106,16 @@ class MakeEffective:
     ) -> None:
         """End the sessions of rows that had to leave their address or name to others.
 
+        Called where devices log in.
+
         Args:
             items: that were written.
             applied: what the router took, by service.
         """
         devices: dict[str, str] = {}
-        for service_id in applied if self.ends_sessions else ():
+        for service_id, operations in applied.items():
             item = items[service_id]
-            for was in given_up(item.entry, applied[service_id]):
+            for was in given_up(item.entry, operations):
                 rows = (was, item.written or {}, item.entry.fields or {})
                 devices[next(filter(None, map(device_of, rows)), "")] = service_id
         self._end(devices)

@@ -31,7 +31,8 @@ from worker.intake.checks import (
     text_of,
 )
 from worker.intake.commit_logs import log_committed
-from worker.intake.folding import Folding, folding_with
+from worker.intake.draft import CommitDraft
+from worker.intake.folding import folding_with
 from worker.intake.lanes import AT_ONCE, LiveLoad
 from worker.intake.manifest import Manifests
 from worker.intake.other_workers import NEWER_MS, LeftToOthers, OtherWorkers
@@ -143,8 +144,8 @@ class Accept:
             # The time is read after Redis found them due: so none is early, and none is missed.
             now_ms = self.store.records.now_ms()
             folding = folding_with(self.store, self.policies, now_ms)
-            foldings = [folding(stored[service]).release() for service in left]
-            committed = self._commit(foldings, now_ms).services
+            drafts = [folding(stored[service]).release() for service in left]
+            committed = self._commit(drafts, now_ms).services
             left = [service for service in left if service not in committed]
         raise RuntimeError(f"{len(left)} records changed {MAX_REFOLDS} times under the release")
 
@@ -303,13 +304,13 @@ class Accept:
         newer = by_service.keys() - stored.keys()
         for event in (event for service_id in newer for event in by_service[service_id]):
             self._leave_to_newer(lane, event.ref.key, event.raw)
+        named = {
+            service_id: present_names_in(by_service[service_id], taken.aliases, self.policies)
+            for service_id in stored
+        }
         folding = folding_with(self.store, self.policies, now_ms)
-        foldings = []
-        for service_id, events in by_service.items():
-            if service_id in stored:
-                named = present_names_in(events, taken.aliases, self.policies)
-                foldings.append(folding(stored[service_id]).fold(named, seen))
-        committed = self._commit(foldings, now_ms, lane)
+        drafts = [folding(stored[name]).fold(events, seen) for name, events in named.items()]
+        committed = self._commit(drafts, now_ms, lane)
         return committed._replace(services=[*committed.services, *newer])
 
     def _leave_to_newer(self, lane: names.Lane, key: str, raw: object) -> None:
@@ -319,23 +320,22 @@ class Accept:
         self.store.journal.postpone(lane, key, text_of(raw), at_ms)
 
     def _commit(
-        self, foldings: Sequence[Folding], now_ms: int, lane: names.Lane | None = None
+        self, drafts: Sequence[CommitDraft], now_ms: int, lane: names.Lane | None = None
     ) -> _Committed:
-        """Commit foldings, and log what was committed."""
-        for folding in foldings:
-            for source, conflicts in folding.conflicts.items():
+        """Commit drafts, and log what was committed."""
+        for draft in drafts:
+            for source, conflicts in draft.conflicts.items():
                 self.store.conflicts.note(source, conflicts, now_ms)
-        drafts = [f.draft for f in foldings if self.pools.pools or f.draft.record.names_a_pool]
-        if drafts:
-            self._assigner.assign(drafts)
-        result = self.store.records.commit(
-            [f.commit() for f in foldings], now_ms, self.limits, lane
-        )
-        committed = [f for f, done in zip(foldings, result.done, strict=True) if done]
-        if len(committed) < len(foldings):
+        of_pools = [d for d in drafts if self.pools.pools or d.record.names_a_pool]
+        if of_pools:
+            self._assigner.assign(of_pools)
+        commits = [draft.commit() for draft in drafts]
+        result = self.store.records.commit(commits, now_ms, self.limits, lane)
+        committed = [draft for draft, done in zip(drafts, result.done, strict=True) if done]
+        if len(committed) < len(drafts):
             self._assigner.forget_stock()
-        for folding in committed:
-            folding.write_logs()
+        for draft in committed:
+            draft.report.write_logs()
         if result.alarms or result.braked or result.approved:
             log_committed(self.store, result)
-        return _Committed([folding.service_id for folding in committed], result.drained)
+        return _Committed([draft.record.service_id for draft in committed], result.drained)

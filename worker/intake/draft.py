@@ -8,6 +8,7 @@ from worker.core.entry.lacking import lacking
 from worker.core.entry.short_lease import shortened, with_lease_time
 from worker.core.entry.wanted import in_sync, placed, wanted_entries, with_rows_at, work_items_of
 from worker.core.policy.policy import RouterPolicy
+from worker.core.service.conflicts import Conflict
 from worker.core.service.event_ref import EventRef, Version
 from worker.core.service.fold import Folded
 from worker.core.service.history import line_to_json
@@ -40,6 +41,7 @@ class CommitDraft:
         reassigns: values of pools are not the service's for sure: Redis is asked.
         waited_for: pools for which it waits without its record saying so.
         named: routers that its events name, but for the last of them.
+        conflicts: by source; stored before the commit, and removed later if it fails.
         take, give_back, pool_waits: see `ServiceCommit`.
     """
 
@@ -59,6 +61,7 @@ class CommitDraft:
         self.reassigns = False
         self.waited_for: frozenset[str] = frozenset()
         self.named: set[str] = set()
+        self.conflicts: dict[str, list[Conflict]] = {}
         self.take: Sequence[TakenValue] = ()
         self.give_back: Sequence[GivenBack] = ()
         self.pool_waits: Sequence[tuple[str, int]] = ()

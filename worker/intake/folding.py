@@ -20,15 +20,13 @@ from worker.core.service.writes import changes_nothing, differing, writes_of
 from worker.core.storage_format import rfc3339
 from worker.intake.checks import ID_REUSED, CheckedEvent, microseconds
 from worker.intake.draft import CommitDraft, ended_by
-from worker.store.commits import ServiceCommit, short_hash
+from worker.store.commits import short_hash
 from worker.store.records import Stored
 from worker.store.store import Store
 
 
 class Folding:
-    """One service while its events are folded; nothing of it is true before its commit.
-
-    `conflicts`, by source, are stored before the commit, and removed later if it fails.
+    """One service while its events are folded, into the draft of a commit.
 
     Args:
         stored: the record to fold into, with its generation.
@@ -49,13 +47,12 @@ class Folding:
         lease_times_s: Callable[[str], Mapping[str, int]] = lambda _router: {},
     ) -> None:
         self.service_id = stored.record.service_id
-        self.conflicts: dict[str, list[Conflict]] = {}
         self._now_ms = now_ms
-        self.draft = self._draft = CommitDraft(stored, policies, now_ms, last_read, lease_times_s)
+        self._draft = CommitDraft(stored, policies, now_ms, last_read, lease_times_s)
         self._report = self._draft.report
         self._contents: dict[str, str] = {}
 
-    def fold(self, events: Sequence[CheckedEvent], seen: Mapping[str, str]) -> "Folding":
+    def fold(self, events: Sequence[CheckedEvent], seen: Mapping[str, str]) -> CommitDraft:
         """Fold events in the order in which they came (any order gives the same registers).
 
         Args:
@@ -74,28 +71,20 @@ class Folding:
             else:
                 self._contents[event.ref.key] = content
                 self._accept(event)
-        return self
+        return self._draft
 
-    def release(self) -> "Folding":
+    def release(self) -> CommitDraft:
         """Let the scheduled events that are due take effect, in the order of their times."""
         self._draft.released = True
         for scheduled in self._draft.record.schedule.due(self._now_ms):
             if scheduled in self._draft.record.schedule.pending:  # a cancellation ends older ones
                 self._release(scheduled)
-        return self
+        return self._draft
 
-    def reassign(self, pool: str) -> "Folding":
+    def reassign(self, pool: str) -> CommitDraft:
         """Have the values of pools looked up again: the service waits for one of this pool."""
         self._draft.reassigns, self._draft.waited_for = True, frozenset({pool})
-        return self
-
-    def commit(self) -> ServiceCommit:
-        """Build the commit: all that follows from the fold, in one step."""
-        return self._draft.commit()
-
-    def write_logs(self) -> None:
-        """Log what was committed: only now is it true."""
-        self._report.write_logs()
+        return self._draft
 
     def _accept(self, event: CheckedEvent) -> None:
         """Check whether the source may change the service, and with which version."""
@@ -177,7 +166,7 @@ class Folding:
         if folded.conflicts:
             disputed = tuple(sorted(folded.conflicts))
             conflict = Conflict(self.service_id, disputed, version.rank)
-            self.conflicts.setdefault(ref.source, []).append(conflict)
+            self._draft.conflicts.setdefault(ref.source, []).append(conflict)
             registers = ", ".join(disputed)
             self._report.add_line(ref, "revision-conflict", registers=registers)
             advice = "two events of one revision disagree: check the source's counter"

@@ -54,15 +54,15 @@ class WaitingServices:
         if not stored:
             return
         folding = folding_with(self.store, self.policies, now_ms)
-        foldings = {name: folding(found).reassign(pool) for name, found in stored.items()}
-        self.assigner.assign([made.draft for made in foldings.values()])
-        changed = [made for made in foldings.values() if made.draft.changes_record]
-        for made in changed:
-            _explain(made.draft)
-        waits = {name for name, made in foldings.items() if made.draft.record.unassigned}
-        committed = {made.service_id for made in changed}
+        drafts = {name: folding(found).reassign(pool) for name, found in stored.items()}
+        self.assigner.assign([*drafts.values()])
+        changed = [draft for draft in drafts.values() if draft.changes_record]
+        for draft in changed:
+            _explain(draft)
+        waits = {name for name, draft in drafts.items() if draft.record.unassigned}
+        committed = {draft.record.service_id for draft in changed}
         self.store.pools.end_waiting(pool, sorted(stored.keys() - waits - committed))
-        commits = [made.commit() for made in changed]
+        commits = [draft.commit() for draft in changed]
         log_committed(self.store, self.store.records.commit(commits, now_ms, self.limits))
 
 
