@@ -9,8 +9,10 @@ from redis.client import Pipeline
 from tests import builders
 from tests.converge import ipv6
 from tests.converge.queues import LEASE, QUEUE, QUEUES, TAG, active, installation, ipv4, switch
+from tests.converge.test_late_rows import LEASE_MS, Late
 from tests.signs import heartbeat
 from tests.small_installation import SERVER, SmallInstallation, activated
+from tests.store.passing_time import let_pass
 from tests.waiting import eventually
 from worker.errors import StoreUnavailable
 from worker.routeros.session import Session
@@ -237,9 +239,13 @@ def test_what_is_long_ago_is_forgotten_and_kept_while_redis_is_away(here, monkey
     here.drain("R1")
     now_s += 60
     here.drain("R2")
-    assert here.store.routers.handled.lately() == {"R1": ["SVC-1"], "R2": ["SVC-2"]}
+    lately = here.store.routers.handled.lately()
+    assert {name: [*services] for name, services in lately.items()} == {
+        "R1": ["SVC-1"],
+        "R2": ["SVC-2"],
+    }
     here.store.routers.handled.forget_old()
-    assert here.store.routers.handled.lately() == {"R2": ["SVC-2"]}
+    assert here.store.routers.handled.lately().keys() == {"R2"}
 
 
 def test_a_sign_whose_answer_was_lost_is_no_loss(here, monkeypatch):
@@ -295,6 +301,27 @@ def test_a_service_that_begins_and_ends_before_a_pass_leaves_no_row(here, is_apa
     here.drain()
     assert row["comment"]
     assert here.rows("R1") == []
+
+
+def test_a_row_whose_note_redis_lost_is_no_copy_made_by_hand(here, sweep):
+    """The first one landed late, beside the second one."""
+    late = Late(here, LEASE)
+    sweep.once()
+    synced = Synced(here)
+    here.say(activated("SVC-1", 1))
+    with late.stalls():
+        here.converge.run("R1")
+    let_pass(here.store, LEASE_MS)
+    here.say(activated("SVC-1", 2, revision=2))
+    here.drain("R1")
+    synced.come_back()
+    late.land()
+    here.say(activated("SVC-1", 3, revision=3))
+    here.drain()
+    assert len(here.rows("R1")) == 2
+    sweep.once()
+    here.drain()
+    assert rows(here, "R1") == [("SVC-1", "03", "false")]
 
 
 @pytest.mark.parametrize("moved_first", [False, True])

@@ -7,12 +7,13 @@ store. There is no scheduler process and no leader.
 import os
 import signal
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 import structlog
 
 from worker.core.entry.wanted import REMOVAL
+from worker.core.rows.rows import Identity
 from worker.core.storage_format import UnknownFormatError
 from worker.errors import StoreRefused, StoreUnavailable, UnreadableStoreError
 from worker.runtime.tasks import log_unavailable
@@ -72,7 +73,7 @@ class Sweep:
         self._thread = PeriodicThread("sweep", self._round, EVERY_S)
         self._logged: type[StoreUnavailable] | None = None
         self._came_back: Seen | None = None
-        self._unknown: Mapping[str, Collection[str]] = {}
+        self._unknown: dict[str, Mapping[str, Sequence[Identity]]] = {}
         self._lost_at = self._ask_at = 0.0
 
     def start(self) -> None:
@@ -160,11 +161,11 @@ class Sweep:
             )
             self._store.alerts.open("redis-rolled-back", "", message)
 
-    def _queue_known(self, services_at: Mapping[str, Collection[str]]) -> int:
+    def _queue_known(self, services_at: Mapping[str, Mapping[str, Sequence[Identity]]]) -> int:
         """Have those services checked that Redis knows, and keep the others for later rounds.
 
         Args:
-            services_at: router -> services.
+            services_at: router -> service -> rows that were added for it.
 
         Returns:
             How many are checked.
@@ -174,10 +175,11 @@ class Sweep:
             known = self._store.records.known_whole(services)
             for at in range(0, len(known), _QUEUED_AT_ONCE):
                 part = known[at : at + _QUEUED_AT_ONCE]
+                added = {name: services[name] for name in part if services[name]}
                 # New customers do not wait for that.
-                self._store.routers.add_work(router, part, REMOVAL, closely=True)
+                self._store.routers.add_work(router, part, REMOVAL, closely=True, added=added)
             queued += len(known)
-            if unknown := set(services) - set(known):
+            if unknown := {name: services[name] for name in services.keys() - set(known)}:
                 self._unknown[router] = unknown
         return queued
 

@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, Final, Literal, NamedTuple
 
 from worker.core.effect.watch import FIRST_BULK_MS, FIRST_MS, EffectWatch
@@ -169,16 +170,21 @@ class Conclusion:
 class Handled:
     """Services that this process wrote or concluded in the last half minute.
 
-    Redis may fail between the two, and lose what it knew of the service.
+    Redis may fail between the two, and lose what it knew of the service, and of its rows.
     """
 
     def __init__(self) -> None:
-        self._handled: deque[tuple[float, str, str]] = deque()
+        self._handled: deque[tuple[float, str, str, Sequence[Identity]]] = deque()
 
-    def remember(self, router: str, service_ids: Iterable[str]) -> None:
-        """Remember that services were written or concluded now."""
-        now_s = time.monotonic()
-        self._handled += [(now_s, router, service_id) for service_id in service_ids]
+    def remember(
+        self,
+        router: str,
+        service_ids: Iterable[str],
+        adds: Mapping[str, Sequence[Identity]] | None = None,
+    ) -> None:
+        """Remember that services were written or concluded now, and which rows are added."""
+        now_s, adds = time.monotonic(), adds or {}
+        self._handled += [(now_s, router, name, adds.get(name, ())) for name in service_ids]
 
     def forget_old(self) -> None:
         """Forget what was remembered more than half a minute ago."""
@@ -186,12 +192,13 @@ class Handled:
         while self._handled and self._handled[0][0] < before:
             self._handled.popleft()
 
-    def lately(self) -> dict[str, list[str]]:
-        """Router -> services."""
-        found: dict[str, set[str]] = {}
-        for _, router, service_id in [*self._handled]:
-            found.setdefault(router, set()).add(service_id)
-        return {router: sorted(services) for router, services in found.items()}
+    def lately(self) -> dict[str, dict[str, list[Identity]]]:
+        """Router -> service -> rows that were added; names alone say nothing of a row."""
+        found: dict[str, dict[str, list[Identity]]] = {}
+        for _, router, service_id, added in sorted([*self._handled], key=itemgetter(2)):
+            rows = found.setdefault(router, {}).setdefault(service_id, [])
+            rows += [row for row in added if row.address + row.server and row not in rows]
+        return found
 
 
 def conclusion_document(end: Conclusion, store_format: int) -> dict[str, Any]:

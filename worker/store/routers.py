@@ -175,7 +175,7 @@ class Routers(StorePart):
             *sorted(others),
         )
         if ours and not braked:
-            self.handled.remember(router, (*taken, *others))
+            self.handled.remember(router, (*taken, *others), adds)
         return frozenset(braked) if ours else None
 
     def open_circuit(self, router: str, lock_id: str, wait_ms: int, state: RouterState) -> int:
@@ -246,7 +246,7 @@ class Routers(StorePart):
             "leave_in_flight", router, lock_id, new_work_version(), sent, *service_ids
         )
 
-    def add_work(
+    def add_work(  # noqa: PLR0913 - when, and what may be there
         self,
         router: str,
         service_ids: Sequence[str],
@@ -254,16 +254,18 @@ class Routers(StorePart):
         delay_ms: int = 0,
         *,
         closely: bool = False,
+        added: Mapping[str, Sequence[Identity]] | None = None,
     ) -> bool:
         """Add work items for services; returns whether a message was sent for the router.
 
         `priority`: 0 first, 3 last; `delay_ms`: when they are due; `closely`: rows without a record
-        may be there.
+        may be there; `added`: service -> those that were added lately.
         """
+        rows = json.dumps(added or {}) if closely else ""
         return bool(
             self._scripts.run(
                 "add_work",
-                *(router, new_work_version(), priority, delay_ms, int(closely)),
+                *(router, new_work_version(), priority, delay_ms, rows, self.lock_ms),
                 *service_ids,
             )
         )
@@ -274,7 +276,7 @@ class Routers(StorePart):
         Work is added first: a commit before the read then renews the work version.
         """
         work_version = new_work_version()
-        self._scripts.run("add_work", router, work_version, 0, 0, 0, *service_ids)
+        self._scripts.run("add_work", router, work_version, 0, 0, "", 0, *service_ids)
         pipe = self._client.pipeline(transaction=False)
         pipe.mget(list(map(self._keys.record, service_ids)))
         pipe.hmget(self._keys.router(router).waiting, list(service_ids))

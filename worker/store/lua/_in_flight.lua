@@ -17,18 +17,22 @@ local function write_in_flight(router, service, lock_id, check_at, sent)
   put(router.inflight, service, lock_id .. '|' .. whole(check_at) .. '|' .. sent)
 end
 
+-- The leases of an entry, as JSON, with others, or nil.
+local function with_leases(known, more)
+  if not more then
+    return known
+  end
+  local leases = known == '' and {} or cjson.decode(known)
+  for _, lease in ipairs(more) do
+    leases[#leases + 1] = lease
+  end
+  return cjson.encode(leases)
+end
+
 -- A pass is about to write for a service; `sent`: the leases that it adds, or nil.
 local function write_begins(router, lock_id, service, sent)
   local old = read_in_flight(router, service) or { check_at = 0, sent = '' }
-  local all = old.sent
-  if sent then
-    local leases = all == '' and {} or cjson.decode(all)
-    for _, lease in ipairs(sent) do
-      leases[#leases + 1] = lease
-    end
-    all = cjson.encode(leases)
-  end
-  write_in_flight(router, service, lock_id, old.check_at, all)
+  write_in_flight(router, service, lock_id, old.check_at, with_leases(old.sent, sent))
 end
 
 -- Every write of `lock_id` for the service was answered; a second check that is to come stays.
@@ -84,12 +88,17 @@ local function defer_check(router, service)
   end
 end
 
--- The next check of a service is made as if writes were under way.
-local function check_closely(router, service)
+-- The next check of a service is made as if writes were under way; so is one at `again_at` if leases were
+-- added for it lately (`sent`, else nil), of which Redis may have lost the note.
+local function check_closely(router, service, sent, again_at)
   local old = read_in_flight(router, service) or { lock_id = '', check_at = 0, sent = '' }
-  if old.check_at == 0 then
-    write_in_flight(router, service, old.lock_id, CHECK_NOW, old.sent)
+  local check_at = old.check_at
+  if sent and check_at <= CHECK_NOW then
+    check_at = again_at
+  elseif check_at == 0 then
+    check_at = CHECK_NOW
   end
+  write_in_flight(router, service, old.lock_id, check_at, with_leases(old.sent, sent))
 end
 
 -- The leases that were added, as JSON; false: no write is in flight.
