@@ -88,11 +88,10 @@ def _macs(row: LeaseRow) -> frozenset[str]:
 
 def _devices(store: Store, router: str, macs: Sequence[str]) -> dict[str, str]:
     """MAC -> the service that has it on this router."""
-    finder, found = store.finder, dict[str, str]()
+    found = dict[str, str]()
     for start in range(0, len(macs), _PAGE):
-        keys = {f"mac:{mac}": mac for mac in macs[start : start + _PAGE]}
-        for key, claimed in finder.claimed(router, list(keys)).items():
-            found[keys[key]] = next(iter(claimed.holders.values()), "")
+        holders = store.finder.holders(router, macs[start : start + _PAGE])
+        found |= {mac: next(iter(services), "") for mac, services in holders.items()}
     return found
 
 

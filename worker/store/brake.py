@@ -82,11 +82,7 @@ class Brake(StorePart):
         now_ms: int,
         reason: str = "",
     ) -> bool:
-        """Approve all work items of a scope, if they are still those that were shown.
-
-        Returns:
-            False when the list has changed meanwhile: nothing is approved.
-        """
+        """Approve a scope's work items as they were shown; False: they changed, and none is."""
         kind, _, name = scope.partition(":")
         sources = {name} if kind == "source" else {work_item.source for work_item in work_items}
         line = {"actor": by, "scope": scope} | ({"reason": reason} if reason else {})

@@ -1,7 +1,7 @@
 """Claims, as people show and move them. Commits and passes request theirs by scripts."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import NamedTuple
 
 from worker.core.entry.entry import Claim
@@ -9,7 +9,7 @@ from worker.core.rows.prefixes import claim_text, names_within, wider_keys
 from worker.core.rows.rows import scopes_meet
 from worker.core.service.history import line_to_json
 from worker.store.audit import AuditEntry
-from worker.store.connection import StoreClient, StorePart, new_work_version
+from worker.store.connection import StorePart, new_work_version
 from worker.store.records import Stored
 
 
@@ -46,15 +46,6 @@ class MovedClaim(NamedTuple):
     changed: bool
 
 
-def waiting_for(client: StoreClient, waiters: str, claims: Sequence[str]) -> dict[str, list[str]]:
-    """Claim key -> services that wait for it; `waiters`: the key of the router's waiters."""
-    pipe = client.pipeline(transaction=False)
-    for claim in claims:
-        pipe.zrangebylex(waiters, f"[k|{claim}|", f"(k|{claim}}}")
-    found = zip(claims, pipe.execute(), strict=True)
-    return {claim: [member.rpartition("|")[2] for member in members] for claim, members in found}
-
-
 class Claims(StorePart):
     """Reads the claims of routers, and makes the one change that a person may ask for."""
 
@@ -66,10 +57,13 @@ class Claims(StorePart):
             if keys is None
             else self._fields(block.claims, self._met(block.prefixes, keys))
         )
-        waiters = waiting_for(self._client, block.waiters, sorted(held))
+        pipe = self._client.pipeline(transaction=False)
+        for key in sorted(held):
+            pipe.zrangebylex(block.waiters, f"[k|{key}|", f"(k|{key}}}")
+        waiters = ([member.rpartition("|")[2] for member in members] for members in pipe.execute())
         return [
-            HeldClaim(router, key, scope, holder, is_held == 1, tuple(waiters[key]))
-            for key in sorted(held)
+            HeldClaim(router, key, scope, holder, is_held == 1, tuple(waiting))
+            for key, waiting in zip(sorted(held), waiters, strict=True)
             for scope, (holder, is_held) in sorted(json.loads(held[key]).items())
         ]
 

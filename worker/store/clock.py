@@ -25,10 +25,7 @@ class Clock(StorePart):
     def set_back(self, from_ms: int) -> bool:
         """Correct all times as if none had passed since the last sweep.
 
-        `from_ms`: what the clock showed then, as the sweep found it.
-
-        Returns:
-            False when another worker did it.
+        `from_ms`: what the clock showed then, as the sweep found it. False: another worker did it.
         """
         order = {
             "last": from_ms,

@@ -1,16 +1,15 @@
 """Finds services, events and dead letters by what they name: a MAC address, an address, an id."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from contracts import names
 from contracts.values import Mac48
 from worker.core.diagnosis.facts import Journaled
 from worker.core.service.outcome import DeadLetter
-from worker.store.claims import waiting_for
 from worker.store.connection import StorePart
 from worker.store.views import key_pages
 
@@ -19,27 +18,16 @@ JOURNAL_LOOKED_THROUGH: Final = 50_000
 _PAGE: Final = 1_000
 
 
-class Claimed(NamedTuple):
-    """Who holds a claim (scope -> service), and who waits for it."""
-
-    holders: Mapping[str, str]
-    waiters: Sequence[str]
-
-
 class Finder(StorePart):
     """Searches; each method says what it costs."""
 
-    def claimed(self, router: str, claims: Sequence[str]) -> dict[str, Claimed]:
-        """Who holds and who waits for claims (`mac:…`, `address:…`) on a router: two reads."""
-        block = self._keys.router(router)
-        held = self._fields(block.claims, claims)
-        waiting = waiting_for(self._client, block.waiters, claims)
+    def holders(self, router: str, macs: Collection[str]) -> dict[str, list[str]]:
+        """MAC -> the services that have it on a router, each by another DHCP server: one read."""
+        found = self._fields(self._keys.router(router).claims, [f"mac:{mac}" for mac in macs])
+        texts = {mac: found.get(f"mac:{mac}", "{}") for mac in macs}
         return {
-            claim: Claimed(
-                {scope: holder[0] for scope, holder in json.loads(held.get(claim, "{}")).items()},
-                waiting[claim],
-            )
-            for claim in claims
+            mac: sorted(service for service, _ in json.loads(text).values())
+            for mac, text in texts.items()
         }
 
     def services_naming(self, text: str) -> list[str]:

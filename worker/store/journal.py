@@ -98,10 +98,8 @@ class Journal(StorePart):
     def begin(self, lane: names.Lane, key: str, taken_ms: int, *, journaled: bool) -> int:
         """Count one more attempt of an event, which then belongs to us as long again.
 
-        `journaled`: the journal has it, and not a message alone.
-
-        Returns:
-            The number of attempts; 0 if another worker has taken or folded it since.
+        Returns how many; 0: another worker has taken or folded it since. `journaled`: the journal
+        has it, and not a message alone.
         """
         return int(self._scripts.run("begin_event", lane, key, taken_ms, WORK_MS, int(journaled)))
 

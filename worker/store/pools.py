@@ -178,10 +178,7 @@ class PoolValues(StorePart):
     def lose(self, value: str, pool: str, service: str, until_ms: int) -> bool:
         """Take a value from a service, as a row that is not ours has it on the router.
 
-        The service then waits for another one.
-
-        Returns:
-            Whether the service had it.
+        The service then waits for another one. False: it did not have the value.
         """
         return bool(self._scripts.run("lose_value", value, pool, service, until_ms))
 

@@ -88,10 +88,9 @@ def _journaled(client: StoreClient, body: str, service_id: str) -> Iterator[str]
 
 
 def _leave_outcomes(store: Store, service_id: str, events: set[str], now_ms: int) -> int:
-    """Remove the outcomes of refused events, and the service's name from those that it had.
+    """Remove outcomes of refused events, and the service's name from those that it had.
 
-    Returns:
-        How many outcomes were removed, or go with the record.
+    Returns how many were removed, or go with the record.
     """
     client, keys = store.client, store.keys
     text = client.get(keys.record(service_id))

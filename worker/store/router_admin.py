@@ -62,11 +62,7 @@ class RouterAdmin(StorePart):
         return self._client.hgetall(self._keys.fleet.aliases)
 
     def forget_alias(self, old: str, actor: str) -> str | None:
-        """Understand a former name no longer as of the router that had it; returns its name now.
-
-        Returns:
-            None when it is no former name.
-        """
+        """Let a former name be no router's any more; returns its name now; None: it was none."""
         now, now_ms = self.aliases().get(old), self._now_ms()
         if now is not None:
             with self._client.pipeline() as pipe:
@@ -133,10 +129,9 @@ class RouterAdmin(StorePart):
         return int(self._scripts.run("recheck", *given, *services))
 
     def replace(self, router: str, serial: str, actor: str) -> int | tuple[str, ...]:
-        """Bind another serial to a name, and add work for all its services.
+        """Bind another serial to a name, and add work for all its services; returns how many.
 
-        Returns:
-            How many services; or the other names that this serial has: nothing is changed then.
+        Else the other names that this serial has: nothing is changed then.
         """
         action = self._entry(actor, "replaced", router, f"serial {serial}")
         queued, *others = self._scripts.run(
@@ -161,8 +156,7 @@ class RouterAdmin(StorePart):
     def seize(self, router: str, lock_id: str, lock_ms: int) -> int:
         """Take a router's lock from any holder.
 
-        Returns:
-            For how many ms the former holder may still write: the lease is good from then on.
+        Returns for how many ms that one may still write: the lease is good from then on.
         """
         return int(self._scripts.run("seize", router, lock_id, lock_ms))
 

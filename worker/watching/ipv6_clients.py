@@ -103,9 +103,8 @@ class Ipv6Clients:
         self, router: str, asking: Mapping[str, Sequence[BindingRow]], *, by_ports: bool
     ) -> set[str]:
         """The services of ours whose device may be one of these, by MAC."""
-        finder = self.store.finder
-        claimed = finder.claimed(router, [f"mac:{mac}" for mac in asking])
-        holders = {mac: set(claimed[f"mac:{mac}"].holders.values()) for mac in asking}
+        had = self.store.finder.holders(router, asking)
+        holders = {mac: set(services) for mac, services in had.items()}
         nobodys = {mac for mac, services in holders.items() if not services}
         for found in (
             self.store.views.router_services(router, readable=True) if nobodys and by_ports else ()

@@ -149,8 +149,7 @@ class Watch:
 
     def _unknown_devices(self, router: str, rows: Mapping[str, DynamicRow]) -> list[UnknownDevice]:
         finder = self.store.finder
-        claimed = finder.claimed(router, [f"mac:{mac}" for mac in rows])
-        holders = {mac: sorted(claimed[f"mac:{mac}"].holders.values()) for mac in rows}
+        holders = finder.holders(router, rows)
         service_ids = sorted({service_id for ids in holders.values() for service_id in ids})
         records = self.store.records.read(service_ids)
         devices = []
