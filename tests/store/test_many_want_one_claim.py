@@ -8,7 +8,6 @@ from worker.core.service.record import ServiceRecord
 from worker.core.service.record_parts import Placement
 from worker.store import scripts
 from worker.store.batches import Conclusion
-from worker.store.claims import waiting_for
 from worker.store.commits import ServiceCommit
 from worker.store.scripts import source
 
@@ -71,8 +70,9 @@ def pass_over(store, wants, most=500):
 
 
 def waiting(store):
-    block = store.keys.router("R1")
-    return waiting_for(store.client, block.waiters, [MAC.key])[MAC.key]
+    waiters, key = store.keys.router("R1").waiters, MAC.key
+    members = store.client.zrangebylex(waiters, f"[k|{key}|", f"(k|{key}}}")
+    return [member.rpartition("|")[2] for member in members]
 
 
 def holder(store):
