@@ -6,6 +6,7 @@ from typing import Any
 
 from worker.core.entry.devices import as_service
 from worker.core.entry.entry import Entry, placeholder
+from worker.core.entry.short_lease import confirmed_short
 from worker.core.plan.member import Wanted
 from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.operations import Note, Waiting
@@ -265,6 +266,36 @@ def with_unknown_rows(
     tags = {parse_tag(row.comment) for row in rows}
     named = {tag.service_id for tag in tags if tag and tag.installation == installation}
     return {item.service_id for item in items if item.service_id in named and item.is_unknown}
+
+
+def placements_after(
+    item: BatchItem,
+    listed: Mapping[str, frozenset[ListPlace]],
+    now_ms: int,
+    bindings: tuple[OwnBinding, ...] = (),
+) -> dict[str, Placement]:
+    """The placements of a service whose rows on a router are as wanted now."""
+    placements = dict(item.record.placements)
+    if item.entry.is_over:
+        placements.pop(item.router, None)
+    elif item.router in placements:
+        placements[item.router] = Placement(
+            _kept_fields(item.entry),
+            listed.get(item.service_id, frozenset()),
+            now_ms,
+            None if item.short is None else confirmed_short(item.short, now_ms),
+            item.entry.queue,
+            bindings,
+            item.devices_as_read(listed) if item.entry.devices else {},
+        )
+    return placements
+
+
+def _kept_fields(entry: Entry) -> Mapping[str, str] | None:
+    """The fields of a row that stay ours: what was put back for others is theirs again."""
+    if entry.fields is None or not entry.spares:
+        return entry.fields
+    return {name: value for name, value in entry.fields.items() if name not in entry.spares}
 
 
 def lease_query(items: Collection[BatchItem], installation: str, device: str) -> LeaseQuery:

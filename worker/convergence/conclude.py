@@ -8,19 +8,17 @@ from typing import Final
 
 import structlog
 
-from worker.convergence.batch_item import BatchItem
+from worker.convergence.batch_item import BatchItem, placements_after
 from worker.convergence.concurrency import TimeLimits
 from worker.convergence.noticed import noticed_at, watch_of
 from worker.core.effect.rungs import RouterEffect
-from worker.core.entry.entry import Entry
-from worker.core.entry.short_lease import confirmed_short
 from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.operations import Waiting
 from worker.core.rows.rows import ListPlace, MenuPath
 from worker.core.service.history import line_to_json
 from worker.core.service.outcome import UNCHANGED, DeadLetter, Outcome, State
 from worker.core.service.record import ServiceRecord, Settled, cleaned, settle
-from worker.core.service.record_parts import PendingEvent, Placement
+from worker.core.service.record_parts import PendingEvent
 from worker.core.storage_format import short_type
 from worker.store.batches import Conclusion
 
@@ -159,36 +157,6 @@ def confirmed(  # noqa: PLR0913 - the parts of a conclusion
         quarantine=stands_nowhere,
         may_vacate=item.work_item.held != item.entry.claims,
     )
-
-
-def placements_after(
-    item: BatchItem,
-    listed: Mapping[str, frozenset[ListPlace]],
-    now_ms: int,
-    bindings: tuple[OwnBinding, ...] = (),
-) -> dict[str, Placement]:
-    """The placements of a service whose rows on a router are as wanted now."""
-    placements = dict(item.record.placements)
-    if item.entry.is_over:
-        placements.pop(item.router, None)
-    elif item.router in placements:
-        placements[item.router] = Placement(
-            _kept_fields(item.entry),
-            listed.get(item.service_id, frozenset()),
-            now_ms,
-            None if item.short is None else confirmed_short(item.short, now_ms),
-            item.entry.queue,
-            bindings,
-            item.devices_as_read(listed) if item.entry.devices else {},
-        )
-    return placements
-
-
-def _kept_fields(entry: Entry) -> Mapping[str, str] | None:
-    """The fields of a row that stay ours: what was put back for others is theirs again."""
-    if entry.fields is None or not entry.spares:
-        return entry.fields
-    return {name: value for name, value in entry.fields.items() if name not in entry.spares}
 
 
 def waiting(  # noqa: PLR0913 - the parts of a conclusion

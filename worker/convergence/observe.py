@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import structlog
 
-from worker.convergence.batch_item import BatchItem
-from worker.convergence.conclude import events_at, placements_after
+from worker.convergence.batch_item import BatchItem, placements_after
+from worker.convergence.conclude import events_at
 from worker.convergence.gather import Gatherer, with_further
 from worker.convergence.prerequisites import MissingPrerequisites
 from worker.core.plan.planner import plan
