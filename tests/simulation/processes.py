@@ -1,8 +1,7 @@
 """The processes of an installation: workers, publishers, and what starts them again."""
 
-import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
@@ -18,6 +17,7 @@ from producers.publisher import Publisher
 from producers.resend import Resend
 from tests.simulation.adopters import Adopter, RowsBefore
 from tests.simulation.applying import Applier
+from tests.simulation.celery_side import consume
 from tests.simulation.in_place import OpenGate, Tasks
 from tests.simulation.inventory_side import SetUp
 from tests.simulation.operators import Operator
@@ -51,7 +51,6 @@ _SLOWEST_S: Final = 200.0
 """Sweeps come more and more seldom: what they do must suffice."""
 REPORTED_MS: Final = 20_000
 """Where people change rows by hand each router is read in full so often."""
-_POLLS_S: Final = 0.2
 _AGAIN_S: Final = 90.0
 """After Redis lost its end the BSS says again what a publisher that is gone said in so long."""
 
@@ -170,7 +169,7 @@ class Processes:
                     self.scheduler.spawn(
                         process,
                         f"{queue}-{thread}",
-                        lambda queue=queue: self._consume(client, queue, tasks.by_name),
+                        lambda queue=queue: consume(self, client, queue, tasks.by_name),
                     )
             pace_s = self.scale.pace_s * (1 if place == FIRST else _OTHERS)
             self.scheduler.spawn(process, "sweep", lambda: self._sweep(process, sweep, pace_s))
@@ -182,32 +181,6 @@ class Processes:
         if self.refusals is not None:
             self.refusals.look(router, ends)
         return router, lock_id, ends
-
-    def _consume(self, client: Any, queue: str, tasks: Mapping[str, Callable[..., None]]) -> None:
-        """As Celery: takes a message, which may be lost, or come twice, and runs its task."""
-        key = names.queue_key(PREFIX, queue)
-        take = guarded("take", lambda: got.append(client.rpop(key)))
-        while True:
-            if self.server.known_former is None:
-                self.scheduler.wait(key)
-            else:  # nobody sees what is pushed there
-                self.scheduler.sleep(_POLLS_S)
-            got: list[str | None] = []
-            take()
-            message = got[0] if got else None
-            if message is None:
-                continue
-            parts = json.loads(message)
-            arguments, _, _ = json.loads(parts["body"])
-            chance = CHANCE.random()
-            if chance < self.scale.lost_messages:
-                self.scheduler.counts["message lost"] += 1
-                self.scheduler.narrate(f"LOSES the message {arguments} of {queue}"[:120])
-                continue
-            twice = chance < self.scale.lost_messages + self.scale.doubled_messages
-            self.scheduler.counts["message doubled"] += twice
-            for _ in range(1 + twice):
-                tasks[parts["headers"]["task"]](*arguments)
 
     def _sweep(self, process: Process, sweep: Sweep, pace_s: float) -> None:
         once = guarded("sweep", sweep.once)
