@@ -30,10 +30,14 @@ class Asked:
     Attributes:
         rows_at: the router that holds the rows of a router's services, where it is another one.
         listed: services in the parts of the manifest that ends others; None: none was said.
+        edited: names that people gave to secrets. Once Redis lost its end, nobody knows whether an
+            event changed them.
     """
 
     rows_at: Mapping[str, str] = field(default_factory=dict)
     listed: frozenset[str] | None = None
+    edited: set[str] = field(default_factory=set)
+    _forgot: bool = False
     _by_service: dict[str, dict[str, Event]] = field(default_factory=dict)
     _applied: dict[tuple[str, str], dict[str, Event]] = field(default_factory=dict)
     _done: dict[str, set[str]] = field(default_factory=dict)
@@ -60,6 +64,7 @@ class Asked:
         """Redis lost its end: what was applied may be older now."""
         self._applied.clear()
         self._done.clear()
+        self._forgot = True
 
     def removal(self, member: str, router: str) -> bool:
         """Whether something asks that a device have no row on a router any more.
@@ -138,7 +143,7 @@ class Asked:
 
         A move is done when the new router has the row; the former one is cleaned after that.
         """
-        return any(
+        return (self._forgot and name in self.edited) or any(
             self._is_unlisted(service)
             or self.moving(service, router)
             or events.keys() - self._done.get(service, set())

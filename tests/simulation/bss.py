@@ -25,7 +25,7 @@ _SCHEDULED_S: Final = (200.0, 300.0)
 """So long after the last event scheduled ones take effect: all others have arrived."""
 _SUSPENSIONS: Final = {"suspended": True, "resumed": False, "cancelled": False, "snapshot": False}
 """Events after which a service is suspended, or is not."""
-_WITH_DEVICE: Final = 0.5
+_WITH_DEVICE: Final = 0.7
 """Of services that get another address, those that get another device too: beside a row with one of
 both nothing that landed late can stand."""
 _TAKEN_BACK: Final = 0.35
@@ -117,19 +117,20 @@ class Bss:
             self._say(service, "snapshot" if service.is_on else "cancelled")
             return
         if not service.is_on:
-            service.is_on = True
-            self._say(service, "activated")
+            self._begin(service)
             return
         kinds = ["device", "suspended", "resumed", "snapshot", "moved", "swap", "cancelled"]
         weights = [
             9,
             16 if self._has("lists") else 4,
             12 if service.is_suspended else 1,
-            5,
+            12,
             2,
             3,
             3,
         ]
+        if len(self.routers) > 1:
+            weights[4] = 12
         if self._has("rivals"):
             weights[-2:] = 20, 10
         if self._has("plans"):
@@ -168,6 +169,14 @@ class Bss:
             case name:
                 self._say(service, name)
 
+    def _begin(self, service: BssService) -> None:
+        """It is served; one that was before is mostly somebody else's by now."""
+        service.is_on = True
+        if service.revision and CHANCE.random() < _WITH_DEVICE:
+            _change(service.macs)
+            _change(service.addresses)
+        self._say(service, "activated")
+
     def _renew(self, service: BssService) -> None:
         _change(service.addresses)
         if CHANCE.random() < _WITH_DEVICE:
@@ -185,7 +194,9 @@ class Bss:
             self._say(service, "mac_changed", mac=mac)
 
     def _move(self, service: BssService) -> None:
-        service.router, service.server = CHANCE.choice(self.routers), CHANCE.choice(SERVERS)
+        others = [router for router in self.routers if router != service.router]
+        service.router = CHANCE.choice([*others, *others, *self.routers])
+        service.server = CHANCE.choice(SERVERS)
         access = {"router": service.router, "dhcp_server": service.server}
         if CHANCE.random() < 0.5:
             self._say(service, "moved", access=access)

@@ -27,6 +27,8 @@ class Odds:
         lands_late: share of what was under way on a connection that ended which is done later.
         stays: how often a task goes on that just had a turn, rather than any.
         read_s: routers take up to so long for what is read of them; 0: as for all else.
+        spares: so many first ones that were to come do not.
+        most: so many come at most; 0: any number.
     """
 
     kill_before: float = 0.001
@@ -40,6 +42,8 @@ class Odds:
     lands_late: float = 0.2
     stays: float = 0.0
     read_s: float = 0.0
+    spares: int = 0
+    most: int = 0
 
 
 FAULTS: Final = {
@@ -59,6 +63,8 @@ class _Focus(NamedTuple):
     near_steps: Sequence[int]
     always: Sequence[str] = ()
     lands_late: Sequence[float] = (0.0, 0.6, 0.95, 0.95)
+    spares: Sequence[int] = (0,)
+    most: Sequence[int] = (0,)
 
 
 _FOCUSES: Final = (
@@ -66,13 +72,25 @@ _FOCUSES: Final = (
     _Focus((-4.3, -3.3), (1_000,), (1,)),  # at writes
     _Focus((-4.3, -3.3), (1_000,), (200,)),  # at both
     _Focus((-4.3, -3.3), (10,), (200,)),  # at steps
-    _Focus((-3.8, -3.3), (1_000,), (1,), ("kill_before", "lose_call"), (0.95,)),  # in flight
+    *2
+    * [
+        _Focus(
+            (-3.8, -3.3),
+            (1_000,),
+            (1,),
+            ("kill_before", "lose_call"),
+            (0.95,),
+            spares=(0, 0, 1, 2, 3),
+            most=(1, 1, 2),
+        )
+    ],
 )
 """Where faults of a history are frequent: 10 ** their rates, and how much more often where.
 
 Of some 250 points three write to a router, and twenty are steps: what comes anywhere alone comes
 there too seldom, and keeps the writes from being reached at all. What is in flight when its process
-dies, or its connection breaks, lands late.
+dies, or its connection breaks, lands late: in the last two, where few faults come, so that others
+write before that, and not always at the first write.
 """
 
 
@@ -98,6 +116,8 @@ def odds_of(chance: random.Random) -> Odds:
         near_steps=chance.choice(focus.near_steps),
         lands_late=chance.choice(focus.lands_late),
         stays=chance.choice((0.0, 0.5, 0.9)),
+        spares=chance.choice(focus.spares),
+        most=chance.choice(focus.most),
     )
 
 

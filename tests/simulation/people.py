@@ -77,6 +77,7 @@ class People:
                     {"disabled": CHANCE.choice(["yes", "no"])},
                 ]
             change = CHANCE.choice(changes)
+            self.checks.asked.edited.add(change.get("name", ""))
             self._run(router, router.menu, "set", **{".id": row[".id"]}, **change)
 
     def _remove(self) -> None:

@@ -23,6 +23,7 @@ from tests.simulation.inventory_side import SetUp
 from tests.simulation.operators import Operator
 from tests.simulation.redis_side import TimedServer
 from tests.simulation.refusals import Refusals
+from tests.simulation.rounds import Rounds
 from tests.simulation.scale import Scale
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.store_side import publisher_client, worker_client
@@ -99,6 +100,7 @@ class Processes:
     def __post_init__(self) -> None:
         """Let threads of publishers be tasks."""
         self.scheduler.restarts = self._restart
+        self._rounds = Rounds(self.server, self.scheduler, PREFIX)
         self.waits = self.scale.redis == "min-replicas"
         producers.resend.threading = threads_of(self.scheduler)  # type: ignore[attr-defined]
 
@@ -119,6 +121,11 @@ class Processes:
         made = Process(place if start == 1 else f"{place}.{start}")
         self._made.append(made)
         return made
+
+    @property
+    def lost_a_worker(self) -> bool:
+        """Whether any worker was killed."""
+        return any(not each.alive and each.name.startswith("worker") for each in self._made)
 
     def alive(self) -> list[Process]:
         """Those that run, or stand still."""
@@ -183,12 +190,13 @@ class Processes:
         return router, lock_id, ends
 
     def _sweep(self, process: Process, sweep: Sweep, pace_s: float) -> None:
-        once = guarded("sweep", sweep.once)
+        def once() -> None:
+            self._rounds.do(sweep.once)
+            self._signed_s[process] = CLOCK.now_s
+
         while True:
             self.scheduler.sleep(CHANCE.uniform(0, pace_s))
-            once()
-            if not self.server.away:
-                self._signed_s[process] = CLOCK.now_s
+            guarded("sweep", once)()
             self.scheduler.sleep(EVERY_S)
             pace_s = min(_SLOWER * pace_s, _SLOWEST_S)
 
@@ -259,6 +267,7 @@ class Processes:
     def lost_its_end(self) -> None:
         """Redis lost its end; the BSS says something soon, so that publishers see it."""
         self._rolled_back_at = CLOCK.now_s
+        self._rounds.forget()
         self.is_applied &= not self._starts["applier"]
         self._say_again(lambda _, process: not process.alive)
         if self._published:

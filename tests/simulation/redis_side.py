@@ -158,7 +158,9 @@ class TimedServer(EmbeddedServer):
 
     def note_size(self) -> None:
         """Note how much was written by now: a loss takes what came after some moment."""
-        self._sizes.append((CLOCK.now_s, self.written))
+        size = self.written
+        if not self._sizes or self._sizes[-1][1] != size:
+            self._sizes.append((CLOCK.now_s, size))
 
     def queues_changed(self) -> bool:
         """Whether a message was put anywhere, or taken, since this was asked last."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from contracts import names
+from tests.simulation.bss_service import POOL
 from tests.simulation.store_side import OwnClient
 from tests.simulation.virtual import CHANCE, CLOCK
 from worker.store.keys import Keys
@@ -42,6 +43,7 @@ class Rest:
             ("ZRANGE", self.keys.schedule, "0", "-1", "WITHSCORES"),
             ("ZRANGE", self.keys.calendar("all"), "0", "-1"),
             ("HKEYS", self.keys.dead_letters),
+            ("ZCARD", self.keys.pool_waiting(POOL)),
         ]
         asked += [("HLEN", body) for body in bodies]
         for block in map(self.keys.router, self.routers):

@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
-from tests.simulation.odds import Odds, odds_of, races
+from tests.simulation.odds import FAULTS, Odds, odds_of, races
 from tests.simulation.virtual import CHANCE, begin
 
 FEATURES: Final = (
@@ -52,6 +52,11 @@ _SHARES: Final = {
     "crowd": 0.03,
 }
 """Of histories with a feature: less where it takes long, more where much can go wrong."""
+
+
+_MOSTLY: Final = 0.8
+"""Where most of what is in flight lands late, mostly somebody writes again before that: locks last
+long, and the sweep comes often. Else the late row is all that there is."""
 
 
 class _Size(NamedTuple):
@@ -125,7 +130,7 @@ def scale_of(seed: int) -> Scale:
             reboots=int(chance.random() < 0.2),
             absences=int(chance.random() < 0.2),
             redis=chance.choice(("alone", "alone", "alone", "sentinel", "min-replicas")),
-            rollbacks=int(chance.random() < 0.2),
+            rollbacks=int(chance.random() < 0.25),
             over_s=round(10 ** chance.uniform(0.0, size.longest), 1),
             lock_s=chance.choice((3, 6, 12, 30)),
             pace_s=chance.choice((2, 6, 20)),
@@ -133,8 +138,20 @@ def scale_of(seed: int) -> Scale:
             odds=odds_of(chance),
             features=tuple(name for name in FEATURES if chance.random() < _SHARES.get(name, 0.25)),
         )
+        if made.odds.lands_late > _MOSTLY and chance.random() < _MOSTLY:
+            made = replace(made, lock_s=30, pace_s=2, events=max(made.events, 3))
+        made = _of_losses(made, chance) if made.rollbacks else made
         made = _of_rivals(made, chance) if "rivals" in made.features else made
         return _of_a_crowd(made, chance) if "crowd" in made.features else made
+
+
+def _of_losses(scale: Scale, chance: random.Random) -> Scale:
+    """Redis loses its end, and in half of them nothing else fails: else few writes came before."""
+    if chance.random() < 0.5:
+        return scale
+    odds = Odds(**dict.fromkeys(FAULTS, 0.0), stays=scale.odds.stays)
+    features = tuple(name for name in scale.features if name != "refusals")
+    return replace(scale, odds=odds, reboots=0, absences=0, features=features)
 
 
 def _of_rivals(scale: Scale, chance: random.Random) -> Scale:

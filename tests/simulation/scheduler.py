@@ -67,6 +67,7 @@ class Scheduler:
     restarts: Callable[[Process], None] = lambda _: None
     may_have_pushed: bool = False
     is_quiet: bool = False
+    _spared: int = 0
     _tasks: list[Task] = field(default_factory=list)
     _killed: list[Task] = field(default_factory=list)
     _spawned: Counter[str] = field(default_factory=Counter)
@@ -219,7 +220,10 @@ class Scheduler:
         """What goes wrong at this point: one of `FAULTS`, or nothing."""
         is_step = what.startswith(_STEPS)
         happens, name = task.fate.happens(near_write=near_write, is_step=is_step)
-        if self.is_quiet or not happens:
+        if self.is_quiet or not happens or len(self.faults) == self.odds.most != 0:
+            return ""
+        if self.come is None and self._spared < self.odds.spares:
+            self._spared += 1
             return ""
         self.faults.append(name)
         self.counts[happens] += 1

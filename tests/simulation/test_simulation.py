@@ -16,7 +16,7 @@ from tests.simulation.out_of_reach import OUT_OF_REACH
 
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(300)]
 
-SEEDS = 1018
+SEEDS = 1041
 """From here on five: kills, pauses, what lands late, replicas that lag, events of a later date."""
 SMALL = "40b510666b18c7716cfc8acbd3a39843"
 

@@ -23,6 +23,7 @@ from tests.simulation.forms import kind_at, rows_at
 from tests.simulation.happenings import Happenings
 from tests.simulation.judging import (
     Excepted,
+    adopted,
     differences,
     rows_and_wishes,
     without_last_word,
@@ -108,9 +109,8 @@ class World:
             for n, name in enumerate(routers_of(scale, scale.features, after))
         }
         server.asks = lambda: self.scheduler.current and self.scheduler.current.process
-        is_cut_off = lambda: server.known_former is not None  # noqa: E731 - as short
-        late_s = _LATE * scale.lock_s
-        self.ways = Ways(self.routers, self.scheduler, late_s, CONNECTIONS, is_cut_off)
+        cut_off = lambda: server.known_former is not None  # noqa: E731 - as short
+        self.ways = Ways(self.routers, self.scheduler, _LATE * scale.lock_s, CONNECTIONS, cut_off)
         worker.routeros.sessions.connect = self.ways.connect
         worker.store.store.StoreClient = self._store_client
         self.client = own_client(server, self.scheduler)
@@ -125,10 +125,8 @@ class World:
         self.inventories = Inventories(directory / "inventory", scale, places, after)
         self.processes = Processes(scale, self.scheduler, server, self.inventories.read())
         self.processes.says, self.processes.said = self.checks.says, self.checks.said
-        self.processes.approves = self.checks.approves
-        self.happenings = Happenings(
-            self.processes, self.routers, self.checks.forget, self.inventories
-        )
+        self.processes.approves, forget = self.checks.approves, self.checks.forget
+        self.happenings = Happenings(self.processes, self.routers, forget, self.inventories)
         self.happenings.splits = lambda: self.checks.splits(self.client)
         self.rest = Rest(self.client, self.store.keys, list(self.routers))
         self.events: list[dict[str, Any]] = []
@@ -151,9 +149,9 @@ class World:
         if self.scheduler.may_have_pushed:
             self._wake()
         points, since_s = self.scheduler.passed - self._looked_at, CLOCK.now_s - self._looked_s
+        self._server.note_size()
         if points > _LOOKS or (points and since_s > _LOOKS_S):
             self._looked_at, self._looked_s = self.scheduler.passed, CLOCK.now_s
-            self._server.note_size()
             self.checks.look_at_redis()
 
     def _wake(self) -> None:
@@ -204,7 +202,8 @@ class World:
         refusals = self.happenings.refusals
         never = refusals.value if refusals else ""
         left_alone = self.inventories.list_before if self._server.starts else ""
-        excepted = Excepted(never, left_alone, self._unknown())
+        forgot = bool(self._server.starts) and self.processes.lost_a_worker
+        excepted = Excepted(never, left_alone, self._unknown(), forgot)
         features = self.inventories.features
         for problem in differences(self.routers, self.events, features, excepted):
             raise Violation(problem)
@@ -226,10 +225,11 @@ class World:
         """Services of whose rows nobody knows the last write, or that failed for lost connections.
 
         Without `min-replicas` nobody looks at what a worker wrote that was cut off from the new
-        Redis and died before he learned of it, nor at what a person wrote so.
+        Redis and died before he learned of it, nor at what a person wrote so, or adopted.
         """
         written, looks_again = self.checks.cut_off(), self.processes.looks_again
         unknown = {each for who, its in written.items() if not looks_again(who) for each in its}
+        unknown |= adopted(self.routers.values()) if self._server.starts else set()
         letters = self.store.dead_letters.all()
         return unknown | {each.service_id for each in letters if each.reason == "connection-lost"}
 
