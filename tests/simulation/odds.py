@@ -80,7 +80,7 @@ _FOCUSES: Final = (
             (1,),
             ("kill_before", "lose_call"),
             (0.95,),
-            spares=(0, 0, 1, 2, 3),
+            spares=(0, 0, 0, 1, 2),
             most=(1, 1, 2),
         )
     ],

@@ -170,7 +170,7 @@ class Processes:
         )
 
         def start() -> None:
-            sweep.begin()
+            self._rounds.begin(sweep.begin)
             for queue, threads in _TASKS.items():
                 for thread in range(threads):
                     self.scheduler.spawn(

@@ -246,7 +246,7 @@ class TimedServer(EmbeddedServer):
         since = CLOCK.now_s - CHANCE.uniform(0, self._longest_s)
         size = self.written
         kept = next((noted for at_s, noted in self._sizes if at_s >= since), size)
-        kept += int(CHANCE.random() * (size - kept) / 4)  # any command may be the last
+        kept += int(CHANCE.random() ** 4 * (size - kept))  # any command may be the last
         return max(kept, self._replicated) if self.has_replicas else kept
 
     def _begin(self) -> None:

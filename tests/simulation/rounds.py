@@ -55,8 +55,19 @@ class Rounds:
         if is_known and server.starts == starts:
             self._began_at[process] = written
 
+    def begin(self, begin: Callable[[], None]) -> None:
+        """Let whoever's turn it is give its first sign; unless something fails it counts too."""
+        task = self.scheduler.current
+        assert task is not None
+        before = (self.server.starts, None, False, len(self.scheduler.faults))
+        begin()
+        server = self.server
+        known = (server.starts, server.known_former, server.away, len(self.scheduler.faults))
+        if known == before:
+            self._began_at[task.process] = server.written  # right behind its sign
+
     def forget(self) -> None:
-        """Redis lost its end: whatever was written in a round that began later is gone."""
+        """Redis lost its end: whatever a round wrote that began later is gone."""
         kept = self.server.written
         self._lost = {process for process, at in self._began_at.items() if at > kept}
         self._began_at.clear()
