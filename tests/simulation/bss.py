@@ -132,7 +132,7 @@ class Bss:
         if len(self.routers) > 1:
             weights[4] = 12
         if self._has("rivals"):
-            weights[-2:] = 20, 10
+            weights[3:] = 5, 2, 20, 10  # others hide who waits
         if self._has("plans"):
             kinds, weights = [*kinds, "plan"], [*weights, 4]
         if self._has("pools"):
@@ -172,7 +172,7 @@ class Bss:
     def _begin(self, service: BssService) -> None:
         """It is served; one that was before is mostly somebody else's by now."""
         service.is_on = True
-        if service.revision and CHANCE.random() < _WITH_DEVICE:
+        if service.revision and not self._has("rivals") and CHANCE.random() < _WITH_DEVICE:
             _change(service.macs)
             _change(service.addresses)
         self._say(service, "activated")
