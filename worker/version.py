@@ -2,7 +2,6 @@
 
 import re
 import tomllib
-from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Final
@@ -10,7 +9,6 @@ from typing import Final
 _PROJECT: Final = Path(__file__).parents[1] / "pyproject.toml"
 
 
-@cache
 def installed_version() -> str:
     """The version of the installed package, or of a checkout or image that is not installed."""
     try:
