@@ -8,9 +8,11 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
+import celery.worker.state
 import kombu.utils.functional
 import pytest
 import redis
+from celery.exceptions import WorkerShutdown
 from kombu import Connection, Queue
 from kombu.exceptions import OperationalError
 from redis.backoff import NoBackoff
@@ -197,3 +199,22 @@ def test_celery_tries_again_soon_however_long_redis_was_away(monkeypatch):
         connection.ensure_connection(lambda _error, seconds: waited.append(seconds), 20)
     assert waited[0] == 1
     assert max(waited) == waited[-1] == 4
+
+
+@pytest.mark.timeout(20)
+def test_what_celery_sends_at_its_start_is_given_up_when_the_worker_is_to_end(
+    own_valkey, monkeypatch
+):
+    """Else it outlives its supervisor, and never takes another password from its file."""
+    app = make_app(Settings.load({"LEASEWIRE_REDIS_URL": own_valkey.url}))
+    with (
+        own_valkey.client() as client,
+        app.connection_for_write() as connection,
+        app.events.Dispatcher(connection) as dispatcher,
+    ):
+        dispatcher.send("worker-online", retry=True)
+        client.config_set("requirepass", "another")
+        client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        monkeypatch.setattr(celery.worker.state, "should_stop", 0)
+        with pytest.raises(WorkerShutdown):
+            dispatcher.send("worker-online", retry=True)

@@ -61,10 +61,11 @@ def supervise(short_directory, own_valkey):
     left = pids(own_valkey).values() if started else ()
     for process in started:
         process.kill()
-        process.communicate()
     for pid in left:
         if lives(pid) and runs(pid, "worker.runtime.process"):
             os.kill(pid, signal.SIGKILL)
+    for process in started:
+        process.communicate(timeout=30)  # who holds its pipe outlives it
 
 
 def pids(server):

@@ -6,6 +6,7 @@ from typing import Any, Final
 from celery import Celery
 from celery.app.amqp import AMQP
 from celery.signals import setup_logging
+from celery.worker.state import maybe_shutdown
 from kombu.connection import Connection
 from kombu.entity import Queue
 from kombu.transport import TRANSPORT_ALIASES
@@ -26,11 +27,17 @@ _TRIES_AGAIN: Final = {"interval_start": 1.0, "interval_step": 0.5, "interval_ma
 
 
 class _Connection(Connection):
-    """kombu would wait up to 30 s while Redis is back, and longer after each failed attempt."""
+    """kombu would wait up to 30 s while Redis is back, and longer after each failed attempt.
+
+    And it would go on in a process that was told to end, but where Celery itself connects.
+    """
 
     def ensure_connection(self, *given: Any, **more: Any) -> Any:  # noqa: ANN401 - kombu's signature
         """Connect, again and again."""
         return super().ensure_connection(*given, **_TRIES_AGAIN, **more)  # type: ignore[no-untyped-call]
+
+    def _ensure_connection(self, *given: Any, **more: Any) -> Any:  # noqa: ANN401 - kombu's signature
+        return super()._ensure_connection(*given, **{"callback": maybe_shutdown, **more})  # type: ignore[no-untyped-call]
 
 
 class _Amqp(AMQP):  # type: ignore[misc]  # Celery has no types
