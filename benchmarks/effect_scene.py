@@ -36,7 +36,7 @@ STAGES: Final[Mapping[str, float]] = {
 """When it is looked: so many lease times after the one before."""
 SHORT_S: Final = 1
 _OBEYS_S: Final = 2
-"""A device that is told to ask again needs so long: routers count in whole seconds."""
+"""So long a device takes to obey: routers count in whole seconds."""
 NEVER: Final = "not while it renews"
 KINDS: Final = (*(kind for kind in get_args(ChangeKind) if kind not in ("prefix", "login")), DATED)
 """Those of leases; `tests/outcomes/test_ipv6_effects.py` has that of prefixes."""

@@ -182,7 +182,7 @@ def _found(router: SimulatedRouter, never: str = "") -> dict[str, list[Wanted]]:
             *(row["listed"] for row in rows if row.get("listed")),
         ]
         one = service.partition("/")[0]
-        its = {row["address"] for each in _devices(one, leases) for row in leases[each]} | {never}
+        its = {row["address"] for name in _devices(one, leases) for row in leases[name]} | {never}
         limits = [_limit(row, address, its) for row in queues.get(one, [])]
         bound = sorted((b["address"], b["duid"], b["iaid"]) for b in bindings.get(service, []))
         found[service] = [

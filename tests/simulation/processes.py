@@ -125,7 +125,9 @@ class Processes:
     @property
     def lost_a_worker(self) -> bool:
         """Whether any worker was killed."""
-        return any(not each.alive and each.name.startswith("worker") for each in self._made)
+        return any(
+            not process.alive and process.name.startswith("worker") for process in self._made
+        )
 
     def alive(self) -> list[Process]:
         """Those that run, or stand still."""

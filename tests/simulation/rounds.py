@@ -1,4 +1,4 @@
-"""Whether people are told that Redis lost its end, by each worker of which it lost a round.
+"""Checks that each worker whose last round Redis lost opens the alert about it.
 
 By docs/how-to/handle-alerts.md: the sweep opens the alert within a second or two.
 """

@@ -320,7 +320,7 @@ def lease_query(items: Collection[BatchItem], installation: str, device: str) ->
         if item.written is not None:
             devices[device_of(item.written)] = addresses[item.written["address"]] = None
         devices.update((place.device, None) for place in places if place.device)
-        addresses.update((each.address, None) for each in places if is_host_address(each.address))
+        addresses.update((row.address, None) for row in places if is_host_address(row.address))
         comments[tag_text(installation, item.member)] = None
         for name in forgotten:
             comments[tag_text(installation, name)] = None

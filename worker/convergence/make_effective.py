@@ -121,7 +121,9 @@ class MakeEffective:
         self._end(devices)
 
     def _end_sessions(self, items: Sequence[BatchItem]) -> dict[str, str]:
-        return self._end({device: it.service_id for it in items for device in self._devices(it)})
+        return self._end(
+            {device: item.service_id for item in items for device in self._devices(item)}
+        )
 
     def _end(self, devices: Mapping[str, str]) -> dict[str, str]:
         if not devices:

@@ -29,7 +29,7 @@ _TRIES_AGAIN: Final = {"interval_start": 1.0, "interval_step": 0.5, "interval_ma
 class _Connection(Connection):
     """kombu would wait up to 30 s while Redis is back, and longer after each failed attempt.
 
-    And it would go on in a process that was told to end, but where Celery itself connects.
+    When something is sent it would go on even in a process that was told to end.
     """
 
     def ensure_connection(self, *given: Any, **more: Any) -> Any:  # noqa: ANN401 - kombu's signature

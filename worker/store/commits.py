@@ -146,16 +146,16 @@ class Committed(NamedTuple):
 def filled(said: Any, store_format: int) -> dict[str, Any]:  # noqa: ANN401 - a commit or a conclusion
     """For a script: the fields by name, without those that are empty.
 
-    Records, outcomes and dead letters are as they are stored. Lua makes a table of every field that
-    is sent, so what most lack is left out.
+    Records, outcomes and dead letters are as they are stored. Empty fields are
+    left out: most are empty, and Lua would make a table of each.
     """
     document = {name: value for name in said.__match_args__ if (value := getattr(said, name))}
     if said.outcomes:
         document["outcomes"] = [outcome_document(outcome) for outcome in said.outcomes]
     if said.dead_letters:
         document["dead_letters"] = [
-            {"id": each.id, "text": each.to_json(), "group": each.group}
-            for each in said.dead_letters
+            {"id": letter.id, "text": letter.to_json(), "group": letter.group}
+            for letter in said.dead_letters
         ]
     if said.record is not None:
         document["record"] = record_to_json(said.record, store_format)

@@ -149,12 +149,12 @@ def given_up(entry: Entry, operations: Iterable[Operation]) -> list[Mapping[str,
         operations: of it, as they were applied.
     """
     left: dict[str, Mapping[str, str]] = {}
-    for each in operations:
-        if isinstance(each, Set) and each.menu == LEASES:
-            left.pop(each.row_id, None)
-            not_its_own = dict(each.fields.items() - (entry.fields or {}).items())
-            if is_placeholder(not_its_own, each.service_id):
-                left[each.row_id] = each.was
+    for operation in operations:
+        if isinstance(operation, Set) and operation.menu == LEASES:
+            left.pop(operation.row_id, None)
+            not_its_own = dict(operation.fields.items() - (entry.fields or {}).items())
+            if is_placeholder(not_its_own, operation.service_id):
+                left[operation.row_id] = operation.was
     return [*left.values()]
 
 
