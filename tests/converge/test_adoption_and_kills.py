@@ -6,10 +6,12 @@ from time import monotonic
 import pytest
 
 from tests import builders
-from tests.builders import mac
+from tests.builders import event, ipv4, mac
+from tests.installation import NEWEST
 from tests.small_installation import SERVER, SmallInstallation, activated
 from worker.admin.adoption import Adoption
 from worker.convergence.concurrency import RouterLock
+from worker.core.rows.rows import NO_ADDRESS
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 
@@ -95,3 +97,33 @@ def test_nothing_is_tagged_once_the_lock_is_lost(here):
     here.say(builders.cancelled("SVC-1", revision=2))
     here.drain()
     assert comments(here) == ["customer 7"], "it was never ours"
+
+
+BY_IDS = {"router_lines": {"R1": 'identify_by = "option-82"'}, "simulator": {"version": NEWEST}}
+
+
+@pytest.mark.parametrize(("known_by", "ends"), [("mac", False), ("ids", True)])
+def test_one_that_must_give_way_at_a_router_of_ids_is_found_again(known_by, ends):
+    """Who wants its device decides whether it holds a MAC or ids of nobody meanwhile."""
+    by_mac = known_by == "mac"
+    named = {"mac-address": mac(9)} if by_mac else {"agent-circuit-id": b"eth 9".hex()}
+    with SmallInstallation(1, **BY_IDS) as here:
+        row = {"address": ipv4(1), "server": SERVER, "comment": "customer 7"}
+        here.r["R1"].add_row(LEASE, {**row, **named})
+        other = here.r["R1"].add_row(LEASE, {"mac-address": mac(8), "address": ipv4(2)})
+        here.say(activated("SVC-1", 1, device={"circuit_id": "eth 1"}))
+        here.drain()
+        with adopting(here) as adopt:
+            assert adopt().tagged == ["SVC-1"]
+        address = {"mode": "static", "ipv4": ipv4(2)}
+        here.say(event("address_changed", "SVC-1", revision=2, address=address))
+        device = {"mac": mac(9)} if by_mac else {"circuit_id": "eth 9"}
+        here.say(activated("SVC-2", 2, ipv4=ipv4(1), device=device))
+        here.drain()
+        assert here.r["R1"].rows(LEASE)[0]["address"] == NO_ADDRESS
+        here.r["R1"].remove_row(LEASE, other)
+        end = builders.cancelled if ends else builders.suspended
+        here.say(end("SVC-1", revision=3))
+        here.drain()
+        of_both = ["leasewire:acme:SVC-1 customer 7", "leasewire:acme:SVC-2"]
+        assert comments(here) == of_both[ends:]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from worker.core.entry.devices import as_service
-from worker.core.entry.entry import Entry, placeholder
+from worker.core.entry.entry import Entry, placeholders
 from worker.core.entry.short_lease import confirmed_short
 from worker.core.plan.member import Wanted
 from worker.core.rows.bindings import OwnBinding
@@ -13,6 +13,7 @@ from worker.core.rows.operations import Note, Waiting
 from worker.core.rows.queues import OwnQueue
 from worker.core.rows.rows import (
     DEVICE_FIELDS,
+    OPTION_82,
     Identity,
     ListPlace,
     MenuPath,
@@ -327,5 +328,6 @@ def lease_query(items: Collection[BatchItem], installation: str, device: str) ->
             comments[comment_for(installation, name, item.entry.label)] = None
         # A row that a crash left between two writes, should its comment have been edited.
         named = item.entry.fields or item.written or {device: ""}
-        devices[placeholder(named, item.member)] = None
+        has_ids = bool(item.record.device_in(OPTION_82))
+        devices.update(dict.fromkeys(placeholders(named, item.member, has_ids=has_ids)))
     return LeaseQuery(devices.keys(), addresses.keys(), comments.keys())

@@ -51,6 +51,20 @@ def placeholder(fields: Mapping[str, str], service_id: str) -> str:
     return joined(digits, "") if OPTION_82 in fields else f"leasewire-{digits}"
 
 
+def placeholders(fields: Mapping[str, str], service_id: str, *, has_ids: bool) -> tuple[str, ...]:
+    """Return each device that a row of a service may have in place of its own.
+
+    Args:
+        fields: have the field that names the device.
+        service_id: of the service.
+        has_ids: its device has ids: a row that was adopted may have a MAC all the same.
+    """
+    usual = placeholder(fields, service_id)
+    if not (has_ids or OPTION_82 in fields):
+        return (usual,)
+    return usual, *(placeholder({name: ""}, service_id) for name in (OPTION_82, "mac-address"))
+
+
 def is_placeholder(fields: Mapping[str, str], service_id: str) -> bool:
     """Return whether any of these fields of a row of a service names nothing and nobody."""
     named = (fields[name] for name in DEVICE_FIELDS if name in fields)
