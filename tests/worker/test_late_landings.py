@@ -164,6 +164,17 @@ FIRST = ("say", "SVC-0", "static", 1, 11)
         ("pass",),
     ]
 )
+@example(  # both an added row and a change land late
+    [
+        FIRST,
+        ("lost", 0),
+        ("pass",),
+        ("say", "SVC-0", "static", 2, 12),
+        ("lost", 0),
+        ("say", "SVC-0", "static", 3, 12),
+        ("pass",),
+    ]
+)
 def test_rows_are_as_wanted_after_the_second_look(valkey_server, steps):
     with valkey_server.client() as client:
         here = Here(client)
