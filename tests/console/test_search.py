@@ -13,12 +13,12 @@ from tests.waiting import eventually
 from worker.admin.service_reader import AT_ONCE, MOST_ASKED, ServiceReader
 from worker.core.entry.brake import BrakeLimits
 from worker.core.service.event_ref import NEVER
+from worker.core.service.outcome import feed_name
 from worker.core.service.record import ServiceRecord
 from worker.core.service.record_parts import Register
 from worker.errors import StoreUnavailable
 from worker.intake.accept import Accept
 from worker.inventory import SourceConfig
-from worker.store.keys import feed_name
 from worker.store.records import Stored
 
 WORDS = st.text("abAB-é\"%_* '", min_size=1, max_size=8)

@@ -18,8 +18,8 @@ from worker.core.service.record_parts import Placement
 from worker.errors import StoreRefused
 from worker.store.batches import Busy
 from worker.store.commits import Committed, EventCommit, ServiceCommit
-from worker.store.keys import SEEN_PERIOD_S, periods
 from worker.store.outcomes import HOUR_MS
+from worker.store.records import SEEN_PERIOD_S, periods
 from worker.store.store import open_store
 
 pytestmark = pytest.mark.redis
@@ -203,7 +203,7 @@ def test_an_event_stands_once_among_those_of_its_service(store):
 def test_ids_are_remembered_for_31_days(store, client, day):
     """On whichever day of a period the event came."""
     came = (20_000 * SEEN_PERIOD_S) * 1000 + day * DAY_MS // 4
-    said = EventCommit("0123456789abcdef-rest", LANE, "accepted", None, "c" * 64)
+    said = EventCommit("0123456789abcdef-rest", LANE, "accepted", None, "c" * 12)
     store.records.commit([ServiceCommit("SVC-1", events=[said])], came)
     for later_days in (31, 0, -8):  # a clock may be set back
         found = store.records.seen(["0123456789abcdef-rest", "other"], came + later_days * DAY_MS)
@@ -214,7 +214,7 @@ def test_ids_are_remembered_for_31_days(store, client, day):
 
 def test_the_time_limit_of_remembered_ids_is_set_once(store, client):
     now = store.records.now_ms()
-    said = EventCommit("a", LANE, "accepted", None, "c" * 64)
+    said = EventCommit("a", LANE, "accepted", None, "c" * 12)
     store.records.commit([ServiceCommit("SVC-1", events=[said])], now)
     client.expire(store.keys.seen(periods(now)[1]), 1000)
     store.records.commit([ServiceCommit("SVC-2", events=[replace(said, key="b")])], now)

@@ -8,7 +8,6 @@ from worker.core.service.history import line_from_json
 from worker.core.service.record import ServiceRecord
 from worker.intake.checks import CheckedEvent, check, key_of
 from worker.intake.folding import Folding
-from worker.store.commits import short_hash
 from worker.store.journal import JournalEntry
 from worker.store.records import Stored
 
@@ -65,7 +64,7 @@ class PaperDesk:
             if event.outcome is not None:
                 self.outcomes[event.key] = event.outcome
             if event.content_hash is not None:
-                self.seen[event.key] = short_hash(event.content_hash)
+                self.seen[event.key] = event.content_hash
         self.outcomes |= {each.key: each for each in commit.outcomes}
 
     @property

@@ -21,7 +21,7 @@ from tests.builders import (
 )
 from tests.waiting import eventually
 from tests.worker.desk import OTHER, TIMES, Desk
-from worker.store.keys import periods
+from worker.store.records import periods
 
 pytestmark = pytest.mark.redis
 

@@ -39,7 +39,7 @@ from worker.intake.other_workers import NEWER_MS, LeftToOthers, OtherWorkers
 from worker.intake.rejections import rejection
 from worker.intake.waiting_services import WaitingServices
 from worker.inventory import SourceConfig
-from worker.store.commits import EventCommit, ServiceCommit, short_hash
+from worker.store.commits import EventCommit, ServiceCommit
 from worker.store.journal import JournalEntry, Taken
 from worker.store.store import Store
 
@@ -264,7 +264,7 @@ class Accept:
     def _take_manifest(self, part: ManifestPart, taken: Taken, lane: names.Lane) -> None:
         now_ms, entry = taken.now_ms, part.entry
         seen = self.store.records.seen([entry.key], now_ms).get(entry.key)
-        if seen == short_hash(part.content):
+        if seen == part.content:
             again = EventCommit(entry.key, entry.lane, "duplicate")
             self.store.records.commit([ServiceCommit("", events=[again])], now_ms)
             return

@@ -25,6 +25,7 @@ from worker.core.service.event_ref import EventRef
 from worker.core.service.fold import former_only, with_present_names
 from worker.inventory import SourceConfig
 from worker.inventory.config import Order
+from worker.store.commits import CONTENT_KEPT
 from worker.store.journal import JournalEntry
 
 log = structlog.get_logger(__name__)
@@ -48,7 +49,7 @@ class CheckedEvent:
         source: its source in the inventory.
         revision: the source's counter, or its time in microseconds since 1970; None: it has none.
         digest: hash of type and data, the last part of its version.
-        content: hash of its whole content, by which a duplicate is known.
+        content: what is kept of the hash of its content, by which a duplicate is known.
         raw: the event as it came.
         effective_at_ms: when it takes effect, rounded up; 0: at once.
         as_of_ms: of a row of a file, when the file was true; 0: it is none.
@@ -70,7 +71,7 @@ class CheckedEvent:
 
 
 class ManifestPart(NamedTuple):
-    """A part of a manifest: the event, its journal entry, and the hash of its content."""
+    """A part of a manifest: the event, its journal entry, and `content` of a checked event."""
 
     event: Manifest
     entry: JournalEntry
@@ -158,7 +159,7 @@ def check(  # noqa: PLR0913 - what it checks against
         source=source,
         revision=revision,
         digest=found.version,
-        content=found.content,
+        content=found.content[:CONTENT_KEPT],
         raw=document,
         effective_at_ms=-(-microseconds(effective_at) // 1000) if effective_at else 0,
         as_of_ms=microseconds(event.asof) // 1000 if event.asof else 0,
@@ -218,7 +219,7 @@ def _check_manifest(
 ) -> ManifestPart | NotAccepted | NotYet:
     # A list cannot be of the future, but its source's clock may be ahead of ours.
     why = _check_ahead(event.source, {"taken_at": event.data.taken_at}, now_ms, latest_ms)
-    return why or ManifestPart(event, entry, content_hash(object_of(entry.raw)))
+    return why or ManifestPart(event, entry, content_hash(object_of(entry.raw))[:CONTENT_KEPT])
 
 
 def microseconds(moment: datetime) -> int:

@@ -157,31 +157,34 @@ class CommitDraft:
 
     def commit(self) -> ServiceCommit:
         """Build the commit: all that follows from the fold, in one step."""
+        before, report = self.before.record, self.report
         record, overtaken = settle_overtaken(self._placed())
         record, shortens_ms, indexed = self._with_lease_time(record)
         for end in overtaken:
-            self.report.change_outcome(end.pending.event, end.outcome, "", f"by {end.by}")
+            report.change_outcome(end.pending.event, end.outcome, "", f"by {end.by}")
         entries = wanted_entries(record, self._policies)
-        moved = record.rows_at != self.before.record.rows_at
+        moved = record.rows_at != before.rows_at
         bulk = not self._has_live and (self._has_bulk or self._only_lease_time or moved)
         work_items = work_items_of(record, entries, bulk=bulk)
         if "address" in record.unassigned and record.address is None:
             self._wait_for_pool(record)
         elif not work_items:
             record = self._end_without_router(record)
-        changed = record != self.before.record
-        report = self.report
+        changed = record != before
         if record.assigned:
             report.name_assigned(record.assigned_values)
         return ServiceCommit(
-            service_id=self.before.record.service_id,
+            service_id=before.service_id,
             generation=self.before.generation,
             record=record if changed else None,
             claims={r: entry.claims for r, entry in entries.items()} if changed else {},
             work_items=work_items if changed else {},
             cut=self._cut() if changed else None,
-            ownership_changes=ownership_change(self.before.record, record) if changed else {},
-            calendar=calendar_changes(self.before.record.schedule, record.schedule),
+            ownership_changes=ownership_change(before, record) if changed else {},
+            names=record.named_routers(before) - self._policies.keys(),
+            calendar=calendar_changes(before.schedule, record.schedule)
+            if record.schedule is not before.schedule
+            else [],
             due_ms=min(filter(None, (record.schedule.next_ms, shortens_ms)), default=0)
             if indexed
             else None,
@@ -191,7 +194,6 @@ class CommitDraft:
             dead_letters=report.dead_letters,
             lines=report.lines,
             source_counts=report.source_counts,
-            names=record.named_routers(self.before.record) - self._policies.keys(),
             take=self.take,
             give_back=self.give_back,
             pool_waits=self.pool_waits,

@@ -14,13 +14,18 @@ from worker.core.service.fold import Folded, fold, release
 from worker.core.service.outcome import State
 from worker.core.service.own_version import own_version
 from worker.core.service.record import ServiceRecord
-from worker.core.service.schedule import MAX_PENDING, Scheduled, as_said, ended_of
+from worker.core.service.schedule import (
+    MAX_PENDING,
+    NOTHING_SCHEDULED,
+    Scheduled,
+    as_said,
+    ended_of,
+)
 from worker.core.service.scheduling import keep, scheduled_of, withdraw
 from worker.core.service.writes import changes_nothing, differing, writes_of
 from worker.core.storage_format import rfc3339
 from worker.intake.checks import ID_REUSED, CheckedEvent, microseconds
 from worker.intake.draft import CommitDraft, ended_by
-from worker.store.commits import short_hash
 from worker.store.records import Stored
 from worker.store.store import Store
 
@@ -63,13 +68,15 @@ class Folding:
             self._report.lane = event.lane
             self._report.by[event.ref.key] = event.by
             earlier = self._contents.get(event.ref.key) or seen.get(event.ref.key)
-            content = short_hash(event.content)
-            if earlier is not None and earlier != content:
+            waiting = self._draft.record.schedule
+            if earlier is not None and earlier != event.content:
                 self._reject(event, ID_REUSED.reason, ID_REUSED.detail)
-            elif earlier == content or self._draft.record.schedule.knows(event.ref.key):
+            elif earlier is not None or (
+                waiting is not NOTHING_SCHEDULED and waiting.knows(event.ref.key)
+            ):
                 self._report.came_again(event.ref, "duplicate")
             else:
-                self._contents[event.ref.key] = content
+                self._contents[event.ref.key] = event.content
                 self._accept(event)
         return self._draft
 
@@ -277,7 +284,7 @@ class Folding:
     def _reject(self, event: CheckedEvent, reason: str, detail: str) -> None:
         """Dead-letter an event; if its id was used before, the first event's outcome stands."""
         ref, reused = event.ref, reason == ID_REUSED.reason
-        dead_letter = f"{ref.key}.{short_hash(event.content)}" if reused else ref.key
+        dead_letter = f"{ref.key}.{event.content}" if reused else ref.key
         self._report.add_dead_letter(ref, dead_letter, reason, detail, event.raw)
         if reused:
             self._report.reject_reused(ref, reason, detail)

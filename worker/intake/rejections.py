@@ -10,7 +10,7 @@ from contracts.sealing import clear_passwords, masked_event
 from worker.core.service.event_ref import EventRef
 from worker.core.service.outcome import DeadLetter, Outcome
 from worker.intake.checks import NotAccepted, cut_text, object_of, text_of
-from worker.store.commits import EventCommit, ServiceCommit, short_hash
+from worker.store.commits import CONTENT_KEPT, EventCommit, ServiceCommit
 from worker.store.journal import JournalEntry
 
 log = structlog.get_logger(__name__)
@@ -79,6 +79,6 @@ def rejection(
 
 def _short_content(raw: Mapping[str, object]) -> str:
     try:
-        return short_hash(content_hash(raw))
+        return content_hash(raw)[:CONTENT_KEPT]
     except RecursionError:  # no event that was committed is nested as deeply
         return "too-deep"

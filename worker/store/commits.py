@@ -11,10 +11,11 @@ from worker.core.service.outcome import DeadLetter, Outcome
 from worker.core.service.record import ServiceRecord
 from worker.core.service.record_format import record_to_json
 from worker.core.service.schedule import CalendarChange
-from worker.store.keys import UNKNOWN_SOURCES, feed_name
+from worker.store.keys import UNKNOWN_SOURCES
 from worker.store.sources import SourceCount, SupersededAlarm
 
-_SHORT_HASH: Final = 12
+CONTENT_KEPT: Final = 12
+"""Characters of the hash of an event's content that the store remembers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,8 @@ class EventCommit:
         count: the counter to raise: `accepted`, `duplicate`, `superseded`, `rejected`, …; empty: it
             was counted before.
         outcome: its outcome; None leaves an earlier one as it is.
-        content_hash: remembered for 31 days to tell a duplicate from a reused id; None: not
-            remembered.
+        content_hash: its first `CONTENT_KEPT` characters, remembered for 31 days to tell a
+            duplicate from a reused id; None: not remembered.
         in_feed_only: the outcome appears in the feed alone: that of another event with its key
             stands.
         listed: it becomes one of the last events of its service; else it changed nothing, and its
@@ -177,11 +178,11 @@ def commit_document(commit: ServiceCommit, store_format: int) -> dict[str, Any]:
         document["claims"] = claims
     if commit.events:
         document["events"] = [_event_document(event) for event in commit.events]
+    if commit.cut is not None:
+        document["cut"] = _cut_document(commit.cut)
     if commit.record is not None:
         document["routers"] = list(commit.record.placements)
         document["is_cancelled"] = commit.record.status == "cancelled"
-    if commit.cut is not None:
-        document["cut"] = _cut_document(commit.cut)
     return document
 
 
@@ -204,27 +205,16 @@ def _event_document(event: EventCommit) -> dict[str, Any]:
         "in_feed_only": event.in_feed_only or None,
         "unlisted": not event.listed or None,
         "refused": event.refused,
-        "content_hash": event.content_hash and short_hash(event.content_hash),
+        "content_hash": event.content_hash,
     }
     if event.outcome is not None:
-        document["outcome"] = event.outcome.to_json()
         # Events that changed nothing must not push those that did out of the feed.
-        if feed := feed_of(event.outcome, bulk=not event.listed):
+        if feed := event.outcome.feed(bulk=not event.listed):
             document["feed"] = UNKNOWN_SOURCES if event.unknown_source else feed
+        document["outcome"] = event.outcome.to_json()
     return {name: value for name, value in document.items() if value is not None}
 
 
 def outcome_document(outcome: Outcome) -> dict[str, Any]:
     """An outcome for scripts: `key` of the event, `text`, `feed` or false."""
-    return {"key": outcome.key, "text": outcome.to_json(), "feed": feed_of(outcome) or False}
-
-
-def feed_of(outcome: Outcome, *, bulk: bool = False) -> str | None:
-    """Name of the feed of an outcome; None if nobody could read it."""
-    event = outcome.event
-    return feed_name(event.source, bulk=bulk or event.bulk) if event.source else None
-
-
-def short_hash(content_hash: str) -> str:
-    """What the store remembers of an event's content."""
-    return content_hash[:_SHORT_HASH]
+    return {"key": outcome.key, "feed": outcome.feed() or False, "text": outcome.to_json()}

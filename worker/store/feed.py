@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from worker.core.service.outcome import Outcome
+from worker.core.service.outcome import Outcome, feed_name
 from worker.store.connection import StorePart
-from worker.store.keys import UNKNOWN_SOURCES, feed_name
+from worker.store.keys import UNKNOWN_SOURCES
 
 KEPT_MS: Final = 30 * 86_400_000
 START: Final = "0-0"

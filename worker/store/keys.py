@@ -20,27 +20,10 @@ from worker.store.key_groups import (
     router_keys,
 )
 
-SEEN_PERIOD_S = 8 * 86_400
-"""Event ids are remembered by periods of eight days (`lua/_services.lua`): five are over 31."""
-SEEN_PERIODS = 5
 UNKNOWN_SOURCES = "unknown_sources"
 """The feed of all unknown sources."""
 DEAD_LETTERS_MOST = 1000
 """Limit of one group of dead letters (as in `lua/_dead_letters.lua`)."""
-
-
-def feed_name(source: str, *, bulk: bool) -> str:
-    """The feed of a source: of its live or of its bulk events."""
-    return f"{'bulk' if bulk else 'live'}:{source}"
-
-
-def periods(now_ms: int) -> range:
-    """The periods that may have event ids of the last 31 days, the latest first.
-
-    The first is yet to come: Redis's clock may have been set back.
-    """
-    now = now_ms // 1000 // SEEN_PERIOD_S
-    return range(now + 1, now - SEEN_PERIODS, -1)
 
 
 class Key:
@@ -62,11 +45,17 @@ class KeyByName(Key):
         return lambda name: f"{start}{name}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Keys:
     """Builds keys under one prefix: one deployment, one prefix."""
 
     prefix: str = names.DEFAULT_PREFIX
+
+    def __post_init__(self) -> None:
+        """Make the keys once: each command asks for some."""
+        for name, key in vars(Keys).items():
+            if isinstance(key, Key):
+                object.__setattr__(self, name, key.__get__(self, Keys))
 
     # One a deployment. Lifetime: none, each is bounded by what it lists.
 

@@ -5,8 +5,8 @@ from typing import Final
 
 from worker.core.service.outcome import FINAL, Outcome
 from worker.store.connection import StoreClient, redis_now_ms
-from worker.store.keys import Keys, periods
-from worker.store.records import ask_seen, outcomes_of, services_of
+from worker.store.keys import Keys
+from worker.store.records import ask_seen, outcomes_of, periods, services_of
 
 HOUR_MS: Final = 3_600_000
 

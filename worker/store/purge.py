@@ -12,9 +12,8 @@ from contracts import names
 from worker.core.service.outcome import Outcome
 from worker.errors import LeasewireError
 from worker.store.connection import Scripts, StoreClient
-from worker.store.keys import periods
 from worker.store.maintenance import TOMBSTONE_MS
-from worker.store.records import outcomes_of
+from worker.store.records import outcomes_of, periods
 from worker.store.store import Store
 
 _PAGE: Final = 500

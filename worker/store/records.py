@@ -23,13 +23,16 @@ from worker.store.connection import (
     pages,
     redis_now_ms,
 )
-from worker.store.keys import Keys, periods
+from worker.store.keys import Keys
 from worker.store.sources import ALARM_SHARE, CALM_SHARE, LEAST, WINDOW, SupersededAlarm
 from worker.store.store_format import StoreFormat
 
 log = structlog.get_logger()
 
 COMMITS_PER_CALL = 50
+SEEN_PERIOD_S = 8 * 86_400
+"""Event ids are remembered by periods of eight days (`lua/_services.lua`): five are over 31."""
+SEEN_PERIODS = 5
 _SHORT_KEY = 16
 """As in `lua/_services.lua`."""
 
@@ -146,6 +149,15 @@ class Records(StorePart):
                 drained=bool(drained),
             )
         return total
+
+
+def periods(now_ms: int) -> range:
+    """The periods that may have event ids of the last 31 days, the latest first.
+
+    The first is yet to come: Redis's clock may have been set back.
+    """
+    now = now_ms // 1000 // SEEN_PERIOD_S
+    return range(now + 1, now - SEEN_PERIODS, -1)
 
 
 def ask_seen(pipe: Pipeline, keys: Keys, event_keys: Sequence[str], now_ms: int) -> None:

@@ -11,7 +11,8 @@ from typing import Any, Final, get_type_hints
 
 from contracts import names
 from contracts.message import envelope
-from worker.store.keys import UNKNOWN_SOURCES, Key, KeyByName, Keys, feed_name
+from worker.core.service.outcome import feed_name
+from worker.store.keys import UNKNOWN_SOURCES, Key, KeyByName, Keys
 
 _INCLUDE = "-- include:"
 _FUNCTION = re.compile(r"^local function (\w+)\(.*?^end\n", re.MULTILINE | re.DOTALL)

@@ -12,7 +12,6 @@ from typing import Final, NamedTuple
 from worker.core.effect.rungs import EffectiveBy
 from worker.core.effect.watch import EffectWatch
 from worker.core.service.outcome import EffectReport, Outcome
-from worker.store.commits import feed_of
 from worker.store.connection import StorePart
 
 CHECK_MS: Final = 120_000
@@ -215,5 +214,5 @@ def _outcome_document(
         "key": applied.key,
         "applied": replace(applied, effect=report).to_json() if is_own else False,
         "text": said.to_json(),
-        "feed": feed_of(said) or False,
+        "feed": said.feed() or False,
     }

@@ -33,8 +33,6 @@ def option_rows(
         options: the same.
         policy: of the router.
     """
-    if not dns_servers and not options:
-        return {}
     servers: Any = dns_servers or []
     given: Any = options or []
     digits = {int(option["code"]): str(option["hex"]) for option in given}

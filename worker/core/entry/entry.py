@@ -308,8 +308,3 @@ def rate_of(record: ServiceRecord, policy: RouterPolicy) -> str | Waiting:
         instead = ", and its event gives no rates" if policy.plan_rates == "events" else ""
         return Waiting("unknown-plan", f"plan {code} is not in the catalogue{instead}")
     return ""
-
-
-def label_of(record: ServiceRecord, policy: RouterPolicy) -> str:
-    """Return the text to put behind our tag when a row is made."""
-    return str((record.value("label") if policy.label else None) or "")

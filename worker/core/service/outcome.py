@@ -60,6 +60,11 @@ class EffectReport(NamedTuple):
     until_ms: int = 0
 
 
+def feed_name(source: str, *, bulk: bool) -> str:
+    """Return the name of the feed of a source: of its live or of its bulk events."""
+    return f"{'bulk' if bulk else 'live'}:{source}"
+
+
 UNCHANGED: Final = "already-current"
 """Reason of an event that changed nothing: it is counted, and its outcome is kept for an hour."""
 
@@ -100,6 +105,11 @@ class Outcome:
     def key(self) -> str:
         """The event's name in the store."""
         return self.event.key
+
+    def feed(self, *, bulk: bool = False) -> str | None:
+        """Name of the feed that has it (`bulk`: that of bulk events); None if nobody reads it."""
+        event = self.event
+        return feed_name(event.source, bulk=bulk or event.bulk) if event.source else None
 
     def to_json(self) -> str:
         """One line of JSON, without the key, which is part of where it is kept.

@@ -100,6 +100,11 @@ class ServiceRecord:
         return "active" if self.value("suspension") is None else "suspended"
 
     @property
+    def label(self) -> str:
+        """The text that its BSS wants to be shown with it; empty: none."""
+        return str(self.value("label") or "")
+
+    @property
     def router(self) -> str | None:
         """The router that should serve the service."""
         router = self.value("router")

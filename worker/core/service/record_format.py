@@ -255,9 +255,10 @@ def record_from_json(text: str, service_id: str) -> ServiceRecord:
 
 def _is_by_login(record: ServiceRecord) -> bool:
     """Whether an older version would miss a MAC, or not know what a row has in place of one."""
-    if record.value("ppp") is not None or record.rows_at is not None:
+    names = ("ppp", "mac", "circuit_id", "remote_id")
+    ppp, mac, *ids = (record.registers.get(name) for name in names)
+    if (ppp and ppp.value is not None) or record.rows_at is not None:
         return True
-    mac, *ids = (record.registers.get(name) for name in ("mac", "circuit_id", "remote_id"))
     if not (mac and mac.value) and any(register and register.value for register in ids):
         return True
     return any(OPTION_82 in (at.written or ()) for at in record.placements.values())

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple, cast
 from pydantic import JsonValue
 
 from worker.core.entry.dhcp_options import OPTIONS_LEFT_TO_OTHERS, option_rows
-from worker.core.entry.entry import Entry, EntryKind, label_of, rate_of
+from worker.core.entry.entry import Entry, EntryKind, rate_of
 from worker.core.entry.ipv6_bindings import suspended_places, wanted_bindings
 from worker.core.policy.policy import RouterPolicy, SuspendMode
 from worker.core.rows.bindings import OwnBinding
@@ -60,7 +60,7 @@ class LeaseEntry(EntryKind):
         mac, server = record.device_in("mac-address"), record.value("dhcp_server")
         at = record.placements.get(record.row_router or "")
         has_ipv6 = bool(record.value("ipv6"))
-        dns_servers, own_options = record.value("dns_servers"), record.value("options")
+        given = record.value("dns_servers"), record.value("options")
         how = suspending(record.value("suspension"), policy, own_address=not is_pool)
         fields = {
             "mac-address": mac or NO_MAC,
@@ -93,7 +93,7 @@ class LeaseEntry(EntryKind):
             fields["lease-time"] = lease_time
         if "address-lists" in policy.managed:
             fields["address-lists"] = policy.address_lists
-        options = option_rows(dns_servers, own_options, policy)
+        options = option_rows(*given, policy) if any(given) else {}
         if "dhcp-option" in policy.managed:
             fields["dhcp-option"] = ",".join(sorted(options))
         elif options:
@@ -105,7 +105,7 @@ class LeaseEntry(EntryKind):
         return Entry(
             record.service_id,
             fields,
-            label_of(record, policy),
+            record.label if policy.label else "",
             listed=listed,
             options=options,
             queue=limit.queue,

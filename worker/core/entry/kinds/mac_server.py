@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 from worker.core.entry.dhcp_options import OPTIONS_LEFT_TO_OTHERS
-from worker.core.entry.entry import Entry, EntryKind, label_of, rate_of
+from worker.core.entry.entry import Entry, EntryKind, rate_of
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows import normal
 from worker.core.rows.menus import Field, Menu
@@ -61,7 +61,7 @@ class MacServerEntry(EntryKind):
         return Entry(
             record.service_id,
             {**place, **dns},
-            label_of(record, policy),
+            record.label if policy.label else "",
             missing=missing,
             notes=tuple(_left_out(record, policy, has_dns=bool(servers))),
             is_pool=is_pool,

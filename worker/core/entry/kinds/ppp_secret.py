@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, Final, cast
 
-from worker.core.entry.entry import Entry, EntryKind, label_of, rate_of
+from worker.core.entry.entry import Entry, EntryKind, rate_of
 from worker.core.policy.policy import RouterPolicy, SuspendMode
 from worker.core.rows import normal
 from worker.core.rows.menus import Field, Menu
@@ -117,7 +117,7 @@ class PppSecretEntry(EntryKind):
         return Entry(
             record.service_id,
             fields,
-            label_of(record, policy),
+            record.label if policy.label else "",
             listed=listed,
             queue=queue,
             missing=missing,

@@ -7,7 +7,7 @@ its rate are read from there, so that the other parts find them; they are writte
 from collections.abc import Iterator, Mapping
 from typing import ClassVar, Final
 
-from worker.core.entry.entry import Entry, EntryKind, label_of, rate_of
+from worker.core.entry.entry import Entry, EntryKind, rate_of
 from worker.core.entry.kinds.lease import suspending
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows import normal
@@ -96,7 +96,7 @@ class UserManagerEntry(EntryKind):
         return Entry(
             record.service_id,
             {**fields, "attributes": _attributes(text)},
-            label_of(record, policy),
+            record.label if policy.label else "",
             missing=missing,
             notes=tuple(_left_out(record, policy, how.note)),
             is_pool=is_pool,
