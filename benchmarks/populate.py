@@ -16,7 +16,7 @@ from contracts.names import QUEUE_EVENTS
 from tests import builders
 from tests.installation import SERVER, Installation
 from worker.convergence.batch_item import BatchItem
-from worker.convergence.conclude import confirmed
+from worker.convergence.confirm import confirmed
 from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import AppliedPolicy, RouterPolicy
 from worker.core.service.outcome import Outcome

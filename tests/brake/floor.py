@@ -4,7 +4,7 @@ from contracts import names
 from tests import builders
 from tests.worker.desk import SOURCES, Desk
 from worker.convergence.batch_item import BatchItem
-from worker.convergence.conclude import confirmed
+from worker.convergence.confirm import confirmed
 from worker.core.entry.brake import BrakeLimits
 from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy

@@ -19,8 +19,8 @@ from typing import Any, Final
 
 from worker.convergence.batch import BatchRunner
 from worker.convergence.batch_item import BatchItem
-from worker.convergence.conclude import confirmed
 from worker.convergence.concurrency import RouterLock
+from worker.convergence.confirm import confirmed
 from worker.convergence.make_effective import MakeEffective
 from worker.convergence.writing import Answers
 from worker.core.entry.entry import Claim

@@ -362,7 +362,7 @@ BUGS: Final[dict[str, Bug]] = {
         [
             Change(
                 "worker/convergence/batch.py",
-                "elif service_id not in busy and (off := switched_off(item)) is not None:",
+                "elif service_id not in busy and item.warning and (off := switched_off(item)):",
                 "elif (off := None) is not None:",
             ),
         ],

@@ -6,7 +6,7 @@ from contracts import event_key, names
 from tests import builders
 from tests.calls import calls
 from worker.convergence.batch_item import BatchItem
-from worker.convergence.conclude import confirmed
+from worker.convergence.confirm import confirmed
 from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.intake.accept import Accept

@@ -5,7 +5,7 @@ from dataclasses import replace
 from tests.core.simulate import Tables
 from tests.worker.paper_desk import PaperDesk
 from worker.convergence.batch_item import BatchItem
-from worker.convergence.conclude import confirmed
+from worker.convergence.confirm import confirmed
 from worker.core.entry.entry import Entry
 from worker.core.entry.wanted import wanted_entries
 from worker.core.plan.in_flight import placements_to_note

@@ -6,8 +6,9 @@ from tests.builders import activated, cancelled, event
 from tests.worker.desk import POLICIES
 from tests.worker.paper_desk import NOON, PaperDesk
 from worker.convergence.batch_item import BatchItem
-from worker.convergence.conclude import confirmed, failed, waiting
+from worker.convergence.conclude import failed, waiting
 from worker.convergence.concurrency import TimeLimits
+from worker.convergence.confirm import confirmed
 from worker.core.entry.entry import Entry
 from worker.core.entry.wanted import wanted_entries
 from worker.core.rows.operations import Waiting

@@ -7,8 +7,8 @@ from typing import Final
 import structlog
 
 from worker.convergence.batch_item import Attempts, BatchItem
-from worker.convergence.conclude import SWITCHED_OFF, WARNINGS, confirmed, switched_off
 from worker.convergence.concluder import Concluder
+from worker.convergence.confirm import SWITCHED_OFF, WARNINGS, confirmed, switched_off
 from worker.convergence.gather import Gatherer
 from worker.convergence.make_effective import MakeEffective
 from worker.convergence.observe import observe
@@ -211,7 +211,7 @@ class BatchRunner:
             if why is not None and service_id not in busy:
                 postpone = concluder.give_way if item.gives_way else concluder.wait
                 conclusions.append(postpone(item, why))
-            elif service_id not in busy and (off := switched_off(item)) is not None:
+            elif service_id not in busy and item.warning and (off := switched_off(item)):
                 conclusions.append(self.concluder.wait(item, off))
             elif service_id not in busy:
                 done.append(item)

@@ -29,6 +29,7 @@ from worker.core.service.record import ServiceRecord
 from worker.core.service.record_parts import (
     DEVICE_REGISTERS,
     OF_DEVICES,
+    PendingEvent,
     Placement,
     ShortLease,
 )
@@ -167,6 +168,11 @@ class BatchItem:
     def listed6(self) -> set[str]:
         """The prefixes that stand in address lists, or should."""
         return {at.address for at in self.listed | self.entry.listed if ":" in at.address}
+
+    @property
+    def pending(self) -> tuple[PendingEvent, ...]:
+        """The pending events that depend on the router; none if it must only be cleaned."""
+        return self.record.pending if self.record.wanted_router in (None, self.router) else ()
 
     @property
     def placement(self) -> Placement:

@@ -1,25 +1,16 @@
-"""Concludes a batch item: it is confirmed, postponed or dead-lettered."""
+"""Concludes a batch item that is not confirmed (`confirm.py`): it is postponed or dead-lettered."""
 
 import json
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 import structlog
 
-from worker.convergence.batch_item import BatchItem, placements_after
+from worker.convergence.batch_item import BatchItem
 from worker.convergence.concurrency import TimeLimits
-from worker.convergence.noticed import noticed_at, watch_of
-from worker.core.effect.rungs import RouterEffect
-from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.operations import Waiting
-from worker.core.rows.rows import ListPlace, MenuPath
 from worker.core.service.history import line_to_json
-from worker.core.service.outcome import UNCHANGED, DeadLetter, Outcome, State
-from worker.core.service.record import ServiceRecord, Settled, cleaned, settle
-from worker.core.service.record_parts import PendingEvent
-from worker.core.storage_format import short_type
+from worker.core.service.outcome import DeadLetter, Outcome, State
 from worker.store.batches import Conclusion
 
 log = structlog.get_logger(__name__)
@@ -29,26 +20,6 @@ TAKEN_TOO_EARLY_MS: Final = 1_000
 """Of a service that has its claims, which another one wants by the older record of the pass."""
 CLAIM_HELD: Final = "claim-held"
 """The service that releases a claim wakes those that wait for it; the recheck is a safety net."""
-SWITCHED_OFF: Final = "disabled-by-hand"
-NO_VALUE: Final = ("pool-full", "no-pool", "pool-not-read", "prefix-of-pool", "address-assigned")
-"""Why a service has no prefix of a pool: the rest of it is written."""
-WARNINGS: Final = frozenset(
-    {
-        "address-still-used-by",
-        SWITCHED_OFF,
-        "queue-disabled",
-        "queue-shadowed",
-        "lease-queue",
-        "binding-disabled",
-        "ipv6-not-managed",
-        "ipv6-client-unknown",
-        "ipv6-client-ambiguous",
-        "ipv6-client-changed",
-        *NO_VALUE,
-    }
-)
-"""Notes of a plan that go into the outcome although the rows are as wanted."""
-_INTO_USE: Final = frozenset({"activated", "resumed"})
 OF_THE_ROUTER: Final = frozenset({"waiting-for-router", "unknown-router"})
 """Reasons that all services of a router share: the router logs them once."""
 
@@ -56,107 +27,6 @@ TRIED_IN_VAIN: Final = frozenset(
     {"operation-refused", "router-says", "connection-lost", "does-not-stick"}
 )
 """Why a service is not in sync although its write was tried."""
-
-_NOTHING_KNOWN: Final = RouterEffect()
-_NOWHERE: Final[Mapping[str, frozenset[ListPlace]]] = {}
-
-
-def confirmed(  # noqa: PLR0913 - the parts of a conclusion
-    item: BatchItem,
-    now_ms: int,
-    listed: Mapping[str, frozenset[ListPlace]] = _NOWHERE,
-    wrote: Sequence[str] = (),
-    touched: Collection[MenuPath] = (),
-    *,
-    bindings: tuple[OwnBinding, ...] = (),
-    effect: RouterEffect = _NOTHING_KNOWN,
-    remark: str = "",
-) -> Conclusion:
-    """Confirm a service whose rows are as wanted, with the outcomes of the events that this ends.
-
-    Args:
-        item: the service.
-        now_ms: Redis's time.
-        listed: what its own rows in address lists say, and those of its further devices
-            (`WritePlan.listed`).
-        wrote: the operations that the router confirmed, described.
-        touched: their menus.
-        bindings: its own bindings of DHCPv6 servers, as read.
-        effect: what is known of when changes act on this router.
-        remark: what a person should know of how the change acts.
-    """
-    record, warning = item.record, item.warning
-    gone = item.entry.is_over
-    placements = placements_after(item, listed, now_ms, bindings)
-    after, stands_nowhere = cleaned(replace(record, placements=placements), item.router)
-    # A service that has an entry here wants this router.
-    wanted = record.wanted_router if gone else item.router
-    settled: tuple[Settled, ...] = ()
-    # A move is applied when the new router confirms; the old one is cleaned afterwards.
-    is_cleaned = wanted is None and not placements and not record.unassigned
-    if wanted == item.router or is_cleaned:
-        after, settled = settle(after)
-    assigned = record.assigned_values
-    left = sorted(placements.keys() - {item.router}) if wanted else []
-    remarks = [warning.detail] if warning else []
-    remarks += [remark] if remark else []
-    remarks += [f"still to clean on {', '.join(left)}"] if left else []
-    # Events that changed nothing, and whose rows were there.
-    idle = () if wrote else (end for end in settled if not end.pending.registers)
-    unchanged = dict.fromkeys(idle, UNCHANGED)
-    noticed = noticed_at(item, settled, effect, now_ms)
-    outcomes = [
-        Outcome(
-            end.pending.event,
-            item.service_id,
-            end.outcome,
-            now_ms,
-            reason="" if end.by else warning.kind if warning else unchanged.get(end, ""),
-            detail=f"by {end.by}" if end.by else "; ".join(remarks),
-            router=item.router,
-            effective_by=noticed.by if touched and not end.by else "",
-            assigned={} if end.by else assigned,
-        )
-        for end in settled
-    ]
-    pairs = zip(settled, outcomes, strict=True)
-    changing = [outcome for end, outcome in pairs if end not in unchanged]
-    watch = watch_of(item, noticed, changing, now_ms)
-    if item.before.get("notified"):
-        log.info(
-            "service.waiting_ended",
-            service_id=item.service_id,
-            router=item.router,
-            reason=item.before["reason"],
-            waited_s=(now_ms - item.before["since_ms"]) // 1000,
-        )
-    lines = []
-    if wrote or len(unchanged) < len(outcomes):
-        line = {
-            "router": item.router,
-            "wrote": wrote,
-            "applied": [outcome.event.id for outcome in outcomes if outcome.state == "applied"],
-        }
-        lines = [line_to_json(now_ms, "removed" if gone else "in sync", line)]
-        log.info(
-            "service.converged",
-            service_id=item.service_id,
-            router=item.router,
-            operations=len(wrote),
-            events=[outcome.event.id for outcome in outcomes],
-        )
-    return Conclusion(
-        item.work_item,
-        "confirmed",
-        record=after if after != record else None,
-        gone=gone,
-        outcomes=outcomes,
-        lines=lines,
-        counts=Counter(end.outcome for end in settled),
-        watch=watch,
-        quarantine=stands_nowhere,
-        may_vacate=item.work_item.held != item.entry.claims,
-    )
 
 
 def waiting(  # noqa: PLR0913 - the parts of a conclusion
@@ -216,20 +86,6 @@ def waiting(  # noqa: PLR0913 - the parts of a conclusion
     )
 
 
-def switched_off(item: BatchItem) -> Waiting | None:
-    """Why an event that puts a service into use is not applied yet although the fields are right.
-
-    Other events are applied: the row has what they say, and their outcome warns that it is off.
-    """
-    warning = item.warning
-    if warning is None or warning.kind != SWITCHED_OFF:
-        return None
-    pending = events_at(item.record, item.router)
-    if not any(short_type(event.event.type) in _INTO_USE for event in pending):
-        return None
-    return Waiting(SWITCHED_OFF, f"{warning.detail}: its device gets nothing until it is enabled")
-
-
 def held_back(
     item: BatchItem, message: str, now_ms: int, wait_ms: int, *, wrote: bool
 ) -> Conclusion:
@@ -256,7 +112,6 @@ def failed(  # noqa: PLR0913 - the parts of a conclusion
 
     Its events stay pending: if a later try succeeds, they are applied after all.
     """
-    events = events_at(item.record, item.router)
     log.error(
         "service.dead_lettered",
         service_id=item.service_id,
@@ -267,7 +122,9 @@ def failed(  # noqa: PLR0913 - the parts of a conclusion
     line = {"router": item.router, "reason": reason, "detail": detail}
     outcomes = _outcomes(item, "failed", reason, detail, now_ms)
     return replace(
-        failed_without_events(item, reason, detail, now_ms, tuple(e.event.key for e in events)),
+        failed_without_events(
+            item, reason, detail, now_ms, tuple(e.event.key for e in item.pending)
+        ),
         outcomes=outcomes,
         lines=[line_to_json(now_ms, "failed", line)],
         counts={"failed": len(outcomes)},
@@ -309,10 +166,5 @@ def _outcomes(
             router=item.router,
             assigned=item.record.assigned_values,
         )
-        for event in events_at(item.record, item.router)
+        for event in item.pending
     ]
-
-
-def events_at(record: ServiceRecord, router: str) -> tuple[PendingEvent, ...]:
-    """The pending events that depend on a router; none if it must only be cleaned."""
-    return record.pending if record.wanted_router in (None, router) else ()

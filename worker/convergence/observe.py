@@ -7,7 +7,6 @@ from dataclasses import replace
 import structlog
 
 from worker.convergence.batch_item import BatchItem, placements_after
-from worker.convergence.conclude import events_at
 from worker.convergence.gather import Gatherer, with_further
 from worker.convergence.prerequisites import MissingPrerequisites
 from worker.core.plan.planner import plan
@@ -59,7 +58,7 @@ def _observed(item: BatchItem, made: WritePlan, now_ms: int) -> Conclusion:
         differs = record.placements[item.router]._replace(seen_ms=0)
         after = replace(record, placements={**record.placements, item.router: differs})
     outcomes = []
-    if events_at(record, item.router):
+    if item.pending:
         after, settled = settle(after)
         outcomes = [
             Outcome(

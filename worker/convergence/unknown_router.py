@@ -3,8 +3,9 @@
 import structlog
 
 from worker.convergence.batch_item import bare_item
-from worker.convergence.conclude import confirmed, waiting
+from worker.convergence.conclude import waiting
 from worker.convergence.concurrency import RouterLock, TimeLimits
+from worker.convergence.confirm import confirmed
 from worker.core.rows.operations import Waiting
 from worker.core.service.record import ServiceRecord
 from worker.store.batches import Acquired
