@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import builders
-from tests.small_installation import LEASES, SmallInstallation, activated
+from tests.small_installation import LEASES, SERVER, SmallInstallation, activated
 from tests.worker.test_claim_histories import Here, notify
 from worker.core.rows.operations import Set
 from worker.core.rows.rows import NO_ADDRESS
@@ -71,6 +71,57 @@ def test_who_was_given_up_before_gives_way_and_is_tried_once_more_by_itself(here
     here.drain("R1")
     assert macs(here) == {"SVC-1": builders.mac(3), "SVC-2": builders.mac(9)}
     assert here.store.views.dead_letters() == []
+
+
+@pytest.mark.parametrize("refused", [1, 2])
+def test_of_several_devices_only_the_refused_one_is_not_served(refused):
+    """The write of the others comes in a later phase, as another service frees their address."""
+    other = 3 - refused
+    with SmallInstallation(1) as here:
+        here.say(activated("SVC-1", 1, devices=[further(2)]), activated("SVC-9", 9))
+        here.drain()
+        fault = {"menu": LEASES, "field": "address", "value": builders.ipv4(66), "text": REFUSED}
+        here.r["R1"].set_faults(refuse_values=[fault])
+        places = {refused: 66, other: 9}
+        changed = builders.snapshot(
+            "SVC-1",
+            revision=2,
+            mac=builders.mac(1),
+            ipv4=builders.ipv4(places[1]),
+            router="R1",
+            server=SERVER,
+            devices=[further(2, places[2])],
+        )
+        address = {"mode": "static", "ipv4": builders.ipv4(10)}
+        here.say(changed, builders.event("address_changed", "SVC-9", revision=2, address=address))
+        here.drain()
+        member = {1: "SVC-1", 2: "SVC-1/2"}
+        at = {row["comment"].rpartition(":")[2]: row["address"] for row in here.rows("R1")}
+        assert at[member[other]] == builders.ipv4(9)
+        assert at[member[refused]] == builders.ipv4(refused)
+        named = "device 2: " if refused == 2 else ""
+        assert here.outcome(changed) == f"failed: operation-refused ({named}{REFUSED})"
+
+
+def test_a_device_that_waited_when_its_service_failed_is_written_when_that_is_retried(here):
+    fault = {"menu": LEASES, "field": "mac-address", "value": builders.mac(3), "text": REFUSED}
+    here.r["R1"].set_faults(refuse_values=[fault])
+    row = {"mac-address": builders.mac(4), "address": builders.ipv4(99)}
+    foreign = here.r["R1"].add_row(LEASES, row)
+    event = activated("SVC-3", 3, devices=[further(4)])
+    here.say(event)
+    here.drain()
+    assert here.outcome(event) == f"failed: operation-refused ({REFUSED})"
+    here.r["R1"].remove_row(LEASES, foreign)
+    here.store.routers.add_work("R1", ["SVC-3"])  # as `dead-letters retry` does
+    here.drain()
+    assert macs(here)["SVC-3/4"] == builders.mac(4)
+    assert "SVC-3" not in macs(here)
+
+
+def further(number, at=None):
+    address = {"mode": "static", "ipv4": builders.ipv4(at or number)}
+    return {"number": number, "mac": builders.mac(number), "address": address}
 
 
 def refuse(router, services):

@@ -36,11 +36,13 @@ class RowsBefore:
         routers: by name.
         at: lets something happen after some seconds.
         tell: says what happened.
+        made_room: called when a person removed what nobody took over.
     """
 
     routers: Mapping[str, SimulatedRouter]
     at: Callable[[float, Callable[[], None]], None]
     tell: Callable[[str, Any], None]
+    made_room: Callable[[], None]
     _rows: list[tuple[SimulatedRouter, str]] = field(default_factory=list)
 
     def plan(self, over_s: float, events: Sequence[Event], never: str) -> None:
@@ -67,6 +69,7 @@ class RowsBefore:
         for router, row in self.left():
             self.tell("row before removed", f"at {router.name}: {row}")
             router.run((f"{router.menu}/remove", f"=.id={row['.id']}"))
+        self.made_room()
 
     def left(self) -> Iterator[tuple[SimulatedRouter, Mapping[str, str]]]:
         """Those that nobody took over yet."""

@@ -75,7 +75,8 @@ class Happenings:
                 self.refusals.plan(scale.over_s, events, is_crowd="crowd" in scale.features)
             self.processes.refusals = self.refusals
         if "adoption" in scale.features:
-            before = RowsBefore(self.routers, self._at, self._tell)
+            made_room = self.refusals.try_again if self.refusals else lambda: None
+            before = RowsBefore(self.routers, self._at, self._tell, made_room)
             with CHANCE.of("rows before"):
                 never = self.refusals.value if self.refusals else ""
                 before.plan(scale.over_s, events, never)

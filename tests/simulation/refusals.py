@@ -119,6 +119,10 @@ class Refusals:
             if is_due and self._tried[letter.id] < _RETRIES:
                 yield letter
 
+    def try_again(self) -> None:
+        """A person made room: another device of what failed may have waited for that."""
+        self._tried.clear()
+
     def note_retry(self, dead_letter_id: str) -> None:
         """Somebody tries it again."""
         self._tried[dead_letter_id] += 1

@@ -13,7 +13,15 @@ from worker.convergence.faults import FaultyServices, Suspects
 from worker.convergence.prerequisites import MissingPrerequisites
 from worker.convergence.writing import MASS_REFUSAL, Answers, Refusals, RefusedWrite
 from worker.core.effect.rungs import RouterEffect
-from worker.core.rows.operations import Operation, Remove, Set, Waiting, WritePlan, describe
+from worker.core.rows.operations import (
+    Operation,
+    Remove,
+    Set,
+    Waiting,
+    WritePlan,
+    describe,
+    for_device,
+)
 from worker.core.rows.rows import LEASES
 from worker.errors import LockLost, RouterBlocked
 from worker.ports import Refusal, RouterSession
@@ -192,7 +200,9 @@ class Concluder:
                 )
             case "refused" | "unknown-words":
                 known, wrote = refusal.kind == "refused", self._wrote(item)
-                refused = RefusedWrite(item, operation.menu, refusal.message, known, wrote)
+                refused = RefusedWrite(
+                    item, operation.menu, refusal.message, operation.device, known, wrote
+                )
                 item = self.refusals.hold_back(refused)
                 return held_back(item, refusal.message, self.now_ms, HELD_BACK_MS, wrote=wrote)
 
@@ -237,15 +247,15 @@ class Concluder:
         """Fail the services that were refused for a reason of their own."""
         conclusions = []
         self.faults.begin([refused.item.work_item for refused in refusals])
-        for item, _, message, known, wrote in refusals:
-            before = item.before
+        for item, _, message, device, known, wrote in refusals:
+            before, detail = item.before, for_device(device, message)
             tries = int(before.get("tries", 0)) + 1
             # After a mass refusal: others succeed by now.
             alone = self._after_many and bool(before.get("refused"))
             if known or alone or tries >= MAX_UNKNOWN:
-                conclusions.append(self._fail(item, "operation-refused", message, wrote=wrote))
+                conclusions.append(self._fail(item, "operation-refused", detail, wrote=wrote))
             else:
-                why = Waiting("router-says", message)
+                why = Waiting("router-says", detail)
                 conclusions.append(self._wait(item, why, tries, wrote=wrote))
         self.conclude(conclusions)
 

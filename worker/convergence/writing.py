@@ -32,7 +32,8 @@ class Answers:
 
     Attributes:
         applied: service -> its confirmed operations.
-        refused: service -> its first refused operation, and why; nothing after it was sent for it.
+        refused: service -> its first refused operation, and why; nothing after it was sent for the
+            same device.
         operations: how many were sent.
     """
 
@@ -56,13 +57,14 @@ def write(
         LockLost, RouterUnreachable, RouterBlocked: as the lock and the session do.
     """
     failed: set[int] = set()
+    refused: set[tuple[str, str]] = set()  # services, and numbers of their devices
     shared: dict[int, tuple[Operation, Refusal]] = {}
     for phase in plan.phases:
         ready = [
             operation
             for operation in phase
             if operation.service_id in services
-            and operation.service_id not in answers.refused
+            and (operation.service_id, operation.device) not in refused
             and not (operation.needs & failed)
         ]
         not_sent = {operation.number for operation in phase} - {sent.number for sent in ready}
@@ -71,6 +73,7 @@ def write(
             if operation.service_id in services:
                 for number in operation.needs & shared.keys():
                     answers.refused.setdefault(operation.service_id, shared[number])
+                    refused.add((operation.service_id, operation.device))
         if not ready:
             continue
         lock.progress()
@@ -81,6 +84,7 @@ def write(
             else:
                 failed.add(operation.number)
                 answers.refused.setdefault(operation.service_id, (operation, refusal))
+                refused.add((operation.service_id, operation.device))
                 if operation.menu == OPTIONS:
                     shared[operation.number] = (operation, refusal)
 
@@ -92,6 +96,7 @@ class RefusedWrite(NamedTuple):
         item: the service.
         menu: of the refused operation.
         message: the router's.
+        device: the number of the further device that it is about; empty: the service.
         known: the message is known to say that the write can never work.
         wrote: other writes of the service were confirmed.
     """
@@ -99,6 +104,7 @@ class RefusedWrite(NamedTuple):
     item: BatchItem
     menu: MenuPath
     message: str
+    device: str
     known: bool
     wrote: bool
 
