@@ -303,6 +303,22 @@ def test_a_service_that_begins_and_ends_before_a_pass_leaves_no_row(here, is_apa
     assert here.rows("R1") == []
 
 
+def test_nobody_gets_what_a_lost_service_has_while_events_do_not_say_what_it_is(here):
+    """One of its events came again, the one that began it did not yet."""
+    here.say(activated("SVC-1", 1))
+    here.drain("R1")
+    lose(here, "SVC-1")
+    here.say(builders.event("plan_changed", "SVC-1", revision=2, plan={"code": "P"}))
+    here.say(rival := activated("SVC-2", 1))
+    here.drain("R1")
+    assert rows(here, "R1") == [("SVC-1", "01", "false")]
+    assert here.outcome(rival).startswith("waiting: foreign-row")
+    here.say(builders.cancelled("SVC-1", revision=3))
+    here.store.routers.add_work("R1", ["SVC-2"])
+    here.drain("R1")
+    assert rows(here, "R1") == [("SVC-2", "01", "false")]
+
+
 def test_a_row_whose_note_redis_lost_is_no_copy_made_by_hand(here, sweep):
     """The first one landed late, beside the second one."""
     late = Late(here, LEASE)

@@ -164,7 +164,8 @@ class Gatherer:
                 return Gathered(items, wanted, index)
             stored = self._store.records.readable(sorted(others | named))
             left_out |= (others | named) - stored.keys()
-            unknown |= {name for name, found in stored.items() if not found.generation}
+            # Of an incomplete one Redis may have lost what says that it has this row.
+            unknown |= {n for n, found in stored.items() if found.record.status == "incomplete"}
             known |= named - unknown
             # A service whose record changes just now is left out, and found in the way again.
             joined = self._join(others - unknown - left_out)
