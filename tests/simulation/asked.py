@@ -113,6 +113,12 @@ class Asked:
         said = [e for e in applied if name_of(e) in ("suspended", "resumed") or _says_all(e)]
         return bool(said) and name_of(max(said, key=order_of)) == "suspended"
 
+    def is_over(self, service: str, router: str) -> bool:
+        """Whether the newest event that was applied there, and says all or its end, ended it."""
+        applied = self._applied.get((service, router), {}).values()
+        said = [e for e in applied if name_of(e) == "cancelled" or _says_all(e)]
+        return bool(said) and name_of(max(said, key=order_of)) == "cancelled"
+
     def unblocking(self, service: str, router: str) -> bool:
         """Whether something asks that a service be no longer suspended, or in another way."""
         return self._asks(

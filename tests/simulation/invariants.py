@@ -67,6 +67,7 @@ class RouterChecks:
         self.leases: dict[tuple[str, str], Row] = {}
         self._holders: dict[tuple[str, ...], str] = {}
         self._once_ours: set[tuple[str, str]] = set()
+        self._landed_late: set[tuple[str, str]] = set()
         self.lost: set[str] = set()
 
     def look(self) -> None:
@@ -92,10 +93,7 @@ class RouterChecks:
         before, after = entry["before"], entry["after"]
         is_ours = entry["session"].startswith("api")
         row_id = (after or before or {}).get(".id", "")
-        is_foreign = before is not None and not service_of(before) and not is_dynamic(before)
-        is_known = (menu, row_id) in self._once_ours or self._is_adopted(entry)
-        if is_foreign and is_ours and not is_known:
-            raise Violation(f"{self.of.name}: a row of others was changed: {before} -> {after}")
+        self._is_not_of_others(menu, entry, row_id)
         if is_ours and after is not None:
             self._once_ours.add((menu, row_id))
         for key in _keys(menu, before):
@@ -113,8 +111,17 @@ class RouterChecks:
         form = in_one_form(menu, after)
         if after is not None and not is_dynamic(after):
             self.leases[menu, row_id] = form
+        if is_late and before is None:
+            self._landed_late.add((menu, row_id))
         if is_ours and not is_late:
             self._has_reason(menu, in_one_form(menu, before), form)
+
+    def _is_not_of_others(self, menu: str, entry: Mapping[str, Any], row_id: str) -> None:
+        before, after, is_ours = entry["before"], entry["after"], entry["session"].startswith("api")
+        is_foreign = before is not None and not service_of(before) and not is_dynamic(before)
+        is_known = (menu, row_id) in self._once_ours or self._is_adopted(entry)
+        if is_foreign and is_ours and not is_known:
+            raise Violation(f"{self.of.name}: a row of others was changed: {before} -> {after}")
 
     def _is_adopted(self, entry: Mapping[str, Any]) -> bool:
         """Whether a row of others got the tag of a service that is to have it, and nothing else."""
@@ -165,13 +172,13 @@ class RouterChecks:
     def _removed(self, menu: str, member: str, row: Row) -> None:
         if any(member_of(other) == member for other in self.leases.values()):
             return
-        service = service_of(row)
-        ends_it = menu == ENTRIES and self._asked.blocking(
-            service, self.of.name
-        )  # it has no other way
-        if not ends_it and not self._asked.removal(member, self.of.name):
+        service, name = service_of(row), self.of.name
+        ends_it = menu == ENTRIES and self._asked.blocking(service, name)  # it has no other way
+        if not ends_it and not self._asked.removal(member, name):
             raise self._violation(member, f"stays, and its row was removed: {row}")
-        if not is_on(row, "block-access"):  # that of a suspended service does not work
+        # One that landed when its service was gone never worked; nor does that of a suspended one.
+        is_late = (menu, row[".id"]) in self._landed_late and self._asked.is_over(service, name)
+        if not is_late and not is_on(row, "block-access"):
             self._loses(service)
 
     def _readdressed(self, member: str, before: str, after: str) -> None:
