@@ -1,5 +1,7 @@
 """An intake desk with the brake on, and services that their routers are known to serve."""
 
+import json
+
 from contracts import names
 from tests import builders
 from tests.worker.desk import SOURCES, Desk
@@ -84,6 +86,11 @@ class Floor(Desk):
         """Services whose marks the brake holds."""
         work_items = self.store.brake.held()
         return {each.service_id for each in work_items if router in (None, each.router)}
+
+    def claims(self, service, router="R1"):
+        """What a service holds."""
+        held = self.store.client.hget(self.store.keys.router(router).held, service)
+        return {claim for claim, _ in json.loads(held or "[]")}
 
     def due(self, router="R1"):
         """Services that a pass would take."""

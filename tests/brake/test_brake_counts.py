@@ -161,6 +161,21 @@ def test_an_activation_that_takes_the_address_of_a_held_one_lets_that_through(fl
     assert floor.due() == {"S2", "NEW"}
 
 
+def test_what_a_held_one_never_got_frees_it_for_nobody(floor):
+    """Its row does not have that address: nobody takes what it has."""
+    floor.activate(ids(20))
+    address = {"mode": "static", "ipv4": ipv4(900)}
+    floor.send(builders.event("address_changed", "S2", revision=floor.next("S2"), address=address))
+    floor.cancel(*ids(8))
+    assert floor.held() == set(ids(8))
+    floor.send(builders.activated("NEW", mac=mac(999), ipv4=ipv4(900), revision=1))
+    assert floor.held() == set(ids(8))
+    assert floor.due() == {"NEW"}
+    assert floor.claims("NEW") == {f"address:{ipv4(900)}", f"mac:{mac(999)}"}
+    floor.send(builders.activated("OTHER", mac=mac(998), ipv4=ipv4(3), revision=1))
+    assert floor.held() == set(ids(8)) - {"S2"}
+
+
 def test_who_took_the_address_before_the_limit_was_passed_keeps_its_former_holder_free(floor):
     floor.activate(ids(20))
     floor.cancel("S0")

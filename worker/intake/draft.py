@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from worker.core.entry.brake import Cut, loss_of, ownership_change
+from worker.core.entry.brake import Cut, loss_of, ownership_change, standing
 from worker.core.entry.lacking import lacking
 from worker.core.entry.short_lease import shortened, with_lease_time
 from worker.core.entry.wanted import in_sync, placed, wanted_entries, with_rows_at, work_items_of
@@ -249,7 +249,10 @@ class CommitDraft:
         """Whether a working entry is to go that was not before, and by whose event."""
         if self._loss is None:
             return Cut(None)
-        return Cut(self._loss, self._loss_source, new=self._loss_before is None)
+        if self._loss_before is None:
+            return Cut(self._loss, self._loss_source, new=True)
+        stands = standing(self.record.placements[self._loss.router])
+        return Cut(self._loss, self._loss_source, stands=stands)
 
     def _end_without_router(self, record: ServiceRecord) -> ServiceRecord:
         """No router is concerned: events of an incomplete service wait, of a cancelled one end."""

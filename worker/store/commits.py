@@ -194,6 +194,7 @@ def _cut_document(cut: Cut) -> dict[str, Any]:
         "source": cut.source,
         "is_suspension": cut.loss.kind == "suspended",
         "new": cut.new,
+        **({} if cut.new else {"stands": sorted(cut.stands)}),
     }
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 from worker.core.entry.devices import loses_device
+from worker.core.entry.entry import Claim, Entry
 from worker.core.entry.ipv6_bindings import prefixes_of
 from worker.core.policy.policy import RouterPolicy
 from worker.core.service.record import ServiceRecord
@@ -99,11 +100,23 @@ class Cut(NamedTuple):
         loss: None: it loses nothing, or no longer does.
         source: of the event that causes the loss; empty without one.
         new: the record before lost nothing, so the loss counts.
+        stands: of a loss that is not new: the claims of the working entry. The service gives up
+            the others that it does not want any more: no row has them, and who takes them does not
+            need its row to go.
     """
 
     loss: Loss | None
     source: str = ""
     new: bool = False
+    stands: frozenset[Claim] = frozenset()
+
+
+def standing(at: Placement) -> frozenset[Claim]:
+    """Return the claims of what was last confirmed on a router."""
+    bindings = tuple(binding for binding in at.bindings if binding.address)
+    rows = [device.written for device in at.devices.values()]
+    own = Entry("", at.written, bindings=bindings).claims
+    return own.union(*(Entry("", fields).claims for fields in rows))
 
 
 def ownership_change(before: ServiceRecord, after: ServiceRecord) -> dict[str, int]:

@@ -188,17 +188,27 @@ local function wait_only_for(router, service, wants)
   end
 end
 
--- Makes the claims that a service does not want any more vacating. Returns whether a waiter was woken.
-local function vacate(router, service, wants, work_version, now)
+-- Makes the claims that a service does not want any more vacating; with `stands`, the claims of its row,
+-- those that no row has are free at once. Returns whether a waiter was woken.
+local function vacate(router, service, wants, work_version, now, stands)
   local woken = false
   wait_only_for(router, service, wants)
-  for _, claim in ipairs(claims_of(router, service)) do
+  local claims, kept = claims_of(router, service), {}
+  for _, claim in ipairs(claims) do
     local holders = holders_of(router, claim[1])
+    local is_kept = true
     if not index_of(wants, claim) and claim_state(holders, claim[2], service) == 1 then
-      holders[claim[2]][2] = 0
+      is_kept = not stands or index_of(stands, claim)
+      holders[claim[2]] = is_kept and { service, 0 } or nil
       put_holders(router, claim[1], holders)
       woken = wake(router, claim[1], work_version, now) or woken
     end
+    if is_kept then
+      kept[#kept + 1] = claim
+    end
+  end
+  if #kept ~= #claims then
+    put_claims(router, service, kept)
   end
   return woken
 end

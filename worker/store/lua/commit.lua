@@ -192,7 +192,8 @@ local function commit_service(commit, service)
   end
   for name, claims in pairs(commit.claims or NONE) do
     local router = router_named(name)
-    if vacate(router, id, claims, batch.work_version, now) then
+    local stands = commit.cut and commit.cut.router == name and commit.cut.stands or nil
+    if vacate(router, id, claims, batch.work_version, now, stands) then
       touched[name] = true
     end
     request(router, id, claims, batch.work_version, now)
