@@ -1,12 +1,14 @@
 """The text of a line of a history: short, and read as it was said, in its first form as well."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.core.service.history import line_from_json, line_to_json
 from worker.core.service.record_parts import DEFAULTS
-from worker.core.storage_format import UnknownFormatError
+from worker.core.storage_format import UnknownFormatError, to_json
 
 texts = st.text(max_size=8)
 registers = st.lists(st.sampled_from(sorted(DEFAULTS)) | st.just("later"), unique=True)
@@ -46,3 +48,10 @@ def test_the_lines_that_come_often_are_small_and_can_be_read():
 def test_another_format_is_refused():
     with pytest.raises(UnknownFormatError, match="line of a history has format 3"):
         line_from_json('[3,7,"accepted"]')
+
+
+def test_stored_texts_are_ascii_as_json_spells_it():
+    text = "".join(chr(c) for c in range(0x11000) if not 0xD800 <= c < 0xE000 and c != 0x7F)
+    for value in ({"a": [text, 1.5, None, True]}, text + "\udce4"):
+        assert to_json(value) == json.dumps(value, separators=(",", ":"))
+    assert json.loads(to_json("\x7f")) == "\x7f"

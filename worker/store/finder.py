@@ -10,6 +10,7 @@ from contracts import names
 from contracts.values import Mac48
 from worker.core.diagnosis.facts import Journaled
 from worker.core.service.outcome import DeadLetter
+from worker.core.storage_format import to_json
 from worker.store.connection import StorePart
 from worker.store.views import key_pages
 
@@ -35,7 +36,7 @@ class Finder(StorePart):
 
         Reads all records: about a second for a hundred thousand.
         """
-        prefix, value, found = self._keys.record(""), json.dumps(text), []
+        prefix, value, found = self._keys.record(""), to_json(text), []
         for page in key_pages(self._client, prefix, _PAGE):
             texts = self._client.mget(page)
             found += [
