@@ -172,6 +172,15 @@ class Asked:
         has_device = self.device(member, router, device)
         return has_device or self.address(member, router, address)
 
+    def another_may_have(self, member: str, router: str, device: str, address: str) -> bool:
+        """Whether this device, or this address, is what something asks for another one."""
+        return any(
+            self.may_have(f"{service}/{number}", router, device, address)
+            for service in self._by_service
+            for number in NUMBERS
+            if (service, number) != _place(member)
+        )
+
     def another_has(self, member: str, address: str) -> bool:
         """Whether something asks that another device have this address."""
         return any(

@@ -178,7 +178,9 @@ class RouterChecks:
             raise self._violation(member, f"stays, and its row was removed: {row}")
         # One that landed when its service was gone never worked; nor does that of a suspended one.
         is_late = (menu, row[".id"]) in self._landed_late and self._asked.is_over(service, name)
-        if not is_late and not is_on(row, "block-access"):
+        # One whose device or address another service gets has to go (0034).
+        is_needed = self._asked.another_may_have(member, name, row["device"], row["address"])
+        if not is_late and not is_needed and not is_on(row, "block-access"):
             self._loses(service)
 
     def _readdressed(self, member: str, before: str, after: str) -> None:
