@@ -23,7 +23,7 @@ from typer.core import TyperGroup
 
 from leasewire.tables import TextTable
 from worker.admin.json_fields import clean as clean  # noqa: PLC0414 - commands import it from here
-from worker.admin.json_fields import counted as counted  # noqa: PLC0414 - as above
+from worker.core.texts import counted as counted  # noqa: PLC0414 - as above
 
 
 class Exit(IntEnum):

@@ -10,8 +10,8 @@ from leasewire.answer import Answer, Fields, Health, Line, Part, cell, clean
 from leasewire.context import Context, InventoryOption, refusal
 from leasewire.tables import TextTable
 from worker.admin.health import host_row, read_health
-from worker.admin.json_fields import counted
 from worker.core.alerting.health import THRESHOLDS, Finding
+from worker.core.texts import counted
 from worker.errors import StoreRefused, StoreUnavailable
 
 _CODES: Final = {"ok": Health.OK, "warning": Health.WARNING, "critical": Health.CRITICAL}

@@ -171,3 +171,23 @@ def test_without_maxmemory_the_hosts_memory_counts():
     critical, warning = assess(redis(limit=0, host=100 * MB, used=80 * MB), 3600)
     assert critical.detail.startswith("80% of the host's memory is used")
     assert warning.detail.startswith("Redis has no maxmemory")
+
+
+def test_one_is_written_as_one():
+    held = {"held-for-approval": ReasonCount(1, NOW), "foreign-row": ReasonCount(1, ago(4_000))}
+    one = replace(
+        WELL,
+        routers=[UP._replace(**BLOCKED), UP._replace(name="R2"), UP._replace(name="R3")],
+        dead_letters={"poison": ReasonCount(1, NOW)},
+        waiting=held,
+        journal={"events": JournalFigures(1, ago(62))},
+    )
+    assert {each.what: each.detail for each in assess(one, 3_600)} == {
+        "brake": "the brake holds 1 service for approval",
+        "dead": "1 dead letter: poison",
+        "journal": "1 event in journal events, the oldest due for 62 s (over 60 s)",
+        "routers": "1 router needs a person: R1 (blocked)",
+        "waiting": "1 service waiting, the oldest for more than 3600 s: foreign-row",
+    }
+    (late,) = assess(routers({"oldest_ms": ago(902)}, {}), 3_600)
+    assert late.detail.endswith("(over 900 s); 1 router late")

@@ -23,11 +23,6 @@ def clean(value: object) -> str:
     )
 
 
-def counted(number: int, noun: str) -> str:
-    """A number with its noun: `1 service`, `3,000 services`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def shortened(text: str, most: int) -> str:
     """A text with at most so many characters, and a sign where it was longer."""
     return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from worker.admin.json_fields import clean, counted
+from worker.admin.json_fields import clean
 from worker.admin.router_reads import ReadResult, error_document
 from worker.convergence.full_read import FullRead
 from worker.core.rows.operations import Add, MakeStatic, Move, Operation, Remove, Set, shown
 from worker.core.rows.rows import LEASES
+from worker.core.texts import counted
 
 Sign = str
 SIGNS: Final[Mapping[Sign, str]] = {

@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from worker.admin.json_fields import counted
 from worker.core.entry.assignment import Need, asked, need_of
 from worker.core.policy.address_pool import KINDS, AddressPools, PoolKind
 from worker.core.service.record import ServiceRecord
 from worker.core.service.record_parts import Unassigned
+from worker.core.texts import counted
 from worker.store.store import Store
 
 

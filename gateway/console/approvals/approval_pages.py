@@ -22,7 +22,7 @@ from worker.admin.announcements import (
 from worker.admin.approvals import Decision
 from worker.admin.documents import approval_heading, held_service_document
 from worker.admin.held_lists import HeldList, HeldLists, ListChange
-from worker.admin.json_fields import counted
+from worker.core.texts import counted
 from worker.store.brake import Announcement, HeldWorkItem
 
 _LISTS: Final = 20

@@ -9,8 +9,8 @@ from gateway.console.console import Console, Viewer
 from gateway.console.failed.dead_letter_pages import DeadLetterPages, left_of, place_of
 from gateway.console.pages import Done, Form, NotDone, Pages
 from producers.errors import EventsRefused, PublishFailed
-from worker.admin.json_fields import counted
 from worker.core.service.outcome import DeadLetter
+from worker.core.texts import counted
 
 STEP_S: Final = 3.0
 """About how long one request settles dead letters; the person lets it go on."""

@@ -20,7 +20,8 @@ from gateway.console.layout import (
     read_on,
     table,
 )
-from worker.admin.json_fields import clean, counted
+from worker.admin.json_fields import clean
+from worker.core.texts import counted
 
 Document = Mapping[str, Any]
 _LONGEST_BODY = 8_000

@@ -18,9 +18,9 @@ from gateway.console.pages import Pages
 from gateway.console.pictures import Point, Series, line_picture
 from gateway.console.sessions import LoginSessions
 from worker.admin.health import host_row
-from worker.admin.json_fields import counted
 from worker.admin.now import read_now
 from worker.core.policy.circuit import UNKNOWN
+from worker.core.texts import counted
 
 LIVE: Final = "/now/live"
 _SHOWN_ZONES: Final = 64

@@ -20,9 +20,9 @@ from gateway.console.layout import (
     table,
     with_code,
 )
-from worker.admin.json_fields import counted
 from worker.admin.lease_documents import WHOSE
 from worker.admin.plan_documents import SIGNS
+from worker.core.texts import counted
 
 Document = Mapping[str, Any]
 

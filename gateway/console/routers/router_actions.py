@@ -9,10 +9,10 @@ from gateway.console.console import Console, Viewer
 from gateway.console.pages import Done, Form, NotDone, Pages
 from gateway.console.routers.reading_views import SHOWN_PARTS
 from gateway.console.routers.router_pages import RouterPages
-from worker.admin.json_fields import counted
 from worker.admin.router_actions import obstacle, rebuild, reconcile
 from worker.admin.router_reader import RouterReader, TooMany
 from worker.admin.router_reading import RouterReading
+from worker.core.texts import counted
 
 _WAIT_S: Final = 10.0
 """How long a write waits until the router was read once more."""

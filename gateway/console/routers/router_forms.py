@@ -10,7 +10,7 @@ from gateway.console.console import Viewer
 from gateway.console.layout import confirm_form, fields, note, pager, with_code
 from gateway.console.routers.reading_views import back, drift_table, lines, live_part, signs
 from gateway.console.routers.router_views import state_fields
-from worker.admin.json_fields import counted
+from worker.core.texts import counted
 
 Document = Mapping[str, Any]
 

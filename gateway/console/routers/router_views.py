@@ -22,8 +22,8 @@ from gateway.console.layout import (
 )
 from gateway.console.pictures import Bar, Point, Series, bar_picture, line_picture
 from gateway.console.routers.reading_views import reading
-from worker.admin.json_fields import counted
 from worker.admin.router_documents import STATES
+from worker.core.texts import counted
 
 Document = Mapping[str, Any]
 

@@ -9,6 +9,7 @@ from worker.core.alerting.alerts import Alert
 from worker.core.alerting.health_figures import HealthFigures
 from worker.core.alerting.processes import hosts_of
 from worker.core.entry.brake import HELD
+from worker.core.texts import counted
 
 Level = Literal["warning", "critical"]
 
@@ -157,7 +158,8 @@ def _journal(figures: HealthFigures) -> Iterator[Finding]:
         late_s = _age_s(figures, journal.oldest_ms)
         if late_s > JOURNAL_WARNS_S:
             level: Level = "critical" if late_s > JOURNAL_CRITICAL_S else "warning"
-            message = f"{journal.depth} events in journal {lane}, the oldest due for {late_s} s"
+            depth = counted(journal.depth, "event")
+            message = f"{depth} in journal {lane}, the oldest due for {late_s} s"
             limit = f"(over {JOURNAL_CRITICAL_S if level == 'critical' else JOURNAL_WARNS_S} s)"
             yield Finding(
                 level, "journal", f"{message} {limit}", "see the log of the events workers"
@@ -175,7 +177,8 @@ def _work_items(figures: HealthFigures) -> Iterator[Finding]:
         level: Level = "critical" if late_s > WORK_CRITICAL_S else "warning"
         count = sum(age_s > WORK_WARNS_S for age_s, _ in late)
         limit = WORK_CRITICAL_S if level == "critical" else WORK_WARNS_S
-        message = f"{name}: a service is due for {late_s} s (over {limit} s); {count} routers late"
+        message = f"{name}: a service is due for {late_s} s (over {limit} s)"
+        message += f"; {counted(count, 'router')} late"
         yield Finding(
             level, "work_items", message, "see the log of the routers workers; start more"
         )
@@ -193,26 +196,28 @@ def _routers(figures: HealthFigures) -> Iterator[Finding]:
         if router.state == "unreachable"
     ]
     if unreachable:
-        count = "1 router is" if len(unreachable) == 1 else f"{len(unreachable)} routers are"
-        message = f"{count} unreachable: {_some(unreachable)}"
+        count = counted(len(unreachable), "router")
+        message = f"{count} {'is' if len(unreachable) == 1 else 'are'} unreachable: "
+        message += _some(unreachable)
         yield Finding("warning", "routers", message, advice)
     stuck = [f"{router.name} ({router.state})" for router in down if router.state != "unreachable"]
     if stuck:
-        message = f"{len(stuck)} need a person: {_some(stuck)}"
+        count = counted(len(stuck), "router")
+        message = f"{count} {'needs' if len(stuck) == 1 else 'need'} a person: {_some(stuck)}"
         yield Finding("warning", "routers", message, advice)
 
 
 def _dead(figures: HealthFigures) -> Iterator[Finding]:
     count = sum(reason.number for reason in figures.dead_letters.values())
     if count:
-        message = f"{count} dead letters: {_some(sorted(figures.dead_letters))}"
+        message = f"{counted(count, 'dead letter')}: {_some(sorted(figures.dead_letters))}"
         yield Finding("warning", "dead", message, "see `leasewire dead-letters list`")
 
 
 def _brake(figures: HealthFigures) -> Iterator[Finding]:
     held = figures.waiting.get(HELD)
     if held is not None:
-        message = f"{held.number} services that lose their entries are held for approval"
+        message = f"the brake holds {counted(held.number, 'service')} for approval"
         yield Finding("critical", "brake", message, "see `leasewire brake list`")
 
 
@@ -253,7 +258,8 @@ def _waiting(figures: HealthFigures, warns_s: float) -> Iterator[Finding]:
     }
     if late:
         count = sum(waiting.number for waiting in late.values())
-        message = f"{count} services wait, some for more than {warns_s:g} s: {_some(sorted(late))}"
+        message = f"{counted(count, 'service')} waiting, the oldest for more than {warns_s:g} s: "
+        message += _some(sorted(late))
         yield Finding(
             "warning", "waiting", message, "see `leasewire services list`, `leasewire why`"
         )

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from worker.core.alerting.alerts import Alert
 from worker.core.rows.normal import duration
+from worker.core.texts import counted
 
 QUIET_MS: Final = 3_600_000
 """An alert is notified at most once in this time, however often it opens."""
@@ -219,7 +220,7 @@ def title_of(notices: Notices, installation: str) -> str:
     critical = sum(alert.severity == "critical" for alert in notices.opened)
     named = f" ({critical} critical)" if critical else ""
     parts = [
-        *([f"{_counted(len(notices.opened), 'alert')}{named}"] if notices.opened else []),
+        *([f"{counted(len(notices.opened), 'alert')}{named}"] if notices.opened else []),
         *([f"{len(notices.resolved)} resolved"] if notices.resolved else []),
     ]
     return f"Leasewire {installation}: {', '.join(parts)}"
@@ -248,13 +249,9 @@ def body_of(notices: Notices) -> str:
 def _routers(names: Sequence[str]) -> str:
     """As `7 routers: R1, R2, R3, R4, R5 and 2 more`."""
     more = len(names) - _NAMED_BEHIND
-    return f"{_counted(len(names), 'router')}: {', '.join(names[:_NAMED_BEHIND])}" + (
+    return f"{counted(len(names), 'router')}: {', '.join(names[:_NAMED_BEHIND])}" + (
         f" and {more} more" if more > 0 else ""
     )
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _of_kind(alerts: Sequence[Alert], behind: Mapping[str, Sequence[str]]) -> Iterator[str]:

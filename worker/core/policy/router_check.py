@@ -10,6 +10,7 @@ from typing import Final, Literal, NamedTuple
 from worker.core.policy.policy import RouterPolicy
 from worker.core.policy.setup_spec import lacking
 from worker.core.rows.normal import duration, seconds
+from worker.core.texts import counted
 
 Row = Mapping[str, str]
 Rows = Sequence[Row] | None
@@ -141,7 +142,7 @@ def _sessions(seen: RouterSettings) -> Iterator[CheckLine]:
         return  # before 7.16 there is no such limit to read
     most = int(row["max-sessions"])
     used = sum(user.get("via") in ("api", "rest-api") for user in seen.active or ())
-    detail = f"{used} API sessions are open, {seen.service} allows {most}"
+    detail = f"{counted(used, 'API session')} open, {seen.service} allows {most}"
     if most - used < SESSIONS_LEFT:
         advice = f"/ip/service/set {seen.service} max-sessions={max(20, 2 * most)}"
         yield CheckLine("warn", "sessions", detail, advice)
