@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from leasewire.answer import Answer, Exit, Line, Part, cell, clean, local_time
+from leasewire.answer import Answer, Exit, Line, Part, bad_input, cell, clean, local_time
 from leasewire.context import Context, InventoryOption
 from leasewire.tables import TextTable
 from worker.admin.diagnosis import Diagnosis, DiagnosisResult
@@ -36,6 +36,8 @@ def why_command(
 
     Example: leasewire why 00:00:5E:00:53:01
     """
+    if not subject.strip():
+        bad_input("Give a MAC, an IP, a prefix, a login or the id of a service.")
     context = Context(inventory)
     results = diagnosis(context, offline=offline).ask(subject)
     text: list[Part] = []

@@ -141,7 +141,7 @@ def test_a_service_shows_why_what_is_wanted_what_is_there_and_its_device(noc):
     ]
     assert document["actions"] == ["suspend"]
     page = noc.page("/service", id="SVC-1")
-    assert "all is well with SVC-1" in page or "SVC-1: " in page
+    assert "All is well with SVC-1" in page or "SVC-1: " in page
     assert "yes" in page
     assert 'href="/console/router?id=R1"' in page
     (row,) = noc.r1.rows(LEASES)

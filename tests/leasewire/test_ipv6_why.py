@@ -56,7 +56,7 @@ def test_an_unknown_prefix_is_found_on_the_routers(one, leasewire):
     fields = {"address": "2001:db8:7::/56", "duid": "0x00030001aabb", "iaid": "1"}
     row = one.r1.run(f"{BINDINGS}/add", fields)
     found = leasewire("why", "2001:db8:7::/56").out
-    assert "no service has 2001:db8:7::/56, but router R1 has binding 2001:db8:7::/56" in found
+    assert "No service has 2001:db8:7::/56, but router R1 has binding 2001:db8:7::/56" in found
     assert "not ours" in found
     one.r1.set_row(BINDINGS, row, {"comment": "leasewire:acme:GONE"})
     assert "an orphan" in leasewire("why", "2001:db8:7::/56").out

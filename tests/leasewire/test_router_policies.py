@@ -111,7 +111,7 @@ def test_hold_during_a_backlog_stops_writes_and_release_goes_on(world, leasewire
     assert shown["message"] == "by bob: new firmware"
     assert shown["since"]
     assert other["state"] == "new"
-    assert "router R1 is paused" in leasewire("why", "SVC-2").out
+    assert "Router R1 is paused" in leasewire("why", "SVC-2").out
     assert leasewire("routers", "resume", "R1", "--actor", "bob").code == 0
     store.client.delete(store.keys.sweep)
     lose_calls(store)

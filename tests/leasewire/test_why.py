@@ -89,8 +89,9 @@ def test_router_down(world, why):
     applied(world, A)
     answer = why(MAC)
     assert answer["code"] == "router-unreachable"
-    assert "router R1 is unreachable since" in answer["sentence"]
+    assert answer["sentence"].startswith("Router R1 is unreachable since")
     assert "next try" in answer["sentence"]
+    assert answer["advice"].endswith("run `leasewire routers check R1`")
 
 
 def test_router_that_went_down_after_all_was_written(world, why):
@@ -106,7 +107,9 @@ def test_router_blocked(world, why):
     applied(world, A)
     answer = why("SVC-A")
     assert answer["code"] == "router-blocked"
+    assert answer["sentence"].startswith("Router R1 is blocked since")
     assert "login-refused" in answer["sentence"]
+    assert "until a person acts; next try" in answer["sentence"]
     assert answer["advice"] == "run `leasewire routers check R1`"
 
 
@@ -281,7 +284,7 @@ def test_event_still_in_the_journal_and_no_worker_to_take_it(world, why):
     for subject in ("SVC-A", MAC, "00-00-5e-00-53-01", ADDRESS):
         answer = why(subject)
         assert answer["code"] == "journaled"
-        assert "event a1 (activated) of SVC-A is in the journal since" in answer["sentence"]
+        assert "Event a1 (activated) of SVC-A is in the journal since" in answer["sentence"]
         assert "no worker" in answer["sentence"]
     give_signs(world.context.store, "events@host:1")
     assert "workers are running" in why(MAC)["sentence"]
@@ -331,11 +334,18 @@ def test_unknown_mac(world, why, leasewire):
     answer = why(mac(77))
     assert answer["code"] == "unknown"
     assert f"{mac(77)} is unknown" in answer["sentence"]
-    assert "no row on the 2 routers that were asked" in answer["sentence"]
+    assert "and no row on the 2 routers that were read has it" in answer["sentence"]
     world.r2.power_off()
-    only_one = "no row on the router that was asked; 1 did not answer (R2)"
+    only_one = "and no row on the router that was read has it; 1 did not answer (R2)"
     assert only_one in why(mac(77))["sentence"]
     assert "no service has it" in leasewire("why", "SVC-404").out
+
+
+@pytest.mark.parametrize("subject", ["", "  "])
+def test_nothing_is_no_subject(leasewire, subject):
+    refused = leasewire("why", subject)
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err.startswith("Give a MAC, an IP, a prefix")
 
 
 def test_mac_that_only_a_router_knows(world, why):

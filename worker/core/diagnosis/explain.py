@@ -57,7 +57,7 @@ def _journal(facts: Facts, when: When) -> Explanation | None:
     first = min(facts.journaled, key=lambda event: event.since_ms)
     more = f" (and {len(facts.journaled) - 1} more)" if len(facts.journaled) > 1 else ""
     waits = (
-        f"event {first.event_id} ({short_type(first.type)}) of {facts.record.service_id}{more} is "
+        f"Event {first.event_id} ({short_type(first.type)}) of {facts.record.service_id}{more} is "
         f"in the journal since {when(first.since_ms)} and not processed yet"
     )
     if "events" in facts.workers:
@@ -150,7 +150,8 @@ def _router(facts: Facts, when: When) -> Explanation | None:
     at, service = facts.home, facts.record.service_id
     if at is None or at.state == "up":
         return None
-    if not at.queued and at.state not in ("unreachable", "blocked"):
+    tried = at.state in ("unreachable", "blocked")
+    if not at.queued and not tried:
         return None  # it works, and nothing is to be written to it
     since = f"since {when(at.since_ms)}" if at.since_ms else "now"
     if at.queued:
@@ -160,15 +161,16 @@ def _router(facts: Facts, when: When) -> Explanation | None:
         effect = f"the row of {service} is{as_last} not checked since"
     cause = ": ".join(part for part in (at.cause, at.message) if part)
     cause = f" ({cause})" if cause else ""
+    next_try = f"; next try {when(at.next_at_ms)}" if tried else ""
     if at.state == "unreachable":
         return Explanation(
             "router-unreachable",
-            f"router {at.name} is unreachable {since}{cause}: {effect}; next try "
-            f"{when(at.next_at_ms)}",
+            f"Router {at.name} is unreachable {since}{cause}: {effect}{next_try}",
+            f"nothing, if it comes back by itself; else {_CHECK.format(router=at.name)}",
         )
     return Explanation(
         f"router-{at.state}",
-        f"router {at.name} is {at.state} {since}{cause}: {effect} until a person acts",
+        f"Router {at.name} is {at.state} {since}{cause}: {effect} until a person acts{next_try}",
         _ROUTER_ADVICE.get(at.state, "see `leasewire routers list`").format(router=at.name),
     )
 
@@ -181,7 +183,7 @@ def _waiting(facts: Facts, when: When) -> Explanation | None:
     if not at.queued:
         return Explanation(
             "refused",
-            f"router {at.name} refused to write {service} ({why.reason}): {why.detail}",
+            f"Router {at.name} refused to write {service} ({why.reason}): {why.detail}",
             "correct the value, the next event tries again; see `leasewire dead-letters show "
             f"{service}@{at.name}`",
         )
@@ -255,7 +257,7 @@ def _not_asked(service: str, at: AtRouter) -> Explanation:
         )
     return Explanation(
         "all-well",
-        f"all is well with {service} as far as known: its row {stands} on router {at.name}, "
+        f"All is well with {service} as far as known: its row {stands} on router {at.name}, "
         "which was not asked about the device",
     )
 
@@ -277,8 +279,9 @@ _JUDGES: Final = (
     *(_journal, _held_by_brake, _cancelled, _incomplete, _unassigned, _unknown_router),
     *(_router, _waiting, _suspended, _pending),
 )
+_CHECK: Final = "run `leasewire routers check {router}`"
 _ROUTER_ADVICE: Final = {
-    "blocked": "run `leasewire routers check {router}`",
+    "blocked": _CHECK,
     "policy-changed": "`leasewire routers apply {router}` shows what the new policy changes",
     "paused": "`leasewire routers resume {router}` lets workers write to it again",
 }

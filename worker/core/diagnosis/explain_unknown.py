@@ -28,7 +28,7 @@ def explain_unknown(
         dead_letter = dead_letters[0]
         return Explanation(
             "rejected",
-            f"no service has {subject}: an event that names it was rejected "
+            f"No service has {subject}: an event that names it was rejected "
             f"({dead_letter.reason}): {dead_letter.detail}",
             f"see `leasewire dead-letters show {dead_letter.id}`, correct the event and send it",
         )
@@ -42,8 +42,8 @@ def explain_unknown(
     advice = "if a customer should have it, the BSS must send service.activated"
     unasked = f"; {len(silent)} did not answer ({', '.join(sorted(silent))})" if silent else ""
     if not rows and not bindings:
-        which = "router that was" if len(seen) == 1 else f"{len(seen)} routers that were"
-        asked = f", no row on the {which} asked" if seen else ""
+        which = "the router that was" if len(seen) == 1 else f"the {len(seen)} routers that were"
+        asked = f", and no row on {which} read has it" if seen else ""
         sentence = f"{subject} is unknown: no service has it, no event names it{asked}{unasked}"
         return Explanation("unknown", sentence, advice)
     named = [(router, _row(row, installation)) for router, row in rows]
@@ -52,7 +52,7 @@ def explain_unknown(
     orphan = any(_is_ours(row.lease, installation) for _, row in rows)
     orphan = orphan or any(_is_ours(row, installation) for _, row in bindings)
     code = "orphan-row" if orphan else "not-ours"
-    return Explanation(code, f"no service has {subject}, but {found_rows}{unasked}", advice)
+    return Explanation(code, f"No service has {subject}, but {found_rows}{unasked}", advice)
 
 
 def _row(row: SeenRow, installation: str) -> str:
