@@ -1,5 +1,7 @@
 """Why a router is blocked is said where one is sent to: `routers check`, `plan`, `restore`."""
 
+import re
+
 import pytest
 
 from tests.builders import activated, mac
@@ -29,6 +31,8 @@ def test_a_check_says_why_a_router_is_blocked_and_what_to_do(world, leasewire):
     assert checked.code == 1
     assert "✗ orphans: 4 of 4 rows with the tag of installation acme" in checked.out
     assert "leasewire orphans remove R1" in checked.out
+    assert re.search(r"\(workers found it at 2.+, and try again at 2.+\)\n", checked.out)
+    assert "(waiting services:" not in checked.out
     [line] = [
         each
         for each in leasewire("routers", "check", "R1", "--json").document["checks"]

@@ -30,7 +30,11 @@ def state_checks(
         case "blocked":
             texts = (alert.text.partition(f"{state.message}. ")[2] for alert in alerts)
             advice = next((text for text in texts if text), "see `leasewire alerts list`")
-            yield CheckLine("fail", state.cause, state.message, advice.removesuffix("."))
+            # What was read just now may be mended already: this is what workers go by.
+            found = f"workers found it at {when(state.since_ms)}, and try again at "
+            message = f"{state.message} ({found}{when(state.next_at_ms)})"
+            advice = advice.partition(" (waiting services: ")[0].removesuffix(".")
+            yield CheckLine("fail", state.cause, message, advice)
         case "paused":
             advice = f"`leasewire routers resume {name}` lets workers write to it again"
             yield CheckLine("fail", "paused", state.message, advice)
