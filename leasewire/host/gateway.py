@@ -120,7 +120,6 @@ def running_gateway(  # noqa: PLR0913 - as the command
         store.check_kinds(context.inventory.routers, context.inventory.sources)
         Depth(store.client, settings.key_prefix).check_writes()
         hooks = hooks_of(context)
-        stack.enter_context(context.heartbeat("gateway"))
         publisher = stack.enter_context(context.publisher(clock))
         pages = _console(context, store, publisher) if console else None
         app = make_app(
@@ -136,7 +135,12 @@ def running_gateway(  # noqa: PLR0913 - as the command
         try:
             server = GatewayServer(app, host, port)
         except OSError as error:
-            raise ConfigurationError([f"{host} port {port}: {error.strerror}"]) from error
+            reason = (error.strerror or str(error)).partition(" (while attempting")[0]
+            problem = f"{host} port {port} cannot be listened on: {reason}"
+            advice = "Stop what listens there, or choose another with --listen and --port"
+            raise ConfigurationError([f"{problem}. {advice}"]) from error
+        # Only now: one that ends before it began was not silent.
+        stack.enter_context(context.heartbeat("gateway"))
         hook_publisher = stack.enter_context(context.publisher(clock))
         for thread in pages.threads if pages else ():
             stack.enter_context(thread)
