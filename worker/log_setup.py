@@ -69,6 +69,14 @@ def hide_secret(secret: str) -> None:
         )
 
 
+def _matters_to_people(record: logging.LogRecord) -> bool:
+    """Whether a warning matters: not what Celery says of its next version at each lost connection.
+
+    It puts its own filter for them before all others.
+    """
+    return "CPendingDeprecationWarning" not in record.getMessage()
+
+
 def _without_controls(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
     """Escape terminal control characters, which texts of routers and BSSs may hold."""
     return {name: _visible(value) for name, value in event_dict.items()}
@@ -135,6 +143,7 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
     # Celery warns root for the sake of pickle, which we do not accept.
     warnings.filterwarnings("ignore", message="You're running the worker with superuser")
     logging.captureWarnings(capture=True)
+    logging.getLogger("py.warnings").addFilter(_matters_to_people)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

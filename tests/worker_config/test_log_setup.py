@@ -10,6 +10,7 @@ import warnings
 
 import pytest
 import structlog
+from celery.exceptions import CPendingDeprecationWarning
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -81,6 +82,16 @@ def test_ours_and_the_libraries_lines_have_one_form(lines):
     }
     assert (foreign["event"], foreign["logger"]) == ("lost one of 3", "celery.worker")
     assert (warned["level"], warned["logger"]) == ("warning", "py.warnings")
+
+
+def test_what_celery_says_of_its_next_version_is_no_line(lines):
+    stream = lines()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn("it will be True", CPendingDeprecationWarning, stacklevel=1)
+        warnings.warn("old", UserWarning, stacklevel=1)
+    (only,) = records(stream)
+    assert "UserWarning: old" in only["event"]
 
 
 def test_levels_hold_and_librouteros_never_speaks_of_words(lines):
