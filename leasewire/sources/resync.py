@@ -81,14 +81,15 @@ def resync_command(  # noqa: PLR0913 - as many options
         routers = sorted(router) if router else None
         for name in routers or ():
             context.router(name)
-        gone = missing_of(context.store, file.source, file.services, routers, file.as_of_ms)
+        found = missing_of(context.store, file.source, file.services, routers, file.as_of_ms)
+        gone, newer = ([record.service_id for record in records] for records in found)
         with file.publisher:
             if not apply:
                 answer = preview_answer(file, preview(context, file))
-                text = _missing_text(gone, missing, show_all=show_all, done=False)
+                text = _missing_text(gone, newer, missing, show_all=show_all, done=False)
                 ends = bool(gone) and missing is not Missing.REPORT
                 return Answer(
-                    answer.document | {"missing": gone},
+                    answer.document | {"missing": gone, "newer": newer},
                     [*answer.text, "", *text],
                     Exit.CHANGES if ends else answer.code,
                 )
@@ -99,9 +100,9 @@ def resync_command(  # noqa: PLR0913 - as many options
             if done.interrupted or done.stalled:
                 return answer
             outcome = _send(context, file, list(_parts(file, missing, routers, who)))
-        text = _missing_text(gone, missing, show_all=show_all, done=True)
+        text = _missing_text(gone, newer, missing, show_all=show_all, done=True)
         return Answer(
-            answer.document | {"missing": gone, "manifest": outcome.detail},
+            answer.document | {"missing": gone, "newer": newer, "manifest": outcome.detail},
             [*answer.text, *text, f"Manifest: {outcome.detail}"],
             answer.code,
         )
@@ -156,10 +157,16 @@ def _send(context: Context, file: ServiceFile, parts: Sequence[dict[str, Any]]) 
 
 
 def _missing_text(
-    gone: Sequence[str], missing: Missing, *, show_all: bool, done: bool
+    gone: Sequence[str], newer: Sequence[str], missing: Missing, *, show_all: bool, done: bool
 ) -> Iterator[Part]:
+    if newer:
+        services = counted(len(newer), "service")
+        yield (
+            f"{services} missing from the file, with events since it was made or in the five "
+            f"minutes before: left alone ({_first(newer)})."
+        )
     if not gone:
-        yield "No service is missing from the file."
+        yield "No other service is missing." if newer else "No service is missing from the file."
         return
     services = f"{counted(len(gone), 'service')} missing from the file"
     if missing is Missing.REPORT:
@@ -173,3 +180,9 @@ def _missing_text(
         yield f"… and {len(gone) - len(shown):,} more; --all names them."
     if missing is not Missing.REPORT:
         yield "The brake holds losses beyond its limits for approval: leasewire brake list"
+
+
+def _first(services: Sequence[str]) -> str:
+    """The first few, and how many more."""
+    more = len(services) - _SHOWN
+    return ", ".join(services[:_SHOWN]) + (f" and {more:,} more" if more > 0 else "")

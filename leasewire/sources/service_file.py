@@ -164,5 +164,6 @@ def _as_of(given: str | None, path: Path, before: Import | None, now_ms: int) ->
         if not as_of_ms:  # standard input, through a pipe
             bad_input(f"{path} has no date: give the moment that it describes with --as-of.")
     if as_of_ms > now_ms:
-        bad_input(f"{path}: {utc_time(as_of_ms)} is in the future; give --as-of.")
+        asked = "give a moment that has passed" if given is not None else "give --as-of"
+        bad_input(f"{path}: {utc_time(as_of_ms)} is in the future; {asked}.")
     return as_of_ms

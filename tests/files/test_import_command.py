@@ -71,7 +71,10 @@ def test_nothing_is_done_unless_every_row_is_right(office):
             ("dated.csv",),
             "dated.csv:2: effective_at is not a time; write RFC 3339 with offset, like 20",
         ),
-        (("s.csv", "--as-of", "2999-01-01T00:00:00Z"), "in the future"),
+        (
+            ("s.csv", "--as-of", "2999-01-01T00:00:00Z"),
+            "in the future; give a moment that has passed",
+        ),
     ],
 )
 def test_wrong_input_is_reported(office, arguments, message):

@@ -56,6 +56,25 @@ def test_the_preview_counts_what_would_be_cancelled_and_names_the_first_ten(offi
     assert "S-16" in office.run("resync", path, "--missing", "cancel", "--all").out
 
 
+def test_what_is_missing_with_newer_events_is_named_and_left_alone(office):
+    office.say(*known_long("S-{:02}", range(1, 3)))
+    office.say(*(activated(f"T-{n:02}", mac=mac(n), ipv4=ipv4(n)) for n in range(10, 22)))
+    path = office.file("one.csv", HEAD + f"S-01,R1,dhcp1,{mac(1)},{ipv4(1)}\n")
+    shown = office.run("resync", path, "--missing", "cancel").out
+    assert "12 services missing from the file, with events since it was made" in shown
+    assert "left alone (T-10, T-11, " in shown
+    assert "T-19 and 2 more)." in shown
+    assert "1 service missing from the file: would be cancelled." in shown
+    path = office.file(
+        "two.csv", (HEAD + "".join(f"S-0{n},R1,dhcp1,{mac(n)},{ipv4(n)}\n" for n in (1, 2)))
+    )
+    shown = office.run("resync", path, "--missing", "cancel")
+    assert "No other service is missing." in shown.out
+    assert "No service is missing from the file" not in shown.out
+    document = office.run("resync", path, "--json").document
+    assert (document["missing"], len(document["newer"])) == ([], 12)
+
+
 def test_what_is_missing_is_done_as_asked(stocked):
     done = stocked.run("resync", stocked.path, "--apply")
     assert done.code == 0, done.err

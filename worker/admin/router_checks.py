@@ -31,8 +31,8 @@ def state_checks(
             texts = (alert.text.partition(f"{state.message}. ")[2] for alert in alerts)
             advice = next((text for text in texts if text), "see `leasewire alerts list`")
             # What was read just now may be mended already: this is what workers go by.
-            found = f"workers found it at {when(state.since_ms)}, and try again at "
-            message = f"{state.message} ({found}{when(state.next_at_ms)})"
+            seen = f"workers found it at {when(state.since_ms)}, and try again at "
+            message = f"{state.message} ({seen}{when(state.next_at_ms)})"
             advice = advice.partition(" (waiting services: ")[0].removesuffix(".")
             yield CheckLine("fail", state.cause, message, advice)
         case "paused":

@@ -39,33 +39,41 @@ _TYPE: Final = "leasewire.inventory.manifest.v1"
 _ENDS: Final = {"suspend": "suspended", "cancel": "cancelled"}
 
 
+class Unlisted(NamedTuple):
+    """The services of a source that it does not list.
+
+    Attributes:
+        gone: no newer event named them.
+        newer: one did, so they are left alone.
+    """
+
+    gone: list[ServiceRecord]
+    newer: list[ServiceRecord]
+
+
 def missing_of(
     store: Store, source: str, listed: set[str], routers: Sequence[str] | None, taken_at_ms: int
-) -> list[str]:
-    """The services of a source that it does not list and that no newer event named.
+) -> Unlisted:
+    """The services of a source that it does not list.
 
     The source's clock may be ahead of ours by as much as the contract allows: an event that came so
     shortly before may be newer than the list. The next list finds such a service.
 
     Reads all records: about a second for a hundred thousand.
     """
-    return [each.service_id for each in _missing(store, source, listed, routers, taken_at_ms)]
-
-
-def _missing(
-    store: Store, source: str, listed: set[str], routers: Sequence[str] | None, taken_at_ms: int
-) -> list[ServiceRecord]:
     known_ms = taken_at_ms - MAX_CLOCK_SKEW // _MILLISECOND
-    found = (
-        record
-        for record in (stored.record for stored in store.views.services())
-        if record.owner == source
-        and record.service_id not in listed
-        and record.status in ("active", "suspended")
-        and (routers is None or record.router in routers)
-        and record.last_event_ms <= known_ms
-    )
-    return sorted(found, key=lambda record: record.service_id)
+    found = Unlisted([], [])
+    for record in (stored.record for stored in store.views.services()):
+        if (
+            record.owner == source
+            and record.service_id not in listed
+            and record.status in ("active", "suspended")
+            and (routers is None or record.router in routers)
+        ):
+            (found.gone if record.last_event_ms <= known_ms else found.newer).append(record)
+    for records in found:
+        records.sort(key=lambda record: record.service_id)
+    return found
 
 
 class Complete(NamedTuple):
@@ -102,7 +110,7 @@ class Manifests:
             return None
         listed = {service for one_part in parts.values() for service in one_part.services}
         taken_at_ms = (data.taken_at - _EPOCH) // _MILLISECOND
-        gone = _missing(self._store, event.source, listed, data.scope.routers, taken_at_ms)
+        gone = missing_of(self._store, event.source, listed, data.scope.routers, taken_at_ms).gone
         missing = [record.service_id for record in gone]
         action = {"report": "reported", "suspend": "suspended", "cancel": "cancelled"}[data.missing]
         log.info("manifest.complete", source=event.source, missing=missing, action=action)
