@@ -20,6 +20,7 @@ from redis import Redis
 
 from contracts.envelope import Source
 from contracts.webhook_signature import new_secret
+from gateway.api.problems import Refused
 from gateway.keys import GatewayKeys
 from worker.errors import ConfigurationError
 from worker.store.audit import AuditEntry, add_entry
@@ -78,6 +79,22 @@ class ApiKey:
     def actor(self) -> str:
         """The actor in histories."""
         return f"key {self.id} ({self.name})"
+
+    def sources_to_read(self, source: str | None, *, all_: bool = False) -> list[str]:
+        """The sources that a request reads: the one that it names, else all of the key.
+
+        Args:
+            source: that it names, if any.
+            all_: the key may read every source.
+
+        Raises:
+            Refused: `source-not-allowed`.
+        """
+        if source is None:
+            return sorted(self.sources)
+        if source not in self.sources and not all_:
+            raise Refused("source-not-allowed", f"this {self.not_its_source()}")
+        return [source]
 
     def not_its_source(self) -> str:
         """Why an event of another source is refused, with up to five sources that the key has."""

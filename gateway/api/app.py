@@ -25,6 +25,7 @@ from gateway.api.ops_routes import OpsRoutes
 from gateway.api.outcome_routes import OutcomeRoutes
 from gateway.api.outcome_waiter import OutcomeWaiter
 from gateway.api.page_routes import PageRoutes
+from gateway.api.query import known_parameters
 from gateway.api.responses import FAILURES, PrintableJson, answer_failure, tagged
 from gateway.api.state_routes import StateRoutes
 from gateway.hooks.config import Hook
@@ -109,7 +110,7 @@ def make_app(  # noqa: PLR0913 - what the gateway stands on
         OutcomeRoutes(access, store, inventory),
         OpsRoutes(access, store, inventory, publisher),
     ):
-        app.include_router(routes.router(), dependencies=documented)
+        app.include_router(routes.router(), dependencies=[*documented, Depends(known_parameters)])
     openapi_document = app.openapi()
     complete(openapi_document)
     # After the document is made: FastAPI makes a new, unfinished one when a route is added.

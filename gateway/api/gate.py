@@ -1,4 +1,4 @@
-"""Checks the key and the size of the body before every route.
+"""Checks the key and the size of the body before every route; HEAD is answered as GET is.
 
 A new route below `/v1/` needs a key and takes a small body unless it is listed here.
 """
@@ -54,6 +54,9 @@ class Gate:
             await self._app(scope, receive, send)
             return
         request, path = Request(scope), scope["path"]
+        if scope["method"] == "HEAD" and not path.startswith(_CONSOLE):
+            # As GET; the server leaves the body out. The console has pages that never end.
+            scope = {**scope, "method": "GET"}
         try:
             if path.startswith(_KEYED) and not path.startswith(_OPEN):
                 request.state.key = await self._access.identify(request)

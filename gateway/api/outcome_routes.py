@@ -75,9 +75,7 @@ class OutcomeRoutes:
         without a cursor.
         """
         key = await self._access.reader(request, KeyScope.READ)
-        if source is not None and source not in key.sources:
-            raise Refused("source-not-allowed", f"this {key.not_its_source()}")
-        sources = sorted(key.sources) if source is None else [source]
+        sources = key.sources_to_read(source)
         with self._access.waiting(request) as may_wait:
             deadline = monotonic() + (wait if may_wait else 0)
             while True:

@@ -113,6 +113,38 @@ def test_an_unknown_route_is_answered_with_a_problem(gateway):
     assert answer.headers["allow"] == "POST"
 
 
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("/v1/services?state=active", "unknown query parameter state: did you mean status?"),
+        ("/v1/services?limit=5", "it takes cursor, most, router, status, sync"),
+        ("/v1/services/SVC-1?x=1", "unknown query parameter x: it takes none"),
+        ("/v1/outcomes?curser=latest", "did you mean cursor?"),
+    ],
+)
+def test_an_unknown_query_parameter_is_refused(gateway, path, message):
+    answer = gateway.client().get(path)
+    refusal(answer, 400, "malformed")
+    assert message in answer.json()["detail"]
+
+
+def test_events_in_an_unknown_lane_are_not_taken(gateway):
+    client = gateway.client()
+    refusal(client.post("/v1/events?lanes=bulk", json=builders.mac_changed()), 400, "malformed")
+    assert (gateway.journaled(), gateway.journaled("bulk")) == (0, 0)
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/openapi.json", "/v1/services"])
+def test_head_is_get_without_the_body(gateway, path):
+    client = gateway.client()
+    whole, head = client.get(path), client.head(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == str(len(whole.content))
+    assert client.head("/v1/nothing").status_code == 404
+    assert client.head("/v1/events").status_code == 405
+    assert gateway.client_of("").head("/v1/services").status_code == 401
+
+
 def test_the_examples_of_the_document_are_accepted(gateway):
     document = gateway.client_of("").get("/openapi.json").json()
     content = document["paths"]["/v1/events"]["post"]["requestBody"]["content"]
