@@ -13,10 +13,9 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from time import monotonic
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
-from redis import Redis
 
 from contracts.envelope import Source
 from contracts.webhook_signature import new_secret
@@ -25,6 +24,7 @@ from gateway.keys import GatewayKeys
 from worker.errors import ConfigurationError
 from worker.store.audit import AuditEntry, add_entry
 from worker.store.connection import redis_now_ms
+from worker.store.text_client import TextClient
 
 
 class KeyScope(StrEnum):
@@ -157,7 +157,9 @@ class ApiKeys:
         clock: monotonic seconds.
     """
 
-    def __init__(self, redis: Redis, prefix: str, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self, redis: TextClient, prefix: str, clock: Callable[[], float] = monotonic
+    ) -> None:
         self._keys = GatewayKeys(prefix)
         self._redis = redis
         self._clock = clock
@@ -206,12 +208,12 @@ class ApiKeys:
 
     def all(self) -> list[ApiKey]:
         """All keys, oldest first."""
-        raw = cast("dict[str, str]", self._redis.hgetall(self._keys.api_keys))
+        raw = self._redis.hgetall(self._keys.api_keys)
         return sorted(map(ApiKey.from_json, raw.values()), key=lambda key: key.created_at)
 
     def revoke(self, id_: str, actor: str) -> bool:
         """Delete a key; False: there is none with this id. `actor`: the person."""
-        text = cast("str | None", self._redis.hget(self._keys.api_keys, id_))
+        text = self._redis.hget(self._keys.api_keys, id_)
         if text is None or not self._redis.hdel(self._keys.api_keys, id_):
             return False
         name = ApiKey.from_json(text).name
@@ -224,7 +226,7 @@ class ApiKeys:
 
     def used(self) -> dict[str, str]:
         """Key id -> the hour when it was last used, in UTC; without keys that never were."""
-        return cast("dict[str, str]", self._redis.hgetall(self._keys.api_keys_used))
+        return self._redis.hgetall(self._keys.api_keys_used)
 
     def record_use(self, id_: str, now: datetime) -> None:
         """Record that a key is used: one write an hour for each gateway.
@@ -254,14 +256,14 @@ class ApiKeys:
         """
         id_, _ = _parts(token)
         self._cache.pop(id_, None)
-        text = cast("str | None", self._redis.hget(self._keys.api_keys, id_))
+        text = self._redis.hget(self._keys.api_keys, id_)
         if text is not None:
             hash_secret = self._read_hash_secret()
             self._cache[id_] = _Cached(ApiKey.from_json(text), hash_secret, self._clock())
         return self.cached(token)
 
     def _read_hash_secret(self) -> bytes:
-        return bytes.fromhex(cast("str | None", self._redis.get(self._keys.hash_secret)) or "")
+        return bytes.fromhex(self._redis.get(self._keys.hash_secret) or "")
 
 
 def _check(name: str, sources: frozenset[str], scopes: frozenset[KeyScope]) -> None:

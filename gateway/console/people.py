@@ -11,12 +11,12 @@ from typing import Any, Final, cast
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
-from redis import Redis
 from redis.client import Pipeline
 
 from gateway.keys import GatewayKeys
 from worker.errors import ConfigurationError
 from worker.store.connection import store_errors
+from worker.store.text_client import TextClient
 
 SHORTEST_PASSWORD: Final = 12
 LONGEST_PASSWORD: Final = 200
@@ -83,7 +83,9 @@ class People:
         hasher: of passwords; by default as RFC 9106 advises for little memory.
     """
 
-    def __init__(self, redis: Redis, prefix: str, hasher: PasswordHasher | None = None) -> None:
+    def __init__(
+        self, redis: TextClient, prefix: str, hasher: PasswordHasher | None = None
+    ) -> None:
         self._redis = redis
         self._key = GatewayKeys(prefix).people
         self._hasher = hasher or PasswordHasher()
@@ -92,12 +94,12 @@ class People:
 
     def all(self) -> list[Person]:
         """All people by name."""
-        raw = cast("dict[str, str]", self._redis.hgetall(self._key))
+        raw = self._redis.hgetall(self._key)
         return [Person.from_json(text) for _, text in sorted(raw.items())]
 
     def find(self, name: str) -> Person | None:
         """A person by name."""
-        text = cast("str | None", self._redis.hget(self._key, name))
+        text = self._redis.hget(self._key, name)
         return Person.from_json(text) if text else None
 
     def add(self, name: str, role: Role, password: str, created_at: str) -> Person:

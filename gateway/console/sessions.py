@@ -3,12 +3,11 @@
 import hashlib
 import json
 import secrets
-from typing import Any, Final, NamedTuple, cast
-
-from redis import Redis
+from typing import Any, Final, NamedTuple
 
 from gateway.console.people import Person
 from gateway.keys import GatewayKeys
+from worker.store.text_client import TextClient
 
 IDLE_S: Final = 2 * 3600
 """A session ends when it was not used for this long."""
@@ -41,7 +40,7 @@ class LoginSessions:
         prefix: before every key in Redis.
     """
 
-    def __init__(self, redis: Redis, prefix: str) -> None:
+    def __init__(self, redis: TextClient, prefix: str) -> None:
         self._redis = redis
         self._keys = GatewayKeys(prefix)
 
@@ -70,7 +69,7 @@ class LoginSessions:
         """
         token_hash = _hash(token)
         key = self._keys.session(token_hash)
-        found = cast("dict[str, str]", self._redis.hgetall(key))
+        found = self._redis.hgetall(key)
         if "name" not in found:
             return None
         pipe = self._redis.pipeline(transaction=False)

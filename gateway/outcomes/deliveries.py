@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, cast
 
-from redis import Redis
 from redis.client import Pipeline
 from redis.exceptions import WatchError
 
 from gateway.keys import GatewayKeys
 from worker.store.audit import AuditEntry, add_entry
+from worker.store.text_client import TextClient
 
 DEAD_MOST: Final = 10_000
 """Failed outcomes that are kept for a target; the oldest are dropped."""
@@ -71,7 +71,7 @@ class Deliveries:
         target: its name.
     """
 
-    def __init__(self, redis: Redis, prefix: str, target: str) -> None:
+    def __init__(self, redis: TextClient, prefix: str, target: str) -> None:
         self._redis = redis
         keys = GatewayKeys(prefix)
         self._target = target
@@ -115,7 +115,7 @@ class Deliveries:
     def cursor(self, first: str) -> str:
         """The position in the feed; a new target starts at `first`."""
         self._redis.set(self._keys.cursor, first, nx=True)
-        return cast("str", self._redis.get(self._keys.cursor))
+        return self._redis.get(self._keys.cursor) or ""
 
     def go_on(self, cursor: str, delivered_ms: int = 0) -> None:
         """Move the cursor; `delivered_ms`: when the target took an outcome."""
@@ -138,7 +138,7 @@ class Deliveries:
         found = cast(
             "list[str]", self._redis.zrangebyscore(self._keys.aside_due, "-inf", now_ms, 0, 1)
         )
-        text = cast("str | None", self._redis.hget(self._keys.aside, found[0])) if found else None
+        text = self._redis.hget(self._keys.aside, found[0]) if found else None
         return Undelivered.from_json(text) if text else None
 
     def waiting(self) -> int:
@@ -169,8 +169,8 @@ class Deliveries:
 
     def dead(self) -> list[Undelivered]:
         """Failed outcomes, oldest first."""
-        ids = cast("list[str]", self._redis.zrange(self._keys.dead_by_time, 0, -1))
-        texts = cast("list[str | None]", self._redis.hmget(self._keys.dead, ids)) if ids else []
+        ids = self._redis.zrange(self._keys.dead_by_time, 0, -1)
+        texts = self._redis.hmget(self._keys.dead, ids) if ids else []
         return [Undelivered.from_json(text) for text in texts if text]
 
     def retry(self, ids: Sequence[str], now_ms: int, actor: str) -> int:
@@ -181,9 +181,7 @@ class Deliveries:
             now_ms: the time.
             actor: the person.
         """
-        texts = (
-            cast("list[str | None]", self._redis.hmget(self._keys.dead, list(ids))) if ids else []
-        )
+        texts = self._redis.hmget(self._keys.dead, list(ids)) if ids else []
         found = [Undelivered.from_json(text) for text in texts if text]
         with self._redis.pipeline(transaction=True) as pipe:
             for failed in found:
@@ -216,7 +214,7 @@ class Deliveries:
 
     def state(self) -> dict[str, str]:
         """Its state with the numbers of retried and failed outcomes."""
-        found = cast("dict[str, str]", self._redis.hgetall(self._keys.state))
+        found = self._redis.hgetall(self._keys.state)
         dead = self._redis.hlen(self._keys.dead)
-        cursor = cast("str | None", self._redis.get(self._keys.cursor)) or ""
+        cursor = self._redis.get(self._keys.cursor) or ""
         return found | {"aside": str(self.waiting()), "dead": str(dead), "cursor": cursor}
