@@ -61,8 +61,10 @@ class FileOrEvent(Group):
         """Put the word `file` before the name of a file."""
         if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
             alike = get_close_matches(args[0], self.commands, 1)
-            if alike and not Path(args[0]).exists():
-                ctx.fail(f"No event '{args[0]}', and no such file. Did you mean '{alike[0]}'?")
+            hint = f"Did you mean '{alike[0]}'?" if alike else "--help lists the events."
+            means_event = alike or any(arg.startswith("--service") for arg in args)
+            if means_event and not Path(args[0]).exists():
+                ctx.fail(f"No event '{args[0]}', and no such file. {hint}")
             args = ["file", *args]
         return super().parse_args(ctx, args)
 
@@ -258,8 +260,8 @@ def _state(receipt: Receipt, outcomes: Mapping[str, Outcome]) -> str:
     if receipt.id_reused:
         return "not published"
     if outcome := outcomes.get(receipt.event_key):
-        more = " ".join(part for part in (outcome.reason, outcome.detail) if part)
-        return f"{outcome.state}: {more}" if more else outcome.state
+        reason = f" ({outcome.reason})" if outcome.reason else ""
+        return f"{outcome.state}{reason}{': ' if outcome.detail else ''}{outcome.detail}"
     return "published" if receipt.notified else "published; workers already notified"
 
 

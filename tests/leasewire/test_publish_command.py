@@ -236,6 +236,7 @@ def test_wait_ends_in_time_and_says_that_it_is_not_over(at_work, leasewire):
     assert waiting.code == 3
     assert "! router R9 is not in routers.toml" in waiting.err
     assert "Still pending after 1 s" in waiting.err
+    assert "waiting (unknown-router): router 'R9' is not in the inventory" in waiting.out
 
 
 @pytest.mark.redis
@@ -284,6 +285,7 @@ def test_without_redis_the_exit_code_is_3_and_says_what_to_do():
         ("address-changed --address 1.2.3", "address-changed: --address '1.2.3' is not an"),
         ("moved --router R1 --time noon", "moved: --time 'noon' is not a time"),
         ("mac-change --mac x", "Did you mean 'mac-changed'?"),
+        ("nonsense --service S", "No event 'nonsense', and no such file. --help lists the events."),
     ],
 )
 def test_a_mistake_names_the_option_and_what_was_given(given, said):

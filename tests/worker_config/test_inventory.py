@@ -402,6 +402,7 @@ def test_a_policy_says_what_is_managed_and_how_in_normal_form(tmp_path):
         ('throttle = "1M 1M 1M 1s 8 1M 1M"', "throttle: must be a rate such as 10M/50M"),
         ('queue_place = "behind a"', "queue_place: must be first, last, or before NAME, the name"),
         ('queue_place = "before "', "queue_place: must be first, last, or before NAME, the name"),
+        ("lease_time = 30", "lease_time: must be text, in quotes"),
         ('rates = "queues"', "rates: Input should be 'lease' or 'queue'"),
         ('lease_time = "0s"', "lease_time: must be a time of more than 0s, such as 30m"),
         ('manage = ["lease-time"]', "manage: names lease-time, but lease_time is not set"),

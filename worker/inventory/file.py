@@ -333,6 +333,8 @@ def _line(found: ErrorDetails, own: Mapping[str, Any]) -> str:
         return f"{where}: unknown key" + (f"; did you mean {near[0]}?" if near else "")
     if found["type"] == "missing":
         return f"{where}: is missing"
+    if found["type"] == "string_type":
+        return f"{where}: must be text, in quotes"
     if found["type"] == "string_pattern_mismatch":
         return f"{where}: must match {found['ctx']['pattern']}"
     return f"{where}: {found['msg'].removeprefix('Value error, ')}"
