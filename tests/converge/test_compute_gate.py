@@ -19,7 +19,7 @@ class Hot:
         self.gate = turns_for(lambda: self.now)
         self.slices = 0
         self._ends = threading.Event()
-        self._threads = [threading.Thread(target=self._work) for _ in range(threads)]
+        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(threads)]
 
     def __enter__(self):
         for thread in self._threads:

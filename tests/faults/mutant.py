@@ -11,6 +11,8 @@ from pathlib import Path
 from types import CodeType
 from typing import Any
 
+import hypothesis
+
 from tests.faults.put_back import BUGS, ROOT, Change, mutated
 
 _get_code = SourceFileLoader.get_code
@@ -41,4 +43,8 @@ def put_back(name: str) -> None:
     Path.read_text = read_text  # type: ignore[method-assign]
 
 
+# That it fails is all that is asked: an example that fails is not made smaller.
+hypothesis.settings.register_profile(
+    "found", deadline=None, phases=set(hypothesis.Phase) - {hypothesis.Phase.shrink}
+)
 put_back(os.environ["MUTANT"])

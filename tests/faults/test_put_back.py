@@ -28,7 +28,7 @@ def test_it_is_found(name):
     test = f"{BUGS[name].file}::{BUGS[name].test}"
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "tests.faults.mutant"]
     ran = subprocess.run(
-        [*command, "-p", "no:cacheprovider", "-o", "addopts=", test],
+        [*command, "-p", "no:cacheprovider", "-o", "addopts=", "--hypothesis-profile=found", test],
         env={**os.environ, "MUTANT": name},
         cwd=ROOT,
         capture_output=True,
