@@ -33,6 +33,8 @@ log = structlog.get_logger("command")
 
 DATA: Final = Path("leasewire-data")
 """Default data directory of `leasewire up`; other commands look for its Redis there."""
+ANSWER_S: Final = 10.0
+"""How long Redis may take to answer a command: a person waits for it, or a monitoring system."""
 _MOST_LOGGED: Final = 100
 _HEARTBEAT_S: Final = 2.0
 _REDIS_URL: Final = f"{PREFIX}REDIS_URL"
@@ -164,7 +166,7 @@ class Context:
     def any_store(self) -> Store:
         """The store, whatever its format; for commands that show which it is."""
         settings = self.settings
-        client = connect(settings.redis_url, **settings.redis_login)
+        client = connect(settings.redis_url, **settings.redis_login, socket_timeout_s=ANSWER_S)
         lock_ms = round(settings.router_lock_s * 1000)
         return open_store(client, settings.key_prefix, lock_ms, settings.redis_min_replicas)
 

@@ -6,6 +6,7 @@ from typing import Any, Final, Unpack
 
 from redis import Redis
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
@@ -20,6 +21,8 @@ from producers.resend import Resend
 from producers.spool import Spool
 from producers.transport import CompleteEvent
 
+ANSWER_S: Final = 10.0
+"""How long Redis may take to answer."""
 RESEND_S: Final = 30.0
 """Longer than a primary without replicas takes writes (`min-replicas-max-lag`), and a failover."""
 
@@ -60,13 +63,16 @@ def open_publisher(  # noqa: PLR0913 - each has a default
         "username": login.get("username"),
         "password": login.get("password"),
         "decode_responses": True,
-        "socket_timeout": 10,
+        "socket_timeout": ANSWER_S,
         "socket_connect_timeout": 5,
         # redis-py rejects the keepalive option for Unix sockets.
         **({} if redis_url.startswith("unix:") else {"socket_keepalive": True}),
         **trusts,
         # Gives up within a second when nothing listens: the caller can wait better than we can.
-        "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.3), 3),
+        # A Redis that does not answer is not asked again: each time would take as long.
+        "retry": Retry(
+            ExponentialWithJitterBackoff(base=0.05, cap=0.3), 3, (RedisConnectionError,)
+        ),
     }
     place = sentinel_place(redis_url)
     if place is None:

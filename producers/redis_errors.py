@@ -34,7 +34,9 @@ def advice_for(error: RedisError) -> str:
                 "Redis does not permit its user a command that is needed: give it the rights of "
                 "deploy/redis/users.acl (see `leasewire deploy-files`)"
             )
-        case RedisConnectionError() | RedisTimeoutError():
+        case RedisTimeoutError():
+            advice = "Redis does not answer in time: look at its log and its load"
+        case RedisConnectionError():
             advice = "Redis cannot be reached: start it, or correct its URL"
         case OutOfMemoryError():
             advice = "Redis is full: raise maxmemory, or let the workers drain it"

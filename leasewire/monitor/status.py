@@ -38,7 +38,7 @@ def status_command(
             memory=memory,
         )
     except StoreUnavailable as error:
-        finding = _unavailable(error)._asdict()
+        finding = _unavailable(error, context.settings.redis_url)._asdict()
         unavailable = {"level": "critical", "findings": [finding]}
         return Answer(unavailable, _finding_text(finding), Health.CRITICAL)
     return Answer(document, _text(document), _CODES[document["level"]])
@@ -50,8 +50,8 @@ status_command.__doc__ = f"{cleandoc(status_command.__doc__ or '')}\n\n" + "\n\n
 )
 
 
-def _unavailable(error: StoreUnavailable) -> Finding:
-    detail = f"Redis is not available: {error}"
+def _unavailable(error: StoreUnavailable, url: str) -> Finding:
+    detail = f"Redis at {url} is not available: {error}"
     if isinstance(error, StoreRefused):
         url, login, _ = refusal(error.message, error.advice)
         detail = f"{url}. {login.removesuffix('.')}"

@@ -92,7 +92,9 @@ def _answer(error: exceptions.RedisError) -> str:
 
 
 def _advice(error: exceptions.RedisError) -> str:
-    """What to do where Redis is there and only takes no writes; else empty."""
+    """What to do where starting it is no help; else empty."""
+    if isinstance(error, exceptions.TimeoutError):
+        return "it does not answer in time: look at its log, its load and the network to it"
     if isinstance(error, exceptions.OutOfMemoryError) or _answer(error).startswith("OOM"):
         return "raise maxmemory, or let the workers drain it"
     if isinstance(error, exceptions.ReadOnlyError):
