@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from tests.simulation.bss import SERVERS
 from tests.simulation.checks import Checks
-from tests.simulation.forms import LEASES, SECRETS, USERS, service_of
+from tests.simulation.forms import LEASES, SECRETS, USERS, is_on, service_of
 from tests.simulation.invariants import OUR_MENUS
 from tests.simulation.router_side import SimulatedRouter
 from tests.simulation.virtual import CHANCE, CLOCK
@@ -92,10 +92,20 @@ class People:
         """Somebody disables a row of ours, and enables it again after a while."""
         router, row = self._a_row()
         if row is not None:
-            row_id = {".id": row[".id"]}
-            self._run(router, router.menu, "disable", **row_id)
-            enable = lambda: self._run(router, router.menu, "enable", **row_id)  # noqa: E731 - as short
+            self._run(router, router.menu, "disable", **{".id": row[".id"]})
+            enable = lambda: self._enable(router, row[".id"])  # noqa: E731 - as short
             self.at(CHANCE.uniform(1, _AWAY_S), enable)
+
+    def _enable(self, router: SimulatedRouter, row_id: str, tries: int = 5) -> None:
+        """Enable a row, once more later if something is in the way: a service waits for that."""
+        self._run(router, router.menu, "enable", **{".id": row_id})
+        off = [
+            row
+            for row in router.rows(router.menu)
+            if row[".id"] == row_id and is_on(row, "disabled")
+        ]
+        if off and tries:
+            self.at(_AWAY_S, lambda: self._enable(router, row_id, tries - 1))
 
     def _get_in_the_way(self) -> None:
         """Somebody adds a row with the device or the address of a service, and removes it again."""
@@ -111,8 +121,14 @@ class People:
             router.names_by_hand.add(values["name"])
         row_id = self._run(router, menu, "add", **values)
         if row_id:
-            remove = lambda: self._run(router, menu, "remove", **{".id": row_id})  # noqa: E731 - as short
-            self.at(CHANCE.uniform(1, _AWAY_S), remove)
+            make_room = lambda: self._make_room(router, menu, row_id)  # noqa: E731 - as short
+            self.at(CHANCE.uniform(1, _AWAY_S), make_room)
+
+    def _make_room(self, router: SimulatedRouter, menu: str, row_id: str) -> None:
+        """Remove a row of others, unless a service has it by now."""
+        found = [row for row in router.rows(menu) if row[".id"] == row_id]
+        if found and not service_of(found[0]):
+            self._run(router, menu, "remove", **{".id": row_id})
 
     def _a_router(self) -> SimulatedRouter:
         return CHANCE.choice(list(self.routers.values()))
