@@ -75,12 +75,16 @@ def test_who_left_an_address_does_not_take_it_back_from_who_waited(here, monkeyp
     assert addresses == [builders.ipv4(1), builders.ipv4(99)]
 
 
-def test_who_left_an_address_keeps_no_claim_on_it_when_its_row_is_changed(here):
+def test_who_left_an_address_keeps_no_claim_on_it_when_its_row_is_changed(here, monkeypatch):
     here.say(activated("SVC-1", 1))
     here.drain()
+    asked, routers = [], type(here.store.routers)
+    ask = routers.claim
+    monkeypatch.setattr(routers, "claim", lambda *of: asked.append(of[2]) or ask(*of))
     elsewhere = {"mode": "static", "ipv4": builders.ipv4(99)}
     here.say(builders.address_changed("SVC-1", address=elsewhere, revision=2))
     here.drain()
+    assert not any(asked), "its event brought the new one"
     claims = json.loads(here.client.hget(here.block("R1").held, "SVC-1"))
     assert [key for key, _ in claims if "address" in key] == [f"address:{builders.ipv4(99)}"]
     assert not here.client.hexists(here.block("R1").claims, f"address:{builders.ipv4(1)}")

@@ -155,7 +155,7 @@ class ClaimsMachine(RuleBasedStateMachine):
                 {claim for claim, holder in table.items() if holder == work_item.service_id}
                 for table in (self.model.is_held, self.model.weak)
             )
-            assert work_item.held == (None if weak else is_held)
+            assert (work_item.held, work_item.vacates) == (is_held, bool(weak))
         self.wanted_when_taken = dict(self.model.wants)
         self.looks = {m.service_id: (m, self.stamps[m.service_id], None) for m in taken.work_items}
 

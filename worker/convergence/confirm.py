@@ -146,7 +146,7 @@ def confirmed(  # noqa: PLR0913 - the parts of a conclusion
         counts=Counter(end.outcome for end in settled),
         watch=watch,
         quarantine=stands_nowhere,
-        may_vacate=item.work_item.held != item.entry.claims,
+        may_vacate=item.work_item.vacates or item.work_item.held != item.entry.claims,
     )
 
 

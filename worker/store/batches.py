@@ -35,7 +35,8 @@ class WorkItem(NamedTuple):
         priority: 0 first, 3 last.
         stored: its record.
         before: {reason, detail, since_ms, …} if it was not in sync at its last check.
-        held: its claims here, if it holds all of them; None: it must request them.
+        held: the claims that it holds here; None: not known.
+        vacates: it has claims that it does not want any more.
         sent: a write of it may have landed late: the leases that were added and may not have been
             seen; None: no write is in flight.
         sent_again: it came when events were sent again that Redis lost: rows of it may be there
@@ -49,6 +50,7 @@ class WorkItem(NamedTuple):
     stored: Stored
     before: Mapping[str, Any] | None = None
     held: frozenset[Claim] | None = None
+    vacates: bool = False
     sent: frozenset[Identity] | None = None
     sent_again: bool = False
     unread: Exception | None = None
@@ -242,9 +244,10 @@ def _work_item_of(  # noqa: PLR0913, PLR0917 - the parts of a work item
     priority: str,
     text: str | None,
     waiting: str | None,
-    held: str | None,
+    held: str,
     sent: str | None,
     sent_again: int,
+    vacates: int,
 ) -> WorkItem:
     try:
         return WorkItem(
@@ -253,7 +256,8 @@ def _work_item_of(  # noqa: PLR0913, PLR0917 - the parts of a work item
             int(priority),
             decode_stored(service, text),
             before=json.loads(waiting) if waiting else None,
-            held=None if held is None else frozenset(Claim(*claim) for claim in json.loads(held)),
+            held=frozenset(Claim(*claim) for claim in json.loads(held)),
+            vacates=bool(vacates),
             sent=None if sent is None else frozenset(Identity(*row) for row in json.loads(sent)),
             sent_again=bool(sent_again),
         )

@@ -1,14 +1,17 @@
 -- Taking due work items. Needs `_claims` and `_in_flight`.
 
--- The claims of a service as they are stored, if it holds all of them; else false.
+-- The claims that a service holds, as JSON, and 1 if it has others that are vacating, else 0.
 local function held_claims(router, service)
-  local text = get(router.held, service)
-  for _, claim in ipairs(text and cjson.decode(text) or {}) do
-    if claim_state(holders_of(router, claim[1]), claim[2], service) ~= 1 then
-      return false
+  local text = get(router.held, service) or '[]'
+  local held, vacates = {}, 0
+  for _, claim in ipairs(cjson.decode(text)) do
+    if claim_state(holders_of(router, claim[1]), claim[2], service) == 1 then
+      held[#held + 1] = claim
+    else
+      vacates = 1
     end
   end
-  return text or '[]'
+  return vacates == 0 and text or #held == 0 and '[]' or cjson.encode(held), vacates
 end
 
 local function is_report_asked(router)
@@ -68,8 +71,8 @@ local function sent_again_until(now)
 end
 
 -- At most `most` due work items by priority, each {service, work version, priority, record, why it
--- waits, its claims or false if it does not hold all, leases added in flight or false, 1 if it came when
--- events were sent again that Redis lost, else 0}. Of priority 2 and 3, which are bulk, at most
+-- waits, the claims that it holds, leases added in flight or false, 1 if it came when events were sent
+-- again that Redis lost, else 0, 1 if it has vacating claims, else 0}. Of priority 2 and 3, which are bulk, at most
 -- `most_bulk` and only if no others are due: live work that comes now waits for the whole batch.
 local function due_work_items(router, most, most_bulk, now)
   local found, until_ms = {}, #first_queued(router) > 0 and sent_again_until(now)
@@ -92,15 +95,17 @@ local function due_work_items(router, most, most_bulk, now)
       fetch(TEXT, record_keys, TEXTS)
       for i, service in ipairs(services) do
         local text = get(TEXT, record_keys[i])
+        local held, vacates = held_claims(router, service)
         found[#found + 1] = {
           service,
           get(router.work_items, service),
           whole(priority),
           text and string.match(text, '^[^\n]*'),
           get(router.waiting, service),
-          held_claims(router, service),
+          held,
           sent_of(router, service),
           get(router.due, service, SCORES) <= priority * SPAN + until_ms and 1 or 0,
+          vacates,
         }
       end
     end
