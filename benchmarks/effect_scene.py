@@ -156,7 +156,7 @@ class Scene:
         assert at.short is not None  # noqa: S101 - it is nearer than a lease time
         since_ms = at.short.since_ms - self._lease_s() * 1000
         at = at._replace(short=at.short._replace(since_ms=since_ms))
-        record = replace(stored.record, placements={"R1": at})
+        record = stored.record._replace(placements={"R1": at})
         commit = ServiceCommit(customer.service, stored.generation, record)
         self.here.store.records.commit([commit], self.here.store.records.now_ms())
         for customer in self.customers:

@@ -8,7 +8,6 @@ Nothing becomes due on these routers: workers would try to reach them.
 import random
 import secrets
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from contracts import event_key
@@ -126,7 +125,7 @@ def _conclude(store: Store, router: str, policy: RouterPolicy) -> _Pattern:
     generation = work_item.stored.generation
     store.routers.claim(router, [(_PATTERN, generation, entry.claims)])
     ending = confirmed(BatchItem(work_item, router, entry), batch.now_ms)
-    store.routers.conclude(router, lock_id, [replace(ending, watch=None)])
+    store.routers.conclude(router, lock_id, [ending._replace(watch=None)])
     store.routers.next_batch(router, lock_id, 0)
     (found,) = store.records.read([_PATTERN]).values()
     lines = [str(line) for line in store.client.lrange(store.keys.history(_PATTERN), 0, -1)]
@@ -140,18 +139,17 @@ def _copy(pattern: _Pattern, number: int, router: str, policy: RouterPolicy) -> 
         name: register._replace(value=values.get(name, register.value), event=event_id)
         for name, register in pattern.record.registers.items()
     }
-    record = replace(
-        pattern.record,
+    record = pattern.record._replace(
         service_id=service_id,
         registers=registers,
         placements={router: Placement(None)},
     )
     entry = wanted_entries(record, {router: policy})[router]
     (placement,) = pattern.record.placements.values()
-    record = replace(record, placements={router: placement._replace(written=entry.fields)})
+    record = record._replace(placements={router: placement._replace(written=entry.fields)})
     event = pattern.outcome.event
     event = event._replace(key=event_key(event.source, event_id), id=event_id)
-    outcome = replace(pattern.outcome, event=event, service_id=service_id, router=router)
+    outcome = pattern.outcome._replace(event=event, service_id=service_id, router=router)
     return ServiceCommit(
         service_id,
         record=record,

@@ -1,7 +1,5 @@
 """What counts as a loss: a function of the record, in whatever order events come."""
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,7 +25,7 @@ def folded(record, *events):
 def served(record, router="R1"):
     """The record once a pass has read its row back there."""
     fields = wanted_entries(record, POLICIES)[router].fields
-    return replace(record, placements={**record.placements, router: Placement(fields)})
+    return record._replace(placements={**record.placements, router: Placement(fields)})
 
 
 ACTIVE = served(folded(ServiceRecord("SVC-1"), builders.activated(revision=1)))
@@ -118,7 +116,7 @@ def test_a_prefix_that_its_device_had_is_lost():
         for binding in wanted_entries(active, POLICIES)["R1"].bindings
     )
     placement = served_without.placements["R1"]._replace(bindings=learned)
-    served_with = replace(served_without, placements={"R1": placement})
+    served_with = served_without._replace(placements={"R1": placement})
     assert len(learned) == 2
     same = with_ipv6(PREFIX, 2, **host)
     other = with_ipv6(OTHER, 2, name="address_changed", **host)
@@ -132,7 +130,7 @@ def test_a_prefix_that_its_device_had_is_lost():
 
 @given(st.lists(EVENTS, max_size=8))
 def test_services_are_counted_for_who_owns_them_now(events):
-    ownership_changes = replace(ACTIVE, owner=builders.SOURCE)
+    ownership_changes = ACTIVE._replace(owner=builders.SOURCE)
     record = folded(ownership_changes, *events)
     change = ownership_change(ServiceRecord("SVC-1"), ownership_changes).get(builders.SOURCE, 0)
     change += ownership_change(ownership_changes, record).get(builders.SOURCE, 0)

@@ -95,7 +95,7 @@ def test_the_address_of_a_pool_is_not_known():
 def test_a_lease_time_that_is_shortened_or_put_back_hurries_no_device(last_ms):
     before = record(row(**{"lease-time": "1h"}))
     at = before.placements["R1"]._replace(short=ShortLease("2m", last_ms, 3600, "1h"))
-    short, entry = replace(before, placements={"R1": at}), Entry("SVC-1", row())
+    short, entry = before._replace(placements={"R1": at}), Entry("SVC-1", row())
     shorter = replace(entry, fields=row(**{"lease-time": "2m"}))
     assert needs_reconfigure(before, "R1", shorter, POLICY, FACTS)
     assert not needs_reconfigure(short, "R1", shorter, POLICY, FACTS)

@@ -1,6 +1,5 @@
 """Which rows a service is to have, and what it claims by that."""
 
-from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
@@ -191,7 +190,7 @@ def in_pool(name):
     """A record of before pools were not to be called so."""
     record = record_of(activated(pool="p"))
     address = record.registers["address"]._replace(value={"mode": "pool", "pool": name})
-    return replace(record, registers={**record.registers, "address": address})
+    return record._replace(registers={**record.registers, "address": address})
 
 
 @pytest.mark.parametrize("entries", ["lease", "mac-server"])
@@ -218,7 +217,7 @@ def test_an_assigned_address_counts_while_the_service_wants_one(address, given, 
     raw = activated()
     raw["data"]["service"]["address"] = address
     record = fold(ServiceRecord("SVC-1"), parse_event(raw), version_of(raw)).record
-    record = replace(record, assigned=given)
+    record = record._replace(assigned=given)
     assert record.address == expected
     assert record.wanted_router == ("R1" if expected else None)
     assert record.prefix is None
@@ -239,4 +238,4 @@ def test_an_assigned_address_counts_while_the_service_wants_one(address, given, 
 def test_a_prefix_is_fixed_or_assigned(prefix, given, expected):
     raw = activated(ipv6={"prefix": prefix})
     record = fold(ServiceRecord("SVC-1"), parse_event(raw), version_of(raw)).record
-    assert replace(record, assigned=given).prefix == expected
+    assert record._replace(assigned=given).prefix == expected

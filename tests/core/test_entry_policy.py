@@ -1,7 +1,5 @@
 """What a router's policy makes of suspensions, plans, DNS servers and options in an entry."""
 
-from dataclasses import replace
-
 import pytest
 
 from contracts import parse_event
@@ -94,7 +92,7 @@ def test_an_unknown_plan_hinders_and_is_never_in_sync(policy):
     wanted = entry(unknown, **policy)
     assert wanted.missing.reason == "unknown-plan"
     assert "HOME-99" in wanted.missing.detail
-    placed = replace(folded(unknown), placements={"R1": Placement(wanted.fields)})
+    placed = folded(unknown)._replace(placements={"R1": Placement(wanted.fields)})
     assert not in_sync(placed, {"R1": RouterPolicy("acme", **policy)})
     assert in_sync(placed, {"R1": RouterPolicy("acme")})
 

@@ -39,7 +39,7 @@ OTHER = lease("*2", mac=mac(2), address=ipv4(20), dynamic=True)
 
 def said(**registers):
     held = {name: Register(value, V, f"{name}-1") for name, value in registers.items()}
-    return replace(ACTIVE, registers={**ON, **held})
+    return ACTIVE._replace(registers={**ON, **held})
 
 
 def at(record=ACTIVE, **changes):
@@ -218,14 +218,14 @@ SITUATIONS = {
     ),
     "no address of a pool": (
         at(
-            replace(ACTIVE, unassigned={"address": Unassigned("home", "pool-full", "home is full")})
+            ACTIVE._replace(unassigned={"address": Unassigned("home", "pool-full", "home is full")})
         ),
         "pool-full",
         ["waits for an address: home is full"],
     ),
     "an address that is not known yet": (
         at(
-            replace(ACTIVE, registers={n: r for n, r in ON.items() if n != "address"}),
+            ACTIVE._replace(registers={n: r for n, r in ON.items() if n != "address"}),
             wants=None,
             written=None,
         ),
@@ -265,7 +265,7 @@ SITUATIONS = {
         ["by event suspension-1"],
     ),
     "pending": (
-        at(replace(ACTIVE, pending=(OUTSTANDING,)), queued=True),
+        at(ACTIVE._replace(pending=(OUTSTANDING,)), queued=True),
         "pending",
         [f"since <{NOW - 9}>", "its turn comes"],
     ),
@@ -345,7 +345,7 @@ def test_the_sentence_says_what_is_so(name):
 
 
 def test_a_service_of_no_router_is_said_so():
-    record = replace(ACTIVE, registers={"lifecycle": ON["lifecycle"]})
+    record = ACTIVE._replace(registers={"lifecycle": ON["lifecycle"]})
     found = explain(replace(WELL, record=record, at=[]), str)
     assert found.code == "on-no-router"
     assert found.sentence.endswith("its router and MAC and address are not known yet")

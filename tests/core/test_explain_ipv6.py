@@ -234,7 +234,7 @@ def test_a_service_that_waits_for_a_prefix_of_a_pool_says_for_which():
     given = facts()
     given = replace(
         given,
-        record=replace(ACTIVE, unassigned={"prefix": why}),
+        record=ACTIVE._replace(unassigned={"prefix": why}),
         at=[replace(given.at[0], bindings=())],
     )
     found = explain_ipv6(given, when)

@@ -166,7 +166,7 @@ def test_a_service_that_loses_devices_is_one_loss_and_one_that_gets_some_is_none
     entry = entry_of(record)
     devices = {number: Placement(each.fields) for number, each in entry.devices.items()}
     at = Placement(entry.fields, seen_ms=1, devices=devices)
-    record = replace(record, placements={"R1": at})
+    record = record._replace(placements={"R1": at})
 
     def loss(*events):
         after = record

@@ -107,7 +107,7 @@ def test_one_queue_limits_both_families():
 )
 def test_a_pass_is_needed_unless_the_bindings_are_as_wanted(bindings, is_written):
     record, made = folded(activated(ipv6=IPV6)), entry(activated(ipv6=IPV6))
-    record.placements["R1"] = Placement(made.fields, bindings=tuple(bindings))
+    record = record._replace(placements={"R1": Placement(made.fields, bindings=tuple(bindings))})
     assert in_sync(record, {"R1": RouterPolicy("acme")}) == is_written
     assert ("R1" in work_items_of(record, {"R1": made}, bulk=False)) != is_written
 
@@ -116,13 +116,13 @@ def test_a_stated_client_is_written_only_as_stated():
     raw = activated(ipv6=STATED)
     record, made = folded(raw), entry(raw)
     other = made.bindings[0]._replace(iaid="8")
-    record.placements["R1"] = Placement(made.fields, bindings=(other,))
+    record = record._replace(placements={"R1": Placement(made.fields, bindings=(other,))})
     assert not in_sync(record, {"R1": RouterPolicy("acme")})
 
 
 def test_bindings_are_left_of_a_service_that_goes():
-    record = folded()
-    record.placements["R9"] = Placement(None, bindings=(OwnBinding("pd", PREFIX),))
+    old = Placement(None, bindings=(OwnBinding("pd", PREFIX),))
+    record = folded()._replace(placements={"R9": old})
     entries = {"R9": Entry("SVC-1", None)}
     assert work_items_of(record, entries, bulk=False)
 

@@ -149,7 +149,7 @@ def test_ids_for_which_option_82_has_no_room_are_not_written():
 def test_going_back_to_macs_clears_the_ids():
     record = record_of(activated(mac=mac(1), **IDS))
     at = record.placements["R1"]._replace(written=fields_of(JOINED))
-    record = replace(record, placements={"R1": at})
+    record = record._replace(placements={"R1": at})
     by_mac = replace(POLICY, identify_by="mac")
     entry = wanted_entries(record, {"R1": by_mac})["R1"]
     found = row("*1", fields_of(JOINED), "SVC-1")
@@ -166,7 +166,7 @@ def test_a_row_by_mac_becomes_one_by_ids_in_place_and_nobody_loses_connections()
     record = record_of(activated(mac=mac(1), **IDS))
     before = {**fields_of("", **{"mac-address": mac(1)}), "client-id": "1:0"}
     at = record.placements["R1"]._replace(written=before, seen_ms=1)
-    record = replace(record, placements={"R1": at})
+    record = record._replace(placements={"R1": at})
     entry = wanted_entries(record, {"R1": POLICY})["R1"]
     (change,) = planned([Wanted(entry, written=before)], row("*1", before, "SVC-1")).operations
     assert change.fields == {"mac-address": NO_MAC, OPTION_82: JOINED, "client-id": ""}
@@ -181,7 +181,7 @@ def test_the_brake_counts_a_device_that_events_take_away_and_no_change_of_the_po
     def loss(before, *events):
         record = record_of(*events)
         at = record.placements["R1"]._replace(written=before, seen_ms=1)
-        return loss_of(replace(record, placements={"R1": at}), policies)
+        return loss_of(record._replace(placements={"R1": at}), policies)
 
     by_mac = fields_of("", **{"mac-address": mac(1)})
     both, ids = activated(mac=mac(1), **IDS), activated(**IDS)
@@ -255,7 +255,7 @@ def test_an_older_version_does_not_take_such_a_record_for_one_of_a_mac(device):
     assert record_from_json(text, "SVC-1") == record
     entry = wanted_entries(record, {"R1": POLICY})["R1"]
     at = record.placements["R1"]._replace(written=entry.fields)
-    written = replace(record, placements={"R1": at})
+    written = record._replace(placements={"R1": at})
     text = record_to_json(written, 1)
     assert f'"format":{formats.login},' in text
     assert record_from_json(text, "SVC-1") == written

@@ -1,7 +1,6 @@
 """The text of an outcome: short, and read as it was written."""
 
 import json
-from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 
 from worker.core.service.event_ref import EventRef
 from worker.core.service.outcome import EffectReport, Outcome, State
+from worker.core.service.record_parts import AssignedKind
 from worker.core.storage_format import UnknownFormatError, full_type, short_type
 
 texts = st.text(max_size=12)
@@ -27,6 +27,7 @@ outcomes = st.builds(
         st.sampled_from(["acting", "not-acting-yet"]),
         *(texts, times, times, texts, texts, times),
     ),
+    st.dictionaries(st.sampled_from(get_args(AssignedKind)), texts),
 )
 
 APPLIED = Outcome(
@@ -63,7 +64,7 @@ def test_what_a_newer_version_adds_is_dropped_and_another_format_refused():
     effect = EffectReport("acting", "rate", 9, 2)
     bulk = APPLIED.event._replace(bulk=True)
     assigned = {"address": "100.64.0.10"}
-    outcome = replace(APPLIED, effective_at_ms=7, event=bulk, effect=effect, assigned=assigned)
+    outcome = APPLIED._replace(effective_at_ms=7, event=bulk, effect=effect, assigned=assigned)
     raw = json.loads(outcome.to_json())
     assert Outcome.from_json(json.dumps([*raw, "new"]), APPLIED.key) == outcome
     with pytest.raises(UnknownFormatError, match="the outcome has format 3"):

@@ -1,7 +1,5 @@
 """What a PPP secret has of a service: its profile, and whose it is."""
 
-from dataclasses import replace
-
 import pytest
 
 from contracts import parse_event
@@ -26,9 +24,9 @@ def entry(*raws, written=None, pending=False, **policy):
     ref = EventRef("k", "e", "s", "t")
     waiting = tuple(PendingEvent(ref, (), version_of(raw)) for raw in raws if pending)
     policies = {"R1": RouterPolicy("acme", entries="ppp-secret", **(policy or POLICY))}
-    record = placed(replace(record, pending=waiting), policies)
+    record = placed(record._replace(pending=waiting), policies)
     if written is not None:
-        record = replace(record, placements={"R1": Placement({"profile": written})})
+        record = record._replace(placements={"R1": Placement({"profile": written})})
     return wanted_entries(record, policies)["R1"]
 
 

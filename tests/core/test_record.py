@@ -1,7 +1,6 @@
 """The record as text, and what becomes of the events that wait for a router."""
 
 import json
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -83,8 +82,7 @@ def records(draw):
             max_size=3,
         )
     )
-    return replace(
-        record,
+    return record._replace(
         placements=placements,
         pending=tuple(pending),
         last_event_ms=draw(st.integers(0, 2**53)),
@@ -119,8 +117,8 @@ def test_a_record_comes_back_from_text_as_it_was(record):
 
 
 def test_bytes_that_a_router_gave_survive():
-    record = replace(
-        place(ServiceRecord("SVC-1"), "R1"), placements={"R1": Placement({"x": "\udce9"})}
+    record = place(ServiceRecord("SVC-1"), "R1")._replace(
+        placements={"R1": Placement({"x": "\udce9"})}
     )
     assert (
         record_from_json(record_to_json(record, FIRST_STORE_FORMAT).encode().decode(), "SVC-1")
@@ -139,7 +137,7 @@ def test_a_lease_as_its_registers_say_takes_a_few_letters():
     record = fold(ServiceRecord("SVC-1"), parse_event(raw), version_of(raw)).record
     lease = {"mac-address": builders.mac(1), "address": builders.ipv4(1), "server": "dhcp1"}
     lease |= {"block-access": "no", "dhcp-option": ""}
-    written = replace(record, placements={"R1": Placement(lease)})
+    written = record._replace(placements={"R1": Placement(lease)})
     assert json.loads(record_to_json(written, FIRST_STORE_FORMAT))["at"] == {"R1": "madbo"}
     assert record_from_json(record_to_json(written, FIRST_STORE_FORMAT), "SVC-1") == written
     # What stands there stays so when another MAC is wanted.
@@ -155,7 +153,7 @@ def test_an_assigned_address_on_its_row_takes_a_letter_too():
     record = fold(ServiceRecord("SVC-1"), parse_event(raw), version_of(raw)).record
     given = {"address": Assigned("home", "100.64.0.10")}
     lease = {"address": "100.64.0.10", "block-access": "no"}
-    record = replace(record, assigned=given, placements={"R1": Placement(lease)})
+    record = record._replace(assigned=given, placements={"R1": Placement(lease)})
     text = record_to_json(record, FIRST_STORE_FORMAT)
     assert json.loads(text)["at"] == {"R1": "ab"}
     assert json.loads(text)["assigned"] == {"address": ["home", "100.64.0.10"]}
@@ -184,7 +182,7 @@ def test_an_unknown_format_is_refused():
 def test_place_keeps_what_was_written_there():
     record = place(ServiceRecord("SVC-1"), "R1")
     assert record.placements == {"R1": Placement(None)}
-    written = replace(record, placements={"R1": Placement({"address": builders.ipv4(10)})})
+    written = record._replace(placements={"R1": Placement({"address": builders.ipv4(10)})})
     assert place(written, "R1") == written
     assert place(written, "R2").placements.keys() == {"R1", "R2"}
 
@@ -193,7 +191,7 @@ def test_an_own_version_beats_all_that_was_said_and_loses_to_the_next_word():
     record = fold_outstanding(activated(revision=4))
     own = own_version(record, "0000", 17, ["mac"])
     assert record.highest < own < version_of(mac_changed(revision=5))
-    assert own_version(replace(record, highest=own), "0000", 17, ["mac"]) > own
+    assert own_version(record._replace(highest=own), "0000", 17, ["mac"]) > own
     assert NEVER < own_version(ServiceRecord("SVC-1"), "", 17, ["mac"]) < Version(0, 1, 0, "")
     assert own_version(ServiceRecord("SVC-1"), "", -5, ["mac"]) > NEVER
 
@@ -208,7 +206,7 @@ def fold_outstanding(*raws):
     for raw in raws:
         folded = fold(record, parse_event(raw), version_of(raw))
         waiting = (*record.pending, pending(raw, folded.wrote))
-        record = replace(folded.record, pending=waiting)
+        record = folded.record._replace(pending=waiting)
     return record
 
 
@@ -216,7 +214,7 @@ def test_an_event_of_which_a_register_still_stands_is_applied():
     first, second = activated(), mac_changed()
     record = fold_outstanding(first, second)
     after, settled = settle(record)
-    assert after == replace(record, pending=())
+    assert after == record._replace(pending=())
     assert [(one.pending.event.id, one.outcome, one.by) for one in settled] == [
         (first["id"], "applied", None),
         (second["id"], "applied", None),
@@ -240,5 +238,5 @@ def test_an_event_overtaken_on_all_its_registers_names_the_newest_holder():
 
 
 def test_an_event_that_had_nothing_to_write_is_applied():
-    record = replace(fold_outstanding(activated()), pending=(pending(activated(), ()),))
+    record = fold_outstanding(activated())._replace(pending=(pending(activated(), ()),))
     assert settle(record)[1][0].outcome == "applied"

@@ -1,7 +1,5 @@
 """The event that restores a service asks for all that it had, also what pools gave it."""
 
-from dataclasses import replace
-
 import pytest
 
 from contracts import parse_event
@@ -49,8 +47,8 @@ def test_a_restored_service_has_the_values_that_it_had(block):
     ],
 )
 def test_a_working_row_with_its_assigned_address_keeps_it_assigned(written, address):
-    record = replace(
-        record_of(address=ASSIGNED), assigned={"address": Assigned("home", "198.51.100.20")}
+    record = record_of(address=ASSIGNED)._replace(
+        assigned={"address": Assigned("home", "198.51.100.20")}
     )
     row = {"mac-address": builders.mac(7), "address": written}
     writes = writes_of(restored(record, row)).together

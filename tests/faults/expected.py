@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from ipaddress import IPv6Network
 from itertools import combinations, pairwise
 from typing import Any
@@ -49,7 +48,7 @@ def expected_entries(
     entries: dict[str, dict[str, Entry]] = {router: {} for router in policies}
     given = assigned(sorted(records))
     for service, folded in records.items():
-        record = with_rows_at(replace(folded, assigned=given.get(service, {})), policies)
+        record = with_rows_at(folded._replace(assigned=given.get(service, {})), policies)
         for router, entry in wanted_entries(record, policies).items():
             if not entry.is_over:
                 entries[router][service] = entry

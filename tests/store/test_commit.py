@@ -1,7 +1,6 @@
 """A commit: all of a service or nothing of it, and what is kept for how long."""
 
 import json
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -112,8 +111,8 @@ def test_the_others_of_the_call_go_through(store):
 def test_many_commits_are_split_and_answered_in_order(store):
     store.records.commit([ServiceCommit("SVC-77", 0, ServiceRecord("SVC-77"))], 0)
     many = [
-        replace(
-            full_commit(service=f"SVC-{n}", key=f"e{n}"), claims={}, work_items={f"R{n % 3}": 0}
+        full_commit(service=f"SVC-{n}", key=f"e{n}")._replace(
+            claims={}, work_items={f"R{n % 3}": 0}
         )
         for n in range(120)
     ]
@@ -217,7 +216,7 @@ def test_the_time_limit_of_remembered_ids_is_set_once(store, client):
     said = EventCommit("a", LANE, "accepted", None, "c" * 12)
     store.records.commit([ServiceCommit("SVC-1", events=[said])], now)
     client.expire(store.keys.seen(periods(now)[1]), 1000)
-    store.records.commit([ServiceCommit("SVC-2", events=[replace(said, key="b")])], now)
+    store.records.commit([ServiceCommit("SVC-2", events=[said._replace(key="b")])], now)
     assert client.ttl(store.keys.seen(periods(now)[1])) <= 1000
 
 

@@ -1,7 +1,5 @@
 """The outcome feeds: told in the step that says it, in one order, bounded, nothing lost unsaid."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -41,7 +39,7 @@ def notified(page):
 def test_each_change_is_told_once_in_the_order_in_which_it_was_said(store, say):
     say(outcome(1))
     say(outcome(1, "waiting", reason="foreign-row"))
-    say(replace(outcome(1, "waiting", reason="foreign-row"), at_ms=2))
+    say(outcome(1, "waiting", reason="foreign-row")._replace(at_ms=2))
     say(outcome(1, "waiting", reason="claim-held"), outcome(2))
     say(outcome(1, "applied"))
     page = store.feed.read([BSS], None, 100)
@@ -52,9 +50,9 @@ def test_each_change_is_told_once_in_the_order_in_which_it_was_said(store, say):
 def test_the_same_word_at_another_time_is_no_news(store, say):
     word = outcome(1, "waiting", reason="foreign-row", accepted_at_ms=5)
     for at_ms in (7, 3, 9):  # a clock may be set back
-        say(replace(word, at_ms=at_ms))
+        say(word._replace(at_ms=at_ms))
     assert notified(store.feed.read([BSS], None, 9)) == [("e-1", "waiting")]
-    say(replace(word, at_ms=9, detail="another row"))
+    say(word._replace(at_ms=9, detail="another row"))
     assert len(store.feed.read([BSS], None, 9).items) == 2
 
 
@@ -64,7 +62,7 @@ def test_what_came_is_told_by_the_commit_that_takes_it_from_the_journal(store, c
     commit = ServiceCommit("SVC-1", generation=7, events=[EventCommit("k", "events", "n", word)])
     assert store.records.commit([commit], 1).done == [False]
     assert notified(store.feed.read([BSS], None, 9)) == []
-    store.records.commit([replace(commit, generation=0)], 1)
+    store.records.commit([commit._replace(generation=0)], 1)
     assert notified(store.feed.read([BSS], None, 9)) == [("e", "accepted")]
     assert store.journal.depth("events") == 0
 

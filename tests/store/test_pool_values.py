@@ -1,7 +1,5 @@
 """Values of pools in Redis: each has one owner, whatever workers commit at the same time."""
 
-from dataclasses import replace
-
 import pytest
 
 from worker.core.policy.address_pool import AddressPool, AddressPools, range_of
@@ -79,7 +77,7 @@ def test_of_two_values_a_service_gets_both_or_none(bench):
 
 def test_a_commit_that_was_too_late_takes_nothing(bench):
     assert bench.take("A")
-    late = replace(bench.of("A", take=[TakenValue(SECOND, "home")]), generation=7)
+    late = bench.of("A", take=[TakenValue(SECOND, "home")])._replace(generation=7)
     assert bench.commit(late) == [False]
     assert bench.holder(SECOND) is None
 

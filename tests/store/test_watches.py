@@ -63,7 +63,7 @@ def test_what_acts_is_reported_and_kept_beside_the_applied_outcome(store, client
     (said,) = in_feed(store)
     assert (said.state, said.event.id, said.detail) == ("acting", "e-1", ACTING.detail)
     assert said.effective_by == "lease-rate 1800s"
-    assert kept(store, applied(1)) == replace(applied(1), effect=ACTING)
+    assert kept(store, applied(1)) == applied(1)._replace(effect=ACTING)
     assert client.hkeys(store.keys.watches) == ["SVC-2@R1"]
     assert store.watches.take(9).awaited == [], "nobody else reads it for a while"
 
@@ -75,7 +75,7 @@ def test_what_does_not_act_yet_is_read_again(store, client, awaited):
     assert client.zscore(store.keys.watches_due, effect.member) == 77
     (again,) = store.watches.take(9).awaited
     assert again.watch == replace(effect.watch, reported="other-limit")
-    assert again.outcomes == [replace(applied(1), effect=LATE)]
+    assert again.outcomes == [applied(1)._replace(effect=LATE)]
     store.watches.report([ReadEffect(again, None, 99, "other-limit")])
     assert len(in_feed(store)) == 1
 

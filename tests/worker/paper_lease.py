@@ -1,7 +1,5 @@
 """A paper desk with a router: passes that may be killed, and a sweep that looks when it is due."""
 
-from dataclasses import replace
-
 from tests.core.simulate import Tables
 from tests.worker.paper_desk import PaperDesk
 from worker.convergence.batch_item import BatchItem
@@ -121,7 +119,7 @@ class PaperLease(PaperDesk):
         self.router.apply(operation)
 
     def _store(self, placements):
-        record = replace(self.record, placements=placements)
+        record = self.record._replace(placements=placements)
         self.stored = Stored(self.stored.generation + 1, record)
 
     def _confirm(self, item, wrote):

@@ -1,7 +1,5 @@
 """A router that refuses an empty lease time gets that of its DHCP server: no lease stays short."""
 
-from dataclasses import replace
-
 import pytest
 
 from tests.builders import activated, ipv4, mac
@@ -34,7 +32,7 @@ def test_a_lease_time_that_cannot_be_cleared_becomes_that_of_the_server(desk, ro
     router.tables.apply(Set(0, "SVC-1", row.id, {"lease-time": "2m"}, {}))
     stored = desk.store.records.read(["SVC-1"])["SVC-1"]
     at = stored.record.placements["R1"]._replace(short=ShortLease("2m", 0, 3_600, ""))
-    record = replace(stored.record, placements={"R1": at})
+    record = stored.record._replace(placements={"R1": at})
     commit = ServiceCommit("SVC-1", stored.generation, record, work_items={"R1": 0})
     assert desk.store.records.commit([commit], desk.store.records.now_ms()).done == [True]
     converge.run("R1")

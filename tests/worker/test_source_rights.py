@@ -1,7 +1,5 @@
 """Who may speak of a service, and whose word counts for how long."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -189,7 +187,7 @@ def test_a_word_of_an_operator_counts_once_even_when_it_changed_nothing(desk):
 
 def in_sync(record):
     entry = wanted_entries(record, POLICIES)["R1"]
-    return replace(record, pending=(), placements={"R1": Placement(entry.fields)})
+    return record._replace(pending=(), placements={"R1": Placement(entry.fields)})
 
 
 def test_what_a_source_does_not_know_its_snapshots_leave_alone():

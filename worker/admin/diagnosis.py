@@ -129,7 +129,7 @@ class Diagnosis:
         facts: Facts | None = None
         for number in numbers:
             name = member_id(stored.service_id, number)
-            record = replace(as_service(stored, number), service_id=name) if number else stored
+            record = as_service(stored, number)._replace(service_id=name) if number else stored
             seen = self._see(record, routers, _entries(stored, number, self.policies))
             entries = _entries(stored, number, self._as_held(seen))
             at = [self._at(r, record, entries.get(r), view, seen.get(r)) for r in routers]

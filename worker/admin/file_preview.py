@@ -171,12 +171,12 @@ class FilePreview:
 
 def _effect(folded: Sequence[EventCommit]) -> tuple[Effect, str]:
     for event in folded:
-        if event.count == "rejected" and event.outcome is not None:
+        if event.counter == "rejected" and event.outcome is not None:
             return "refused", f"{event.outcome.reason}: {event.outcome.detail}"
-    if folded and all(event.count == "duplicate" for event in folded):
+    if folded and all(event.counter == "duplicate" for event in folded):
         return "already_imported", ""
     last = folded[-1] if folded else None
-    if last is not None and last.count == "superseded":
+    if last is not None and last.counter == "superseded":
         return "newer", last.outcome.detail if last.outcome else ""
     return "unchanged", ""
 

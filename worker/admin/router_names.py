@@ -194,7 +194,7 @@ class RouterNames:
         """Conclude a service whose row is gone with the router."""
         record = work_item.stored.record
         placements = {name: at for name, at in record.placements.items() if name != router}
-        after, stands_nowhere = cleaned(replace(record, placements=placements), router)
+        after, stands_nowhere = cleaned(record._replace(placements=placements), router)
         settled: tuple[Settled, ...] = ()
         if record.wanted_router is None and not placements and record.status == "cancelled":
             after, settled = settle(after)
@@ -291,8 +291,7 @@ def _renamed(record: ServiceRecord, old: str, new: str) -> ServiceRecord:
         each._replace(own=_under(each.own, old, new), beside=_under(each.beside, old, new))
         for each in record.schedule.pending
     )
-    return replace(
-        record,
+    return record._replace(
         registers=registers,
         placements=placements,
         rows_at=record.rows_at

@@ -5,7 +5,7 @@ after a crash are changed when this is called again.
 """
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -67,7 +67,7 @@ class SourceChanges:
         done = self._change(
             source,
             only,
-            lambda record: replace(rebased(record), owner=to),
+            lambda record: rebased(record)._replace(owner=to),
             "source-transferred",
             {"source": source, "to": to},
         )
@@ -128,4 +128,4 @@ class SourceChanges:
 
 def rebased(record: ServiceRecord) -> ServiceRecord:
     """The record in a new epoch: the next event of its owner is newer than all before."""
-    return replace(record, epoch=record.highest.epoch + 1)
+    return record._replace(epoch=record.highest.epoch + 1)

@@ -270,7 +270,7 @@ class BatchRunner:
         for service_id, placement in noted.items():
             stored = items[service_id].work_item.stored
             placements = {**stored.record.placements, self._router: placement}
-            record = replace(stored.record, placements=placements)
+            record = stored.record._replace(placements=placements)
             commits.append(ServiceCommit(service_id, stored.generation, record))
         result = self._store.records.commit(commits, self.concluder.now_ms)
         left = dict(items)

@@ -1,7 +1,6 @@
 """Concludes a batch item that is not confirmed (`confirm.py`): it is postponed or dead-lettered."""
 
 import json
-from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -121,10 +120,8 @@ def failed(  # noqa: PLR0913 - the parts of a conclusion
     )
     line = {"router": item.router, "reason": reason, "detail": detail}
     outcomes = _outcomes(item, "failed", reason, detail, now_ms)
-    return replace(
-        failed_without_events(
-            item, reason, detail, now_ms, tuple(e.event.key for e in item.pending)
-        ),
+    event_keys = tuple(each.event.key for each in item.pending)
+    return failed_without_events(item, reason, detail, now_ms, event_keys)._replace(
         outcomes=outcomes,
         lines=[line_to_json(now_ms, "failed", line)],
         counts={"failed": len(outcomes)},

@@ -5,7 +5,6 @@ What a customer notices of that, when it acts, and what is watched until then is
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from typing import Final, NamedTuple
 
 import structlog
@@ -79,7 +78,7 @@ def confirmed(  # noqa: PLR0913 - the parts of a conclusion
     record, warning = item.record, item.warning
     gone = item.entry.is_over
     placements = placements_after(item, listed, now_ms, bindings)
-    after, stands_nowhere = cleaned(replace(record, placements=placements), item.router)
+    after, stands_nowhere = cleaned(record._replace(placements=placements), item.router)
     # A service that has an entry here wants this router.
     wanted = record.wanted_router if gone else item.router
     settled: tuple[Settled, ...] = ()

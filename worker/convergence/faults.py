@@ -9,7 +9,6 @@ loses the connection is found the same way (`Suspects`).
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
 from typing import Any, Final, Protocol, TypeVar
 
 import structlog
@@ -228,7 +227,7 @@ class FaultyServices:
         item = bare_item(work_item, self._lock.router)
         if isinstance(error, UnknownFormatError):
             why = Waiting("newer-version", str(error))
-            return replace(waiting(item, why, now_ms, self._time_limits), wait_ms=NEWER_MS)
+            return waiting(item, why, now_ms, self._time_limits)._replace(wait_ms=NEWER_MS)
         detail = f"its record cannot be read: {in_a_line(error)}"
         log.error(
             "record.unreadable", service_id=work_item.service_id, reason=detail, exc_info=error
@@ -249,4 +248,4 @@ class FaultyServices:
 
 def _interrupted(conclusion: Conclusion) -> Conclusion:
     """Of a service whose check was interrupted: something may have been written for it."""
-    return replace(conclusion, wrote=True)
+    return conclusion._replace(wrote=True)

@@ -52,11 +52,11 @@ def _observed(item: BatchItem, made: WritePlan, now_ms: int) -> Conclusion:
     stands_nowhere: tuple[LeftValue, ...] = ()
     if why is None and not would:
         bindings = made.bindings.get(service_id, ())
-        after = replace(record, placements=placements_after(item, made.listed, now_ms, bindings))
+        after = record._replace(placements=placements_after(item, made.listed, now_ms, bindings))
         after, stands_nowhere = cleaned(after, item.router)
     elif item.router in record.placements:  # which may have been right at an earlier check
         differs = record.placements[item.router]._replace(seen_ms=0)
-        after = replace(record, placements={**record.placements, item.router: differs})
+        after = record._replace(placements={**record.placements, item.router: differs})
     outcomes = []
     if item.pending:
         after, settled = settle(after)

@@ -6,7 +6,7 @@ is folded again, and gets another value.
 
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from worker.core.entry.assignment import (
@@ -55,7 +55,7 @@ class _Wanted(NamedTuple):
         if missing is not None:
             unassigned[kind] = missing
         if (assigned, unassigned) != (record.assigned, record.unassigned):
-            self.draft.record = replace(record, assigned=assigned, unassigned=unassigned)
+            self.draft.record = record._replace(assigned=assigned, unassigned=unassigned)
 
 
 @dataclass
@@ -143,7 +143,7 @@ class Assigner:
         waits = {why.pool for why in after.unassigned.values()}
         draft.pool_waits = [(pool, int(pool in waits)) for pool in sorted(waited ^ waits)]
         if tuple(left.values()) != after.left:
-            draft.record = replace(after, left=tuple(left.values()))
+            draft.record = after._replace(left=tuple(left.values()))
         for kind in KINDS:
             was, now = before.assigned.get(kind), after.assigned.get(kind)
             if was is not None and now is not None and was.value != now.value:
@@ -205,7 +205,7 @@ class _Assignment:
         record = draft.record
         if record.value("lifecycle") != "on":
             if record.unassigned:
-                draft.record = replace(record, unassigned={})
+                draft.record = record._replace(unassigned={})
             return None
         need = need_of(record, draft.before.record, kind, self._pools)
         return _Wanted(draft, kind, need, fixed_values(record, kind, self._pools))

@@ -1,7 +1,6 @@
 """The record and the report of one service while its events are folded, up to the commit."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 from worker.core.entry.brake import Cut, loss_of, ownership_change, standing
 from worker.core.entry.lacking import lacking
@@ -82,7 +81,7 @@ class CommitDraft:
             registers -= OF_CLIENT
         event = event._replace(accepted_at_ms=event.accepted_at_ms or self.now_ms)
         pending = PendingEvent(event, tuple(sorted(registers)), version)
-        self.record = replace(self.record, pending=(*self.record.pending, pending))
+        self.record = self.record._replace(pending=(*self.record.pending, pending))
         self._has_bulk |= event.bulk
         self._has_live |= not event.bulk
 
@@ -215,7 +214,7 @@ class CommitDraft:
             may_have.add(record.row_router or "")
         if record.is_complete or (is_over and record.is_given_address):
             looked_at = dict.fromkeys(sorted(may_have & self._policies.keys()), Placement(None))
-            record = replace(record, placements={**looked_at, **record.placements})
+            record = record._replace(placements={**looked_at, **record.placements})
         return record
 
     def _wait_for_pool(self, record: ServiceRecord) -> None:

@@ -1,7 +1,6 @@
 """Folds the events of one service, and builds the commit that follows from them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 
@@ -103,7 +102,7 @@ class Folding:
             self._reject(event, "not-owner", f"the service belongs to {owner}")
             return
         if may_own:
-            self._draft.record = replace(record, owner=event.ref.source)
+            self._draft.record = record._replace(owner=event.ref.source)
         if isinstance(event.event, ScheduleWithdrawn):
             self._withdraw(event, event.event.data.withdraws)
         elif not (is_owner or may_own):
@@ -229,7 +228,7 @@ class Folding:
         folded = release(before, scheduled, version, self._now_ms)
         end = ended_of(scheduled, "released", "", self._now_ms)
         schedule = before.schedule.with_ended([end], self._now_ms)
-        self._draft.record = replace(folded.record, schedule=schedule)
+        self._draft.record = folded.record._replace(schedule=schedule)
         self._draft.update_loss(event)
         router = self._draft.row_router
         if self._draft.changes_nothing(before, folded):

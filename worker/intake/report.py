@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
@@ -115,10 +115,10 @@ class CommitReport:
         """Let the outcomes of events that count name what pools of ours gave the service."""
         for key, first in self._first.items():
             if first.outcome is not None and first.outcome.state in _NAMING:
-                self._first[key] = replace(first, outcome=replace(first.outcome, assigned=assigned))
+                self._first[key] = first._replace(outcome=first.outcome._replace(assigned=assigned))
         for key, outcome in self._later.items():
             if outcome.state in _NAMING:
-                self._later[key] = replace(outcome, assigned=assigned)
+                self._later[key] = outcome._replace(assigned=assigned)
 
     def came_again(self, event: EventRef, count: str) -> None:
         """An event came again: its outcome stands."""
@@ -144,7 +144,7 @@ class CommitReport:
         if first is None:
             self._later[event.key] = outcome
         else:
-            self._first[event.key] = replace(first, outcome=outcome)
+            self._first[event.key] = first._replace(outcome=outcome)
         if state in FINAL:
             self.counts[state] = self.counts.get(state, 0) + 1
 

@@ -15,7 +15,7 @@ from worker.core.policy.circuit import RouterState
 from worker.core.rows.rows import Identity
 from worker.core.service.outcome import DeadLetter, Outcome
 from worker.core.service.record import ServiceRecord
-from worker.core.service.record_parts import LeftValue
+from worker.core.service.record_parts import NO_VALUES, LeftValue
 from worker.store.commits import filled
 from worker.store.records import Stored, decode_stored, generation_of
 from worker.store.router_memory import Known
@@ -127,8 +127,7 @@ class Batch(NamedTuple):
     full: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Conclusion:
+class Conclusion(NamedTuple):
     """How a batch item ends, after all that was written for it was answered.
 
     Attributes:
@@ -161,7 +160,7 @@ class Conclusion:
     wait_ms: int = 0
     dead_letters: Sequence[DeadLetter] = ()
     lines: Sequence[str] = ()
-    counts: Mapping[str, int] = field(default_factory=dict)
+    counts: Mapping[str, int] = NO_VALUES
     defer_check: bool = False
     wrote: bool = False
     watch: EffectWatch | None = None

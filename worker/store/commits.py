@@ -1,7 +1,6 @@
 """Describes a commit: what `lua/commit.lua` writes for each service in one step."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from contracts import names
@@ -10,6 +9,7 @@ from worker.core.entry.entry import Claim
 from worker.core.service.outcome import DeadLetter, Outcome
 from worker.core.service.record import ServiceRecord
 from worker.core.service.record_format import record_to_json
+from worker.core.service.record_parts import NO_VALUES
 from worker.core.service.schedule import CalendarChange
 from worker.store.keys import UNKNOWN_SOURCES
 from worker.store.sources import SourceCount, SupersededAlarm
@@ -18,15 +18,14 @@ CONTENT_KEPT: Final = 12
 """Characters of the hash of an event's content that the store remembers."""
 
 
-@dataclass(frozen=True, slots=True)
-class EventCommit:
+class EventCommit(NamedTuple):
     """One event that came; the commit removes it from the journal.
 
     Attributes:
         key: the event's key.
         lane: the journal that it leaves; None: it came without one.
-        count: the counter to raise: `accepted`, `duplicate`, `superseded`, `rejected`, …; empty: it
-            was counted before.
+        counter: to raise: `accepted`, `duplicate`, `superseded`, `rejected`, …; empty: it was
+            counted before.
         outcome: its outcome; None leaves an earlier one as it is.
         content_hash: its first `CONTENT_KEPT` characters, remembered for 31 days to tell a
             duplicate from a reused id; None: not remembered.
@@ -42,7 +41,7 @@ class EventCommit:
 
     key: str
     lane: names.Lane | None
-    count: str
+    counter: str
     outcome: Outcome | None = None
     content_hash: str | None = None
     in_feed_only: bool = False
@@ -74,8 +73,7 @@ class GivenBack(NamedTuple):
     until_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceCommit:
+class ServiceCommit(NamedTuple):
     """One service's part of a commit; without a record it only sets outcomes of events.
 
     Attributes:
@@ -106,18 +104,18 @@ class ServiceCommit:
     service_id: str
     generation: int = 0
     record: ServiceRecord | None = None
-    claims: Mapping[str, frozenset[Claim]] = field(default_factory=dict)
-    work_items: Mapping[str, int] = field(default_factory=dict)
+    claims: Mapping[str, frozenset[Claim]] = NO_VALUES
+    work_items: Mapping[str, int] = NO_VALUES
     cut: Cut | None = None
-    ownership_changes: Mapping[str, int] = field(default_factory=dict)
+    ownership_changes: Mapping[str, int] = NO_VALUES
     calendar: Sequence[CalendarChange] = ()
     due_ms: int | None = None
     events: Sequence[EventCommit] = ()
     outcomes: Sequence[Outcome] = ()
-    counts: Mapping[str, int] = field(default_factory=dict)
+    counts: Mapping[str, int] = NO_VALUES
     dead_letters: Sequence[DeadLetter] = ()
     lines: Sequence[str] = ()
-    source_counts: Mapping[str, SourceCount] = field(default_factory=dict)
+    source_counts: Mapping[str, SourceCount] = NO_VALUES
     names: Collection[str] = ()
     take: Sequence[TakenValue] = ()
     give_back: Sequence[GivenBack] = ()
@@ -202,7 +200,7 @@ def _event_document(event: EventCommit) -> dict[str, Any]:
     document: dict[str, Any] = {
         "key": event.key,
         "lane": event.lane,
-        "count": event.count or None,
+        "count": event.counter or None,
         "in_feed_only": event.in_feed_only or None,
         "unlisted": not event.listed or None,
         "refused": event.refused,

@@ -212,7 +212,7 @@ def _outcome_document(
     is_own = applied.router == awaited.router
     return {
         "key": applied.key,
-        "applied": replace(applied, effect=report).to_json() if is_own else False,
+        "applied": applied._replace(effect=report).to_json() if is_own else False,
         "text": said.to_json(),
         "feed": said.feed() or False,
     }

@@ -32,7 +32,7 @@ def as_service(record: ServiceRecord, number: str) -> ServiceRecord:
         router: at.devices.get(number, _NOTHING)._replace(seen_ms=at.seen_ms)
         for router, at in record.placements.items()
     }
-    return replace(record, registers=registers, placements=placements, assigned={}, unassigned={})
+    return record._replace(registers=registers, placements=placements, assigned={}, unassigned={})
 
 
 def macs_of(record: ServiceRecord) -> frozenset[str]:
@@ -86,7 +86,7 @@ def place_devices(record: ServiceRecord, router: str) -> ServiceRecord:
     if not new:
         return record
     placed = at._replace(devices={**at.devices, **dict.fromkeys(sorted(new), _NOTHING)})
-    return replace(record, placements={**record.placements, router: placed})
+    return record._replace(placements={**record.placements, router: placed})
 
 
 def loses_device(record: ServiceRecord, at: Placement) -> bool:

@@ -94,7 +94,7 @@ def with_lease_time(
     kept = short if short.last_ms or short.before is not None else None
     if kept != at.short:
         placements = {**record.placements, router: at._replace(short=kept)}
-        record = replace(record, placements=placements)
+        record = record._replace(placements=placements)
     return Shortening(record, min(looks, default=0))
 
 

@@ -119,7 +119,7 @@ def with_rows_at(record: ServiceRecord, policies: Mapping[str, RouterPolicy]) ->
     if router is None or policy is None:
         return record
     rows_at = RowsAt(router, policy.user_manager) if policy.user_manager else None
-    return record if rows_at == record.rows_at else replace(record, rows_at=rows_at)
+    return record if rows_at == record.rows_at else record._replace(rows_at=rows_at)
 
 
 def placed(record: ServiceRecord, policies: Mapping[str, RouterPolicy]) -> ServiceRecord:

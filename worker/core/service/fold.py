@@ -6,7 +6,6 @@ that it had before.
 """
 
 from collections.abc import Container, Mapping
-from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel
@@ -117,8 +116,7 @@ def _fold(
             registers[name] = registers[name]._replace(stated=stated)
         if held.value != new.value and held.version.rank == new.version.rank:
             conflicts.add(name)
-    folded = replace(
-        record,
+    folded = record._replace(
         registers=registers,
         highest=max(record.highest, highest),
         last_event_ms=max(record.last_event_ms, last_event_ms) if wrote else record.last_event_ms,

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal, NamedTuple
 
 from worker.core.service.event_ref import EventRef
-from worker.core.service.record_parts import AssignedKind
+from worker.core.service.record_parts import NO_VALUES, AssignedKind
 from worker.core.storage_format import (
     check_format,
     full_type,
@@ -69,8 +69,7 @@ UNCHANGED: Final = "already-current"
 """Reason of an event that changed nothing: it is counted, and its outcome is kept for an hour."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """The latest outcome of one event.
 
     Attributes:
@@ -99,7 +98,7 @@ class Outcome:
     effective_at_ms: int = 0
     effective_by: str = ""
     effect: EffectReport | None = None
-    assigned: Mapping[AssignedKind, str] = field(default_factory=dict)
+    assigned: Mapping[AssignedKind, str] = NO_VALUES
 
     @property
     def key(self) -> str:

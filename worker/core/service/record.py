@@ -1,7 +1,6 @@
 """The service record: all that is known of one service."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 from pydantic import JsonValue
@@ -12,6 +11,7 @@ from worker.core.service.event_ref import NEVER, Version
 from worker.core.service.record_parts import (
     DEFAULTS,
     DEVICE_REGISTERS,
+    NO_VALUES,
     Assigned,
     AssignedKind,
     LeftValue,
@@ -25,8 +25,7 @@ from worker.core.service.record_parts import (
 from worker.core.service.schedule import NOTHING_SCHEDULED, Schedule
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceRecord:
+class ServiceRecord(NamedTuple):
     """All that is known of a service.
 
     Attributes:
@@ -51,14 +50,14 @@ class ServiceRecord:
     service_id: str
     owner: str | None = None
     epoch: int = 0
-    registers: Mapping[str, Register] = field(default_factory=dict)
+    registers: Mapping[str, Register] = NO_VALUES
     highest: Version = NEVER
-    placements: Mapping[str, Placement] = field(default_factory=dict)
+    placements: Mapping[str, Placement] = NO_VALUES
     pending: tuple[PendingEvent, ...] = ()
     schedule: Schedule = NOTHING_SCHEDULED
     last_event_ms: int = 0
-    assigned: Mapping[AssignedKind, Assigned] = field(default_factory=dict)
-    unassigned: Mapping[AssignedKind, Unassigned] = field(default_factory=dict)
+    assigned: Mapping[AssignedKind, Assigned] = NO_VALUES
+    unassigned: Mapping[AssignedKind, Unassigned] = NO_VALUES
     left: tuple[LeftValue, ...] = ()
     rows_at: RowsAt | None = None
 
@@ -241,7 +240,7 @@ def place(record: ServiceRecord, router: str) -> ServiceRecord:
         if binding.is_known and binding.mac
     }
     placement = Placement(None, bindings=tuple(learned.values()))
-    return replace(record, placements={**record.placements, router: placement})
+    return record._replace(placements={**record.placements, router: placement})
 
 
 def cleaned(record: ServiceRecord, router: str) -> tuple[ServiceRecord, tuple[LeftValue, ...]]:
@@ -256,7 +255,7 @@ def cleaned(record: ServiceRecord, router: str) -> tuple[ServiceRecord, tuple[Le
         value._replace(routers=tuple(name for name in value.routers if name != router))
         for value in record.left
     ]
-    left = replace(record, left=tuple(value for value in after if value.routers))
+    left = record._replace(left=tuple(value for value in after if value.routers))
     return left, tuple(value for value in after if not value.routers)
 
 
@@ -274,7 +273,7 @@ def settle(record: ServiceRecord) -> tuple[ServiceRecord, tuple[Settled, ...]]:
     An event is applied if a register that it wrote still has its version (or if it wrote none),
     else superseded by the newest event that set one of them.
     """
-    return replace(record, pending=()), _ends_of(record)
+    return record._replace(pending=()), _ends_of(record)
 
 
 def settle_overtaken(record: ServiceRecord) -> tuple[ServiceRecord, tuple[Settled, ...]]:
@@ -287,7 +286,7 @@ def settle_overtaken(record: ServiceRecord) -> tuple[ServiceRecord, tuple[Settle
     if not overtaken:
         return record, ()
     kept = tuple(end.pending for end in ends if end.outcome == "applied")
-    return replace(record, pending=kept), overtaken
+    return record._replace(pending=kept), overtaken
 
 
 def _ends_of(record: ServiceRecord) -> tuple[Settled, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from pydantic import JsonValue
 
@@ -11,6 +11,8 @@ from worker.core.rows.queues import OwnQueue
 from worker.core.rows.rows import ListPlace
 from worker.core.service.event_ref import NEVER, EventRef, Version
 
+NO_VALUES: Final[Mapping[Any, Any]] = MappingProxyType({})
+"""Default of a mapping; nobody can change it."""
 DEVICE_REGISTERS: Final = {number: f"device{number}" for number in map(str, range(2, 9))}
 """The register of each further device, by its number."""
 OF_DEVICES: Final = frozenset(DEVICE_REGISTERS.values())
@@ -142,9 +144,6 @@ class ShortLease(NamedTuple):
     since_ms: int = 0
 
 
-_NO_DEVICES: "Final[Mapping[str, Placement]]" = MappingProxyType({})
-
-
 class Placement(NamedTuple):
     """What is known of the service on a router where a row of it may exist.
 
@@ -166,7 +165,7 @@ class Placement(NamedTuple):
     short: ShortLease | None = None
     queue: OwnQueue | None = None
     bindings: tuple[OwnBinding, ...] = ()
-    devices: "Mapping[str, Placement]" = _NO_DEVICES
+    devices: "Mapping[str, Placement]" = NO_VALUES
 
     @property
     def is_blank(self) -> bool:

@@ -31,7 +31,7 @@ def keep(
     Returns:
         The record, and how the event ended; None while it waits.
     """
-    record = replace(record, highest=max(record.highest, scheduled.version))
+    record = record._replace(highest=max(record.highest, scheduled.version))
     schedule = record.schedule
     withdrawn_by = schedule.withdrawn_by(scheduled.event.id)
     superseded_by = superseder(record, scheduled)
@@ -42,8 +42,8 @@ def keep(
     elif superseded_by is not None:
         end = ended_of(scheduled, "superseded", superseded_by, now_ms)
     else:
-        return replace(record, schedule=schedule.with_pending(scheduled)), None
-    return replace(record, schedule=schedule.with_ended([end], now_ms)), end
+        return record._replace(schedule=schedule.with_pending(scheduled)), None
+    return record._replace(schedule=schedule.with_ended([end], now_ms)), end
 
 
 def supersede(record: ServiceRecord, by: str, now_ms: int) -> tuple[ServiceRecord, Sequence[Ended]]:
@@ -55,7 +55,7 @@ def supersede(record: ServiceRecord, by: str, now_ms: int) -> tuple[ServiceRecor
     ]
     if not ends:
         return record, ends
-    return replace(record, schedule=record.schedule.with_ended(ends, now_ms)), ends
+    return record._replace(schedule=record.schedule.with_ended(ends, now_ms)), ends
 
 
 def withdraw(
@@ -76,7 +76,7 @@ def withdraw(
     known = {end.event_id for end in (*ends, *schedule.ended)}
     to_come = (event_id for event_id in dict.fromkeys(event_ids) if event_id not in known)
     ends += [Ended(event_id, "withdrawn", by, now_ms) for event_id in to_come]
-    return replace(record, schedule=schedule.with_ended(ends, now_ms)), ends
+    return record._replace(schedule=schedule.with_ended(ends, now_ms)), ends
 
 
 def superseder(record: ServiceRecord, scheduled: Scheduled) -> str | None:
