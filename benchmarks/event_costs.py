@@ -21,6 +21,7 @@ from benchmarks.stage import activations, print_result
 from producers.connection import open_publisher
 from producers.publisher import Publisher
 from tests.small_installation import SmallInstallation
+from worker.interpreter import answer_while_computing
 from worker.log_setup import configure_logging
 from worker.store.connection import Scripts
 from worker.store.scripts import source
@@ -142,6 +143,7 @@ if __name__ == "__main__":
     parser.add_argument("--events", type=int, default=400)
     parser.add_argument("--profile", default="", help="write profiles there, by size of batch")
     options = parser.parse_args()
+    answer_while_computing()  # as workers do
     with SmallInstallation(1, settings={"LOG_LEVEL": "WARNING"}) as small:
         configure_logging(small.settings)
         print_result({"row": "costs", "before_first_line": Costs(small.client).before_first_line()})
