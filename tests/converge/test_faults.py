@@ -208,7 +208,7 @@ def test_a_record_that_cannot_be_read_is_given_up_and_the_others_go_on(small):
 def test_who_cannot_even_be_given_up_goes_with_a_letter(small, monkeypatch):
     small.say(activated(BAD, 7), activated("SVC-1", 1))
     failing(monkeypatch, rounds, "plan", is_planned)
-    failing(monkeypatch, conclude, "events_at", lambda record, *_: record.service_id == BAD)
+    failing(monkeypatch, conclude, "_outcomes", lambda item, *_: item.service_id == BAD)
     passes(small)
     (dead_letter,) = small.store.views.dead_letters()
     assert (dead_letter.id, dead_letter.reason) == (f"{BAD}@R1", "internal-error")
