@@ -340,7 +340,7 @@ BUGS: Final[dict[str, Bug]] = {
         [
             Change(
                 "worker/convergence/faults.py",
-                "return self._suspects[service_id].answered",
+                "return self[service_id].answered",
                 "return True",
             ),
         ],

@@ -56,8 +56,8 @@ class BatchRunner:
         self._router = concluder.lock.router
         self._gatherer = Gatherer(policy, concluder)
         self.concluder = concluder
-        self._effective = MakeEffective(policy, concluder)
         means = means_of(policy, concluder.effect.facts)
+        self._effective = MakeEffective(policy, concluder, means)
         self._effect = replace(concluder.effect, means=means)
         self._taken: set[str] = set()
         self._duplicates: frozenset[RowKey] = frozenset()

@@ -13,6 +13,7 @@ from worker.convergence.faults import FaultyServices, Suspects
 from worker.convergence.prerequisites import MissingPrerequisites
 from worker.convergence.writing import MASS_REFUSAL, Answers, Refusals, RefusedWrite
 from worker.core.effect.rungs import RouterEffect
+from worker.core.entry.wanted import KINDS
 from worker.core.rows.operations import (
     Operation,
     Remove,
@@ -73,6 +74,7 @@ class Concluder:
         prerequisites: what the router lacks.
         unclear_clients: service -> why its DHCPv6 client cannot be told; None: no service there has
             IPv6.
+        kind: of the router's entries.
         now_ms: Redis's time, as conclusions say it.
         attempts: what the batch tried, by service.
         effect: what is known of when changes act there.
@@ -108,6 +110,7 @@ class Concluder:
         self.prerequisites = MissingPrerequisites(store.memory, self._router, session, known)
         self.unclear_clients = self._unclear_before = known.unclear_clients
         self._after_many = after_many
+        self.kind = KINDS[session.entries]
         self.effect = RouterEffect(known.effect, acted=known.acted)
         self.no_search_before_ms = known.no_search_before_ms
         self._written: set[str] = set()
@@ -145,8 +148,9 @@ class Concluder:
             self.in_flight.pop(service_id, None)
             if service_id in self.attempts:
                 self.attempts[service_id].changed = service_id not in unchanged
-        self.culprits.clear(concluded)
-        self.faults.clear(concluded)
+        if self.culprits:
+            self.culprits.excuse(concluded)
+        self.faults.excuse(concluded)
         return unchanged
 
     def wait(self, item: BatchItem, why: Waiting) -> Conclusion:
@@ -211,17 +215,22 @@ class Concluder:
         self.statistics.operations += answers.operations
         self.statistics.refused += len(answers.refused)
         self._written |= answers.applied.keys()
-        self.refusals.accepted(answers.applied)
-        self.culprits.answered(answers.applied.keys())
+        if self.culprits:
+            self.culprits.answered(answers.applied.keys())
         for service_id, operations in answers.applied.items():
             attempts = self.attempts[service_id]
             attempts.wrote += [describe(operation) for operation in operations]
             attempts.touched |= {operation.menu for operation in operations}
+            for operation in operations:
+                if not isinstance(operation, Remove):
+                    self.refusals.accepted.setdefault(operation.menu, set()).add(service_id)
             changes = (each for each in operations if isinstance(each, Set | Remove))
             attempts.found += [each.was for each in changes if each.menu == LEASES]
 
     def raise_mass_refusal(self) -> None:
         """Block the router if it refused too many services with the same message."""
+        if not self.refusals:
+            return
         mass = self.refusals.mass(lambda: self.store.views.router(self._router).services)
         if mass is not None:
             message, count = mass
@@ -236,8 +245,9 @@ class Concluder:
 
     def end(self) -> None:
         """At the end of a pass, conclude what was held back, and store what it found."""
-        refusals = self.refusals.take()
-        if refusals:
+        if self.refusals:
+            refusals = [*self.refusals.values()]
+            self.refusals.clear()
             self._conclude_refused(refusals)
         self.prerequisites.end()
         if self.unclear_clients is not None and self.unclear_clients != self._unclear_before:

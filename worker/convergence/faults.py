@@ -49,7 +49,7 @@ class OfService(Protocol):
 Tried = TypeVar("Tried", bound=OfService)
 
 
-class Suspects:
+class Suspects(dict[str, Suspect]):
     """Services of one router that may be to blame for one kind of failure, during one pass.
 
     Args:
@@ -62,18 +62,13 @@ class Suspects:
     def __init__(
         self, memory: RouterMemory, router: str, kind: SuspectKind, known: Mapping[str, Suspect]
     ) -> None:
+        super().__init__(known)
         self._memory = memory
         self._router = router
         self._kind = kind
-        self._suspects = dict(known)
 
-    @property
-    def services(self) -> AbstractSet[str]:
-        """The suspects."""
-        return self._suspects.keys()
-
-    def groups(self, tried: Sequence[Tried], alone: Collection[str] = ()) -> Iterator[list[Tried]]:
-        """Yield all unsuspected services as one group, then the suspects in small groups.
+    def groups(self, tried: Sequence[Tried], alone: Collection[str] = ()) -> list[list[Tried]]:
+        """Return all unsuspected services as one group, then the suspects in small groups.
 
         Args:
             tried: the services.
@@ -81,18 +76,19 @@ class Suspects:
         """
         by_size: dict[int, list[Tried]] = {}
         for service in tried:
-            suspect = self._suspects.get(service.service_id)
+            suspect = self.get(service.service_id)
             size = 1 if service.service_id in alone else suspect.most if suspect else len(tried)
             by_size.setdefault(size, []).append(service)
+        found = []
         for size in sorted(by_size, reverse=True):
             # The least suspected go first: if they succeed, it was another.
             group = sorted(by_size[size], key=lambda service: self.suspicion(service.service_id))
-            for start in range(0, len(group), size):
-                yield group[start : start + size]
+            found += [group[start : start + size] for start in range(0, len(group), size)]
+        return found
 
     def suspicion(self, service_id: str) -> int:
         """How much a service is suspected: 0, and more for each failure while it was alone."""
-        suspect = self._suspects.get(service_id)
+        suspect = self.get(service_id)
         return suspect.alone + 1 if suspect else 0
 
     def failed(self, service_ids: Collection[str]) -> dict[str, Suspect]:
@@ -100,8 +96,8 @@ class Suspects:
         alone = len(service_ids) == 1
         size = max(1, len(service_ids) // SPLIT)
         for service_id in service_ids:
-            before = self._suspects.get(service_id, Suspect(size, 0))
-            self._suspects[service_id] = before._replace(
+            before = self.get(service_id, Suspect(size, 0))
+            self[service_id] = before._replace(
                 most=min(size, before.most), alone=before.alone + alone
             )
         return self._note(service_ids)
@@ -110,32 +106,32 @@ class Suspects:
         """Note that the router takes writes: those of these services were confirmed."""
         excused = [
             suspect_id
-            for suspect_id, suspect in self._suspects.items()
+            for suspect_id, suspect in self.items()
             if not suspect.answered and any(service != suspect_id for service in service_ids)
         ]
         for suspect_id in excused:
-            self._suspects[suspect_id] = self._suspects[suspect_id]._replace(answered=True)
+            self[suspect_id] = self[suspect_id]._replace(answered=True)
         if excused:
             self._note(excused)
 
     def is_to_blame(self, service_id: str) -> bool:
         """Whether it is not the router: it answered another write since the first failure."""
-        return self._suspects[service_id].answered
+        return self[service_id].answered
 
     def failed_alone(self, times: int) -> int:
         """How many services failed so often while they were alone."""
-        return sum(suspect.alone >= times for suspect in self._suspects.values())
+        return sum(suspect.alone >= times for suspect in self.values())
 
-    def clear(self, service_ids: Collection[str]) -> None:
+    def excuse(self, service_ids: Collection[str]) -> None:
         """Suspect these services no more: they succeeded, or were given up."""
-        cleared = self._suspects.keys() & set(service_ids)
+        cleared = self.keys() & set(service_ids)
         if cleared:
             for service_id in cleared:
-                del self._suspects[service_id]
+                del self[service_id]
             self._memory.forget_suspects(self._router, self._kind, cleared)
 
     def _note(self, service_ids: Collection[str]) -> dict[str, Suspect]:
-        noted = {service_id: self._suspects[service_id] for service_id in service_ids}
+        noted = {service_id: self[service_id] for service_id in service_ids}
         self._memory.note_suspects(self._router, self._kind, noted)
         return noted
 
@@ -159,7 +155,7 @@ class FaultyServices:
         self._store = store
         self._lock = lock
         self._suspects = Suspects(store.memory, lock.router, "fault", known)
-        self.suspected: AbstractSet[str] = self._suspects.services  # a view, which changes
+        self.suspected: AbstractSet[str] = self._suspects.keys()  # a view, which changes
         self._time_limits = time_limits
         self._at_work: dict[str, WorkItem] = {}
 
@@ -190,11 +186,11 @@ class FaultyServices:
         """Note that these are at work as well."""
         self._at_work |= {work_item.service_id: work_item for work_item in work_items}
 
-    def clear(self, service_ids: Collection[str]) -> None:
+    def excuse(self, service_ids: Collection[str]) -> None:
         """Drop the suspicion: these services were concluded."""
         for service_id in service_ids:
             self._at_work.pop(service_id, None)
-        self._suspects.clear(service_ids)
+        self._suspects.excuse(service_ids)
 
     def failed(self, error: Exception) -> None:
         """The pass ends with an unexpected exception: suspect, or dead-letter, those at work."""

@@ -14,7 +14,7 @@ from worker.convergence.ipv6_terms import (
     may_need_any,
 )
 from worker.core.entry.entry import Entry
-from worker.core.entry.wanted import kind_of, wanted_entries
+from worker.core.entry.wanted import wanted_entries
 from worker.core.plan.member import Wanted
 from worker.core.plan.planner import in_the_way, misnamed
 from worker.core.policy.policy import RouterPolicy
@@ -67,7 +67,7 @@ class Gatherer:
         self._store = concluder.store
         self._session = concluder.session
         self._policy = policy
-        self._kind = kind_of(policy)
+        self._kind = concluder.kind
         self._lock = concluder.lock
         self._router = concluder.lock.router
         self._prerequisites = concluder.prerequisites

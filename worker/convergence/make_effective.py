@@ -17,12 +17,11 @@ from worker.core.effect.means import (
     SEARCHED_AT_ONCE,
     addresses_to_cut,
     by_family,
-    cuts_connections,
     given_up,
     needs_reconfigure,
     sessions_to_end,
 )
-from worker.core.entry.wanted import kind_of
+from worker.core.effect.rungs import Means
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Operation
 from worker.core.rows.rows import device_of, parse_tag
@@ -44,22 +43,22 @@ class MakeEffective:
     Args:
         policy: of the router.
         concluder: has the lock, and what is known of the router.
+        means: that the policy allows there.
 
     Attributes:
         ends_sessions: devices log in there.
     """
 
-    def __init__(self, policy: RouterPolicy, concluder: Concluder) -> None:
+    def __init__(self, policy: RouterPolicy, concluder: Concluder, means: Means) -> None:
+        self._means = means
         self._concluder = concluder
         self._store = concluder.store
         self._session = concluder.session
         self._policy = policy
-        self.ends_sessions = bool(kind_of(policy).sessions)
+        self.ends_sessions = bool(concluder.kind.sessions)
         self._lock = concluder.lock
         self._router = concluder.lock.router
         self._facts = concluder.effect.facts
-        families = (False, True)  # of IPv6?
-        self._cuts = [cuts_connections(policy, self._facts, ipv6=ipv6) for ipv6 in families]
         self._rests_until_ms = concluder.no_search_before_ms
 
     def needs_cut(self, item: BatchItem) -> bool:
@@ -77,11 +76,12 @@ class MakeEffective:
         )
 
     def _addresses(self, item: BatchItem) -> frozenset[str]:
+        means = self._means
         return frozenset(
             address
             for at in item.each_alone()
             for address in addresses_to_cut(at.record, item.router, at.entry)
-            if self._cuts[":" in address]
+            if (means.cut_ipv6 if ":" in address else means.cut)
         )
 
     def cut(self, items: Sequence[BatchItem], now_ms: int) -> Mapping[str, str]:

@@ -55,7 +55,7 @@ def make_sure(
         due = admit(store, session, lock.router)
     if policy.mode == "observe":
         return False
-    booted = restarted(acquired, session.uptime_s)
+    booted = restarted(acquired, session)
     if not (due or booted):
         return False
     try:
@@ -77,8 +77,9 @@ def postpone(store: Store, error: ReadTooLong) -> Postponed:
     return Postponed(error.message)
 
 
-def restarted(acquired: Acquired, uptime_s: int | None) -> bool:
+def restarted(acquired: Acquired, session: RouterSession) -> bool:
     """Whether a router was restarted since its table was last read."""
+    uptime_s = session.uptime_s
     if uptime_s is None or acquired.booted_ms is None:
         return False
     return acquired.now_ms - uptime_s * 1000 > acquired.booted_ms + _RESTART_MS

@@ -5,14 +5,14 @@ When they are many, the router or its policy is the cause, and no service fails 
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from worker.convergence.batch_item import BatchItem
 from worker.convergence.conclude import TRIED_IN_VAIN
 from worker.convergence.concurrency import RouterLock
-from worker.core.rows.operations import Operation, Remove, Waiting, WritePlan
+from worker.core.rows.operations import Operation, Waiting, WritePlan
 from worker.core.rows.rows import OPTIONS, MenuPath
 from worker.ports import Refusal, RouterSession
 
@@ -109,15 +109,17 @@ class RefusedWrite(NamedTuple):
     wrote: bool
 
 
-class Refusals:
-    """The refusals of one pass."""
+class Refusals(dict[str, RefusedWrite]):
+    """The refused writes of one pass that are held back, by service.
+
+    Attributes:
+        accepted: by menu, services of which a write was confirmed, but for removals: a router that
+            is full takes those.
+    """
 
     def __init__(self) -> None:
-        self._held_back: dict[str, RefusedWrite] = {}
-        self._accepted: dict[MenuPath, set[str]] = {}
-
-    def __len__(self) -> int:
-        return len(self._held_back)
+        super().__init__()
+        self.accepted: dict[MenuPath, set[str]] = {}
 
     def hold_back(self, refused: RefusedWrite) -> BatchItem:
         """Keep a refusal until it is clear whose fault it is; returns its item.
@@ -126,12 +128,12 @@ class Refusals:
         before that.
         """
         service_id = refused.item.service_id
-        earlier = self._held_back.get(service_id)
+        earlier = self.get(service_id)
         if earlier is not None:  # checked again because others want what its row holds
             before = earlier.item.work_item.before
             work_item = refused.item.work_item._replace(before=before)
             refused = refused._replace(item=replace(refused.item, work_item=work_item))
-        self._held_back[service_id] = refused
+        self[service_id] = refused
         return refused.item
 
     def why_not(self, item: BatchItem) -> Waiting | None:
@@ -139,7 +141,7 @@ class Refusals:
 
         Its write would be refused again while they wait for it: its row gives way instead.
         """
-        held_back = self._held_back.get(item.service_id)
+        held_back = self.get(item.service_id)
         if held_back is not None:
             return Waiting("router-says", held_back.message)
         if item.before.get("reason") in TRIED_IN_VAIN:
@@ -148,17 +150,10 @@ class Refusals:
 
     def gave_way(self, item: BatchItem, *, wrote: bool) -> BatchItem | None:
         """Keep the newest item of a service that gave way, if it was refused in this pass."""
-        held_back = self._held_back.get(item.service_id)
+        held_back = self.get(item.service_id)
         if held_back is None:
             return None
         return self.hold_back(held_back._replace(item=item, wrote=wrote))
-
-    def accepted(self, applied: Mapping[str, Sequence[Operation]]) -> None:
-        """Note that writes of these services were confirmed."""
-        for service_id, operations in applied.items():
-            for operation in operations:
-                if not isinstance(operation, Remove):  # a router that is full takes those
-                    self._accepted.setdefault(operation.menu, set()).add(service_id)
 
     def mass(self, services: Callable[[], int]) -> tuple[str, int] | None:
         """The message with which too many services were refused in one menu, and how many.
@@ -168,17 +163,11 @@ class Refusals:
         Args:
             services: counts the router's services; called only where it matters.
         """
-        took = self._accepted
-        counted = Counter((r.menu if took else None, r.message) for r in self._held_back.values())
+        took = self.accepted
+        counted = Counter((r.menu if took else None, r.message) for r in self.values())
         for (menu, message), count in counted.items():
             others = 0 if menu is None else len(took.get(menu, ()))
             is_many = count > max(MASS_MORE_THAN, PROBE * others)
             if is_many and count > services() * MASS_SHARE:
                 return message, count
         return None
-
-    def take(self) -> list[RefusedWrite]:
-        """All refusals that were held back; they are forgotten here."""
-        refusals = list(self._held_back.values())
-        self._held_back.clear()
-        return refusals

@@ -58,7 +58,8 @@ def by_family(addresses: Iterable[str]) -> list[list[str]]:
 def means_of(policy: RouterPolicy, facts: EffectFacts) -> Means:
     """Return what Leasewire may do on a router so that a change acts sooner."""
     ends = frozenset(kind for kind, name in _ENDS.items() if name in policy.end_sessions)
-    return Means(cuts_connections(policy, facts), policy.reconfigure, ends)
+    cut, cut_ipv6 = (cuts_connections(policy, facts, ipv6=is_ipv6) for is_ipv6 in (False, True))
+    return Means(cut, cut_ipv6, policy.reconfigure, ends)
 
 
 def cuts_connections(policy: RouterPolicy, facts: EffectFacts, *, ipv6: bool = False) -> bool:

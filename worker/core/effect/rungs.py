@@ -77,11 +77,13 @@ class Means:
 
     Attributes:
         cut: it removes the tracked connections of an address that loses its access.
+        cut_ipv6: it removes those of an IPv6 prefix.
         reconfigure: it tells devices to renew, where the DHCP server can.
         sessions: the changes after which it ends the sessions of devices that log in.
     """
 
     cut: bool = False
+    cut_ipv6: bool = False
     reconfigure: bool = False
     sessions: frozenset[ChangeKind] = frozenset()
 

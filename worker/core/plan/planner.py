@@ -71,6 +71,9 @@ def misnamed(wanted: Sequence[Wanted], index: RowIndex) -> frozenset[str]:
 
     Those that do not exist are tags that people edited: the caller finds out.
     """
+    named = _not_in_batch({index.service_of(row) for row in index.rows if not row.dynamic}, wanted)
+    if not named:
+        return named
     written = {service.written_identity for service in wanted}
     listed = {place for service in wanted for place in service.listed}
     bindings = {binding.place for service in wanted for binding in service.bindings}
@@ -84,7 +87,7 @@ def misnamed(wanted: Sequence[Wanted], index: RowIndex) -> frozenset[str]:
             or (isinstance(row, BindingRow) and row.place in bindings)
         )
     ]
-    return _not_in_batch({index.service_of(row) for row in as_written}, wanted)
+    return named & {index.service_of(row) for row in as_written}
 
 
 def _not_in_batch(service_ids: set[str | None], wanted: Sequence[Wanted]) -> frozenset[str]:
