@@ -1,59 +1,97 @@
 """Connections to Redis in a simulation: refused while it is away; their own calls are points."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
+from socket import MSG_DONTWAIT, MSG_PEEK, socket
 from typing import Any, Final
 
 import redis
 from hiredis import pack_command
+from redis._parsers.hiredis import NOT_ENOUGH_DATA
 from redis.connection import ConnectionPool, UnixDomainSocketConnection
 from redis.sentinel import SentinelConnectionPool
 
 import producers.resend
 from tests.simulation.redis_side import TimedServer
 from tests.simulation.scheduler import Scheduler
-from tests.simulation.script_calls import call_in_words
+from tests.simulation.script_calls import call_in_words, digest
 from tests.simulation.virtual import CLOCK
 
 _RUN: Final = re.compile(r"(run_id|master_replid):\w+")
 PRIMARY: Final = ("primary", 6379)
+_ANSWER: Final = bytearray(1 << 20)
+_UNKNOWN: Final = "0" * 40
 _OFFSET: Final = re.compile(r"master_repl_offset:\d+")
 
 
 class _Connection(UnixDomainSocketConnection):
     """One that is refused while there is no primary, and whose own calls are points.
 
-    A publisher asks over each new connection, before its first command, for what may be lost.
+    A publisher asks over each new connection, before its first command, for what may be lost. Most
+    have a socket of a former one, over which nothing is under way: to open one and to say hello
+    took a twentieth of all time. What most commands need is here in few words; all else is as
+    redis-py does it.
 
     Attributes:
         wrote: how much was written in this history when this connection last wrote something.
     """
 
     def __init__(self, *, server: TimedServer, scheduler: Scheduler, **options: Any) -> None:
-        super().__init__(**options)
+        self._packer = _Packer(server)
+        super().__init__(command_packer=self._packer, **options)
         self._server = server
         self._scheduler = scheduler
         self._asks_itself = False
         self._answer: list[Any] = []
         self.wrote = 0
         self._since = 0
+        self._says_hello = True
+        self._free: list[socket] = []
         self.host, self.port = PRIMARY
 
     def _connect(self) -> Any:
         if self._server.away:
             raise ConnectionRefusedError
         self._since = self._server.starts
+        self._free = self._server.free
+        self._packer.owed = 0
+        while self._free:
+            if _is_open(found := self._free.pop()):
+                self._says_hello = False
+                return found
+        self._says_hello = True
         self.path = str(self._server.reached_at)
-        return super()._connect()
+        made = super()._connect()
+        made.settimeout(None)  # with one each call polls first
+        return made
+
+    def disconnect(self, *args: Any, **options: Any) -> None:
+        """Leave the socket to others, if nothing is under way on it."""
+        if self._sock is not None and not self._packer.owed:
+            self._free.append(self._sock)
+            self._sock = None
+        super().disconnect(*args, **options)
 
     def send_packed_command(self, command: Any, check_health: bool = True) -> None:
         """Send something, unless this leads to a former primary, and others know a new one."""
         if self._sock is not None and self._since != self._server.starts:
             self.disconnect()
             raise redis.ConnectionError("it is no primary any more")
-        super().send_packed_command(command, check_health)
+        if self._sock is None:
+            self.connect_check_health(check_health=False)
+        self._server.was_sent()
+        try:
+            for part in command:
+                self._sock.sendall(part)
+        except OSError as error:
+            self.disconnect()
+            raise redis.ConnectionError("somebody closed it") from error
+
+    def pack_commands(self, commands: Iterable[Sequence[Any]]) -> list[bytes]:
+        """Pack several commands, to be sent at once."""
+        return [b"".join(map(self._packer.one, commands))]
 
     @contextmanager
     def asking_itself(self) -> Iterator[None]:
@@ -69,33 +107,59 @@ class _Connection(UnixDomainSocketConnection):
         self._answer.clear()
         self.wrote = 0
         before, self._asks_itself = self._asks_itself, False
-        super().on_connect()
+        if self._says_hello:
+            super().on_connect()
+        else:
+            self._parser.on_connect(self)
         self._asks_itself = before
 
     def send_command(self, *args: Any, **options: Any) -> None:
         """Send a command; one of the connection itself is answered at once."""
         if not self._asks_itself:
-            super().send_command(*args, **options)
+            self._send(*args)
             return
 
         def do() -> None:
             CLOCK.tell()
             answer = self.answer_here(args)
             if answer is None:
-                UnixDomainSocketConnection.send_command(self, *args, **options)
+                self._send(*args)
                 answer = UnixDomainSocketConnection.read_response(self)
             self._answer.append(answer)
 
         # the answer may differ between two starts of Redis
         self._scheduler.call(f"(connects) {call_in_words(args)}", do, redis.ConnectionError)
 
+    def _send(self, *args: Any) -> None:
+        self.send_packed_command([self._packer.one(args)])
+        if args[0] == "SCRIPT LOAD":
+            self._server.scripts.add(digest(args[1]))
+
     def can_read(self, timeout: float = 0) -> bool:
         """Whether an answer is there; one to what the connection asked itself is there at once."""
+        if self._sock is not None and self._server.is_gone(self._since):
+            raise redis.ConnectionError("it is gone")
         return bool(self._answer) or super().can_read(timeout)
 
     def read_response(self, *args: Any, **options: Any) -> Any:
         """Read an answer."""
-        return self._answer.pop() if self._answer else super().read_response(*args, **options)
+        if self._answer:
+            return self._answer.pop()
+        reader = self._parser._reader
+        if args or options or reader is None:
+            return super().read_response(*args, **options)
+        answer = reader.gets()
+        while answer is NOT_ENOUGH_DATA:
+            count = self._sock.recv_into(_ANSWER)
+            if not count:
+                self.disconnect()
+                raise redis.ConnectionError("somebody closed it")
+            reader.feed(_ANSWER, 0, count)
+            answer = reader.gets()
+        self._packer.owed -= 1
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     def answer_here(self, args: Sequence[Any]) -> Any:
         """What Redis says of itself, if it is asked that; it need be asked but once."""
@@ -127,22 +191,57 @@ class _Connection(UnixDomainSocketConnection):
         return f"{info}slave0:ip=replica,port=6379,state=online,offset={offset},lag=0\r\n"
 
 
+def _is_open(found: socket) -> bool:
+    """Whether nobody closed a socket over which nothing is under way."""
+    try:
+        found.recv(1, MSG_PEEK | MSG_DONTWAIT)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    found.close()
+    return False
+
+
 class _Packer:
-    """As that of redis-py, which looks at the type of each argument first."""
+    """As that of redis-py, which looks at the type of each argument first.
+
+    A script that Redis was not told since it began anew is asked for by a name that none has.
+
+    Attributes:
+        owed: answers to what was packed for this connection that were not read.
+    """
+
+    def __init__(self, server: TimedServer) -> None:
+        self._server = server
+        self.owed = 0
 
     def pack(self, *args: Any) -> list[bytes]:
+        """Pack a command."""
+        return [self.one(args)]
+
+    def one(self, args: Sequence[Any]) -> bytes:
         """Pack a command; a few have names of two words."""
-        return [pack_command((*args[0].split(), *args[1:]) if " " in args[0] else args)]
+        self.owed += 1 + (args[0] == "WATCH")  # who watches keys keeps its socket
+        if args[0] == "EVALSHA" and args[1] not in self._server.scripts:
+            args = (args[0], _UNKNOWN, *args[2:])
+        packed: bytes = pack_command((*args[0].split(), *args[1:]) if " " in args[0] else args)
+        return packed
 
 
 class _Pool(ConnectionPool):
     """Gives a connection away at once if nobody could find anything wrong with it."""
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the next connection need not be looked at."""
+        free = self._available_connections
+        return bool(free) and free[-1].is_idle
+
     def get_connection(self) -> _Connection:
         """Take one."""
-        free = self._available_connections
-        if free and free[-1].is_idle:
-            connection = free.pop()
+        if self.is_ready:
+            connection = self._available_connections.pop()
             self._in_use_connections.add(connection)
             return connection
         return super().get_connection()
@@ -201,10 +300,9 @@ def pool_of(server: TimedServer, scheduler: Scheduler, **options: Any) -> _Pool:
     kind = _SentinelPool if options.pop("sentinel", False) else _Pool
     made = kind(
         connection_class=_Connection,
-        path=str(server.socket),
+        path=str(server.reached_at),
         decode_responses=True,
         driver_info=None,  # two more round trips for each connection
-        command_packer=_Packer(),
         server=server,
         scheduler=scheduler,
         **options,

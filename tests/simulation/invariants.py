@@ -70,13 +70,15 @@ class RouterChecks:
         self._landed_late: set[tuple[str, str]] = set()
         self.lost: set[str] = set()
 
-    def look(self) -> None:
-        """Check what was written since the last look.
+    def look(self) -> bool:
+        """Check what was written since the last look; returns whether anything was.
 
         Raises:
             Violation: see above.
         """
         journal = self.of.router.journal
+        if self._seen >= len(journal):
+            return False
         while self._seen < len(journal):
             number, entry = self._seen, journal[self._seen]
             self._seen += 1
@@ -88,6 +90,7 @@ class RouterChecks:
                 self._ended(entry, is_late=number in self.of.late)
             elif entry["error"] is None and menu in OUR_MENUS:
                 self._written(menu, entry, is_late=number in self.of.late)
+        return True
 
     def _written(self, menu: str, entry: Mapping[str, Any], *, is_late: bool) -> None:
         before, after = entry["before"], entry["after"]

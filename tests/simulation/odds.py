@@ -11,6 +11,7 @@ _USED: Final = 0.45
 """Share of the kinds of faults that a history has."""
 _MOST: Final = 0.3
 """Of one fault at one point."""
+_ROUNDED: Final = 1.000001
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,7 @@ class Fate:
     come: Collection[str] | None
     points: int = 0
     _how_long: float = field(default=0.0, init=False)
+    _rates: dict[float, float] = field(default_factory=dict, init=False)
 
     def takes_s(self, *, reads: bool) -> float:
         """How long its next step takes: nothing if it goes on before all others."""
@@ -160,6 +162,10 @@ class Fate:
         drawn, self._how_long = self.chance.random(), self.chance.random()
         of_step = self.odds.near_steps if is_step else 1.0
         times = self.odds.near_writes if near_write else of_step
+        if times not in self._rates:  # that of all faults
+            self._rates[times] = sum(getattr(self.odds, fault) for fault in FAULTS) * times
+        if drawn > self._rates[times] * _ROUNDED:
+            return "", ""
         for fault in FAULTS:
             odd = min(getattr(self.odds, fault) * times, _MOST)
             if drawn < odd:

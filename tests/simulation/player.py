@@ -151,9 +151,12 @@ def _busy_s(server: TimedServer) -> float:
     """Seconds of a processor that this process and its Redis used so far."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-    fields = Path(f"/proc/{server.pid}/stat").read_text().rpartition(")")[2].split()
-    of_redis = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    return used.ru_utime + used.ru_stime + ended.ru_utime + ended.ru_stime + of_redis
+    of_redis = 0
+    for pid in server.pids:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        of_redis += int(fields[11]) + int(fields[12])
+    of_all = used.ru_utime + used.ru_stime + ended.ru_utime + ended.ru_stime
+    return of_all + of_redis / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":

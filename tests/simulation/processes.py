@@ -52,6 +52,8 @@ _SLOWEST_S: Final = 200.0
 """Sweeps come more and more seldom: what they do must suffice."""
 REPORTED_MS: Final = 20_000
 """Where people change rows by hand each router is read in full so often."""
+_OURS: Final = this_process("routers")._replace(host="host", boot="boot")
+"""All but the number of a process: to read the installed version takes long."""
 _AGAIN_S: Final = 90.0
 """After Redis lost its end the BSS says again what a publisher that is gone said in so long."""
 
@@ -159,8 +161,7 @@ class Processes:
         converge.bulk._gate = OpenGate()  # type: ignore[assignment] # noqa: SLF001 - a lock of threads
         tasks = Tasks()
         register(tasks, accept, converge)  # type: ignore[arg-type]
-        info = this_process("routers")._replace(host="host", boot="boot", pid=next(self._pids))
-        heartbeat = Heartbeat(store.heartbeats, info)
+        heartbeat = Heartbeat(store.heartbeats, _OURS._replace(pid=next(self._pids)))
         reports = "hands" in self.scale.features
         sweep = Sweep(
             store,

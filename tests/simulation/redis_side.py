@@ -2,22 +2,28 @@
 
 import os
 import re
-import shutil
-import subprocess
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from socket import socket
+from typing import Any, Final, NamedTuple, Self
+
+import redis
+from hiredis import pack_command
 
 from contracts import names
 from leasewire.host.embedded import EmbeddedServer
-from tests.simulation.script_calls import texts
+from tests.simulation.script_calls import digests, texts
 from tests.simulation.virtual import CHANCE, CLOCK
 
-_HASHES: Final = ("--hash-seed", "simulation")
-"""Else each start has another order of keys, and of members of large hashes and sets."""
+_OPTIONS: Final = (
+    *("--hash-seed", "simulation"),
+    *("--enable-debug-command", "yes"),
+)
+"""Without the seed each start has another order of keys, and of members of large sets."""
+_LOAD: Final = ("DEBUG", "LOADAOF")
 _AT_POWER_LOSS_S: Final = 2.0
 """What `appendfsync everysec` may lose at worst (docs/how-to/run-redis.md)."""
 _NO_TIMERS_S: Final = 20 * 86_400.0
@@ -30,17 +36,15 @@ _BEHIND_S: Final = 10.0
 
 _LISTS: Final = (*names.LANES, names.QUEUE_ROUTERS)
 _QUEUES: Final = "|".join(names.queue_key(names.DEFAULT_PREFIX, name) for name in _LISTS)
-_ON_QUEUES: Final = re.compile(rf"(push|pop)\r\n\$\d+\r\n({_QUEUES})\r\n".encode(), re.IGNORECASE)
-"""In the append-only file."""
+_ON_QUEUES: Final = re.compile(
+    rf"\*(\d+)\r\n\$\d+\r\n[lr](push|pop)\r\n\$\d+\r\n({_QUEUES})\r\n".encode(), re.IGNORECASE
+)
+"""In the append-only file: how many words a command has, what it does, and where."""
 
 
 class _Former(NamedTuple):
-    """The former primary, which knows nothing of the new one, and goes on for some."""
+    """What the former primary is, which knows nothing of the new one, and goes on for some."""
 
-    process: "subprocess.Popen[bytes]"
-    directory: Path
-    socket: Path
-    file: FileIO
     starts: int
     replicated: int
     cut_off: Collection[object]
@@ -57,10 +61,71 @@ def _environment(more: Mapping[str, str]) -> Iterator[None]:
             del os.environ[name]
 
 
-class TimedServer(EmbeddedServer):
+class _Valkey(EmbeddedServer):
+    """A process of Valkey, which begins anew with what is in its file as often as a history asks.
+
+    To end it, start another one and load its scripts took a twentieth of all processor time. It has
+    all scripts from its start on, so that to load one again costs little.
+
+    Attributes:
+        scripts: those that it was told since it last began anew; of others it knows nothing.
+        path: of its append-only file.
+        file: that file, to be read.
+        free: sockets that lead to it, and that nobody uses.
+        size: of the file; None: it may have changed.
+    """
+
+    path: Path
+    file: FileIO
+
+    def __init__(self, directory: Path, place: int) -> None:
+        super().__init__(directory, appendfsync="no", more=_OPTIONS)
+        self._place = place
+        self.scripts: set[str] = set()
+        self.free: list[socket] = []
+        self.size: int | None = None
+
+    def start(self) -> None:
+        """Start it."""
+        preload = CLOCK.serve(self.directory.parent, self._place)
+        CLOCK.tell(ahead_s=_NO_TIMERS_S)
+        with _environment(preload), CLOCK.really(), CHANCE.of("a start of Redis"):
+            super().start()
+            self._own = self._probe()
+        CLOCK.tell()
+        self.path = max(self.directory.glob("appendonlydir/*.incr.aof"))
+        self.file = self.path.open("rb", buffering=0)
+        pipe = self._own.pipeline(transaction=False)
+        for text in texts():
+            pipe.script_load(text)
+        pipe.execute()
+
+    def begin_anew(self, start: int) -> None:
+        """Have what is in the file, and another run id, as after a start."""
+        CLOCK.tell_start(self._place, start)
+        CLOCK.tell()
+        self.scripts.clear()
+        self.size = None
+        try:
+            self._own.execute_command(*_LOAD)
+        except redis.ResponseError:  # it left out half a command, and may have written this one
+            written, end = self.path.read_bytes(), pack_command(_LOAD)
+            if written.endswith(end):
+                os.truncate(self.path, len(written) - len(end))
+
+    def empty(self) -> None:
+        """Have nothing but scripts, which histories would spend much time to load."""
+        CLOCK.tell_start(self._place, 0)
+        self.scripts = set(digests())
+        self.size = None
+        self._own.flushall()
+        os.truncate(self.path, 0)  # else each start would play all former histories again
+
+
+class TimedServer:
     """A Valkey for which it is what time the simulation says.
 
-    It is killed and loses the end of its file. Where it has replicas that is a failover: the new
+    It begins anew without the end of its file. Where it has replicas that is a failover: the new
     primary stands in the place of the old one, and has what was confirmed to be on a replica. The
     former one may go on for some, who are cut off with it: no replica confirms anything there, and
     what it takes is lost.
@@ -68,15 +133,16 @@ class TimedServer(EmbeddedServer):
     Attributes:
         has_replicas: Sentinel makes one of them the primary when it dies.
         away_until: nothing answers before that moment.
-        said: what each start of it answered to INFO.
+        said: what it answered to INFO: the same whenever it is asked, but for what is put there.
         asks: which process does; None: the harness.
         then: called once, when a replica next confirms something.
     """
 
     def __init__(self, directory: Path) -> None:
-        super().__init__(directory, appendfsync="no", more=_HASHES)
+        self._directory = directory
+        self._now = _Valkey(directory, 1)
+        self._other: _Valkey | None = None
         self._starts = 0
-        self._lacks_scripts = True
         self.has_replicas = False
         self._lags = 0.0
         self.away_until = 0.0
@@ -84,43 +150,40 @@ class TimedServer(EmbeddedServer):
         self.then: Callable[[], None] | None = None
         self._former: _Former | None = None
         self.said: dict[tuple[Any, ...], str] = {}
+        self._read_to = 0
         self._replicated = 0
         self._sizes: deque[tuple[float, int]] = deque(maxlen=2_000)
 
-    def start(self) -> None:
-        """Start it; its data come from the append-only file."""
-        preload = CLOCK.serve(self.directory.parent)
-        CLOCK.tell(ahead_s=_NO_TIMERS_S)
-        with _environment(preload), CLOCK.really():
-            super().start()
-        CLOCK.tell()
-        self._path = max(self.directory.glob("appendonlydir/*.incr.aof"))
-        self._file = self._path.open("rb", buffering=0)
-        self._read_to = 0
-        self._lacks_scripts = True
-        self.said.clear()
+    def __enter__(self) -> Self:
+        self._now.start()
+        return self
 
-    def stop(self) -> None:
+    def __exit__(self, *_error: object) -> None:
         """Kill it: an orderly end needs its timers, and its clock stands still."""
-        self.end_former()
-        self.kill()
+        for each in self._all():
+            each.kill()
+
+    def _all(self) -> Iterator[_Valkey]:
+        yield self._now
+        if self._other is not None:
+            yield self._other
+
+    @property
+    def pids(self) -> list[int]:
+        """Of all processes that it runs."""
+        return [each.pid for each in self._all()]
+
+    def client(self) -> redis.Redis:
+        """A new client of the primary."""
+        return self._now.client()
 
     def empty(self) -> None:
-        """Let nothing be there but scripts, which histories would spend much time to load."""
+        """Let nothing be there but scripts."""
         self.end_former()
         self.then = None
-        with self.client() as client:
-            pipe = client.pipeline(transaction=False)
-            pipe.flushall()
-            if self._lacks_scripts:
-                self._lacks_scripts = False
-                for text in texts():
-                    pipe.script_load(text)
-            pipe.execute()
-        os.truncate(self._path, 0)  # else each start would play all former histories again
+        self._now.empty()
         self._starts = self._read_to = 0
         self.away_until = 0.0
-        self.said.clear()
         self._replicated = 0
         self._sizes.clear()
 
@@ -138,12 +201,35 @@ class TimedServer(EmbeddedServer):
     @property
     def reached_at(self) -> Path:
         """The socket of what whoever asks takes for the primary."""
-        former = self.known_former
-        return self.socket if former is None else former.socket
+        return self._asked.socket
+
+    @property
+    def _asked(self) -> _Valkey:
+        """What whoever asks takes for the primary."""
+        if self._former is None or self.known_former is None or self._other is None:
+            return self._now
+        return self._other
+
+    @property
+    def free(self) -> list[socket]:
+        """Sockets that lead there, and that nobody uses."""
+        return self._asked.free
+
+    @property
+    def scripts(self) -> set[str]:
+        """SHA-1 of the scripts that this one has."""
+        return self._asked.scripts
+
+    def is_gone(self, start: int) -> bool:
+        """Whether what answered as this start of Redis is no more."""
+        former = self._former
+        return start != self._starts and (former is None or start != former.starts)
 
     @property
     def starts(self) -> int:
         """Of this history; each start, and each primary, has another run id."""
+        if self._former is None:
+            return self._starts
         former = self.known_former
         return self._starts if former is None else former.starts
 
@@ -162,20 +248,28 @@ class TimedServer(EmbeddedServer):
         if not self._sizes or self._sizes[-1][1] != size:
             self._sizes.append((CLOCK.now_s, size))
 
-    def queues_changed(self) -> bool:
-        """Whether a message was put anywhere, or taken, since this was asked last."""
+    def messages_moved(self) -> Iterator[tuple[str, int]]:
+        """How many messages were put into which queue, or taken, since this was asked last."""
         size = self.written
-        if size <= self._read_to:
-            return False
-        written = os.pread(self._file.fileno(), size - self._read_to, self._read_to)
-        self._read_to = size
-        return _ON_QUEUES.search(written) is not None
+        if size > self._read_to:
+            written = os.pread(self._now.file.fileno(), size - self._read_to, self._read_to)
+            self._read_to = size
+            for words, does, queue in _ON_QUEUES.findall(written):
+                yield queue.decode(), int(words) - 2 if does.lower() == b"push" else -1
 
     @property
     def written(self) -> int:
         """How much was written in this history."""
-        former = self.known_former
-        return os.fstat((self._file if former is None else former.file).fileno()).st_size
+        asked = self._asked
+        if asked.size is None:
+            asked.size = os.fstat(asked.file.fileno()).st_size
+        return asked.size
+
+    def was_sent(self) -> None:
+        """Something was sent to it, which may have been written."""
+        self._now.size = None
+        if self._other is not None:
+            self._other.size = None
 
     def is_replicated(self, written: int) -> bool:
         """Whether a replica has so much of it for sure."""
@@ -204,8 +298,7 @@ class TimedServer(EmbeddedServer):
         """Die, and come back without the end; returns how many bytes are gone."""
         self.end_former()
         kept, size = self._kept(), self.written
-        self.kill()
-        os.truncate(self._path, kept)
+        os.truncate(self._now.path, kept)
         self._begin()
         return size - kept
 
@@ -220,26 +313,18 @@ class TimedServer(EmbeddedServer):
         """
         self.end_former()
         kept, size = self._kept(), self.written
-        assert self._process is not None
-        former = _Former(
-            *(self._process, self.directory, self.socket, self._file),
-            *(self._starts, self._replicated, cut_off),
-        )
-        self.directory = former.directory.with_name("v" if former.directory.name == "w" else "w")
-        shutil.copytree(former.directory / "appendonlydir", self.directory / "appendonlydir")
-        os.truncate(self.directory / "appendonlydir" / self._path.name, kept)
-        self.socket = self.directory / former.socket.name
-        self._former, self._process = former, None
+        if self._other is None:
+            self._other = _Valkey(self._directory.with_name("w"), 2)
+            self._other.start()
+        self._other.path.write_bytes(os.pread(self._now.file.fileno(), kept, 0))
+        self._former = _Former(self._starts, self._replicated, cut_off)
+        self._now, self._other = self._other, self._now
         self._begin()
         return size - kept
 
     def end_former(self) -> None:
         """The former primary is gone, and every process that it served finds the new one."""
-        if self._former is not None:
-            former, self._former = self._former, None
-            former.process.kill()
-            former.process.wait()
-            shutil.rmtree(former.directory)
+        self._former = None
 
     def _kept(self) -> int:
         """How much the next primary has, or a file after a loss of power."""
@@ -252,7 +337,8 @@ class TimedServer(EmbeddedServer):
     def _begin(self) -> None:
         self._starts += 1
         self._sizes.clear()
-        self.start()
+        self._now.begin_anew(self._starts)
+        self._read_to = self.written
         self._replicated = min(self._replicated, self.written)  # half a command at the end is gone
 
     @property

@@ -31,10 +31,11 @@ class Rest:
     keys: Keys
     routers: Sequence[str]
 
-    def keep_up(self) -> None:
-        """Let others see to the upkeep of Redis, which a worker else does each minute."""
-        if CHANCE.random() < _KEPT_UP:
+    def keep_up(self) -> bool:
+        """Let others see to the upkeep of Redis, if they do; a worker else does each minute."""
+        if is_kept_up := CHANCE.random() < _KEPT_UP:
             self.client.set(self.keys.maintenance, "elsewhere")
+        return is_kept_up
 
     def is_busy(self) -> bool:
         """Whether anything is to be done, or under way; asked often, so in one round trip."""

@@ -54,6 +54,7 @@ class Scheduler:
         restarts: called with each process that was killed.
         may_have_pushed: a call was done since this was set to False.
         is_quiet: no faults come.
+        no_points: commands, each with its key, that decide nothing in this history.
     """
 
     odds: Odds = field(default_factory=Odds)
@@ -67,6 +68,7 @@ class Scheduler:
     restarts: Callable[[Process], None] = lambda _: None
     may_have_pushed: bool = False
     is_quiet: bool = False
+    no_points: Collection[str] = ()
     _spared: int = 0
     _tasks: list[Task] = field(default_factory=list)
     _killed: list[Task] = field(default_factory=list)
@@ -293,8 +295,12 @@ class Scheduler:
         """Whose turn it is: the first of those that are due first; most steps look at all tasks."""
         found, first_s = self._tasks[0], math.inf
         for task in self._tasks:
-            if task.wakes_at < first_s and (due_s := task.due_at) < first_s:
-                found, first_s = task, due_s
+            due_s = task.wakes_at
+            if due_s < first_s:
+                frozen_until = task.process.frozen_until
+                due_s = max(due_s, frozen_until) if frozen_until else due_s
+                if due_s < first_s:
+                    found, first_s = task, due_s
         return found
 
     @contextmanager

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from hashlib import blake2b, sha1
 from importlib.resources import files
@@ -10,9 +10,11 @@ from typing import Any, Final
 
 import producers
 from worker.store import scripts
+from worker.store.keys import Keys
 
 _MESSAGE_ID: Final = re.compile(r"\b[0-9a-f]{40}\b")
 """Scripts make it of what differs between two starts of Redis; nobody compares it."""
+_HAS_ID: Final = "root_id"
 _WHOLE: Final = 120
 _PUSH_NOTHING: Final = ("R", "TIME", "SET", "H", "Z", "GET", "MGET", "SCRIPT", "INFO", "Sentinel")
 """How calls begin that put nothing into a list: those to routers and many to Redis."""
@@ -84,7 +86,9 @@ def in_plain_words(what: str) -> str:
 
 def answer_in_words(answer: object) -> str:
     """An answer; a long one by its beginning and its hash."""
-    text = _MESSAGE_ID.sub("(id)", repr(answer))
+    text = repr(answer)
+    if _HAS_ID in text:
+        text = _MESSAGE_ID.sub("(id)", text)
     if len(text) <= _WHOLE:
         return text
     return f"{text[:60]}… {blake2b(text.encode(), digest_size=6).hexdigest()}"
@@ -92,6 +96,8 @@ def answer_in_words(answer: object) -> str:
 
 def may_push(what: str) -> bool:
     """Whether a call, in the words of `call_in_words`, may have put a message into a queue."""
+    if "; " not in what:
+        return _pushes(what.partition(" ")[0])
     return any(_pushes(part.partition(" ")[0]) for part in what.split("; "))
 
 
@@ -102,6 +108,25 @@ def _pushes(word: str) -> bool:
     return not word.startswith(_PUSH_NOTHING)
 
 
+def of_nothing(keys: Keys, features: Collection[str], *, is_kept_up: bool) -> Iterator[str]:
+    """Commands, each with its key, that always have the same answer in a history.
+
+    They are no points: who comes between two of them decides nothing.
+
+    Args:
+        keys: their names.
+        features: of the history.
+        is_kept_up: others see to the upkeep of Redis.
+    """
+    yield "INFO memory"
+    if is_kept_up:
+        yield f"SET {keys.maintenance}"
+    if "brake" not in features:
+        yield f"HGETALL {keys.braked}"
+    if "manifests" not in features:
+        yield f"ZRANGEBYSCORE {keys.manifests}"
+
+
 @cache
 def texts() -> list[str]:
     """All scripts, also that of publishers."""
@@ -110,9 +135,21 @@ def texts() -> list[str]:
 
 
 @cache
+def digests() -> frozenset[str]:
+    """SHA-1 of each of these."""
+    return frozenset(map(digest, texts()))
+
+
+@cache
+def digest(text: str) -> str:
+    """What Redis calls a script."""
+    return sha1(text.encode()).hexdigest()  # noqa: S324 - as Redis
+
+
+@cache
 def _names() -> dict[str, str]:
     """SHA-1 of each script -> its name."""
     folder = files(scripts.__package__) / "lua"
     found = sorted(item.name.removesuffix(".lua") for item in folder.iterdir())
     sources = {name: scripts.source(name) for name in found if not name.startswith("_")}
-    return {sha1(text.encode()).hexdigest(): name for name, text in sources.items()}  # noqa: S324 - as Redis
+    return {digest(text): name for name, text in sources.items()}

@@ -20,6 +20,7 @@ from tests.simulation.script_calls import call_in_words
 from tests.simulation.virtual import CHANCE, CLOCK
 from worker.store.connection import StoreClient, store_errors
 
+_OF_NOTHING: Final = ("HGETALL", "INFO", "SET", "ZRANGEBYSCORE")
 _read: Final = lru_cache(64)(parse_info)
 
 
@@ -29,26 +30,38 @@ class PlainClient(redis.Redis):
     scheduler: Scheduler
     server: TimedServer
 
-    def _send_command_parse_response(
-        self, conn: Any, command_name: str, *args: Any, **options: Any
-    ) -> Any:
-        """One command is one point; whoever repeats it passes another one.
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        """As redis-py does it, in few words; what time it is decides nothing, and is known here."""
+        pool = self.connection_pool
+        if args[0] == "TIME" and pool.is_ready:
+            micros = round(CLOCK.now_s * 1e6)
+            return micros // 1_000_000, micros % 1_000_000
+        connection = pool.get_connection()
+        try:
+            return connection.retry.call_with_retry(
+                lambda: self._ask(connection, args, options), lambda _: connection.disconnect()
+            )
+        finally:
+            pool.release(connection)
 
-        What time it is decides nothing, and is known here.
-        """
-        if command_name == "TIME" and conn.is_alive:
-            return self.response_callbacks["TIME"](f"{CLOCK.now_s:.6f}".split("."))
+    def _ask(self, connection: Any, args: Sequence[Any], options: dict[str, Any]) -> Any:
+        """One command is one point; whoever repeats it passes another one."""
+        name = args[0]
 
         def do() -> Any:
             CLOCK.tell()
-            answer = conn.answer_here(args)
+            answer = connection.answer_here(args)
             if answer is not None:
                 return dict(_read(answer))
-            return redis.Redis._send_command_parse_response(
-                self, conn, command_name, *args, **options
-            )
+            connection.send_command(*args)
+            answer = connection.read_response()
+            options.pop("keys", None)
+            callback = _CALLBACKS.get(name)
+            return answer if callback is None else callback(answer, **options)
 
-        return _called(self.scheduler, call_in_words(args), do, hidden=args[0] == "INFO")
+        if name in _OF_NOTHING and f"{name} {args[1]}" in self.scheduler.no_points:
+            return do()
+        return _called(self.scheduler, call_in_words(args), do, hidden=name == "INFO")
 
     def pipeline(self, transaction: bool = True, shard_hint: None = None) -> Pipeline:
         """Several commands at once: one point."""
@@ -65,8 +78,11 @@ class WorkerClient(PlainClient, StoreClient):
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         """One command."""
-        with store_errors():
+        try:
             return PlainClient.execute_command(self, *args, **options)
+        except redis.RedisError:
+            with store_errors():
+                raise
 
     def pipeline(self, transaction: bool = True, shard_hint: None = None) -> Pipeline:
         """Several commands at once: one point."""
@@ -107,8 +123,21 @@ class _Pipeline(Pipeline):
     def _execute_pipeline(self, connection: Any, commands: Any, raise_on_error: bool) -> list[Any]:
         waits = commands[-1][0][0] == "WAIT"
         sent = commands[:-1] if waits else commands
-        answers = self._at_once(connection, sent, raise_on_error, Pipeline._execute_pipeline)
+        answers = self._at_once(connection, sent, raise_on_error, _Pipeline._send_all)
         return [*answers, self._replicated(connection.wrote)] if waits else answers
+
+    def _send_all(self, connection: Any, commands: Any, raise_on_error: bool) -> list[Any]:
+        """As redis-py does it, in few words."""
+        connection.send_packed_command(connection.pack_commands([args for args, _ in commands]))
+        answers: list[Any] = []
+        for args, options in commands:
+            try:
+                answers.append(self.parse_response(connection, args[0], **options))
+            except redis.ResponseError as error:
+                answers.append(error)
+        if raise_on_error:
+            self.raise_first_error(commands, answers)
+        return answers
 
     def _execute_transaction(
         self, connection: Any, commands: Any, raise_on_error: bool
@@ -156,8 +185,11 @@ class _Pipeline(Pipeline):
 
 class _StorePipeline(_Pipeline):
     def execute(self, raise_on_error: bool = True) -> list[Any]:
-        with store_errors():
+        try:
             return super().execute(raise_on_error=raise_on_error)
+        except redis.RedisError:
+            with store_errors():
+                raise
 
 
 def _called(scheduler: Scheduler, what: str, do: Callable[[], Any], *, hidden: bool) -> Any:
@@ -174,6 +206,7 @@ _UNCONNECTED: Final = {
     for kind in (PlainClient, WorkerClient, OwnClient)
 }
 """To make one takes long, and a history has ten. They draw random numbers when they are made."""
+_CALLBACKS: Final = dict(_UNCONNECTED[PlainClient].response_callbacks)
 
 
 def connected(kind: type[PlainClient], pool: ConnectionPool) -> Any:

@@ -30,7 +30,7 @@ class Clock:
     def __init__(self) -> None:
         self.now_s = BEGAN_S
         self.sleep: Callable[[float], None] = lambda _: None
-        self._shared = memoryview(bytearray(8)).cast("q")
+        self._shared = memoryview(bytearray(24)).cast("q")
 
     def pause(self, seconds: float) -> None:
         """As `time.sleep`."""
@@ -45,8 +45,12 @@ class Clock:
         finally:
             self.sleep = before
 
-    def serve(self, folder: Path) -> dict[str, str]:
+    def serve(self, folder: Path, place: int) -> dict[str, str]:
         """Tell the time to Redis through a file in this folder from now on.
+
+        Args:
+            folder: for the file, and for what reads it.
+            place: of the process that starts, 1 or 2.
 
         Returns:
             The environment in which Redis reads it (`clock.c`).
@@ -55,12 +59,17 @@ class Clock:
         if not library.exists():
             if (compiler := which("cc")) is None:
                 raise SystemExit("a C compiler is needed: Debian has one in `build-essential`")
-            words = [compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(_CLOCK_C)]
+            words = [compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(_CLOCK_C), "-ldl"]
             subprocess.run(words, check=True)
-            file.write_bytes(bytes(8))
+            file.write_bytes(b"\xff" * 24)
             with file.open("r+b") as opened:
-                self._shared = memoryview(mmap(opened.fileno(), 8)).cast("q")
-        return {"LD_PRELOAD": str(library), "SIMULATED_CLOCK": str(file)}
+                self._shared = memoryview(mmap(opened.fileno(), 24)).cast("q")
+        more = {"SIMULATED_CLOCK": str(file), "SIMULATED_PLACE": str(place)}
+        return {"LD_PRELOAD": str(library), **more}
+
+    def tell_start(self, place: int, start: int) -> None:
+        """Tell a Redis which start of it this is: its run id is another one from then on."""
+        self._shared[place] = start
 
     def tell(self, ahead_s: float = 0.0) -> None:
         """Tell Redis what time it is; called before each command of its clients."""

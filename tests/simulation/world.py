@@ -31,6 +31,7 @@ from tests.simulation.judging import (
     written,
 )
 from tests.simulation.manifests import WAITS_S, late
+from tests.simulation.messages import Messages
 from tests.simulation.processes import PREFIX, Processes
 from tests.simulation.redis_side import TimedServer
 from tests.simulation.rest_side import CONNECTIONS
@@ -38,6 +39,7 @@ from tests.simulation.resting import Rest
 from tests.simulation.router_side import Ways, make_router
 from tests.simulation.scale import Scale, scale_of
 from tests.simulation.scheduler import Scheduler
+from tests.simulation.script_calls import of_nothing
 from tests.simulation.store_side import WorkerClient, connected, own_client
 from tests.simulation.story import NO_REST
 from tests.simulation.tasks import CutOff, Violation
@@ -130,7 +132,7 @@ class World:
         self.happenings.splits = lambda: self.checks.splits(self.client)
         self.rest = Rest(self.client, self.store.keys, list(self.routers))
         self.events: list[dict[str, Any]] = []
-        self._lengths: dict[str, int] = {}
+        self._messages = Messages(server, self.client, self.scheduler)
         self._looked_at, self._looked_s = 0, CLOCK.now_s
 
     @staticmethod
@@ -147,25 +149,12 @@ class World:
         if self._server.away:
             return
         if self.scheduler.may_have_pushed:
-            self._wake()
+            self._messages.wake()
         points, since_s = self.scheduler.passed - self._looked_at, CLOCK.now_s - self._looked_s
         self._server.note_size()
         if points > _LOOKS or (points and since_s > _LOOKS_S):
             self._looked_at, self._looked_s = self.scheduler.passed, CLOCK.now_s
             self.checks.look_at_redis()
-
-    def _wake(self) -> None:
-        """Wake those who wait for messages, as Redis does."""
-        self.scheduler.may_have_pushed = False
-        if self._server.queues_changed():
-            self._lengths.clear()
-        queues = sorted(self.scheduler.waited_for)
-        if new := [queue for queue in queues if queue not in self._lengths]:
-            lengths = self.client.ask(*(("LLEN", queue) for queue in new))
-            self._lengths |= zip(new, lengths, strict=True)
-        for queue in queues:
-            if length := self._lengths[queue]:
-                self.scheduler.there_is(queue, length)
 
     def _at_rest(self) -> bool:
         if self.processes.to_publish or self.happenings.to_come or self._server.away:
@@ -259,7 +248,9 @@ class World:
         self.events = [event for n, event in enumerate(every) if n not in scale.left_out]
         said = {event["id"] for event in self.events}
         processes.left_out = {event["id"] for event in every} - said
-        self.rest.keep_up()
+        self.scheduler.no_points = set(
+            of_nothing(self.store.keys, scale.features, is_kept_up=self.rest.keep_up())
+        )
         for number in range(scale.workers):
             processes.start_worker(f"worker-{number + 1}")
         processes.start_publisher()
