@@ -88,7 +88,11 @@ async def answer_error(request: Request, error: Exception) -> Response:
         detail, (_, title, advice) = refused.detail, KINDS[refused.kind]
     elif problem.status_code == KINDS["not-found"].status:
         title, detail = KINDS["not-found"].title, "The console has no page at this address"
-    body = [layout.note("error", f"{detail}."), layout.paragraph(advice)]
+    sentence = f"{detail[:1].upper()}{detail[1:]}."
+    body = [
+        layout.note("error", layout.with_code(sentence)),
+        layout.paragraph(layout.with_code(advice)),
+    ]
     page = (
         layout.whole_page(viewer, "", title, None, body)
         if viewer

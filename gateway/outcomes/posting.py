@@ -5,6 +5,7 @@ Only the status of an answer is read: a target can neither delay nor redirect us
 
 import asyncio
 import json
+import os
 import ssl
 from collections.abc import Mapping
 from typing import Any, Final, Literal, NamedTuple
@@ -88,6 +89,8 @@ class Poster:
                 return _answer_of(answer)
         except TimeoutError:
             return PostResult("down", f"gave no answer within {self._target.timeout_s:g} s")
+        except httpx.RemoteProtocolError:
+            return PostResult("down", "took the connection and ended it without an answer")
         except httpx.HTTPError as error:
             return PostResult("down", f"cannot be reached: {_reason(error)}")
 
@@ -113,6 +116,9 @@ def _reason(error: httpx.HTTPError) -> str:
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"certificate: {cause.verify_message}"
+        if isinstance(cause, OSError) and cause.errno:
+            # asyncio puts its own text, with the address as Python writes it, in place of this one.
+            return os.strerror(cause.errno) if cause.errno > 0 else str(cause.strerror)
         cause = cause.__cause__ or cause.__context__
     return type(error).__name__
 

@@ -77,7 +77,7 @@ def test_a_viewer_is_shown_no_buttons_and_refused(as_viewer, stage):
     assert not [link for link in browser.all("main a") if link.text in ("Pause", "Rebuild")]
     browser.expected = ("403",)
     browser.open("/router/pause?id=R1")
-    assert "this needs a person with the role operator" in browser.text
+    assert "This needs a person with the role operator" in browser.text
     assert stage.store.fleet.paused() == {}
 
 

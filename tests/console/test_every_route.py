@@ -103,7 +103,7 @@ def test_a_viewer_writes_nothing_and_no_form_goes_without_its_token(console, rou
         if path not in NO_WRITES:
             answer = console.viewer.post(path, data={"csrf": token})
             assert answer.status_code == 403, path
-            assert "this needs a person with the role" in answer.text, path
+            assert "This needs a person with the role" in answer.text, path
         for form in ({}, {"csrf": ""}, {"csrf": "x" * 43}, {"csrf": token}, {"csrf": "ü"}):
             answer = console.admin.post(path, data=form)
             assert answer.status_code == 403, path

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 
 import pytest
 from typer.testing import CliRunner
@@ -68,4 +69,20 @@ def test_an_unreachable_receiver_is_reported(send):
         nobody.bind(("127.0.0.1", 0))
         done = send(nobody.getsockname()[1])
     assert done.exit_code == 1
-    assert "cannot be reached" in done.output
+    assert "was not accepted: cannot be reached: Connection refused" in done.output
+
+
+def test_a_receiver_that_hangs_up_is_reported(send):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def hang_up():
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65_536)
+
+        receiver = threading.Thread(target=hang_up)
+        receiver.start()
+        done = send(listener.getsockname()[1])
+        receiver.join()
+    assert done.exit_code == 1
+    assert "took the connection and ended it without an answer" in done.output
