@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Final
@@ -111,7 +112,10 @@ class Context:
         """
         inventory = self.unpinned_inventory if unpinned else self.inventory
         if name not in inventory.routers:
-            raise ConfigurationError([f"{self.settings.inventory}: there is no router {name}"])
+            alike = get_close_matches(name, inventory.routers, 1)
+            hint = f"; did you mean {alike[0]}?" if alike else ""
+            problem = f"{self.settings.inventory}: there is no router {name}{hint}"
+            raise ConfigurationError([problem])
         return inventory.routers[name]
 
     def router_names(self, name: str | None) -> list[str]:

@@ -35,8 +35,8 @@ def runbook_command(
     wanted = name.removesuffix(".md")
     if wanted not in pages:
         near = difflib.get_close_matches(wanted, pages, n=1)
-        hint = f"did you mean {near[0]}?" if near else "`leasewire runbook` lists them"
-        raise ConfigurationError([f"there is no runbook {wanted}: {hint}"])
+        hint = f"did you mean {near[0]}?" if near else "see `leasewire runbook`."
+        raise ConfigurationError([f"There is no runbook {wanted}; {hint}"])
     return Answer({"name": wanted, "text": pages[wanted]}, [pages[wanted].rstrip("\n")])
 
 

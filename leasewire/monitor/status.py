@@ -92,6 +92,7 @@ def _text(document: dict[str, Any]) -> Iterator[Part]:
         }
     )
     if document["hosts"]:
+        yield ""
         columns = "host, version, running, silent, last sign=last_sign, clock, Redis answers=answer"
         yield TextTable(map(host_row, document["hosts"]), columns, title="")
     if document["acting"]:

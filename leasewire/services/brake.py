@@ -5,7 +5,7 @@ from typing import Annotated, Final
 import typer
 
 from leasewire.actor import ActorOption, actor_of
-from leasewire.answer import Answer, App, Fields, Part, bad_input, cell, fail
+from leasewire.answer import Answer, App, Fields, Part, bad_input, cell, counted, fail
 from leasewire.context import Context, InventoryOption
 from leasewire.tables import TextTable
 from worker.admin import approvals
@@ -84,7 +84,7 @@ def approve(
         context.store, context.policies(), approval_id, digest, actor_of(actor), reason
     )
     approval = _decided(decision, approval_id)
-    text = f"{len(approval.work_items)} services approved."
+    text = f"{counted(len(approval.work_items), 'service')} approved."
     return Answer(approval_heading(approval), [text])
 
 
@@ -117,7 +117,7 @@ def reject(
         )
     approval = _decided(decision, approval_id)
     restored = sum(held.kind is not None for held in approval.services)
-    text = f"{restored} services are restored and keep their entries."
+    text = f"{counted(restored, 'service')} restored, with the entries that routers have."
     return Answer(approval_document(approval) | {"restored": restored}, [text])
 
 
@@ -204,6 +204,7 @@ def _text(approval: Approval, *, show_all: bool) -> list[Part]:
     shown = services if show_all else services[:_SHOWN]
     text: list[Part] = [
         Fields(fields),
+        "",
         TextTable(shown, "service, router, kind, mac, address, prefix, becomes, event"),
     ]
     if len(shown) < len(services):

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from leasewire.answer import counted
 from leasewire.context import Context
 from producers.files.writing import csv_row, flat_fields, heading, ndjson_row
 from worker.core.service.record import ServiceRecord
@@ -46,16 +47,17 @@ def export_command(
     write = sys.stdout.write
     if format_ is Format.CSV:
         write(heading())
-    left_out = 0
+    left_out = written = 0
     for data in _snapshots(records, router, status):
+        written += 1
         write(csv_row(flat_fields(data)) if format_ is Format.CSV else ndjson_row(data))
         left_out += format_ is Format.CSV and "devices" in data["service"]
+    if not written:
+        where = "" if router is None else f" of router {router}"
+        typer.echo(f"No service{where} is exported; see `leasewire services list`.", err=True)
     if left_out:
-        typer.echo(
-            f"{left_out} services have further devices, for which CSV has no columns: "
-            "use --format ndjson.",
-            err=True,
-        )
+        named = f"{counted(left_out, 'service')} left without further devices"
+        typer.echo(f"{named}, for which CSV has no columns: use --format ndjson.", err=True)
 
 
 def _snapshots(

@@ -171,7 +171,7 @@ async def _posted(target: Target, event: dict[str, Any], now_s: int) -> "PostRes
 def _check_known(context: Context, name: str) -> None:
     known = [target.name for target in targets_of(context, signing=False)]
     if name not in known:
-        problem = f"there is no target {name}; targets: {', '.join(known) or 'none'}"
+        problem = f"There is no target {name}; targets: {', '.join(known) or 'none'}."
         raise ConfigurationError([problem])
 
 

@@ -120,6 +120,9 @@ def test_what_is_exported_changes_nothing(office):
     assert "'=roof" in exported.out
     assert "S-3" not in exported.out
     objects = office.run("export", "--format", "ndjson", "--router", "R1").out
+    nothing = office.run("export", "--router", "R-1")
+    assert (nothing.code, nothing.out.count("\n")) == (0, 1)
+    assert "No service of router R-1 is exported; see `leasewire services list`." in nothing.err
     for name, text in (("e.csv", exported.out), ("e.ndjson", objects)):
         path = office.file(name, text)
         assert office.run("import", path, "--json").document["counts"] == {"unchanged": 2}
@@ -129,7 +132,7 @@ def test_further_devices_are_exported_as_objects_and_a_table_says_that_it_has_no
     further = {"number": 2, "mac": mac(2), "address": {"mode": "static", "ipv4": ipv4(2)}}
     office.say(activated("S-1", devices=[further]))
     table = office.run("export")
-    assert "1 services have further devices, for which CSV has no columns" in table.err
+    assert "1 service left without further devices, for which CSV has no columns" in table.err
     objects = office.run("export", "--format", "ndjson")
     assert objects.err == ""
     path = office.file("e.ndjson", objects.out)

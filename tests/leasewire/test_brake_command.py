@@ -72,6 +72,7 @@ def test_what_is_held_is_shown_everywhere_and_not_written(braked, leasewire):
     )
     assert scope["services"][0]["mac"] == builders.mac(1)
     assert scope["services"][0]["becomes"] == "cancelled"
+    assert "\n\nSERVICE" in leasewire("brake", "list").out
     for message in (
         leasewire("brake", "list").out,
         leasewire("why", "SVC-3").out,

@@ -100,4 +100,5 @@ def test_router_that_refuses_us_is_told_with_advice(world, leasewire):
 def test_unknown_router_is_told(world, leasewire):
     shown = leasewire("plan", "R9")
     assert shown.code == 2
-    assert "there is no router R9" in shown.err
+    assert "there is no router R9\n" in shown.err
+    assert "there is no router R11; did you mean R1?" in leasewire("plan", "R11").err

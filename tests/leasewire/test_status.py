@@ -82,7 +82,9 @@ def test_all_is_well_and_every_part_is_there(world, workers, status, leasewire):
     assert document["journal"] == {"events": {"depth": 0}, "bulk": {"depth": 0}}
     assert document["routers"] == {"new": 1, "up": 1}
     assert document["counters"]["applied"] == 1
-    assert "All is well." in leasewire("status").out
+    text = leasewire("status").out
+    assert "All is well." in text
+    assert "\n\nHOST" in text
 
 
 def test_hosts_are_shown_and_one_that_fell_silent_is_said(workers, store, status, leasewire):
