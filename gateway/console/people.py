@@ -113,7 +113,9 @@ class People:
             raise ConfigurationError([problem])
         person = Person(name, role, self._hash(password), created_at)
         if not self._redis.hsetnx(self._key, name, json.dumps(asdict(person))):
-            raise ConfigurationError([f"there is a person {name} already"])
+            raise ConfigurationError(
+                [f"There is a person {name} already; see `leasewire people list`."]
+            )
         return person
 
     def set_role(self, name: str, role: Role) -> bool:
@@ -154,7 +156,7 @@ class People:
 
     def _hash(self, password: str) -> str:
         if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
-            problem = f"a password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters"
+            problem = f"A password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters."
             raise ConfigurationError([problem])
         with self._hashing:
             return self._hasher.hash(password)

@@ -21,6 +21,7 @@ LIGHT = {
     "worker.errors",
     "worker.version",
     *("worker.admin", "worker.admin.json_fields", "worker.core", "worker.core.storage_format"),
+    "worker.core.texts",
 }
 """They load nothing beside the standard library."""
 LOADED = """

@@ -30,7 +30,10 @@ def test_a_person_is_added_changed_and_removed(world, leasewire, client, prefix,
     twice = leasewire(
         "people", "add", "anna.k", "--role", "admin", "--password-file", password_file
     )
-    assert (twice.code, "there is a person anna.k already" in twice.err) == (2, True)
+    assert (
+        twice.code,
+        "There is a person anna.k already; see `leasewire people list`." in twice.err,
+    ) == (2, True)
     before = people.find("anna.k").login_version
     changed = leasewire("people", "password", "anna.k", *of_file)
     assert changed.code == 0
