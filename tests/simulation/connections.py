@@ -50,6 +50,7 @@ class _Connection(UnixDomainSocketConnection):
         self._says_hello = True
         self._free: list[socket] = []
         self.host, self.port = PRIMARY
+        server.closes.append(self.disconnect)
 
     def _connect(self) -> Any:
         if self._server.away:

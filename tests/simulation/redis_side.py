@@ -136,6 +136,7 @@ class TimedServer:
         said: what it answered to INFO: the same whenever it is asked, but for what is put there.
         asks: which process does; None: the harness.
         then: called once, when a replica next confirms something.
+        closes: close connections of this history, which nobody else does so soon.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -149,6 +150,7 @@ class TimedServer:
         self.asks: Callable[[], object] = lambda: None
         self.then: Callable[[], None] | None = None
         self._former: _Former | None = None
+        self.closes: list[Callable[[], None]] = []
         self.said: dict[tuple[Any, ...], str] = {}
         self._read_to = 0
         self._replicated = 0
@@ -180,6 +182,9 @@ class TimedServer:
     def empty(self) -> None:
         """Let nothing be there but scripts."""
         self.end_former()
+        for close in self.closes:
+            close()
+        self.closes.clear()
         self.then = None
         self._now.empty()
         self._starts = self._read_to = 0
