@@ -115,11 +115,10 @@ def test_a_service_with_ids_has_a_row_without_a_mac(more):
     own = DEFAULT_KIND.own_fields(entry.fields)
     assert (own["agent-circuit-id"], own["agent-remote-id"]) == (b"eth 0/3".hex(), b"olt-7".hex())
     assert DEFAULT_KIND.as_lease(own) == entry.fields
-    needs = entry.needs[MENU]
-    assert lacking(DEFAULT_KIND.menu, needs, "7.21") == []
-    assert lacking(DEFAULT_KIND.menu, needs, "7.20.8") == [
-        f"field option-82 of {MENU} (RouterOS 7.21 and later)"
-    ]
+    assert OPTION_82 in entry.needs[MENU]
+    assert lacking(DEFAULT_KIND.menu, "7.21") == {}
+    too_new = lacking(DEFAULT_KIND.menu, "7.20.8")
+    assert too_new == {OPTION_82: f"field option-82 of {MENU} (RouterOS 7.21 and later)"}
 
 
 def test_one_without_ids_has_its_mac_also_where_routeros_knows_no_ids():

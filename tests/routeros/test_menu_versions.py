@@ -28,8 +28,8 @@ def test_versions_are_read_as_numbers(text, numbers):
 
 def test_what_is_lacking_is_named_with_the_version_that_has_it():
     menu = "/ip/dhcp-server/option"
-    assert lacking(MENUS[menu], {"name", "force"}, "6.48.6") == [
-        "field force of /ip/dhcp-server/option (RouterOS 7.1 and later)"
-    ]
-    assert lacking(MENUS[menu], {"name", "force"}, "7.9.2") == []
-    assert lacking(MENUS[menu], {"name", "force"}, "") == []
+    assert lacking(MENUS[menu], "6.48.6") == {
+        "force": "field force of /ip/dhcp-server/option (RouterOS 7.1 and later)"
+    }
+    assert lacking(MENUS[menu], "7.9.2") == {}
+    assert lacking(MENUS[menu], "") == {}

@@ -41,8 +41,7 @@ def test_each_known_text_has_its_kind_and_keeps_its_words(words, kind):
     assert refusal([words], DEFAULT_KIND.stale) == (kind, words)
 
 
-def test_no_complaint_is_no_refusal_and_several_are_told_together():
-    assert refusal([]) is None
+def test_several_complaints_are_told_together():
     notified = refusal(["failure: something new", "no such item (4)"])
     assert notified == ("stale", "failure: something new; no such item (4)")
 

@@ -42,7 +42,7 @@ class BatchRunner:
     Args:
         policy: of the router.
         concluder: concludes the services.
-        was_read: called whenever rows of the router were read.
+        was_read: called when rows of the router were read first.
     """
 
     def __init__(
@@ -56,12 +56,11 @@ class BatchRunner:
         self._router = concluder.lock.router
         self._gatherer = Gatherer(policy, concluder)
         self.concluder = concluder
-        means = means_of(policy, concluder.effect.facts)
-        self._effective = MakeEffective(policy, concluder, means)
-        self._effect = replace(concluder.effect, means=means)
+        self._effect = replace(concluder.effect, means=means_of(policy, concluder.effect.facts))
+        self._effective = MakeEffective(policy, concluder, self._effect.means)
         self._taken: set[str] = set()
         self._duplicates: frozenset[RowKey] = frozenset()
-        self._rows_checked = False
+        self._rows_checked = self._has_read = False
 
     def run(self, work_items: Sequence[WorkItem], now_ms: int) -> None:
         """Work on the services of a batch until each is confirmed, waits or failed.
@@ -118,7 +117,9 @@ class BatchRunner:
         before = items.keys()
         gathered = self._gatherer.close(items, self._duplicates)
         items = gathered.items
-        self._was_read()
+        if not self._has_read:
+            self._has_read = True
+            self._was_read()
         joined = items.keys() - before
         self.concluder.attempts |= {service_id: Attempts() for service_id in joined}
         self.concluder.statistics.services += len(joined)
@@ -325,8 +326,7 @@ class BatchRunner:
             if service_id in answers.refused:
                 operation, refusal = answers.refused[service_id]
                 message = refusal.message
-                explicit = self._with_explicit_time(item, operation)
-                if explicit is not None:
+                if (explicit := self._with_explicit_time(item, operation)) is not None:
                     left[service_id] = explicit
                     continue
                 conclusion = concluder.after_refusal(item, operation, refusal)

@@ -148,15 +148,13 @@ def _reason(error: ssl.SSLError) -> str:
     return getattr(error, "reason", None) or str(error)
 
 
-def refusal(traps: Sequence[str], stale: Collection[str] = ()) -> Refusal | None:
-    """Return what the router's texts about one write mean; None when it did not complain.
+def refusal(traps: Sequence[str], stale: Collection[str] = ()) -> Refusal:
+    """Return what the router's texts about one write mean.
 
     Args:
-        traps: the router's texts.
+        traps: the router's texts, at least one.
         stale: parts of texts that mean a stale read, for the kind of entry that was written.
     """
-    if not traps:
-        return None
     message = "; ".join(traps)
     if any(text in message for text in stale):
         return Refusal("stale", message)
@@ -170,9 +168,8 @@ def refused_read(
     router: str, doing: str, traps: Sequence[str]
 ) -> RouterUnreachable | RouterBlocked:
     """Return the error for a refused read."""
-    refused = refusal(traps)
     message = f"{doing}: {'; '.join(traps)}"
-    if refused and refused.kind == "not-permitted":
+    if refusal(traps).kind == "not-permitted":
         return RouterBlocked(router, "not-permitted", message, PERMISSION_ADVICE)
     return RouterUnreachable(router, message)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from time import monotonic
 from typing import Final
 
@@ -109,7 +110,13 @@ class Session:
 
     def lacking(self, menu: MenuPath, names: Collection[str]) -> Sequence[str]:
         """See `worker.ports.RouterSession`."""
-        return lacking(self._kind.menu if menu == LEASES else MENUS[menu], names, self.version)
+        return [text for name, text in self._too_new[menu].items() if name in names]
+
+    @cached_property
+    def _too_new(self) -> Mapping[MenuPath, Mapping[str, str]]:
+        """The fields that its version lacks, as sentences, by menu."""
+        menus = {**MENUS, LEASES: self._kind.menu}
+        return {path: lacking(menu, self.version) for path, menu in menus.items()}
 
     def read_leases(self, query: LeaseQuery | None, progress: Callable[[], None]) -> list[Lease]:
         """See `worker.ports.RouterSession`."""
@@ -193,11 +200,11 @@ class Session:
         )
         found = commands_for(operations, self._kind, self.version, self._sealer)
         sent = [command for command in found if not isinstance(command, Refusal)]
-        replies = iter(self.connection.run("writing", sent, pace, progress, writing=True))
+        replies = self.connection.run("writing", sent, pace, progress, writing=True)
+        stale = self._kind.stale
+        refused = iter([refusal(r.traps, stale) if r.traps else None for r in replies])
         return [
-            Written(operation, command)
-            if isinstance(command, Refusal)
-            else Written(operation, refusal(next(replies).traps, self._kind.stale))
+            Written(operation, command if isinstance(command, Refusal) else next(refused))
             for operation, command in zip(operations, found, strict=True)
         ]
 
@@ -245,7 +252,7 @@ class Session:
         commands = [(f"{self._kind.sessions}/remove", f"=.id={row_id}") for row_id in ids]
         pace = Pace(self._settings.write_window, self._write_s, self._write_s * len(commands))
         replies = self.connection.run("ending sessions", commands, pace, progress)
-        refusals = [refusal(reply.traps) for reply in replies]
+        refusals = [refusal(reply.traps) if reply.traps else None for reply in replies]
         return ["" if r is None or r.kind == "stale" else r.message for r in refusals]
 
     def reconfigurable(

@@ -3,7 +3,7 @@
 A new field is a new line here.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from worker.core.rows import normal
@@ -184,12 +184,11 @@ def version_of(text: str) -> Version:
     return tuple(numbers)
 
 
-def lacking(menu: Menu, names: Collection[str], version: str) -> list[str]:
-    """Describe those of the fields that a version lacks; of an unknown version none."""
-    later = sorted(menu.later.keys() & names)
-    number = version_of(version) if later else ()
-    return [
-        f"field {name} of {menu.path} (RouterOS {'.'.join(map(str, menu.later[name]))} and later)"
-        for name in later
-        if number and number < menu.later[name]
-    ]
+def lacking(menu: Menu, version: str) -> dict[str, str]:
+    """Describe each field that a version lacks; of an unknown version none."""
+    number = version_of(version)
+    return {
+        name: f"field {name} of {menu.path} (RouterOS {'.'.join(map(str, since))} and later)"
+        for name, since in sorted(menu.later.items())
+        if number and number < since
+    }
