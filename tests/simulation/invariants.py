@@ -96,7 +96,7 @@ class RouterChecks:
         before, after = entry["before"], entry["after"]
         is_ours = entry["session"].startswith("api")
         row_id = (after or before or {}).get(".id", "")
-        self._is_not_of_others(menu, entry, row_id)
+        self._is_not_of_others(menu, entry, row_id, is_late=is_late)
         if is_ours and after is not None:
             self._once_ours.add((menu, row_id))
         for key in _keys(menu, before):
@@ -119,15 +119,20 @@ class RouterChecks:
         if is_ours and not is_late:
             self._has_reason(menu, in_one_form(menu, before), form)
 
-    def _is_not_of_others(self, menu: str, entry: Mapping[str, Any], row_id: str) -> None:
+    def _is_not_of_others(
+        self, menu: str, entry: Mapping[str, Any], row_id: str, *, is_late: bool
+    ) -> None:
         before, after, is_ours = entry["before"], entry["after"], entry["session"].startswith("api")
         is_foreign = before is not None and not service_of(before) and not is_dynamic(before)
-        is_known = (menu, row_id) in self._once_ours or self._is_adopted(entry)
+        is_known = (menu, row_id) in self._once_ours or self._is_adopted(entry, is_late=is_late)
         if is_foreign and is_ours and not is_known:
             raise Violation(f"{self.of.name}: a row of others was changed: {before} -> {after}")
 
-    def _is_adopted(self, entry: Mapping[str, Any]) -> bool:
-        """Whether a row of others got the tag of a service that is to have it, and nothing else."""
+    def _is_adopted(self, entry: Mapping[str, Any], *, is_late: bool) -> bool:
+        """Whether a row of others got the tag of a service that is to have it, and nothing else.
+
+        When a tag lands late, newer events may have given the service something else.
+        """
         before, after = entry["before"], entry["after"]
         if not before or not after or entry["session"] not in self.of.adopting:
             return False
@@ -135,7 +140,8 @@ class RouterChecks:
         tagged = {**before, "comment": f"{TAG}{member} {was}".rstrip()}
         form = in_one_form(entry["command"].rpartition("/")[0], before)
         given = (form["device"], form["address"])
-        return tagged == after and self._asked.may_have(member, self.of.name, *given)
+        may_have = is_late or self._asked.may_have(member, self.of.name, *given)
+        return tagged == after and may_have
 
     def _ended(self, entry: Mapping[str, Any], *, is_late: bool) -> None:
         """A session went: we end those of devices that an event of their service concerns.
