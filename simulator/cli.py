@@ -31,7 +31,7 @@ class Order(StrEnum):
 def simulator_command(  # noqa: PLR0913 - one parameter a flag
     *,
     version: Annotated[
-        str | None, typer.Option(help="RouterOS version.", show_default=_DEFAULTS.version)
+        str | None, typer.Option(help=f"RouterOS version. Default: {_DEFAULTS.version}.")
     ] = None,
     user: Annotated[str, typer.Option(help="The one administrator.")] = "leasewire",
     password_file: Annotated[
@@ -46,7 +46,7 @@ def simulator_command(  # noqa: PLR0913 - one parameter a flag
     identity: Annotated[str, typer.Option(help="Name of the router.")] = "MikroTik",
     serial: Annotated[str | None, typer.Option(help="Serial number; made up if not given.")] = None,
     board: Annotated[
-        str | None, typer.Option(help="Model, or 'chr'.", show_default=_DEFAULTS.board)
+        str | None, typer.Option(help=f"Model, or 'chr'. Default: {_DEFAULTS.board}.")
     ] = None,
     listen: Annotated[str, typer.Option(help="Address to listen on.")] = LOOPBACK,
     api_port: Annotated[int, typer.Option(help="API port; 0 takes a free one.")] = 0,
@@ -73,9 +73,9 @@ def simulator_command(  # noqa: PLR0913 - one parameter a flag
     latency_ms: Annotated[float, typer.Option(help="Round trip of each reply.", min=0)] = 0,
     service_ms: Annotated[float, typer.Option(help="Time that each write takes.", min=0)] = 0,
     order: Annotated[
-        Order | None, typer.Option(help="Order of tagged commands.", show_default="fifo")
+        Order | None, typer.Option(help="Order of tagged commands. Default: fifo.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of what is random.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of what is random.")] = 0,
     seed_guide: Annotated[
         bool, typer.Option("--seed-guide", help="Have the DHCP server dhcp-vlan-32 at start.")
     ] = False,
