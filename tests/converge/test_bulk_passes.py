@@ -98,7 +98,7 @@ def test_a_batch_has_all_live_marks_or_a_few_bulk_ones(store):
     [(2, MOST_BULK, True), (500, 2, True), (500, 3, False), (500, 0, False)],
 )
 def test_a_batch_is_full_that_might_have_had_more(most, most_bulk, full):
-    raw = [(service, "v", 2, None, None, None, None, 0) for service in ("A", "B")]
+    raw = [(service, "v", 2, None, None, "[]", None, 0, 0) for service in ("A", "B")]
     assert batch_of(raw, most, most_bulk)[1] is full
 
 
