@@ -30,13 +30,13 @@ class Asked:
     Attributes:
         rows_at: the router that holds the rows of a router's services, where it is another one.
         listed: services in the parts of the manifest that ends others; None: none was said.
-        edited: names that people gave to secrets. Once Redis lost its end, nobody knows whether an
-            event changed them.
+        edited: name -> service, of names that people gave to secrets. Once Redis lost its end,
+            nobody knows whether an event changed them.
     """
 
     rows_at: Mapping[str, str] = field(default_factory=dict)
     listed: frozenset[str] | None = None
-    edited: set[str] = field(default_factory=set)
+    edited: dict[str, str] = field(default_factory=dict)
     _forgot: bool = False
     _by_service: dict[str, dict[str, Event]] = field(default_factory=dict)
     _applied: dict[tuple[str, str], dict[str, Event]] = field(default_factory=dict)
@@ -147,14 +147,17 @@ class Asked:
     def ends(self, name: str, router: str) -> bool:
         """Whether something that is not done yet may end sessions of this name.
 
-        A move is done when the new router has the row; the former one is cleaned after that.
+        A move is done when the new router has the row; the former one is cleaned after that. A
+        name that a person gave to a secret is one of its service: if the writer died, nobody knows
+        by which one the device logged in.
         """
         return (self._forgot and name in self.edited) or any(
             self._is_unlisted(service)
             or self.moving(service, router)
             or events.keys() - self._done.get(service, set())
             for service, events in self._by_service.items()
-            if any(_login_of(event).get("name") == name for event in events.values())
+            if self.edited.get(name) == service
+            or any(_login_of(event).get("name") == name for event in events.values())
         )
 
     def address(self, member: str, router: str, address: str) -> bool:

@@ -77,7 +77,8 @@ class People:
                     {"disabled": CHANCE.choice(["yes", "no"])},
                 ]
             change = CHANCE.choice(changes)
-            self.checks.asked.edited.add(change.get("name", ""))
+            if "name" in change:
+                self.checks.asked.edited[change["name"]] = service_of(row)
             self._run(router, router.menu, "set", **{".id": row[".id"]}, **change)
 
     def _remove(self) -> None:
