@@ -29,7 +29,8 @@ class Excepted(NamedTuple):
 
     Attributes:
         never: an address that routers refuse: whoever should have it may have what he had.
-        left_alone: a list of an earlier policy, of whose rows Redis may have lost whose they are.
+        left_alone: a list of an earlier policy, of which rows landed late, or Redis may have lost
+            whose they are.
         unknown: services of whose rows nobody knows the last write.
         leaves_profiles: Redis lost its end, and a worker died: of a secret that is to have no
             profile nobody knows that it got one.

@@ -103,14 +103,15 @@ class SimulatedRouter:
     @property
     def late_services(self) -> set[str]:
         """Services whose rows were written late."""
-        return {service_of(row) for row in self._late_rows()}
+        return {service_of(row) for row in self.late_rows()}
 
     @property
     def late_names(self) -> set[str]:
         """Names with which devices may have logged in by other rows than those of events."""
-        return self.names_by_hand | {row.get("name", "") for row in self._late_rows()}
+        return self.names_by_hand | {row.get("name", "") for row in self.late_rows()}
 
-    def _late_rows(self) -> Iterator[dict[str, str]]:
+    def late_rows(self) -> Iterator[dict[str, str]]:
+        """Rows that were written late, as they were before and after."""
         for number in self.late:
             entry = self.router.journal[number]
             yield from (row for row in (entry["before"], entry["after"]) if row)

@@ -190,7 +190,9 @@ class World:
         """
         refusals = self.happenings.refusals
         never = refusals.value if refusals else ""
-        left_alone = self.inventories.list_before if self._server.starts else ""
+        late = {row.get("list") for each in self.routers.values() for row in each.late_rows()}
+        before = self.inventories.list_before
+        left_alone = before if self._server.starts or before in late else ""
         forgot = bool(self._server.starts) and self.processes.lost_a_worker
         excepted = Excepted(never, left_alone, self._unknown(), forgot)
         features = self.inventories.features
