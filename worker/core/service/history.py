@@ -32,10 +32,10 @@ def line_to_json(at_ms: int, what: str, more: Mapping[str, Any]) -> str:
         more: the rest; `changed` are registers, `type` the type of an event.
     """
     fields = dict(more)
-    if "type" in fields:
-        fields["type"] = short_type(fields["type"])
     if "changed" in fields:
         fields["changed"] = short_registers(fields["changed"])
+    if "type" in fields:
+        fields["type"] = short_type(fields["type"])
     shape = _SHAPES.get(what, ())
     values: list[Any] = [LINE_FORMAT, at_ms, what]
     try:
