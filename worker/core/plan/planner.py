@@ -71,7 +71,7 @@ def misnamed(wanted: Sequence[Wanted], index: RowIndex) -> frozenset[str]:
 
     Those that do not exist are tags that people edited: the caller finds out.
     """
-    named = _not_in_batch({index.service_of(row) for row in index.rows if not row.dynamic}, wanted)
+    named = _not_in_batch(index.named, wanted)
     if not named:
         return named
     written = {service.written_identity for service in wanted}

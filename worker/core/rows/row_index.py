@@ -52,6 +52,7 @@ class RowIndex:
         queues: simple queues, in the order of the menu as far as it is known.
         queues_of: those with a tag of our installation, by service.
         further: services and numbers of their further devices that tags name.
+        named: services that tags of our installation name on rows that are not dynamic.
         bindings_of: static ones with a tag of our installation, by service.
         untagged_bindings: static ones without a tag.
         has_dynamic: the router made some of the leases itself.
@@ -86,6 +87,7 @@ class RowIndex:
         self._dynamic_addresses: _Leases = defaultdict(list)
         self._bindings: list[BindingRow] = []
         self.has_dynamic = False
+        self.named = {self.service_of(row) for row in self.rows if not row.dynamic}
         for row in self.rows:
             if isinstance(row, Lease):
                 self._add_lease(row)
