@@ -112,7 +112,7 @@ def test_a_pass_leaves_out_what_is_held_since_it_took_it(world):
             statistics=PassStatistics(),
             time_limits=time_limits,
             known=acquired.memory,
-            faults=FaultyServices(store, lock, {}, time_limits),
+            faults=FaultyServices(store, lock, acquired.memory, time_limits),
         )
         runner = BatchRunner(held_in, concluder, was_read=int)
         runner.run(acquired.work_items, acquired.now_ms)

@@ -81,12 +81,8 @@ class BatchRunner:
                 )
                 self.concluder.conclude(observed)
                 continue
-            items = self._gatherer.items(group)
-            # One that was refused with an unknown message is tried alone.
-            alone = {item.service_id for item in items if item.before.get("tries")}
-            for tried in self.concluder.culprits.groups(items, alone):
-                self._run_group(tried, just_taken=just_taken)
-                just_taken = False
+            self._run_group(self._gatherer.items(group), just_taken=just_taken)
+            just_taken = False
         self.concluder.raise_mass_refusal()
 
     def _run_group(self, group: Sequence[BatchItem], *, just_taken: bool) -> None:

@@ -9,7 +9,7 @@ import structlog
 from worker.convergence.batch_item import Attempts, BatchItem
 from worker.convergence.conclude import failed, held_back, waiting
 from worker.convergence.concurrency import RouterLock, TimeLimits
-from worker.convergence.faults import FaultyServices, Suspects
+from worker.convergence.faults import FaultyServices
 from worker.convergence.prerequisites import MissingPrerequisites
 from worker.convergence.writing import MASS_REFUSAL, Answers, Refusals, RefusedWrite
 from worker.core.effect.rungs import RouterEffect
@@ -66,7 +66,7 @@ class Concluder:
         statistics: counts what is done.
         time_limits: how long things may wait.
         known: memory of earlier passes.
-        faults: services that may have made a pass fail.
+        faults: services that may have made a pass fail, or lost the connection.
         after_many: the router was blocked because it refused many: a service that is still refused
             although others succeed now fails.
 
@@ -80,8 +80,7 @@ class Concluder:
         effect: what is known of when changes act there.
         no_search_before_ms: its tracked connections are not searched before.
         in_flight: services that were written and are not concluded.
-        culprits: services that may have lost the connection. Passes write them in smaller and
-            smaller groups; one that loses it alone too often is the culprit.
+        culprits: services that may have lost the connection.
         refusals: of this pass.
     """
 
@@ -117,7 +116,7 @@ class Concluder:
         self.now_ms = 0
         self.attempts: dict[str, Attempts] = {}
         self.in_flight: dict[str, BatchItem] = {}
-        self.culprits = Suspects(store.memory, self._router, "suspect", known.suspects)
+        self.culprits = faults.culprits
         self.refusals = Refusals()
 
     def begin(self, items: Sequence[BatchItem]) -> None:
@@ -148,8 +147,6 @@ class Concluder:
             self.in_flight.pop(service_id, None)
             if service_id in self.attempts:
                 self.attempts[service_id].changed = service_id not in unchanged
-        if self.culprits:
-            self.culprits.excuse(concluded)
         self.faults.excuse(concluded)
         return unchanged
 

@@ -9,7 +9,7 @@ loses the connection is found the same way (`Suspects`).
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final
 
 import structlog
 
@@ -21,7 +21,7 @@ from worker.core.rows.operations import Waiting
 from worker.core.storage_format import UnknownFormatError, in_a_line
 from worker.errors import StoreUnavailable
 from worker.store.batches import Conclusion, WorkItem
-from worker.store.router_memory import RouterMemory, Suspect, SuspectKind
+from worker.store.router_memory import Known, RouterMemory, Suspect, SuspectKind
 from worker.store.store import Store
 
 log = structlog.get_logger()
@@ -36,17 +36,6 @@ NEWER_MS: Final = 2_000
 """What a newer version wrote is left for so long to a worker of that version."""
 SPLIT: Final = 16
 """Groups that a batch is split into after it went wrong."""
-
-
-class OfService(Protocol):
-    """What is tried for a service."""
-
-    @property
-    def service_id(self) -> str:
-        """The service."""
-
-
-Tried = TypeVar("Tried", bound=OfService)
 
 
 class Suspects(dict[str, Suspect]):
@@ -67,22 +56,24 @@ class Suspects(dict[str, Suspect]):
         self._router = router
         self._kind = kind
 
-    def groups(self, tried: Sequence[Tried], alone: Collection[str] = ()) -> list[list[Tried]]:
+    def groups(
+        self, work_items: Sequence[WorkItem], alone: Collection[str] = ()
+    ) -> list[list[WorkItem]]:
         """Return all unsuspected services as one group, then the suspects in small groups.
 
         Args:
-            tried: the services.
+            work_items: of the services.
             alone: services that must be tried alone, suspected or not.
         """
-        by_size: dict[int, list[Tried]] = {}
-        for service in tried:
-            suspect = self.get(service.service_id)
-            size = 1 if service.service_id in alone else suspect.most if suspect else len(tried)
-            by_size.setdefault(size, []).append(service)
+        by_size: dict[int, list[WorkItem]] = {}
+        for tried in work_items:
+            suspect, is_alone = self.get(tried.service_id), tried.service_id in alone
+            size = 1 if is_alone else suspect.most if suspect else len(work_items)
+            by_size.setdefault(size, []).append(tried)
         found = []
         for size in sorted(by_size, reverse=True):
             # The least suspected go first: if they succeed, it was another.
-            group = sorted(by_size[size], key=lambda service: self.suspicion(service.service_id))
+            group = sorted(by_size[size], key=lambda tried: self.suspicion(tried.service_id))
             found += [group[start : start + size] for start in range(0, len(group), size)]
         return found
 
@@ -137,24 +128,27 @@ class Suspects(dict[str, Suspect]):
 
 
 class FaultyServices:
-    """The suspects of one router during one pass.
+    """The suspects of one router, of both kinds, during one pass.
 
     Args:
         store: keeps the suspects between passes.
         lock: on the router.
-        known: suspects of earlier passes, by service.
+        known: memory of earlier passes.
         time_limits: how long services may wait.
 
     Attributes:
+        culprits: services that may have lost the connection. Passes write them in smaller and
+            smaller groups; one that loses it alone too often is the culprit.
         suspected: services that stay out of the plans of others until they are cleared.
     """
 
     def __init__(
-        self, store: Store, lock: RouterLock, known: Mapping[str, Suspect], time_limits: TimeLimits
+        self, store: Store, lock: RouterLock, known: Known, time_limits: TimeLimits
     ) -> None:
         self._store = store
         self._lock = lock
-        self._suspects = Suspects(store.memory, lock.router, "fault", known)
+        self._suspects = Suspects(store.memory, lock.router, "fault", known.faults)
+        self.culprits = Suspects(store.memory, lock.router, "suspect", known.suspects)
         self.suspected: AbstractSet[str] = self._suspects.keys()  # a view, which changes
         self._time_limits = time_limits
         self._at_work: dict[str, WorkItem] = {}
@@ -172,10 +166,14 @@ class FaultyServices:
         return [work_item for work_item in work_items if work_item.unread is None]
 
     def groups(self, work_items: Sequence[WorkItem]) -> Iterator[list[WorkItem]]:
-        """Yield all unsuspected services as one group, then the suspects in small groups."""
+        """Yield all unsuspected services as one group, then the suspects in small groups.
+
+        One that was refused with an unknown message is tried alone.
+        """
         for group in self._suspects.groups(work_items):
             self.begin(group)
-            yield group
+            alone = {tried.service_id for tried in group if (tried.before or {}).get("tries")}
+            yield from self.culprits.groups(group, alone)
         self.begin(())
 
     def begin(self, work_items: Collection[WorkItem]) -> None:
@@ -191,6 +189,7 @@ class FaultyServices:
         for service_id in service_ids:
             self._at_work.pop(service_id, None)
         self._suspects.excuse(service_ids)
+        self.culprits.excuse(service_ids)
 
     def failed(self, error: Exception) -> None:
         """The pass ends with an unexpected exception: suspect, or dead-letter, those at work."""

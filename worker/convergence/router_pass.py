@@ -180,8 +180,8 @@ class RouterPass:
         self._turn = turn
         self._is_bulk = is_bulk
         self._statistics = PassStatistics()
-        known, time_limits = acquired.memory.faults, converge.limits.time_limits
-        self._faults = FaultyServices(converge.store, lock, known, time_limits)
+        time_limits = converge.limits.time_limits
+        self._faults = FaultyServices(converge.store, lock, acquired.memory, time_limits)
 
     def run(self) -> None:
         """Work on the router; whatever happens, it is released, or its circuit opens."""
