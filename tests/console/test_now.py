@@ -202,7 +202,7 @@ def test_streams_are_few_and_end_with_their_session(console, monkeypatch):
     with stream(anna), stream(anna), stream(anna), stream(anna):
         refused = anna.get("/console/now/live")
         assert refused.status_code == 429
-        assert "at most 4 pages are kept up to date for one person: close one" in refused.text
+        assert "At most 4 pages are kept up to date for one person: close one" in refused.text
         monkeypatch.setattr(live, "most_connections", lambda: 40)
         with stream(bob):
             assert console.admin.get("/console/now/live").status_code == 429, "five are an eighth"

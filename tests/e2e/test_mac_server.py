@@ -54,7 +54,7 @@ def test_a_service_lives_in_its_entry(short_directory):
         say(builders.resumed())
         assert entries() == {tag: (builders.mac(2), held)}
         asked = here.leasewire("why", "SVC-1")
-        assert (asked.returncode, "all is well" in asked.stdout) == (0, True), asked.stdout
+        assert (asked.returncode, "All is well" in asked.stdout) == (0, True), asked.stdout
         planned = here.leasewire("plan", "R1")
         assert planned.stdout == "R1: 1 service, 1 row; nothing to write\n"
         say(builders.cancelled())

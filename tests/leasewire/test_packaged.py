@@ -30,7 +30,7 @@ def test_they_are_listed_with_what_each_is_about(leasewire):
 def test_a_name_that_is_none_is_told_with_one_that_is(leasewire):
     wrong = leasewire("runbook", "router-dwn")
     assert (wrong.code, "did you mean router-down?" in wrong.err) == (2, True)
-    assert "lists them" in leasewire("runbook", "zzz").err
+    assert "see `leasewire runbook`" in leasewire("runbook", "zzz").err
 
 
 def test_the_files_of_deploy_are_written_and_never_overwritten(leasewire, tmp_path):

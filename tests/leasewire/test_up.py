@@ -211,8 +211,8 @@ def test_a_router_that_was_added_is_used_within_seconds_of_a_reload(up, short_pa
         delivers = GatewayKeys("lw:").target("noc").holder
         wait_for(lambda: context.store.client.exists(delivers), "its first target is delivered to")
         wait_for(lambda: simulation.router.rows("/ip/dhcp-server/lease"), "its service was written")
+        wait_for(lambda: not before & set(workers_of(process)), "both workers are new ones")
         assert process.poll() is None
-        assert not before & set(workers_of(process))
         refused = post(activated("SVC-8", source=NOC, revision=None, id_="another"))
         assert (refused.status_code, "scope override" in refused.text) == (403, True)
 
