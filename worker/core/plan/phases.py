@@ -53,6 +53,7 @@ class Step:
     needs: list["Step"] = field(default_factory=list)
 
 
+@dataclass(slots=True)
 class PlanDraft:
     """A plan in the making.
 
@@ -64,11 +65,10 @@ class PlanDraft:
             ours.
     """
 
-    def __init__(self) -> None:
-        self.steps: list[Step] = []
-        self.notes: list[Note] = []
-        self.waiting: dict[str, Waiting] = {}
-        self.duplicates: set[RowKey] = set()
+    steps: list[Step] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    waiting: dict[str, Waiting] = field(default_factory=dict)
+    duplicates: set[RowKey] = field(default_factory=set)
 
     def step(self, draft: Operation, *needs: Step) -> Step:
         """Add an operation that needs others."""
