@@ -17,7 +17,7 @@ from tests.installation import SERVER, Installation
 from worker.convergence.batch_item import BatchItem
 from worker.convergence.confirm import confirmed
 from worker.core.entry.wanted import wanted_entries
-from worker.core.policy.policy import AppliedPolicy, RouterPolicy
+from worker.core.policy.policy import RouterPolicy
 from worker.core.service.outcome import Outcome
 from worker.core.service.record import ServiceRecord
 from worker.core.service.record_parts import Placement
@@ -117,7 +117,7 @@ def _where(number: int) -> dict[str, Any]:
 def _conclude(store: Store, router: str, policy: RouterPolicy) -> _Pattern:
     """Conclude the pattern, the one work item of a router, as confirmed."""
     lock_id = secrets.token_hex(8)
-    batch = store.routers.acquire(router, lock_id, 1, AppliedPolicy.of(policy, "first use"))
+    batch = store.routers.acquire(router, lock_id, 1, policy.offered)
     if not isinstance(batch, Acquired):
         raise TypeError(f"{router} cannot be locked: {batch}")
     (work_item,) = batch.work_items

@@ -134,7 +134,7 @@ class Converge:
                 router,
                 lock.lock_id,
                 self.limits.batch_services,
-                policy.first_applied if policy else None,
+                policy.offered if policy else ("", ""),
                 with_bulk=is_bulk,
                 most_bulk=self.bulk.most(),
             )

@@ -10,7 +10,6 @@ from pydantic_core import to_json
 from contracts import names
 from worker.core.entry.entry import Claim
 from worker.core.policy.circuit import RouterState
-from worker.core.policy.policy import AppliedPolicy
 from worker.core.rows.rows import Identity
 from worker.store.batches import (
     MOST_BULK,
@@ -75,22 +74,21 @@ class Routers(StorePart):
         router: str,
         lock_id: str,
         most: int,
-        policy: AppliedPolicy | None = None,
+        policy: tuple[str, str] = ("", ""),
         *,
         with_bulk: bool = True,
         most_bulk: int = MOST_BULK,
     ) -> Acquisition:
         """Lock a router, and take the first batch.
 
-        `lock_id`: random, of this pass alone; `policy`: the worker's, stored if none was applied
-        yet; None: the worker has none; `with_bulk`: take bulk work items too, at most `most_bulk`;
+        `lock_id`: random, of this pass alone; `policy`: what the worker offers, stored if none was
+        applied yet; empty: it has none; `with_bulk`: take bulk work items too, at most `most_bulk`;
         else leave them alone.
         """
-        offered = (policy.digest, policy.to_text()) if policy else ("", "")
         answer = self._scripts.run(
             "acquire",
             *(router, lock_id, self.lock_ms, new_work_version(), most),
-            *(*offered, _policy_changed(router), POLICY_RECHECK_MS, FULL_READ_GOOD_MS, most_bulk),
+            *(*policy, _policy_changed(router), POLICY_RECHECK_MS, FULL_READ_GOOD_MS, most_bulk),
             int(with_bulk),
             again=True,
         )

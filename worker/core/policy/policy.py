@@ -143,9 +143,10 @@ class RouterPolicy:
         return frozenset(name for name, has in has_values.items() if has)
 
     @cached_property
-    def first_applied(self) -> "AppliedPolicy":
-        """What is stored where none was applied to the router yet; each pass compares it."""
-        return AppliedPolicy.of(self, "first use")
+    def offered(self) -> tuple[str, str]:
+        """Digest, which each pass compares, and what is stored where none was applied yet."""
+        applied = AppliedPolicy.of(self, "first use")
+        return applied.digest, applied.to_text()
 
     @property
     def ipv6_list(self) -> str:
