@@ -23,7 +23,7 @@ from worker.core.rows.operations import (
     describe,
     for_device,
 )
-from worker.core.rows.rows import LEASES
+from worker.core.rows.rows import LEASES, MenuPath
 from worker.errors import LockLost, RouterBlocked
 from worker.ports import Refusal, RouterSession
 from worker.store.batches import Conclusion, WorkItem
@@ -113,6 +113,7 @@ class Concluder:
         self.effect = RouterEffect(known.effect, acted=known.acted)
         self.no_search_before_ms = known.no_search_before_ms
         self._written: set[str] = set()
+        self._took: dict[MenuPath, set[str]] = {}
         self.now_ms = 0
         self.attempts: dict[str, Attempts] = {}
         self.in_flight: dict[str, BatchItem] = {}
@@ -220,7 +221,7 @@ class Concluder:
             attempts.touched |= {operation.menu for operation in operations}
             for operation in operations:
                 if not isinstance(operation, Remove):
-                    self.refusals.accepted.setdefault(operation.menu, set()).add(service_id)
+                    self._took.setdefault(operation.menu, set()).add(service_id)
             changes = (each for each in operations if isinstance(each, Set | Remove))
             attempts.found += [each.was for each in changes if each.menu == LEASES]
 
@@ -228,7 +229,8 @@ class Concluder:
         """Block the router if it refused too many services with the same message."""
         if not self.refusals:
             return
-        mass = self.refusals.mass(lambda: self.store.views.router(self._router).services)
+        views = self.store.views
+        mass = self.refusals.mass(self._took, lambda: views.router(self._router).services)
         if mass is not None:
             message, count = mass
             raise RouterBlocked(

@@ -5,7 +5,7 @@ When they are many, the router or its policy is the cause, and no service fails 
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
@@ -110,16 +110,7 @@ class RefusedWrite(NamedTuple):
 
 
 class Refusals(dict[str, RefusedWrite]):
-    """The refused writes of one pass that are held back, by service.
-
-    Attributes:
-        accepted: by menu, services of which a write was confirmed, but for removals: a router that
-            is full takes those.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.accepted: dict[MenuPath, set[str]] = {}
+    """The refused writes of one pass that are held back, by service."""
 
     def hold_back(self, refused: RefusedWrite) -> BatchItem:
         """Keep a refusal until it is clear whose fault it is; returns its item.
@@ -155,15 +146,18 @@ class Refusals(dict[str, RefusedWrite]):
             return None
         return self.hold_back(held_back._replace(item=item, wrote=wrote))
 
-    def mass(self, services: Callable[[], int]) -> tuple[str, int] | None:
+    def mass(
+        self, took: Mapping[MenuPath, Collection[str]], services: Callable[[], int]
+    ) -> tuple[str, int] | None:
         """The message with which too many services were refused in one menu, and how many.
 
         In any menu, where the router took no row of any: the first one of some services is a queue.
 
         Args:
+            took: by menu, services of which a write was confirmed, but for removals: a router that
+                is full takes those.
             services: counts the router's services; called only where it matters.
         """
-        took = self.accepted
         counted = Counter((r.menu if took else None, r.message) for r in self.values())
         for (menu, message), count in counted.items():
             others = 0 if menu is None else len(took.get(menu, ()))
