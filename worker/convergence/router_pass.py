@@ -180,8 +180,7 @@ class RouterPass:
         self._turn = turn
         self._is_bulk = is_bulk
         self._statistics = PassStatistics()
-        time_limits = converge.limits.time_limits
-        self._faults = FaultyServices(converge.store, lock, acquired.memory, time_limits)
+        self._faults = FaultyServices(self._store, lock, acquired.memory, self._limits.time_limits)
 
     def run(self) -> None:
         """Work on the router; whatever happens, it is released, or its circuit opens."""
@@ -304,6 +303,7 @@ class RouterPass:
                 if not (took_none and is_probe) or concluder.others_wrote():
                     circuit.answered()
                 circuit.worked(statistics.services, statistics.operations)
+                states = circuit.after()
                 in_time = self._in_time()
                 if not is_probe and not (full and in_time):
                     concluder.end()
@@ -311,7 +311,7 @@ class RouterPass:
                     self._router,
                     self._lock.lock_id,
                     self._limits.batch_services if in_time else 0,
-                    circuit.after(),
+                    states,
                     most_bulk=self._parts.bulk.most() if self._is_bulk else 0,
                 )
                 now_ms, full = batch.now_ms, batch.full
