@@ -32,8 +32,8 @@ from tests.small_installation import SmallInstallation, activated
 
 MOST_FILES: Final = 67
 """To be lowered with the code: 60 is the aim."""
-MOST_CHANGES: Final = 352
-"""To be lowered with the code: 300 is the aim. Several runs had 338 to 344: threads take turns."""
+MOST_CHANGES: Final = 340
+"""To be lowered with the code: 300 is the aim. Several runs had 326 to 333: threads take turns."""
 PAGE: Final = "docs/life-of-an-event.md"
 BEGIN: Final = "<!-- written by python -m tests.walk --write -->"
 END: Final = "<!-- end of the walk -->"
