@@ -89,7 +89,7 @@ class Poster:
                 return _answer_of(answer)
         except TimeoutError:
             return PostResult("down", f"gave no answer within {self._target.timeout_s:g} s")
-        except httpx.RemoteProtocolError:
+        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
             return PostResult("down", "took the connection and ended it without an answer")
         except httpx.HTTPError as error:
             return PostResult("down", f"cannot be reached: {_reason(error)}")

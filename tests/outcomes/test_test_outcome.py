@@ -2,6 +2,7 @@
 
 import json
 import socket
+import struct
 import threading
 
 import pytest
@@ -72,13 +73,18 @@ def test_an_unreachable_receiver_is_reported(send):
     assert "was not accepted: cannot be reached: Connection refused" in done.output
 
 
-def test_a_receiver_that_hangs_up_is_reported(send):
+@pytest.mark.parametrize("resets", [False, True])
+def test_a_receiver_that_hangs_up_is_reported(send, resets):
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def hang_up():
             connection, _ = listener.accept()
             with connection:
-                connection.recv(65_536)
+                at_once = struct.pack("ii", resets, 0)  # 1: what is not sent or read yet is dropped
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+                got = b""
+                while b"test.v1" not in got:  # in its body
+                    got += connection.recv(65_536)
 
         receiver = threading.Thread(target=hang_up)
         receiver.start()
