@@ -151,10 +151,13 @@ def find_own_row(wanted: Wanted, index: RowIndex) -> OwnRow:
         return _NOTHING
     added = [row for row in tagged if row.identity in sent] if sent else []
     own = _choose(tagged or untagged, wanted)
-    if own is None and added:
-        changed = [row for row in tagged if row not in added]
+    if added and (own is None or own in added):
         # Beside rows that landed late, a change of its own row may have landed late too.
-        own = changed[0] if placed is not None and len(changed) == 1 else added[0]
+        changed = [row for row in tagged if row not in added]
+        is_one = placed is not None and len(changed) == 1
+        if is_one and (own is None or _is_half_done(changed[0], wanted)):
+            own = changed[0]
+        own = own or added[0]
     if own is not None:
         # A row like its own is a copy: RouterOS would have refused it from us.
         late = tuple(row for row in added if row.identity != own.identity)
