@@ -55,3 +55,10 @@ def test_stored_texts_are_ascii_as_json_spells_it():
     for value in ({"a": [text, 1.5, None, True]}, text + "\udce4"):
         assert to_json(value) == json.dumps(value, separators=(",", ":"))
     assert json.loads(to_json("\x7f")) == "\x7f"
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_no_number_is_written_that_json_lacks(number):
+    assert to_json(["NaN", "Infinity"]) == '["NaN","Infinity"]'
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        to_json({"rate": number})
