@@ -6,6 +6,7 @@ are the log.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import astuple
 from functools import cached_property
 
@@ -90,7 +91,7 @@ def misnamed(wanted: Sequence[Wanted], index: RowIndex) -> frozenset[str]:
     return named & {index.service_of(row) for row in as_written}
 
 
-def _not_in_batch(service_ids: set[str | None], wanted: Sequence[Wanted]) -> frozenset[str]:
+def _not_in_batch(service_ids: AbstractSet[str | None], wanted: Sequence[Wanted]) -> frozenset[str]:
     batch = {service.entry.service_id for service in wanted}
     return frozenset(name for name in service_ids if name is not None and name not in batch)
 

@@ -87,12 +87,16 @@ class RowIndex:
         self._dynamic_addresses: _Leases = defaultdict(list)
         self._bindings: list[BindingRow] = []
         self.has_dynamic = False
-        self.named = {self.service_of(row) for row in self.rows if not row.dynamic}
+        self.named: set[str] = set()
         for row in self.rows:
+            tag = parse_tag(row.comment)
+            ours = tag if tag is not None and tag.installation == installation else None
+            if ours is not None and not row.dynamic:
+                self.named.add(ours.service_id)
             if isinstance(row, Lease):
-                self._add_lease(row)
+                self._add_lease(row, ours, is_tagged=tag is not None)
             elif isinstance(row, ListedAddress):
-                self._add_listed(row)
+                self._add_listed(row, ours)
             elif isinstance(row, OptionRow):
                 self.options.setdefault(row.option, row)
             elif isinstance(row, QueueRow):
@@ -112,7 +116,7 @@ class RowIndex:
         """The IPv6 bindings, found by what they hold and by who asks for them."""
         return BindingIndex(self._bindings)
 
-    def _add_lease(self, row: Lease) -> None:
+    def _add_lease(self, row: Lease, tag: Tag | None, *, is_tagged: bool) -> None:
         device, address = row.device, row.address
         if row.dynamic:
             self.has_dynamic = True
@@ -127,21 +131,20 @@ class RowIndex:
             self._static_addresses[address].append(row)
         if row.radius or row.key in self.duplicates:
             return
-        tag = parse_tag(row.comment)
-        ours = tag is not None and tag.installation == self.installation
-        if tag is None or (ours and tag.service_id in self.unknown):
+        if not is_tagged or (tag is not None and tag.service_id in self.unknown):
             self.untagged[row.identity].append(row)
-        elif ours:
+        elif tag is not None:
             self.tagged[tag.member].append(row)
             if tag.number:
                 self.further.add((tag.service_id, tag.number))
 
-    def _add_listed(self, row: ListedAddress) -> None:
+    def _add_listed(self, row: ListedAddress, tag: Tag | None) -> None:
         self.listed.setdefault(row.place, row)
-        tag = None if row.dynamic else self._tag_of(row)
-        if tag is not None and row.key not in self.duplicates:
+        if tag is None or row.dynamic:
+            return
+        if row.key not in self.duplicates:
             self.listed_tagged[tag.member].append(row)
-        if tag is not None and tag.number:
+        if tag.number:
             self.further.add((tag.service_id, tag.number))
 
     def _add_queue(self, row: QueueRow) -> None:
