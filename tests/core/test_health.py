@@ -175,14 +175,14 @@ def test_without_maxmemory_the_hosts_memory_counts():
 
 def test_one_is_written_as_one():
     held = {"held-for-approval": ReasonCount(1, NOW), "foreign-row": ReasonCount(1, ago(4_000))}
-    one = replace(
+    figures = replace(
         WELL,
         routers=[UP._replace(**BLOCKED), UP._replace(name="R2"), UP._replace(name="R3")],
         dead_letters={"poison": ReasonCount(1, NOW)},
         waiting=held,
         journal={"events": JournalFigures(1, ago(62))},
     )
-    assert {each.what: each.detail for each in assess(one, 3_600)} == {
+    assert {finding.what: finding.detail for finding in assess(figures, 3_600)} == {
         "brake": "the brake holds 1 service for approval",
         "dead": "1 dead letter: poison",
         "journal": "1 event in journal events, the oldest due for 62 s (over 60 s)",

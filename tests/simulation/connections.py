@@ -207,7 +207,7 @@ def _is_open(found: socket) -> bool:
 class _Packer:
     """As that of redis-py, which looks at the type of each argument first.
 
-    A script that Redis was not told since it began anew is asked for by a name that none has.
+    A script that was not loaded since the last restart is called by an unknown name.
 
     Attributes:
         owed: answers to what was packed for this connection that were not read.

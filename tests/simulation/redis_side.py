@@ -62,13 +62,13 @@ def _environment(more: Mapping[str, str]) -> Iterator[None]:
 
 
 class _Valkey(EmbeddedServer):
-    """A process of Valkey, which begins anew with what is in its file as often as a history asks.
+    """A process of Valkey, which plays a restart of Redis by reading its file again.
 
     To end it, start another one and load its scripts took a twentieth of all processor time. It has
     all scripts from its start on, so that to load one again costs little.
 
     Attributes:
-        scripts: those that it was told since it last began anew; of others it knows nothing.
+        scripts: those that were loaded since the last restart; of others it knows nothing.
         path: of its append-only file.
         file: that file, to be read.
         free: sockets that lead to it, and that nobody uses.
@@ -125,7 +125,7 @@ class _Valkey(EmbeddedServer):
 class TimedServer:
     """A Valkey for which it is what time the simulation says.
 
-    It begins anew without the end of its file. Where it has replicas that is a failover: the new
+    It restarts without the end of its file. Where it has replicas that is a failover: the new
     primary stands in the place of the old one, and has what was confirmed to be on a replica. The
     former one may go on for some, who are cut off with it: no replica confirms anything there, and
     what it takes is lost.
@@ -162,8 +162,8 @@ class TimedServer:
 
     def __exit__(self, *_error: object) -> None:
         """Kill it: an orderly end needs its timers, and its clock stands still."""
-        for each in self._all():
-            each.kill()
+        for valkey in self._all():
+            valkey.kill()
 
     def _all(self) -> Iterator[_Valkey]:
         yield self._now
@@ -173,7 +173,7 @@ class TimedServer:
     @property
     def pids(self) -> list[int]:
         """Of all processes that it runs."""
-        return [each.pid for each in self._all()]
+        return [valkey.pid for valkey in self._all()]
 
     def client(self) -> redis.Redis:
         """A new client of the primary."""

@@ -190,7 +190,7 @@ class World:
         """
         refusals = self.happenings.refusals
         never = refusals.value if refusals else ""
-        late = {row.get("list") for each in self.routers.values() for row in each.late_rows()}
+        late = {row.get("list") for at in self.routers.values() for row in at.late_rows()}
         before = self.inventories.list_before
         left_alone = before if self._server.starts or before in late else ""
         forgot = bool(self._server.starts) and self.processes.lost_a_worker

@@ -120,7 +120,7 @@ def failed(  # noqa: PLR0913 - the parts of a conclusion
     )
     line = {"router": item.router, "reason": reason, "detail": detail}
     outcomes = _outcomes(item, "failed", reason, detail, now_ms)
-    event_keys = tuple(each.event.key for each in item.pending)
+    event_keys = tuple(pending.event.key for pending in item.pending)
     return failed_without_events(item, reason, detail, now_ms, event_keys)._replace(
         outcomes=outcomes,
         lines=[line_to_json(now_ms, "failed", line)],
