@@ -5,7 +5,6 @@ import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Final
@@ -19,6 +18,7 @@ from producers.connection import open_publisher
 from producers.publisher import Publisher
 from producers.transport import CompleteEvent, proven_event
 from worker.core.policy.policy import RouterPolicy
+from worker.core.texts import did_you_mean
 from worker.errors import ConfigurationError, StoreRefused, StoreUnavailable, UnreadableStoreError
 from worker.inventory import Inventory, RouterConfig, load_inventory
 from worker.inventory.changes import changes_between
@@ -112,10 +112,9 @@ class Context:
         """
         inventory = self.unpinned_inventory if unpinned else self.inventory
         if name not in inventory.routers:
-            alike = get_close_matches(name, inventory.routers, 1)
-            hint = f"; did you mean {alike[0]}?" if alike else ""
-            problem = f"{self.settings.inventory}: there is no router {name}{hint}"
-            raise ConfigurationError([problem])
+            hint = did_you_mean(name, inventory.routers)
+            problem = f"{self.settings.inventory}: there is no router {name}"
+            raise ConfigurationError([f"{problem}; {hint}" if hint else problem])
         return inventory.routers[name]
 
     def router_names(self, name: str | None) -> list[str]:

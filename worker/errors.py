@@ -4,6 +4,17 @@ Only `worker/routeros/failures.py` and `worker/store/` turn foreign exceptions i
 exception is a bug, and is logged as one.
 """
 
+import os
+
+
+def system_text(error: OSError) -> str:
+    """Return what the system says of an error.
+
+    Python puts the address behind it, or a text of its own in its place.
+    """
+    text = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+    return text or str(error)
+
 
 class LeasewireError(Exception):
     """Base class of all of them."""

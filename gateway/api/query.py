@@ -3,12 +3,11 @@
 A filter with a typing error would be left out: a BSS would take all services for what it asked for.
 """
 
-from difflib import get_close_matches
-
 from fastapi import Request
 from fastapi.routing import APIRoute
 
 from gateway.api.problems import Refused
+from worker.core.texts import did_you_mean
 
 
 async def known_parameters(request: Request) -> None:
@@ -22,6 +21,5 @@ async def known_parameters(request: Request) -> None:
     unknown = next((name for name in request.query_params if name not in known), None)
     if unknown is None:
         return
-    alike = get_close_matches(unknown, known, 1)
-    hint = f"did you mean {alike[0]}?" if alike else f"it takes {', '.join(known) or 'none'}"
+    hint = did_you_mean(unknown, known) or f"it takes {', '.join(known) or 'none'}"
     raise Refused("malformed", f"unknown query parameter {unknown[:40]}: {hint}")

@@ -15,6 +15,7 @@ from gateway.console import layout, zones
 from gateway.console.console import Viewer
 from gateway.console.sessions import LoginSession, LoginSessions
 from gateway.store_failures import STORE_FAILURES
+from worker.core.texts import capitalized
 
 COOKIE: Final = "leasewire_session"
 LIVE: Final = "/live"
@@ -88,7 +89,7 @@ async def answer_error(request: Request, error: Exception) -> Response:
         detail, (_, title, advice) = refused.detail, KINDS[refused.kind]
     elif problem.status_code == KINDS["not-found"].status:
         title, detail = KINDS["not-found"].title, "The console has no page at this address"
-    sentence = f"{detail[:1].upper()}{detail[1:]}."
+    sentence = f"{capitalized(detail)}."
     body = [
         layout.note("error", layout.with_code(sentence)),
         layout.paragraph(layout.with_code(advice)),

@@ -5,7 +5,6 @@ Only the status of an answer is read: a target can neither delay nor redirect us
 
 import asyncio
 import json
-import os
 import ssl
 from collections.abc import Mapping
 from typing import Any, Final, Literal, NamedTuple
@@ -16,6 +15,7 @@ from contracts.webhook_signature import sign
 from gateway.outcomes.targets import Target
 from producers.endpoints import trusting
 from producers.files.cells import printable
+from worker.errors import system_text
 
 MEDIA_TYPE: Final = "application/cloudevents+json"
 TEST: Final = "leasewire.outcome.test.v1"
@@ -117,8 +117,7 @@ def _reason(error: httpx.HTTPError) -> str:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"certificate: {cause.verify_message}"
         if isinstance(cause, OSError) and cause.errno:
-            # asyncio puts its own text, with the address as Python writes it, in place of this one.
-            return os.strerror(cause.errno) if cause.errno > 0 else str(cause.strerror)
+            return system_text(cause)
         cause = cause.__cause__ or cause.__context__
     return type(error).__name__
 

@@ -13,7 +13,7 @@ from leasewire.context import Context, InventoryOption
 from leasewire.host.stopping import asked_to_stop, run_until_stopped
 from leasewire.sources.hooks import hooks_of
 from producers.publisher import Publisher
-from worker.errors import ConfigurationError
+from worker.errors import ConfigurationError, system_text
 from worker.interpreter import answer_while_computing
 from worker.log_setup import configure_logging
 from worker.store.connection import connect
@@ -135,8 +135,7 @@ def running_gateway(  # noqa: PLR0913 - as the command
         try:
             server = GatewayServer(app, host, port)
         except OSError as error:
-            reason = (error.strerror or str(error)).partition(" (while attempting")[0]
-            problem = f"{host} port {port} cannot be listened on: {reason}"
+            problem = f"{host} port {port} cannot be listened on: {system_text(error)}"
             advice = "Stop what listens there, or choose another with --listen and --port"
             raise ConfigurationError([f"{problem}. {advice}"]) from error
         # Only now: one that ends before it began was not silent.

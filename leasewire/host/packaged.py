@@ -1,6 +1,5 @@
 """`leasewire runbook` and `deploy-files`: files for operators from the installed package."""
 
-import difflib
 from collections.abc import Iterator
 from importlib.resources import as_file, files
 from importlib.resources.abc import Traversable
@@ -12,6 +11,7 @@ import typer
 from leasewire.answer import Answer, clean
 from leasewire.tables import TextTable
 from worker.admin.runbooks import runbooks
+from worker.core.texts import did_you_mean
 from worker.errors import ConfigurationError
 
 _FILES: Final = files("leasewire") / "files"
@@ -34,8 +34,7 @@ def runbook_command(
         return Answer({"runbooks": rows}, [TextTable(rows, "name, about")])
     wanted = name.removesuffix(".md")
     if wanted not in pages:
-        near = difflib.get_close_matches(wanted, pages, n=1)
-        hint = f"did you mean {near[0]}?" if near else "see `leasewire runbook`."
+        hint = did_you_mean(wanted, pages) or "see `leasewire runbook`."
         raise ConfigurationError([f"There is no runbook {wanted}; {hint}"])
     return Answer({"name": wanted, "text": pages[wanted]}, [pages[wanted].rstrip("\n")])
 

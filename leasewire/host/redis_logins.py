@@ -1,6 +1,5 @@
 """`leasewire redis-logins`: passwords for the logins of Redis, and its file of users."""
 
-import difflib
 import hashlib
 import os
 import re
@@ -12,6 +11,7 @@ from typing import Annotated, Final
 import typer
 
 from leasewire.answer import clean
+from worker.core.texts import did_you_mean
 from worker.errors import ConfigurationError
 
 _USERS: Final = files("leasewire") / "files" / "redis" / "users.acl"
@@ -43,8 +43,7 @@ def redis_logins_command(
     wanted = logins or known
     for login in wanted:
         if login not in known:
-            near = difflib.get_close_matches(login, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"logins: {', '.join(known)}"
+            hint = did_you_mean(login, known) or f"logins: {', '.join(known)}"
             raise ConfigurationError([f"there is no login {login}: {hint}"])
     made, text = [], ""
     try:

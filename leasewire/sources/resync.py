@@ -31,6 +31,7 @@ from leasewire.tables import TextTable
 from producers.errors import PublishFailed
 from worker.admin.json_fields import utc_time
 from worker.core.service.outcome import Outcome
+from worker.core.texts import first_of
 from worker.intake.manifest import missing_of
 
 _SHOWN: Final = 10
@@ -163,7 +164,7 @@ def _missing_text(
         services = counted(len(newer), "service")
         yield (
             f"{services} missing from the file, with events since it was made or in the five "
-            f"minutes before: left alone ({_first(newer)})."
+            f"minutes before: left alone ({first_of(newer, _SHOWN)})."
         )
     if not gone:
         yield "No other service is missing." if newer else "No service is missing from the file."
@@ -180,9 +181,3 @@ def _missing_text(
         yield f"… and {len(gone) - len(shown):,} more; --all names them."
     if missing is not Missing.REPORT:
         yield "The brake holds losses beyond its limits for approval: leasewire brake list"
-
-
-def _first(services: Sequence[str]) -> str:
-    """The first few, and how many more."""
-    more = len(services) - _SHOWN
-    return ", ".join(services[:_SHOWN]) + (f" and {more:,} more" if more > 0 else "")

@@ -1,6 +1,5 @@
 """Reads `routers.toml` and reports every mistake in it at once."""
 
-import difflib
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from pydantic_core import ErrorDetails
 from contracts.values import Code, RouterName
 from worker.core.entry.brake import BrakeLimits
 from worker.core.service.writes import UNMANAGEABLE
+from worker.core.texts import did_you_mean
 from worker.errors import ConfigurationError
 from worker.inventory.alert_keys import AlertKeys
 from worker.inventory.config import (
@@ -329,8 +329,8 @@ def _line(found: ErrorDetails, own: Mapping[str, Any]) -> str:
         if key == "password":
             return f"{where}: must not be in this file; set password_env or password_file"
         table = known[location[0]] if len(location) > 1 else _File
-        near = difflib.get_close_matches(key, table.model_fields, n=1)
-        return f"{where}: unknown key" + (f"; did you mean {near[0]}?" if near else "")
+        hint = did_you_mean(key, table.model_fields)
+        return f"{where}: unknown key" + (f"; {hint}" if hint else "")
     if found["type"] == "missing":
         return f"{where}: is missing"
     if found["type"] == "string_type":

@@ -1,10 +1,10 @@
 """Checks `user_manager` in `routers.toml`: which router holds rows of another one's services."""
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from worker.core.entry.wanted import KINDS
+from worker.core.texts import did_you_mean
 
 _OF_ROWS: Final = (
     *("suspend", "suspend_list", "throttle", "manage", "plan_rates", "label", "address_lists"),
@@ -41,8 +41,7 @@ def _serves_others(router: Mapping[str, Any]) -> bool:
 
 def no_router(name: str, known: Iterable[str]) -> str:
     """Say that a name is of no router, and which one was perhaps meant."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    hint = f"did you mean {near[0]}?" if near else "list it, or remove this key"
+    hint = did_you_mean(name, known) or "list it, or remove this key"
     return f"there is no router {name}; {hint}"
 
 

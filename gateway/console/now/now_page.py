@@ -20,7 +20,7 @@ from gateway.console.sessions import LoginSessions
 from worker.admin.health import host_row
 from worker.admin.now import read_now
 from worker.core.policy.circuit import UNKNOWN
-from worker.core.texts import counted
+from worker.core.texts import capitalized, counted
 
 LIVE: Final = "/now/live"
 _SHOWN_ZONES: Final = 64
@@ -133,7 +133,7 @@ def _findings(document: Mapping[str, Any]) -> Node:
                 h.li[
                     badge(finding["level"]),
                     [f" {finding['what']}: ", with_code(finding["detail"]), ". "],
-                    h.span(".dim")[with_code(_capital(finding["advice"])), ". "],
+                    h.span(".dim")[with_code(capitalized(finding["advice"])), ". "],
                     link(*_PAGES[finding["what"]]) if finding["what"] in _PAGES else None,
                 ]
                 for finding in findings
@@ -283,7 +283,7 @@ def _rest(document: Mapping[str, Any]) -> Node:
 def _hosts(hosts: Iterable[Mapping[str, Any]]) -> Node:
     names = ("host", "version", "running", "silent", "clock")
     rows = [[row[name] for name in names] for row in map(host_row, hosts)]
-    columns = [_capital(name) for name in names]
+    columns = [capitalized(name) for name in names]
     return table("Processes by host; the clock beside Redis's", columns, rows)
 
 
@@ -299,10 +299,6 @@ def _router_link(name: str) -> Node:
 
 def _of(shown: int, number: int) -> str:
     return str(number) if shown == number else f"the first {shown} of {number}"
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _ms(text: str) -> int:

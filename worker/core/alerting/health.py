@@ -9,7 +9,7 @@ from worker.core.alerting.alerts import Alert
 from worker.core.alerting.health_figures import HealthFigures
 from worker.core.alerting.processes import hosts_of
 from worker.core.entry.brake import HELD
-from worker.core.texts import counted
+from worker.core.texts import counted, first_of
 
 Level = Literal["warning", "critical"]
 
@@ -198,19 +198,19 @@ def _routers(figures: HealthFigures) -> Iterator[Finding]:
     if unreachable:
         count = counted(len(unreachable), "router")
         message = f"{count} {'is' if len(unreachable) == 1 else 'are'} unreachable: "
-        message += _some(unreachable)
+        message += first_of(unreachable)
         yield Finding("warning", "routers", message, advice)
     stuck = [f"{router.name} ({router.state})" for router in down if router.state != "unreachable"]
     if stuck:
         count = counted(len(stuck), "router")
-        message = f"{count} {'needs' if len(stuck) == 1 else 'need'} a person: {_some(stuck)}"
+        message = f"{count} {'needs' if len(stuck) == 1 else 'need'} a person: {first_of(stuck)}"
         yield Finding("warning", "routers", message, advice)
 
 
 def _dead(figures: HealthFigures) -> Iterator[Finding]:
     count = sum(reason.number for reason in figures.dead_letters.values())
     if count:
-        message = f"{counted(count, 'dead letter')}: {_some(sorted(figures.dead_letters))}"
+        message = f"{counted(count, 'dead letter')}: {first_of(sorted(figures.dead_letters))}"
         yield Finding("warning", "dead", message, "see `leasewire dead-letters list`")
 
 
@@ -246,7 +246,7 @@ def _addresses(figures: HealthFigures) -> Iterator[Finding]:
         )
         advice = "see `leasewire why SERVICE`, `leasewire services list`"
         yield Finding(
-            "warning", "addresses", f"{message} that no device can use: {_some(found)}", advice
+            "warning", "addresses", f"{message} that no device can use: {first_of(found)}", advice
         )
 
 
@@ -259,7 +259,7 @@ def _waiting(figures: HealthFigures, warns_s: float) -> Iterator[Finding]:
     if late:
         count = sum(waiting.number for waiting in late.values())
         message = f"{counted(count, 'service')} waiting, the oldest for more than {warns_s:g} s: "
-        message += _some(sorted(late))
+        message += first_of(sorted(late))
         yield Finding(
             "warning", "waiting", message, "see `leasewire services list`, `leasewire why`"
         )
@@ -267,11 +267,6 @@ def _waiting(figures: HealthFigures, warns_s: float) -> Iterator[Finding]:
 
 def _age_s(figures: HealthFigures, since_ms: int) -> int:
     return max(0, figures.now_ms - since_ms) // 1000 if since_ms else 0
-
-
-def _some(names: list[str], most: int = 5) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 _JUDGES: Final[tuple[Callable[[HealthFigures], Iterator[Finding]], ...]] = (

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from worker.core.alerting.alerts import Alert
 from worker.core.rows.normal import duration
-from worker.core.texts import counted
+from worker.core.texts import counted, first_of
 
 QUIET_MS: Final = 3_600_000
 """An alert is notified at most once in this time, however often it opens."""
@@ -248,10 +248,7 @@ def body_of(notices: Notices) -> str:
 
 def _routers(names: Sequence[str]) -> str:
     """As `7 routers: R1, R2, R3, R4, R5 and 2 more`."""
-    more = len(names) - _NAMED_BEHIND
-    return f"{counted(len(names), 'router')}: {', '.join(names[:_NAMED_BEHIND])}" + (
-        f" and {more} more" if more > 0 else ""
-    )
+    return f"{counted(len(names), 'router')}: {first_of(names, _NAMED_BEHIND)}"
 
 
 def _of_kind(alerts: Sequence[Alert], behind: Mapping[str, Sequence[str]]) -> Iterator[str]:
