@@ -138,8 +138,11 @@ class PoolsMachine(RuleBasedStateMachine):
         before = self.desk.record(f"SVC-{number}")
         device = {"device": {"mac": builders.mac(number)}} if name == "device_swapped" else {}
         self.desk.tell(name, number, **device)
-        if before.assigned:  # else it may have waited for an address, and any event gives it one
-            assert self.desk.record(f"SVC-{number}").assigned == before.assigned
+        after = self.desk.record(f"SVC-{number}").assigned
+        if before.assigned and after != before.assigned:
+            # It waited for another pool, and any event gives it an address of that one.
+            waited_for = {why.pool for why in before.unassigned.values()}
+            assert {value.pool for value in after.values()} == waited_for
 
     @rule(number=services, router=routers)
     def move(self, number, router):
