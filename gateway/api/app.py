@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final
 
 from fastapi import Depends, FastAPI, Request
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 from fastapi.security import HTTPBearer
 
 from contracts.names import BULK_DEPTH, INTAKE_DEPTH, QUEUE_BULK, QUEUE_EVENTS, Lane
@@ -93,6 +93,7 @@ def make_app(  # noqa: PLR0913 - what the gateway stands on
         openapi_url=None,  # below
         docs_url=None,  # its page would load scripts from elsewhere
         redoc_url=None,
+        redirect_slashes=False,  # a program would get an empty answer in place of a problem
         lifespan=lifespan,
         default_response_class=PrintableJson,
         exception_handlers=dict.fromkeys(FAILURES, answer_failure),
@@ -123,5 +124,11 @@ def make_app(  # noqa: PLR0913 - what the gateway stands on
 
     app.add_route("/openapi.json", describe, include_in_schema=False)
     if console is not None:
+        app.add_route("/console", _to_console, include_in_schema=False)
         app.mount("/console", console)
     return app
+
+
+async def _to_console(_request: Request) -> Response:
+    """People leave the slash out."""
+    return RedirectResponse("/console/")

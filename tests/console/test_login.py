@@ -20,6 +20,7 @@ def log_in(client, name, password, **more):
 def test_a_person_logs_in_and_out(console):
     console.person("anna", "viewer")
     client = console.browser()
+    assert client.get("/console").headers["location"] == "/console/"
     first = client.get("/console/now?x=1")
     assert first.status_code == 303
     assert first.headers["location"] == "/console/login?next=%2Fconsole%2Fnow%3Fx%3D1"

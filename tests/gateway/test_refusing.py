@@ -239,3 +239,15 @@ def test_a_full_redis_is_503(own_valkey, gateway_at):
         deadline = time.monotonic() + 5
         while post(client, builders.mac_changed()).status_code != 202:
             assert time.monotonic() < deadline
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/events/", "/v1/services/", "/v1/services/SVC-1/", "/v1/schemas/", "/docs/"]
+)
+def test_a_path_with_a_trailing_slash_is_not_found(gateway, path):
+    refusal(gateway.client().get(path), 404, "not-found")
+
+
+def test_an_event_posted_with_a_trailing_slash_is_not_found(gateway):
+    refusal(gateway.client().post("/v1/events/", json=builders.mac_changed()), 404, "not-found")
+    assert gateway.journaled() == 0
