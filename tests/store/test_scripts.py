@@ -11,6 +11,8 @@ from worker.store.keys import Keys
 LUA = files(scripts.__package__) / "lua"
 FILES = sorted(path.name.removesuffix(".lua") for path in LUA.iterdir())
 FUNCTION = re.compile(r"^local function (\w+)", re.MULTILINE)
+PARTS = [name for name in FILES if name.startswith("_")]
+SHARED = {made for part in PARTS for made in FUNCTION.findall((LUA / f"{part}.lua").read_text())}
 
 
 def bare(name):
@@ -20,13 +22,9 @@ def bare(name):
 
 @pytest.mark.parametrize("name", [name for name in FILES if not name.startswith("_")])
 def test_a_script_has_the_functions_that_it_names_and_no_others(name):
-    included = re.findall(r"_\w+", (LUA / f"{name}.lua").read_text().partition("\n")[0])
-    shared = {
-        made for part in included for made in FUNCTION.findall((LUA / f"{part}.lua").read_text())
-    }
     text = bare(name)
-    made, words = set(FUNCTION.findall(text)) & shared, re.findall(r"\w+", text)
-    assert shared & set(re.findall(r"(?<![.\w])(\w+)\(", FUNCTION.sub("", text))) <= made
+    made, words = set(FUNCTION.findall(text)) & SHARED, re.findall(r"\w+", text)
+    assert SHARED & set(re.findall(r"(?<![.\w])(\w+)\(", FUNCTION.sub("", text))) <= made
     assert {function for function in made if words.count(function) == 1} == set()
 
 

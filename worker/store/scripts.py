@@ -1,4 +1,4 @@
-"""The texts of the Lua scripts: one file a script, shared parts by an `-- include:` line on top.
+"""The texts of the Lua scripts: one file a script, with what it names of the shared parts.
 
 They name keys as `keys.py` does: `key.counters`.
 """
@@ -14,42 +14,50 @@ from contracts.message import envelope
 from worker.core.service.outcome import feed_name
 from worker.store.keys import UNKNOWN_SOURCES, Key, KeyByName, Keys
 
-_INCLUDE = "-- include:"
-_FUNCTION = re.compile(r"^local function (\w+)\(.*?^end\n", re.MULTILINE | re.DOTALL)
-_COMMENT = re.compile(r"^ *--.*", re.MULTILINE)
-_WORD = re.compile(r"\w+")
-_ENVELOPE = re.compile(r"@(leasewire\.\w+) (\w+)@")
-
-_ENDS = {
+_PARTS: Final = (
+    *("_time", "_many", "_writes", "_router", "_work_items", "_notified", "_notify", "_claims"),
+    *("_in_flight", "_services", "_feed", "_dead_letters", "_sources", "_brake", "_pools"),
+    *("_fleet", "_take", "_state", "_audit"),
+)
+"""Shared parts; each may use those before it."""
+_ENDS: Final = {
     "_services": "write_services",
     "_writes": "write",
     "_work_items": "list_queued",
 }
-"""What a script does when it has ended, by the part that it includes for it."""
+"""What a script does when it has ended, if it uses this part."""
+_FUNCTION = re.compile(r"^local function (\w+)\(.*?^end\n", re.MULTILINE | re.DOTALL)
+_MADE = re.compile(r"^local (?:function (\w+)|([A-Z_]+) =)", re.MULTILINE)
+_COMMENT = re.compile(r"^ *--.*", re.MULTILINE)
+_WORD = re.compile(r"\w+")
+_ENVELOPE = re.compile(r"@(leasewire\.\w+) (\w+)@")
 
 
 @cache
 def source(name: str) -> str:
-    """The text of a script, inside of what it uses of its shared parts.
+    """The text of a script, inside of what it uses of the shared parts.
 
     Redis makes each function anew whenever a script is called. So there are no others, and each
     part is around those that follow: a function takes what is outside of its part at once, but
     searches for what it uses inside of it.
     """
-    folder = files(__package__) / "lua"
-    text = (folder / f"{name}.lua").read_text(encoding="utf-8")
-    first, _, rest = text.partition("\n")
-    included = []
-    if first.startswith(_INCLUDE):
-        included, text = first.removeprefix(_INCLUDE).split(), rest
-    ends = "".join(f"{end}()\n" for part, end in _ENDS.items() if part in included)
-    if ends:
-        text = f"local function script()\n{text}\nend\nlocal answer = script()\n{ends}return answer"
+    text = _read(name)
     used = _words(text)
-    for part in reversed(included):
-        shared = _used_of((folder / f"{part}.lua").read_text(encoding="utf-8"), used)
-        text = f"{shared}return (function()\n{text}\nend)()\n"
+    for part in reversed(_PARTS):
+        shared = _read(part)
+        if used.isdisjoint(name for names in _MADE.findall(shared) for name in names):
+            continue
+        inside = f"(function()\n{text}\nend)()\n"
+        if end := _ENDS.get(part):
+            used.add(end)
+            text = f"{_used_of(shared, used)}local answer = {inside}{end}()\nreturn answer"
+        else:
+            text = f"{_used_of(shared, used)}return {inside}"
     return _ENVELOPE.sub(lambda found: envelope(found[1], found[2]), _with_keys(text))
+
+
+def _read(name: str) -> str:
+    return (files(__package__) / "lua" / f"{name}.lua").read_text(encoding="utf-8")
 
 
 def _used_of(part: str, used: set[str]) -> str:

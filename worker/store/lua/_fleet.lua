@@ -1,4 +1,4 @@
--- What people set for routers, and the serial numbers of routers. Needs `_work_items` for some.
+-- What people set for routers, and the serial numbers of routers.
 local fleet = key.fleet
 
 -- The names that `serial` is bound to or was last seen at, except `name`.

@@ -1,5 +1,5 @@
--- Notifies workers: puts a Celery message into a queue, in the same step as the reason for it. Needs
--- `_time` and `_many`. `scripts.py` replaces the @task queue@ by the envelope of a message.
+-- Notifies workers: puts a Celery message into a queue, in the same step as the reason for it. `scripts.py`
+-- replaces the @task queue@ by the envelope of a message.
 local ENVELOPES = {
   routers = [==[@leasewire.converge routers@]==],
   events = [==[@leasewire.accept events@]==],

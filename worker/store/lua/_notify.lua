@@ -1,4 +1,4 @@
--- Notifies workers of routers with new work. Needs `_work_items` and `_notified`.
+-- Notifies workers of routers with new work.
 
 -- The keys that say of routers by name whether a worker is to be notified.
 local function flags_of(by_name)

@@ -1,5 +1,4 @@
--- Addresses and prefixes of our pools: each belongs to one service over all pools and routers. Needs
--- `_writes`.
+-- Addresses and prefixes of our pools: each belongs to one service over all pools and routers.
 -- Per value: `until|service`. 0: the service has it. LEFT: the service gave it back, and its row may
 -- still stand on a router. Else until when (ms) no other service gets it; then the service may be
 -- empty: a row that is not ours has it.

@@ -1,5 +1,5 @@
 -- Service records. One text a service: `generation|record`, then a line `event key, outcome` for each
--- of its last events, newest first. Needs `_writes`.
+-- of its last events, newest first.
 local RECENT = 20
 local SHORTEST_LINE = 40
 local OPEN = { accepted = true, scheduled = true, waiting = true }

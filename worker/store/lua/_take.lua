@@ -1,4 +1,4 @@
--- Taking due work items. Needs `_claims` and `_in_flight`.
+-- Taking due work items.
 
 -- The claims that a service holds, as JSON, and 1 if it has others that are vacating, else 0.
 local function held_claims(router, service)

@@ -1,6 +1,6 @@
 -- Caches reads and delays writes to the end of a script (`scripts.py` calls `write`), when each key
 -- gets all of its changes by one command. A script that fails at a read has written nothing. What is
--- changed here must be read here. Needs `_many`.
+-- changed here must be read here.
 local HASH = { read = 'HMGET', set = 'HSET', remove = 'HDEL' }
 local SCORES = { read = 'ZMSCORE', set = 'ZADD', remove = 'ZREM' }
 local TEXTS = { read = 'MGET', set = 'MSET', remove = 'DEL' }

@@ -1,4 +1,3 @@
--- include: _time _many _writes _router _work_items _claims _in_flight _fleet _take
 -- Locks a router, and takes the first batch of due work items.
 -- ARGV: 1 router, 2 lock id, 3 lock time (ms), 4 work version for what this adds, 5 most work items,
 --       6 digest of the worker's policy (empty: it has none), 7 that policy as it is stored if none

@@ -1,4 +1,3 @@
--- include: _time _many _writes _router _work_items _in_flight _notified _notify
 -- Adds work items for services of one router.
 -- ARGV: 1 router, 2 work version, 3 priority, 4 delay (ms), 5 rows without a record may be there: JSON
 --       {service: [[MAC, address, server], …]}, those that were added lately; else empty, 6 lock time (ms),

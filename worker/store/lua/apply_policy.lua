@@ -1,4 +1,3 @@
--- include: _time _many _writes _router _work_items _fleet _audit
 -- Applies a policy to a router, and adds work for all its services in the same step: a pass under the
 -- former policy can confirm none of them.
 -- ARGV: 1 router, 2 the policy as it is stored, 3 work version, 4 priority, 5 the audit entry

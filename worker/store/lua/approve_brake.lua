@@ -1,4 +1,3 @@
--- include: _time _many _writes _router _work_items _notified _notify _services _audit
 -- Approves all work items that one limit of the brake holds, if they are what the person was shown.
 -- ARGV: 1 JSON {scope, audit entry as `action`, work_version, sources: whose losses are counted,
 --         work_items: [{field, text, service, router, line}, …]}

@@ -1,4 +1,3 @@
--- include: _time _many _writes _router _work_items _fleet _audit
 -- A person approves that lost rows are written to a router again; the sweep checks it at once.
 -- ARGV: 1 router, 2 until when (ms), 3 lifetime (s), 4 the audit entry
 local router = router_named(ARGV[1])

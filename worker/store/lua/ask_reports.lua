@@ -1,4 +1,3 @@
--- include: _time _router
 -- Asks for the reports of routers that are due, a few a round; the first ones are spread over the whole
 -- period. A router with an open circuit or paused is asked later.
 -- ARGV: 1 time of one check (ms), 2 period of reports (ms), 3 most routers, 4 asked again after (ms),

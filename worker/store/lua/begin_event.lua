@@ -1,4 +1,3 @@
--- include: _time
 -- Counts one more attempt of an event before it is folded alone, if it is still ours: a slow worker
 -- must not count an event that another worker has taken since.
 -- ARGV: 1 lane, 2 event, 3 when it was taken (ms), 4 for how long it belongs to us (ms), 5 whether the

@@ -1,4 +1,3 @@
--- include: _time _many _writes _router _work_items _fleet _audit
 -- Begins to rename a router: what people set for it moves, and events with the former name are for the
 -- new one from now on. Its services are moved after this, one by one. May be repeated.
 -- ARGV: 1 former name, 2 new name, 3 lock id of both, 4 the audit entry

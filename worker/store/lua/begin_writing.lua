@@ -1,4 +1,3 @@
--- include: _time _many _writes _router _work_items _in_flight
 -- Renews a lock, and notes the services that its pass is about to write.
 -- ARGV: 1 router, 2 lock id, 3 lock time (ms), 4 how many of the services were taken (they come first;
 --       the others are in their way), 5 JSON {service: [[MAC, address, server], …]}: leases that are

@@ -1,4 +1,3 @@
--- include: _time _fleet
 -- Checks the serial of a router before writes, and binds it to the name the first time.
 -- ARGV: 1 router, 2 serial (empty: unknown), 3 how long a full read is good (ms)
 -- Returns {'ok', full read due 1|0}, {'mismatch', bound serial} or {'shared', other names…}.

@@ -1,4 +1,3 @@
--- include: _time _many _writes _router _work_items _claims _services
 -- Requests the claims of services on one router, as a pass does before it plans.
 -- ARGV: 1 router, 2 work version, 3 JSON [[service, generation, [[claim key, scope], …]], …]
 -- Returns JSON: for each service [] granted | [[claim key, holder], …] refused | false its record has

@@ -1,4 +1,3 @@
--- include: _time _many _writes _router _work_items _notified _notify _claims _services _feed _dead_letters _sources _brake _pools
 -- Commits services: records, claims, work items, outcomes, history, journal. All of a service or none.
 -- ARGV: 1 JSON {work_version, generation: of the records written, now_ms, alarm: see `_sources`,
 --         limits: of the brake or absent, lane: whose journal may be drained, or absent,

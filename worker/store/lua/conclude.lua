@@ -1,4 +1,3 @@
--- include: _time _many _writes _router _work_items _in_flight _claims _services _feed _dead_letters _pools
 -- Concludes batch items: confirmed, postponed or failed. A work item is removed or moved only if its
 -- work version is the one that was taken: what was added during the pass stays.
 -- ARGV: 1 router, 2 lock id, 3 work version for what this adds, 4 JSON {generation: of the records

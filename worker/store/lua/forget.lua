@@ -1,4 +1,3 @@
--- include: _time _many _writes _services _pools
 -- Deletes the record of a cancelled service, if it has not changed since it was read.
 -- ARGV: 1 service, 2 generation, 3.. values of pools that it had: they keep their quarantine, and not its
 --         name

@@ -1,4 +1,3 @@
--- include: _time _many _writes _router _work_items _fleet _audit
 -- Forgets a router without services: the last step of retiring or renaming it.
 -- ARGV: 1 router, 2 lock id, 3 `1`: forget its former names too, 4 the audit entry or empty,
 --       5.. ids of its dead letters

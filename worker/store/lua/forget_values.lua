@@ -1,4 +1,3 @@
--- include: _time _many _writes _pools
 -- Forgets the values of a pool whose quarantine is over, a bounded number.
 -- ARGV: 1 pool, 2 limit
 -- Returns how many.

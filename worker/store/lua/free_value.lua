@@ -1,4 +1,3 @@
--- include: _time _many _writes _pools _audit
 -- Ends the quarantine of a value of a pool, in a person's name.
 -- ARGV: 1 value, 2 pool, 3 the audit entry
 -- Returns 1 freed | 0 a service has it, or its row may still stand, or it is free (nothing is changed).

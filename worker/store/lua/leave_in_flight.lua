@@ -1,4 +1,3 @@
--- include: _time _many _writes _router _work_items _in_flight _notified _notify
 -- Notes the writes of a pass that lost its lock, and adds work for their services: the next holder takes
 -- them for writes of a worker that died. Redis may have lost the notes, and the lock with them.
 -- ARGV: 1 router, 2 lock id, 3 work version, 4 JSON {service: [[MAC, address, server], …]}: leases that

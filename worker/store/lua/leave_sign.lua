@@ -1,4 +1,3 @@
--- include: _time
 -- Leaves the sign of life of a process, with the time of this moment: an earlier one would be ahead of a
 -- clock that was set back meanwhile, and the process would count for that much longer after its end.
 -- ARGV: 1 name of the process, 2 what it says of itself (JSON), 3 for how long (ms) signs are kept

@@ -1,4 +1,3 @@
--- include: _time _many _writes _pools
 -- Takes a value from a service, as a row that is not ours has it; the service waits for another one.
 -- ARGV: 1 value, 2 pool, 3 service, 4 until when (ms) nobody gets the value
 -- Returns 1; 0: the service does not have it (nothing is changed).

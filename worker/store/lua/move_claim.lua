@@ -1,4 +1,3 @@
--- include: _time _many _writes _router _work_items _notified _notify _claims _services _audit
 -- Moves a claim from one service to another, with all else that the new holder wants. The former
 -- holder then waits for it. Work is added for both.
 -- ARGV: 1 router, 2 work version, 3 claim key, 4 scope of the former holder, 5 former holder, 6 new

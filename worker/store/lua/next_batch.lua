@@ -1,4 +1,3 @@
--- include: _time _many _writes _router _work_items _notified _notify _claims _in_flight _take _state
 -- Takes the next batch of due work items. Without any it releases the lock in the same step, so that
 -- work which comes meanwhile is not left without a worker.
 -- ARGV: 1 router, 2 lock id, 3 lock time (ms), 4 work version, 5 most work items (0: release now),

@@ -1,4 +1,3 @@
--- include: _time _many _writes _pools
 -- Notes who has values that no service has, or had lately; the others stay.
 -- ARGV: 1 until when (ms), 0: the service has them, 2 service, empty: a row that is not ours has them,
 --       3 JSON [[value, pool], …]

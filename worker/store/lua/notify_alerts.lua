@@ -1,4 +1,3 @@
--- include: _time
 -- Makes changes of the alerts that have lasted long enough to be notified.
 -- ARGV: 1 most alerts, 2 changes that are kept
 -- Returns {alert as JSON, …}: those that are notified now.

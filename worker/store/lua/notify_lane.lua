@@ -1,4 +1,3 @@
--- include: _time _notified
 -- Notifies a worker of a lane: there is more in its journal.
 -- ARGV: 1 lane
 notify_lane(ARGV[1])

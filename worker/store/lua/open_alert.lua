@@ -1,4 +1,3 @@
--- include: _time
 -- Opens an alert, or updates the text of an open one, which keeps its beginning. An alert from a backup
 -- is notified again as if it were new: see `Alerts.restored`.
 -- ARGV: 1 name, 2 alert as JSON, 3 notified after (ms)

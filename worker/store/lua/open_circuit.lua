@@ -1,4 +1,3 @@
--- include: _time _router
 -- Releases the lock of a router that is unreachable or blocked: no worker is notified before its next
 -- try. Its work items and writes in flight stay.
 -- ARGV: 1 router, 2 lock id, 3 wait (ms), 4 state as JSON, to which the time of the next try is added

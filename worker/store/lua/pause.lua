@@ -1,4 +1,3 @@
--- include: _time _many _writes _router _work_items _fleet _audit
 -- Pauses a router: no worker writes to it until it is resumed; its work items stay.
 -- ARGV: 1 router, 2 who, when and why as JSON, 3 the audit entry
 -- Returns after how many ms no worker can write to it any more.

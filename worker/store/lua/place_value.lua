@@ -1,4 +1,3 @@
--- include: _time _many _writes _pools
 -- Puts a value into the set of its pool, if it is still held as it was read.
 -- ARGV: 1 value, 2 pool, 3 service, 4 until when (ms)
 local holder, until_ms = holder_of(ARGV[1])

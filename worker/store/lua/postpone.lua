@@ -1,4 +1,3 @@
--- include: _time _router
 -- Postpones a router that is not locked: no worker is notified before the sweep does it then.
 -- ARGV: 1 router, 2 wait (ms)
 -- Returns 1, or 0 when it is locked, its circuit is open or it has no work.

@@ -1,4 +1,3 @@
--- include: _time
 -- Finds the newest store format that all processes read, and raises the one in use to it.
 -- ARGV: 1 the newest format that the caller reads, 2 for how long (ms) a process that fell silent counts,
 --       3 `1` raise it

@@ -1,4 +1,3 @@
--- include: _time _many _writes _router _work_items _in_flight _fleet _audit
 -- A person has services of a router checked at once, whatever it waited for.
 -- ARGV: 1 router, 2 work version, 3 priority, 4 the audit entry, 5 lock id of writes that were
 --       answered, or empty, 6.. services

@@ -1,4 +1,3 @@
--- include: _time _router
 -- Releases a lock that was seized; the sweep checks the router at once.
 -- ARGV: 1 router, 2 lock id
 -- Returns 1, or 0 when the lock is lost.

@@ -1,4 +1,3 @@
--- include: _router
 -- Renews the lock of a router.
 -- ARGV: 1 router, 2 lock id, 3 lock time (ms)
 -- Returns 1, or 0 when the lock is lost (nothing is changed then).

@@ -1,4 +1,3 @@
--- include: _time _many _writes _router _work_items _fleet _audit
 -- Binds another serial to a router's name, and adds work for all its services.
 -- ARGV: 1 router, 2 serial, 3 work version, 4 priority, 5 the audit entry
 -- Returns {number of services}, or {-1, other names…} that have the serial (nothing is changed then).

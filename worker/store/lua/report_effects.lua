@@ -1,4 +1,3 @@
--- include: _time _many _writes _services _feed
 -- Stores what was read of applied changes, and reports what is new of them. A change that a newer one
 -- replaced meanwhile is left as it is.
 -- ARGV: 1 JSON [{member, service, was: the watch as it was taken, kept: the watch to keep (empty: none),

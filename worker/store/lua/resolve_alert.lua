@@ -1,4 +1,3 @@
--- include: _time
 -- Resolves an alert; its end is notified if its beginning was.
 -- ARGV: 1 name, 2 last text, 3 changes that are kept
 -- Returns 1, or 0 when it was not open.

@@ -1,4 +1,3 @@
--- include: _time _many _writes _router _work_items _fleet _audit
 -- Resumes a paused router; the sweep notifies a worker at once.
 -- ARGV: 1 router, 2 the audit entry
 -- Returns 1, or 0 when it was not paused.

@@ -1,4 +1,3 @@
--- include: _router
 -- Takes the lock of a router from any worker, also if its circuit is open or it is paused.
 -- ARGV: 1 router, 2 lock id, 3 lock time (ms)
 -- Returns for how many ms the former holder may still write: wait so long.

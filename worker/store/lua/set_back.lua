@@ -1,4 +1,3 @@
--- include: _time _many _writes _router _work_items _in_flight
 -- Redis's clock was set back: moves stored times back by as much, and shortens flags, as if no time had
 -- passed since the last sweep. A work item or a router may be checked early for that. What must not
 -- happen early, the end of a lock and the second check of writes in flight, is only shortened to its

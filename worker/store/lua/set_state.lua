@@ -1,4 +1,3 @@
--- include: _router _state
 -- Sets the state of a router whose lock we hold.
 -- ARGV: 1 router, 2 lock id, 3 state as JSON
 -- Returns 1, or 0 when the lock is lost (nothing is changed then).

@@ -1,4 +1,3 @@
--- include: _services _audit
 -- Removes a dead letter that a person settled, if it is still the one that was shown.
 -- ARGV: 1 id, 2 its text, 3 the audit entry, 4 its service, 5 a line for the history of the service,
 --       6 its group, empty: none

@@ -1,4 +1,3 @@
--- include: _time _many _router _notified
 -- Finds work that was left behind: journal events that waited too long, routers with due work and no
 -- lock. It must not feed on itself: each round is bounded, routers are moved on, and while no worker
 -- takes the messages it sends no more of them.

@@ -1,4 +1,3 @@
--- include: _time _many
 -- Takes due events of one lane's journal, and finds which of the message's own events are to be folded
 -- from the message. The first attempt of each event is counted here.
 -- ARGV: 1 lane, 2 id of this take, 3 most events, 4 for how long they belong to us (ms), 5 lifetime of

@@ -1,4 +1,3 @@
--- include: _time _many
 -- Takes services of which a scheduled event is due, never early by this clock. Each is given again
 -- after a while, until a commit of the service moves or removes its time.
 -- ARGV: 1 most services, 2 for how long they belong to the caller (ms)

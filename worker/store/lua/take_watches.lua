@@ -1,4 +1,3 @@
--- include: _time _services
 -- Takes changes whose effect is to be read now; no other worker gets them for a while.
 -- ARGV: 1 most changes, 2 for how long they are ours (ms)
 -- Returns {now (ms), {member, watch, {event, its outcome, …}}, …}. A change of which no event has an

@@ -1,4 +1,3 @@
--- include: _time _feed
 -- Drops the items of all feeds that are older than a time, and feeds without items.
 -- ARGV: 1 time (ms)
 for _, feed in ipairs(redis.call('HKEYS', key.feed_gone)) do
