@@ -6,14 +6,8 @@ import pytest
 
 from tests.waiting import eventually
 from worker.admin import router_reader
-from worker.admin.router_reader import (
-    AT_ONCE,
-    FAILURE_KEPT_S,
-    KEPT_S,
-    MOST_ASKED,
-    RouterReader,
-    TooMany,
-)
+from worker.admin.background_reads import AT_ONCE, MOST_ASKED, NotTaken
+from worker.admin.router_reader import FAILURE_KEPT_S, KEPT_S, RouterReader
 from worker.admin.router_reading import RouterReading
 from worker.errors import StoreUnavailable
 from worker.inventory import Inventory
@@ -65,31 +59,31 @@ def reader(reads, clock):
 
 
 def test_one_read_is_for_all_who_look(reader, reads):
-    assert reader.look("read", "R1") == (None, True)
-    assert reader.look("read", "R1") == (None, True)
+    assert reader.look(("read", "R1")) == (None, True)
+    assert reader.look(("read", "R1")) == (None, True)
     reads.go.set()
-    eventually(lambda: not reader.look("read", "R1").running, "it ended")
-    assert reader.look("read", "R1").result.at_ms == 1
+    eventually(lambda: not reader.look(("read", "R1")).running, "it ended")
+    assert reader.look(("read", "R1")).result.at_ms == 1
     assert reads.begun == [("R1", False)]
 
 
 def test_a_new_read_is_made_when_it_is_asked_for_and_the_old_one_shown_meanwhile(reader, reads):
     reads.go.set()
-    first = reader.wait("read", "R1", LONG_S)
+    first = reader.wait(("read", "R1"), LONG_S)
     reads.go.clear()
-    reader.again("read", "R1")
-    assert reader.look("read", "R1") == (first, True)
+    reader.look(("read", "R1"), again=True)
+    assert reader.look(("read", "R1")) == (first, True)
     reads.go.set()
-    eventually(lambda: not reader.look("read", "R1").running, "it ended")
-    assert reader.look("read", "R1").result.at_ms == 2
+    eventually(lambda: not reader.look(("read", "R1")).running, "it ended")
+    assert reader.look(("read", "R1")).result.at_ms == 2
     assert reads.begun == [("R1", True)] * 2
 
 
 def test_who_decides_gets_a_read_that_began_after_that(reader, reads):
-    reader.look("read", "R1")
+    reader.look(("read", "R1"))
     eventually(lambda: reads.begun, "one began before")
     found = []
-    waiting = threading.Thread(target=lambda: found.append(reader.wait("read", "R1", LONG_S)))
+    waiting = threading.Thread(target=lambda: found.append(reader.wait(("read", "R1"), LONG_S)))
     waiting.start()
     reads.go.set()
     waiting.join(LONG_S)
@@ -98,18 +92,18 @@ def test_who_decides_gets_a_read_that_began_after_that(reader, reads):
 
 def test_few_routers_are_read_at_a_time_and_a_bounded_number_waits(reader, reads):
     for n in range(MOST_ASKED):
-        reader.look("read", f"R{n}")
+        reader.look(("read", f"R{n}"))
     eventually(lambda: len(reads.begun) == AT_ONCE, "all threads read")
-    with pytest.raises(TooMany, match="try again"):
-        reader.look("read", "another")
-    assert reader.look("read", "R1").running
+    with pytest.raises(NotTaken, match="try again"):
+        reader.look(("read", "another"))
+    assert reader.look(("read", "R1")).running
     reads.go.set()
     eventually(lambda: len(reads.begun) == MOST_ASKED, "all were read")
 
 
 def test_who_waits_too_long_gets_nothing(reader):
-    assert reader.wait("read", "R1", 0.01) is None
-    assert reader.look("read", "R1").running
+    assert reader.wait(("read", "R1"), 0.01) is None
+    assert reader.look(("read", "R1")).running
 
 
 @pytest.mark.parametrize(
@@ -119,26 +113,26 @@ def test_who_waits_too_long_gets_nothing(reader):
 def test_any_failure_is_shown_and_tried_again_soon(reader, reads, clock, error, cause):
     reads.raises = error
     reads.go.set()
-    assert reader.wait("read", "R1", LONG_S).error["cause"] == cause
-    assert not reader.look("read", "R1").running
+    assert reader.wait(("read", "R1"), LONG_S).error["cause"] == cause
+    assert not reader.look(("read", "R1")).running
     clock.now_s += FAILURE_KEPT_S + 1
-    assert reader.look("read", "R1").running
+    assert reader.look(("read", "R1")).running
 
 
 def test_the_oldest_results_go_when_they_hold_too_many_rows(reader, reads):
     reads.go.set()
     reads.rows = router_reader.MOST_ROWS // 2
     for name in ("R1", "R2", "R3"):
-        reader.wait("read", name, LONG_S)
-    assert reader.look("read", "R1").result is None
-    assert reader.look("read", "R3").result is not None
+        reader.wait(("read", name), LONG_S)
+    assert reader.look(("read", "R1")).result is None
+    assert reader.look(("read", "R3")).result is not None
 
 
 def test_a_result_is_kept_for_a_short_time(reader, reads, clock):
     reads.go.set()
-    first = reader.wait("read", "R1", LONG_S)
+    first = reader.wait(("read", "R1"), LONG_S)
     clock.now_s += KEPT_S - 1
-    assert reader.look("read", "R1") == (first, False)
+    assert reader.look(("read", "R1")) == (first, False)
     reads.go.clear()
     clock.now_s += 2
-    assert reader.look("read", "R1") == (first, True)
+    assert reader.look(("read", "R1")) == (first, True)

@@ -9,7 +9,7 @@ from tests.builders import SOURCE, activated, cancelled, ipv4, mac, mac_changed
 from tests.console.conftest import csrf_of
 from tests.leasewire.conftest import INVENTORY
 from tests.waiting import eventually
-from worker.admin import router_actions, router_details, router_reader
+from worker.admin import background_reads, router_actions, router_details
 from worker.convergence.concurrency import PassLimits
 from worker.convergence.router_pass import Converge
 from worker.core.alerting.alerts import KINDS
@@ -183,7 +183,7 @@ def test_many_viewers_share_one_read(noc):
 
 
 def test_a_page_shows_what_is_stored_while_too_many_routers_wait(noc, monkeypatch):
-    monkeypatch.setattr(router_reader, "MOST_ASKED", 0)
+    monkeypatch.setattr(background_reads, "MOST_ASKED", 0)
     served(noc, 1)
     document = noc.json("/router.json?id=R1")
     assert (document["services"], document["reading"]["error"]["cause"]) == (1, "busy")

@@ -10,7 +10,8 @@ from gateway.console.services.search import SearchThread
 from gateway.console.services.service_index import MOST_FOUND, ServiceIndex
 from tests.builders import SOURCE, activated, ipv4, mac
 from tests.waiting import eventually
-from worker.admin.service_reader import AT_ONCE, MOST_ASKED, ServiceReader
+from worker.admin.background_reads import AT_ONCE, MOST_ASKED, NotTaken
+from worker.admin.service_reader import ServiceReader
 from worker.core.entry.brake import BrakeLimits
 from worker.core.service.event_ref import NEVER
 from worker.core.service.outcome import feed_name
@@ -181,11 +182,12 @@ def test_reads_of_services_are_shared_bounded_and_say_why_they_failed():
         for number in range(MOST_ASKED):
             assert reader.look(f"S{number}").running
         assert reader.look("S0", again=True).running
-        assert "try again in a moment" in reader.look("one-more").error
+        with pytest.raises(NotTaken, match="try again in a moment"):
+            reader.look("one-more")
         eventually(lambda: len(asked) == AT_ONCE, "a few are read at once")
         go_on.set()
-        eventually(lambda: reader.known("S0").error, "the read failed")
-        assert reader.known("S0").error == "Redis does not answer"
+        eventually(lambda: reader.known("S0").result, "the read failed")
+        assert reader.known("S0").result.error == "Redis does not answer"
         assert reader.look("S0") == reader.known("S0"), "a failure is kept for a while too"
         eventually(lambda: len(asked) == MOST_ASKED, "each is read once")
         eventually(lambda: not reader.known("S39").running, "all were read")

@@ -4,11 +4,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from worker.admin.background_reads import Found
 from worker.admin.json_fields import clean, utc_time, without_empty
 from worker.admin.lease_documents import WHOSE
 from worker.admin.plan_documents import PlanLine
 from worker.admin.router_documents import router_documents, shown_state
-from worker.admin.router_reader import Checked, Found
+from worker.admin.router_reader import Checked, Result
 from worker.admin.router_reading import RouterReading
 from worker.core.effect.findings import findings
 from worker.inventory import RouterConfig
@@ -89,7 +90,7 @@ def pool_documents(pools: Sequence[Any]) -> list[dict[str, Any]]:
     return [{"pool": clean(pool.name), "used": pool.used, "size": pool.size} for pool in pools]
 
 
-def reading_document(router: str, found: Found) -> dict[str, Any]:
+def reading_document(router: str, found: Found[Result]) -> dict[str, Any]:
     """What a read of a router showed, in short."""
     reading = found.result
     document: dict[str, Any] = {"router": router, "running": found.running}
@@ -122,7 +123,7 @@ def line_documents(lines: Sequence[PlanLine]) -> list[dict[str, str]]:
 
 
 def part_document(
-    router: str, found: Found, part: str, rows: Sequence[Mapping[str, Any]], page: int
+    router: str, found: Found[Result], part: str, rows: Sequence[Mapping[str, Any]], page: int
 ) -> dict[str, Any]:
     """One page of a part of a reading: lines of the plan, drift or leases."""
     short = reading_document(router, found)
@@ -136,7 +137,7 @@ def part_document(
     }
 
 
-def check_document(router: str, found: Found) -> dict[str, Any]:
+def check_document(router: str, found: Found[Result]) -> dict[str, Any]:
     """The result of a check, as of `leasewire routers check`."""
     document: dict[str, Any] = {"router": router, "running": found.running, "checks": []}
     if isinstance(found.result, Checked):

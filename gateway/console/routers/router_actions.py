@@ -9,8 +9,9 @@ from gateway.console.console import Console, Viewer
 from gateway.console.pages import Done, Form, NotDone, Pages
 from gateway.console.routers.reading_views import SHOWN_PARTS
 from gateway.console.routers.router_pages import RouterPages
+from worker.admin.background_reads import NotTaken
 from worker.admin.router_actions import obstacle, rebuild, reconcile
-from worker.admin.router_reader import RouterReader, TooMany
+from worker.admin.router_reader import RouterReader, What
 from worker.admin.router_reading import RouterReading
 from worker.core.texts import counted
 
@@ -106,10 +107,10 @@ class RouterActions:
         self._again("check", name)
         return Done(f"{name} is being checked.", _at("/router/check", name))
 
-    def _again(self, what: str, name: str) -> None:
+    def _again(self, what: What, name: str) -> None:
         try:
-            self._reader.again("check" if what == "check" else "read", name)
-        except TooMany as error:
+            self._reader.look((what, name), again=True)
+        except NotTaken as error:
             raise overloaded(str(error)) from error
 
     def _read_now(self, name: str, back: str) -> RouterReading:
@@ -121,8 +122,8 @@ class RouterActions:
         if not self._waiting.acquire(blocking=False):
             raise NotDone("Two others wait for a router just now: try again in a moment.", back)
         try:
-            reading = self._reader.wait("read", name, _WAIT_S)
-        except TooMany as error:
+            reading = self._reader.wait(("read", name), _WAIT_S)
+        except NotTaken as error:
             raise NotDone(f"Nothing was changed: {error}.", back) from error
         finally:
             self._waiting.release()

@@ -12,6 +12,7 @@ from gateway.api.responses import Document
 from gateway.console.console import Console
 from gateway.console.pages import PageNumber, Pages
 from gateway.console.routers import reading_views, router_forms, router_views
+from worker.admin.background_reads import Found, NotTaken
 from worker.admin.json_fields import clean, utc_time, without_empty
 from worker.admin.lease_documents import WHOSE
 from worker.admin.plan_documents import SIGNS
@@ -25,7 +26,7 @@ from worker.admin.router_details import (
     reading_document,
 )
 from worker.admin.router_documents import STATES, list_document
-from worker.admin.router_reader import Checked, Found, RouterReader, TooMany, What
+from worker.admin.router_reader import Checked, Result, RouterReader, What
 from worker.admin.router_reading import RouterReading
 from worker.core.full_read.drift import Difference
 from worker.inventory import RouterConfig
@@ -196,17 +197,19 @@ class RouterPages:
             raise Refused("not-found", "the inventory has no router of this name: see Routers")
         return found
 
-    def _reading(self, name: str) -> tuple[Found, RouterReading | None]:
+    def _reading(self, name: str) -> tuple[Found[Result], RouterReading | None]:
         found = self._look("read", name)
         return found, found.result if isinstance(found.result, RouterReading) else None
 
-    def _look(self, what: What, name: str) -> Found:
+    def _look(self, what: What, name: str) -> Found[Result]:
         self.config(name)
         try:
-            return self._reader.look(what, name)
-        except TooMany as error:
+            return self._reader.look((what, name))
+        except NotTaken as error:
             busy = {"cause": "busy", "message": str(error)}
-            result = Checked(0, [], str(error)) if what == "check" else RouterReading(error=busy)
+            result: Result = (
+                Checked(0, [], str(error)) if what == "check" else RouterReading(error=busy)
+            )
             return Found(result, running=False)
 
 

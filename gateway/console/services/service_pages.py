@@ -11,6 +11,7 @@ from gateway.console.console import Console
 from gateway.console.pages import PAGE_SIZE, PageNumber, Pages
 from gateway.console.services import service_views
 from gateway.console.services.search import SearchThread
+from worker.admin.background_reads import NotTaken
 from worker.admin.diagnosis import Diagnosis, DiagnosisResult, ReadRouters
 from worker.admin.diagnosis_documents import (
     compared_fields,
@@ -91,7 +92,7 @@ class ServicePages:
         view = store.views.service(service_id, _routers(record))
         if view is None:
             raise _unknown(service_id)
-        reading = self._reading(record, again=read == "again")
+        reading, running = self._reading(record, again=read == "again")
         result = self._result(record, view, reading)
         shown = replace(result, view=view)
         read_ms = shown.facts.now_ms if shown.facts and result is reading.result else 0
@@ -104,7 +105,7 @@ class ServicePages:
             "timeline": timeline_documents(shown),
             "reading": without_empty(
                 {
-                    "running": reading.running or None,
+                    "running": running or None,
                     "error": reading.error,
                     "read_at": utc_time(read_ms),
                 }
@@ -134,15 +135,24 @@ class ServicePages:
                 found = [*self._console.store.records.known([text]), *found]
         return found[:PAGE_SIZE], len(found) > PAGE_SIZE
 
-    def _reading(self, record: ServiceRecord, *, again: bool) -> ServiceReading:
-        """What its routers had, as read for this record; one that is away is read on request."""
-        known = self.reader.known(record.service_id)
+    def _reading(self, record: ServiceRecord, *, again: bool) -> tuple[ServiceReading, bool]:
+        """What its routers had, as read for this record, and whether they are being read.
+
+        One that is away is read on request.
+        """
+        found = self.reader.known(record.service_id)
         views = self._console.store.views.routers(_routers(record))
         is_away = any(view.state.state in ("unreachable", "blocked") for view in views)
         if again or not is_away:
-            is_old = known.result is not None and not _is_of(known, record)
-            known = self.reader.look(record.service_id, again=again or is_old)
-        return known if _is_of(known, record) else replace(known, result=None)
+            is_old = found.result is not None and not _is_of(found.result, record)
+            try:
+                found = self.reader.look(record.service_id, again=again or is_old)
+            except NotTaken as error:
+                return ServiceReading(error=str(error)), False
+        if found.result is None or found.running:
+            return ServiceReading(), found.running
+        reading = found.result
+        return reading if _is_of(reading, record) else reading._replace(result=None), False
 
     def _result(
         self, record: ServiceRecord, view: ServiceView, reading: ServiceReading
