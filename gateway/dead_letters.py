@@ -19,7 +19,6 @@ from gateway.hooks.inbox import Inbox, retry_dead_letter
 from producers.errors import BatchViolation
 from producers.publisher import GivenEvent, Publisher
 from producers.transport import CompleteEvent
-from worker.admin.dead_letters import ListedDeadLetter
 from worker.core.service.outcome import DeadLetter
 from worker.store.dead_letters import audit_detail
 from worker.store.store import Store
@@ -188,7 +187,7 @@ class SettlingStep(NamedTuple):
 
 def settle_for_a_while(
     store: Store,
-    dead_letters: Sequence[ListedDeadLetter],
+    dead_letters: Sequence[DeadLetter],
     settle: Callable[[DeadLetter], str],
     seconds: float,
 ) -> SettlingStep:

@@ -9,7 +9,7 @@ from leasewire.answer import Answer, App, Fields, Part, fail
 from leasewire.context import Context
 from leasewire.services import dead_letter_actions
 from leasewire.tables import TextTable
-from worker.admin.dead_letters import cause_document, causes, listed
+from worker.admin.dead_letters import cause_document, causes
 from worker.admin.documents import dead_letter_document
 
 app = App("Events and services that failed permanently.")
@@ -39,7 +39,7 @@ def list_(
         if reason is None or cause == reason
     ]
     dead_letters = [dead_letter_document(dead_letter) for dead_letter in reversed(found[-most:])]
-    groups = [cause_document(cause) for cause in causes(map(listed, found))]
+    groups = [cause_document(cause) for cause in causes(found)]
     if single:
         columns, rows = "id, kind, service, router, reason, detail, at", dead_letters
     else:

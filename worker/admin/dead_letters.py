@@ -3,7 +3,7 @@
 import hashlib
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from worker.admin.json_fields import utc_time
@@ -14,73 +14,29 @@ from worker.store.store import Store
 _DIGITS: Final = 12
 
 
-class ListedDeadLetter(NamedTuple):
-    """A dead letter without its body.
-
-    Attributes:
-        id: of the dead letter.
-        kind: `event`, `service` or `hook`.
-        reason: one word.
-        detail: every problem, or the router's message.
-        service_id: the service, where it is known.
-        router: the router that refused, if one did.
-        source: who published the event; empty where the inventory does not list it.
-        attempts: how often it was tried.
-        at_ms: when it failed, in milliseconds since 1970.
-        cause: id of its cause.
-    """
-
-    id: str
-    kind: str
-    reason: str
-    detail: str
-    service_id: str
-    router: str
-    source: str
-    attempts: int
-    at_ms: int
-    cause: str
-
-
-def listed(dead_letter: DeadLetter) -> ListedDeadLetter:
-    """The dead letter without its body."""
-    return ListedDeadLetter(
-        *(dead_letter.id, dead_letter.kind, dead_letter.reason, dead_letter.detail),
-        *(dead_letter.service_id, dead_letter.router, dead_letter.source, dead_letter.attempts),
-        *(dead_letter.at_ms, cause_of(dead_letter.reason, dead_letter.detail)),
-    )
-
-
 def cause_of(reason: str, detail: str) -> str:
     """A short id of a cause."""
     text = f"{reason}|{detail}".encode("utf-8", "surrogatepass")
     return hashlib.sha256(text).hexdigest()[:_DIGITS]
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(NamedTuple):
     """All dead letters with one reason and message.
 
     Attributes:
+        reason: one word.
+        detail: the message.
         dead_letters: the oldest first; not empty.
     """
 
-    dead_letters: tuple[ListedDeadLetter, ...]
+    reason: str
+    detail: str
+    dead_letters: Sequence[DeadLetter]
 
     @property
     def id(self) -> str:
         """A short id; it does not change with the dead letters."""
-        return self.dead_letters[0].cause
-
-    @property
-    def reason(self) -> str:
-        """One word."""
-        return self.dead_letters[0].reason
-
-    @property
-    def detail(self) -> str:
-        """The message."""
-        return self.dead_letters[0].detail
+        return cause_of(self.reason, self.detail)
 
     @property
     def newest_ms(self) -> int:
@@ -88,15 +44,12 @@ class Cause:
         return self.dead_letters[-1].at_ms
 
 
-def causes(dead_letters: Iterable[ListedDeadLetter]) -> list[Cause]:
+def causes(dead_letters: Iterable[DeadLetter]) -> list[Cause]:
     """Group dead letters by cause, the most frequent first."""
-    by_cause: dict[str, list[ListedDeadLetter]] = {}
-    for dead_letter in dead_letters:
-        by_cause.setdefault(dead_letter.cause, []).append(dead_letter)
-    found = [
-        Cause(tuple(sorted(group, key=lambda dead_letter: dead_letter.at_ms)))
-        for group in by_cause.values()
-    ]
+    by_cause: dict[tuple[str, str], list[DeadLetter]] = {}
+    for letter in sorted(dead_letters, key=lambda dead_letter: dead_letter.at_ms):
+        by_cause.setdefault((letter.reason, letter.detail), []).append(letter)
+    found = [Cause(*cause, group) for cause, group in by_cause.items()]
     return sorted(found, key=lambda cause: (-len(cause.dead_letters), -cause.newest_ms))
 
 
@@ -138,7 +91,7 @@ class DeadLetterCauses:
         self._store = store
         self._summaries = Summaries(store.dead_letters.times, self._listed)
         self._lock = threading.Lock()
-        self._of: Summarized[int, ListedDeadLetter] | None = None
+        self._of: Summarized[int, DeadLetter] | None = None
         self._found = ReadCauses([], 0, 0)
 
     def read(self) -> ReadCauses:
@@ -159,5 +112,7 @@ class DeadLetterCauses:
         """List dead letters at the next call: some were settled just now."""
         self._summaries.list_again()
 
-    def _listed(self, ids: Sequence[str]) -> dict[str, ListedDeadLetter]:
-        return {letter.id: listed(letter) for letter in self._store.dead_letters.read(ids)}
+    def _listed(self, ids: Sequence[str]) -> dict[str, DeadLetter]:
+        """Dead letters without their bodies, which would take much memory."""
+        read = self._store.dead_letters.read(ids)
+        return {letter.id: replace(letter, body="", event_keys=()) for letter in read}

@@ -183,7 +183,7 @@ def is_too_large(dead_letter: DeadLetter) -> bool:
     return len(dead_letter.body.encode("utf-8", "replace")) > MAX_EVENT_BYTES
 
 
-def left_of(cause: Cause, until_ms: int, after: str) -> list[Any]:
+def left_of(cause: Cause, until_ms: int, after: str) -> list[DeadLetter]:
     """The dead letters of a cause that are still to be tried.
 
     Args:
