@@ -1,20 +1,26 @@
 """What the rows of a bound device look like, and what a dynamic lease keeps from others."""
 
-from collections.abc import Sequence
 from typing import Final
 
 from worker.core.rows.normal import seconds
 from worker.core.rows.rows import LEASES, QUEUES
 from worker.selftest.lab import DEVICE_MAC, LEASE_S, NAME, TAG
-from worker.selftest.questions import Bench, ProbeResult, Question
+from worker.selftest.questions import Bench, ProbeResult, Questions
 
 _RECONFIGURE_SINCE: Final = (7, 19)
 _TOO_OLD: Final = "send-reconfigure is in RouterOS 7.19 and later"
 _SECONDS: Final = 15
 _OTHER_MAC: Final = "02:4C:57:00:00:04"
 
+QUESTIONS: Final = Questions()
 
-def _static_on_dynamic(bench: Bench) -> ProbeResult:
+
+@QUESTIONS.add(
+    "Is a static lease accepted on an address that another device's dynamic lease holds?",
+    _SECONDS,
+    needs_device=True,
+)
+def _static_on_dynamic_address(bench: Bench) -> ProbeResult:
     router, device = bench.router, bench.device
     with device.lent(address_pool=NAME):
         lease = device.bind_any()
@@ -25,6 +31,7 @@ def _static_on_dynamic(bench: Bench) -> ProbeResult:
         return ProbeResult.of("allow", "accepted")
 
 
+@QUESTIONS.add("What is the name of a lease's queue?", _SECONDS, is_switch=False, needs_device=True)
 def _queue_name(bench: Bench, **fields: str) -> ProbeResult:
     device, router = bench.device, bench.router
     with device.lent() as address:
@@ -40,17 +47,22 @@ def _queue_name(bench: Bench, **fields: str) -> ProbeResult:
         return ProbeResult.of(name, "the name of its dynamic queue")
 
 
-def _alone(bench: Bench) -> ProbeResult:
+@QUESTIONS.add("And with allow-dual-stack-queue=no?", _SECONDS, is_switch=False, needs_device=True)
+def _queue_name_alone(bench: Bench) -> ProbeResult:
     return _queue_name(bench, allow_dual_stack_queue="no")
 
 
-def _age(bench: Bench) -> ProbeResult:
+@QUESTIONS.add(
+    "Has the static row of a bound device an age?", _SECONDS, is_switch=False, needs_device=True
+)
+def _age_of_static(bench: Bench) -> ProbeResult:
     device = bench.device
     with device.lent() as address:
         device.lease(address=address)
         return ProbeResult.of("yes" if "age" in device.bind(address) else "no", "its row")
 
 
+@QUESTIONS.add("What does lease-time=0s mean?", _SECONDS, is_switch=False, needs_device=True)
 def _zero_lease_time(bench: Bench) -> ProbeResult:
     device = bench.device
     with device.lent() as address:
@@ -64,6 +76,9 @@ def _zero_lease_time(bench: Bench) -> ProbeResult:
         return ProbeResult.of(None, f"expires-after is {expires}")
 
 
+@QUESTIONS.add(
+    "What is said of a refused send-reconfigure?", _SECONDS, is_switch=False, needs_device=True
+)
 def _refused_reconfigure(bench: Bench) -> ProbeResult:
     if not bench.router.since(*_RECONFIGURE_SINCE):
         return ProbeResult.of(None, _TOO_OLD)
@@ -75,6 +90,7 @@ def _refused_reconfigure(bench: Bench) -> ProbeResult:
         return ProbeResult.of(tried.refusal or "accepted", "the server has use-reconfigure=no")
 
 
+@QUESTIONS.add("Which values has reconfigure-status?", _SECONDS, is_switch=False, needs_device=True)
 def _reconfigure_status(bench: Bench) -> ProbeResult:
     if not bench.router.since(*_RECONFIGURE_SINCE):
         return ProbeResult.of(None, _TOO_OLD)
@@ -97,33 +113,3 @@ def _reconfigure_status(bench: Bench) -> ProbeResult:
 
         bench.clock.watch(look, 5)
         return ProbeResult.of(", ".join(statuses) or None, "the server's row, in 5 s")
-
-
-def questions() -> Sequence[Question]:
-    """The questions of this module."""
-    allowed = Question(
-        "static_on_dynamic_address",
-        "Is a static lease accepted on an address that another device's dynamic lease holds?",
-        _static_on_dynamic,
-        _SECONDS,
-        needs_device=True,
-    )
-    texts = (
-        ("queue_name", "What is the name of a lease's queue?", _queue_name),
-        ("queue_name_alone", "And with allow-dual-stack-queue=no?", _alone),
-        ("age_of_static", "Has the static row of a bound device an age?", _age),
-        ("zero_lease_time", "What does lease-time=0s mean?", _zero_lease_time),
-        (
-            "refused_reconfigure",
-            "What is said of a refused send-reconfigure?",
-            _refused_reconfigure,
-        ),
-        ("reconfigure_status", "Which values has reconfigure-status?", _reconfigure_status),
-    )
-    return [
-        allowed,
-        *(
-            Question(n, text, ask, _SECONDS, is_switch=False, needs_device=True)
-            for n, text, ask in texts
-        ),
-    ]

@@ -1,7 +1,6 @@
 """How the router treats connections and what is sent over them."""
 
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Final
 
@@ -10,7 +9,7 @@ from worker.errors import RouterUnreachable
 from worker.routeros.commands import Pace
 from worker.selftest.device import NoDeviceError
 from worker.selftest.lab import NAME, NETWORK, TAG
-from worker.selftest.questions import Bench, ProbeResult, Question
+from worker.selftest.questions import Bench, ProbeResult, Questions
 
 _CONNECTIONS: Final = "/ip/firewall/connection"
 _TOGETHER: Final = 24
@@ -20,79 +19,10 @@ _PINGS: Final = 100
 """A ping a second; more than a router is known to let a request run, and than it may take."""
 _REST_S: Final = _PINGS + 20
 
-
-def _tagged_order(bench: Bench) -> ProbeResult:
-    """Send additions together; the ids say in which order they were done."""
-    router = bench.router
-    if router.by_rest:
-        return ProbeResult.of(None, "REST has no tags: ask over the API")
-    fields = {"list": NAME, "disabled": "yes", "comment": TAG}
-    for _ in range(_ROUNDS):
-        rows = [{**fields, "address": str(NETWORK[100 + n])} for n in range(_TOGETHER)]
-        commands = [(f"{ADDRESS_LISTS}/add", row) for row in rows]
-        tried = router.attempts(commands, in_flight=_TOGETHER)
-        ids = [one.row_id for one in tried if one.row_id]
-        router.attempts([(f"{ADDRESS_LISTS}/remove", {"numbers": row_id}) for row_id in ids])
-        if len(ids) < _TOGETHER:
-            return ProbeResult.of(
-                None, f"refused: {next(one.refusal for one in tried if one.refusal)}"
-            )
-        numbers = [int(row_id.removeprefix("*"), 16) for row_id in ids]
-        if numbers != sorted(numbers):
-            return ProbeResult.of("shuffle", f"{_TOGETHER} additions got ids in another order")
-    seen = f"{_ROUNDS} times {_TOGETHER} additions sent together got ids in the order of sending"
-    return ProbeResult.of("fifo", seen)
+QUESTIONS: Final = Questions()
 
 
-def _beyond_limit(bench: Bench) -> ProbeResult:
-    """Open sessions until one is not served."""
-    router = bench.router
-    if router.by_rest:
-        return ProbeResult.of(None, "REST has no sessions: ask over the API")
-    services = [row for row in router.rows("/ip/service", name="api") if "max-sessions" in row]
-    if not services:
-        return ProbeResult.of(None, "the router shows no limit: RouterOS 7.16 and later do")
-    limit = int(services[0]["max-sessions"])
-    if limit > _MOST_SESSIONS:
-        return ProbeResult.of(None, f"its limit of {limit} sessions is too high to try")
-    with ExitStack() as opened:
-        for _ in range(limit):
-            try:
-                opened.callback(router.connect().close)
-            except RouterUnreachable as error:
-                silent = isinstance(error.__cause__, TimeoutError)
-                seen = "got no answer" if silent else "was closed"
-                return ProbeResult.of(
-                    "silent" if silent else "close", f"one session too many {seen}"
-                )
-    return ProbeResult.of(None, f"more than {limit} sessions were served")
-
-
-def _rest_limit(bench: Bench) -> ProbeResult:
-    """Send a request that takes long, and see when it ends."""
-    router = bench.router
-    if not router.by_rest:
-        return ProbeResult.of(None, 'asked over REST only: transport = "rest" in the inventory')
-    connection = router.connect()
-    # real time: what is measured is on the way, not on the router's clock
-    began = time.monotonic()
-    ping = ("/ping", f"=address={NETWORK[250]}", f"=count={_PINGS}", "=interval=1s")
-    try:
-        (reply,) = connection.run("measuring", [ping], Pace(1, _REST_S, _REST_S))
-    except RouterUnreachable as error:
-        if isinstance(error.__cause__, TimeoutError):
-            return ProbeResult.of(None, f"no answer within {_REST_S} s")
-        took_s = max(1, round(time.monotonic() - began))
-        # the ping goes on, and the next request of our user waits for it (manual)
-        time.sleep(max(0.0, began + _PINGS + 1 - time.monotonic()))
-        return ProbeResult.of(took_s, "the request was ended after so many seconds")
-    finally:
-        connection.close()
-    if reply.traps:
-        return ProbeResult.of(None, f"a long ping was refused: {reply.traps[0]}")
-    return ProbeResult.of(None, "a long ping was answered to its end")
-
-
+@QUESTIONS.add("Are the ports of a tracked connection in its addresses?", 15, needs_device=True)
 def _connection_ports(bench: Bench) -> ProbeResult:
     """Look for a tracked connection with ports; a renewal of the device may be one."""
     found = _ports_seen(bench)
@@ -124,28 +54,76 @@ def _ports_seen(bench: Bench) -> ProbeResult | None:
     return None
 
 
-def questions() -> Sequence[Question]:
-    """The questions of this module."""
-    return [
-        Question(
-            "connection_ports",
-            "Are the ports of a tracked connection in its addresses?",
-            _connection_ports,
-            15,
-            needs_device=True,
-        ),
-        Question("tagged_order", "In which order run commands sent together?", _tagged_order, 5),
-        Question(
-            "beyond_session_limit",
-            "What becomes of a session beyond the limit?",
-            _beyond_limit,
-            20,
-        ),
-        Question(
-            "rest_limit_s",
-            "How long may a REST request run?",
-            _rest_limit,
-            _REST_S,
-            only_by_rest=True,
-        ),
-    ]
+@QUESTIONS.add("In which order run commands sent together?", 5)
+def _tagged_order(bench: Bench) -> ProbeResult:
+    """Send additions together; the ids say in which order they were done."""
+    router = bench.router
+    if router.by_rest:
+        return ProbeResult.of(None, "REST has no tags: ask over the API")
+    fields = {"list": NAME, "disabled": "yes", "comment": TAG}
+    for _ in range(_ROUNDS):
+        rows = [{**fields, "address": str(NETWORK[100 + n])} for n in range(_TOGETHER)]
+        commands = [(f"{ADDRESS_LISTS}/add", row) for row in rows]
+        tried = router.attempts(commands, in_flight=_TOGETHER)
+        ids = [one.row_id for one in tried if one.row_id]
+        router.attempts([(f"{ADDRESS_LISTS}/remove", {"numbers": row_id}) for row_id in ids])
+        if len(ids) < _TOGETHER:
+            return ProbeResult.of(
+                None, f"refused: {next(one.refusal for one in tried if one.refusal)}"
+            )
+        numbers = [int(row_id.removeprefix("*"), 16) for row_id in ids]
+        if numbers != sorted(numbers):
+            return ProbeResult.of("shuffle", f"{_TOGETHER} additions got ids in another order")
+    seen = f"{_ROUNDS} times {_TOGETHER} additions sent together got ids in the order of sending"
+    return ProbeResult.of("fifo", seen)
+
+
+@QUESTIONS.add("What becomes of a session beyond the limit?", 20)
+def _beyond_session_limit(bench: Bench) -> ProbeResult:
+    """Open sessions until one is not served."""
+    router = bench.router
+    if router.by_rest:
+        return ProbeResult.of(None, "REST has no sessions: ask over the API")
+    services = [row for row in router.rows("/ip/service", name="api") if "max-sessions" in row]
+    if not services:
+        return ProbeResult.of(None, "the router shows no limit: RouterOS 7.16 and later do")
+    limit = int(services[0]["max-sessions"])
+    if limit > _MOST_SESSIONS:
+        return ProbeResult.of(None, f"its limit of {limit} sessions is too high to try")
+    with ExitStack() as opened:
+        for _ in range(limit):
+            try:
+                opened.callback(router.connect().close)
+            except RouterUnreachable as error:
+                silent = isinstance(error.__cause__, TimeoutError)
+                seen = "got no answer" if silent else "was closed"
+                return ProbeResult.of(
+                    "silent" if silent else "close", f"one session too many {seen}"
+                )
+    return ProbeResult.of(None, f"more than {limit} sessions were served")
+
+
+@QUESTIONS.add("How long may a REST request run?", _REST_S, only_by_rest=True)
+def _rest_limit_s(bench: Bench) -> ProbeResult:
+    """Send a request that takes long, and see when it ends."""
+    router = bench.router
+    if not router.by_rest:
+        return ProbeResult.of(None, 'asked over REST only: transport = "rest" in the inventory')
+    connection = router.connect()
+    # real time: what is measured is on the way, not on the router's clock
+    began = time.monotonic()
+    ping = ("/ping", f"=address={NETWORK[250]}", f"=count={_PINGS}", "=interval=1s")
+    try:
+        (reply,) = connection.run("measuring", [ping], Pace(1, _REST_S, _REST_S))
+    except RouterUnreachable as error:
+        if isinstance(error.__cause__, TimeoutError):
+            return ProbeResult.of(None, f"no answer within {_REST_S} s")
+        took_s = max(1, round(time.monotonic() - began))
+        # the ping goes on, and the next request of our user waits for it (manual)
+        time.sleep(max(0.0, began + _PINGS + 1 - time.monotonic()))
+        return ProbeResult.of(took_s, "the request was ended after so many seconds")
+    finally:
+        connection.close()
+    if reply.traps:
+        return ProbeResult.of(None, f"a long ping was refused: {reply.traps[0]}")
+    return ProbeResult.of(None, "a long ping was answered to its end")

@@ -4,14 +4,14 @@ A device is bound, its row is changed, and the router is watched. Then the devic
 and cut off as soon as it has; then its lease runs out.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final, NamedTuple
 
 from worker.core.rows.rows import LEASES
 from worker.selftest.device import Asked, Effects
 from worker.selftest.lab import LEASE_S, NAME
-from worker.selftest.questions import Bench, ProbeResult, Question
+from worker.selftest.questions import Bench, ProbeResult, Question, Questions
 
 AT_ONCE: Final = "at-once"
 AT_RENEWAL: Final = "at-renewal"
@@ -24,6 +24,8 @@ _LIST, _OTHER_LIST = NAME, f"{NAME}-2"
 _OTHER_MAC: Final = "02:4C:57:00:00:03"
 _SECONDS: Final = 90
 _FRESH: Final = "an address of the lab that is free"
+
+QUESTIONS: Final = Questions()
 
 Done = Callable[[Effects], bool]
 _QUEUE_GONE: Final[Mapping[str, Done]] = {"queue": lambda seen: not seen.queue}
@@ -193,6 +195,11 @@ def _follow(change: RowChange, bench: Bench, address: str) -> ProbeResult:
     return decide(watch.stages)
 
 
+@QUESTIONS.add(
+    "What does a device get that renews an address which its row no longer has?",
+    15,
+    needs_device=True,
+)
 def _stale_renewal(bench: Bench) -> ProbeResult:
     """Change the address of a bound device's row, and see what the device does at its renewal."""
     device = bench.device
@@ -225,17 +232,7 @@ def _refused_or_silent(bench: Bench, address: str, asked: Asked) -> ProbeResult:
     return ProbeResult.of(None, "the device dropped its old address seconds after it had asked")
 
 
-def questions() -> Sequence[Question]:
-    """The questions of this module."""
-    stale = Question(
-        "stale_renewal",
-        "What does a device get that renews an address which its row no longer has?",
-        _stale_renewal,
-        seconds=15,
-        needs_device=True,
-    )
-    moments = (
-        Question(name, text, partial(_ask, change), _SECONDS, needs_device=True)
-        for name, (text, change) in _CHANGES.items()
-    )
-    return [stale, *moments]
+QUESTIONS.extend(
+    Question(name, text, partial(_ask, change), _SECONDS, needs_device=True)
+    for name, (text, change) in _CHANGES.items()
+)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from worker.selftest.device import LabDevice
 from worker.selftest.lab_router import LabClock, LabRouter
@@ -46,6 +46,10 @@ class ProbeResult:
         return cls(bounded, tuple(line[:_LONGEST] for line in seen[:_MOST_SEEN]))
 
 
+Ask = Callable[[Bench], ProbeResult]
+AskT = TypeVar("AskT", bound=Ask)
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """One question.
@@ -62,8 +66,21 @@ class Question:
 
     name: str
     text: str
-    ask: Callable[[Bench], ProbeResult]
+    ask: Ask
     seconds: int = 2
     is_switch: bool = True
     needs_device: bool = False
     only_by_rest: bool = False
+
+
+class Questions(list[Question]):
+    """Questions in the order in which they are asked."""
+
+    def add(self, text: str, seconds: int = 2, **more: bool) -> Callable[[AskT], AskT]:
+        """Decorate the function that asks a question, and has its name behind an underscore."""
+
+        def added(ask: AskT) -> AskT:
+            self.append(Question(ask.__name__.removeprefix("_"), text, ask, seconds, **more))
+            return ask
+
+        return added

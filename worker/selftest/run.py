@@ -13,10 +13,10 @@ from worker.selftest.questions import Bench, ProbeResult, Question
 from worker.selftest.report import Answered
 
 QUESTIONS: Final[Sequence[Question]] = (
-    *writes.questions(),
-    *moments.questions(),
-    *bound_rows.questions(),
-    *connections.questions(),
+    *writes.QUESTIONS,
+    *moments.QUESTIONS,
+    *bound_rows.QUESTIONS,
+    *connections.QUESTIONS,
 )
 
 

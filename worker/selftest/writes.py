@@ -6,13 +6,15 @@ from typing import Final
 from worker.core.rows.rows import BINDINGS, LEASES, OPTIONS
 from worker.selftest.lab import INSIDE, NAME, NETWORK, SERVERS, SERVERS6, TAG
 from worker.selftest.lab_router import Tried
-from worker.selftest.questions import Bench, ProbeResult, Question
+from worker.selftest.questions import Bench, ProbeResult, Questions
 
 _MACS: Final = ("02:4C:57:00:01:01", "02:4C:57:00:01:02")
 _ADDRESS: Final = str(NETWORK[150])
 _OTHER_ADDRESS: Final = str(NETWORK[151])
 _DUIDS: Final = ("0x00030001024c57000101", "0x00030001024c57000102")
 _PREFIXES: Final = ("2001:db8:198:100::/56", "2001:db8:198:200::/56")
+
+QUESTIONS: Final = Questions()
 
 
 def _leases(bench: Bench, *rows: Mapping[str, str]) -> list[Tried]:
@@ -42,23 +44,27 @@ def _allowed(first: Tried, second: Tried) -> ProbeResult:
     return _second(first, second, accepted="allow", refused="refuse")
 
 
-def _zero_address(bench: Bench) -> ProbeResult:
+@QUESTIONS.add("May only one static lease have 0.0.0.0?")
+def _zero_address_unique(bench: Bench) -> ProbeResult:
     rows = [{"mac-address": mac, "address": "0.0.0.0"} for mac in _MACS]  # noqa: S104 - RouterOS: any
     first, second = _leases(bench, *rows)
     return _second(first, second, accepted=False, refused=True)
 
 
-def _disabled_address(bench: Bench) -> ProbeResult:
+@QUESTIONS.add("Does a disabled lease keep its address from others?")
+def _disabled_address_unique(bench: Bench) -> ProbeResult:
     first, second = ({"mac-address": mac, "address": _ADDRESS} for mac in _MACS)
     of_disabled, of_other = _leases(bench, first | {"disabled": "yes"}, second)
     return _second(of_disabled, of_other, accepted=False, refused=True)
 
 
-def _without_client(bench: Bench) -> ProbeResult:
+@QUESTIONS.add("Is a lease without MAC and client id accepted?")
+def _lease_without_client(bench: Bench) -> ProbeResult:
     (tried,) = _leases(bench, {"address": _ADDRESS})
     return _allowed(Tried("", ""), tried)
 
 
+@QUESTIONS.add("Is a second static lease with the same ids of option 82 accepted?")
 def _double_option_82(bench: Bench) -> ProbeResult:
     if not bench.router.since(7, 21):
         return ProbeResult.of(None, "before 7.21 no lease has such fields")
@@ -67,7 +73,8 @@ def _double_option_82(bench: Bench) -> ProbeResult:
     return _allowed(first, second)
 
 
-def _option_in_use(bench: Bench) -> ProbeResult:
+@QUESTIONS.add("Can a DHCP option that a lease has be removed?")
+def _option_in_use_removal(bench: Bench) -> ProbeResult:
     router = bench.router
     fields = {"name": NAME, "code": "224", "value": "0x01"}
     tag = {"comment": TAG} if router.since(7, 16) else {}
@@ -82,7 +89,8 @@ def _option_in_use(bench: Bench) -> ProbeResult:
     return _allowed(first, removed)
 
 
-def _make_static(bench: Bench) -> ProbeResult:
+@QUESTIONS.add("What does make-static of a static lease?")
+def _make_static_on_static(bench: Bench) -> ProbeResult:
     router = bench.router
     own = {"server": NAME, "comment": TAG, "mac-address": _MACS[0], "address": _ADDRESS}
     lease = router.attempt(f"{LEASES}/add", own)
@@ -91,6 +99,7 @@ def _make_static(bench: Bench) -> ProbeResult:
     return _second(lease, made, accepted="ignore", refused="refuse")
 
 
+@QUESTIONS.add("Is a second static binding of a client or a prefix accepted?")
 def _double_binding(bench: Bench) -> ProbeResult:
     router = bench.router
     server = router.attempt(
@@ -114,6 +123,7 @@ def _double_binding(bench: Bench) -> ProbeResult:
     return ProbeResult.of(of_client.answer if same else None, *seen)
 
 
+@QUESTIONS.add("What becomes of a second DHCP server on an interface?", is_switch=False)
 def _second_server(bench: Bench) -> ProbeResult:
     router = bench.router
     fields = {"name": f"{NAME}-2", "interface": INSIDE, "disabled": "no", "comment": TAG}
@@ -128,11 +138,13 @@ def _second_server(bench: Bench) -> ProbeResult:
     return ProbeResult.of("accepted, and valid", "accepted")
 
 
-def _bad_rate(bench: Bench) -> ProbeResult:
+@QUESTIONS.add("What is said of a rate limit of no form?", is_switch=False)
+def _bad_rate_limit(bench: Bench) -> ProbeResult:
     (tried,) = _leases(bench, {"mac-address": _MACS[0], "rate-limit": "fast"})
     return ProbeResult.of(tried.refusal or "accepted", 'rate-limit="fast"')
 
 
+@QUESTIONS.add("What does an empty lease-time do?", is_switch=False)
 def _cleared_lease_time(bench: Bench) -> ProbeResult:
     router = bench.router
     own = {"server": NAME, "comment": TAG, "mac-address": _MACS[0], "lease-time": "5m"}
@@ -146,51 +158,3 @@ def _cleared_lease_time(bench: Bench) -> ProbeResult:
         return ProbeResult.of(f"refused: {cleared.refusal}", "lease-time=5m, then lease-time=")
     left = row.get("lease-time")
     return ProbeResult.of(f"left: {left}" if left else "removed", "lease-time=5m, then lease-time=")
-
-
-def questions() -> Sequence[Question]:
-    """The questions of this module."""
-    return [
-        Question("zero_address_unique", "May only one static lease have 0.0.0.0?", _zero_address),
-        Question(
-            "disabled_address_unique",
-            "Does a disabled lease keep its address from others?",
-            _disabled_address,
-        ),
-        Question(
-            "lease_without_client",
-            "Is a lease without MAC and client id accepted?",
-            _without_client,
-        ),
-        Question(
-            "double_option_82",
-            "Is a second static lease with the same ids of option 82 accepted?",
-            _double_option_82,
-        ),
-        Question(
-            "option_in_use_removal",
-            "Can a DHCP option that a lease has be removed?",
-            _option_in_use,
-        ),
-        Question("make_static_on_static", "What does make-static of a static lease?", _make_static),
-        Question(
-            "double_binding",
-            "Is a second static binding of a client or a prefix accepted?",
-            _double_binding,
-        ),
-        Question(
-            "second_server",
-            "What becomes of a second DHCP server on an interface?",
-            _second_server,
-            is_switch=False,
-        ),
-        Question(
-            "bad_rate_limit", "What is said of a rate limit of no form?", _bad_rate, is_switch=False
-        ),
-        Question(
-            "cleared_lease_time",
-            "What does an empty lease-time do?",
-            _cleared_lease_time,
-            is_switch=False,
-        ),
-    ]
