@@ -38,19 +38,32 @@ class AlertTarget:
         Raises:
             ConfigurationError: there is none.
         """
-        if self.url_env:
-            where, found = f"the variable {self.url_env}", self._environ.get(self.url_env, "")
-        else:
-            where = f"the file {self.url_file}"
-            try:
-                found = Path(self.url_file or "").read_text("utf-8")
-            except (OSError, ValueError):
-                found = ""
+        where, found = look_up(self.url_env, self.url_file, self._environ)
         if not found.strip():
             problem = f"alerts.{self.name}: {where} is empty or cannot be read: put its URL there"
             raise ConfigurationError([problem])
         self._on_secret(found.strip())
         return SecretStr(found.strip())
+
+
+def look_up(
+    variable: str | None, file: Path | None, environ: Mapping[str, str], errors: str = "strict"
+) -> tuple[str, str]:
+    """Return where a secret is, in words, and its text; empty: it cannot be read there.
+
+    Args:
+        variable: its name; None: the secret is in `file`.
+        file: with the secret.
+        environ: where variables are looked up.
+        errors: as of `bytes.decode`.
+    """
+    if variable:
+        return f"the variable {variable}", environ.get(variable, "")
+    try:
+        text = Path(file or "").read_bytes().decode("utf-8", errors)
+    except (OSError, ValueError):
+        text = ""
+    return f"the file {file}", text
 
 
 class AlertKeys(TomlTable):

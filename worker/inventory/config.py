@@ -13,7 +13,7 @@ from worker.core.policy.address_pool import AddressPools
 from worker.core.policy.policy import RouterPolicy
 from worker.core.policy.setup_spec import SetupSpec
 from worker.errors import RouterBlocked
-from worker.inventory.alert_keys import AlertTarget
+from worker.inventory.alert_keys import AlertTarget, look_up
 from worker.unsafe_settings import is_open_to_others
 
 Transport = Literal["api-ssl", "api", "rest"]
@@ -87,27 +87,12 @@ class RouterConfig:
         Raises:
             RouterBlocked: `credentials-missing`: the variable or file is missing or empty.
         """
-        if self.password_env:
-            where, found = f"the variable {self.password_env}", self._environ.get(self.password_env)
-        else:
-            where = f"the file {self.password_file}"
-            try:
-                # any bytes make a password
-                found = (
-                    Path(self.password_file or "").read_bytes().decode("utf-8", "surrogateescape")
-                )
-            except OSError:
-                found = None
-        password = (found or "").rstrip("\r\n")
-        if not password:
-            raise RouterBlocked(
-                self.name,
-                "credentials-missing",
-                f"{where} is empty or cannot be read",
-                f"Put the password of user {self.username} there",
-            )
-        self._on_secret(password)
-        return SecretStr(password)
+        # any bytes make a password
+        where, found = look_up(
+            self.password_env, self.password_file, self._environ, "surrogateescape"
+        )
+        advice = f"Put the password of user {self.username} there"
+        return SecretStr(self._checked(found.rstrip("\r\n"), where, advice))
 
     def radius_secret(self) -> str:
         """Look up the secret that the router shares with its User Manager; empty: none is named.
@@ -115,20 +100,16 @@ class RouterConfig:
         Raises:
             RouterBlocked: `credentials-missing`: the file is missing or empty.
         """
-        path = self.radius_secret_file
-        if path is None:
+        if self.radius_secret_file is None:
             return ""
-        try:
-            secret = path.read_text("utf-8").strip()
-        except (OSError, ValueError):
-            secret = ""
+        where, found = look_up(None, self.radius_secret_file, self._environ)
+        advice = "Put the secret there that it shares with its User Manager"
+        return self._checked(found.strip(), where, advice)
+
+    def _checked(self, secret: str, where: str, advice: str) -> str:
         if not secret:
-            raise RouterBlocked(
-                self.name,
-                "credentials-missing",
-                f"the file {path} is empty or cannot be read",
-                "Put the secret there that it shares with its User Manager",
-            )
+            problem = f"{where} is empty or cannot be read"
+            raise RouterBlocked(self.name, "credentials-missing", problem, advice)
         self._on_secret(secret)
         return secret
 

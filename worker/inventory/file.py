@@ -91,29 +91,17 @@ def load_inventory(
     if problems or file is None:
         raise ConfigurationError([f"{path}: {line}" for line in dict.fromkeys(problems)])
 
+    environ = environment() if environ is None else environ
+
     def config(name: str, router: _Router) -> RouterConfig:
+        keys: dict[str, Any] = {key: getattr(router, key) for key in _Router.__annotations__}
+        for key in ("password_file", "ca_file", "radius_secret_file"):
+            keys[key] = path.parent / keys[key] if keys[key] else None
+        keys["port"] = router.port or DEFAULT_PORT[router.transport]
+        keys["setup"] = router.setup.spec() if router.setup else None
+        policy = policies[name]
         return RouterConfig(
-            name=name,
-            host=router.host,
-            port=router.port or DEFAULT_PORT[router.transport],
-            transport=router.transport,
-            username=router.username,
-            password_env=router.password_env,
-            password_file=path.parent / router.password_file if router.password_file else None,
-            fingerprint=router.fingerprint,
-            ca_file=path.parent / router.ca_file if router.ca_file else None,
-            server_name=router.server_name,
-            radius_secret_file=path.parent / router.radius_secret_file
-            if router.radius_secret_file
-            else None,
-            expect_identity=router.expect_identity,
-            expect_serial=router.expect_serial,
-            behind=router.behind,
-            unknown_devices=router.unknown_devices,
-            policy=policies[name],
-            setup=router.setup.spec() if router.setup else None,
-            _environ=environment() if environ is None else environ,
-            _on_secret=on_secret,
+            name=name, policy=policy, **keys, _environ=environ, _on_secret=on_secret
         )
 
     return Inventory(
@@ -126,9 +114,7 @@ def load_inventory(
         brake=file.brake.limits(),
         pools=pools,
         alerts={
-            name: keys.target(
-                name, path.parent, environment() if environ is None else environ, on_secret
-            )
+            name: keys.target(name, path.parent, environ, on_secret)
             for name, keys in file.alerts.items()
         },
     )

@@ -9,7 +9,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from contracts.values import RouterName
 from worker.core.entry.wanted import DEFAULT_KIND, KINDS
 from worker.core.policy.policy import (
-    SESSION_ENDS,
     SUSPENDED6,
     ManagedField,
     RouterPolicy,
@@ -112,45 +111,20 @@ class PolicyKeys(TomlTable):
     reconfigures_per_minute: Annotated[int, Field(ge=1, le=6000)] = 60
 
     def policy(self, installation: str, plans: Mapping[str, PlanKeys]) -> RouterPolicy:
-        """Return the policy."""
-        ends = SESSION_ENDS if self.end_sessions is None else frozenset(self.end_sessions)
+        """Return the policy; a key that is not set has the policy's default."""
+        given: dict[str, Any] = {name: getattr(self, name) for name in PolicyKeys.model_fields}
+        given["default_server"] = given.pop("dhcp_server")
+        for name in ("ipv6_options", "address_lists"):
+            given[name] = comma_list(",".join(given[name]))
+        for name in ("manage", "end_sessions"):
+            given[name] = given[name] if given[name] is None else frozenset(given[name])
+        if self.user_manager:  # on this router itself only what devices have is looked at
+            given["entries"] = DEFAULT_KIND.name
         return RouterPolicy(
             installation=installation,
-            default_server=self.dhcp_server,
-            identify_by=self.identify_by,
-            on_dynamic=self.on_dynamic,
-            on_misfit=self.on_misfit,
-            label=self.label,
-            suspend=self.suspend,
-            suspend_list=self.suspend_list or "",
-            ipv6_server=self.ipv6_server,
-            ipv6_life_time=self.ipv6_life_time or "",
-            ipv6_options=comma_list(",".join(self.ipv6_options)),
-            ipv6_suspend_list=self.ipv6_suspend_list or "",
-            throttle=self.throttle or "",
-            manage=None if self.manage is None else frozenset(self.manage),
             plans={code: plan.rate_limit for code, plan in plans.items() if plan.rate_limit},
             profiles={code: plan.profile for code, plan in plans.items() if plan.profile},
-            suspend_profile=self.suspend_profile or "",
-            ppp_service=self.ppp_service,
-            end_sessions=ends,
-            rates=self.rates,
-            queue_place=self.queue_place,
-            queue_parent=self.queue_parent or "",
-            plan_rates=self.plan_rates,
-            lease_time=self.lease_time or "",
-            shorten_leases=self.shorten_leases,
-            address_lists=comma_list(",".join(self.address_lists)),
-            option_set=self.option_set or "",
-            force_options=self.force_options,
-            # On this router itself only what devices have is looked at.
-            entries=DEFAULT_KIND.name if self.user_manager else self.entries,
-            user_manager=self.user_manager or "",
-            mode=self.mode,
-            reconcile=self.reconcile,
-            cut_connections=self.cut_connections,
-            reconfigure=self.reconfigure,
-            reconfigures_per_minute=self.reconfigures_per_minute,
+            **{name: value for name, value in given.items() if value is not None},
         )
 
 

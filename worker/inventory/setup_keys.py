@@ -1,7 +1,7 @@
 """`[routers.NAME.setup]`: what `leasewire routers setup` should create."""
 
 from ipaddress import IPv4Address, IPv4Network, ip_address
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
@@ -81,18 +81,12 @@ class DhcpKeys(TomlTable):
 
     def spec(self) -> DhcpSpec:
         """Return the spec."""
-        return DhcpSpec(
-            server=self.server,
-            interface=self.interface,
-            network=IPv4Network(self.network),
-            gateway=self.gateway,
-            ranges=tuple(self.ranges),
-            dns_servers=tuple(self.dns_servers),
-            ntp_servers=tuple(self.ntp_servers),
-            domain=self.domain or "",
-            lease_time=self.lease_time,
-            options=tuple((option.code, option.value) for option in self.options),
-        )
+        own = {
+            "network": IPv4Network(self.network),
+            "domain": self.domain or "",
+            "options": tuple((option.code, option.value) for option in self.options),
+        }
+        return DhcpSpec(**_with_tuples(self) | own)
 
 
 class SetupKeys(TomlTable):
@@ -108,12 +102,9 @@ class SetupKeys(TomlTable):
 
     def spec(self) -> SetupSpec:
         """Return the spec."""
-        return SetupSpec(
-            manage_from=tuple(self.manage_from),
-            dhcp=tuple(dhcp.spec() for dhcp in self.dhcp),
-            walled_garden=tuple(self.walled_garden),
-            manage_only=self.manage_only,
-            ping=self.ping,
-            use_reconfigure=self.use_reconfigure,
-            fasttrack=self.fasttrack,
-        )
+        return SetupSpec(**_with_tuples(self) | {"dhcp": tuple(dhcp.spec() for dhcp in self.dhcp)})
+
+
+def _with_tuples(table: TomlTable) -> dict[str, Any]:
+    """The values of a table by key, its lists as the tuples of a spec."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in table}

@@ -60,7 +60,7 @@ class WorkerParts:
         self._settings = settings
         self._inventory = inventory
         self._store = store
-        self._policies = {name: router.policy for name, router in inventory.routers.items()}
+        self._policies = inventory.policies
         self._report_every_ms = round(settings.report_every_s * 1000)
         self._answers = AnswerCollector()
         self._sessions = Sessions(inventory, settings, self._answers)
