@@ -11,8 +11,8 @@ from worker.core.entry.wanted import DEFAULT_KIND
 from worker.core.rows.operations import Add
 from worker.core.rows.rows import BINDINGS
 from worker.ports import FieldEquals
+from worker.routeros.bindings import with_neighbours
 from worker.routeros.commands import Reply
-from worker.routeros.ipv6_clients import with_neighbours
 from worker.routeros.rows import command_for, menu_rows
 
 pytestmark = pytest.mark.router

@@ -1,6 +1,6 @@
 """Checks one router as a person would before giving it customers; writes nothing."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -103,27 +103,20 @@ def _checks(config: RouterConfig, settings: Settings, now: datetime) -> Iterator
             )
         if kind.secrets and settings.sealer is None:
             raise no_secret_keys(config.name, kind)
-        policy, seen = config.policy, _settings(connection, config, settings, now)
-        named = kind.named(policy)
-        seen = replace(
-            seen, more_policies=kind.policies, has_leases=not (kind.sessions or kind.serves_others)
-        )
-        yield from judge(replace(seen, named=named, there=_names(connection, named, settings)))
+        yield from judge(_settings(connection, config, kind, settings, now))
         session = Session(config.name, connection, who, settings)
         yield from _not_enabled(connection, kind, settings)
-        yield from _rows_and_effects(session, kind, policy, now)
+        yield from _rows_and_effects(session, kind, config.policy, now)
 
 
 def _not_enabled(
     connection: RouterConnection, kind: EntryKind, settings: Settings
 ) -> Iterator[CheckLine]:
     """What `routers setup` would switch on, where the router shows that it is off."""
-    pace = Pace(len(_PRINTS), settings.command_timeout_s, settings.command_timeout_s)
-    prints = [(f"{menu}/print",) for menu in kind.enable]
-    replies = connection.run("reading its settings", prints, pace)
-    for (menu, fields), reply in zip(kind.enable.items(), replies, strict=True):
+    found = _read(connection, settings, [(f"{menu}/print",) for menu in kind.enable])
+    for (menu, fields), rows in zip(kind.enable.items(), found, strict=True):
         for name, value in fields.items():
-            seen = "" if reply.traps or not reply.rows else reply.rows[0].get(name, "")
+            seen = rows[0].get(name, "") if rows else ""
             if seen and boolean(seen) != value:
                 detail = f"{menu} has {name}={boolean(seen)}: what Leasewire writes does not act"
                 yield CheckLine("warn", "entries", detail, f"{menu}/set {name}={value}")
@@ -159,19 +152,6 @@ def _rows_and_effects(
         searched.append(_NO_PREFIX)
     if searched and policy.mode == "manage":
         yield _connections(session, searched)
-
-
-def _names(
-    connection: RouterConnection, menus: Collection[str], settings: Settings
-) -> Mapping[str, Rows]:
-    """The names of the rows of some menus; None: the router refuses to show them."""
-    pace = Pace(len(_PRINTS), settings.command_timeout_s, settings.command_timeout_s)
-    prints = [(f"{menu}/print", "=.proplist=name") for menu in menus]
-    replies = connection.run("reading its settings", prints, pace)
-    return {
-        menu: None if reply.traps else reply.rows
-        for menu, reply in zip(menus, replies, strict=True)
-    }
 
 
 def _counted(what: str, rows: Sequence[Row], policy: RouterPolicy) -> CheckLine:
@@ -218,20 +198,36 @@ def _certificate(connection: RouterConnection, by: str, now: datetime) -> CheckL
     return CheckLine("warn", "certificate", detail, advice)
 
 
-def _settings(
-    connection: RouterConnection, config: RouterConfig, settings: Settings, now: datetime
-) -> RouterSettings:
-    """Read the router's settings; what it refuses to show is not known."""
+def _read(
+    connection: RouterConnection, settings: Settings, prints: Sequence[Command]
+) -> list[Rows]:
+    """The rows of each print; None: the router refuses to show them."""
     pace = Pace(len(_PRINTS), settings.command_timeout_s, settings.command_timeout_s)
+    replies = connection.run("reading its settings", prints, pace)
+    return [None if reply.traps else reply.rows for reply in replies]
+
+
+def _settings(
+    connection: RouterConnection,
+    config: RouterConfig,
+    kind: EntryKind,
+    settings: Settings,
+    now: datetime,
+) -> RouterSettings:
     mine = ("/user/print", "=.proplist=name,group", f"?name={config.username}")
-    replies = connection.run("reading its settings", [mine, *_PRINTS.values()], pace)
-    rows = [None if reply.traps else reply.rows for reply in replies]
-    others: dict[str, Any] = dict(zip(_PRINTS, rows[1:], strict=True))
+    users, *rows = _read(connection, settings, [mine, *_PRINTS.values()])
+    others: dict[str, Any] = dict(zip(_PRINTS, rows, strict=True))
+    named = kind.named(config.policy)
+    names = [(f"{menu}/print", "=.proplist=name") for menu in named]
     return RouterSettings(
         username=config.username,
         service="www-ssl" if config.transport == "rest" else config.transport,
         policy=config.policy,
         now=now,
-        users=rows[0],
+        users=users,
+        more_policies=kind.policies,
+        has_leases=not (kind.sessions or kind.serves_others),
+        named=named,
+        there=dict(zip(named, _read(connection, settings, names), strict=True)),
         **others,
     )

@@ -4,13 +4,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from worker.core.effect.reading import EffectReading, SeenBinding, SeenQueue, networks_of
-from worker.core.rows.normal import host, mac, prefix6, rate_limit, seconds
+from worker.core.rows.normal import YES, host, mac, prefix6, rate_limit, seconds
 from worker.core.rows.rows import ADDRESS_LISTS, ADDRESS_LISTS6, BINDINGS, ListPlace
 from worker.ports import EffectQuery
-from worker.routeros.commands import Command, Reply
-from worker.routeros.rows import any_of
+from worker.routeros.commands import Command, Reply, any_of
 
-_YES: Final = frozenset({"true", "yes"})
 _ARP: Final = "address,mac-address,status,disabled"
 _LISTED: Final = "list,address,disabled"
 _BINDING: Final = "address,status,last-seen,expires-after,disabled"
@@ -77,13 +75,13 @@ def _rows(reply: Reply | None) -> list[Mapping[str, str]] | None:
     """The enabled rows; None: not asked for, or refused."""
     if reply is None or reply.traps:
         return None
-    return [row for row in reply.rows if row.get("disabled") not in _YES]
+    return [row for row in reply.rows if row.get("disabled") not in YES]
 
 
 def _queues(row: Mapping[str, str]) -> Iterator[SeenQueue]:
     limit, name = rate_limit(row.get("max-limit", "")), row.get("name", "")
     for target in row.get("target", "").split(","):
-        yield SeenQueue(name, prefix6(host(target)), limit, row.get("dynamic") in _YES)
+        yield SeenQueue(name, prefix6(host(target)), limit, row.get("dynamic") in YES)
 
 
 def _place(row: Mapping[str, str]) -> ListPlace:

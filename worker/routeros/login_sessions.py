@@ -1,17 +1,13 @@
 """Sessions of devices that log in, as words of the API."""
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Final
 
 from worker.core.entry.entry import EntryKind
-from worker.core.rows.normal import seconds
+from worker.core.rows.normal import YES, seconds
 from worker.core.rows.observed import RunningSession, SeenRow
 from worker.core.rows.rows import ANY_SERVER, NO_ADDRESS, Lease
 from worker.ports import FieldEquals, LeaseQuery
-from worker.routeros.commands import Command
-from worker.routeros.rows import any_of
-
-_YES: Final = frozenset({"true", "yes"})
+from worker.routeros.commands import Command, searches
 
 
 def session_prints(
@@ -19,14 +15,7 @@ def session_prints(
 ) -> list[Command]:
     """Return the prints of the sessions that match any term."""
     words = [f"?={name}={value}" for name, value in terms]
-    return [
-        (
-            f"{kind.sessions}/print",
-            "=.proplist=.id,name,address,uptime,radius",
-            *any_of(words[at : at + terms_per_print]),
-        )
-        for at in range(0, len(words), terms_per_print)
-    ]
+    return searches(kind.sessions, ".id,name,address,uptime,radius", words, terms_per_print)
 
 
 def terms_for(query: LeaseQuery, devices: Collection[str]) -> list[FieldEquals]:
@@ -46,7 +35,7 @@ def running(answers: Iterable[Mapping[str, str]]) -> list[RunningSession]:
             seconds(row.get("uptime", "")) or 0,
         )
         for row in answers
-        if row.get("radius") not in _YES
+        if row.get("radius") not in YES
     }
     return sorted(found.values(), key=lambda session: -session.uptime_s)
 

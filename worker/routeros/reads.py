@@ -15,6 +15,7 @@ from worker.core.entry.dhcp_setup import DhcpSetup
 from worker.core.entry.entry import EntryKind
 from worker.core.entry.ipv6_setup import Ipv6Setup
 from worker.core.rows.menus import version_of
+from worker.core.rows.normal import YES
 from worker.core.rows.pools import Pool, Pools
 from worker.core.rows.rows import is_host_address
 from worker.routeros.commands import Command, Pace, Reply
@@ -144,7 +145,7 @@ def pools_of(replies: Sequence[Reply]) -> Pools | None:
             for row in servers.rows
             if (pool := _pool_named(row.get("address-pool", "")))
             and "name" in row
-            and row.get("disabled") not in ("true", "yes")
+            and row.get("disabled") not in YES
         },
     )
 

@@ -8,7 +8,7 @@ from typing import Final
 from contracts.sealing import Login, Sealer, SealError
 from worker.core.entry.entry import EntryKind
 from worker.core.rows.menus import MENUS, Menu, version_of
-from worker.core.rows.normal import seconds
+from worker.core.rows.normal import YES, seconds
 from worker.core.rows.operations import Add, MakeStatic, Move, Operation, Remove, Set
 from worker.core.rows.queues import QueueRow
 from worker.core.rows.rows import (
@@ -25,9 +25,8 @@ from worker.core.rows.rows import (
     device_of,
 )
 from worker.ports import FieldEquals, LeaseQuery, Refusal
-from worker.routeros.commands import COUNTS, Command
+from worker.routeros.commands import COUNTS, Command, all_of, searches
 
-_YES: Final = frozenset({"true", "yes"})
 _READ_ONLY: Final[Mapping[str, Sequence[str]]] = {
     BINDINGS: ("status", "client-address", "last-seen", "expires-after"),
 }
@@ -88,19 +87,9 @@ def _prints(
     menu: Menu, terms: Sequence[Sequence[str]] | None, terms_per_print: int
 ) -> list[Command]:
     fields = ",".join((".id", *menu.fields, *_READ_ONLY.get(menu.path, ())))
-    all_rows = (f"{menu.path}/print", f"=.proplist={fields}")
     if terms is None:
-        return [all_rows]
-    return [
-        (*all_rows, *any_of(terms[at : at + terms_per_print]))
-        for at in range(0, len(terms), terms_per_print)
-    ]
-
-
-def all_of(fields: Mapping[str, str]) -> Sequence[str]:
-    """Return words that match rows with all of these values."""
-    first, *others = (f"?={name}={value}" for name, value in fields.items())
-    return [first, *(word for other in others for word in (other, "?#&"))]
+        return [(f"{menu.path}/print", f"=.proplist={fields}")]
+    return searches(menu.path, fields, terms, terms_per_print)
 
 
 def reconfigure_prints(macs: Collection[str], terms_per_print: int) -> list[Command]:
@@ -109,25 +98,8 @@ def reconfigure_prints(macs: Collection[str], terms_per_print: int) -> list[Comm
     The key itself is a secret, and is not asked for.
     """
     words = [f"?=mac-address={mac}" for mac in sorted(macs)]
-    fields = "=.proplist=.id,mac-address,comment"
     only = ("?=dynamic=false", "?#&", "?>reconfigure-key=", "?#&")
-    return [
-        (f"{LEASES}/print", fields, *any_of(words[at : at + terms_per_print]), *only)
-        for at in range(0, len(words), terms_per_print)
-    ]
-
-
-def any_of(terms: Sequence[str | Sequence[str]]) -> list[str]:
-    """Return words that match any of the terms, each of one or of more words.
-
-    One "or" stands behind each term but the first, so that the router's stack stays two deep, or
-    three where terms have more words.
-    """
-    words: list[str] = []
-    for number, term in enumerate(terms):
-        words += (term,) if isinstance(term, str) else term
-        words += ("?#|",) if number else ()
-    return words
+    return searches(LEASES, ".id,mac-address,comment", words, terms_per_print, only)
 
 
 def entry_rows(
@@ -143,7 +115,7 @@ def entry_rows(
     rows = []
     for answer in _each_once(answers):
         fields = kind.as_lease(values_of(kind.menu, answer))
-        disabled = answer.get("disabled") in _YES
+        disabled = answer.get("disabled") in YES
         if sealer is not None:
             logins = {name: Login(device_of(fields), fields[name]) for name in kind.secrets}
             fields = {**fields, **{name: sealer.seal(login) for name, login in logins.items()}}
@@ -154,9 +126,9 @@ def entry_rows(
                 answer[".id"],
                 fields,
                 answer.get("comment", ""),
-                dynamic=answer.get("dynamic") in _YES,
+                dynamic=answer.get("dynamic") in YES,
                 disabled=disabled,
-                radius=answer.get("radius") in _YES,
+                radius=answer.get("radius") in YES,
             )
         )
     return rows
@@ -187,7 +159,7 @@ def _row(menu: MenuPath, answer: Mapping[str, str], place: int) -> Row:
     values, comment = values_of(MENUS[menu], answer), answer.get("comment", "")
     if menu == OPTIONS:
         return OptionRow(answer[".id"], values, comment)
-    dynamic, disabled = (answer.get(flag) in _YES for flag in ("dynamic", "disabled"))
+    dynamic, disabled = (answer.get(flag) in YES for flag in ("dynamic", "disabled"))
     if menu == BINDINGS:
         return BindingRow(
             answer[".id"],
@@ -199,7 +171,7 @@ def _row(menu: MenuPath, answer: Mapping[str, str], place: int) -> Row:
             client_address=answer.get("client-address", "").lower(),
             last_seen_s=seconds(answer.get("last-seen", "")),
             expires_in_s=seconds(answer.get("expires-after", "")),
-            radius=answer.get("radius") in _YES,
+            radius=answer.get("radius") in YES,
         )
     if menu == QUEUES:
         return QueueRow(answer[".id"], values, comment, dynamic, disabled, place)

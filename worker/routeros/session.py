@@ -29,12 +29,18 @@ from worker.ports import (
     TrackedConnections,
     Written,
 )
-from worker.routeros.binding_holders import IPV6_SERVERS, binding_terms, seen_ipv6
-from worker.routeros.commands import Command, Pace
+from worker.routeros.bindings import (
+    IPV6_SERVERS,
+    binding_terms,
+    neighbour_prints,
+    seen_ipv6,
+    unclear_clients,
+    with_neighbours,
+)
+from worker.routeros.commands import Command, Pace, Reply
 from worker.routeros.connection import RouterConnection
 from worker.routeros.effect_reads import effect_prints, effect_reading
 from worker.routeros.failures import refusal
-from worker.routeros.ipv6_clients import neighbour_prints, unclear_clients, with_neighbours
 from worker.routeros.lease_holders import observed, observing_commands, watching_commands
 from worker.routeros.login import RouterIdentity
 from worker.routeros.login_sessions import running, session_prints, terms_for, with_sessions
@@ -67,6 +73,10 @@ from worker.settings import Settings
 
 _PRINTS_IN_FLIGHT: Final = 4
 """Few, as each is long; more than one, so that the router does not wait for us in between."""
+
+
+def _nothing() -> None:
+    """Do nothing between the answers: nobody waits for the router's lock."""
 
 
 class Session:
@@ -121,12 +131,11 @@ class Session:
     def read_leases(self, query: LeaseQuery | None, progress: Callable[[], None]) -> list[Lease]:
         """See `worker.ports.RouterSession`."""
         terms, counts = self._settings.read_terms_per_print, self.connection.counts_first
-        pace = self._read_pace(_PRINTS_IN_FLIGHT)
         commands = entry_prints(self._kind, query, terms, self.version, counts=counts)
         limit_s = min(self._settings.read_timeout_s, self.connection.longest_s)
         began_s = monotonic()
         try:
-            rows = self.connection.read("reading leases", commands, pace, progress)
+            rows = self._read_all("reading leases", commands, progress)
         except RouterUnreachable as error:
             ended = isinstance(error.__cause__, (TimeoutError, FatalError))
             if query is None and ended and monotonic() - began_s >= limit_s:
@@ -138,19 +147,31 @@ class Session:
         self, menu: MenuPath, terms: Sequence[FieldEquals] | None, progress: Callable[[], None]
     ) -> list[Row]:
         """See `worker.ports.RouterSession`."""
-        pace = self._read_pace(_PRINTS_IN_FLIGHT)
         commands = menu_prints(MENUS[menu], terms, self._settings.read_terms_per_print)
-        answers = self.connection.read(f"reading {menu}", commands, pace, progress)
+        answers = self._read_all(f"reading {menu}", commands, progress)
         rows = menu_rows(menu, answers, whole=terms is None)
         unclear = unclear_clients(rows)
         if not unclear:
             return rows
         prints = neighbour_prints(unclear, self._settings.read_terms_per_print)
-        replies = self.connection.run("reading neighbours", prints, pace, progress)
-        return with_neighbours(rows, replies)
+        return with_neighbours(rows, self._read("reading neighbours", prints, progress))
 
-    def _read_pace(self, window: int) -> Pace:
-        return Pace(window, self._settings.command_timeout_s, self._settings.read_timeout_s)
+    def _read(
+        self,
+        doing: str,
+        prints: Sequence[Command],
+        progress: Callable[[], None] = _nothing,
+        window: int = _PRINTS_IN_FLIGHT,
+    ) -> list[Reply]:
+        pace = Pace(window, self._settings.command_timeout_s, self._settings.read_timeout_s)
+        return self.connection.run(doing, prints, pace, progress)
+
+    def _read_all(
+        self, doing: str, prints: Sequence[Command], progress: Callable[[], None] = _nothing
+    ) -> list[dict[str, str]]:
+        """Read the rows of prints of which the router must not refuse any."""
+        replies = self._read(doing, prints, progress)
+        return [row for reply in replies for row in self.connection.rows(doing, reply)]
 
     def read_setup(self, *, fresh: bool) -> DhcpSetup:
         """See `worker.ports.RouterSession`."""
@@ -169,8 +190,7 @@ class Session:
 
     def read_pools(self, progress: Callable[[], None]) -> Pools | None:
         """See `worker.ports.RouterSession`."""
-        pace = self._read_pace(len(POOL_PRINTS))
-        return pools_of(self.connection.run("reading pools", POOL_PRINTS, pace, progress))
+        return pools_of(self._read("reading pools", POOL_PRINTS, progress))
 
     def read_effect(
         self,
@@ -181,25 +201,19 @@ class Session:
         ipv6_list: str = "",
     ) -> EffectFacts:
         """See `worker.ports.RouterSession`."""
-        doing, pace = "reading what decides when changes act", self._read_pace(_PRINTS_IN_FLIGHT)
         prints = facts_prints(ipv6=bool(ipv6_list))
-        replies = self.connection.run(doing, prints, pace, progress)
+        replies = self._read("reading what decides when changes act", prints, progress)
         return effect_of(replies, suspend_list, servers, self.version, ipv6_list=ipv6_list)
 
     def read_named_options(self) -> frozenset[str]:
         """See `worker.ports.RouterSession`."""
-        pace = self._read_pace(_PRINTS_IN_FLIGHT)
-        return named_options(self.connection.read("reading options in use", USER_PRINTS, pace))
+        return named_options(self._read_all("reading options in use", USER_PRINTS))
 
     def write(self, operations: Sequence[Operation], progress: Callable[[], None]) -> list[Written]:
         """See `worker.ports.RouterSession`."""
-        pace = Pace(
-            window=self._settings.write_window,
-            silence_s=self._write_s,
-            total_s=self._write_s * len(operations),
-        )
         found = commands_for(operations, self._kind, self.version, self._sealer)
         sent = [command for command in found if not isinstance(command, Refusal)]
+        pace = self._write_pace(len(operations))
         replies = self.connection.run("writing", sent, pace, progress, writing=True)
         stale = self._kind.stale
         refused = iter([refusal(r.traps, stale) if r.traps else None for r in replies])
@@ -207,6 +221,9 @@ class Session:
             Written(operation, command if isinstance(command, Refusal) else next(refused))
             for operation, command in zip(operations, found, strict=True)
         ]
+
+    def _write_pace(self, number: int) -> Pace:
+        return Pace(self._settings.write_window, self._write_s, self._write_s * number)
 
     def renewed(self, fields: Mapping[str, str]) -> Mapping[str, str]:
         """See `worker.ports.RouterSession`."""
@@ -244,13 +261,12 @@ class Session:
         self, terms: Sequence[FieldEquals], progress: Callable[[], None]
     ) -> list[RunningSession]:
         commands = session_prints(self._kind, terms, self._settings.read_terms_per_print)
-        pace = self._read_pace(_PRINTS_IN_FLIGHT)
-        return running(self.connection.read("reading sessions", commands, pace, progress))
+        return running(self._read_all("reading sessions", commands, progress))
 
     def end_sessions(self, ids: Sequence[str], progress: Callable[[], None]) -> list[str]:
         """See `worker.ports.RouterSession`."""
         commands = [(f"{self._kind.sessions}/remove", f"=.id={row_id}") for row_id in ids]
-        pace = Pace(self._settings.write_window, self._write_s, self._write_s * len(commands))
+        pace = self._write_pace(len(commands))
         replies = self.connection.run("ending sessions", commands, pace, progress)
         refusals = [refusal(reply.traps) if reply.traps else None for reply in replies]
         return ["" if r is None or r.kind == "stale" else r.message for r in refusals]
@@ -260,15 +276,14 @@ class Session:
     ) -> Mapping[str, str]:
         """See `worker.ports.RouterSession`."""
         commands = reconfigure_prints(macs, self._settings.read_terms_per_print)
-        pace = self._read_pace(_PRINTS_IN_FLIGHT)
-        replies = self.connection.run("reading keys", commands, pace, progress)
+        replies = self._read("reading keys", commands, progress)
         rows = (row for reply in replies for row in reply.rows if not reply.traps)
         return {row.get("comment", ""): row[".id"] for row in rows}
 
     def send_reconfigure(self, row_ids: Sequence[str], progress: Callable[[], None]) -> list[str]:
         """See `worker.ports.RouterSession`."""
         commands = [(f"{LEASES}/send-reconfigure", f"=numbers={row_id}") for row_id in row_ids]
-        pace = Pace(self._settings.write_window, self._write_s, self._write_s * len(commands))
+        pace = self._write_pace(len(commands))
         replies = self.connection.run("sending reconfigure", commands, pace, progress)
         return ["; ".join(reply.traps) for reply in replies]
 
@@ -286,27 +301,26 @@ class Session:
         if not (query.devices or query.addresses or query.comments):
             found = Observation(entries=self.entries)
         elif self._kind.sessions:
-            rows = self.read_leases(query, lambda: None)
-            sessions = self._find_sessions(terms_for(query, [r.device for r in rows]), lambda: None)
+            rows = self.read_leases(query, _nothing)
+            sessions = self._find_sessions(terms_for(query, [r.device for r in rows]), _nothing)
             found = Observation(with_sessions(rows, sessions), entries=self.entries)
         elif leases or self._kind.shows_devices:
             found = self._observe("observing leases", observing_commands(query))
         else:
-            rows_alone = [SeenRow(row) for row in self.read_leases(query, lambda: None)]
+            rows_alone = [SeenRow(row) for row in self.read_leases(query, _nothing)]
             found = Observation(rows_alone, entries=self.entries)
         if query.bindings is None:
             return found
-        doing, pace = "reading DHCPv6 servers", self._read_pace(1)
-        (servers,) = self.connection.run(doing, [IPV6_SERVERS], pace)
+        (servers,) = self._read("reading DHCPv6 servers", [IPV6_SERVERS])
         terms = binding_terms(query.bindings)
-        bindings = [] if servers.traps else self.read_rows(BINDINGS, terms, lambda: None)
+        bindings = [] if servers.traps else self.read_rows(BINDINGS, terms, _nothing)
         return replace(found, ipv6=seen_ipv6(bindings, servers))
 
     def read_effect_rows(self, query: EffectQuery) -> EffectReading:
         """See `worker.ports.RouterSession`."""
         prints = effect_prints(query)
-        pace = self._read_pace(len(prints))
-        replies = self.connection.run("reading effects", list(prints.values()), pace)
+        commands = list(prints.values())
+        replies = self._read("reading effects", commands, window=len(commands))
         return effect_reading(dict(zip(prints, replies, strict=True)))
 
     def read_watched(self) -> Observation:
@@ -316,8 +330,8 @@ class Session:
         return self._observe("watching leases", watching_commands())
 
     def _observe(self, doing: str, commands: Sequence[Command]) -> Observation:
-        rows, servers = self.connection.run(doing, commands, self._read_pace(2))
-        return observed(self.connection.rows(doing, rows), self.connection.rows(doing, servers))
+        rows, servers = (self.connection.rows(doing, r) for r in self._read(doing, commands))
+        return observed(rows, servers)
 
     def probe(self, address: str, mac: str) -> Probe:
         """Ping a device from the router, and read what the router's log says about it.
@@ -325,8 +339,7 @@ class Session:
         Raises:
             RouterUnreachable, RouterBlocked: as `read_leases`.
         """
-        pace = self._read_pace(2)
-        return probed(self.connection.run("verifying", probe_commands(address), pace), mac)
+        return probed(self._read("verifying", probe_commands(address)), mac)
 
     def close(self) -> None:
         """See `worker.ports.RouterSession`."""

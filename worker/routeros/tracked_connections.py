@@ -10,10 +10,10 @@ from ipaddress import IPv6Address, IPv6Network
 from typing import Final
 
 from worker.core.effect.reading import SeenFlow
+from worker.core.rows.normal import YES
 from worker.ports import TrackedConnections
-from worker.routeros.commands import COUNTS, Command, Pace, Reply
+from worker.routeros.commands import COUNTS, Command, Pace, Reply, searches
 from worker.routeros.connection import RouterConnection
-from worker.routeros.rows import any_of
 
 MOST_REMOVED: Final = 5_000
 """Connections of one removal. A customer has hundreds."""
@@ -27,12 +27,11 @@ _IS_IPV6: Final = "ipv6:"
 """Before the id of a row of that menu: both menus have the same ids."""
 _ENDS: Final = ("src-address", "dst-address", "reply-src-address", "reply-dst-address")
 """Both directions: with NAT the customer stands in one of the two only."""
-_FIELDS: Final = f"=.proplist={','.join(('.id', *_ENDS))},src-port,fasttrack"
+_FIELDS: Final = f"{','.join(('.id', *_ENDS))},src-port,fasttrack"
 _COUNTS: Final[Sequence[Command]] = (
     (f"{_MENU}/print", COUNTS, "?src-port"),
     (f"{_MENU}/print", COUNTS),
 )
-_YES: Final = frozenset({"true", "yes"})
 _GONE: Final = "no such item"
 
 
@@ -61,8 +60,7 @@ class ConnectionTable:
             RouterBlocked: as the connection does.
         """
         terms = [f"?={end}={address}" for address in sorted(addresses) for end in _ENDS]
-        parts = _parts(terms, terms_per_print)
-        queries = [(f"{_MENU}/print", _FIELDS, *any_of(part)) for part in parts]
+        queries = searches(_MENU, _FIELDS, terms, terms_per_print)
         replies = self._run("searching connections", queries)
         if refused := _refusal(replies):
             return TrackedConnections({}, refused)
@@ -79,15 +77,11 @@ class ConnectionTable:
                     f"at most {MOST_READ} are read",
                 )
             if total and not with_port:
-                (whole,) = self._run("reading connections", [(f"{_MENU}/print", _FIELDS)])
+                whole = self._whole(_MENU)
                 if refused := _refusal([whole]):
                     return TrackedConnections({}, refused)
                 rows = whole.rows
-        found = dict(_of_addresses(rows, addresses))
-        return TrackedConnections(
-            {connection_id: flow.address for connection_id, flow in found.items()},
-            flows=list(found.values()),
-        )
+        return _found(_of_addresses(rows, addresses))
 
     def find_ipv6(self, prefixes: Collection[str]) -> TrackedConnections:
         """Find all connections from or to addresses in these prefixes.
@@ -96,22 +90,18 @@ class ConnectionTable:
             RouterUnreachable, RouterBlocked: see `find`.
         """
         (count,) = self._run("counting connections", [(f"{_MENU6}/print", COUNTS)])
-        if count.traps:
-            return TrackedConnections({}, _refusal([count]))
+        if refused := _refusal([count]):
+            return TrackedConnections({}, refused)
         total = int(count.done.get("ret", 0))
         if total > MOST_READ:
             why = f"the router tracks {total} IPv6 connections; at most {MOST_READ} are read"
             return TrackedConnections({}, why)
         if not total:
             return TrackedConnections({})
-        (whole,) = self._run("reading connections", [(f"{_MENU6}/print", _FIELDS)])
-        if whole.traps:
-            return TrackedConnections({}, _refusal([whole]))
-        found = dict(_of_prefixes(whole.rows, prefixes))
-        return TrackedConnections(
-            {connection_id: flow.address for connection_id, flow in found.items()},
-            flows=list(found.values()),
-        )
+        whole = self._whole(_MENU6)
+        if refused := _refusal([whole]):
+            return TrackedConnections({}, refused)
+        return _found(_of_prefixes(whole.rows, prefixes))
 
     def remove(self, ids: Sequence[str]) -> str:
         """Remove connections; one that ended meanwhile counts as removed.
@@ -140,6 +130,11 @@ class ConnectionTable:
         left = len(ids) - len(within)
         return f"{len(within)} of {len(ids)} connections were removed" if left else ""
 
+    def _whole(self, menu: str) -> Reply:
+        command = (f"{menu}/print", f"=.proplist={_FIELDS}")
+        (whole,) = self._run("reading connections", [command])
+        return whole
+
     def _run(self, doing: str, commands: Iterable[Command]) -> list[Reply]:
         return self._connection.run(doing, list(commands), self._pace, self._progress)
 
@@ -157,6 +152,12 @@ def _refusal(replies: Sequence[Reply]) -> str:
     return next((trap for reply in replies for trap in reply.traps), "")
 
 
+def _found(flows: Iterable[tuple[str, SeenFlow]]) -> TrackedConnections:
+    by_id = dict(flows)
+    ids = {connection_id: flow.address for connection_id, flow in by_id.items()}
+    return TrackedConnections(ids, flows=list(by_id.values()))
+
+
 def _of_addresses(
     rows: Sequence[Mapping[str, str]], addresses: Collection[str]
 ) -> Iterator[tuple[str, SeenFlow]]:
@@ -166,7 +167,7 @@ def _of_addresses(
         at = next((at for at, address in enumerate(ends) if address in addresses), None)
         if at is not None:
             peer = ends[at ^ 1]  # the ends stand in pairs
-            yield row[".id"], SeenFlow(ends[at], peer, row.get("fasttrack") in _YES)
+            yield row[".id"], SeenFlow(ends[at], peer, row.get("fasttrack") in YES)
 
 
 def _of_prefixes(
@@ -187,7 +188,7 @@ def _of_prefixes(
         )
         if at is not None:
             peer = row.get(_ENDS[at ^ 1], "")
-            flow = SeenFlow(prefix, _bare(peer), row.get("fasttrack") in _YES)
+            flow = SeenFlow(prefix, _bare(peer), row.get("fasttrack") in YES)
             yield f"{_IS_IPV6}{row['.id']}", flow
 
 

@@ -109,7 +109,7 @@ def _of(found: Found, kind: str) -> Sequence[Row]:
 
 
 def _on(row: Row, name: str) -> bool:
-    return normal.boolean(row.get(name, "")) == "yes"
+    return row.get(name) in normal.YES
 
 
 def _has_ipv6(interface: str, found: Found, unread: Collection[str]) -> bool:

@@ -51,7 +51,7 @@ def _joined(wanted: WantedRow, row: Mapping[str, str]) -> Mapping[str, str]:
     if not wanted.joins:
         return wanted.fields
     there = list_of(row.get(wanted.joins, ""))
-    if not there and normal.boolean(row.get("disabled", "")) != "yes":
+    if not there and row.get("disabled") not in normal.YES:
         return {k: v for k, v in wanted.fields.items() if k != wanted.joins}
     ours = list_of(wanted.fields[wanted.joins])
     missing = [prefix for prefix in ours if not covered(prefix, there)]

@@ -17,8 +17,8 @@ from worker.core.policy.setup_rows import (
     list_of,
 )
 from worker.core.policy.setup_spec import DhcpSpec, RouterAccess, SetupSpec, lacking
-from worker.core.rows import normal
 from worker.core.rows.filter_rules import FILTER6
+from worker.core.rows.normal import YES
 
 
 class SetupProblem(NamedTuple):
@@ -93,8 +93,7 @@ def _problems_of_service(
     name, ours = access.service, ",".join(spec.manage_from)
     step = next((step for step in steps if step.menu == SERVICE), None)
     for row in found.get(SERVICE, ()):
-        off = normal.boolean(row.get("disabled", "")) == "yes"
-        if row.get("name") != name or row.get("dynamic") == "true" or off:
+        if row.get("name") != name or row.get("dynamic") == "true" or row.get("disabled") in YES:
             continue
         there = list_of(row.get("address", "") or row.get("available-from", ""))
         if not spec.manage_only:

@@ -7,7 +7,7 @@ for sure.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
-from worker.core.rows import normal
+from worker.core.rows.normal import YES
 
 FILTER: Final = "/ip/firewall/filter"
 FILTER6: Final = "/ipv6/firewall/filter"
@@ -63,7 +63,7 @@ class Judgement(NamedTuple):
 
 def is_active(rule: Rule) -> bool:
     """Return whether a rule is enabled and valid."""
-    return all(normal.boolean(rule.get(name, "")) != "yes" for name in ("disabled", "invalid"))
+    return all(rule.get(name) not in YES for name in ("disabled", "invalid"))
 
 
 def walled_garden_list(suspend_list: str, rules: Sequence[Rule] = ()) -> str:

@@ -12,6 +12,8 @@ _DURATION: Final = re.compile(
     r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+):(\d+):(\d+))?"
 )
 _BOOLEANS: Final = {"true": "yes", "false": "no"}
+YES: Final = frozenset({"true", "yes"})
+"""How versions say that a flag is on."""
 _RATE: Final = re.compile(r"(\d+)([kKmMgG]?)")
 _RATE_UNITS: Final = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
 _ADDRESS: Final = re.compile(r"\d+(?:\.\d+){3}")
