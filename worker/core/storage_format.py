@@ -63,9 +63,7 @@ def in_a_line(error: BaseException | None) -> str:
 def known_part(kind: Callable[..., _Kept], values: Sequence[Any] | Mapping[str, Any]) -> _Kept:
     """Make a value from the stored fields; those that a newer version added are dropped.
 
-    Args:
-        kind: a NamedTuple, or a dataclass where the values have names.
-        values: as JSON gives them.
+    `kind` is a NamedTuple, or a dataclass where the values have names.
     """
     if isinstance(values, Mapping):
         known: Any = kind
@@ -87,11 +85,6 @@ class UnknownFormatError(LeasewireError):
 
 def check_format(what: str, raw: Any, newest: int) -> None:  # noqa: ANN401 - any value of JSON
     """Make sure that a stored text has the one format that this version reads.
-
-    Args:
-        what: is stored.
-        raw: the text as JSON: an array or an object.
-        newest: number of the format.
 
     Raises:
         UnknownFormatError: it has another format.

@@ -52,14 +52,10 @@ _PRINTS: Final[Mapping[str, Command]] = {
 def check_router(config: RouterConfig, settings: Settings, now: datetime) -> list[CheckLine]:
     """Connect, log in and check.
 
-    Args:
-        config: may be without a pin (`load_inventory(…, allow_unpinned=True)`): then the
-            certificate's fingerprint is shown, and no password is sent.
-        settings: for the time limits.
-        now: the time, aware.
+    Without a pin (`load_inventory(…, allow_unpinned=True)`) the certificate's fingerprint is shown,
+    and no password is sent.
 
-    Returns:
-        One line for each check, in order, up to one that makes the rest impossible.
+    One line for each check, in order, up to one that makes the rest impossible.
     """
     lines: list[CheckLine] = []
     if config.is_exposed:

@@ -66,12 +66,7 @@ def searches(
 ) -> list[Command]:
     """Return the prints of all rows that match any term; a row may come more than once.
 
-    Args:
-        menu: of the rows.
-        fields: that are read, with commas.
-        terms: as `any_of` takes them; without any there is no print.
-        most: terms of one print.
-        only: words that each row must match too.
+    Each row must match `only` too. Without terms there is no print.
     """
     return [
         (f"{menu}/print", f"=.proplist={fields}", *any_of(terms[at : at + most]), *only)

@@ -69,12 +69,8 @@ class RouterConnection(ABC):
     ) -> list[Reply]:
         """Send commands and collect their replies, in the commands' order.
 
-        Args:
-            doing: for error messages, such as `reading leases`.
-            commands: one sentence each.
-            pace: for the commands together.
-            progress: called after each answer.
-            writing: the commands change something, so a lost answer leaves the outcome unknown.
+        `progress` is called after each answer. With `writing` the commands change something, so a
+        lost answer leaves the outcome unknown.
 
         Raises:
             RouterUnreachable: the connection failed, or an answer was late or malformed.

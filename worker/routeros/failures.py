@@ -67,11 +67,8 @@ def verdict(
 ) -> RouterUnreachable | RouterBlocked:
     """Return the error of ours that a foreign one means.
 
-    Args:
-        router: its name.
-        doing: the step that failed, such as `connecting to 192.0.2.1:8729`.
-        error: one of `FOREIGN`.
-        writing: a command was sent that may have been carried out.
+    `doing` is the step that failed, such as `connecting to 192.0.2.1:8729`. With `writing` a
+    command was sent that may have been carried out.
     """
     if isinstance(error, ssl.SSLCertVerificationError):
         return RouterBlocked(
@@ -151,9 +148,7 @@ def _reason(error: ssl.SSLError) -> str:
 def refusal(traps: Sequence[str], stale: Collection[str] = ()) -> Refusal:
     """Return what the router's texts about one write mean.
 
-    Args:
-        traps: the router's texts, at least one.
-        stale: parts of texts that mean a stale read, for the kind of entry that was written.
+    `stale` are parts of texts that mean a stale read, for the kind of entry that was written.
     """
     message = "; ".join(traps)
     if any(text in message for text in stale):

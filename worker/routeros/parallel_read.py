@@ -17,12 +17,7 @@ _AT_ONCE: Final = 32
 
 
 class RowObserver:
-    """Opens its own session with each router, reads, and resets it.
-
-    Args:
-        inventory: the routers.
-        settings: for the time limits.
-    """
+    """Opens its own session with each router, reads, and resets it."""
 
     def __init__(self, inventory: Inventory, settings: Settings) -> None:
         self._routers = inventory.routers

@@ -33,10 +33,7 @@ _WHO: Final = ("/system/identity/print", "=.proplist=name")
 class RestConnection(RouterConnection):
     """See `RouterConnection`; `Pace.window` does not matter here.
 
-    Args:
-        router: its name.
-        host: of the router, for requests.
-        connect: opens a connection and checks that it is the right router.
+    `connect` opens a connection and checks that it is the right router.
     """
 
     counts_first = True
@@ -189,10 +186,6 @@ _NOT_RUN: Final = "Session closed"
 
 def encode_request(command: Command, headers: Mapping[str, str]) -> bytes:
     """Return one request.
-
-    Args:
-        command: to be carried.
-        headers: of every request.
 
     Raises:
         UnicodeEncodeError: a surrogate that stands for no byte.

@@ -47,12 +47,8 @@ def entry_prints(
 ) -> list[Command]:
     """Return the prints that read all entries which match; see `menu_prints`.
 
-    Args:
-        kind: of the entries.
-        query: in lease form; None is the whole table. It may have more rows than match.
-        terms_per_print: most conditions of one print.
-        version: of RouterOS.
-        counts: of a whole table in place of rows that match, the rows are counted first.
+    It may have more rows than match. With `counts` the rows of a whole table that is read in place
+    of a part are counted first.
     """
     shown = _SHOWN if kind.secrets and version_of(version) >= _SHOWN_SINCE else ()
     if query is None or (query.addresses and not kind.finds_by_address):
@@ -74,10 +70,7 @@ def menu_prints(
 ) -> list[Command]:
     """Return the prints that read all rows which match any term; a row may come more than once.
 
-    Args:
-        menu: of the rows.
-        terms: None is the whole table; without any there is no print.
-        terms_per_print: most conditions of one print.
+    Without a query (None) they read the whole table; without any term there is no print.
     """
     words = None if terms is None else [all_of({name: value}) for name, value in terms]
     return _prints(menu, words, terms_per_print)
@@ -107,10 +100,7 @@ def entry_rows(
 ) -> list[Lease]:
     """Return the entries of an answer in lease form, each once.
 
-    Args:
-        kind: of the entries.
-        answers: of the router.
-        sealer: seals the secrets of kinds that have some.
+    `sealer` seals the secrets of kinds that have some.
     """
     rows = []
     for answer in _each_once(answers):
@@ -139,10 +129,8 @@ def menu_rows(
 ) -> list[Row]:
     """Return the rows of a menu beside the entries, each once.
 
-    Args:
-        menu: of the rows.
-        answers: in the order of the router.
-        whole: they are all rows of the menu, so that the place of each is known.
+    The answers are in the order of the router. With `whole` they are all rows of the menu, so that
+    the place of each is known.
     """
     return [
         _row(menu, answer, place if whole else -1)
@@ -212,11 +200,7 @@ def command_for(
 ) -> Command:
     """Return the command that carries one operation out.
 
-    Args:
-        operation: in lease form where its menu is that of the leases.
-        kind: of the router's entries.
-        version: of RouterOS.
-        sealer: opens the secrets of kinds that have some.
+    It is in lease form where its menu is that of the leases.
 
     Raises:
         SealError: one cannot be opened.

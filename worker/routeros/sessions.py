@@ -51,13 +51,7 @@ class AnswerCollector:
 
 
 class Sessions:
-    """At most one session per router in a process; safe for many threads.
-
-    Args:
-        inventory: has the routers.
-        settings: of the process.
-        answers: collects how long routers take to answer.
-    """
+    """At most one session per router in a process; safe for many threads."""
 
     def __init__(
         self, inventory: Inventory, settings: Settings, answers: AnswerCollector | None = None
@@ -145,10 +139,7 @@ class Sessions:
 def open_session(config: RouterConfig, settings: Settings, gate: GateSlot | None = None) -> Session:
     """Connect, log in, and check that this is the router that the inventory means.
 
-    Args:
-        config: of the router.
-        settings: of the process.
-        gate: has the turn of the pass that opens the session; others compute while it waits.
+    `gate` has the turn of the pass that opens the session; others compute while it waits.
 
     Raises:
         RouterUnreachable: no connection, no login answer.

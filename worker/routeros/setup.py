@@ -38,11 +38,6 @@ class StepRefused(LeasewireError):  # noqa: N818 - says what happened
 class SetupSession:
     """A connection of a user who may set up routers.
 
-    Args:
-        config: of the router, with the user.
-        password: of that user.
-        settings: for the time limits.
-
     Raises:
         RouterUnreachable, RouterBlocked: as `open_session`.
     """
@@ -68,8 +63,7 @@ class SetupSession:
     def read(self, optional: Collection[str] = ()) -> Rows:
         """Read the rows of every menu that a set-up is about.
 
-        Args:
-            optional: more menus, which the router may not have.
+        The router may not have the `optional` menus.
 
         Raises:
             RouterUnreachable: the router does not answer.
@@ -94,9 +88,7 @@ class SetupSession:
     def apply(self, steps: Sequence[SetupStep], password: str) -> Iterator[SetupStep]:
         """Write steps in order; yields each when it is done.
 
-        Args:
-            steps: of a plan for what `read` returned.
-            password: of our user, for the step that creates it: its secret is empty.
+        `password` is that of our user, for the step that creates it: its secret is empty.
 
         Raises:
             StepRefused: with the router's text; no later step was written.

@@ -38,11 +38,8 @@ _GONE: Final = "no such item"
 class ConnectionTable:
     """The connection table of one router.
 
-    Args:
-        connection: to the router.
-        limit_s: for each search, count, read and removal. How long a real router takes to search
-            200,000 connections is not known; the simulator takes 6 s.
-        progress: called after each answer.
+    `limit_s` is for each search, count, read and removal. How long a real router takes to search
+    200,000 connections is not known; the simulator takes 6 s.
     """
 
     def __init__(
@@ -106,8 +103,7 @@ class ConnectionTable:
     def remove(self, ids: Sequence[str]) -> str:
         """Remove connections; one that ended meanwhile counts as removed.
 
-        Returns:
-            Why not all were removed; empty: all were.
+        Returned is why not all were removed; empty: all were.
 
         Raises:
             RouterUnreachable, RouterBlocked: see `find`.

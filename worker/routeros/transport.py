@@ -32,12 +32,9 @@ def open_transport(
 ) -> RouterSocket:
     """Connect, and over TLS check that it is the right router before anything is sent.
 
-    Args:
-        config: the router.
-        timeout_s: for name lookup, connection and TLS handshake together.
-        user_timeout_s: how long sent bytes may stay unacknowledged before the kernel gives up.
-        gate: of the session; others compute while this waits.
-        trust: accept any certificate; for reading it, as nothing is sent.
+    Name lookup, connection and TLS handshake take `timeout_s` together. `user_timeout_s` is how
+    long sent bytes may stay unacknowledged before the kernel gives up. With `trust` any certificate
+    is accepted; for reading it, as nothing is sent.
 
     Raises:
         RouterUnreachable: no connection.
@@ -152,8 +149,7 @@ def _look_up(host: str, port: int, deadline: float) -> Sequence[_AddressInfo]:
 def ends_ms(certificate: bytes) -> int:
     """Return until when a certificate is valid, in milliseconds since 1970; 0: it cannot be read.
 
-    Args:
-        certificate: in DER; routers sign their own, and not all keep to the rules.
+    Routers sign their own, and not all keep to the rules.
     """
     from cryptography import x509  # noqa: PLC0415 - 8 MB, which `events` processes do not need
 

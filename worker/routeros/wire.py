@@ -26,11 +26,7 @@ NO_ANSWERS: Final = AnswerTimes(0, 0, 0)
 class RouterSocket:
     """A connected socket. Not for two threads at once.
 
-    Args:
-        sock: connected.
-        fingerprint: see below.
-        certificate_ends_ms: see below.
-        gate: of the session; others compute while this waits for the router.
+    Others compute while it waits for the router.
 
     Attributes:
         fingerprint: SHA-256 of the certificate that the router showed, hex; empty without TLS.
@@ -63,9 +59,7 @@ class RouterSocket:
 
         Writing and reading go together, so that two full buffers cannot make both sides wait.
 
-        Args:
-            out: bytes to send; what was sent is removed.
-            deadline: on the clock `time.monotonic`.
+        What was sent is removed from `out`; `deadline` is on the clock `time.monotonic`.
 
         Raises:
             TimeoutError: nothing came in time.
@@ -220,11 +214,7 @@ class SentenceReader:
 
 
 class SentenceSocket:
-    """A connection that carries sentences of the API.
-
-    Args:
-        sock: carries their bytes.
-    """
+    """A connection that carries sentences of the API."""
 
     def __init__(self, sock: RouterSocket) -> None:
         self._sock = sock
@@ -234,9 +224,7 @@ class SentenceSocket:
     def exchange(self, sentences: Sequence[Sequence[str]], deadline: float) -> list[list[str]]:
         """Send sentences, and return what comes in: at least one whole sentence.
 
-        Args:
-            sentences: to be sent.
-            deadline: on the clock `time.monotonic`; bytes alone do not extend the wait.
+        `deadline` is on the clock `time.monotonic`; bytes alone do not extend the wait.
 
         Raises:
             TimeoutError, EOFError, OSError: as `RouterSocket.exchange`.

@@ -179,9 +179,7 @@ def alert_name(kind: AlertKind, subject: str) -> str:
 def with_roots(alerts: Iterable[Alert], behind: Mapping[str, str]) -> list[Alert]:
     """Give each router that is down its root: the first router on the way to it that is down too.
 
-    Args:
-        alerts: all that are open.
-        behind: name of a router -> the one through which it is reached; no rings.
+    `behind` maps a router to the one through which it is reached, without rings.
     """
     alerts = list(alerts)
     down = {alert.subject for alert in alerts if alert.kind == _ROOT}

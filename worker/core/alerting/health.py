@@ -77,9 +77,7 @@ class Finding(NamedTuple):
 def assess(figures: HealthFigures, waiting_warns_s: float) -> list[Finding]:
     """Return all findings, the critical ones first.
 
-    Args:
-        figures: what was measured.
-        waiting_warns_s: a service that waits for longer is a warning.
+    A service that waits for longer than `waiting_warns_s` is a warning.
     """
     found = [finding for judge in _JUDGES for finding in judge(figures)]
     found += _waiting(figures, waiting_warns_s)

@@ -100,11 +100,7 @@ def notices_of(
 ) -> Notices:
     """Compare the open alerts with what a target was notified of.
 
-    Args:
-        alerts: all that are open; those that have not lasted long enough are not notified yet.
-        notified: the target's notices, by name of the alert.
-        mutes: those in force.
-        now_ms: milliseconds since 1970.
+    Alerts that have not lasted long enough are not notified yet.
     """
     mutes = list(mutes)
     muted = {alert.name for alert in alerts if any(mute.covers(alert, now_ms) for mute in mutes)}
@@ -182,11 +178,8 @@ def _through(
     The answer is a `Notice` under a name of its own, resolved from the start: `at_ms` since when,
     `text` the root's name, `gone_ms` since when no open root covers it.
 
-    Args:
-        alert: with its root.
-        before: the answer of the last round.
-        known: names of the open alerts that were notified or are muted.
-        now_ms: milliseconds since 1970.
+    `before` is the answer of the last round; `known` names the open alerts that were notified or
+    are muted.
     """
     if before is None:
         if not alert.root:

@@ -75,13 +75,7 @@ def _differing(rows: Iterable[SeenRow], wants: Mapping[str, str]) -> Iterator[tu
 
 
 def judge_device(facts: Facts, at: AtRouter, when: When) -> Explanation | None:
-    """Return whether the device is bound to the row, or to what else; None: the router cannot tell.
-
-    Args:
-        facts: of the service.
-        at: the router, as it was read.
-        when: writes a moment.
-    """
+    """Return whether the device is bound to the row, or to what; None: the router cannot tell."""
     if at.seen is None or at.wants is None or not KINDS[at.seen.entries].shows_devices:
         return None
     view = _View(facts, at, at.wants, at.seen, own_rows(facts, at.seen), when)

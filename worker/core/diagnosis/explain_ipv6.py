@@ -21,8 +21,7 @@ _STATE_IT: Final = "have the BSS state `duid` and `iaid` in `ipv6`"
 def explain_ipv6(facts: Facts, when: When) -> Explanation | None:
     """Return why a service has no prefix or address of IPv6, or that all is well.
 
-    Returns:
-        None: the service has no IPv6, or what keeps it from its router is the same as for IPv4.
+    None: it has no IPv6, or what keeps it from its router is the same as for IPv4.
     """
     at, service = facts.home, facts.record.service_id
     why = facts.record.unassigned.get("prefix")

@@ -17,12 +17,7 @@ def explain_unknown(
 ) -> Explanation:
     """Return what is known of it.
 
-    Args:
-        subject: as it was asked for.
-        seen: rows with it, by router that was asked.
-        silent: routers that could not be asked, and why.
-        dead_letters: dead letters that name it.
-        installation: ours: a row with our tag and without a service is an orphan.
+    A row with our tag and without a service is an orphan.
     """
     if dead_letters:
         dead_letter = dead_letters[0]

@@ -36,13 +36,7 @@ def held_row(at: AtRouter) -> SeenRow | None:
 
 
 def verify(facts: Facts, probe: Probe | None, when: When) -> Iterator[CheckLine]:
-    """Yield the lines of `services verify`.
-
-    Args:
-        facts: of the service, with the rows of its routers.
-        probe: None: there was nothing to probe.
-        when: writes a moment.
-    """
+    """Yield the lines of `services verify`."""
     home = facts.home
     if facts.record.status != "active":
         message = f"the service is {facts.record.status}: its device should not be online"

@@ -59,11 +59,7 @@ def judge(
 ) -> EffectVerdict:
     """Return whether a change acts: the first thing that says no, else that all of it does.
 
-    Args:
-        change: that was applied.
-        reading: what was read on its router since.
-        facts: of the last full read of the router.
-        now_ms: when that was read, by Redis's clock.
+    The router was read at `now_ms`, by Redis's clock.
     """
     case = _Case(change, reading, facts, now_ms)
     judges = _JUDGES if "mac-address" in change.row else _SESSION_JUDGES

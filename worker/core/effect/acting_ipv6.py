@@ -15,11 +15,7 @@ def delegated(
 ) -> EffectVerdict:
     """Return whether the device got its prefix, and its address if it has one, since the change.
 
-    Args:
-        bindings: of the service, as they were written.
-        reading: what was read on its router.
-        applied_ms: when the change was confirmed.
-        now_ms: when that was read.
+    The change was confirmed at `applied_ms`, the router was read at `now_ms`.
     """
     if reading.bindings is None:
         if bindings:
@@ -46,10 +42,7 @@ def limited(prefixes: Sequence[str], reading: EffectReading, wanted: str) -> Eff
 
     A prefix without a queue is not delegated now, or is limited by the queue of the address.
 
-    Args:
-        prefixes: of the service.
-        reading: what was read on its router.
-        wanted: limit in normal form.
+    `wanted` is a limit in normal form.
     """
     for prefix in prefixes:
         first = next((queue for queue in reading.queues or () if queue.address == prefix), None)

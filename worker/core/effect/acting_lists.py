@@ -14,11 +14,7 @@ def suspended_by_list(
 ) -> EffectVerdict:
     """Return whether nothing passes from and to the addresses or prefixes in a list.
 
-    Args:
-        places: its rows in address lists, of one family.
-        reading: what was read on its router.
-        facts: of the last full read of the router.
-        ipv6: which family.
+    The places are of one family.
     """
     if reading.listed is None:
         return not_yet("list-not-read", "our login may not read the address lists")

@@ -20,10 +20,7 @@ def ended(session: SeenRow | None) -> EffectVerdict:
 def logged_in(session: SeenRow | None, address: str, age_ms: int) -> EffectVerdict:
     """Return whether a device has logged in since a change.
 
-    Args:
-        session: the oldest one of the device.
-        address: that it should have; empty, or that of a pool: any.
-        age_ms: how long ago the change was.
+    `address` is what it should have; empty, or that of a pool: any.
     """
     if session is None:
         return not_yet("device-offline", "its device is not logged in: it acts when it is")

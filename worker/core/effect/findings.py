@@ -39,9 +39,7 @@ ENDS: Final[dict[FindingKind, str]] = {
 def findings(facts: EffectFacts, policy: RouterPolicy) -> list[EffectFinding]:
     """Return what was found at the last full read; nothing before the first.
 
-    Args:
-        facts: of the router.
-        policy: of it, as held in the router's kind of entry.
+    `policy` is as held in the router's kind of entry.
     """
     if not facts.read_at_ms:
         return []

@@ -53,13 +53,8 @@ def facts_of(  # noqa: PLR0913 - what was read, and what it is read for
 ) -> EffectFacts:
     """Return what decides on a router when a change acts.
 
-    Args:
-        found: of `EFFECT_MENUS`.
-        unread: those that our login may not read.
-        suspend_list: address list of suspended services; empty: there is none.
-        servers: DHCP servers of our services; with `all`, every server is one.
-        version: of RouterOS.
-        ipv6_list: address list of suspended prefixes; empty: `IPV6_EFFECT_MENUS` were not read.
+    `servers` are those of our services; with `all`, every server is one. Without an `ipv6_list` the
+    menus of IPv6 were not read.
     """
     rules = found.get(FILTER, ())
     judged = _judged(rules, suspend_list)

@@ -81,11 +81,6 @@ def addresses_to_cut(record: ServiceRecord, router: str, entry: Entry) -> frozen
 
     These are the address that was just suspended by an address list, and the one that the service
     leaves, or keeps with another MAC. Likewise its IPv6 prefixes.
-
-    Args:
-        record: as stored before the conclusion.
-        router: whose rows are as wanted now.
-        entry: wanted there.
     """
     before = _before(record, router)
     addresses = set()
@@ -118,14 +113,9 @@ def sessions_to_end(  # noqa: PLR0913 - of the record, and of two kinds of passe
     of which nothing was confirmed, as it was adopted, or which landed late, this pass alone knows
     what it was; should the pass die, its note of what it writes is in `sent`.
 
-    Args:
-        record: as stored before the conclusion.
-        router: whose rows are as wanted now.
-        entry: wanted there.
-        policy: of the router.
-        sent: what an earlier pass noted of its writes, of which nobody knows what became: the names
-            alone are those of devices; None: no write is in flight.
-        found: what this pass changed or removed of its rows, as they were before.
+    In `sent` are what an earlier pass noted of its writes, of which nobody knows what became: names
+    alone are those of devices; None: no write is in flight. `found` are the rows that this pass
+    changed or removed, as they were before.
     """
     before = _before(record, router)
     registers = _registers(settle(record)[1])
@@ -143,12 +133,7 @@ def sessions_to_end(  # noqa: PLR0913 - of the record, and of two kinds of passe
 
 
 def given_up(entry: Entry, operations: Iterable[Operation]) -> list[Mapping[str, str]]:
-    """Return what rows were of which others get the address or the name: they stay without it.
-
-    Args:
-        entry: of one service.
-        operations: of it, as they were applied.
-    """
+    """Return what rows were of which others get the address or the name: they stay without it."""
     left: dict[str, Mapping[str, str]] = {}
     for operation in operations:
         if isinstance(operation, Set) and operation.menu == LEASES:
@@ -183,15 +168,7 @@ def _ends_session(
 def needs_reconfigure(
     record: ServiceRecord, router: str, entry: Entry, policy: RouterPolicy, facts: EffectFacts
 ) -> bool:
-    """Return whether the router may be able to make the service's device renew its lease now.
-
-    Args:
-        record: as stored before the conclusion.
-        router: whose rows are as wanted now.
-        entry: wanted there.
-        policy: of the router.
-        facts: of the router.
-    """
+    """Return whether the router may be able to make the service's device renew its lease now."""
     before, fields = _before(record, router), entry.fields
     if before is None or fields is None:
         return False
@@ -234,12 +211,8 @@ def kinds_of(
 ) -> tuple[ChangeKind, ...]:
     """Return the kinds of an applied change, the gravest first; empty: no customer notices it.
 
-    Args:
-        entry: what the router holds now.
-        record: of the service.
-        before: fields of its row before the change, with its rate; None: it had none there.
-        registers: that the applied events wrote.
-        had: its IPv6 bindings before the change.
+    `before` are the fields of its row before the change, with its rate; None: it had none there.
+    `registers` are those that the applied events wrote, `had` its IPv6 bindings before the change.
     """
     if entry.is_over:
         if before is None:

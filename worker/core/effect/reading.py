@@ -97,9 +97,7 @@ class EffectReading:
     def flows_of(self, address: str, *, fasttracked: bool) -> list[SeenFlow]:
         """Return the flows of an address or a prefix to others than the walled garden.
 
-        Args:
-            address: of the customer.
-            fasttracked: only those that FastTrack handles.
+        With `fasttracked` only those that FastTrack handles.
         """
         return [
             flow

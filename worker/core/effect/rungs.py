@@ -169,11 +169,8 @@ def rung_of(  # noqa: PLR0911 - one for each rung
 ) -> Rung:
     """Return the lowest rung that is known to be there for a change.
 
-    Args:
-        kind: of the change.
-        fields: of the row that decides, in lease form: the new one, or the one that was removed.
-        effect: what is known of the router; without facts nothing of it is promised.
-        traits: what else is known of the service.
+    `fields` are those of the row that decides, in lease form: the new one, or the one that was
+    removed. Without facts nothing of a router is promised.
     """
     facts, means = effect.facts, effect.means
     server = fields.get("server", ANY_SERVER)
@@ -212,11 +209,7 @@ def effective_by(
 ) -> EffectiveBy:
     """Return when a change on a rung acts, with the lease time that bounds it, if one does.
 
-    Args:
-        rung: of the change.
-        fields: of the row that decides, in lease form.
-        facts: of the router.
-        before: what the router did the last times.
+    `fields` are those of the row that decides, in lease form.
     """
     if rung in _WITHOUT_LEASE:
         return EffectiveBy(rung, before=before)
@@ -270,9 +263,7 @@ _SENTENCES: Final[Mapping[Rung, str]] = {
 def data_of(text: str, at_ms: int) -> dict[str, Any] | None:
     """Return the same for programs; None where the short form is empty or unknown.
 
-    Args:
-        text: the short form of `effective_by`.
-        at_ms: when the change was confirmed, in milliseconds since 1970.
+    The change was confirmed at `at_ms`.
 
     Returns:
         `rung`; `by_ms`, where the lease time is known: the latest moment at which it acts if the

@@ -64,12 +64,6 @@ def need_of(
 ) -> Need | Unassigned | Assigned | None:
     """Return what a service that is not cancelled should have.
 
-    Args:
-        record: of the service.
-        before: its record as it is stored.
-        kind: address or prefix.
-        pools: of the inventory.
-
     Returns:
         A value to find; why there is none; what it keeps, as its pool is no longer known; None: it
         asks for none.

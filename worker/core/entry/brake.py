@@ -53,10 +53,6 @@ def loss_of(record: ServiceRecord, policies: Mapping[str, RouterPolicy]) -> Loss
     An entry works when it was confirmed and suspends nobody. A move to another router is no loss:
     the row on the former router is cleaned up. An IPv6 prefix that its device could ask for is a
     part of the entry, and so is a further device: however many it loses, it is one service.
-
-    Args:
-        record: of the service.
-        policies: router -> policy.
     """
     works = {
         name: _works(at, policies.get(name))

@@ -48,12 +48,6 @@ def with_devices(
     """Return the entry of a service with those of its further devices on the same router.
 
     Where the rate is a queue of ours, they share it.
-
-    Args:
-        entry: of its first device.
-        record: of the service.
-        policy: of the router.
-        kind: of the entries there.
     """
     devices: dict[str, Entry] = {}
     for number in record.devices:

@@ -26,13 +26,7 @@ OPTIONS_LEFT_TO_OTHERS = ("options-not-managed", "the router's policy leaves dhc
 def option_rows(
     dns_servers: JsonValue, options: JsonValue, policy: RouterPolicy
 ) -> dict[str, OptionFields]:
-    """Return the option rows that a service needs, by name; DNS servers win over an option 6.
-
-    Args:
-        dns_servers: the value of the service's register.
-        options: the same.
-        policy: of the router.
-    """
+    """Return the option rows that a service needs, by name; DNS servers win over an option 6."""
     servers: Any = dns_servers or []
     given: Any = options or []
     digits = {int(option["code"]): str(option["hex"]) for option in given}
@@ -85,11 +79,8 @@ def collectable(
 ) -> UnusedOptions:
     """Return our option rows that nothing named at two checks in a row.
 
-    Args:
-        options: all of a router.
-        named: names of options in any lease, option set or network, ours or not.
-        seen_before: the names that were unused at the last check.
-        installation: ours; rows of others are never collected.
+    `named` are those in any lease, option set or network, ours or not; `seen_before` were unused at
+    the last check.
     """
     ours = [row for row in options if is_ours(row.option, installation)]
     unnamed = {row.option: row for row in ours if row.option not in named}

@@ -40,9 +40,8 @@ from worker.core.service.record import ServiceRecord
 def placeholder(fields: Mapping[str, str], service_id: str) -> str:
     """Return a MAC, ids or a name of no device, for a row that must give up its own for a moment.
 
-    Args:
-        fields: have the field that names the device.
-        service_id: it is always the same for a service, and another one for each service.
+    It is always the same for a service, and another one for each. `fields` have the field that
+    names the device.
     """
     mac = placeholder_mac(service_id)
     if "mac-address" in fields and not fields.get(OPTION_82):
@@ -54,10 +53,7 @@ def placeholder(fields: Mapping[str, str], service_id: str) -> str:
 def placeholders(fields: Mapping[str, str], service_id: str, *, has_ids: bool) -> tuple[str, ...]:
     """Return each device that a row of a service may have in place of its own.
 
-    Args:
-        fields: have the field that names the device.
-        service_id: of the service.
-        has_ids: its device has ids: a row that was adopted may have a MAC all the same.
+    A row of a device with ids may have a MAC all the same, if it was adopted.
     """
     usual = placeholder(fields, service_id)
     if not (has_ids or OPTION_82 in fields):
@@ -237,18 +233,13 @@ class EntryKind(ABC):
     def wanted(self, record: ServiceRecord, policy: RouterPolicy) -> Entry:
         """Make the entry of a service on its router, suspended or not.
 
-        Args:
-            record: of a service that is active or suspended, with an address, and with a MAC or
-                a name.
-            policy: of the router.
+        The service is active or suspended, and has an address, and a MAC or a name.
         """
 
     def taking_back(self, entry: Entry, sent: Collection[Identity]) -> Entry:
         """Return an entry that also puts back what a pass wrote for it and nobody confirmed.
 
-        Args:
-            entry: of a service.
-            sent: what passes noted of their writes for it (`added_rows`).
+        `sent` is what passes noted of their writes for it (`added_rows`).
         """
         del sent
         return entry
@@ -281,8 +272,7 @@ class EntryKind(ABC):
     def as_lease(self, values: Mapping[str, str]) -> Mapping[str, str]:
         """Return the lease form of a row.
 
-        Args:
-            values: the row's fields in normal form, by the names of `menu`.
+        `values` are its fields in normal form, by the names of `menu`.
         """
         return values
 

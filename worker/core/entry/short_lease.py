@@ -55,11 +55,7 @@ def with_lease_time(
     at its next request, until two short times after that was confirmed, or a day at most. An event
     nearer than the short time itself shortens nothing: a device that asks before it asks after it.
 
-    Args:
-        record: of the service, placed.
-        policies: by router.
-        lease_times_s: of the DHCP servers of its router; may be empty.
-        now_ms: Redis's time.
+    The record is placed; `lease_times_s` are those of its router's DHCP servers, and may be empty.
     """
     router = record.wanted_router
     policy = policies.get(router or "")
@@ -101,8 +97,7 @@ def with_lease_time(
 def describe(short: ShortLease | None) -> str:
     """Say what becomes of a lease: `shortened to 2m until …`, if the change is confirmed at once.
 
-    Returns:
-        The text; empty where it is not shortened.
+    Empty where it is not shortened.
     """
     if short is None or not short.last_ms:
         return ""
@@ -128,13 +123,7 @@ def with_explicit_time(
 ) -> Entry | None:
     """Return the entry for a router that refused to clear a lease time: with that of its server.
 
-    Args:
-        entry: of the service.
-        short: what is to be put back.
-        refused: the fields that the router refused.
-
-    Returns:
-        None where this is not why it refused.
+    None where this is not why it refused.
     """
     cleared = FIELD in entry.spares and refused.get(FIELD) == ""
     if not cleared or short is None or entry.fields is None:

@@ -37,8 +37,7 @@ def kind_of(policy: RouterPolicy) -> EntryKind:
 def possible_kinds(entries: str) -> list[EntryKind]:
     """Return the kinds that a router may have, the preferred ones first.
 
-    Args:
-        entries: of the router's policy: the name of a kind, or `auto`.
+    `entries` is the name of a kind, or `auto`.
     """
     if entries in KINDS:
         return [KINDS[entries]]
@@ -50,10 +49,8 @@ def wanted_entries(
 ) -> Mapping[str, Entry]:
     """Return the entries of one service by router: present where it is served, absent elsewhere.
 
-    Args:
-        record: of the service.
-        policies: by router. Without a policy for the router that the service wants, that router
-            has no entry in the answer and stays as it is.
+    Without a policy for the router that the service wants, that router has no entry in the answer
+    and stays as it is.
     """
     wanted = record.wanted_router
     entries = {
@@ -140,10 +137,7 @@ def work_items_of(
 ) -> dict[str, int]:
     """Return the routers that a pass must visit, each with its priority.
 
-    Args:
-        record: of the service, placed.
-        entries: that are wanted for it, by router.
-        bulk: all changes came by the bulk lane.
+    With `bulk` all changes came by the bulk lane.
     """
     work_items = {}
     for router, placement in record.placements.items():

@@ -79,10 +79,7 @@ class KnownServices(NamedTuple):
 def sort_rows(rows: Iterable[Lease], known: KnownServices, installation: str) -> list[SortedRow]:
     """Sort every static row, in the order of the rows.
 
-    Args:
-        rows: all leases of one read; dynamic ones are ignored.
-        known: the services.
-        installation: ours.
+    Dynamic rows are ignored.
     """
     sorting = _Sorting(known, installation)
     static = [row for row in rows if not row.dynamic]

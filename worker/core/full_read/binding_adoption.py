@@ -25,10 +25,7 @@ def sort_bindings(
 ) -> list[SortedRow]:
     """Sort every static binding: those of prefixes first, then those of addresses.
 
-    Args:
-        rows: all bindings of one read; dynamic ones are ignored.
-        known: the services.
-        installation: ours.
+    Dynamic rows are ignored.
     """
     static = [row for row in rows if not row.dynamic]
     found = []

@@ -52,9 +52,7 @@ class Difference:
 def differences(plan: WritePlan, learned: Collection[str] = frozenset()) -> list[Difference]:
     """Return what was changed, by a plan; for services with a work item it is work to come.
 
-    Args:
-        plan: for all services of a router, from one read of it.
-        learned: services with a DHCPv6 client that is new: a pass will check them in any case.
+    The DHCPv6 clients of `learned` services are new: a pass will check them in any case.
     """
     found = (d for d in (*_written(plan), *_noted(plan)) if d.service_id not in learned)
     return sorted(found, key=lambda d: (d.service_id, d.menu, d.kind, d.field))

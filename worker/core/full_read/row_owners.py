@@ -81,12 +81,8 @@ def row_owners(
 ) -> RowOwners:
     """Sort the rows of one read of a router.
 
-    Args:
-        rows: all leases, and rows of other menus that may be ours.
-        tagged: those with our tag (`tagged_rows`).
-        placed: the services that may have a row on the router, and their further devices.
-        known: of the services that tags name, those with a record.
-        installation: ours.
+    `rows` are all leases, and rows of other menus that may be ours. `known` are the services with a
+    record, of those that tags name.
     """
     # A row that should be removed may be gone already.
     expected = [

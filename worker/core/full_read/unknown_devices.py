@@ -80,13 +80,6 @@ def judge_blocked(
 
     A block does not end a lease, the router only stops answering. So the device may stay bound for
     one lease time after the service's last event.
-
-    Args:
-        router: where it is.
-        row: the row.
-        record: of the service.
-        seen: with the lease times of the router's DHCP servers.
-        now_ms: milliseconds since 1970.
     """
     if record.status not in ("suspended", "cancelled"):
         return None  # a pass will unblock the row
@@ -108,11 +101,7 @@ def judge(
 ) -> UnknownDevice | None:
     """Judge a dynamic lease or binding.
 
-    Args:
-        router: where it is.
-        row: the lease or binding.
-        services: those with this MAC now.
-        active_elsewhere: the device is active on the router of its service too.
+    With `active_elsewhere` the device is active on the router of its service too.
     """
     mac = row.mac
     where = f"device {mac} has {row.address} on router {router} ({row.server})"

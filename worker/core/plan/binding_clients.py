@@ -39,11 +39,7 @@ def client_of(
 ) -> Client:
     """Find the client of a binding.
 
-    Args:
-        wanted: with what a source states of the client.
-        noted: as last written, with the client as learned then.
-        row: the static row that the service has.
-        index: of one read, with the dynamic rows.
+    `noted` is as last written, with the client as learned then.
     """
     known = wanted if wanted.is_known else _known(wanted, noted, row)
     if known is None:

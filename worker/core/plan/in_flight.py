@@ -35,9 +35,7 @@ _CLIENT: Final = frozenset({"duid", "iaid"})
 def placements_to_note(plan: WritePlan, known: Mapping[str, Placement]) -> dict[str, Placement]:
     """What placements must say before the plan is written, by service; only those that change.
 
-    Args:
-        plan: the plan.
-        known: service -> its placement now; operations of other services are passed over.
+    Operations of services that are not `known` are passed over.
     """
     noted: dict[str, Placement] = {}
     for operation in plan.operations:
@@ -132,9 +130,7 @@ def added_rows(
     in, the names alone are noted too, of rows that are written or removed: their sessions may have
     to end. So are their profiles, by themselves: what no plan names any more is left to others.
 
-    Args:
-        plan: the plan.
-        logins: service -> its row once that is written, where devices log in by it.
+    `logins`: service -> its row once that is written, where devices log in by it.
     """
     adds: dict[str, list[Identity]] = {}
     for operation in plan.operations:

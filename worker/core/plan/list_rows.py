@@ -35,11 +35,6 @@ class ListRows:
     In the list of suspended services each row with a service's tag belongs to it, whether it was
     noted or not: it may have landed late, or Redis may have lost its last second. In other lists,
     which an earlier policy may have named, only the noted rows belong to it.
-
-    Args:
-        index: of the read.
-        policy: of the router; its lists of suspended services count.
-        draft: takes the steps.
     """
 
     def __init__(self, index: RowIndex, policy: RouterPolicy, draft: PlanDraft) -> None:
@@ -59,9 +54,7 @@ class ListRows:
     def find(self, member: Member, noted: frozenset[ListPlace]) -> None:
         """Find the rows of a service.
 
-        Args:
-            member: the service.
-            noted: what its rows may say, as noted before the last writes.
+        `noted` is what they may say, as noted before the last writes.
         """
         self._own[member.id] = {}
         for menu in _LIST_MENUS:

@@ -61,9 +61,7 @@ class Wanted:
 def no_more_wanted(wanted: Sequence[Wanted], further: AbstractSet[tuple[str, str]]) -> list[Wanted]:
     """Return further devices of the services of a batch that have rows and are wanted no more.
 
-    Args:
-        wanted: of the batch.
-        further: services and numbers of their further devices that tags name.
+    `further` are services and numbers of their further devices that tags name.
     """
     batch = {service.entry.service_id for service in wanted}
     wants = {(service.entry.service_id, service.entry.number) for service in wanted}
@@ -90,12 +88,7 @@ def wanted_at(router: str, record: ServiceRecord, policy: RouterPolicy) -> Wante
 
 
 def with_further(wanted: Wanted, placement: Placement) -> list[Wanted]:
-    """Return what a service wants without its further devices, and what each of these wants.
-
-    Args:
-        wanted: of the service.
-        placement: of the service on the router.
-    """
+    """Return what a service wants without its further devices, and what each of these wants."""
     if not wanted.entry.devices:
         return [wanted]
     nothing = Placement(None)
@@ -138,10 +131,8 @@ _NOTHING: Final = OwnRow()
 def find_own_row(wanted: Wanted, index: RowIndex) -> OwnRow:
     """Find the row of a service by its tag, or else by what was last written.
 
-    Args:
-        wanted: of the service: of several tagged rows the one that an interrupted pass changed,
-            wholly or in part, may be its own.
-        index: of one read.
+    Of several tagged rows the one that an interrupted pass changed, wholly or in part, may be its
+    own.
     """
     entry, placed, sent = wanted.entry, wanted.written_identity, wanted.sent
     name = entry.member if entry.number else entry.service_id

@@ -40,14 +40,7 @@ def bindings_in_the_way(wanted: Iterable[OwnBinding], index: RowIndex) -> Iterat
 
 
 class OwnBindings:
-    """The bindings of one read.
-
-    Args:
-        index: of the read.
-        policy: of the router.
-        queues: of the same plan.
-        draft: takes the steps.
-    """
+    """The bindings of one read."""
 
     def __init__(
         self, index: RowIndex, policy: RouterPolicy, queues: OwnQueues, draft: PlanDraft
@@ -66,10 +59,8 @@ class OwnBindings:
     ) -> None:
         """Find the rows of a service.
 
-        Args:
-            member: the service.
-            noted: as last written, or noted before that.
-            sent: what was added for it and may have landed late; of bindings the address counts.
+        `noted` are as last written, or noted before that. What is `sent` was added for it and may
+        have landed late; of bindings the address counts.
         """
         has_rows = member.id in self._index.bindings_of
         if not (member.entry.bindings or noted or has_rows):

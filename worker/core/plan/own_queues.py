@@ -21,9 +21,7 @@ _RATE = "rate-limit"
 class OwnQueues:
     """The queues of one read.
 
-    Args:
-        index: of the read. A queue may be added only if the whole menu was read.
-        draft: takes the steps.
+    A queue may be added only if the whole menu was read.
     """
 
     def __init__(self, index: RowIndex, draft: PlanDraft) -> None:
@@ -75,9 +73,7 @@ class OwnQueues:
     def settle(self, member: Member, bound: Sequence[str] | None = ()) -> None:
         """Change, move or remove the queue of a service, once its lease is as wanted.
 
-        Args:
-            member: the service.
-            bound: its IPv6 prefixes that its device has now; None: its bindings are written first.
+        `bound` are the IPv6 prefixes that its device has now; None: its bindings are written first.
         """
         own, queue = self._own.get(member.service_id), member.queue
         if own is None:

@@ -93,9 +93,7 @@ class PlanDraft:
 def of_services(notes: Sequence[Note], further: Mapping[str, str]) -> list[Note]:
     """Return notes of members as notes of their services, which name the device.
 
-    Args:
-        notes: each about a member.
-        further: service of each member that is a further device.
+    `further`: the service of each member that is a further device.
     """
     found = []
     for note in notes:
@@ -111,8 +109,7 @@ def of_services(notes: Sequence[Note], further: Mapping[str, str]) -> list[Note]
 def into_phases(steps: Sequence[Step]) -> tuple[tuple[Operation, ...], ...]:
     """Number the steps and group them: each goes to the first phase after all that it needs.
 
-    Args:
-        steps: in the order in which those of one phase are numbered; without a ring.
+    Those of one phase are numbered in the order of `steps`, which have no ring.
     """
     position = {step: number for number, step in enumerate(steps)}
     missing = {step: len(step.needs) for step in steps}

@@ -89,8 +89,7 @@ class RouterState:
     def circuit(self, *, busy: bool) -> Circuit:
         """Return the state of the circuit.
 
-        Args:
-            busy: a worker has the router's lock; while the circuit is open that is the probe.
+        With `busy` a worker has the router's lock; while the circuit is open that is the probe.
         """
         if not self.open:
             return "closed"
@@ -120,9 +119,7 @@ class BackOff(NamedTuple):
     def unreachable_s(self, attempts: int, share: float) -> float:
         """Return a wait with full jitter, so that routers do not come back in step.
 
-        Args:
-            attempts: failures in a row, with this one.
-            share: random, in [0, 1).
+        `attempts` are failures in a row, with this one; `share` is random, in [0, 1).
         """
         ceiling = min(self.cap_s, self.first_s * 2.0 ** min(attempts - 1, 30))
         return max(_LEAST_S, ceiling * share)

@@ -39,13 +39,7 @@ def problems_of(  # noqa: PLR0913 - all that a plan is made of
 ) -> list[SetupProblem]:
     """Return what a person must do first, or should know.
 
-    Args:
-        spec: of the inventory.
-        access: likewise.
-        wanted: of `wanted_rows`.
-        found: of the router.
-        steps: of the plan for it.
-        seen_from: our address as the router sees it; empty: not known.
+    `seen_from` is our address as the router sees it; empty: not known.
     """
     problems = [problem for dhcp in spec.dhcp for problem in _problems_of_server(dhcp, found)]
     problems += _problems_of_service(spec, access, found, steps)

@@ -102,11 +102,8 @@ def wanted_rows(
 ) -> list[WantedRow]:
     """Return all rows that the router should have; each may name those before it.
 
-    Args:
-        spec: of the inventory.
-        access: likewise.
-        version: of RouterOS, which renamed a field in 7.24; () counts as newer.
-        certificate: the service has none and needs one of ours.
+    A `version` of () counts as newer than all. With `certificate` the service has none and needs
+    one of ours.
     """
     reconfigure = spec.use_reconfigure and has_reconfigure(version)
     rows = list(_of_radius(access))
@@ -196,10 +193,7 @@ def _of_dhcp(spec: DhcpSpec, *, reconfigure: bool, by_radius: bool) -> list[Want
 def with_ipv6(access: RouterAccess, found: Rows, *, asked: bool) -> RouterAccess:
     """Return it without a list for IPv6 where the router is to have no rules for that.
 
-    Args:
-        access: with that list.
-        found: of the router.
-        asked: the inventory names the list; else they are for a router with a DHCPv6 server.
+    With `asked` the inventory names the list; else they are for a router with a DHCPv6 server.
     """
     servers = [row for row in found.get(SERVER6, ()) if row.get("dynamic") != "true"]
     return access if asked or servers else replace(access, ipv6_list="")

@@ -26,14 +26,7 @@ def script_of(
     password: str,
     fasttrack: FastTrack = "keep",
 ) -> Iterator[str]:
-    """Yield the lines that set up a router which has none of it.
-
-    Args:
-        wanted: of `wanted_rows`.
-        access: likewise.
-        password: of our user.
-        fasttrack: what becomes of FastTrack rules.
-    """
+    """Yield the lines that set up a router which has none of it."""
     moved = dict.fromkeys(FILTERS, 0)
     yield f"# Leasewire {access.installation}: sets up {access.host}."
     yield f"# It contains the password of user {access.username}: keep it private."

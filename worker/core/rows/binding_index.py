@@ -20,8 +20,7 @@ BOUND: Final = "bound"
 class BindingIndex:
     """Bindings by what they hold and who asks for them.
 
-    Args:
-        rows: of one read, in the order of their ids.
+    The rows are in the order of their ids.
     """
 
     def __init__(self, rows: Sequence[BindingRow]) -> None:

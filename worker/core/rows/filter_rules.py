@@ -82,9 +82,7 @@ def judge_suspension(rules: Sequence[Rule], suspend_list: str) -> Judgement:
 
     Packets from and to the walled garden are left out.
 
-    Args:
-        rules: of the filter, all of them, in their order.
-        suspend_list: address list of the suspended customers.
+    `rules` are all of the filter, in their order.
     """
     garden = walled_garden_list(suspend_list, rules)
     stopped, ahead = True, list[int]()
@@ -105,11 +103,7 @@ def rules_ahead(
 ) -> Iterator[int]:
     """Yield the numbers of the rules before one of ours by which packets get past it.
 
-    Args:
-        rules: of the filter, in their order.
-        own: one of them, a suspension rule.
-        suspend_list: address list of the suspended customers.
-        direction: of the packets that it stops.
+    It is one of the filter's rules, a suspension rule, which stops packets of one direction.
     """
     walk = _Walk(rules, suspend_list, walled_garden_list(suspend_list, rules), direction)
     for number, rule in enumerate(rules):

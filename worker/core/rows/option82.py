@@ -27,9 +27,7 @@ def hex_of(agent_id: str) -> str:
 def joined(circuit: str, remote: str) -> str:
     """Return both ids as one value for people too; empty without any.
 
-    Args:
-        circuit: the circuit id as a router shows it; empty: any.
-        remote: the remote id, likewise.
+    Each is as a router shows it; empty: any.
     """
     circuit, remote = agent_id(circuit), agent_id(remote)
     return f"{_spelled(circuit)}{BETWEEN}{_spelled(remote)}" if circuit or remote else ""

@@ -63,8 +63,7 @@ class PoolUse(NamedTuple):
     def nearly_full(self, *, notified: bool) -> bool:
         """Return whether an alert should be open.
 
-        Args:
-            notified: one is open already.
+        With `notified` one is open already.
         """
         return self.used >= self.size * (RESOLVES if notified else OPENS)
 

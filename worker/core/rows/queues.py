@@ -110,9 +110,7 @@ def queue_name(installation: str, service_id: str) -> str:
 class QueueOrder:
     """The queues of a router in their order; the first that fits takes the packet.
 
-    Args:
-        rows: of a read of the whole menu, in any order; rows without a place are left out.
-        installation: ours.
+    `rows` come from a read of the whole menu, in any order; those without a place are left out.
     """
 
     def __init__(self, rows: Iterable[QueueRow], installation: str) -> None:
@@ -243,9 +241,7 @@ SHADOWS_KEPT: Final = 50
 def shadows_of(rows: Iterable[Row], installation: str) -> tuple[Shadow, ...]:
     """Return the queues of others that shadow any of ours, a bounded number.
 
-    Args:
-        rows: the whole menu, maybe beside rows of others.
-        installation: ours.
+    `rows` has the whole menu, maybe beside rows of others.
     """
     queues = [row for row in rows if isinstance(row, QueueRow)]
     order, found = QueueOrder(queues, installation), dict[Shadow, None]()

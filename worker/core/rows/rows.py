@@ -317,9 +317,7 @@ class Tag(NamedTuple):
 def tag_text(installation: str, service_id: str) -> str:
     """Return the tag of a service's row: `leasewire:<installation>:<service>`.
 
-    Args:
-        installation: ours.
-        service_id: of the service; for a further device its `member_id`.
+    Of a further device `service_id` is its `member_id`.
     """
     return f"{_PREFIX}{installation}:{service_id}"
 

@@ -20,11 +20,7 @@ class Conflict(NamedTuple):
     rank: tuple[int, int, int]
 
     def is_settled(self, record: ServiceRecord) -> bool:
-        """Return whether newer events set all its registers, or cancelled the service.
-
-        Args:
-            record: of the service, as it is now.
-        """
+        """Return whether newer events set all its registers, or cancelled the service."""
         if record.status == "cancelled" and self._is_newer(record, "lifecycle"):
             return True
         return all(self._is_newer(record, name) for name in self.registers)

@@ -46,12 +46,8 @@ def fold(
 ) -> Folded:
     """Fold one event into the record of the service that it names.
 
-    Args:
-        record: of the service.
-        event: that takes effect now.
-        version: of the event.
-        unmanaged: registers that its source does not know.
-        last_event_ms: when the event came, or the time that it describes.
+    `unmanaged` are registers that its source does not know; `last_event_ms` is when the event came,
+    or the time that it describes.
     """
     own, beside = writes_of(event, unmanaged)
     stated = NEVER if isinstance(event, Snapshot) else version
@@ -68,12 +64,6 @@ def release(
     Registers that it only mentions are as old as the event. Those that it is about are set now, and
     supersede no other scheduled event: each takes effect at its own time. Only a cancellation ends
     the scheduled events that are older than itself.
-
-    Args:
-        record: of the service.
-        scheduled: the event.
-        version: under which it is released.
-        last_event_ms: when that is.
     """
     event_id, accepted = scheduled.event.id, scheduled.version
     beside = as_said(scheduled.beside)
@@ -160,8 +150,7 @@ def former_only(aliases: Mapping[str, str], routers: Container[str]) -> dict[str
 def with_present_names(event: Event, aliases: Mapping[str, str]) -> Event:
     """Return the event with the present names of routers.
 
-    Returns:
-        The event itself where it has no former name.
+    It is the event itself where it has no former name.
     """
     return _renamed(event, aliases) if aliases else event
 

@@ -26,10 +26,7 @@ _SHAPES: Final[Mapping[str, tuple[str, ...]]] = {
 def line_to_json(at_ms: int, what: str, more: Mapping[str, Any]) -> str:
     """Write one line: `[2, at_ms, what, …, {the rest}]`, where `…` are the fields of `_SHAPES`.
 
-    Args:
-        at_ms: when, in milliseconds since 1970.
-        what: what happened, such as `accepted` or `in sync`.
-        more: the rest; `changed` are registers, `type` the type of an event.
+    `more` is the rest: its `changed` are registers, its `type` is the type of an event.
     """
     fields = dict(more)
     if "changed" in fields:

@@ -144,10 +144,6 @@ class Outcome(NamedTuple):
     def from_json(cls, text: str | bytes, key: str = "") -> "Outcome":
         """The reverse of `to_json`; what a newer version adds at the end is dropped.
 
-        Args:
-            text: as it is kept.
-            key: the event's name in the store, where it is known.
-
         Raises:
             UnknownFormatError: it has another format number.
         """

@@ -20,11 +20,7 @@ def own_version(
     events are ordered by their times, whichever is folded first: an event that finds a later one
     about the same registers takes a place below it. At equal times the order of arrival counts.
 
-    Args:
-        record: of the service, as the commit finds it.
-        digest: of the event (`contracts.version_hash`).
-        said_us: its time, in microseconds since 1970.
-        names: the registers that it writes.
+    The record is as the commit finds it; `said_us` is the event's time, in microseconds since 1970.
     """
     at = max(said_us, 0) * SAID_AT_ONCE
     every_name = {*names, *OF_DEVICES} if "devices" in names else names

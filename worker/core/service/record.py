@@ -246,8 +246,7 @@ def place(record: ServiceRecord, router: str) -> ServiceRecord:
 def cleaned(record: ServiceRecord, router: str) -> tuple[ServiceRecord, tuple[LeftValue, ...]]:
     """Note that the rows of the service on a router are as wanted, or gone.
 
-    Returns:
-        The record, and the values of pools that stand nowhere any more.
+    Values of pools that stand nowhere any more are returned beside the record.
     """
     if not record.left:
         return record, ()

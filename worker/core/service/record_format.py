@@ -104,10 +104,6 @@ def record_to_json(record: ServiceRecord, store_format: int) -> str:
     detail]}), `left` (values that it gave back) and `rows_at`
     ([router of the service, router of its row]). A lease is null, `codes` or
     `[letters, {its other fields}, its places in lists]`.
-
-    Args:
-        record: the record.
-        store_format: the one that the store is in.
     """
     groups: dict[tuple[Version, str, Version], dict[str, Any]] = {}
     last: tuple[object, object, object] = (None, None, None)

@@ -23,14 +23,9 @@ def restoring_event(  # noqa: PLR0913 - what an event of a person has
 
     It wins over all earlier events, and loses to the owner's next one.
 
-    Args:
-        record: of the service; a cancelled one still has its registers.
-        source: of operators.
-        actor: the person who restores it.
-        reason: one word.
-        note: why, for colleagues; empty: none.
-        written: the row that still works on its router: the service becomes active with its MAC
-            and address. None: those of the record, suspended if it was suspended.
+    `written` is the row that still works on its router: the service becomes active with its MAC and
+    address. None: those of the record, suspended if it was suspended; a cancelled one still has
+    them.
     """
     suspension = None if written else record.value("suspension")
     device: dict[str, Any] = {

@@ -28,8 +28,7 @@ def keep(
 ) -> tuple[ServiceRecord, Ended | None]:
     """Keep an event until its time, unless it was withdrawn or superseded before it came.
 
-    Returns:
-        The record, and how the event ended; None while it waits.
+    Returned is the record, and how the event ended; None while it waits.
     """
     record = record._replace(highest=max(record.highest, scheduled.version))
     schedule = record.schedule
@@ -63,9 +62,8 @@ def withdraw(
 ) -> tuple[ServiceRecord, Sequence[Ended]]:
     """Withdraw scheduled events by id, whoever sent them, also those that have not come yet.
 
-    Returns:
-        The record, and what was withdrawn now, with an empty key where the event has not come.
-        Events that took effect, were superseded or withdrawn before are left as they are.
+    Returned is the record, and what was withdrawn now, with an empty key where the event has not
+    come. Events that took effect, were superseded or withdrawn before are left as they are.
     """
     schedule = record.schedule
     ends = [
@@ -84,8 +82,7 @@ def superseder(record: ServiceRecord, scheduled: Scheduled) -> str | None:
 
     A cancellation and a new activation supersede everything that was scheduled before them.
 
-    Returns:
-        None when nothing supersedes it.
+    None when nothing supersedes it.
     """
     registers = [record.registers.get(name) for name in (*scheduled.own, "lifecycle")]
     newer = [held for held in registers if held and held.stated > scheduled.version]

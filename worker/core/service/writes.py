@@ -99,9 +99,7 @@ def writes_of(event: Event, unmanaged: frozenset[str] = frozenset()) -> Writes:
     A `service` block sets every register but lifecycle and suspension, a field absent from
     it for its default; the event's own fields win over it.
 
-    Args:
-        event: of any type.
-        unmanaged: registers that the event's source does not know: its blocks do not write them.
+    `unmanaged` are registers that the event's source does not know: its blocks do not write them.
     """
     if isinstance(event, ScheduleWithdrawn):
         return Writes({}, {})

@@ -221,10 +221,7 @@ class Suspending(NamedTuple):
 def suspending(held: JsonValue, policy: RouterPolicy, *, own_address: bool) -> Suspending:
     """Choose the mode: the event's where the router can do it, else the policy's, else `block`.
 
-    Args:
-        held: the value of the service's register `suspension`.
-        policy: of the router.
-        own_address: the address is fixed. One of a pool is not known, so no list can name it.
+    No list can name an address of a pool, as it is not known.
     """
     if not isinstance(held, dict):
         return Suspending(None)
