@@ -10,7 +10,8 @@ from worker.core.rows.normal import YES, mac
 from worker.core.rows.observed import SeenIpv6
 from worker.core.rows.rows import BindingRow, Row
 from worker.ports import BindingQuery, FieldEquals
-from worker.routeros.commands import Command, Reply, searches
+from worker.routeros.commands import Command, Reply
+from worker.routeros.rows import searches
 
 IPV6_SERVERS: Final[Command] = ("/ipv6/dhcp-server/print", "=.proplist=name,disabled,invalid")
 

@@ -101,6 +101,17 @@ class RouterConnection(ABC):
             self.close()
             raise
 
+    def read(
+        self,
+        doing: str,
+        commands: Sequence[Command],
+        pace: Pace,
+        progress: Callable[[], None] = lambda: None,
+    ) -> list[dict[str, str]]:
+        """Send prints and return the rows of all of them; raises as `run` and `rows` do."""
+        replies = self.run(doing, commands, pace, progress)
+        return [row for reply in replies for row in self.rows(doing, reply)]
+
     def rows(self, doing: str, reply: Reply) -> list[dict[str, str]]:
         """Return the rows of a print.
 

@@ -7,7 +7,8 @@ from worker.core.effect.reading import EffectReading, SeenBinding, SeenQueue, ne
 from worker.core.rows.normal import YES, host, mac, prefix6, rate_limit, seconds
 from worker.core.rows.rows import ADDRESS_LISTS, ADDRESS_LISTS6, BINDINGS, ListPlace
 from worker.ports import EffectQuery
-from worker.routeros.commands import Command, Reply, any_of
+from worker.routeros.commands import Command, Reply
+from worker.routeros.rows import any_of
 
 _ARP: Final = "address,mac-address,status,disabled"
 _LISTED: Final = "list,address,disabled"

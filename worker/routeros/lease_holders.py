@@ -13,8 +13,8 @@ from worker.core.rows.observed import Observation, SeenRow
 from worker.core.rows.option82 import joined
 from worker.core.rows.rows import OPTION_82, Lease, device_field
 from worker.ports import LeaseQuery
-from worker.routeros.commands import Command, all_of, any_of
-from worker.routeros.rows import entry_rows
+from worker.routeros.commands import Command
+from worker.routeros.rows import all_of, any_of, entry_rows
 
 _SEEN: Final = (
     *("status", "active-mac-address", "active-address"),

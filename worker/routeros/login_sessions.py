@@ -7,7 +7,8 @@ from worker.core.rows.normal import YES, seconds
 from worker.core.rows.observed import RunningSession, SeenRow
 from worker.core.rows.rows import ANY_SERVER, NO_ADDRESS, Lease
 from worker.ports import FieldEquals, LeaseQuery
-from worker.routeros.commands import Command, searches
+from worker.routeros.commands import Command
+from worker.routeros.rows import searches
 
 
 def session_prints(

@@ -25,7 +25,7 @@ from worker.core.rows.rows import (
     device_of,
 )
 from worker.ports import FieldEquals, LeaseQuery, Refusal
-from worker.routeros.commands import COUNTS, Command, all_of, searches
+from worker.routeros.commands import COUNTS, Command
 
 _READ_ONLY: Final[Mapping[str, Sequence[str]]] = {
     BINDINGS: ("status", "client-address", "last-seen", "expires-after"),
@@ -83,6 +83,38 @@ def _prints(
     if terms is None:
         return [(f"{menu.path}/print", f"=.proplist={fields}")]
     return searches(menu.path, fields, terms, terms_per_print)
+
+
+def all_of(fields: Mapping[str, str]) -> Sequence[str]:
+    """Return words that match rows with all of these values."""
+    first, *others = (f"?={name}={value}" for name, value in fields.items())
+    return [first, *(word for other in others for word in (other, "?#&"))]
+
+
+def any_of(terms: Sequence[str | Sequence[str]]) -> list[str]:
+    """Return words that match any of the terms, each of one or of more words.
+
+    One "or" stands behind each term but the first, so that the router's stack stays two deep, or
+    three where terms have more words.
+    """
+    words: list[str] = []
+    for number, term in enumerate(terms):
+        words += (term,) if isinstance(term, str) else term
+        words += ("?#|",) if number else ()
+    return words
+
+
+def searches(
+    menu: str, fields: str, terms: Sequence[str | Sequence[str]], most: int, only: Command = ()
+) -> list[Command]:
+    """Return the prints of all rows that match any term; a row may come more than once.
+
+    Each row must match `only` too. Without terms there is no print.
+    """
+    return [
+        (f"{menu}/print", f"=.proplist={fields}", *any_of(terms[at : at + most]), *only)
+        for at in range(0, len(terms), most)
+    ]
 
 
 def reconfigure_prints(macs: Collection[str], terms_per_print: int) -> list[Command]:

@@ -131,11 +131,12 @@ class Session:
     def read_leases(self, query: LeaseQuery | None, progress: Callable[[], None]) -> list[Lease]:
         """See `worker.ports.RouterSession`."""
         terms, counts = self._settings.read_terms_per_print, self.connection.counts_first
+        pace = self._read_pace()
         commands = entry_prints(self._kind, query, terms, self.version, counts=counts)
         limit_s = min(self._settings.read_timeout_s, self.connection.longest_s)
         began_s = monotonic()
         try:
-            rows = self._read_all("reading leases", commands, progress)
+            rows = self.connection.read("reading leases", commands, pace, progress)
         except RouterUnreachable as error:
             ended = isinstance(error.__cause__, (TimeoutError, FatalError))
             if query is None and ended and monotonic() - began_s >= limit_s:
@@ -163,15 +164,16 @@ class Session:
         progress: Callable[[], None] = _nothing,
         window: int = _PRINTS_IN_FLIGHT,
     ) -> list[Reply]:
-        pace = Pace(window, self._settings.command_timeout_s, self._settings.read_timeout_s)
-        return self.connection.run(doing, prints, pace, progress)
+        return self.connection.run(doing, prints, self._read_pace(window), progress)
 
     def _read_all(
         self, doing: str, prints: Sequence[Command], progress: Callable[[], None] = _nothing
     ) -> list[dict[str, str]]:
         """Read the rows of prints of which the router must not refuse any."""
-        replies = self._read(doing, prints, progress)
-        return [row for reply in replies for row in self.connection.rows(doing, reply)]
+        return self.connection.read(doing, prints, self._read_pace(), progress)
+
+    def _read_pace(self, window: int = _PRINTS_IN_FLIGHT) -> Pace:
+        return Pace(window, self._settings.command_timeout_s, self._settings.read_timeout_s)
 
     def read_setup(self, *, fresh: bool) -> DhcpSetup:
         """See `worker.ports.RouterSession`."""
@@ -211,9 +213,9 @@ class Session:
 
     def write(self, operations: Sequence[Operation], progress: Callable[[], None]) -> list[Written]:
         """See `worker.ports.RouterSession`."""
+        pace = self._write_pace(len(operations))
         found = commands_for(operations, self._kind, self.version, self._sealer)
         sent = [command for command in found if not isinstance(command, Refusal)]
-        pace = self._write_pace(len(operations))
         replies = self.connection.run("writing", sent, pace, progress, writing=True)
         stale = self._kind.stale
         refused = iter([refusal(r.traps, stale) if r.traps else None for r in replies])

@@ -12,8 +12,9 @@ from typing import Final
 from worker.core.effect.reading import SeenFlow
 from worker.core.rows.normal import YES
 from worker.ports import TrackedConnections
-from worker.routeros.commands import COUNTS, Command, Pace, Reply, searches
+from worker.routeros.commands import COUNTS, Command, Pace, Reply
 from worker.routeros.connection import RouterConnection
+from worker.routeros.rows import searches
 
 MOST_REMOVED: Final = 5_000
 """Connections of one removal. A customer has hundreds."""
