@@ -1,8 +1,8 @@
 """How commands answer: text for people or one JSON document for programs, and an exit code.
 
 A command returns an `Answer`; `App` gives it the options `--json`, `-o wide` and `--no-header`, and
-prints what it returns. What a router, a BSS or a file said is printed as text and never as markup
-or terminal control.
+prints what it returns. If it has a parameter `context`, `App` gives it `--inventory` too. What a
+router, a BSS or a file said is printed as text and never as markup or terminal control.
 """
 
 import json
@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum, StrEnum
-from functools import partial, wraps
-from inspect import Parameter, signature
-from typing import Annotated, Any, Final, NamedTuple, NoReturn, get_type_hints
+from functools import partial
+from inspect import Parameter, Signature, signature
+from typing import Annotated, Any, Final, NamedTuple, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
-from leasewire.tables import TextTable
+from leasewire.tables import TextTable as TextTable  # noqa: PLC0414 - commands import it from here
 from worker.admin.json_fields import clean as clean  # noqa: PLC0414 - commands import it from here
 from worker.core.texts import counted as counted  # noqa: PLC0414 - as above
 
@@ -231,17 +231,29 @@ class App(typer.Typer):
 
 
 def answering(function: Callable[..., Any]) -> Callable[..., None]:
-    """A function for Typer: prints the answer of a command, and ends quietly at Ctrl-C."""
-    own = signature(function, eval_str=True)
-    answers = own.return_annotation is Answer
-    added = {"as_json": JsonOption, "layout": LayoutOption, "no_header": NoHeaderOption}
-    defaults = {"as_json": False, "layout": Layout.TABLE, "no_header": False}
+    """A function for Typer: prints the answer of a command, and ends quietly at Ctrl-C.
 
-    @wraps(function)
+    A command with a parameter `context` has the option `--inventory`, from which that is made.
+    """
+    own = signature(function, eval_str=True)
+    parameters = dict(own.parameters)
+    of_context = parameters.pop("context", None)
+    if of_context is not None:
+        option = of_context.annotation.option
+        parameters["inventory"] = _optional("inventory", option, None)
+    answers = own.return_annotation is Answer
+    added = {
+        "as_json": _optional("as_json", JsonOption, default=False),
+        "layout": _optional("layout", LayoutOption, Layout.TABLE),
+        "no_header": _optional("no_header", NoHeaderOption, default=False),
+    }
+
     def command(**given: Any) -> None:  # noqa: ANN401 - the signature below says
         output = {name: given.pop(name) for name in added} if answers else {}
         try:
             with interruptible():
+                if of_context is not None:
+                    given["context"] = of_context.annotation(given.pop("inventory"))
                 answer = function(**given)
                 if answers:
                     layout = Layout.JSON if output["as_json"] else output["layout"]
@@ -249,18 +261,15 @@ def answering(function: Callable[..., Any]) -> Callable[..., None]:
         except KeyboardInterrupt:
             raise typer.Exit(Exit.INTERRUPTED) from None
 
-    if answers:
-        command.__annotations__ = get_type_hints(function, include_extras=True) | added
-        command.__signature__ = own.replace(  # type: ignore[attr-defined]  # read by inspect
-            parameters=[
-                *own.parameters.values(),
-                *(
-                    Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind, default=defaults[name])
-                    for name, kind in added.items()
-                ),
-            ]
-        )
+    command.__name__, command.__doc__ = function.__name__, function.__doc__
+    command.__signature__ = Signature(  # type: ignore[attr-defined]  # read by inspect
+        [*parameters.values(), *(added.values() if answers else ())]
+    )
     return command
+
+
+def _optional(name: str, kind: object, default: object) -> Parameter:
+    return Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind, default=default)
 
 
 class interruptible:  # noqa: N801 - a context manager

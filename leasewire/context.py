@@ -1,5 +1,6 @@
 """What a command works with: settings, inventory and store, each opened on first use."""
 
+import getpass
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -7,7 +8,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, ClassVar, Final
 
 import redis
 import structlog
@@ -54,6 +55,31 @@ AnyRouterArgument = Annotated[
 ]
 
 
+def actor_of(given: str) -> str:
+    """The name given with `--actor`, else `LEASEWIRE_ACTOR`, else the user of this system.
+
+    The variable is for containers, where everybody is the same user.
+    """
+    if named := given or environment().get(f"{PREFIX}ACTOR"):
+        return named
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name, as containers have
+        return "unknown"
+
+
+ActorOption = Annotated[
+    str,
+    typer.Option(
+        "--actor",
+        help=f"Who does this. Default: {PREFIX}ACTOR, else the user of this system.",
+        callback=actor_of,
+        show_default=False,
+    ),
+]
+"""The actor of a person's action, for history, action list and log."""
+
+
 def load_settings(inventory: Path | None = None, redis_url: str | None = None) -> Settings:
     """Load the settings from the environment; Redis defaults to the one of `leasewire up`.
 
@@ -90,7 +116,12 @@ class Context:
 
     Raises:
         ConfigurationError: a setting is wrong.
+
+    Attributes:
+        option: of a command with a parameter `context`, from which that is made.
     """
+
+    option: ClassVar = InventoryOption
 
     def __init__(self, inventory: Path | None = None, redis_url: str | None = None) -> None:
         self.settings = load_settings(inventory, redis_url)

@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from leasewire.actor import ActorOption, actor_of
-from leasewire.context import Context, InventoryOption
+from leasewire.context import ActorOption, Context, InventoryOption
 from leasewire.host.backup_file import BackupError, Head, check, entries, write
 from leasewire.host.embedded import EmbeddedServer
 from leasewire.host.up import only_one, running
@@ -69,7 +68,7 @@ def restore_command(
             show_default=False,
         ),
     ] = None,
-    actor: ActorOption = None,
+    actor: ActorOption = "",
     inventory: InventoryOption = None,
 ) -> None:
     """Restore a backup to Redis, and pause all routers.
@@ -90,7 +89,7 @@ def restore_command(
             nullcontext() if server is None else running(server),
         ):
             context = Context(inventory, redis_url=server.url if server else None)
-            routers = _restore(context, given, head, replace=replace, actor=actor_of(actor))
+            routers = _restore(context, given, head, replace=replace, actor=actor)
     typer.echo(
         f"Restored {head.entries} entries as of {utc_time(head.at_ms)}. Paused until you resume "
         f"them: {', '.join(routers) or 'no router'}.\n"

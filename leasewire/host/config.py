@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from leasewire.answer import Answer, App, Exit, counted
-from leasewire.context import DATA, Context, InventoryOption
+from leasewire.context import DATA, Context
 from leasewire.host.up import LOCK
 from leasewire.sources.delivering import targets_of
 from leasewire.sources.hooks import hooks_of
@@ -20,23 +20,22 @@ app = App("Check routers.toml, and hooks.toml and outcomes.toml beside it.")
 
 
 @app.command()
-def check(*, inventory: InventoryOption = None) -> Answer:
+def check(context: Context) -> Answer:
     """Check the files as a whole, and that each secret that they name can be read.
 
     Nothing is asked of Redis or of a router. Exit 2: something is wrong; each problem is a line.
 
     Example: leasewire config check
     """
-    context = Context(inventory)
     found = _checked(context)
     path = context.settings.inventory
     return Answer({"inventory": str(path), **found}, [f"{path} is correct: {_in_words(found)}."])
 
 
 def reload_command(
+    context: Context,
     *,
     data: Annotated[Path, typer.Option(help="Data directory of the `leasewire up`.")] = DATA,
-    inventory: InventoryOption = None,
 ) -> Answer:
     """Let the `leasewire up` of this host read the inventory again, if the files are correct.
 
@@ -45,7 +44,7 @@ def reload_command(
 
     Example: leasewire config check && leasewire reload
     """
-    found = _checked(Context(inventory))
+    found = _checked(context)
     pid = _running_in(data)
     if pid is None:
         message = f"No `leasewire up` runs in {data}: name its directory with --data."

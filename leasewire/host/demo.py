@@ -16,10 +16,9 @@ from typing import Any, Final
 import typer
 
 from contracts import event_key
-from leasewire.answer import fail, write_part
+from leasewire.answer import TextTable, fail, write_part
 from leasewire.host.demo_stage import ROUTER, SOURCE, Stage, running
 from leasewire.host.embedded import server_binary
-from leasewire.tables import TextTable
 from simulator.control import ControlError
 from worker.errors import LeasewireError
 

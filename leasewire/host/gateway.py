@@ -9,7 +9,7 @@ import structlog
 import typer
 
 from contracts.names import BULK_DEPTH, INTAKE_DEPTH
-from leasewire.context import Context, InventoryOption
+from leasewire.context import Context
 from leasewire.host.stopping import asked_to_stop, run_until_stopped
 from leasewire.sources.hooks import hooks_of
 from producers.publisher import Publisher
@@ -43,6 +43,7 @@ PortOption = Annotated[int, typer.Option(help="Port to listen on.", min=0, max=6
 
 
 def gateway_command(  # noqa: PLR0913 - as many options
+    context: Context,
     *,
     listen: ListenOption = "127.0.0.1",
     port: PortOption = 8080,
@@ -56,7 +57,6 @@ def gateway_command(  # noqa: PLR0913 - as many options
         int, typer.Option(help="The same for the bulk lane.", min=1)
     ] = BULK_DEPTH,
     console: ConsoleOption = False,
-    inventory: InventoryOption = None,
 ) -> None:
     """Run the HTTP gateway until SIGTERM or Ctrl-C: it accepts events and answers for their state.
 
@@ -65,7 +65,6 @@ def gateway_command(  # noqa: PLR0913 - as many options
 
     Examples: leasewire gateway --port 8080; leasewire gateway --console
     """
-    context = Context(inventory)
     configure_logging(context.settings)
     context.report_failed_checks()
     answer_while_computing()

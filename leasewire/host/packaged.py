@@ -8,8 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from leasewire.answer import Answer, clean
-from leasewire.tables import TextTable
+from leasewire.answer import Answer, TextTable, clean
 from worker.admin.runbooks import runbooks
 from worker.core.texts import did_you_mean
 from worker.errors import ConfigurationError

@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from leasewire.actor import ActorOption, actor_of
-from leasewire.answer import Answer, App, bad_input, fail
-from leasewire.context import Context
+from leasewire.answer import Answer, App, TextTable, bad_input, fail
+from leasewire.context import ActorOption, Context
 from leasewire.password_file import password_in
-from leasewire.tables import TextTable
 from worker.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -47,7 +45,7 @@ def add(
     *,
     role: RoleOption,
     password_file: PasswordFileOption = None,
-    actor: ActorOption = None,
+    actor: ActorOption = "",
 ) -> Answer:
     """Add a person. The password is asked for, or read from a file.
 
@@ -59,7 +57,7 @@ def add(
     people, chosen = _people(context), _role(role)
     now = datetime.now(UTC).isoformat(timespec="milliseconds")  # noqa: TID251 - a command reads the clock
     person = people.add(name, chosen, _password(password_file), now)
-    context.store.audit.record(actor_of(actor), "person.added", name, role)
+    context.store.audit.record(actor, "person.added", name, role)
     return Answer(person.document(), [f"{name} is {role}."])
 
 
@@ -80,7 +78,7 @@ def role_command(
     name: NameArgument,
     role: Annotated[str, typer.Argument(metavar="ROLE", help=f"{', '.join(_ROLES)}.")],
     *,
-    actor: ActorOption = None,
+    actor: ActorOption = "",
 ) -> Answer:
     """Change a person's role, at once for open sessions too.
 
@@ -89,7 +87,7 @@ def role_command(
     context = Context()
     if not _people(context).set_role(name, _role(role)):
         _fail_unknown(name)
-    context.store.audit.record(actor_of(actor), "person.role_changed", name, role)
+    context.store.audit.record(actor, "person.role_changed", name, role)
     return Answer({"name": name, "role": role}, [f"{name} is {role} now."])
 
 
@@ -98,7 +96,7 @@ def password(
     name: NameArgument,
     *,
     password_file: PasswordFileOption = None,
-    actor: ActorOption = None,
+    actor: ActorOption = "",
 ) -> Answer:
     """Change a person's password, and end their sessions.
 
@@ -108,12 +106,12 @@ def password(
     people = _people(context)
     if people.find(name) is None or not people.set_password(name, _password(password_file)):
         _fail_unknown(name)
-    context.store.audit.record(actor_of(actor), "person.password_changed", name)
+    context.store.audit.record(actor, "person.password_changed", name)
     return Answer({"name": name}, [f"{name} has another password, and must log in again."])
 
 
 @app.command()
-def remove(name: NameArgument, *, actor: ActorOption = None) -> Answer:
+def remove(name: NameArgument, *, actor: ActorOption = "") -> Answer:
     """Remove a person, and end their sessions.
 
     Example: leasewire people remove anna.k
@@ -121,7 +119,7 @@ def remove(name: NameArgument, *, actor: ActorOption = None) -> Answer:
     context = Context()
     if not _people(context).remove(name):
         _fail_unknown(name)
-    context.store.audit.record(actor_of(actor), "person.removed", name)
+    context.store.audit.record(actor, "person.removed", name)
     return Answer({"name": name, "removed": True}, [f"{name} is removed, and logged out."])
 
 

@@ -2,9 +2,8 @@
 
 from typing import Final
 
-from leasewire.answer import Answer, App, Exit, Fields, Part
+from leasewire.answer import Answer, App, Exit, Fields, Part, TextTable
 from leasewire.context import Context
-from leasewire.tables import TextTable
 from worker.admin.upgrade import in_words, read_upgrade
 
 app = App("Check an upgrade of all processes to the version of this command.")

@@ -7,11 +7,9 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from leasewire.actor import ActorOption, actor_of
-from leasewire.answer import Answer, App, Exit, clean, fail, local_time
-from leasewire.context import Context, InventoryOption
+from leasewire.answer import Answer, App, Exit, TextTable, clean, fail, local_time
+from leasewire.context import ActorOption, Context
 from leasewire.host.stopping import asked_to_stop, run_until_stopped
-from leasewire.tables import TextTable
 from worker.admin.json_fields import utc_time, without_empty
 from worker.core.alerting.alerts import KINDS, Alert, AlertKind, with_roots
 from worker.core.alerting.notifications import ANY, Mute, was_notified
@@ -36,11 +34,11 @@ SubjectText = Annotated[
 
 @app.command("list")
 def list_command(
+    context: Context,
     *,
     past: Annotated[
         bool, typer.Option("--past", help="List the last 100 changes of alerts instead.")
     ] = False,
-    inventory: InventoryOption = None,
 ) -> Answer:
     """List open alerts and mutes. Exit 0: no alert is open; 1: some are.
 
@@ -50,7 +48,6 @@ def list_command(
 
     Example: leasewire alerts list
     """
-    context = Context(inventory)
     if past:
         return _past(context)
     now_ms = context.store.records.now_ms()
@@ -77,11 +74,10 @@ def list_command(
 
 @app.command("test")
 def try_command(
+    context: Context,
     targets: Annotated[
         list[str] | None, typer.Argument(metavar="TARGET…", help="Default: all.")
     ] = None,
-    *,
-    inventory: InventoryOption = None,
 ) -> Answer:
     """Send a test message to targets now. Exit 0: each accepted it; 1: one did not.
 
@@ -91,7 +87,6 @@ def try_command(
 
     Example: leasewire alerts test mail
     """
-    context = Context(inventory)
     known = context.inventory.alerts
     _need_targets(context, context.inventory)
     unknown = sorted(set(targets or ()) - known.keys())
@@ -114,6 +109,7 @@ def try_command(
 
 @app.command()
 def mute(  # noqa: PLR0913 - as many options
+    context: Context,
     kind: KindArgument,
     subject: SubjectText = "",
     *,
@@ -121,8 +117,7 @@ def mute(  # noqa: PLR0913 - as many options
         str, typer.Option("--for", metavar="TIME", help="Such as 30m, 2h or 3d; at most 90d.")
     ],
     reason: Annotated[str, typer.Option(help="Why, for colleagues.")] = "",
-    actor: ActorOption = None,
-    inventory: InventoryOption = None,
+    actor: ActorOption = "",
 ) -> Answer:
     """Mute some alerts for a while; alerts that are still open afterwards are sent then.
 
@@ -132,39 +127,38 @@ def mute(  # noqa: PLR0913 - as many options
     """
     _known_kind(kind)
     lasts_ms = _milliseconds(duration)
-    context = Context(inventory)
     now_ms = context.store.records.now_ms()
-    made = Mute(kind, subject, now_ms + lasts_ms, actor_of(actor), reason)
+    made = Mute(kind, subject, now_ms + lasts_ms, actor, reason)
     context.store.notifications.mute(made, now_ms)
     return Answer(_mute_document(made), [_muted(made)])
 
 
 @app.command()
 def unmute(
+    context: Context,
     kind: KindArgument,
     subject: SubjectText = "",
     *,
-    actor: ActorOption = None,
-    inventory: InventoryOption = None,
+    actor: ActorOption = "",
 ) -> Answer:
     """End a mute early.
 
     Example: leasewire alerts unmute router-down tower-7
     """
     _known_kind(kind)
-    store = Context(inventory).store
-    if not store.notifications.unmute(kind, subject, actor_of(actor), store.records.now_ms()):
+    store = context.store
+    if not store.notifications.unmute(kind, subject, actor, store.records.now_ms()):
         fail(f"There is no such mute: {kind} {subject}".strip())
     return Answer({"kind": kind, "subject": subject}, [f"Unmuted: {kind} {subject}".strip()])
 
 
 @app.command()
 def dismiss(
+    context: Context,
     kind: Annotated[str, typer.Argument(metavar="KIND", help="revision-conflict or host-silent.")],
     subject: Annotated[str, typer.Argument(metavar="SUBJECT", help="As `alerts list` shows it.")],
     *,
-    actor: ActorOption = None,
-    inventory: InventoryOption = None,
+    actor: ActorOption = "",
 ) -> Answer:
     """Dismiss an alert that a person has looked into.
 
@@ -178,21 +172,21 @@ def dismiss(
     if kind != dismissed:
         problem = "is resolved when its cause is gone, and cannot be dismissed"
         raise ConfigurationError([f"{clean(kind)} {problem}. To silence it: leasewire alerts mute"])
-    store, who = Context(inventory).store, actor_of(actor)
+    store = context.store
     if dismissed == "host-silent":
         known = bool(store.heartbeats.forget_silent(subject))
         text = "Dismissed. A process of this host that is alive is seen again within seconds."
     else:
         known = store.conflicts.dismiss(subject)
         text = "Dismissed. The next conflict of this source reopens it."
-    if not store.alerts.resolve(dismissed, subject, f"dismissed by {who}") and not known:
+    if not store.alerts.resolve(dismissed, subject, f"dismissed by {actor}") and not known:
         fail(f"There is no such alert: {kind} {subject}")
-    store.audit.record(who, "alert.dismissed", f"{kind} {subject}")
+    store.audit.record(actor, "alert.dismissed", f"{kind} {subject}")
     return Answer({"kind": kind, "subject": subject}, [text])
 
 
 @app.command()
-def deliver(*, inventory: InventoryOption = None) -> None:
+def deliver(context: Context) -> None:
     """Send alerts to their targets, until SIGTERM or Ctrl-C.
 
     Workers do this too (`leasewire up`, `leasewire worker`); one process sends, the others stand
@@ -201,7 +195,6 @@ def deliver(*, inventory: InventoryOption = None) -> None:
 
     Example: leasewire alerts deliver
     """
-    context = Context(inventory)
     configure_logging(context.settings)
     _need_targets(context, context.inventory)
     token = f"deliver:{secrets.token_hex(4)}"

@@ -7,9 +7,8 @@ import typer
 
 from contracts.values import parse_time
 from gateway.audit_file import AuditFormat, audit_file
-from leasewire.answer import Answer, App, bad_input
+from leasewire.answer import Answer, App, TextTable, bad_input
 from leasewire.context import Context
-from leasewire.tables import TextTable
 from worker.admin.audit import audit_document
 from worker.store.audit import AuditFilter
 

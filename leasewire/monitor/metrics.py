@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import typer
 
-from leasewire.context import Context, InventoryOption
+from leasewire.context import Context
 from leasewire.host.stopping import asked_to_stop, run_until_stopped
 from leasewire.sources.delivering import Targets
 from worker.errors import ConfigurationError
@@ -27,6 +27,7 @@ class Address(NamedTuple):
 
 
 def metrics_command(
+    context: Context,
     *,
     bind: Annotated[
         str,
@@ -36,7 +37,6 @@ def metrics_command(
             "only on a trusted network.",
         ),
     ] = "127.0.0.1:9464",
-    inventory: InventoryOption = None,
 ) -> None:
     """Serve metrics for Prometheus at /metrics, until SIGTERM or Ctrl-C.
 
@@ -49,7 +49,6 @@ def metrics_command(
     Example: leasewire metrics --bind 127.0.0.1:9464
     """
     address = address_of(bind)
-    context = Context(inventory)
     configure_logging(context.settings)
     context.report_failed_checks()
     context.check_login()

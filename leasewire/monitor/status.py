@@ -6,9 +6,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from leasewire.answer import Answer, Fields, Health, Line, Part, cell, clean
-from leasewire.context import Context, InventoryOption, refusal
-from leasewire.tables import TextTable
+from leasewire.answer import Answer, Fields, Health, Line, Part, TextTable, cell, clean
+from leasewire.context import Context, refusal
 from worker.admin.health import host_row, read_health
 from worker.core.alerting.health import THRESHOLDS, Finding
 from worker.core.texts import counted
@@ -19,17 +18,16 @@ _COLOURS: Final = {"warning": "yellow", "critical": "red"}
 
 
 def status_command(
+    context: Context,
     *,
     memory: Annotated[
         bool, typer.Option("--memory", help="Also show what uses the memory; takes some seconds.")
     ] = False,
-    inventory: InventoryOption = None,
 ) -> Answer:
     """Show the health of Redis, workers, queues, journal, routers, waiting services, dead letters.
 
     Example: leasewire status --json
     """
-    context = Context(inventory)
     try:
         document = read_health(
             context.store,

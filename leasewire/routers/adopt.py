@@ -10,14 +10,22 @@ from typing import Annotated, Any, Final, Literal
 import typer
 
 from contracts.names import QUEUE_BULK
-from leasewire.actor import ActorOption, actor_of
-from leasewire.answer import Answer, ApplyOption, Exit, Line, Part, bad_input, clean, fail
-from leasewire.context import Context, InventoryOption, RouterArgument
+from leasewire.answer import (
+    Answer,
+    ApplyOption,
+    Exit,
+    Line,
+    Part,
+    TextTable,
+    bad_input,
+    clean,
+    fail,
+)
+from leasewire.context import ActorOption, Context, RouterArgument
 from leasewire.progress import progress_bar
 from leasewire.routers.adopt_services import events_of_file, events_of_rows, folded
 from leasewire.routers.at_router import at_router
 from leasewire.sources.standard_input import as_file
-from leasewire.tables import TextTable
 from producers.transport import CompleteEvent
 from worker.admin.adoption import Adopted, Adoption
 from worker.convergence.full_read import read_bindings
@@ -33,6 +41,7 @@ _SHOWN: Final = 50
 
 
 def adopt_command(  # noqa: PLR0913 - each is an option
+    context: Context,
     name: RouterArgument,
     *,
     services: Annotated[
@@ -53,8 +62,7 @@ def adopt_command(  # noqa: PLR0913 - each is an option
     ] = None,
     apply: ApplyOption = False,
     show_all: Annotated[bool, typer.Option("--all", help="List every row.")] = False,
-    actor: ActorOption = None,
-    inventory: InventoryOption = None,
+    actor: ActorOption = "",
 ) -> Answer:
     """Take over the static leases, or PPP secrets, of a router that was in use before Leasewire.
 
@@ -70,7 +78,6 @@ def adopt_command(  # noqa: PLR0913 - each is an option
     Examples: leasewire adopt tower-7 --services export.csv; leasewire adopt tower-7
     --import-services --apply
     """
-    context, who = Context(inventory), actor_of(actor)
     config = context.router(name)
     with closing(Sessions(context.inventory, context.settings).open(name)) as session:
         policy = config.policy.held_in(session.entries)
@@ -79,13 +86,13 @@ def adopt_command(  # noqa: PLR0913 - each is an option
             events = []
             if services:
                 with as_file(services, "stdin") as file:
-                    events = events_of_file(file, publisher, who)
+                    events = events_of_file(file, publisher, actor)
             found = adoption.sort(session, folded(context.store, events, context.policies()))
             if import_services:
                 rows = [row for row in found if disabled == "adopt" or not row.row.disabled]
                 bindings = read_bindings(session, lambda: None)
                 events += events_of_rows(
-                    rows, bindings, name, policy, publisher=publisher, actor=who
+                    rows, bindings, name, policy, publisher=publisher, actor=actor
                 )
                 found = adoption.sort(session, folded(context.store, events, context.policies()))
     undecided = [row for row in found if row.sort == "adopt" and row.row.disabled]
@@ -109,9 +116,9 @@ def adopt_command(  # noqa: PLR0913 - each is an option
             for row in found
             if row.sort == "adopt" and (disabled == "adopt" or not row.row.disabled)
         ]
-        done = adoption.apply(session, lock, chosen, who)
+        done = adoption.apply(session, lock, chosen, actor)
         if published and not done.tagged:
-            context.store.audit.record(who, "router.rows_adopted", name, f"{published} events")
+            context.store.audit.record(actor, "router.rows_adopted", name, f"{published} events")
         found = adoption.sort(session)
     code = Exit.FAILED if done.refused else Exit.OK
     return _answer(name, found, done, code, (), show_all=show_all)

@@ -22,13 +22,7 @@ from worker.core.entry.wanted import kind_of, with_rows_at
 from worker.core.full_read.adoption import SortedRow
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.bindings import IS_ADDRESS, IS_PREFIX, mac_in_duid
-from worker.core.rows.rows import (
-    NO_DEVICE,
-    BindingRow,
-    Lease,
-    is_host_address,
-    parse_tag,
-)
+from worker.core.rows.rows import NO_DEVICE, BindingRow, Lease, is_host_address, parse_tag
 from worker.core.service.fold import fold
 from worker.core.service.record import ServiceRecord
 from worker.errors import ConfigurationError

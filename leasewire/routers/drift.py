@@ -5,11 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from leasewire.actor import ActorOption, actor_of
-from leasewire.answer import Answer, ApplyOption, Exit, Line, Part, counted
-from leasewire.context import AnyRouterArgument, Context, InventoryOption
+from leasewire.answer import Answer, ApplyOption, Exit, Line, Part, TextTable, counted
+from leasewire.context import ActorOption, AnyRouterArgument, Context
 from leasewire.routers.plan import failure_of, read
-from leasewire.tables import TextTable
 from worker.admin.drift_documents import drift_document
 from worker.admin.json_fields import utc_time
 from worker.admin.router_actions import reconcile, to_reconcile
@@ -21,12 +19,12 @@ _REPORTED = ("services", "rows", "pending", "differences", "orphans")
 
 
 def drift_command(
+    context: Context,
     name: AnyRouterArgument = None,
     *,
     last: Annotated[
         bool, typer.Option("--last", help="Show the last hourly reports; read no router.")
     ] = False,
-    inventory: InventoryOption = None,
 ) -> Answer:
     """Show what differs on a router from what was written there: by service, row and field.
 
@@ -37,7 +35,6 @@ def drift_command(
 
     Example: leasewire drift tower-7
     """
-    context = Context(inventory)
     names = context.router_names(name)
     if last:
         return _last_reports(context, names)
@@ -57,11 +54,11 @@ def drift_command(
 
 
 def reconcile_command(
+    context: Context,
     name: AnyRouterArgument = None,
     *,
     apply: ApplyOption = False,
-    actor: ActorOption = None,
-    inventory: InventoryOption = None,
+    actor: ActorOption = "",
 ) -> Answer:
     """Undo what was changed on a router by hand.
 
@@ -72,7 +69,6 @@ def reconcile_command(
 
     Examples: leasewire reconcile tower-7; leasewire reconcile tower-7 --apply
     """
-    context = Context(inventory)
     results = read(context, context.router_names(name))
     documents: list[dict[str, Any]] = []
     text: list[Part] = []
@@ -87,7 +83,7 @@ def reconcile_command(
         all_left += left
         services = to_reconcile(result)
         if apply and services:
-            reconcile(context.store, router, services, actor_of(actor))
+            reconcile(context.store, router, services, actor)
         document |= {"applied": apply, "reconcile": services}
         done = "queued to be reconciled" if apply else "would be reconciled"
         text.append(Line(f"{router}: {counted(len(services), 'service')} {done}", bold=True))

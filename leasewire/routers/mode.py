@@ -1,8 +1,7 @@
 """`leasewire routers manage|rebuild`: let workers write a whole plan to a router."""
 
-from leasewire.actor import ActorOption, actor_of
 from leasewire.answer import Answer, ApplyOption, Exit
-from leasewire.context import Context, InventoryOption, RouterArgument
+from leasewire.context import ActorOption, Context, RouterArgument
 from leasewire.routers.plan import exit_code, failure_of, plan_text, read
 from worker.admin.plan_documents import plan_document
 from worker.admin.router_actions import obstacle, rebuild, to_rebuild
@@ -11,11 +10,11 @@ from worker.convergence.full_read import FullRead
 
 
 def manage_command(
+    context: Context,
     name: RouterArgument,
     *,
     apply: ApplyOption = False,
-    actor: ActorOption = None,
-    inventory: InventoryOption = None,
+    actor: ActorOption = "",
 ) -> Answer:
     """Let workers write to a router that was only observed so far.
 
@@ -25,7 +24,6 @@ def manage_command(
 
     Example: leasewire routers manage tower-7
     """
-    context = Context(inventory)
     config = context.router(name)
     applied = context.store.fleet.policies().get(name)
     ready = config.policy.mode == "manage"
@@ -36,7 +34,7 @@ def manage_command(
     code = failure_of([result]) or Exit.CHANGES
     message = 'First remove `mode = "observe"` from the inventory and restart the workers.'
     if apply and ready and code is Exit.CHANGES:
-        queued = context.store.fleet.apply_policy(name, config.policy, actor_of(actor))
+        queued = context.store.fleet.apply_policy(name, config.policy, actor)
         document["queued"] = queued
         message, code = f"{name}: managed; {queued} services queued", Exit.OK
     elif apply and not ready:
@@ -47,11 +45,11 @@ def manage_command(
 
 
 def rebuild_command(
+    context: Context,
     name: RouterArgument,
     *,
     apply: ApplyOption = False,
-    actor: ActorOption = None,
-    inventory: InventoryOption = None,
+    actor: ActorOption = "",
 ) -> Answer:
     """Let workers write the rows that are missing from a router.
 
@@ -63,7 +61,6 @@ def rebuild_command(
 
     Example: leasewire routers rebuild tower-7 --apply
     """
-    context = Context(inventory)
     config = context.router(name)
     result = read(context, [name])[name]
     code = exit_code([result])
@@ -74,7 +71,7 @@ def rebuild_command(
         services = to_rebuild(result)
         document["queued"] = len(services)
         reason = obstacle(context.store, config)
-        rebuild(context.store, name, services, actor_of(actor))
+        rebuild(context.store, name, services, actor)
         if reason:
             code = Exit.FAILED
             document["not_written"] = reason

@@ -5,9 +5,8 @@ from typing import Annotated
 
 import typer
 
-from leasewire.actor import ActorOption, actor_of
 from leasewire.answer import Answer, ApplyOption, Exit, bad_input, fail
-from leasewire.context import Context, InventoryOption
+from leasewire.context import ActorOption, Context
 from worker.admin.router_names import RouterNames, named, standing
 
 
@@ -15,7 +14,7 @@ def retire_command(
     name: Annotated[str, typer.Argument(metavar="NAME", help="In the inventory or not.")],
     *,
     apply: ApplyOption = False,
-    actor: ActorOption = None,
+    actor: ActorOption = "",
 ) -> Answer:
     """Forget a router that is gone for good.
 
@@ -37,11 +36,12 @@ def retire_command(
     document = {"router": name, "placed": found.placed, "applied": apply}
     if not apply:
         return Answer(document, [text, "Run with --apply to forget the router."], Exit.CHANGES)
-    RouterNames(context.store, actor_of(actor), time.sleep).retire(name)
+    RouterNames(context.store, actor, time.sleep).retire(name)
     return Answer(document, [text, f"{name}: forgotten"])
 
 
 def rename_command(  # noqa: PLR0913 - each is an option
+    context: Context,
     old: Annotated[str | None, typer.Argument(metavar="OLD", help="Its former name.")] = None,
     new: Annotated[
         str | None, typer.Argument(metavar="NEW", help="Its name in the inventory now.")
@@ -52,8 +52,7 @@ def rename_command(  # noqa: PLR0913 - each is an option
         typer.Option(metavar="OLD", help="Forget this former name; without OLD and NEW."),
     ] = None,
     apply: ApplyOption = False,
-    actor: ActorOption = None,
-    inventory: InventoryOption = None,
+    actor: ActorOption = "",
 ) -> Answer:
     """Tell Leasewire that a router has another name in the inventory now.
 
@@ -66,9 +65,8 @@ def rename_command(  # noqa: PLR0913 - each is an option
     Examples: leasewire routers rename tower-7 tower-7a --apply;
     leasewire routers rename --forget tower-7 --apply
     """
-    context = Context(inventory)
     if forget is not None and old is None:
-        return _forget(context, forget, actor_of(actor), apply=apply)
+        return _forget(context, forget, actor, apply=apply)
     if forget is not None or old is None or new is None:
         bad_input("Give OLD and NEW, or --forget OLD alone.")
     context.router(new)
@@ -79,7 +77,7 @@ def rename_command(  # noqa: PLR0913 - each is an option
     document = {"router": old, "new": new, "services": len(services), "applied": apply}
     if not apply:
         return Answer(document, [text, "Run with --apply to rename it."], Exit.CHANGES)
-    names = RouterNames(context.store, actor_of(actor), time.sleep)
+    names = RouterNames(context.store, actor, time.sleep)
     names.rename(old, new, context.policies())
     return Answer(document, [text, f"{new}: renamed; its services are queued"])
 

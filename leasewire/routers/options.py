@@ -2,9 +2,8 @@
 
 from contextlib import closing
 
-from leasewire.actor import ActorOption, actor_of
 from leasewire.answer import Answer, App, ApplyOption, Exit
-from leasewire.context import Context, InventoryOption, RouterArgument
+from leasewire.context import ActorOption, Context, RouterArgument
 from leasewire.routers.at_router import at_router
 from worker.convergence.option_collection import Collected, collect_options, find_unnamed
 from worker.routeros.sessions import Sessions
@@ -14,11 +13,11 @@ app = App("DHCP options that services share.")
 
 @app.command()
 def collect(
+    context: Context,
     router: RouterArgument,
     *,
     apply: ApplyOption = False,
-    actor: ActorOption = None,
-    inventory: InventoryOption = None,
+    actor: ActorOption = "",
 ) -> Answer:
     """Remove our DHCP option rows that no lease, network or option set uses.
 
@@ -28,7 +27,6 @@ def collect(
 
     Example: leasewire options collect tower-7 --apply
     """
-    context = Context(inventory)
     context.router(router)
     installation = context.inventory.installation
     if not apply:
@@ -39,10 +37,10 @@ def collect(
         code = Exit.CHANGES if found.unnamed else Exit.OK
         return _answer(Collected(removable, (), unused), "would_remove", code)
     with at_router(context, router) as (session, lock):
-        done = collect_options(context.store, session, lock, installation, actor_of(actor))
+        done = collect_options(context.store, session, lock, installation, actor)
     if done.removed:
         detail = ", ".join(done.removed)
-        context.store.audit.record(actor_of(actor), "router.options_removed", router, detail)
+        context.store.audit.record(actor, "router.options_removed", router, detail)
     return _answer(done, "removed", Exit.FAILED if done.refused else Exit.OK)
 
 

@@ -5,12 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
-from leasewire.actor import ActorOption, actor_of
-from leasewire.answer import Answer, App, ApplyOption, Exit, bad_input, clean, counted
-from leasewire.context import AnyRouterArgument, Context, InventoryOption, RouterArgument
+from leasewire.answer import Answer, App, ApplyOption, Exit, TextTable, bad_input, clean, counted
+from leasewire.context import ActorOption, AnyRouterArgument, Context, RouterArgument
 from leasewire.routers.at_router import at_router
 from leasewire.routers.plan import failure_of, read
-from leasewire.tables import TextTable
 from worker.admin.orphans import Removed, remove_orphans
 from worker.admin.router_reads import errors_of
 from worker.convergence.full_read import FullRead, read_fully
@@ -21,7 +19,7 @@ app = App("Rows on routers with our tag whose service is unknown.")
 
 
 @app.command("list")
-def list_command(name: AnyRouterArgument = None, *, inventory: InventoryOption = None) -> Answer:
+def list_command(context: Context, name: AnyRouterArgument = None) -> Answer:
     """List orphans: rows with our tag for services that this Redis does not know.
 
     Workers never touch them. More than one, and more than 10 % of our rows, block a router: its
@@ -31,7 +29,6 @@ def list_command(name: AnyRouterArgument = None, *, inventory: InventoryOption =
 
     Example: leasewire orphans list tower-7
     """
-    context = Context(inventory)
     results = read(context, context.router_names(name))
     found = [
         (router, orphan)
@@ -46,6 +43,7 @@ def list_command(name: AnyRouterArgument = None, *, inventory: InventoryOption =
 
 @app.command("remove")
 def remove_command(
+    context: Context,
     name: RouterArgument,
     services: Annotated[
         list[str] | None,
@@ -53,8 +51,7 @@ def remove_command(
     ] = None,
     *,
     apply: ApplyOption = False,
-    actor: ActorOption = None,
-    inventory: InventoryOption = None,
+    actor: ActorOption = "",
 ) -> Answer:
     """Remove orphans from a router; a router that they blocked is unblocked.
 
@@ -62,7 +59,6 @@ def remove_command(
 
     Example: leasewire orphans remove tower-7 SVC-1001 --apply
     """
-    context = Context(inventory)
     policy = context.router(name).policy
     with at_router(context, name) as (session, lock):
         found = read_fully(
@@ -78,7 +74,7 @@ def remove_command(
             bad_input(f"No orphans of these services on {name}: {', '.join(missing)}")
         done = Removed((), ())
         if apply and chosen:
-            done = remove_orphans(context.store, session, lock, chosen, actor_of(actor))
+            done = remove_orphans(context.store, session, lock, chosen, actor)
     word, rows = ("removed", done.gone) if apply else ("would_remove", chosen)
     refused = [_document(name, orphan) | {"message": text} for orphan, text in done.refused]
     text = f"{name}: {counted(len(done.gone), 'row')} removed"

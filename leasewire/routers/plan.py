@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from leasewire.answer import Answer, Exit, Line, Part
-from leasewire.context import AnyRouterArgument, Context, InventoryOption
+from leasewire.context import AnyRouterArgument, Context
 from worker.admin.plan_documents import plan_document, plan_lines, plan_summary
 from worker.admin.router_reads import ReadResult, errors_of, read_routers
 from worker.convergence.full_read import FullRead
@@ -13,7 +13,7 @@ from worker.errors import RouterBlocked, RouterUnreachable
 _COLOURS: Final = {"+": "green", "~": "yellow", "-": "red", "?": "magenta", "!": "cyan"}
 
 
-def plan_command(router: AnyRouterArgument = None, *, inventory: InventoryOption = None) -> Answer:
+def plan_command(context: Context, router: AnyRouterArgument = None) -> Answer:
     """Show what would be written to a router if all its services were checked now.
 
     Reads the router and writes nothing. `+` adds a row, `~` changes one, `-` removes one, `?` a
@@ -22,7 +22,6 @@ def plan_command(router: AnyRouterArgument = None, *, inventory: InventoryOption
 
     Example: leasewire plan tower-7
     """
-    context = Context(inventory)
     results = read(context, context.router_names(router))
     documents = [plan_document(name, result) for name, result in results.items()]
     return Answer(

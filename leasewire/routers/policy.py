@@ -8,9 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from leasewire.actor import ActorOption, actor_of
 from leasewire.answer import Answer, ApplyOption, Exit, Part, bad_input, clean, fail
-from leasewire.context import Context, InventoryOption, RouterArgument
+from leasewire.context import ActorOption, Context, RouterArgument
 from leasewire.routers.plan import failure_of, plan_text, read
 from worker.admin.plan_documents import plan_document
 from worker.admin.router_reads import errors_of
@@ -24,6 +23,7 @@ _MENTIONS = re.compile('"user_manager"').search
 
 
 def apply_command(
+    context: Context,
     names: Annotated[
         list[str] | None,
         typer.Argument(
@@ -32,8 +32,7 @@ def apply_command(
     ] = None,
     *,
     apply: ApplyOption = False,
-    actor: ActorOption = None,
-    inventory: InventoryOption = None,
+    actor: ActorOption = "",
 ) -> Answer:
     """Apply the inventory's policy to routers.
 
@@ -46,7 +45,6 @@ def apply_command(
 
     Example: leasewire routers apply tower-7
     """
-    context = Context(inventory)
     stored = context.store.fleet.policies()
     changes = _changes(context, stored, names)
     moving = _moving(context, stored, names)
@@ -54,7 +52,7 @@ def apply_command(
     if not changes:
         return Answer({"routers": []}, [_SAME])
     if apply:
-        return _apply(context, changes, moving, actor_of(actor))
+        return _apply(context, changes, moving, actor)
     results = read(context, list(changes))
     text: list[Part] = []
     plans = {name: plan_document(name, result) for name, result in results.items()}
@@ -130,11 +128,11 @@ def _document(name: str, changes: list[Change], moving: Mapping[str, list[str]])
 
 
 def replace_command(
+    context: Context,
     name: RouterArgument,
     *,
     apply: ApplyOption = False,
-    actor: ActorOption = None,
-    inventory: InventoryOption = None,
+    actor: ActorOption = "",
 ) -> Answer:
     """Confirm that a router's hardware was replaced or reset: all its services are written again.
 
@@ -143,7 +141,6 @@ def replace_command(
 
     Example: leasewire routers replace tower-7 --apply
     """
-    context = Context(inventory)
     context.router(name)
     store = context.store
     with closing(Sessions(context.inventory, context.settings).open(name)) as session:
@@ -160,26 +157,25 @@ def replace_command(
         return Answer(document, [text, hint], Exit.CHANGES)
     # The rows of a replaced router are missing: approve that they are written again.
     store.full_reads.approve(name, None, store.records.now_ms())
-    queued = store.fleet.replace(name, serial, actor_of(actor))
+    queued = store.fleet.replace(name, serial, actor)
     if isinstance(queued, tuple):
         fail(f"This is router {', '.join(queued)}: its serial number is bound to that name.")
     return Answer(document, [text, f"{name}: bound; {queued} services queued"])
 
 
 def pause_command(
+    context: Context,
     name: RouterArgument,
     *,
     reason: Annotated[str, typer.Option(help="Why; `routers list` shows it.")],
-    actor: ActorOption = None,
-    inventory: InventoryOption = None,
+    actor: ActorOption = "",
 ) -> Answer:
     """Pause a router: no worker writes to it until `routers resume`; its work waits.
 
     Example: leasewire routers pause tower-7 --reason "firmware upgrade"
     """
-    context = Context(inventory)
     context.router(name)
-    left_ms = context.store.fleet.pause(name, reason, actor_of(actor))
+    left_ms = context.store.fleet.pause(name, reason, actor)
     ends = f"; the current pass ends within {left_ms / 1000:.0f} s" if left_ms else ""
     return Answer({"router": name, "paused": True, "reason": reason}, [f"{name}: paused{ends}"])
 
@@ -187,12 +183,12 @@ def pause_command(
 def resume_command(
     name: Annotated[str, typer.Argument(metavar="NAME", help="As in `routers list`.")],
     *,
-    actor: ActorOption = None,
+    actor: ActorOption = "",
 ) -> Answer:
     """Resume a paused router: workers write to it again.
 
     Example: leasewire routers resume tower-7
     """
-    if not Context().store.fleet.resume(name, actor_of(actor)):
+    if not Context().store.fleet.resume(name, actor):
         fail(f"Router {name} is not paused.")
     return Answer({"router": name, "paused": False}, [f"{name}: resumed"])

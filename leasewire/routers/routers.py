@@ -4,10 +4,9 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import Final
 
-from leasewire.answer import Answer, App, Exit, Line, Part, clean, local_time
-from leasewire.context import Context, InventoryOption, RouterArgument
+from leasewire.answer import Answer, App, Exit, Line, Part, TextTable, clean, local_time
+from leasewire.context import Context, RouterArgument
 from leasewire.routers import mode, names, policy, setup
-from leasewire.tables import TextTable
 from worker.admin.json_fields import utc_time, without_empty
 from worker.admin.lease_documents import lease_documents, orphans_of, read_lease_table
 from worker.admin.router_checks import state_checks
@@ -21,7 +20,7 @@ _SIGNS: Final = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗"
 
 
 @app.command("list")
-def list_(*, inventory: InventoryOption = None) -> Answer:
+def list_(context: Context) -> Answer:
     """List the routers of the inventory.
 
     State is up, unreachable (retried automatically), blocked (a person must act: `routers check`),
@@ -32,7 +31,6 @@ def list_(*, inventory: InventoryOption = None) -> Answer:
 
     Example: leasewire routers list
     """
-    context = Context(inventory)
     configs = context.inventory.routers  # its mistakes are reported even if Redis is down
     routers = router_documents(context.store, list(configs.values()))
     columns = (
@@ -49,7 +47,7 @@ def list_(*, inventory: InventoryOption = None) -> Answer:
 
 
 @app.command()
-def check(name: RouterArgument, *, inventory: InventoryOption = None) -> Answer:
+def check(context: Context, name: RouterArgument) -> Answer:
     """Check whether workers can work with a router, and what to do if not; writes nothing.
 
     Checks the permissions of our user, clock, sessions, DHCP servers, networks, overlaps, how long
@@ -61,7 +59,6 @@ def check(name: RouterArgument, *, inventory: InventoryOption = None) -> Answer:
 
     Example: leasewire routers check tower-7
     """
-    context = Context(inventory)
     config = context.router(name, unpinned=True)
     now = datetime.now(UTC)  # noqa: TID251 - this is the composition root
     checks = [
@@ -83,7 +80,7 @@ def check(name: RouterArgument, *, inventory: InventoryOption = None) -> Answer:
 
 
 @app.command()
-def leases(name: RouterArgument, *, inventory: InventoryOption = None) -> Answer:
+def leases(context: Context, name: RouterArgument) -> Answer:
     """Show a router's lease table as it is now, and whose each row is; writes nothing.
 
     Where a service has IPv6 the DHCPv6 bindings are shown too. ours, with the service; orphan: it
@@ -93,7 +90,6 @@ def leases(name: RouterArgument, *, inventory: InventoryOption = None) -> Answer
 
     Example: leasewire routers leases tower-7
     """
-    context = Context(inventory)
     context.router(name)
     store, installation = context.store, context.inventory.installation
     with closing(Sessions(context.inventory, context.settings).open(name)) as session:

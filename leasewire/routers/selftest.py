@@ -13,10 +13,8 @@ from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 
-from leasewire.actor import ActorOption, actor_of
-from leasewire.answer import Answer, Exit, Fields, Part, bad_input, clean, counted, fail
-from leasewire.context import Context, InventoryOption, RouterArgument
-from leasewire.tables import TextTable
+from leasewire.answer import Answer, Exit, Fields, Part, TextTable, bad_input, clean, counted, fail
+from leasewire.context import ActorOption, Context, RouterArgument
 from worker.errors import RouterUnreachable, StoreUnavailable, UnreadableStoreError
 from worker.selftest import lab
 from worker.selftest.lab_router import LabClock, LabRouter
@@ -30,6 +28,7 @@ _TWICE: Final = "On a router that is in use it needs --in-use, and the router's 
 
 
 def selftest_command(  # noqa: PLR0913 - each is an option
+    context: Context,
     name: RouterArgument,
     *,
     question: Annotated[
@@ -60,8 +59,7 @@ def selftest_command(  # noqa: PLR0913 - each is an option
     report_file: Annotated[
         Path | None, typer.Option("--report", help="Write the report to this file, as JSON.")
     ] = None,
-    actor: ActorOption = None,
-    inventory: InventoryOption = None,
+    actor: ActorOption = "",
 ) -> Answer:
     """Ask a spare router what no source says of RouterOS, such as when a changed rate acts.
 
@@ -79,7 +77,6 @@ def selftest_command(  # noqa: PLR0913 - each is an option
 
     Example: leasewire selftest spare-1 --report report.json
     """
-    context = Context(inventory)
     config = context.router(name)
     questions = _questions(question or [])
     cabled = _ports(ports)
@@ -105,7 +102,7 @@ def selftest_command(  # noqa: PLR0913 - each is an option
             leasewire=installed_version(),
             now=datetime.now(UTC),  # noqa: TID251 - this is the composition root
         )
-    _note(context, name, actor_of(actor), answered)
+    _note(context, name, actor, answered)
     text = _text(document, answered)
     if report_file:
         report_file.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")

@@ -8,21 +8,20 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from leasewire.actor import ActorOption, actor_of
 from leasewire.answer import (
     Answer,
     ApplyOption,
     Exit,
     Line,
     Part,
+    TextTable,
     bad_input,
     clean,
     counted,
     fail,
 )
-from leasewire.context import Context, InventoryOption, RouterArgument
+from leasewire.context import ActorOption, Context, RouterArgument
 from leasewire.routers.setup_radius import with_radius
-from leasewire.tables import TextTable
 from worker.core.entry.wanted import possible_kinds
 from worker.core.policy.router_setup import plan_setup
 from worker.core.policy.setup_firewall import fasttrack_steps
@@ -71,6 +70,7 @@ lease_time = "30m\""""
 
 
 def setup_command(  # noqa: PLR0913 - each is an option
+    context: Context,
     name: RouterArgument,
     *,
     apply: ApplyOption = False,
@@ -89,8 +89,7 @@ def setup_command(  # noqa: PLR0913 - each is an option
         int | None,
         typer.Option(help="Port to begin with. Default: the usual one.", min=1, max=65_535),
     ] = None,
-    actor: ActorOption = None,
-    inventory: InventoryOption = None,
+    actor: ActorOption = "",
 ) -> Answer:
     """Set up a router: DHCP, our user, the API over TLS, the rules for suspended services.
 
@@ -109,7 +108,6 @@ def setup_command(  # noqa: PLR0913 - each is an option
 
     Example: leasewire routers setup tower-7 --bootstrap-user admin --apply
     """
-    context = Context(inventory)
     config = context.router(name, unpinned=True)
     if config.setup is None:
         bad_input(f"The inventory has no set-up for {name}. Example:", _EXAMPLE.format(name=name))
@@ -129,7 +127,7 @@ def setup_command(  # noqa: PLR0913 - each is an option
         try:
             run.apply(session, first, password, steps)
         finally:
-            _note_done(context, name, len(run.done), len(steps), actor_of(actor))
+            _note_done(context, name, len(run.done), len(steps), actor)
     pin, identity = run.proof()
     done = f"{counted(len(run.done), 'change')} made" if run.done else "nothing to do"
     how = "over TLS" if pin else "over the plain API"

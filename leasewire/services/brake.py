@@ -4,17 +4,10 @@ from typing import Annotated, Final
 
 import typer
 
-from leasewire.actor import ActorOption, actor_of
-from leasewire.answer import Answer, App, Fields, Part, bad_input, cell, counted, fail
-from leasewire.context import Context, InventoryOption
-from leasewire.tables import TextTable
+from leasewire.answer import Answer, App, Fields, Part, TextTable, bad_input, cell, counted, fail
+from leasewire.context import ActorOption, Context
 from worker.admin import approvals
-from worker.admin.announcements import (
-    WrongAnnouncement,
-    announcement_document,
-    check_scope,
-    end_ms,
-)
+from worker.admin.announcements import WrongAnnouncement, announcement_document, check_scope, end_ms
 from worker.admin.approvals import Approval, Decision
 from worker.admin.documents import approval_document, approval_heading
 from worker.store.brake import Announcement
@@ -32,11 +25,10 @@ app = App("Losses held for approval because unusually many services would lose t
 
 @app.command("list")
 def list_(
+    context: Context,
     approval_id: Annotated[
         str | None, typer.Argument(metavar="ID", help="Show all services of this one.")
     ] = None,
-    *,
-    inventory: InventoryOption = None,
 ) -> Answer:
     """List what is held for approval, and what was announced.
 
@@ -44,7 +36,6 @@ def list_(
 
     Example: leasewire brake list 3f9a1c20
     """
-    context = Context(inventory)
     found = [
         approval
         for approval in approvals.approvals(context.store, context.policies())
@@ -66,12 +57,12 @@ def list_(
 
 @app.command()
 def approve(
+    context: Context,
     approval_id: IdArgument,
     *,
     digest: DigestOption,
     reason: ReasonOption = "",
-    actor: ActorOption = None,
-    inventory: InventoryOption = None,
+    actor: ActorOption = "",
 ) -> Answer:
     """Approve a list as it was shown: its services lose their entries now.
 
@@ -79,9 +70,8 @@ def approve(
 
     Example: leasewire brake approve 3f9a1c20 --digest 91b2c0d4e5f6
     """
-    context = Context(inventory)
     decision = approvals.approve(
-        context.store, context.policies(), approval_id, digest, actor_of(actor), reason
+        context.store, context.policies(), approval_id, digest, actor, reason
     )
     approval = _decided(decision, approval_id)
     text = f"{counted(len(approval.work_items), 'service')} approved."
@@ -90,12 +80,12 @@ def approve(
 
 @app.command()
 def reject(
+    context: Context,
     approval_id: IdArgument,
     *,
     digest: DigestOption,
     reason: ReasonOption = "",
-    actor: ActorOption = None,
-    inventory: InventoryOption = None,
+    actor: ActorOption = "",
 ) -> Answer:
     """Reject a list: each of its services keeps what its router has.
 
@@ -104,14 +94,13 @@ def reject(
 
     Example: leasewire brake reject 3f9a1c20 --digest 91b2c0d4e5f6
     """
-    context = Context(inventory)
     with context.publisher() as publisher:
         decision = approvals.reject(
             context.store,
             context.policies(),
             approval_id,
             digest,
-            actor_of(actor),
+            actor,
             publisher.publish,
             reason,
         )
@@ -123,6 +112,7 @@ def reject(
 
 @app.command()
 def announce(  # noqa: PLR0913 - as many options
+    context: Context,
     *,
     services: Annotated[
         int, typer.Option(help="How many may lose their entries; 0 withdraws.", min=0)
@@ -138,8 +128,7 @@ def announce(  # noqa: PLR0913 - as many options
         str | None, typer.Option("--for", help="For this long: 2h.", show_default=False)
     ] = None,
     reason: ReasonOption = "",
-    actor: ActorOption = None,
-    inventory: InventoryOption = None,
+    actor: ActorOption = "",
 ) -> Answer:
     """Announce a dunning run or a migration: so many losses are neither counted nor held.
 
@@ -149,7 +138,6 @@ def announce(  # noqa: PLR0913 - as many options
     Example: leasewire brake announce --source urn:isp:bss:example --services 400 --for 3h
     --reason "dunning run of November"
     """
-    context = Context(inventory)
     if (source is None) == (router is None):
         bad_input("Give --source or --router.")
     if services and (until is None) == (for_ is None):
@@ -167,7 +155,7 @@ def announce(  # noqa: PLR0913 - as many options
         used=0,
         from_ms=now_ms,
         until_ms=until_ms,
-        by=actor_of(actor),
+        by=actor,
         reason=reason,
     )
     context.store.brake.announce(announced, now_ms)

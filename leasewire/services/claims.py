@@ -7,10 +7,8 @@ import typer
 
 from contracts import ContractViolation
 from contracts.values import Ipv4, Mac48
-from leasewire.actor import ActorOption, actor_of
-from leasewire.answer import Answer, App, ApplyOption, Exit, bad_input, fail
-from leasewire.context import Context, InventoryOption
-from leasewire.tables import TextTable
+from leasewire.answer import Answer, App, ApplyOption, Exit, TextTable, bad_input, fail
+from leasewire.context import ActorOption, Context
 from worker.core.entry.entry import Claim, Entry
 from worker.core.entry.wanted import wanted_entries
 from worker.core.rows.prefixes import ClaimKeys, claim_text, prefix_key
@@ -27,12 +25,12 @@ KeyArgument = Annotated[
 
 @app.command("list")
 def list_(
+    context: Context,
     *,
     router: Annotated[str | None, typer.Option(help="Only this router.")] = None,
     waited_for: Annotated[
         bool, typer.Option("--waited-for", help="Only those that a service waits for.")
     ] = False,
-    inventory: InventoryOption = None,
 ) -> Answer:
     """List claims: which service holds what on which router.
 
@@ -40,21 +38,19 @@ def list_(
 
     Example: leasewire claims list --router tower-7 --waited-for
     """
-    context = Context(inventory)
     names = [router] if router else sorted(context.inventory.routers)
     claims = [claim for name in names for claim in context.store.claims.at(name)]
     return _answer([claim for claim in claims if claim.waiters or not waited_for])
 
 
 @app.command()
-def show(key: KeyArgument, *, inventory: InventoryOption = None) -> Answer:
+def show(context: Context, key: KeyArgument) -> Answer:
     """Show who holds a MAC, an address or a prefix, on every router.
 
     Of a prefix it shows all that overlap it: the one that it lies in, and those that lie in it.
 
     Example: leasewire claims show 198.51.100.10
     """
-    context = Context(inventory)
     return _answer(
         [
             claim
@@ -66,14 +62,14 @@ def show(key: KeyArgument, *, inventory: InventoryOption = None) -> Answer:
 
 @app.command()
 def move(  # noqa: PLR0913 - as many options
+    context: Context,
     key: KeyArgument,
     *,
     router: Annotated[str, typer.Option(help="On which router.")],
     holder: Annotated[str, typer.Option("--from", help="The service that gives it up.")],
     to: Annotated[str, typer.Option("--to", help="The service that gets it.")],
     apply: ApplyOption = False,
-    actor: ActorOption = None,
-    inventory: InventoryOption = None,
+    actor: ActorOption = "",
 ) -> Answer:
     """Move a claim to the service that waits for it; its former holder then waits for it.
 
@@ -82,7 +78,6 @@ def move(  # noqa: PLR0913 - as many options
 
     Example: leasewire claims move 198.51.100.10 --router tower-7 --from SVC-1 --to SVC-2 --apply
     """
-    context = Context(inventory)
     store, name = context.store, _claim_key(key)
     policy = context.router(router).policy
     records = store.records.read([holder, to])
@@ -102,9 +97,7 @@ def move(  # noqa: PLR0913 - as many options
     document = {"claim": claim.text, "router": router, "from": holder, "to": to, "applied": apply}
     if not apply:
         return Answer(document, [text, "Run with --apply to move it."], Exit.CHANGES)
-    moved = store.claims.move(
-        claim, records[to], wants, by=actor_of(actor), at_ms=store.records.now_ms()
-    )
+    moved = store.claims.move(claim, records[to], wants, by=actor, at_ms=store.records.now_ms())
     if moved.changed:
         fail("Nothing was changed: one of the services just changed. Try again.")
     if not moved.moved:

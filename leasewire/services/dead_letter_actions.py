@@ -14,9 +14,8 @@ from typing import Annotated, Any, Final
 import typer
 
 from gateway import dead_letters
-from leasewire.actor import ActorOption, actor_of
 from leasewire.answer import Answer, ApplyOption, Exit, bad_input, fail
-from leasewire.context import Context
+from leasewire.context import ActorOption, Context
 from worker.admin.dead_letters import cause_of
 from worker.core.service.outcome import DeadLetter, Outcome
 
@@ -41,7 +40,7 @@ def retry(  # noqa: PLR0913 - as many options
         float, typer.Option(help="Seconds to wait for the outcomes of the events.", min=0)
     ] = 5,
     why: WhyOption = "",
-    actor: ActorOption = None,
+    actor: ActorOption = "",
 ) -> Answer:
     """Retry dead letters: events as received, with their ids; services at their routers.
 
@@ -55,7 +54,7 @@ def retry(  # noqa: PLR0913 - as many options
         done = [
             (
                 dead_letter,
-                dead_letters.retry(context.store, publisher, dead_letter, actor_of(actor), why),
+                dead_letters.retry(context.store, publisher, dead_letter, actor, why),
             )
             for dead_letter in _chosen(context, ids, reason, cause, everything=everything)
         ]
@@ -85,7 +84,7 @@ def edit(  # noqa: PLR0913 - as many options
     ] = None,
     apply: ApplyOption = False,
     why: WhyOption = "",
-    actor: ActorOption = None,
+    actor: ActorOption = "",
 ) -> Answer:
     """Correct an event and publish it under a new id, with the old id as its causationid.
 
@@ -117,7 +116,7 @@ def edit(  # noqa: PLR0913 - as many options
             bad_input(f"The event is still invalid: {dead_letters.joined(problems)}")
         if apply:
             dead_letters.publish_correction(
-                context.store, publisher, dead_letter, completed, actor_of(actor), why
+                context.store, publisher, dead_letter, completed, actor, why
             )
     difference = dead_letters.difference(dead_letter, completed)
     done = f"Published as {completed.id}."
@@ -136,7 +135,7 @@ def discard(  # noqa: PLR0913 - as many options
     everything: AllOption = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     why: WhyOption = "",
-    actor: ActorOption = None,
+    actor: ActorOption = "",
 ) -> Answer:
     """Discard dead letters for good; the service's history keeps who did it.
 
@@ -148,7 +147,7 @@ def discard(  # noqa: PLR0913 - as many options
         typer.confirm(f"Discard {len(chosen)} dead letters for good?", abort=True, err=True)
     documents = []
     for dead_letter in chosen:
-        detail = dead_letters.discard(context.store, dead_letter, actor_of(actor), why)
+        detail = dead_letters.discard(context.store, dead_letter, actor, why)
         documents.append({"id": dead_letter.id, "done": not detail, "detail": detail})
     return _answer(documents, "discarded")
 

@@ -5,10 +5,9 @@ from typing import Annotated
 
 import typer
 
-from leasewire.answer import Answer, App, Fields, Part, fail
+from leasewire.answer import Answer, App, Fields, Part, TextTable, fail
 from leasewire.context import Context
 from leasewire.services import dead_letter_actions
-from leasewire.tables import TextTable
 from worker.admin.dead_letters import cause_document, causes
 from worker.admin.documents import dead_letter_document
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from leasewire.answer import Answer, App, Fields, JsonOption, Part, cell, clean, fail
-from leasewire.context import Context, InventoryOption
+from leasewire.context import Context
 from worker.admin.documents import event_document, find_events
 from worker.admin.json_fields import utc_time, without_empty
 from worker.store.feed import CursorTooOldError
@@ -22,13 +22,13 @@ _PAGE: Final = 500
 
 @app.command()
 def show(
+    context: Context,
     event_id: Annotated[str, typer.Argument(metavar="ID", help="The id that its publisher gave.")],
     *,
     source: Annotated[
         str | None,
         typer.Option(help="Its publisher. Default: every source of the inventory."),
     ] = None,
-    inventory: InventoryOption = None,
 ) -> Answer:
     """Show the state of an event.
 
@@ -38,7 +38,6 @@ def show(
 
     Example: leasewire events show 0b6f4f0e-5d5e-5f37-9a39-0c1f6a2d1a02
     """
-    context = Context(inventory)
     sources = [source] if source else list(context.inventory.sources)
     found = find_events(context.store, event_id, sources)
     found = found or _rejected(context.store, event_id, source)
@@ -55,6 +54,7 @@ def show(
 
 @app.command()
 def follow(
+    context: Context,
     *,
     source: Annotated[
         list[str] | None,
@@ -64,7 +64,6 @@ def follow(
         bool, typer.Option("--kept", help="Begin with the oldest that is kept, not with now.")
     ] = False,
     as_json: JsonOption = False,
-    inventory: InventoryOption = None,
 ) -> None:
     """Follow outcomes as they change, one line each, until Ctrl-C.
 
@@ -72,7 +71,6 @@ def follow(
 
     Example: leasewire events follow --source urn:isp:bss:example
     """
-    context = Context(inventory)
     feed = context.store.feed
     known = context.inventory.sources.keys()
     sources = source or list(known)

@@ -5,17 +5,10 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from leasewire.actor import ActorOption, actor_of
-from leasewire.answer import Answer, App, ApplyOption, Exit, Fields, Part, fail
-from leasewire.context import Context, InventoryOption
-from leasewire.tables import TextTable
+from leasewire.answer import Answer, App, ApplyOption, Exit, Fields, Part, TextTable, fail
+from leasewire.context import ActorOption, Context
 from worker.admin.json_fields import utc_time
-from worker.admin.pool_documents import (
-    in_quarantine,
-    pool_document,
-    pool_documents,
-    pool_named,
-)
+from worker.admin.pool_documents import in_quarantine, pool_document, pool_documents, pool_named
 
 app = App("Pools of the inventory, from which Leasewire assigns addresses and prefixes.")
 
@@ -30,7 +23,7 @@ PoolArgument = Annotated[str, typer.Argument(metavar="POOL", help="Name in the i
 
 
 @app.command("list")
-def list_(*, inventory: InventoryOption = None) -> Answer:
+def list_(context: Context) -> Answer:
     """List pools: how much is used, in quarantine and free, and how many services wait.
 
     The days left are until a pool is full, at the rate of the last weeks. From 90 % on there is an
@@ -38,7 +31,6 @@ def list_(*, inventory: InventoryOption = None) -> Answer:
 
     Example: leasewire pools list
     """
-    context = Context(inventory)
     pools = pool_documents(context.store, context.inventory.pools)
     columns = (
         "pool, kind, known as=known_as, routers, size, given, quarantine, free, waiting, "
@@ -49,13 +41,13 @@ def list_(*, inventory: InventoryOption = None) -> Answer:
 
 @app.command()
 def show(
+    context: Context,
     pool: PoolArgument,
     *,
     values: Annotated[
         int, typer.Option(help="So many values that are not free.", min=0, max=1_000_000)
     ] = 20,
     skip: Annotated[int, typer.Option(help="Skip so many of them.", min=0)] = 0,
-    inventory: InventoryOption = None,
 ) -> Answer:
     """Show a pool: its ranges, who waits, how it was used, and which service has which value.
 
@@ -65,7 +57,6 @@ def show(
 
     Examples: leasewire pools show home; leasewire pools show home --values 100000 --json
     """
-    context = Context(inventory)
     found = pool_named(context.inventory.pools, pool)
     document = pool_document(context.store, found, skip, values)
     return Answer(document, _text(document))
@@ -95,12 +86,12 @@ def _by_day(samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @app.command()
 def free(
+    context: Context,
     pool: PoolArgument,
     value: Annotated[str, typer.Argument(metavar="IP|PREFIX", help="As `pools show` has it.")],
     *,
     apply: ApplyOption = False,
-    actor: ActorOption = None,
-    inventory: InventoryOption = None,
+    actor: ActorOption = "",
 ) -> Answer:
     """End the quarantine of a value before its time: any service may get it then.
 
@@ -109,7 +100,6 @@ def free(
 
     Example: leasewire pools free home 100.64.0.10 --apply
     """
-    context = Context(inventory)
     store, found = context.store, pool_named(context.inventory.pools, pool)
     held = in_quarantine(store, found, value)
     if held is None:
@@ -122,6 +112,6 @@ def free(
         return Answer(
             document | {"freed": False}, [text, "Run with --apply to end that."], Exit.CHANGES
         )
-    if not store.pools.free(name, pool, actor_of(actor)):
+    if not store.pools.free(name, pool, actor):
         fail("Nothing was changed: it just changed. Try again.")
     return Answer(document | {"freed": True}, [f"Done: any service may get {name} now."])

@@ -4,9 +4,8 @@ from typing import Annotated
 
 import typer
 
-from leasewire.actor import ActorOption, actor_of
 from leasewire.answer import Answer, fail
-from leasewire.context import Context
+from leasewire.context import ActorOption, Context
 from worker.store.purge import purge
 
 
@@ -14,7 +13,7 @@ def purge_command(
     service_id: Annotated[str, typer.Argument(metavar="ID", help="The BSS's id of the service.")],
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    actor: ActorOption = None,
+    actor: ActorOption = "",
 ) -> Answer:
     """Erase a cancelled service: record, history, events, outcomes, dead letters.
 
@@ -31,7 +30,7 @@ def purge_command(
         typer.confirm(
             f"Erase all data of {service_id}? This cannot be undone", abort=True, err=True
         )
-    gone = purge(store, service_id, actor_of(actor))
+    gone = purge(store, service_id, actor)
     erased = ", ".join(f"{name} {count}" for name, count in gone.items() if count)
     text = f"{service_id}: erased" + (f" ({erased})" if erased else "")
     return Answer({"service": service_id, "deleted": gone}, [text])

@@ -5,20 +5,19 @@ from typing import Annotated, Final
 
 import typer
 
-from leasewire.actor import ActorOption, actor_of
 from leasewire.answer import Answer, Exit, fail
-from leasewire.context import Context, InventoryOption
+from leasewire.context import ActorOption, Context
 from worker.admin.restore import NotRestorableError, restored
 
 _CHECK_EVERY_S: Final = 0.1
 
 
 def restore_command(
+    context: Context,
     service_id: Annotated[str, typer.Argument(metavar="ID", help="The BSS's id of the service.")],
     *,
     wait: Annotated[float, typer.Option(help="Seconds to wait for the outcome.", min=0)] = 5,
-    actor: ActorOption = None,
-    inventory: InventoryOption = None,
+    actor: ActorOption = "",
 ) -> Answer:
     """Restore a cancelled service with the same MAC and address.
 
@@ -27,16 +26,14 @@ def restore_command(
 
     Example: leasewire services restore SVC-1001
     """
-    context = Context(inventory)
     store = context.store
-    who = actor_of(actor)
     try:
-        event = restored(store, context.policies(), service_id, who)
+        event = restored(store, context.policies(), service_id, actor)
     except NotRestorableError as error:
         fail(error)
     with context.publisher() as publisher:
         receipt = publisher.publish([event])[0]
-    store.audit.record(who, "service.restored", service_id, f"by event {receipt.event_id}")
+    store.audit.record(actor, "service.restored", service_id, f"by event {receipt.event_id}")
     deadline = time.monotonic() + wait
     while not (found := store.views.outcomes([receipt.event_key])) and time.monotonic() < deadline:
         time.sleep(_CHECK_EVERY_S)

@@ -4,9 +4,8 @@ from typing import Annotated, Final
 
 import typer
 
-from leasewire.answer import Answer, App
+from leasewire.answer import Answer, App, TextTable
 from leasewire.context import Context
-from leasewire.tables import TextTable
 from worker.admin.calendar import schedule_documents
 
 app = App("Events that take effect later.")

@@ -5,12 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
-from leasewire.answer import Answer, App, Fields, Part, fail
-from leasewire.context import Context, InventoryOption
+from leasewire.answer import Answer, App, Fields, Part, TextTable, fail
+from leasewire.context import Context
 from leasewire.services import follow, purge, restore, verify
 from leasewire.services.schedule import COLUMNS as SCHEDULED
 from leasewire.services.why import details, diagnosis, history_table
-from leasewire.tables import TextTable
 from worker.admin.diagnosis_documents import explained_service
 from worker.admin.service_documents import ServiceList
 from worker.core.service.record_parts import Status
@@ -45,12 +44,12 @@ def list_(
 
 @app.command()
 def show(
+    context: Context,
     service_id: Annotated[str, typer.Argument(metavar="ID", help="The BSS's id of the service.")],
     *,
     live: Annotated[
         bool, typer.Option("--live", help="Also read its rows and its device from its routers.")
     ] = False,
-    inventory: InventoryOption = None,
 ) -> Answer:
     """Show all that is known of a service.
 
@@ -61,7 +60,6 @@ def show(
 
     Example: leasewire services show SVC-1001 --live
     """
-    context = Context(inventory)
     store = context.store
     record = store.records.read([service_id])[service_id].record
     view = store.views.service(service_id, record.placements)

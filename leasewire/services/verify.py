@@ -5,10 +5,9 @@ from typing import Annotated
 
 import typer
 
-from leasewire.answer import Answer, Exit, fail, local_time
-from leasewire.context import Context, InventoryOption
+from leasewire.answer import Answer, Exit, TextTable, fail, local_time
+from leasewire.context import Context
 from leasewire.services.why import diagnosis
-from leasewire.tables import TextTable
 from worker.admin.json_fields import utc_time, without_empty
 from worker.core.diagnosis.facts import Facts
 from worker.core.diagnosis.verification import Probe, held_row, verify
@@ -16,9 +15,8 @@ from worker.routeros.sessions import open_session
 
 
 def verify_command(
+    context: Context,
     service_id: Annotated[str, typer.Argument(metavar="ID", help="The BSS's id of the service.")],
-    *,
-    inventory: InventoryOption = None,
 ) -> Answer:
     """Verify that a customer is online: entry, row, device, ping from the router, DHCP log.
 
@@ -27,7 +25,6 @@ def verify_command(
 
     Example: leasewire services verify SVC-1001
     """
-    context = Context(inventory)
     if not context.store.records.read([service_id])[service_id].generation:
         fail(f"There is no service {service_id}; see `leasewire services list`.")
     facts = diagnosis(context, offline=False).service(service_id).facts

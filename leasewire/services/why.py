@@ -5,9 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from leasewire.answer import Answer, Exit, Line, Part, bad_input, cell, clean, local_time
-from leasewire.context import Context, InventoryOption
-from leasewire.tables import TextTable
+from leasewire.answer import Answer, Exit, Line, Part, TextTable, bad_input, cell, clean, local_time
+from leasewire.context import Context
 from worker.admin.diagnosis import Diagnosis, DiagnosisResult
 from worker.admin.diagnosis_documents import diagnosis_document, row_documents, timeline
 from worker.admin.json_fields import utc_time
@@ -17,6 +16,7 @@ from worker.routeros.parallel_read import RowObserver
 
 
 def why_command(
+    context: Context,
     subject: Annotated[
         str,
         typer.Argument(metavar="MAC|IP|PREFIX|SERVICE|LOGIN", help="A MAC may have any spelling."),
@@ -25,7 +25,6 @@ def why_command(
     offline: Annotated[
         bool, typer.Option("--offline", help="Read no router; use the store alone.")
     ] = False,
-    inventory: InventoryOption = None,
 ) -> Answer:
     """Explain why a customer has no address or no IPv6 prefix, or that all is well.
 
@@ -38,7 +37,6 @@ def why_command(
     """
     if not subject.strip():
         bad_input("Give a MAC, an IP, a prefix, a login or the id of a service.")
-    context = Context(inventory)
     results = diagnosis(context, offline=offline).ask(subject)
     text: list[Part] = []
     services = [_service_of(result) for result in results]

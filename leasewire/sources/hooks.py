@@ -13,9 +13,8 @@ from gateway.hooks.inbox import Inbox, Posted
 from gateway.hooks.tables import Generic, Splynx
 from gateway.hooks.verdicts import Incomplete, Publish
 from gateway.hooks.work import body_of
-from leasewire.answer import Answer, App, fail
-from leasewire.context import Context, InventoryOption
-from leasewire.tables import TextTable
+from leasewire.answer import Answer, App, TextTable, fail
+from leasewire.context import Context
 from producers.fields import NotAnEvent, event_of
 from worker.admin.json_fields import utc_time
 from worker.errors import ConfigurationError
@@ -46,17 +45,16 @@ def hooks_of(context: Context) -> dict[str, Hook]:
 
 @app.command("list")
 def list_command(
+    context: Context,
     *,
     secrets: Annotated[
         bool, typer.Option("--paths", help="Show secret paths too, to set up the BSS.")
     ] = False,
-    inventory: InventoryOption = None,
 ) -> Answer:
     """List the webhooks, their paths, and how many requests wait to be processed.
 
     Example: leasewire hooks list
     """
-    context = Context(inventory)
     hooks = hooks_of(context)
     inbox = Inbox(context.store.client, context.settings.key_prefix)
     waiting = list(inbox.wanted())
@@ -85,17 +83,17 @@ def list_command(
 
 @app.command("try")
 def try_command(
+    context: Context,
     name: Annotated[str, typer.Argument(metavar="HOOK")],
     body: Annotated[Path, typer.Argument(metavar="BODY", help="- is standard input.")],
     *,
     form: Annotated[bool, typer.Option("--form", help="The body is a form, not JSON.")] = False,
-    inventory: InventoryOption = None,
 ) -> Answer:
     """Show the event that the body of a webhook makes, or what is missing; sends nothing.
 
     Example: leasewire hooks try billing body.json
     """
-    hooks = hooks_of(Context(inventory))
+    hooks = hooks_of(context)
     if name not in hooks:
         raise ConfigurationError([f"there is no hook {name}; see `leasewire hooks list`"])
     try:

@@ -7,9 +7,8 @@ from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 
-from leasewire.actor import ActorOption, actor_of
-from leasewire.answer import Answer, ApplyOption, Exit, Line, Part, bad_input, counted
-from leasewire.context import Context, InventoryOption
+from leasewire.answer import Answer, ApplyOption, Exit, Line, Part, TextTable, bad_input, counted
+from leasewire.context import ActorOption, Context, InventoryOption
 from leasewire.progress import progress_bar
 from leasewire.sources.import_apply import ImportResult, apply_file, batches, file_preview
 from leasewire.sources.service_file import (
@@ -20,7 +19,6 @@ from leasewire.sources.service_file import (
     stdin_name,
 )
 from leasewire.sources.standard_input import as_file
-from leasewire.tables import TextTable
 from producers.files.writing import template
 from worker.admin.file_preview import Previewed
 from worker.admin.json_fields import utc_time
@@ -45,7 +43,7 @@ def import_command(  # noqa: PLR0913 - as many options
     show_template: Annotated[
         bool, typer.Option("--template", help="Print a CSV file to begin with.")
     ] = False,
-    actor: ActorOption = None,
+    actor: ActorOption = "",
     inventory: InventoryOption = None,
 ) -> Answer:
     """Import services from a file: .csv (see --template), or .ndjson as `export` writes it.
@@ -68,7 +66,7 @@ def import_command(  # noqa: PLR0913 - as many options
         with file.publisher:
             if not apply:
                 return preview_answer(file, preview(context, file))
-            done = apply_file(context, file, actor_of(actor), "source.imported")
+            done = apply_file(context, file, actor, "source.imported")
         return done_answer(file, done)
 
 

@@ -7,10 +7,8 @@ from typing import Annotated
 import typer
 
 from gateway.api.api_keys import DEFAULT_RATE, LEAST_RATE, ApiKeys, KeyScope
-from leasewire.actor import ActorOption, actor_of
-from leasewire.answer import Answer, App, Fields, Part, cell, fail
-from leasewire.context import Context, InventoryOption
-from leasewire.tables import TextTable
+from leasewire.answer import Answer, App, Fields, Part, TextTable, cell, fail
+from leasewire.context import ActorOption, Context
 from worker.errors import ConfigurationError
 
 app = App("API keys of the gateway.")
@@ -18,6 +16,7 @@ app = App("API keys of the gateway.")
 
 @app.command()
 def create(  # noqa: PLR0913 - a key has as many sides
+    context: Context,
     name: Annotated[str, typer.Argument(help="Display name of its owner, for lists and logs.")],
     *,
     source: Annotated[
@@ -38,8 +37,7 @@ def create(  # noqa: PLR0913 - a key has as many sides
     only_key: Annotated[
         bool, typer.Option("--only-key", help="Print only the key, for scripts.")
     ] = False,
-    actor: ActorOption = None,
-    inventory: InventoryOption = None,
+    actor: ActorOption = "",
 ) -> Answer:
     """Create a key. It is shown once: Redis stores only a hash.
 
@@ -49,7 +47,6 @@ def create(  # noqa: PLR0913 - a key has as many sides
     Example: leasewire keys create billing --source urn:isp:bss:example
     """
     scopes = scope or [KeyScope.PUBLISH, KeyScope.READ]
-    context = Context(inventory)
     _warn_of_unknown(context, source or ())
     made = _keys(context).create(
         name,
@@ -57,7 +54,7 @@ def create(  # noqa: PLR0913 - a key has as many sides
         scopes,
         rate=rate,
         signature_required=signed,
-        actor=actor_of(actor),
+        actor=actor,
         created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),  # noqa: TID251 - a command reads the clock
     )
     document = made.key.document() | {
@@ -89,13 +86,13 @@ def list_() -> Answer:
 def revoke(
     key_id: Annotated[str, typer.Argument(metavar="ID", help="As in `keys list`.")],
     *,
-    actor: ActorOption = None,
+    actor: ActorOption = "",
 ) -> Answer:
     """Revoke a key; it stops working within a second.
 
     Example: leasewire keys revoke 3f9c02ab77d1
     """
-    if not _keys().revoke(key_id, actor_of(actor)):
+    if not _keys().revoke(key_id, actor):
         fail(f"There is no key {key_id}; see `leasewire keys list`.")
     return Answer({"id": key_id, "revoked": True}, [f"Key {key_id} is revoked."])
 

@@ -11,12 +11,10 @@ import typer
 from contracts.webhook_signature import new_secret
 from gateway.outcomes.deliveries import Undelivered
 from gateway.outcomes.targets import Target
-from leasewire.actor import ActorOption, actor_of
-from leasewire.answer import Answer, App, Exit, bad_input
-from leasewire.context import Context, InventoryOption
+from leasewire.answer import Answer, App, Exit, TextTable, bad_input
+from leasewire.context import ActorOption, Context
 from leasewire.host.stopping import asked_to_stop, run_until_stopped
 from leasewire.sources.delivering import FILE, Targets, deliveries_to, delivering, targets_of
-from leasewire.tables import TextTable
 from worker.admin.json_fields import utc_time, without_empty
 from worker.errors import ConfigurationError
 from worker.log_setup import configure_logging
@@ -30,7 +28,7 @@ TargetArgument = Annotated[str, typer.Argument(metavar="TARGET", help="As in `ou
 
 
 @app.command()
-def deliver(*, inventory: InventoryOption = None) -> None:
+def deliver(context: Context) -> None:
     """Deliver outcomes to the targets of outcomes.toml, until SIGTERM or Ctrl-C.
 
     The file is beside the inventory. Each target is a table [targets.NAME] in it, with url, sources
@@ -44,7 +42,6 @@ def deliver(*, inventory: InventoryOption = None) -> None:
 
     Example: leasewire outcomes deliver
     """
-    context = Context(inventory)
     configure_logging(context.settings)
     context.report_failed_checks()
     targets = Targets(context)
@@ -59,12 +56,11 @@ def deliver(*, inventory: InventoryOption = None) -> None:
 
 
 @app.command("targets")
-def targets_command(*, inventory: InventoryOption = None) -> Answer:
+def targets_command(context: Context) -> Answer:
     """List targets: their progress, what waits, and what could not be delivered.
 
     Example: leasewire outcomes targets
     """
-    context = Context(inventory)
     documents = [
         _document(target, deliveries_to(context, target.name).state())
         for target in targets_of(context, signing=False)
@@ -75,12 +71,11 @@ def targets_command(*, inventory: InventoryOption = None) -> Answer:
 
 
 @app.command()
-def failed(target: TargetArgument, *, inventory: InventoryOption = None) -> Answer:
+def failed(context: Context, target: TargetArgument) -> Answer:
     """List what a target did not accept for three days.
 
     Example: leasewire outcomes failed billing
     """
-    context = Context(inventory)
     _check_known(context, target)
     dead = [_failed_document(undelivered) for undelivered in deliveries_to(context, target).dead()]
     columns = "id, service, event, state, tries, message"
@@ -89,12 +84,12 @@ def failed(target: TargetArgument, *, inventory: InventoryOption = None) -> Answ
 
 @app.command()
 def retry(
+    context: Context,
     target: TargetArgument,
     ids: Annotated[list[str] | None, typer.Argument(metavar="ID…")] = None,
     *,
     everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
-    actor: ActorOption = None,
-    inventory: InventoryOption = None,
+    actor: ActorOption = "",
 ) -> Answer:
     """Retry what a target did not accept, at once and for three more days.
 
@@ -102,14 +97,13 @@ def retry(
     """
     if bool(ids) == everything:
         bad_input("Give the ids, as in `outcomes failed`, or --all.")
-    context = Context(inventory)
     _check_known(context, target)
     deliveries = deliveries_to(context, target)
     wanted = list(ids or ())
     if everything:
         wanted = [undelivered.id for undelivered in deliveries.dead()]
     now_ms = context.store.records.now_ms()
-    done = deliveries.retry(wanted, now_ms, actor_of(actor))
+    done = deliveries.retry(wanted, now_ms, actor)
     return Answer(
         {"target": target, "retried": done},
         [f"{done} of {len(wanted)} are retried."],
@@ -118,7 +112,7 @@ def retry(
 
 
 @app.command("test")
-def trial_command(target: TargetArgument, *, inventory: InventoryOption = None) -> Answer:
+def trial_command(context: Context, target: TargetArgument) -> Answer:
     """Send a signed test outcome to a target now, once, and show its answer.
 
     Its type is leasewire.outcome.test.v1. Exit 0: the target accepted it; 1: it did not.
@@ -128,7 +122,6 @@ def trial_command(target: TargetArgument, *, inventory: InventoryOption = None) 
     # Imported here: an HTTP client takes a while to import.
     from gateway.outcomes.posting import trial_event  # noqa: PLC0415 - see above
 
-    context = Context(inventory)
     _check_known(context, target)
     (found,) = (known for known in targets_of(context) if known.name == target)
     moment = round(time.time() * 1000)

@@ -17,13 +17,11 @@ import typer
 from contracts import Problem
 from contracts.names import QUEUE_BULK, QUEUE_EVENTS, Lane
 from contracts.sealing import masked_event
-from leasewire.actor import actor_of
-from leasewire.answer import Answer, App, Exit, Group, Part, bad_input, fail
-from leasewire.context import Context, InventoryOption
+from leasewire.answer import Answer, App, Exit, Group, Part, TextTable, bad_input, fail
+from leasewire.context import Context, InventoryOption, actor_of
 from leasewire.progress import Advance, progress_bar
 from leasewire.sources.publish_check import check_inventory
 from leasewire.sources.publish_one import EVENTS, command_of, flag_of
-from leasewire.tables import TextTable
 from producers.errors import BatchViolation, KeyRefused, PublishFailed, Receipt
 from producers.event_input import BrokenText, find_events
 from producers.transport import CompleteEvent
@@ -177,7 +175,7 @@ def _record(context: Context, completed: Sequence[CompleteEvent]) -> None:
         subject, detail = first.source, f"{len(completed)} events"
     # The login of publishers, which a BSS's own programs use, may not write the trail.
     with suppress(StoreRefused):
-        by = str(first.event.get("actor") or actor_of(None))
+        by = str(first.event.get("actor") or actor_of(""))
         context.store.audit.record(by, "event.published", subject, detail)
 
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 import typer
 
 from contracts import Problem
-from leasewire.actor import actor_of
 from leasewire.answer import Answer
+from leasewire.context import actor_of
 from leasewire.sources.event_options import (
     Mode,
     Option,
@@ -270,7 +270,7 @@ def event_of(name: str, given: Mapping[str, Any]) -> dict[str, object]:
             raise typer.BadParameter(f"give {other} or {option.flag}, not both")
         _put(event, option.place, option.form(value))
     if event["source"] == SOURCE:
-        event.setdefault("actor", actor_of(None))
+        event.setdefault("actor", actor_of(""))
     return event
 
 

@@ -14,9 +14,8 @@ import typer
 
 from contracts import names
 from contracts.manifest import MOST_SERVICES
-from leasewire.actor import ActorOption, actor_of
-from leasewire.answer import Answer, ApplyOption, Exit, Line, Part, counted, fail
-from leasewire.context import Context, InventoryOption
+from leasewire.answer import Answer, ApplyOption, Exit, Line, Part, TextTable, counted, fail
+from leasewire.context import ActorOption, Context
 from leasewire.sources.import_apply import apply_file
 from leasewire.sources.import_services import done_answer, preview, preview_answer
 from leasewire.sources.service_file import (
@@ -27,7 +26,6 @@ from leasewire.sources.service_file import (
     stdin_name,
 )
 from leasewire.sources.standard_input import as_file
-from leasewire.tables import TextTable
 from producers.errors import PublishFailed
 from worker.admin.json_fields import utc_time
 from worker.core.service.outcome import Outcome
@@ -48,6 +46,7 @@ class Missing(StrEnum):
 
 
 def resync_command(  # noqa: PLR0913 - as many options
+    context: Context,
     path: Annotated[Path, typer.Argument(metavar="FILE", help="- is standard input.")],
     *,
     format_: FormatOption = None,
@@ -64,8 +63,7 @@ def resync_command(  # noqa: PLR0913 - as many options
         bool, typer.Option("--all", help=f"Name every missing service, not only {_SHOWN}.")
     ] = False,
     apply: ApplyOption = False,
-    actor: ActorOption = None,
-    inventory: InventoryOption = None,
+    actor: ActorOption = "",
 ) -> Answer:
     """Compare all services of a source with a file, and update them.
 
@@ -76,7 +74,6 @@ def resync_command(  # noqa: PLR0913 - as many options
 
     Examples: leasewire resync all.csv; leasewire resync all.csv --missing suspend --apply
     """
-    context = Context(inventory)
     with as_file(path, stdin_name(path, format_)) as given:
         file = ServiceFile.open(context, given, source, as_of)
         routers = sorted(router) if router else None
@@ -94,13 +91,12 @@ def resync_command(  # noqa: PLR0913 - as many options
                     [*answer.text, "", *text],
                     Exit.CHANGES if ends else answer.code,
                 )
-            who = actor_of(actor)
             more = f"missing services: {missing.value}"
-            done = apply_file(context, file, who, "source.resynced", more)
+            done = apply_file(context, file, actor, "source.resynced", more)
             answer = done_answer(file, done)
             if done.interrupted or done.stalled:
                 return answer
-            outcome = _send(context, file, list(_parts(file, missing, routers, who)))
+            outcome = _send(context, file, list(_parts(file, missing, routers, actor)))
         text = _missing_text(gone, newer, missing, show_all=show_all, done=True)
         return Answer(
             answer.document | {"missing": gone, "newer": newer, "manifest": outcome.detail},

@@ -4,10 +4,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from leasewire.actor import ActorOption, actor_of
-from leasewire.answer import Answer, App, ApplyOption, Exit, Part, bad_input
-from leasewire.context import Context, InventoryOption
-from leasewire.tables import TextTable
+from leasewire.answer import Answer, App, ApplyOption, Exit, Part, TextTable, bad_input
+from leasewire.context import ActorOption, Context
 from worker.admin.json_fields import without_empty
 from worker.admin.source_documents import source_documents
 from worker.admin.sources import SourceChanges, ownership_changes
@@ -20,7 +18,7 @@ _SHOWN: Final = 20
 
 
 @app.command("list")
-def list_(*, inventory: InventoryOption = None) -> Answer:
+def list_(context: Context) -> Answer:
     """List the sources: how each orders its events, what it owns, what became of its events.
 
     An event is superseded if newer events had set everything before it came. If most recent events
@@ -29,7 +27,6 @@ def list_(*, inventory: InventoryOption = None) -> Answer:
 
     Example: leasewire sources list
     """
-    context = Context(inventory)
     documents = source_documents(context.store, context.inventory.sources)
     rows = [
         document
@@ -50,11 +47,11 @@ def list_(*, inventory: InventoryOption = None) -> Answer:
 
 @app.command()
 def rebase(
+    context: Context,
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="As its events name it.")],
     *,
     apply: ApplyOption = False,
-    actor: ActorOption = None,
-    inventory: InventoryOption = None,
+    actor: ActorOption = "",
 ) -> Answer:
     """Rebase a source that counts from lower revisions, as after a restore.
 
@@ -64,7 +61,6 @@ def rebase(
 
     Example: leasewire sources rebase urn:isp:bss:acme --apply
     """
-    context = Context(inventory)
     _check_known(context.inventory, source)
     store = context.store
     records = [change.record for change in ownership_changes(store, source)]
@@ -78,7 +74,7 @@ def rebase(
         for record in records
         if record.epoch != record.highest.epoch + 1
     ]
-    done = SourceChanges(store, actor_of(actor)).rebase(source) if apply else None
+    done = SourceChanges(store, actor).rebase(source) if apply else None
     document = {"source": source, "changes": changes, "journal": _waiting(store), "done": done}
     empty = "Nothing to change: every service is rebased already."
     columns = "service, revision, epoch, new epoch=new_epoch"
@@ -87,6 +83,7 @@ def rebase(
 
 @app.command()
 def transfer(  # noqa: PLR0913 - the options of one command
+    context: Context,
     source: Annotated[str, typer.Argument(metavar="FROM", help="The present owner.")],
     to: Annotated[str, typer.Argument(metavar="TO", help="The new owner, in the inventory.")],
     *,
@@ -94,8 +91,7 @@ def transfer(  # noqa: PLR0913 - the options of one command
         list[str] | None, typer.Option(help="Only this service; repeatable.")
     ] = None,
     apply: ApplyOption = False,
-    actor: ActorOption = None,
-    inventory: InventoryOption = None,
+    actor: ActorOption = "",
 ) -> Answer:
     """Transfer services to another source, such as a new BSS.
 
@@ -105,7 +101,6 @@ def transfer(  # noqa: PLR0913 - the options of one command
 
     Example: leasewire sources transfer urn:isp:bss:old urn:isp:bss:new --service SVC-1001 --apply
     """
-    context = Context(inventory)
     _check_known(context.inventory, to)
     if "publish" not in context.inventory.sources[to].scopes or source == to:
         bad_input(f"{to} cannot take over: it must be another source that may publish.")
@@ -126,7 +121,7 @@ def transfer(  # noqa: PLR0913 - the options of one command
         bad_input(f"Not owned by {source}: {', '.join(missing)}.")
     done = None
     if apply:
-        done = SourceChanges(store, actor_of(actor)).transfer(source, to, service or None)
+        done = SourceChanges(store, actor).transfer(source, to, service or None)
     document = {"source": source, "to": to, "changes": changes, "done": done}
     empty = f"{source} owns no services."
     transferred = f"transferred {{}} services from {source} to {to}"

@@ -2,12 +2,12 @@
 
 import getpass
 
-from leasewire.actor import actor_of
+from leasewire.context import actor_of
 
 
 def test_the_option_goes_before_the_variable_and_that_before_the_user(monkeypatch):
     monkeypatch.delenv("LEASEWIRE_ACTOR", raising=False)
-    assert actor_of(None) == getpass.getuser()
+    assert actor_of("") == getpass.getuser()
     monkeypatch.setenv("LEASEWIRE_ACTOR", "anna")
-    assert actor_of(None) == "anna"
+    assert actor_of("") == "anna"
     assert actor_of("bob") == "bob"

@@ -10,7 +10,7 @@ from contracts import event_key, parse_event
 from contracts.names import journal_body
 from contracts.parse import logins_in
 from contracts.sealing import Sealer
-from leasewire.actor import actor_of
+from leasewire.context import actor_of
 from leasewire.sources.publish_one import EVENTS, event_of
 from tests.builders import SOURCE, activated
 from tests.forking import run
@@ -381,7 +381,7 @@ def test_what_the_options_of_a_command_say(leasewire, arguments, said):
     ("arguments", "actor"),
     [
         (("--actor", "ann"), "ann"),
-        ((), actor_of(None)),
+        ((), actor_of("")),
         (("--source", "urn:isp:bss"), None),
     ],
 )
