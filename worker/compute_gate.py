@@ -20,12 +20,7 @@ and does not wait for each of those that have thousands."""
 
 @dataclass(slots=True)
 class Turn:
-    """One thread's time at the gate, from its beginning to its end.
-
-    Attributes:
-        gate: the gate that it was given by.
-        computed_s: for how long it has computed.
-    """
+    """One thread's time at the gate; it has computed for `computed_s` of it."""
 
     gate: "ComputeGate"
     computed_s: float = 0
@@ -39,8 +34,7 @@ class Turn:
 class GateSlot:
     """Carries the turn of the pass that uses a session, from one pass to the next.
 
-    Attributes:
-        turn: of the pass; None while no pass uses the session, or one without a gate.
+    `turn` is None while no pass uses the session, or one without a gate.
     """
 
     turn: Turn | None = None

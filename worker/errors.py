@@ -80,11 +80,7 @@ class RouterBlocked(LeasewireError):  # noqa: N818
 
 
 class StoreUnavailable(LeasewireError):  # noqa: N818
-    """Redis cannot be reached or refuses writes: nothing was changed; try again later.
-
-    Attributes:
-        advice: what a person should do.
-    """
+    """Redis cannot be reached or refuses writes: nothing was changed; try again later."""
 
     def __init__(self, message: str = "", advice: str = "") -> None:
         super().__init__(message)
@@ -97,10 +93,6 @@ class StoreRefused(StoreUnavailable):
 
     Only a person can repair it, so a process that is starting ends. A running process waits as if
     Redis were unavailable, and loses nothing.
-
-    Attributes:
-        message: Redis's own.
-        advice: what the person should do.
     """
 
     def __init__(self, message: str, advice: str) -> None:

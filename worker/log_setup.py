@@ -91,9 +91,7 @@ def _visible(value: object) -> object:
 def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
     """Send all logging of this process, uncaught exceptions included, through one pipeline.
 
-    Args:
-        settings: format, level and masking.
-        stream: None: standard error.
+    Without `stream` it goes to standard error.
     """
     stream = sys.stderr if stream is None else stream
     columns = settings.log_format == "console" or (

@@ -132,6 +132,8 @@ class AnswerTimes(NamedTuple):
 class RowReader(Protocol):
     """Gives the rows of one router for a plan.
 
+    `progress` is called between answers, so that the caller can renew its lock.
+
     Raises:
         RouterUnreachable, RouterBlocked: by each method of a session with the router.
     """
@@ -145,24 +147,14 @@ class RowReader(Protocol):
     def read_leases(self, query: LeaseQuery | None, progress: Callable[[], None]) -> list[Lease]:
         """Read the rows that match, or all of them; each once, in any order.
 
-        Args:
-            query: None reads the whole table.
-            progress: called between answers, so that the caller can renew its lock.
+        None as the query reads the whole table.
         """
 
     def read_setup(self, *, fresh: bool) -> DhcpSetup:
-        """The router's DHCP setup, as first read in this session.
-
-        Args:
-            fresh: read it again.
-        """
+        """The router's DHCP setup, as first read in this session; `fresh`: read it again."""
 
     def read_ipv6_setup(self, *, fresh: bool) -> Ipv6Setup:
-        """The IPv6 part of the setup, as first read in this session; read only when asked for.
-
-        Args:
-            fresh: read it again.
-        """
+        """The same of IPv6, which is read only when it is asked for."""
 
     def read_rows(
         self, menu: MenuPath, terms: Sequence[FieldEquals] | None, progress: Callable[[], None]
@@ -171,10 +163,7 @@ class RowReader(Protocol):
 
         Dynamic bindings say which MAC their client answers for, as far as the router knows.
 
-        Args:
-            menu: its path.
-            terms: None reads the whole table; an empty sequence sends nothing.
-            progress: see `read_leases`.
+        None as the terms reads the whole table; an empty sequence sends nothing.
         """
 
 
@@ -225,11 +214,7 @@ class RouterSession(RowReader, Protocol):
         """
 
     def read_pools(self, progress: Callable[[], None]) -> Pools | None:
-        """The address pools, their usage and the servers that use them; None: unknown.
-
-        Args:
-            progress: see `read_leases`.
-        """
+        """The address pools, their usage and the servers that use them; None: unknown."""
 
     def read_effect(
         self,
@@ -241,11 +226,9 @@ class RouterSession(RowReader, Protocol):
     ) -> EffectFacts:
         """What decides there when a change acts; menus that we may not read are in `unread`.
 
-        Args:
-            suspend_list: address list of suspended services; empty: there is none.
-            servers: DHCP servers of our services; with `all`, every server is one.
-            progress: see `read_leases`.
-            ipv6_list: address list of suspended prefixes; empty: IPv6 is not looked at.
+        `suspend_list` is the address list of suspended services, `ipv6_list` that of their
+        prefixes. Without them there is none, and IPv6 is not looked at. `servers` are the DHCP
+        servers of our services; with `all`, every server is one.
         """
 
     def read_named_options(self) -> frozenset[str]:
@@ -263,19 +246,10 @@ class RouterSession(RowReader, Protocol):
     def find_connections(
         self, addresses: Collection[str], progress: Callable[[], None]
     ) -> TrackedConnections:
-        """Find the tracked connections from or to addresses; within a few seconds or not.
-
-        Args:
-            addresses: single ones of IPv4, and IPv6 prefixes.
-            progress: see `read_leases`.
-        """
+        """Find tracked connections of IPv4 addresses and IPv6 prefixes; in a few seconds or not."""
 
     def remove_connections(self, ids: Sequence[str], progress: Callable[[], None]) -> str:
-        """Remove tracked connections, a bounded number; one that is over counts as removed.
-
-        Args:
-            ids: of `find_connections`.
-            progress: see `read_leases`.
+        """Remove connections that were found, a bounded number; one that is over counts as removed.
 
         Returns:
             Why not all were removed; empty: all were.
@@ -284,19 +258,10 @@ class RouterSession(RowReader, Protocol):
     def find_sessions(
         self, devices: Collection[str], progress: Callable[[], None]
     ) -> list[RunningSession]:
-        """Find the running sessions of devices, but for those of RADIUS.
-
-        Args:
-            devices: names that they log in with.
-            progress: see `read_leases`.
-        """
+        """Find the running sessions of devices by the names of their logins, but for RADIUS."""
 
     def end_sessions(self, ids: Sequence[str], progress: Callable[[], None]) -> list[str]:
-        """End sessions, so that the devices log in again; one that is over counts as ended.
-
-        Args:
-            ids: of `find_sessions`.
-            progress: see `read_leases`.
+        """End sessions that were found, so that the devices log in again; one that is over counts.
 
         Returns:
             For each the router's refusal; empty: it was ended.
@@ -305,19 +270,10 @@ class RouterSession(RowReader, Protocol):
     def reconfigurable(
         self, macs: Collection[str], progress: Callable[[], None]
     ) -> Mapping[str, str]:
-        """Find the static leases whose device takes a reconfigure message: tag -> id.
-
-        Args:
-            macs: in normal form.
-            progress: see `read_leases`.
-        """
+        """Find the static leases of MACs whose device takes a reconfigure message: tag -> id."""
 
     def send_reconfigure(self, row_ids: Sequence[str], progress: Callable[[], None]) -> list[str]:
-        """Have the router tell devices to renew their leases now; one message for each row.
-
-        Args:
-            row_ids: of `reconfigurable`.
-            progress: see `read_leases`.
+        """Have the router tell devices of such rows to renew their leases now; one message a row.
 
         Returns:
             For each row the router's refusal; empty: it was sent.
@@ -336,9 +292,7 @@ class RouterSessions(Protocol):
     def open(self, router: str, turn: Turn | None = None) -> RouterSession:
         """Take an idle session, else connect, log in and identify the router.
 
-        Args:
-            router: its name.
-            turn: of the pass at the compute gate; others compute while the session waits.
+        While the session waits, others compute in place of `turn`, which is of the pass.
 
         Raises:
             RouterUnreachable: no connection, no login answer.

@@ -229,10 +229,7 @@ class Settings(BaseModel):
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> Self:
-        """Build the settings from environment variables.
-
-        Args:
-            environ: as `environment()` returns them; other variables are ignored.
+        """Build the settings from environment variables; others are ignored.
 
         Raises:
             ConfigurationError: with one line for each mistake, and no values. A name that is almost
@@ -284,10 +281,7 @@ class Settings(BaseModel):
     def refusal(self, message: str, advice: str, origin: str = f"{PREFIX}REDIS_URL") -> list[str]:
         """Describe for a person that Redis refuses us, in lines without secrets.
 
-        Args:
-            message: Redis's own.
-            advice: what to do.
-            origin: where `redis_url` was set.
+        `origin` is where `redis_url` was set.
         """
         user, file = self.redis_username, self.redis_password_file
         names = f"{PREFIX}REDIS_USERNAME", f"{PREFIX}REDIS_PASSWORD_FILE"

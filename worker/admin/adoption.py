@@ -43,13 +43,7 @@ class Adopted(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """Adopts rows of one router.
-
-    Attributes:
-        store: the store.
-        router: its name.
-        policy: of the router, for the menu of the session.
-    """
+    """Adopts rows of one router, by its policy for the menu of the session."""
 
     store: Store
     router: str
@@ -62,9 +56,7 @@ class Adoption:
 
         DHCPv6 bindings are read only where a service has IPv6.
 
-        Args:
-            session: to the router.
-            to_come: future records of services whose events are not published yet.
+        `to_come` are future records of services whose events are not published yet.
         """
         known, installation = self._known(to_come), self.policy.installation
         found = sort_rows(session.read_leases(None, lambda: None), known, installation)
@@ -95,11 +87,7 @@ class Adoption:
     ) -> Adopted:
         """Put our tag in front of the comments of rows, and have their services checked.
 
-        Args:
-            session: to the router.
-            lock: the router lock, so that no pass runs meanwhile.
-            rows: to adopt, from a `sort` under this lock.
-            actor: the person who adopts them.
+        The rows are from a `sort` under this router lock, which keeps passes away.
 
         Raises:
             LockLost, RouterUnreachable, RouterBlocked: by the lock or the session. Rows that have

@@ -15,11 +15,7 @@ class WrongAnnouncement(ValueError):  # noqa: N818 - says what happened
 
 
 def check_scope(scope: str, inventory: Inventory) -> None:
-    """Check that a source or router is in the inventory.
-
-    Args:
-        scope: `router:NAME` or `source:URI`.
-        inventory: the routers and sources.
+    """Check that a scope, `router:NAME` or `source:URI`, names one of the inventory.
 
     Raises:
         WrongAnnouncement: it is not.

@@ -8,14 +8,7 @@ from worker.store.audit import Audit, AuditEntry, AuditFilter
 
 
 def audit_document(audit: Audit, chosen: AuditFilter, page: int, most: int) -> dict[str, Any]:
-    """One page of the entries that match, newest first.
-
-    Args:
-        audit: the trail.
-        chosen: which entries.
-        page: its number; the first is 1.
-        most: entries of a page.
-    """
+    """One page of the entries that match, newest first; the first page is 1."""
     start = (page - 1) * most
     found = list(islice(audit.entries(chosen), start, start + most + 1))
     return {

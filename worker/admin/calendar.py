@@ -26,12 +26,7 @@ class NotScheduledError(LeasewireError):
 
 
 class Days(NamedTuple):
-    """Days of a calendar, in the zone of who reads it.
-
-    Attributes:
-        days: one after the other.
-        zone: where they begin at midnight.
-    """
+    """Days of a calendar, one after the other; they begin at midnight in the reader's zone."""
 
     days: Sequence[date]
     zone: ZoneInfo
@@ -57,13 +52,7 @@ def calendar_document(  # noqa: PLR0913, PLR0917 - what a person may choose
 ) -> dict[str, Any]:
     """How many events take effect on each day, and one page of them.
 
-    Args:
-        store: the store.
-        days: to count.
-        name: of the list whose events are shown.
-        day: whose events are shown, one of `days`; None: of all days.
-        page: its number; the first is 1.
-        most: events of a page.
+    The page (the first is 1) has events of one list, on one of the days or on all (None).
     """
     spans = days.spans()
     counts = {does: store.schedule.counts(does, spans) for does in DOES}
@@ -129,13 +118,6 @@ def scheduled_event(store: Store, service_id: str, key: str) -> dict[str, Any]:
 
 def withdrawal(store: Store, service_id: str, key: str, actor: str, note: str) -> dict[str, object]:
     """Return the event that withdraws a scheduled one; without id and time.
-
-    Args:
-        store: the store.
-        service_id: of the service.
-        key: of the scheduled event.
-        actor: the person who withdraws it.
-        note: why, for colleagues.
 
     Raises:
         NotScheduledError: as `scheduled_event`.

@@ -21,13 +21,7 @@ def cause_of(reason: str, detail: str) -> str:
 
 
 class Cause(NamedTuple):
-    """All dead letters with one reason and message.
-
-    Attributes:
-        reason: one word.
-        detail: the message.
-        dead_letters: the oldest first; not empty.
-    """
+    """All dead letters with one reason and one message; at least one, the oldest first."""
 
     reason: str
     detail: str
@@ -67,13 +61,7 @@ def cause_document(cause: Cause) -> dict[str, Any]:
 
 
 class ReadCauses(NamedTuple):
-    """All causes, as far as dead letters were read.
-
-    Attributes:
-        causes: the most frequent first.
-        read: how many dead letters were read so far.
-        total: how many there are.
-    """
+    """All causes, the most frequent first; `read` of `total` dead letters were read so far."""
 
     causes: Sequence[Cause]
     read: int
@@ -81,11 +69,7 @@ class ReadCauses(NamedTuple):
 
 
 class DeadLetterCauses:
-    """Groups dead letters in steps; keeps what it read. Several threads may use it.
-
-    Args:
-        store: the store.
-    """
+    """Groups dead letters in steps; keeps what it read. Several threads may use it."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -129,9 +129,7 @@ def final_events(store: Store, event_keys: Sequence[str]) -> Mapping[str, dict[s
 def outcome_cloudevent(item: FeedItem, installation: str) -> dict[str, Any]:
     """An item of the outcome feed as a CloudEvent, as the API and the webhooks give it.
 
-    Args:
-        item: its id is unique in the installation.
-        installation: id of the installation.
+    Its id is unique in the installation.
     """
     document = event_document(item.outcome)
     return {

@@ -54,13 +54,7 @@ class Previewed(NamedTuple):
 
 
 class FilePreview:
-    """Folds rows without a commit.
-
-    Args:
-        store: is only read.
-        sources: of the inventory.
-        policies: router -> policy.
-        pools: of the inventory.
+    """Folds rows without a commit, by sources, policies and pools of the inventory.
 
     Attributes:
         unknown_routers: router that is not in the inventory -> number of services that would wait

@@ -18,11 +18,8 @@ def read_health(
 ) -> dict[str, Any]:
     """Read the health of the installation.
 
-    Args:
-        store: the store.
-        routers: of the inventory.
-        waiting_alert_s: a service that waits for longer is a warning.
-        memory: also measure what uses the memory, which takes some seconds.
+    A service that waits for longer than `waiting_alert_s` is a warning. `memory`: also measure what
+    uses the memory, by kind of key, which takes some seconds.
     """
     reader = HealthReader(store)
     figures = reader.read(routers, store.records.now_ms())
@@ -39,11 +36,7 @@ def health_document(
 ) -> dict[str, Any]:
     """The health, for programs; `level` is `ok`, `warning` or `critical`.
 
-    Args:
-        figures: what was measured.
-        acted: how fast changes of the last day acted.
-        waiting_alert_s: a service that waits for longer is a warning.
-        kinds: what uses the memory, by kind of key.
+    A service that waits for longer than `waiting_alert_s` is a warning; `kinds` use the memory.
     """
     findings = assess(figures, waiting_alert_s)
     redis = figures.redis

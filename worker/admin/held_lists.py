@@ -18,13 +18,7 @@ _SHOWN: Final = 64
 
 
 class HeldList(NamedTuple):
-    """One approval as a page shows it.
-
-    Attributes:
-        approval: its services are not read.
-        kinds: number of services by kind, as far as they were counted.
-        counted: how many were counted so far.
-    """
+    """One approval as a page shows it: `counted` of its services were counted by kind so far."""
 
     approval: Approval
     kinds: Mapping[str, int]
@@ -33,13 +27,7 @@ class HeldList(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ListChange:
-    """How a list differs from an earlier one.
-
-    Attributes:
-        added: work items that came since.
-        gone: work items that are no longer held.
-        changed: those whose service was changed meanwhile, as they are now.
-    """
+    """How a list differs from an earlier one; services of `changed` were changed meanwhile."""
 
     added: Sequence[HeldWorkItem]
     gone: Sequence[HeldWorkItem]
@@ -47,12 +35,7 @@ class ListChange:
 
 
 class HeldLists:
-    """Reads what is held; keeps what it read while it stays the same. Several threads may use it.
-
-    Args:
-        store: the store.
-        inventory: gives the inventory as it is now.
-    """
+    """Reads what is held; keeps what it read while it stays the same. For several threads."""
 
     def __init__(self, store: Store, inventory: Callable[[], Inventory]) -> None:
         self._store = store

@@ -65,12 +65,7 @@ def lease_documents(
 ) -> list[dict[str, Any]]:
     """The leases of a router and its DHCPv6 bindings by address, each with whose it is.
 
-    Args:
-        store: knows which service has a MAC on this router.
-        router: its name.
-        rows: of one read.
-        installation: ours.
-        owners: of the rows whose tag does not say it.
+    The rows are of one read; `owners` are of those whose tag does not say it.
     """
     devices = _devices(store, router, sorted({mac for row in rows for mac in _macs(row)}))
     return [

@@ -24,11 +24,6 @@ def read_now(store: Store, inventory: Inventory, waiting_alert_s: float) -> dict
     """Read how the installation is now: the health document, and the first of each long list.
 
     With a thousand routers this takes some tenths of a second.
-
-    Args:
-        store: the store.
-        inventory: as it is now.
-        waiting_alert_s: a service that waits for longer is a warning.
     """
     now_ms = store.records.now_ms()
     figures = HealthReader(store).read(inventory.routers, now_ms)

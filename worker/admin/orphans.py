@@ -22,12 +22,7 @@ def remove_orphans(
 ) -> Removed:
     """Remove orphans, and have the router checked again if they blocked it.
 
-    Args:
-        store: the store.
-        session: to the router.
-        lock: the router lock.
-        orphans: from a read under this lock.
-        actor: the person who removes them.
+    The orphans are from a read under this router lock.
 
     Raises:
         LockLost, RouterUnreachable, RouterBlocked: by the lock or the session.

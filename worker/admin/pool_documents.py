@@ -49,11 +49,8 @@ def pool_named(pools: AddressPools, name: str) -> AddressPool:
 def pool_document(store: Store, pool: AddressPool, begin: int, most: int) -> dict[str, Any]:
     """A pool with some of its values, who waits for one, and how much was used in the last weeks.
 
-    Args:
-        store: the store.
-        pool: of the inventory.
-        begin: how many values to skip: those of services come first, then those in quarantine.
-        most: limit of values.
+    It skips `begin` values and has `most` at most: those of services come first, then those in
+    quarantine.
     """
     now_ms = store.records.now_ms()
     usage = store.pools.use(AddressPools({pool.name: pool}), now_ms)[pool.name]

@@ -12,12 +12,7 @@ from worker.store.store import Store
 
 
 class PoolPreview:
-    """Collects what services would need.
-
-    Args:
-        store: is only read.
-        pools: of the inventory.
-    """
+    """Collects what services would need of the pools; the store is only read."""
 
     def __init__(self, store: Store, pools: AddressPools) -> None:
         self._store = store
@@ -28,12 +23,7 @@ class PoolPreview:
         self._warnings: list[str] = []
 
     def note(self, record: ServiceRecord, before: ServiceRecord) -> None:
-        """Note what a service would need.
-
-        Args:
-            record: as the file would leave it.
-            before: as it is stored.
-        """
+        """Note what a service would need, as the file would leave it; `before`: as stored."""
         if record.value("lifecycle") != "on":
             return
         for kind in KINDS:

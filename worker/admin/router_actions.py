@@ -69,13 +69,9 @@ def obstacle(store: Store, config: RouterConfig) -> str:
 
 
 def plan_digest(read: FullRead, serial: str) -> str:
-    """A digest of what would be written, and to which router.
+    """A digest of what would be written, and to which router, by its serial number.
 
     Work that is pending is left out: it is written in any case, and changes with each event.
-
-    Args:
-        read: of the router.
-        serial: its serial number.
     """
     writes = [
         [

@@ -13,10 +13,7 @@ def state_checks(
 ) -> Iterator[CheckLine]:
     """Check what workers last found at a router, and what people decided about it.
 
-    Args:
-        store: opens the store.
-        name: of the router.
-        when: formats a time (ms since 1970) for a person.
+    `when` formats a time (ms since 1970) for a person.
     """
     try:
         state = store().views.router(name).state

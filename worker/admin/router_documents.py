@@ -91,14 +91,7 @@ def _reached(store: Store, names: Sequence[str]) -> frozenset[str]:
 def router_document(
     config: RouterConfig, view: RouterView, *, paused_by: str | None, applied: AppliedPolicy | None
 ) -> dict[str, Any]:
-    """One router in short.
-
-    Args:
-        config: of the router.
-        view: of the store.
-        paused_by: the person who paused it.
-        applied: the applied policy.
-    """
+    """One router in short: its view, the person who paused it, and its applied policy."""
     differs = applied is not None and applied.digest != AppliedPolicy.of(config.policy).digest
     state = view.state
     drains = state.state == "up" and bool(state.away_since_ms)
@@ -181,12 +174,7 @@ def list_document(
 ) -> dict[str, Any]:
     """A page of routers, the worst first.
 
-    Args:
-        store: the store.
-        configs: all routers of the inventory.
-        find: part of a name; empty: all.
-        state: of `STATES`; empty: all.
-        page: the first is 1.
+    `find` is a part of names and `state` one of `STATES`; empty: all. The first page is 1.
     """
     named = [
         router

@@ -70,13 +70,7 @@ def named(store: Store, router: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class RouterNames:
-    """Retires and renames routers.
-
-    Attributes:
-        store: the store.
-        actor: the person who acts.
-        pause: sleeps for seconds.
-    """
+    """Retires and renames routers."""
 
     store: Store
     actor: str
@@ -104,10 +98,7 @@ class RouterNames:
 
         Nothing is written to the router: rows do not depend on its name.
 
-        Args:
-            old: the former name, which events may still use.
-            new: the name in the inventory.
-            policies: of the inventory.
+        Events may still use the old name; the inventory has the new one.
 
         Raises:
             NameInUseError: another serial is bound to the new name, or services keep coming, or

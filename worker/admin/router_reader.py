@@ -44,14 +44,7 @@ Result = RouterReading | Checked
 
 
 class RouterReader(BackgroundReads[tuple[What, str], Result]):
-    """Reads and checks routers by name for all viewers.
-
-    Args:
-        store: the store.
-        inventory: gives the inventory as it is now.
-        settings: for the time limits.
-        clock: monotonic seconds.
-    """
+    """Reads and checks routers by name for all viewers."""
 
     def __init__(
         self,

@@ -79,12 +79,7 @@ def read_now(
 ) -> RouterReading:
     """Read a router; of one that does not answer, plan by what was last written to it.
 
-    Args:
-        store: the store.
-        inventory: has the router.
-        sessions: over which it is read.
-        router: its name.
-        even_if_away: try also if workers cannot reach it, or it refuses their login.
+    `even_if_away`: try also if workers cannot reach it, or it refuses their login.
     """
     state = store.views.router(router).state
     if _is_away(state) and not even_if_away:

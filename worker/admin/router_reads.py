@@ -47,12 +47,7 @@ def read_router(
 ) -> FullRead:
     """Read one router over a session, if it is the one that is bound to this name.
 
-    Args:
-        store: the store.
-        inventory: has the router.
-        session: with the router.
-        name: of the router.
-        bound: the serial number that is bound to the name; None: none yet.
+    `bound` is the serial number that is bound to the name; None: none yet.
 
     Raises:
         RouterBlocked: `serial-mismatch`, or as the session does.

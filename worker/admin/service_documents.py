@@ -66,10 +66,8 @@ def sync_status(
 class ServiceList:
     """Makes the short documents of services; reads each router once for all of them.
 
-    Args:
-        store: the store.
-        page: the services that will be asked for, if they are few: their routers are read at once,
-            and only them.
+    If the services that will be asked for are few, `page` has them: their routers are read at once,
+    and only them.
     """
 
     def __init__(self, store: Store, page: Sequence[ServiceRecord] | None = None) -> None:
@@ -216,10 +214,7 @@ def _address_text(record: ServiceRecord) -> str | None:
 class HistoryEntry(NamedTuple):
     """Something that happened to a service or one of its events.
 
-    Attributes:
-        at_ms: when, in milliseconds since 1970.
-        what: such as `accepted`, `in sync`, `event applied`.
-        more: further fields.
+    `at_ms` is in milliseconds since 1970, `what` such as `accepted` or `event applied`.
     """
 
     at_ms: int

@@ -40,12 +40,7 @@ _DIGITS: Final = 12
 
 
 def possible_actions(record: ServiceRecord, to_retry: Sequence[str]) -> list[Action]:
-    """What makes sense now.
-
-    Args:
-        record: of the service.
-        to_retry: routers on which it waits or failed.
-    """
+    """What makes sense now; `to_retry` are the routers on which the service waits or failed."""
     return [*_POSSIBLE[record.status], *(("retry",) if to_retry else ())]
 
 
@@ -54,12 +49,7 @@ def suspension_event(
 ) -> dict[str, object]:
     """The event of an operator that suspends a service, or resumes it; without id and time.
 
-    Args:
-        service_id: of the service.
-        actor: the person.
-        why: in the person's words.
-        suspend: False: it is resumed.
-        mode: of `MODES`; empty: as the policy of the router says.
+    `why` is in the person's words; `mode` is of `MODES`, or empty: as the router's policy says.
     """
     data: dict[str, object] = {
         "service_id": service_id,
@@ -78,13 +68,7 @@ def suspension_event(
 def event_preview(
     store: Store, inventory: Inventory, event: Mapping[str, object]
 ) -> dict[str, Any]:
-    """What an event would change: the service's values, and the rows on its routers.
-
-    Args:
-        store: is only read.
-        inventory: as it is now.
-        event: complete.
-    """
+    """What a complete event would change: the service's values, and rows on its routers."""
     rows = FilePreview(store, inventory.sources, inventory.policies, inventory.pools)
     (found,) = rows.of([event])
     before = store.records.read([found.service_id])[found.service_id].record
@@ -108,14 +92,7 @@ def event_preview(
 def retry_preview(
     store: Store, inventory: Inventory, record: ServiceRecord, routers: Sequence[str]
 ) -> dict[str, Any]:
-    """What a new check of a service would write.
-
-    Args:
-        store: is only read.
-        inventory: as it is now.
-        record: of the service.
-        routers: where it waits or failed.
-    """
+    """What a new check of a service would write on these routers: it waits or failed there."""
     found = [
         router for router in _routers(store, inventory, record, record) if router["name"] in routers
     ]

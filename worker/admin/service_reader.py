@@ -25,11 +25,7 @@ class ServiceReading(NamedTuple):
 
 
 class ServiceReader(BackgroundReads[str, ServiceReading]):
-    """Reads services by id for all viewers.
-
-    Args:
-        read: reads the routers of a service; a router that is down takes its time limit.
-    """
+    """Reads services by id for all viewers."""
 
     def __init__(self, read: Callable[[str], DiagnosisResult]) -> None:
         super().__init__("service", most=_MOST_KEPT, kept_s=KEPT_S, failure_kept_s=KEPT_S)

@@ -35,12 +35,7 @@ def ownership_changes(
 
 @dataclass(frozen=True, slots=True)
 class SourceChanges:
-    """Changes owners and epochs.
-
-    Attributes:
-        store: the store.
-        actor: the person who acts.
-    """
+    """Changes owners and epochs."""
 
     store: Store
     actor: str

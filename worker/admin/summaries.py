@@ -22,12 +22,7 @@ _REST: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Summarized(Generic[VersionT, SummaryT]):
-    """What is known so far. Unchanged as long as it is the same object.
-
-    Attributes:
-        versions: name -> version of all things.
-        summaries: name -> summary of those that were read so far.
-    """
+    """What is known so far, by name. Unchanged as long as it is the same object."""
 
     versions: Mapping[str, VersionT] = field(default_factory=dict)
     summaries: Mapping[str, SummaryT] = field(default_factory=dict)

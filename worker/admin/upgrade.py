@@ -36,11 +36,7 @@ def read_upgrade(store: Store) -> dict[str, Any]:
 def state_of(signs: Sequence[ProcessSign], in_use: int, version: str, newest: int) -> State:
     """How far the upgrade to a version is, if nothing speaks against it.
 
-    Args:
-        signs: of the processes that count.
-        in_use: store format.
-        version: the one to upgrade to.
-        newest: store format that it reads.
+    `signs` are of the processes that count; `newest` is the store format that it reads.
     """
     upgraded = [sign for sign in signs if sign.process.version == version]
     if not upgraded:
@@ -53,11 +49,7 @@ def problems_of(
 ) -> list[str]:
     """What speaks against the upgrade to a version, one sentence each.
 
-    Args:
-        signs: of the processes that count.
-        in_use: store format.
-        version: the one to upgrade to.
-        reads: store formats that it reads.
+    `signs` are of the processes that count; `reads` are the store formats that it reads.
     """
     found = [] if in_use in reads else [unreadable(in_use)]
     found += [

@@ -16,12 +16,7 @@ from worker.inventory.policy_keys import Text, TomlTable
 class AlertTarget:
     """One target of alerts, such as a mailbox or a chat.
 
-    Attributes:
-        name: in the inventory.
-        url_env: variable with its URL; else `url_file` is set.
-        url_file: file with its URL.
-        severity: the least severity that is sent.
-        kinds: sent to it; empty: all.
+    Its URL is in a variable or in a file. It gets alerts of `severity` or worse; no kinds: all.
     """
 
     name: str
@@ -51,11 +46,7 @@ def look_up(
 ) -> tuple[str, str]:
     """Return where a secret is, in words, and its text; empty: it cannot be read there.
 
-    Args:
-        variable: its name; None: the secret is in `file`.
-        file: with the secret.
-        environ: where variables are looked up.
-        errors: as of `bytes.decode`.
+    Without a variable it is in the file; `errors` is as of `bytes.decode`.
     """
     if variable:
         return f"the variable {variable}", environ.get(variable, "")

@@ -18,9 +18,7 @@ _NO_QUEUES: Final = "users have rates themselves: a queue is of the router that 
 def problems_between_policies(own: Mapping[str, Any], merged: Mapping[str, Any]) -> Iterator[str]:
     """Yield the problems of `user_manager`: it must name a router that holds such rows itself.
 
-    Args:
-        own: the routers' tables as written.
-        merged: the same with the defaults.
+    `own` are the routers' tables as written, `merged` the same with the defaults.
     """
     for name, keys in own.items():
         if not isinstance(keys, dict):

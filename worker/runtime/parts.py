@@ -44,14 +44,7 @@ def queues_and_slots(kind: str, settings: Settings) -> tuple[list[str], int]:
 
 
 class WorkerParts:
-    """Makes, starts and stops the parts of a worker process.
-
-    Args:
-        kind: `events` or `routers`.
-        settings: of this process.
-        inventory: the routers and their policies.
-        store: connected.
-    """
+    """Makes, starts and stops the parts of a worker process, `events` or `routers`."""
 
     def __init__(self, kind: str, settings: Settings, inventory: Inventory, store: Store) -> None:
         self._heartbeat = Heartbeat(store.heartbeats, this_process(kind))
@@ -96,9 +89,7 @@ class WorkerParts:
     def start(self, orphaned: Callable[[], bool], login_changed: Callable[[], bool]) -> None:
         """Start all threads.
 
-        Args:
-            orphaned: whether the supervisor is gone.
-            login_changed: whether the login of Redis was changed since the start.
+        They end the process when it is `orphaned`, or when Redis refuses a login that changed.
         """
         settings, store = self._settings, self._store
         self._sweep = Sweep(

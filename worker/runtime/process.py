@@ -72,12 +72,9 @@ def run(
 ) -> int:
     """Connect to Redis, start all parts and run Celery until it is stopped.
 
-    Args:
-        kind: `events` or `routers`.
-        settings: of this process.
-        parent: process id of the supervisor; without it this process ends itself.
-        pool: Celery's arguments for a pool other than the measured choice.
-        again: this is a restart, so a Redis that refuses the login is waited for.
+    The process ends itself once `parent`, the id of the supervisor's, is not its parent. `pool` has
+    Celery's arguments for a pool other than the measured choice. `again`: this is a restart, so a
+    Redis that refuses the login is waited for.
 
     Raises:
         ConfigurationError: a person must correct the configuration.
@@ -144,12 +141,8 @@ def _wait_for_redis(
 ) -> bool:
     """Wait until Redis answers, and check that it is ours and keeps what is written.
 
-    Args:
-        store: the store.
-        inventory: the store must belong to its installation.
-        orphaned: whether the supervisor is gone.
-        login_changed: whether a new process would use another login. None: do not wait for a Redis
-            that refuses the login.
+    `login_changed` tells whether a new process would use another login. None: do not wait for a
+    Redis that refuses the login.
 
     Returns:
         False if this process must end.

@@ -164,8 +164,7 @@ class Sweep:
     def _queue_known(self, services_at: Mapping[str, Mapping[str, Sequence[Identity]]]) -> int:
         """Have those services checked that Redis knows, and keep the others for later rounds.
 
-        Args:
-            services_at: router -> service -> rows that were added for it.
+        `services_at` has, by router and service, the rows that were added for it.
 
         Returns:
             How many are checked.

@@ -42,14 +42,7 @@ def register(
     converge: Converge,
     arrived: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Register the tasks.
-
-    Args:
-        app: of this process.
-        accept: folds events.
-        converge: makes routers as wanted.
-        arrived: called with the queue of each canary that arrives.
-    """
+    """Register the tasks; `arrived` is called with the queue of each canary that arrives."""
 
     def accept_task(*args: object, **kwargs: object) -> None:
         events, lane = _arguments(args, kwargs)
@@ -125,10 +118,7 @@ def _arguments(
 def log_unavailable(error: StoreUnavailable, task: str, advice: str = "") -> None:
     """Log that Redis is unavailable; as an error if only a person can repair it.
 
-    Args:
-        error: the failure.
-        task: what failed.
-        advice: what happens until Redis is back.
+    `advice` is what happens until Redis is back.
     """
     if isinstance(error, StoreRefused):
         log.error("store.refused", task=task, reason=error.message, advice=error.advice)

@@ -69,10 +69,6 @@ def checked(entry: bytes, queue: str) -> bytes:
 
     Some of the other fields end a worker if they hold something unexpected.
 
-    Args:
-        entry: from the list.
-        queue: of the list.
-
     Raises:
         BrokenMessageError: with everything that is wrong.
     """

@@ -50,12 +50,7 @@ class Asked(NamedTuple):
 
 
 class LabDevice:
-    """The device of a lab that was made.
-
-    Args:
-        router: the lab's.
-        clock: of the self-test.
-    """
+    """The device of a lab that was made."""
 
     def __init__(self, router: LabRouter, clock: LabClock) -> None:
         self._router = router
@@ -77,8 +72,7 @@ class LabDevice:
 
         Where the router is away, or a person interrupts, nothing is done: the lab is removed then.
 
-        Args:
-            server: settings of the lab's DHCP server during the block.
+        `server` are settings of the lab's DHCP server during the block.
         """
         settings = _dashed(server)
         row = {"numbers": self._router.rows(SERVERS, name=NAME)[0][".id"]} if server else {}

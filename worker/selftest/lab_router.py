@@ -51,11 +51,6 @@ class LabClock(NamedTuple):
 class LabRouter:
     """One router, logged in.
 
-    Args:
-        config: of the router.
-        settings: for the time limits.
-        clock: of the self-test.
-
     Attributes:
         version, board, architecture: what it says of itself.
         identity: its name, which no report contains.

@@ -14,13 +14,7 @@ _LONGEST: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What a question is asked with.
-
-    Attributes:
-        router: with a lab.
-        clock: of the self-test.
-        device: of the lab.
-    """
+    """What a question is asked with."""
 
     router: LabRouter
     clock: LabClock

@@ -35,12 +35,7 @@ def report(
 ) -> dict[str, Any]:
     """The report as a document.
 
-    Args:
-        router: that was asked.
-        answered: its answers.
-        wire: how the lab's device was joined to it: `macvlan` or `cable`.
-        leasewire: version of Leasewire.
-        now: the time, aware.
+    `wire` is how the lab's device was joined to it, `macvlan` or `cable`; `now` is aware.
     """
     return {
         "report": KIND,

@@ -57,11 +57,7 @@ def run(
 ) -> list[Answered]:
     """Ask the questions in a lab that is removed afterwards.
 
-    Args:
-        place: of the lab.
-        questions: to ask.
-        progress: called with each answer.
-        cleaning: called before the lab is removed.
+    `progress` is called with each answer, `cleaning` before the lab is removed.
 
     Raises:
         LabRefused: the router refused a part of the lab.

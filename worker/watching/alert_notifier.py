@@ -24,13 +24,8 @@ Send = Callable[[AlertTarget, str, str], str]
 class AlertNotifier:
     """Notifies targets of what changed since the last round. One worker at a time does it.
 
-    Attributes:
-        store: the store.
-        targets: who is notified.
-        installation: our name, for the title.
-        send: delivers one message.
-        token: of this process alone: it claims the notifications.
-        behind: the router through which a router is reached, by router.
+    The token is of this process alone and claims the notifications. `behind` has, by router, the
+    one through which it is reached.
     """
 
     store: Store
@@ -42,11 +37,7 @@ class AlertNotifier:
     _waits: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def once(self, now_ms: int | None = None) -> int:
-        """Do one round; returns the number of delivered messages.
-
-        Args:
-            now_ms: milliseconds since 1970; None: Redis's clock.
-        """
+        """Do one round; returns the number of delivered messages. No time: Redis's clock."""
         notifications = self.store.notifications
         if not self.targets or not notifications.claim(self.token):
             return 0

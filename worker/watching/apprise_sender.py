@@ -23,10 +23,7 @@ def installed() -> bool:
 
 
 def check_installed(targets: Collection[str]) -> None:
-    """Check that alerts can be sent, if there are targets.
-
-    Args:
-        targets: names of the targets in the inventory.
+    """Check that alerts can be sent, if the inventory has targets.
 
     Raises:
         ConfigurationError: the extra `alerts` is missing.

@@ -36,10 +36,7 @@ _RESOLVED: Final[dict[AlertKind, str]] = {
 class Backlogs:
     """Opens and resolves alerts from the figures that `leasewire status` shows.
 
-    Args:
-        store: the store.
-        waiting_ms: a service that waits longer (milliseconds) opens an alert.
-        routers: in the inventory.
+    A service that waits longer than `waiting_ms` opens an alert.
     """
 
     def __init__(self, store: Store, waiting_ms: int, routers: Collection[str] = ()) -> None:

@@ -26,11 +26,8 @@ def read(
 ) -> EffectReading:
     """Read what decides whether changes act, but for tracked connections; at most two round trips.
 
-    Args:
-        session: with the router.
-        changes: that were applied there.
-        policy: of the router that holds the rows.
-        leases: the changes act by leases, in whichever menu the rows of the router are.
+    The policy is of the router that holds the rows. `leases`: the changes act by leases, in
+    whichever menu the rows are.
 
     Raises:
         RouterUnreachable, RouterBlocked: as the session does.
@@ -66,13 +63,7 @@ def flows_to_search(
 def effect_query(
     changes: Sequence[AppliedChange], seen: EffectReading, policy: RouterPolicy
 ) -> EffectQuery:
-    """Return what must be read beside the leases.
-
-    Args:
-        changes: that were applied.
-        seen: the leases.
-        policy: of the router.
-    """
+    """Return what must be read beside the leases that were seen."""
     parts: dict[str, set[str]] = defaultdict(set)
     for change in (change.located(seen) for change in changes):
         address = change.address(seen)

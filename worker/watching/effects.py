@@ -56,11 +56,8 @@ class _Due(NamedTuple):
 class EffectReader:
     """Reads whether changes act.
 
-    Attributes:
-        store: the store.
-        sessions: with the routers, not those of the passes.
-        policies: of the routers.
-        gate: of the passes in this process: while one computes, no read does.
+    It has sessions of its own. While a pass of this process computes, no read does: they share one
+    gate.
     """
 
     store: Store

@@ -42,12 +42,7 @@ def read_askers(session: RouterSession) -> list[BindingRow]:
 
 @dataclass(slots=True)
 class Ipv6Clients:
-    """Finds the services of the clients that ask routers for IPv6.
-
-    Attributes:
-        store: the store.
-        clock: monotonic seconds.
-    """
+    """Finds the services of the clients that ask routers for IPv6."""
 
     store: Store
     clock: Callable[[], float] = time.monotonic

@@ -26,12 +26,7 @@ def cut_left(
 ) -> None:
     """Try again to remove what was left on a router, of a bounded number of addresses.
 
-    Args:
-        store: the store.
-        session: with the router.
-        router: its name.
-        left: address -> service that lost it.
-        find: finds the connections of addresses.
+    `left` has by address the service that lost it; `find` finds their connections.
 
     Raises:
         RouterUnreachable, RouterBlocked: as the session does.

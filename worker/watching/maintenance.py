@@ -27,12 +27,7 @@ _AT_ONCE: Final = 200
 class Maintenance:
     """Runs in every worker; a job that one worker is to do is claimed in the store.
 
-    Args:
-        store: the store.
-        send_canary: puts a canary into a queue.
-        waiting_ms: a service that waits longer (milliseconds) opens an alert.
-        policies: of the routers in the inventory.
-        pools: of the inventory.
+    A service that waits longer than `waiting_ms` opens an alert.
     """
 
     def __init__(
@@ -117,10 +112,7 @@ class Maintenance:
 def inventory_announcement(store: Store, worker: str, routers: Iterable[str]) -> Callable[[], None]:
     """Return what to call each second in a worker that has just read its inventory.
 
-    Args:
-        store: the store.
-        worker: name of the worker.
-        routers: its routers; services that waited for them as unknown are checked once.
+    Services that waited for its routers as unknown are checked once.
     """
     read_ms, to_wake = store.records.now_ms(), list(routers)
 

@@ -17,11 +17,8 @@ class PeriodicThread(BackgroundThread):
     A failed round is logged, and the next one tries again. While Redis is unavailable rounds fail
     in silence, because the sweep logs that.
 
-    Args:
-        name: of the thread; failures are logged with it.
-        once: one round.
-        every_s: wait before each round.
-        stop_s: how long the end of a `with` block waits for the current round.
+    It waits `every_s` before each round, and at the end of a `with` block at most `stop_s` for the
+    current one.
     """
 
     def __init__(

@@ -64,13 +64,8 @@ def _unclear(router: str, found: tuple[str, str]) -> UnknownDevice:
 class Watch:
     """Watches the routers of an inventory.
 
-    Attributes:
-        store: the store.
-        sessions: of the watch alone, because a pass must find its router free.
-        policies: policy by router.
-        every_s: between two reads of a router.
-        clock: monotonic seconds.
-        ignoring: routers whose unknown devices open no alerts.
+    Its sessions are its own, because a pass must find its router free. Each router is read every
+    `every_s`; unknown devices of those in `ignoring` open no alerts.
     """
 
     store: Store
