@@ -7,8 +7,7 @@ from typing import Literal, NamedTuple, Protocol
 from worker.compute_gate import Turn
 from worker.core.effect.facts import EffectFacts
 from worker.core.effect.reading import EffectReading, SeenFlow
-from worker.core.entry.dhcp_setup import DhcpSetup
-from worker.core.entry.ipv6_setup import Ipv6Setup
+from worker.core.entry.dhcp_setup import DhcpSetup, Ipv6Setup
 from worker.core.rows.observed import Observation, RunningSession
 from worker.core.rows.operations import Operation
 from worker.core.rows.pools import Pools

@@ -317,7 +317,7 @@ def test_a_check_says_what_fails_and_what_to_do(noc):
 
 def test_each_kind_of_alert_leads_to_its_runbook(console):
     viewer = console.viewer
-    for name in {rule.runbook.removesuffix(".md") for rule in KINDS.values()} | set(ENDS):
+    for name in KINDS | ENDS:
         page = viewer.get("/console/runbook", params={"name": name})
         assert page.status_code == 200, name
         assert f"Runbook {name}" in page.text

@@ -13,9 +13,9 @@ from worker.core.alerting.health_figures import (
     ReasonCount,
     RedisFigures,
     RouterSummary,
+    Sample,
 )
 from worker.core.alerting.processes import ProcessSign
-from worker.core.alerting.trend import Sample
 
 NOW = 10_000_000_000
 MB = 1_000_000

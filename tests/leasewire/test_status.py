@@ -10,7 +10,7 @@ from tests.calls import lose_calls
 from tests.leasewire.conftest import LEASES
 from tests.signs import give_signs, process
 from tests.store.passing_time import let_pass
-from worker.core.alerting.trend import Sample
+from worker.core.alerting.health_figures import Sample
 from worker.store.maintenance import SAMPLE_MS
 from worker.store.watches import HOUR_MS
 

@@ -48,7 +48,3 @@ def test_it_is_told_when_it_lasts_and_so_is_its_end(store, monkeypatch):
     assert (ended.what, ended.alert.since_ms) == ("ended", begun.alert.since_ms)
     assert ended.text == "back, 3 written"
     assert ended.at_ms >= begun.at_ms
-
-
-def test_every_kind_names_a_runbook():
-    assert {kind.runbook for kind in KINDS.values()} == {f"{name}.md" for name in KINDS}

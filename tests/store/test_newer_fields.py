@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from worker.core.alerting.health_figures import Sample
 from worker.core.alerting.notifications import Notice
-from worker.core.alerting.trend import Sample
 from worker.core.service.conflicts import Conflict
 from worker.core.storage_format import known_part
 from worker.store.audit import AuditEntry

@@ -2,8 +2,7 @@
 
 from tests.core.simulate import OperationRefusedError, Tables
 from worker.core.effect.facts import EffectFacts
-from worker.core.entry.dhcp_setup import DhcpSetup
-from worker.core.entry.ipv6_setup import Ipv6Setup
+from worker.core.entry.dhcp_setup import DhcpSetup, Ipv6Setup
 from worker.core.rows.operations import Add, Set
 from worker.core.rows.rows import LEASES, Lease
 from worker.ports import Refusal, Written

@@ -16,8 +16,7 @@ from tests import builders
 from tests.core.simulate import LeaseTable, OperationRefusedError
 from worker.convergence.router_pass import Converge
 from worker.core.effect.facts import EffectFacts
-from worker.core.entry.dhcp_setup import DhcpSetup
-from worker.core.entry.ipv6_setup import Ipv6Setup
+from worker.core.entry.dhcp_setup import DhcpSetup, Ipv6Setup
 from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.errors import OutcomeUnknown

@@ -23,7 +23,7 @@ from tests.worker.assigning_desk import AssigningDesk, pool
 from tests.worker.desk import POLICIES
 from tests.worker.memory_router import MemoryRouter
 from worker.convergence.router_pass import Converge
-from worker.core.entry.ipv6_setup import Ipv6Setup
+from worker.core.entry.dhcp_setup import Ipv6Setup
 from worker.core.rows.operations import Add
 from worker.core.rows.rows import parse_tag
 from worker.store.backup import copy, put_back

@@ -10,7 +10,7 @@ from tests.builders import SOURCE, activated, cancelled, mac, mac_changed, snaps
 from tests.signs import give_signs
 from tests.store.passing_time import let_pass
 from tests.worker.desk import key_of
-from worker.core.alerting.trend import Sample
+from worker.core.alerting.health_figures import Sample
 from worker.core.service.conflicts import Conflict
 from worker.store import conflicts
 from worker.store.heartbeat import SEEN_MS

@@ -6,9 +6,8 @@ It stands for a router that does not answer, so that what waits for it can be sh
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final
 
-from worker.core.entry.dhcp_setup import DhcpSetup
+from worker.core.entry.dhcp_setup import DhcpSetup, Ipv6Setup
 from worker.core.entry.entry import Entry
-from worker.core.entry.ipv6_setup import Ipv6Setup
 from worker.core.entry.wanted import kind_of, possible_kinds
 from worker.core.plan.member import wanted_at
 from worker.core.policy.policy import RouterPolicy

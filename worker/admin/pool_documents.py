@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any, Final
 
 from worker.admin.json_fields import utc_time, without_empty
-from worker.core.alerting.trend import Sample, days_left
+from worker.core.alerting.health_figures import Sample, days_left
 from worker.core.policy.address_pool import AddressPool, AddressPools, Span
 from worker.errors import LeasewireError
 from worker.store.commits import LEFT

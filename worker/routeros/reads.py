@@ -11,9 +11,8 @@ from typing import Final
 from worker.core.diagnosis.verification import Probe
 from worker.core.effect.facts import EffectFacts
 from worker.core.effect.from_router import EFFECT_MENUS, IPV6_EFFECT_MENUS, facts_of
-from worker.core.entry.dhcp_setup import DhcpSetup
+from worker.core.entry.dhcp_setup import DhcpSetup, Ipv6Setup
 from worker.core.entry.entry import EntryKind
-from worker.core.entry.ipv6_setup import Ipv6Setup
 from worker.core.rows.menus import version_of
 from worker.core.rows.normal import YES
 from worker.core.rows.pools import Pool, Pools

@@ -12,8 +12,7 @@ from worker.compute_gate import GateSlot
 from worker.core.diagnosis.verification import Probe
 from worker.core.effect.facts import EffectFacts
 from worker.core.effect.reading import EffectReading
-from worker.core.entry.dhcp_setup import DhcpSetup
-from worker.core.entry.ipv6_setup import Ipv6Setup
+from worker.core.entry.dhcp_setup import DhcpSetup, Ipv6Setup
 from worker.core.entry.wanted import KINDS
 from worker.core.rows.menus import MENUS, lacking
 from worker.core.rows.observed import Observation, RunningSession, SeenRow

@@ -8,7 +8,7 @@ import json
 from typing import Any, Final
 
 from contracts import names
-from worker.core.alerting.trend import Sample
+from worker.core.alerting.health_figures import Sample
 from worker.core.storage_format import known_part
 from worker.store.connection import StorePart, StoreParts, pages
 from worker.store.feed import Feed

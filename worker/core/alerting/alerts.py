@@ -8,7 +8,7 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Final, Literal, NamedTuple
 
-from worker.core.storage_format import printable
+from worker.core.storage_format import known_part, printable
 
 Severity = Literal["warning", "critical"]
 AlertKind = Literal[
@@ -44,73 +44,68 @@ AlertKind = Literal[
 
 
 class AlertRule(NamedTuple):
-    """How alerts of one kind are treated.
+    """How alerts of one kind are treated; `deploy/runbooks/` says of each what to do.
 
     Attributes:
         severity: how bad.
         notified_after_s: how long it must last before it is notified.
-        runbook: file in `deploy/runbooks/` that says what to do.
         of_router: its subject begins with a router's name; the rest follows after a space.
     """
 
     severity: Severity
-    notified_after_s: int
-    runbook: str
+    notified_after_s: int = 0
     of_router: bool = False
 
 
 KINDS: Final[dict[AlertKind, AlertRule]] = {
     # a reboot takes half a minute, an upgrade two
-    "router-down": AlertRule("critical", 150, "router-down.md", of_router=True),
+    "router-down": AlertRule("critical", 150, of_router=True),
     # a router that starts may refuse logins for some seconds
-    "router-blocked": AlertRule("critical", 60, "router-blocked.md", of_router=True),
+    "router-blocked": AlertRule("critical", 60, of_router=True),
     # many at once are one message
-    "dead-letters": AlertRule("warning", 60, "dead-letters.md"),
-    "waiting-too-long": AlertRule("warning", 0, "waiting-too-long.md"),
-    "brake": AlertRule("critical", 0, "brake.md"),
-    "rebuild": AlertRule("critical", 0, "rebuild.md", of_router=True),
-    "pool-nearly-full": AlertRule("warning", 600, "pool-nearly-full.md", of_router=True),
+    "dead-letters": AlertRule("warning", 60),
+    "waiting-too-long": AlertRule("warning"),
+    "brake": AlertRule("critical"),
+    "rebuild": AlertRule("critical", of_router=True),
+    "pool-nearly-full": AlertRule("warning", 600, of_router=True),
     # a pool that is full lets services wait: a few minutes of them are soon over
-    "assigned-pool-nearly-full": AlertRule("warning", 60, "assigned-pool-nearly-full.md"),
-    "drift": AlertRule("warning", 0, "drift.md", of_router=True),
-    "certificate-expiring": AlertRule("warning", 0, "certificate-expiring.md", of_router=True),
-    "table-not-read": AlertRule("warning", 0, "table-not-read.md", of_router=True),
-    "suspension-rule": AlertRule("warning", 0, "suspension-rule.md", of_router=True),
-    "fasttrack-defeats-suspension": AlertRule(
-        "warning", 0, "fasttrack-defeats-suspension.md", of_router=True
-    ),
-    "fasttrack-defeats-rates": AlertRule(
-        "warning", 0, "fasttrack-defeats-rates.md", of_router=True
-    ),
-    "queue-shadowed": AlertRule("warning", 0, "queue-shadowed.md", of_router=True),
-    "ipv6-not-covered": AlertRule("warning", 0, "ipv6-not-covered.md", of_router=True),
+    "assigned-pool-nearly-full": AlertRule("warning", 60),
+    "drift": AlertRule("warning", of_router=True),
+    "certificate-expiring": AlertRule("warning", of_router=True),
+    "table-not-read": AlertRule("warning", of_router=True),
+    "suspension-rule": AlertRule("warning", of_router=True),
+    "fasttrack-defeats-suspension": AlertRule("warning", of_router=True),
+    "fasttrack-defeats-rates": AlertRule("warning", of_router=True),
+    "queue-shadowed": AlertRule("warning", of_router=True),
+    "ipv6-not-covered": AlertRule("warning", of_router=True),
     # a device that moves is seen on both until its old lease ends
-    "mac-on-two-routers": AlertRule("warning", 1800, "mac-on-two-routers.md", of_router=True),
+    "mac-on-two-routers": AlertRule("warning", 1800, of_router=True),
     # a device that was swapped is seen beside the new one until its binding ends
-    "ipv6-client-ambiguous": AlertRule("warning", 900, "ipv6-client-ambiguous.md", of_router=True),
+    "ipv6-client-ambiguous": AlertRule("warning", 900, of_router=True),
     # its event may come a moment later
-    "rogue-device": AlertRule("warning", 15, "rogue-device.md", of_router=True),
+    "rogue-device": AlertRule("warning", 15, of_router=True),
     # it stays bound until its lease time is over
-    "ended-service-bound": AlertRule("warning", 1800, "ended-service-bound.md", of_router=True),
-    "revision-conflict": AlertRule("warning", 0, "revision-conflict.md"),
+    "ended-service-bound": AlertRule("warning", 1800, of_router=True),
+    "revision-conflict": AlertRule("warning"),
     # while workers are restarted one after the other some have the older inventory
-    "router-name-reused": AlertRule("warning", 120, "router-name-reused.md"),
-    "intake-full": AlertRule("critical", 30, "intake-full.md"),
+    "router-name-reused": AlertRule("warning", 120),
+    "intake-full": AlertRule("critical", 30),
     # a worker that ended is replaced within seconds
-    "worker-silent": AlertRule("critical", 30, "worker-silent.md"),
+    "worker-silent": AlertRule("critical", 30),
     # opened after a minute: a server that lost its power is back in five
-    "host-silent": AlertRule("warning", 240, "host-silent.md"),
-    "clock-went-back": AlertRule("warning", 0, "clock-went-back.md"),
-    "redis-rolled-back": AlertRule("critical", 0, "redis-rolled-back.md"),
+    "host-silent": AlertRule("warning", 240),
+    "clock-went-back": AlertRule("warning"),
+    "redis-rolled-back": AlertRule("critical"),
     # found once a minute; a clock that is a little ahead does not matter
-    "time-in-future": AlertRule("critical", 30, "time-in-future.md"),
+    "time-in-future": AlertRule("critical", 30),
 }
 
 AWAY: Final[tuple[AlertKind, ...]] = ("router-down", "router-blocked", "rebuild")
 """Alerts of a router that cannot be written to; resolved when its backlog is written."""
 _ROOT: Final[AlertKind] = "router-down"
-OTHER: Final = AlertRule("warning", 0, "other.md")
-"""Stands for a kind that this version does not know: a newer worker opened the alert."""
+OTHER: Final = AlertRule("warning")
+OTHER_RUNBOOK: Final = "other"
+"""Stand for a kind that this version does not know: a newer worker opened the alert."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +147,7 @@ class Alert:
     @property
     def runbook(self) -> str:
         """The page that says what to do, as `leasewire runbook` takes it."""
-        return KINDS.get(self.kind, OTHER).runbook.removesuffix(".md")
+        return self.kind if self.kind in KINDS else OTHER_RUNBOOK
 
     @property
     def router(self) -> str:
@@ -167,8 +162,7 @@ class Alert:
     @classmethod
     def from_json(cls, text: str) -> "Alert":
         """Read `to_json`; unknown fields of a newer version are dropped."""
-        known = {k: v for k, v in json.loads(text).items() if k in cls.__dataclass_fields__}
-        return cls(**known)
+        return known_part(cls, json.loads(text))
 
 
 def alert_name(kind: AlertKind, subject: str) -> str:

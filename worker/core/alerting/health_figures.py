@@ -5,12 +5,34 @@ Times are milliseconds since 1970 by Redis's clock, memory is bytes.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from statistics import linear_regression
+from typing import Final, NamedTuple
 
 from contracts.names import INTAKE_ENDS
 from worker.core.alerting.alerts import Alert
 from worker.core.alerting.processes import WORKER_KINDS, ProcessSign
-from worker.core.alerting.trend import Sample, days_left
+
+_ENOUGH: Final = 12
+"""Fewer samples say nothing about days."""
+
+
+class Sample(NamedTuple):
+    """How much is used at a moment (milliseconds since 1970)."""
+
+    at_ms: int
+    used: int
+
+
+def days_left(samples: Sequence[Sample], used: int, most: float) -> float | None:
+    """Return the days until `most` is used; None: not known, or never.
+
+    A straight line is laid through the samples.
+    """
+    days = [(sample.at_ms - samples[0].at_ms) / 86_400_000 for sample in samples]
+    if len(samples) < _ENOUGH or len({*days}) == 1:
+        return None
+    used_a_day = linear_regression(days, [sample.used for sample in samples]).slope
+    return max(0.0, (most - used) / used_a_day) if used_a_day > 0 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import Final
 
 from worker.core.diagnosis.device import judge_address, judge_device, judge_row, until_renewed
 from worker.core.diagnosis.facts import AtRouter, Explanation, Facts, When
-from worker.core.diagnosis.waiting import OF_POOLS, waits_for
+from worker.core.diagnosis.waiting import ADVICE, waits_for
 from worker.core.effect.findings import EffectFinding
 from worker.core.entry.brake import HELD
 from worker.core.entry.lacking import lacking
@@ -121,7 +121,7 @@ def _unassigned(facts: Facts, _: When) -> Explanation | None:
     if why is None or facts.record.status != "active":
         return None
     sentence = f"{facts.record.service_id} waits for an address: {why.detail}"
-    return Explanation(why.reason, sentence, OF_POOLS.get(why.reason, ""))
+    return Explanation(why.reason, sentence, ADVICE.get(why.reason, ""))
 
 
 def _unknown_router(facts: Facts, when: When) -> Explanation | None:

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from worker.core.diagnosis.explain import explain_whole
 from worker.core.diagnosis.facts import AtRouter, Explanation, Facts, When
-from worker.core.diagnosis.waiting import OF_POOLS
+from worker.core.diagnosis.waiting import ADVICE
 from worker.core.plan.binding_clients import AMBIGUOUS, CHANGED, UNKNOWN, Client, client_of
 from worker.core.rows.binding_index import BOUND, BindingIndex
 from worker.core.rows.bindings import IS_PREFIX, OwnBinding
@@ -28,7 +28,7 @@ def explain_ipv6(facts: Facts, when: When) -> Explanation | None:
     if at is None or not (at.bindings or why) or explain_whole(facts, when) is not None:
         return None
     if why is not None:
-        advice = OF_POOLS.get(why.reason, "")
+        advice = ADVICE.get(why.reason, "")
         return Explanation(why.reason, f"{service} waits for a prefix: {why.detail}", advice)
     found = _judge(facts, at, when)
     return found._replace(sentence=f"{service}: {found.sentence}")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from worker.core.effect import acting_ipv6, acting_sessions
+from worker.core.effect import acting_ipv6
 from worker.core.effect.acting_lists import suspended_by_list
 from worker.core.effect.applied_change import AppliedChange
 from worker.core.effect.facts import EffectFacts
@@ -44,6 +44,12 @@ class _Case:
         if row is None or row.expires_in_s is None:
             return 0
         return self.now_ms + row.expires_in_s * 1000
+
+    def is_since(self, seen_s: int | None) -> bool:
+        """Whether a device was seen, so many seconds ago, since the change."""
+        # RouterOS rounds such times down to whole seconds.
+        age_ms = self.now_ms - self.change.applied_ms
+        return seen_s is not None and (seen_s + 1) * 1000 <= age_ms
 
     def holds_old(self) -> EffectVerdict:
         """The verdict on a device that has not moved: it holds another row or address, or none."""
@@ -179,9 +185,7 @@ def _renewed(case: _Case) -> EffectVerdict:
     row = case.row
     if not verdict.acting or row is None:
         return verdict
-    age_ms = case.now_ms - case.change.applied_ms
-    # `last-seen` is in whole seconds, rounded down.
-    if row.last_seen_s is None or (row.last_seen_s + 1) * 1000 > age_ms:
+    if not case.is_since(row.last_seen_s):
         detail = "the device has not renewed its lease since then"
         return not_yet("not-renewed", detail, case.until(row))
     return acts(f"the device has {row.active_address} and renewed its lease since")
@@ -200,8 +204,8 @@ def _in_pool(case: _Case) -> EffectVerdict:
 def _rate(case: _Case) -> EffectVerdict:
     verdict = _limited(case)
     if verdict.acting:
-        wanted = _wanted_limit(case.change)
-        verdict = acting_ipv6.limited(case.change.prefixes, case.reading, wanted) or verdict
+        change = case.change
+        verdict = acting_ipv6.limited(change.prefixes, case.reading, change.limit) or verdict
     if not verdict.acting or case.change.row.get("rate-limit", "") in acting_ipv6.NO_LIMIT:
         return verdict
     ipv6, reading = case.facts.ipv6_filter, case.reading
@@ -219,13 +223,9 @@ def _rate(case: _Case) -> EffectVerdict:
     return verdict
 
 
-def _wanted_limit(change: AppliedChange) -> str:
-    return rate_limit(change.row.get("rate-limit", "").partition(" ")[0])
-
-
 def _limited(case: _Case) -> EffectVerdict:
     """Whether the first queue of the address has the wanted limit."""
-    wanted = _wanted_limit(case.change)
+    wanted = case.change.limit
     queues = case.reading.queues
     if queues is None:
         return not_yet("queues-not-read", "our login may not read the queues")
@@ -301,12 +301,24 @@ _RADIUS_JUDGES: Final[Mapping[ChangeKind, Callable[[_Case], EffectVerdict]]] = {
 
 
 def _no_session(case: _Case) -> EffectVerdict:
-    return acting_sessions.ended(case.row)
+    if case.row is None:
+        return acts("no session of its device goes on")
+    detail = f"its session with {case.row.active_address} goes on until it ends"
+    return not_yet("session-goes-on", detail)
 
 
 def _in_session(case: _Case) -> EffectVerdict:
-    age_ms = case.now_ms - case.change.applied_ms
-    return acting_sessions.logged_in(case.row, case.change.row.get("address", ""), age_ms)
+    """Whether a device has logged in since the change: it has what was so when it did."""
+    session, address = case.row, case.change.row.get("address", "")
+    if session is None:
+        return not_yet("device-offline", "its device is not logged in: it acts when it is")
+    if not case.is_since(session.last_seen_s):
+        detail = "its session is older than the change, and has what was so when it began"
+        return not_yet("older-session", detail)
+    held = session.active_address
+    if is_host_address(address) and held != address:
+        return not_yet("other-address", f"its session has {held}, not {address}")
+    return acts(f"the device logged in since then and has {held}")
 
 
 def _session_suspended(case: _Case) -> EffectVerdict:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from worker.core.effect.reading import EffectReading
 from worker.core.effect.rungs import ChangeKind
 from worker.core.rows.bindings import OwnBinding
+from worker.core.rows.normal import rate_limit
 from worker.core.rows.rows import ANY_SERVER, ListPlace, device_field, device_of, is_host_address
 
 
@@ -46,6 +47,11 @@ class AppliedChange:
     def has_mac(self) -> bool:
         """Whether its device is known by a MAC."""
         return device_field(self.row) == "mac-address"
+
+    @property
+    def limit(self) -> str:
+        """What limits its device, in normal form; empty: nothing."""
+        return rate_limit(self.row.get("rate-limit", "").partition(" ")[0])
 
     @property
     def server(self) -> str:
