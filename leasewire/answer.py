@@ -13,10 +13,10 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from enum import IntEnum, StrEnum
+from enum import IntEnum
 from functools import partial
 from inspect import Parameter, Signature, signature
-from typing import Annotated, Any, Final, NamedTuple, NoReturn
+from typing import Annotated, Any, Final, Literal, NamedTuple, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -51,14 +51,8 @@ configuration is wrong, or Redis refuses the login; 3 Redis or a router cannot b
 timed out; 4 there is something to do, such as a change that --apply makes; 130 interrupted."""
 
 
-class Layout(StrEnum):
-    """How tables are printed."""
-
-    TABLE = "table"
-    WIDE = "wide"
-    JSON = "json"
-
-
+Layout = Literal["table", "wide", "json"]
+"""How tables are printed."""
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 LayoutOption = Annotated[
     Layout, typer.Option("--output", "-o", help="wide: every column, whatever the width.")
@@ -112,9 +106,9 @@ class Answer:
     errors: Iterable[str] = ()
 
 
-def write(answer: Answer, layout: Layout = Layout.TABLE, *, header: bool = True) -> None:
+def write(answer: Answer, layout: Layout = "table", *, header: bool = True) -> None:
     """Print an answer, and end the command where its exit code is not 0."""
-    if layout is Layout.JSON:
+    if layout == "json":
         typer.echo(json.dumps(answer.document, indent=2, ensure_ascii=True))
     else:
         for part in answer.text:
@@ -125,7 +119,7 @@ def write(answer: Answer, layout: Layout = Layout.TABLE, *, header: bool = True)
         raise typer.Exit(answer.code)
 
 
-def write_part(part: Part, layout: Layout = Layout.TABLE, *, header: bool = True) -> None:
+def write_part(part: Part, layout: Layout = "table", *, header: bool = True) -> None:
     """Print one part of an answer for people."""
     match part:
         case str():
@@ -138,7 +132,7 @@ def write_part(part: Part, layout: Layout = Layout.TABLE, *, header: bool = True
         case TextTable():
             # A pipe gets every row in one line.
             width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-            for line in part.lines(cell, width, wide=layout is Layout.WIDE, header=header):
+            for line in part.lines(cell, width, wide=layout == "wide", header=header):
                 typer.echo(line)
 
 
@@ -244,7 +238,7 @@ def answering(function: Callable[..., Any]) -> Callable[..., None]:
     answers = own.return_annotation is Answer
     added = {
         "as_json": _optional("as_json", JsonOption, default=False),
-        "layout": _optional("layout", LayoutOption, Layout.TABLE),
+        "layout": _optional("layout", LayoutOption, "table"),
         "no_header": _optional("no_header", NoHeaderOption, default=False),
     }
 
@@ -256,7 +250,7 @@ def answering(function: Callable[..., Any]) -> Callable[..., None]:
                     given["context"] = of_context.annotation(given.pop("inventory"))
                 answer = function(**given)
                 if answers:
-                    layout = Layout.JSON if output["as_json"] else output["layout"]
+                    layout: Layout = "json" if output["as_json"] else output["layout"]
                     write(answer, layout, header=not output["no_header"])
         except KeyboardInterrupt:
             raise typer.Exit(Exit.INTERRUPTED) from None

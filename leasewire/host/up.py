@@ -7,9 +7,8 @@ import signal
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import structlog
 import typer
@@ -43,13 +42,6 @@ _SIZE: Final = re.compile(r"[1-9][0-9]{0,18}([kmg]b?)?", re.IGNORECASE)
 """A size for Valkey. Not 0: without a limit it would use all memory of the host."""
 
 
-class Fsync(StrEnum):
-    """When the append-only file is flushed to disk."""
-
-    EVERYSEC = "everysec"
-    ALWAYS = "always"
-
-
 class DataDirectoryError(LeasewireError):
     """The data directory cannot be used; the message says why and what to do."""
 
@@ -66,12 +58,12 @@ def up_command(  # noqa: PLR0913 - as many options
         Path, typer.Option(help="Data directory of Valkey; created with mode 0700.")
     ] = DATA,
     fsync: Annotated[
-        Fsync,
+        Literal["everysec", "always"],
         typer.Option(
             help="everysec may lose about a second at a power loss, always nothing (for publishers "
             "that cannot send again)."
         ),
-    ] = Fsync.EVERYSEC,
+    ] = "everysec",
     maxmemory: Annotated[
         str | None,
         typer.Option(
@@ -109,7 +101,7 @@ def up_command(  # noqa: PLR0913 - as many options
 
     Examples: leasewire up --lab; leasewire init && leasewire up; leasewire up --gateway --port 8080
     """
-    server = EmbeddedServer(data, "always" if fsync is Fsync.ALWAYS else "everysec", maxmemory)
+    server = EmbeddedServer(data, fsync, maxmemory)
     context = Context(inventory, redis_url=server.url)
     settings = context.settings
     configure_logging(settings)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from leasewire.answer import Answer, Exit, JsonOption, Layout, clean, local_time, write
+from leasewire.answer import Answer, Exit, JsonOption, clean, local_time, write
 from leasewire.context import Context
 from leasewire.services.why import details, history_table
 from worker.admin.json_fields import utc_time
@@ -45,7 +45,7 @@ def events_command(
         [history_table([_row(entry) for entry in entries], f"Nothing is known of {service_id}.")],
         Exit.OK if entries else Exit.FAILED,
     )
-    write(answer, Layout.JSON if as_json else Layout.TABLE)
+    write(answer, "json" if as_json else "table")
 
 
 def _row(entry: HistoryEntry) -> dict[str, Any]:

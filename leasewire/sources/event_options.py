@@ -2,29 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from inspect import Parameter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from leasewire.password_file import password_in
 
-
-class Mode(StrEnum):
-    """How a service is suspended."""
-
-    BLOCK = "block"
-    WALLED_GARDEN = "walled_garden"
-    THROTTLE = "throttle"
-
-
-class Status(StrEnum):
-    """Whether a service is suspended."""
-
-    ACTIVE = "active"
-    SUSPENDED = "suspended"
+Mode = Literal["block", "walled_garden", "throttle"]
+"""How a service is suspended."""
+Status = Literal["active", "suspended"]
+"""Whether a service is suspended."""
 
 
 @dataclass(frozen=True, slots=True)

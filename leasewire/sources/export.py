@@ -2,8 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -14,17 +13,13 @@ from worker.core.service.record import ServiceRecord
 from worker.core.service.record_parts import Status
 from worker.core.service.restoring import ipv6_of
 
-
-class Format(StrEnum):
-    """Format of a file of services."""
-
-    CSV = "csv"
-    NDJSON = "ndjson"
+Format = Literal["csv", "ndjson"]
+"""Format of a file of services."""
 
 
 def export_command(
     *,
-    format_: Annotated[Format, typer.Option("--format", help="Format of the file.")] = Format.CSV,
+    format_: Annotated[Format, typer.Option("--format", help="Format of the file.")] = "csv",
     router: Annotated[
         str | None, typer.Option(help="Only those of this router.", show_default=False)
     ] = None,
@@ -45,13 +40,13 @@ def export_command(
     stored = store.views.services() if router is None else store.views.router_services(router)
     records = (entry.record for entry in stored)
     write = sys.stdout.write
-    if format_ is Format.CSV:
+    if format_ == "csv":
         write(heading())
     left_out = written = 0
     for data in _snapshots(records, router, status):
         written += 1
-        write(csv_row(flat_fields(data)) if format_ is Format.CSV else ndjson_row(data))
-        left_out += format_ is Format.CSV and "devices" in data["service"]
+        write(csv_row(flat_fields(data)) if format_ == "csv" else ndjson_row(data))
+        left_out += format_ == "csv" and "devices" in data["service"]
     if not written:
         where = "" if router is None else f" of router {router}"
         typer.echo(f"No service{where} is exported; see `leasewire services list`.", err=True)

@@ -83,7 +83,7 @@ EVENTS: Final[Mapping[str, tuple[str, Sequence[Option]]]] = {
         """,
         (
             *_STATE,
-            Option("--status", "data.service.status", "Its status now.", Status, Status.ACTIVE),
+            Option("--status", "data.service.status", "Its status now.", Status, "active"),
             Option("--mode", "data.service.suspension.mode", _MODE, Mode),
         ),
     ),

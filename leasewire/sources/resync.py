@@ -5,10 +5,9 @@ Publishes a snapshot of each service, then a manifest that lists them (`worker/i
 
 import time
 from collections.abc import Iterator, Sequence
-from enum import StrEnum
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import typer
 
@@ -37,12 +36,8 @@ _TIME_LIMIT_S: Final = 60.0
 _CHECK_EVERY_S: Final = 0.1
 
 
-class Missing(StrEnum):
-    """What to do with services that are missing from the file."""
-
-    REPORT = "report"
-    SUSPEND = "suspend"
-    CANCEL = "cancel"
+Missing = Literal["report", "suspend", "cancel"]
+"""What to do with services that are missing from the file."""
 
 
 def resync_command(  # noqa: PLR0913 - as many options
@@ -52,7 +47,7 @@ def resync_command(  # noqa: PLR0913 - as many options
     format_: FormatOption = None,
     missing: Annotated[
         Missing, typer.Option(help="What to do with services that are missing from the file.")
-    ] = Missing.REPORT,
+    ] = "report",
     router: Annotated[
         list[str] | None,
         typer.Option(help="The file covers only this router; repeatable.", show_default=False),
@@ -85,13 +80,13 @@ def resync_command(  # noqa: PLR0913 - as many options
             if not apply:
                 answer = preview_answer(file, preview(context, file))
                 text = _missing_text(gone, newer, missing, show_all=show_all, done=False)
-                ends = bool(gone) and missing is not Missing.REPORT
+                ends = bool(gone) and missing != "report"
                 return Answer(
                     answer.document | {"missing": gone, "newer": newer},
                     [*answer.text, "", *text],
                     Exit.CHANGES if ends else answer.code,
                 )
-            more = f"missing services: {missing.value}"
+            more = f"missing services: {missing}"
             done = apply_file(context, file, actor, "source.resynced", more)
             answer = done_answer(file, done)
             if done.interrupted or done.stalled:
@@ -111,7 +106,7 @@ def _parts(
     services = iter(sorted(file.services))
     parts = -(-len(file.services) // MOST_SERVICES)
     # The same file with the same options is the same manifest.
-    asked = "-".join((missing.value, *(routers or ())))[:24]
+    asked = "-".join((missing, *(routers or ())))[:24]
     name = f"{file.digest[:16]}:{file.as_of_ms}:{asked}"
     for number in range(1, parts + 1):
         listed = [{"service_id": service} for service in islice(services, MOST_SERVICES)]
@@ -124,7 +119,7 @@ def _parts(
                 "parts": parts,
                 "taken_at": utc_time(file.as_of_ms),
                 "scope": {"routers": list(routers)} if routers else {},
-                "missing": missing.value,
+                "missing": missing,
                 "services": listed,
             },
         }
@@ -166,14 +161,14 @@ def _missing_text(
         yield "No other service is missing." if newer else "No service is missing from the file."
         return
     services = f"{counted(len(gone), 'service')} missing from the file"
-    if missing is Missing.REPORT:
+    if missing == "report":
         yield f"{services}; --missing suspends or cancels such services."
     else:
-        ended = {Missing.SUSPEND: "suspended", Missing.CANCEL: "cancelled"}[missing]
+        ended = {"suspend": "suspended", "cancel": "cancelled"}[missing]
         yield Line(f"{services}: {'' if done else 'would be '}{ended}.", bold=True)
     shown = gone if show_all else gone[:_SHOWN]
     yield TextTable([{"missing": service} for service in shown], "missing")
     if len(shown) < len(gone):
         yield f"… and {len(gone) - len(shown):,} more; --all names them."
-    if missing is not Missing.REPORT:
+    if missing != "report":
         yield "The brake holds losses beyond its limits for approval: leasewire brake list"
