@@ -40,6 +40,8 @@ def list_(
     """
     names = [router] if router else sorted(context.inventory.routers)
     claims = [claim for name in names for claim in context.store.claims.at(name)]
+    if router and not claims:
+        context.router(router)
     return _answer([claim for claim in claims if claim.waiters or not waited_for])
 
 

@@ -21,6 +21,7 @@ app = App("Services, and whether their routers have them.")
 
 @app.command("list")
 def list_(
+    context: Context,
     *,
     router: Annotated[
         str | None, typer.Option(help="Only those that are, or may still be, on this router.")
@@ -33,10 +34,11 @@ def list_(
 
     Example: leasewire services list --router tower-7 --status suspended
     """
-    store = Context().store
-    stored = store.views.services() if router is None else store.views.router_services(router)
+    views, listing = context.store.views, ServiceList(context.store)
+    stored = list(views.services() if router is None else views.router_services(router))
+    if router is not None and not stored:
+        context.router(router)  # one that is in the inventory no more may have services
     records = sorted((entry.record for entry in stored), key=lambda record: record.service_id)
-    listing = ServiceList(store)
     services = [listing.document(record) for record in records if status in (None, record.status)]
     columns = "service, status, router, mac, address, prefix, sync, reason"
     return Answer({"services": services}, [TextTable(services, columns, "No services.")])

@@ -111,3 +111,15 @@ def test_claims_of_prefixes_are_shown_and_moved_by_any_address_in_them(world, le
     (claim,) = leasewire("claims", "show", "2001:db8:1::/48", "--json").document["claims"]
     assert (claim["service"], claim["waiters"]) == ("SVC-2", ["SVC-1"])
     assert leasewire("claims", "show", "2001:db8::/129").code == 2
+
+
+@pytest.mark.parametrize(
+    ("noun", "none"), [("services", "No services."), ("claims", "No such claims.")]
+)
+def test_a_list_says_where_it_is_asked_for_an_unknown_router(noun, none, world, leasewire):
+    unknown = leasewire(noun, "list", "--router", "R-1")
+    assert (unknown.code, unknown.out) == (2, "")
+    assert "there is no router R-1; did you mean R1?" in unknown.err
+    assert leasewire(noun, "list", "--router", "R2").out == f"{none}\n"
+    world.say(builders.activated("SVC-1", router="gone", server=None))
+    assert "gone" in leasewire("services", "list", "--router", "gone").out
