@@ -26,12 +26,16 @@ class TextTable:
             stands the key where it is not the heading; `+` marks a column of `-o wide`.
         empty: shown in place of a table without rows.
         title: a line above the table.
+        most: show so many rows, and say how many more there are; None: all.
+        rest: what lists the others.
     """
 
     rows: Iterable[Mapping[str, Any]]
     columns: str
     empty: str = ""
     title: str = field(default="", kw_only=True)
+    most: int | None = field(default=None, kw_only=True)
+    rest: str = field(default="", kw_only=True)
 
     def lines(
         self,
@@ -55,7 +59,8 @@ class TextTable:
             if wide or not name.startswith("+"):
                 headings.append(name.removeprefix("+").upper())
                 keys.append(key or name.removeprefix("+"))
-        cells = [[show(row.get(key)) for key in keys] for row in self.rows]
+        rows = list(self.rows)
+        cells = [[show(row.get(key)) for key in keys] for row in rows[: self.most]]
         filled = [at for at in range(len(keys)) if any(row[at] for row in cells)]
         if not filled:
             if self.empty:
@@ -69,6 +74,8 @@ class TextTable:
             None if wide else width,
             header=header,
         )
+        if len(rows) > len(cells):
+            yield f"… and {len(rows) - len(cells):,} more; {self.rest}."
 
 
 def layout(

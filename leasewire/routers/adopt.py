@@ -188,11 +188,9 @@ def _answer(  # noqa: PLR0913 - all of it is shown
     more = f" ({differing} differ from the BSS)" if differing else ""
     text.append(Line(f"{router}: {sorts}{more}", bold=True))
     notable = [row for row in found if show_all or row.sort == "conflict" or row.differs]
-    shown = notable if show_all else notable[:_SHOWN]
     columns = "sort, service, address, mac, option-82, name, duid, iaid, server, differs, reason"
-    text.append(TextTable(map(_row, shown), columns))
-    if len(shown) < len(notable):
-        text.append(f"… and {len(notable) - len(shown)} more; --all lists every row.")
+    most = None if show_all else _SHOWN
+    text.append(TextTable(map(_row, notable), columns, most=most, rest="--all lists every row"))
     return Answer(document, [*text, *hints], code, errors)
 
 

@@ -188,21 +188,20 @@ def _text(approval: Approval, *, show_all: bool) -> list[Part]:
         "services": f"{len(approval.services)}: {_kinds(approval)}",
         "digest": approval.digest,
     }
-    services = document["services"]
-    shown = services if show_all else services[:_SHOWN]
-    text: list[Part] = [
+    services = TextTable(
+        document["services"],
+        "service, router, kind, mac, address, prefix, becomes, event",
+        most=None if show_all else _SHOWN,
+        rest=f"`leasewire brake list {approval.id}` lists them",
+    )
+    digest = f"{approval.id} --digest {approval.digest}"
+    return [
         Fields(fields),
         "",
-        TextTable(shown, "service, router, kind, mac, address, prefix, becomes, event"),
+        services,
+        f"Approve: leasewire brake approve {digest}",
+        f"Reject:  leasewire brake reject {digest}\n",
     ]
-    if len(shown) < len(services):
-        text.append(
-            f"… and {len(services) - len(shown)} more: `leasewire brake list {approval.id}`"
-        )
-    digest = f"{approval.id} --digest {approval.digest}"
-    text.append(f"Approve: leasewire brake approve {digest}")
-    text.append(f"Reject:  leasewire brake reject {digest}\n")
-    return text
 
 
 def _kinds(approval: Approval) -> str:

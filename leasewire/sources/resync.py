@@ -166,9 +166,8 @@ def _missing_text(
     else:
         ended = {"suspend": "suspended", "cancel": "cancelled"}[missing]
         yield Line(f"{services}: {'' if done else 'would be '}{ended}.", bold=True)
-    shown = gone if show_all else gone[:_SHOWN]
-    yield TextTable([{"missing": service} for service in shown], "missing")
-    if len(shown) < len(gone):
-        yield f"… and {len(gone) - len(shown):,} more; --all names them."
+    most = None if show_all else _SHOWN
+    rows = [{"missing": service} for service in gone]
+    yield TextTable(rows, "missing", most=most, rest="--all names them")
     if missing != "report":
         yield "The brake holds losses beyond its limits for approval: leasewire brake list"

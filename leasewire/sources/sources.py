@@ -139,9 +139,9 @@ def _waiting(store: Store) -> int:
 
 def _answer(document: dict[str, Any], columns: str, empty: str, did: str, store: Store) -> Answer:
     changes, done = document["changes"], document["done"]
-    text: list[Part] = [TextTable(changes[:_SHOWN], columns, empty)]
-    if len(changes) > _SHOWN:
-        text.append(f"… and {len(changes) - _SHOWN} more; --json lists them.")
+    text: list[Part] = [
+        TextTable(changes, columns, empty, most=_SHOWN, rest="--json lists them"),
+    ]
     if done is not None:
         text.append(f"\nDone: {did.format(done)}.")
         return Answer(document, text)
