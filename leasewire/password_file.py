@@ -1,4 +1,4 @@
-"""Passwords for commands: from a file, never from the command line, which others can read."""
+"""Passwords and keys for commands: from a file, never from the command line, which others can read."""
 
 import sys
 from pathlib import Path
@@ -14,7 +14,7 @@ def password_in(file: Path) -> str:
     """Return the first line of a file; `-` is standard input.
 
     Raises:
-        typer.Exit: 2: it cannot be read, or is no text.
+        typer.Exit: 2: it cannot be read, is no text, or is empty.
     """
     name = "standard input" if str(file) == "-" else str(file)
     try:
@@ -30,5 +30,7 @@ def password_in(file: Path) -> str:
         bad_input(f"{name}: is not UTF-8 text")
     if len(line) > _MOST_BYTES:
         bad_input(f"{name}: its first line is longer than {_MOST_BYTES} bytes")
+    if not password:
+        bad_input(f"{name}: its first line is empty")
     hide_secret(password)
     return password

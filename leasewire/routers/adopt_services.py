@@ -12,6 +12,7 @@ import typer
 from contracts import Manifest, parse_event, version_hash
 from contracts.ipv6_values import Ipv6Prefix
 from leasewire.answer import clean
+from leasewire.sources.standard_input import text_in
 from producers.errors import BatchViolation
 from producers.event_input import BrokenText, find_events
 from producers.fields import NotAnEvent, event_of
@@ -44,12 +45,7 @@ def events_of_file(path: Path, publisher: Publisher, actor: str) -> list[Complet
     Raises:
         ConfigurationError: with every mistake and its line.
     """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise ConfigurationError([f"{path}: cannot be read: {error.strerror}"]) from error
-    except UnicodeDecodeError as error:
-        raise ConfigurationError([f"{path}: is not UTF-8 text; encode it as UTF-8"]) from error
+    text = text_in(path)
     given: list[tuple[int, str | Mapping[str, Any]]]
     if text.lstrip()[:1] in ("{", "["):
         try:

@@ -5,7 +5,6 @@ letter is removed: after a crash in between a retry makes a duplicate, and no ev
 """
 
 import json
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ import typer
 from gateway import dead_letters
 from leasewire.answer import Answer, ApplyOption, Exit, bad_input, fail
 from leasewire.context import ActorOption, Context
+from leasewire.sources.standard_input import text_in
 from worker.admin.dead_letters import cause_of
 from worker.core.service.outcome import DeadLetter, Outcome
 
@@ -105,7 +105,7 @@ def edit(  # noqa: PLR0913 - as many options
         bad_input("Give --set POINTER=VALUE, or --file.")
     document: str | dict[str, Any]
     if file is not None:
-        document = sys.stdin.read() if str(file) == "-" else file.read_text()
+        document = text_in(file)
     else:
         document = _event_of(dead_letter.body)
         for change in set_ or ():

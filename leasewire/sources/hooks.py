@@ -1,7 +1,6 @@
 """`leasewire hooks`: webhooks of BSS systems, from `hooks.toml` beside the inventory."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -15,6 +14,7 @@ from gateway.hooks.verdicts import Incomplete, Publish
 from gateway.hooks.work import body_of
 from leasewire.answer import Answer, App, TextTable, fail
 from leasewire.context import Context
+from leasewire.sources.standard_input import text_in
 from producers.fields import NotAnEvent, event_of
 from worker.admin.json_fields import utc_time
 from worker.errors import ConfigurationError
@@ -96,10 +96,7 @@ def try_command(
     hooks = hooks_of(context)
     if name not in hooks:
         raise ConfigurationError([f"there is no hook {name}; see `leasewire hooks list`"])
-    try:
-        raw = sys.stdin.read() if str(body) == "-" else body.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError([f"{body}: cannot be read: {error}"]) from error
+    raw = text_in(body)
     kind = "application/x-www-form-urlencoded" if form else "application/json"
     try:
         document = body_of(Posted("try", name, raw, kind))

@@ -11,11 +11,12 @@ import typer
 from leasewire.answer import Answer, App, Exit, bad_input, fail, write
 from leasewire.context import Context
 from leasewire.host.stopping import asked_to_stop
+from leasewire.password_file import password_in
 from leasewire.progress import progress_to
 from producers.http_transport import HttpTransport
 from producers.publisher import Publisher
 from worker.errors import ConfigurationError
-from worker.log_setup import configure_logging, hide_secret
+from worker.log_setup import configure_logging
 
 if TYPE_CHECKING:
     from producers.outbox.relay import OutboxRelay
@@ -134,24 +135,13 @@ def _publisher(
         return context.publisher()
     if key_file is None:
         bad_input("--gateway needs --key-file: `leasewire keys create` makes a key")
-    secret = _secret(secret_file) if secret_file else None
+    secret = password_in(secret_file).strip() if secret_file else None
     try:
-        transport = HttpTransport(gateway, _secret(key_file), signing_secret=secret)
+        transport = HttpTransport(gateway, password_in(key_file).strip(), signing_secret=secret)
     except ValueError as error:
         bad_input(f"--gateway {error}")
     now = lambda: datetime.now(UTC)  # noqa: E731, TID251 - this is the composition root
     return Publisher(transport, clock=now)
-
-
-def _secret(path: Path) -> str:
-    try:
-        secret = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        bad_input(f"{path}: cannot be read: {error}")
-    if not secret:
-        bad_input(f"{path}: is empty")
-    hide_secret(secret)
-    return secret
 
 
 def _check_installed() -> None:

@@ -3,7 +3,6 @@
 The options of single events are in `publish_one.py`.
 """
 
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -17,11 +16,12 @@ import typer
 from contracts import Problem
 from contracts.names import QUEUE_BULK, QUEUE_EVENTS, Lane
 from contracts.sealing import masked_event
-from leasewire.answer import Answer, App, Exit, Group, Part, TextTable, bad_input, fail
+from leasewire.answer import Answer, App, Exit, Group, TextTable, bad_input, fail
 from leasewire.context import Context, InventoryOption, actor_of
 from leasewire.progress import Advance, progress_bar
 from leasewire.sources.publish_check import check_inventory
 from leasewire.sources.publish_one import EVENTS, command_of, flag_of
+from leasewire.sources.standard_input import text_in
 from producers.errors import BatchViolation, KeyRefused, PublishFailed, Receipt
 from producers.event_input import BrokenText, find_events
 from producers.transport import CompleteEvent
@@ -104,12 +104,7 @@ def file_command(
     """
     name = "standard input" if str(path) == "-" else str(path)
     try:
-        raw = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-        found = find_events(raw.decode("utf-8-sig"))
-    except OSError as error:
-        bad_input(f"{name}: cannot be read: {error.strerror}")
-    except UnicodeDecodeError:
-        bad_input(f"{name}: is not UTF-8 text; encode it as UTF-8")
+        found = find_events(text_in(path))
     except BrokenText as error:
         bad_input(f"{name}: {error}")
     return send(
@@ -144,7 +139,7 @@ def send(
             check_inventory(context, completed, named=inventory is not None)
             if dry_run:
                 text = _table(completed, ["valid (dry run)"] * len(completed))
-                return Answer({"events": [masked_event(each.event) for each in completed]}, text)
+                return Answer({"events": [masked_event(each.event) for each in completed]}, [text])
             receipts = publisher.write(completed, lane=lane)
         except BatchViolation as violation:
             bad_input(*(_line(events[index], p) for index, p in violation.problems))
@@ -162,7 +157,7 @@ def send(
             document["outcome"] = event_document(outcome) if outcome else None
     states = [_state(receipt, outcomes) for receipt in receipts]
     hint = f"\nOutcome: leasewire events show {receipts[0].event_id}"
-    return Answer({"receipts": documents}, [*_table(completed, states), hint], code, errors)
+    return Answer({"receipts": documents}, [_table(completed, states), hint], code, errors)
 
 
 def _record(context: Context, completed: Sequence[CompleteEvent]) -> None:
@@ -263,7 +258,7 @@ def _state(receipt: Receipt, outcomes: Mapping[str, Outcome]) -> str:
     return "published" if receipt.notified else "published; workers already notified"
 
 
-def _table(completed: Sequence[CompleteEvent], states: Sequence[str]) -> list[Part]:
+def _table(completed: Sequence[CompleteEvent], states: Sequence[str]) -> TextTable:
     rows = [
         {
             "event": event.id,
@@ -273,10 +268,8 @@ def _table(completed: Sequence[CompleteEvent], states: Sequence[str]) -> list[Pa
         }
         for event, state in zip(completed, states, strict=True)
     ]
-    text: list[Part] = [TextTable(rows[:_SHOWN], "event, type, service, state", "No events.")]
-    if len(rows) > _SHOWN:
-        text.append(f"… and {len(rows) - _SHOWN} more ({len(rows)} in all); --json lists them.")
-    return text
+    rest = f"--json lists all {len(rows)}"
+    return TextTable(rows, "event, type, service, state", "No events.", most=_SHOWN, rest=rest)
 
 
 def _service(completed: CompleteEvent) -> str:

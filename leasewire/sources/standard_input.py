@@ -1,4 +1,4 @@
-"""Standard input in place of a file (`-`), for commands that read it more than once."""
+"""Standard input in place of a file (`-`)."""
 
 import os
 import shutil
@@ -22,9 +22,26 @@ class _Copy(PosixPath):
         return super().__str__()
 
 
+def text_in(path: Path) -> str:
+    """The whole text of a file; `-` is standard input.
+
+    Raises:
+        ConfigurationError: it cannot be read, or is no UTF-8.
+    """
+    from_input = str(path) == "-"
+    name = "standard input" if from_input else str(path)
+    try:
+        raw = sys.stdin.buffer.read() if from_input else path.read_bytes()
+        return raw.decode("utf-8-sig")
+    except OSError as error:
+        raise ConfigurationError([f"{name}: cannot be read: {error.strerror}"]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError([f"{name}: is not UTF-8 text; encode it as UTF-8"]) from error
+
+
 @contextmanager
 def as_file(path: Path, name: str) -> Iterator[Path]:
-    """The path itself; for `-` a temporary copy of standard input.
+    """The path itself; for `-` a temporary copy of standard input, which can be read twice.
 
     The copy has the modification time of the file behind standard input, 1970 for a pipe.
 

@@ -85,6 +85,9 @@ def test_an_overtaken_event_says_by_which(world, leasewire):
     assert "typo" in edited.err
     whole = world.context.settings.inventory.parent / "event.json"
     whole.write_text(json.dumps(late))
+    missing = leasewire("dead-letters", "edit", dead_letter["id"], "--file", "none.json")
+    assert (missing.code, missing.out) == (2, "")
+    assert missing.err == "none.json: cannot be read: No such file or directory\n"
     shown = leasewire("dead-letters", "edit", dead_letter["id"], "--file", str(whole))
     assert "Nothing was published" in shown.out
     assert len(dead_letters(leasewire)) == 1

@@ -163,7 +163,7 @@ def test_a_password_comes_from_a_file_and_is_sealed(redis_here, bodies, tmp_path
     ("content", "message"),
     [
         (b"sealed:not so", "activated: --ppp-password-file begins with sealed:"),
-        (b"", "activated: --ppp-password-file"),
+        (b"\n", "secret: its first line is empty"),
         (b"\xff", "secret: is not UTF-8 text"),
         (b"x" * 5000, "secret: its first line is longer than 4096 bytes"),
         (None, "secret: cannot be read: No such file or directory"),
