@@ -1,4 +1,4 @@
-"""Passwords and keys for commands: from a file, never from the command line, which others can read."""
+"""Passwords and keys for commands: from a file, as others can read the command line."""
 
 import sys
 from pathlib import Path
