@@ -25,7 +25,7 @@ def desk(console):
     desk.converge()
     desk.tell("cancelled", 3)
     desk.converge()
-    desk.store.pool_samples.note({"home": desk.use()}, desk.store.records.now_ms())
+    desk.store.samples.note_pools({"home": desk.use()}, desk.store.records.now_ms())
     return desk
 
 

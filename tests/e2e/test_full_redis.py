@@ -110,4 +110,4 @@ def test_why_and_status_speak_of_a_whole_installation(short_directory):
         for part in ("all is well", "event a1", "applied a1", "device bound"):
             assert part in well.stdout
         eventually(lambda: here.leasewire("status").returncode == 0, "all is well", within_s=20)
-        eventually(here.store.maintenance.samples, "a sweep took a sample", within_s=20)
+        eventually(here.store.samples.memory, "a sweep took a sample", within_s=20)

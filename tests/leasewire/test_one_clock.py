@@ -6,7 +6,7 @@ import pytest
 
 from tests.builders import event
 from worker.store import heartbeat
-from worker.store.clock import RedisClock
+from worker.store.heartbeat import RedisClock
 from worker.version import installed_version
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.redis, pytest.mark.router]
 
 def test_events_of_operators_have_redis_time(world, monkeypatch):
     """Else those of a host whose clock is behind would be superseded by earlier ones of another."""
-    monkeypatch.setattr(heartbeat, "redis_now_ms", lambda _: 1_000_000_000_250)
+    monkeypatch.setattr(heartbeat.Heartbeats, "now_ms", lambda _: 1_000_000_000_250)
     without_time = event("suspended", revision=None, source="urn:leasewire:cli")
     del without_time["time"]
     with world.context.publisher() as publisher:

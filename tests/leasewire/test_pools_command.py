@@ -5,7 +5,7 @@ import pytest
 from leasewire.context import Context
 from tests import builders
 from tests.worker.assigning_desk import AssigningDesk
-from worker.store.pool_samples import EVERY_MS
+from worker.store.samples import POOLS_EVERY_MS
 from worker.watching.pool_watch import check_pools
 
 pytestmark = pytest.mark.redis
@@ -146,12 +146,12 @@ def test_an_alert_opens_before_a_pool_is_full(desk):
 
 
 def test_the_use_of_a_pool_is_noted_each_hour(desk, leasewire):
-    now_ms = desk.store.records.now_ms() - 13 * EVERY_MS
+    now_ms = desk.store.records.now_ms() - 13 * POOLS_EVERY_MS
     for hour in range(13):
         desk.activate(hour + 1) if hour < 5 else None
         usage = desk.store.pools.use(desk.pools, now_ms)
-        desk.store.pool_samples.note(usage, now_ms + hour * EVERY_MS)
-        desk.store.pool_samples.note(usage, now_ms + hour * EVERY_MS + EVERY_MS - 1)
+        desk.store.samples.note_pools(usage, now_ms + hour * POOLS_EVERY_MS)
+        desk.store.samples.note_pools(usage, now_ms + hour * POOLS_EVERY_MS + POOLS_EVERY_MS - 1)
     document = leasewire("pools", "show", "home", "--json").document
     given = [sample["given"] for sample in document["samples"]]
     assert given == [1, 2, 3, 4, 5, *([5] * 8), 5]

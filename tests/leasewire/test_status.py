@@ -11,7 +11,7 @@ from tests.leasewire.conftest import LEASES
 from tests.signs import give_signs, process
 from tests.store.passing_time import let_pass
 from worker.core.alerting.health_figures import Sample
-from worker.store.maintenance import SAMPLE_MS
+from worker.store.samples import SAMPLE_MS
 from worker.store.watches import HOUR_MS
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]

@@ -17,9 +17,9 @@ from worker.core.service.record_parts import Placement
 from worker.errors import StoreRefused
 from worker.store.batches import Busy
 from worker.store.commits import Committed, EventCommit, ServiceCommit
-from worker.store.outcomes import HOUR_MS
 from worker.store.records import SEEN_PERIOD_S, periods
 from worker.store.store import open_store
+from worker.store.views import HOUR_MS
 
 pytestmark = pytest.mark.redis
 

@@ -59,7 +59,7 @@ def test_a_conflict():
 
 def test_the_upkeep_goes_on_beside_a_newer_sample(store, client):
     client.lpush(store.keys.samples, "[1, 2, 3]")
-    assert store.maintenance.samples() == [Sample(1, 2)]
+    assert store.samples.memory() == [Sample(1, 2)]
     assert store.maintenance.run()
 
 

@@ -14,7 +14,8 @@ from worker.core.alerting.health_figures import Sample
 from worker.core.service.conflicts import Conflict
 from worker.store import conflicts
 from worker.store.heartbeat import SEEN_MS
-from worker.store.maintenance import DAY_MS, SAMPLE_MS, SAMPLES, TOMBSTONE_MS
+from worker.store.maintenance import DAY_MS, TOMBSTONE_MS
+from worker.store.samples import SAMPLE_MS, SAMPLES
 
 pytestmark = pytest.mark.redis
 
@@ -175,29 +176,26 @@ def test_what_is_to_come_back_later_is_not_forgotten(desk, store, entombed):
 
 def test_what_is_said_of_it_meanwhile_keeps_a_tombstone(desk, store, entombed):
     entombed(401)
-    read = store.records.read
+    read = store.maintenance._texts  # noqa: SLF001 - the only way in between
 
-    class Late:
-        """The records, with an event that comes right after they were read."""
+    def with_a_late_event(key, service_ids):
+        found = read(key, service_ids)
+        desk.send(cancelled(revision=7))
+        return found
 
-        def read(self, service_ids):
-            found = read(service_ids)
-            desk.send(cancelled(revision=7))
-            return found
-
-    store.maintenance._records = Late()  # noqa: SLF001 - the only way in between
+    store.maintenance._texts = with_a_late_event  # noqa: SLF001 - as above
     assert store.maintenance.forget_cancelled(store.records.now_ms()) == 0
     assert desk.record().status == "cancelled"
 
 
 def test_memory_is_sampled_every_five_minutes_and_for_six_hours(store):
     now = store.records.now_ms()
-    store.maintenance.sample(now)
-    store.maintenance.sample(now + SAMPLE_MS - 1)
-    assert [each.at_ms for each in store.maintenance.samples()] == [now]
+    store.samples.note_memory(now)
+    store.samples.note_memory(now + SAMPLE_MS - 1)
+    assert [each.at_ms for each in store.samples.memory()] == [now]
     for number in range(1, SAMPLES + 10):
-        store.maintenance.sample(now + number * SAMPLE_MS)
-    found = store.maintenance.samples()
+        store.samples.note_memory(now + number * SAMPLE_MS)
+    found = store.samples.memory()
     assert len(found) == SAMPLES
     assert found[0] == Sample(now + (SAMPLES + 9) * SAMPLE_MS, found[0].used)
     assert found[0].used > 100_000

@@ -10,8 +10,8 @@ from worker.core.alerting.health_figures import Sample, days_left
 from worker.core.policy.address_pool import AddressPool, AddressPools, Span
 from worker.errors import LeasewireError
 from worker.store.commits import LEFT
-from worker.store.pool_samples import PoolSample
 from worker.store.pools import HeldValue, PoolUsage
+from worker.store.samples import PoolSample
 from worker.store.store import Store
 
 MOST_WAITING: Final = 100
@@ -29,7 +29,7 @@ class NotFreeableError(LeasewireError):
 def pool_documents(store: Store, pools: AddressPools) -> list[dict[str, Any]]:
     """How much of each pool is used, by name."""
     usage = store.pools.use(pools, store.records.now_ms())
-    samples = store.pool_samples.read(list(usage)) if usage else {}
+    samples = store.samples.pools(list(usage)) if usage else {}
     return [_document(pools.pools[name], usage[name], samples[name]) for name in sorted(usage)]
 
 
@@ -54,7 +54,7 @@ def pool_document(store: Store, pool: AddressPool, begin: int, most: int) -> dic
     """
     now_ms = store.records.now_ms()
     usage = store.pools.use(AddressPools({pool.name: pool}), now_ms)[pool.name]
-    samples = store.pool_samples.read([pool.name])[pool.name]
+    samples = store.samples.pools([pool.name])[pool.name]
     now = PoolSample(now_ms, usage.given, usage.quarantine, usage.waiting)
     values = store.pools.page(pool.name, begin, most + 1)
     return _document(pool, usage, samples) | {

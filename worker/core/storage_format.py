@@ -40,6 +40,15 @@ def to_json(value: object) -> str:
     return _strict(value) if "NaN" in text or "Infinity" in text else text
 
 
+def object_in(text: str) -> dict[str, Any]:
+    """Return the JSON object in a text, whatever it is; empty if it has none."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def printable(text: str) -> str:
     """Return the text with an escape for each byte of a router that is not UTF-8 (a surrogate).
 

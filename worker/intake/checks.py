@@ -23,6 +23,7 @@ from contracts.parse import HORIZON, MAX_CLOCK_SKEW, logins_in, parse_document, 
 from contracts.sealing import clear_passwords
 from worker.core.service.event_ref import EventRef
 from worker.core.service.fold import former_only, with_present_names
+from worker.core.storage_format import object_in
 from worker.inventory import SourceConfig
 from worker.inventory.config import Order
 from worker.store.commits import CONTENT_KEPT
@@ -276,10 +277,7 @@ def key_of(raw: object) -> str:
 def object_of(raw: object) -> dict[str, Any]:
     """The JSON object of an event; empty if it is no object."""
     if isinstance(raw, str):
-        try:
-            raw = json.loads(raw)
-        except (ValueError, RecursionError):
-            return {}
+        return object_in(raw)
     return raw if isinstance(raw, dict) else {}
 
 

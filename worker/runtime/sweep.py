@@ -190,7 +190,7 @@ class Sweep:
         )
         # The alert comes first: this worker may die while it sets times back.
         self._store.alerts.open("clock-went-back", "", message)
-        if self._store.clock.set_back(from_ms):
+        if self._store.maintenance.set_back(from_ms, self._store.routers.lock_ms):
             log.error("clock.went_back", seconds=by_s, advice=message)
 
     def _round(self) -> None:

@@ -12,7 +12,7 @@ import redis
 from redis.client import Pipeline
 
 from worker.core.storage_format import known_part, printable, to_json
-from worker.store.connection import StorePart, redis_now_ms
+from worker.store.connection import StorePart
 
 AUDIT_MOST: Final = 10_000
 """Limit of the trail (as in `lua/_audit.lua`)."""
@@ -98,7 +98,7 @@ class Audit(StorePart):
 
     def record(self, by: str, what: str, subject: str, detail: str = "") -> None:
         """Record a write that no script records."""
-        entry = AuditEntry(redis_now_ms(self._client), by, what, subject, detail)
+        entry = AuditEntry(self.now_ms(), by, what, subject, detail)
         add_entry(self._client, self._keys.audit, entry)
 
     def entries(self, chosen: AuditFilter = EVERYTHING) -> Iterator[AuditEntry]:

@@ -6,7 +6,7 @@ The sweep of any worker sends them; the worker that takes one reports it.
 from typing import Final
 
 from contracts import names
-from worker.store.connection import StorePart, redis_now_ms
+from worker.store.connection import StorePart
 
 QUEUES: Final = (names.QUEUE_EVENTS, names.QUEUE_BULK, names.QUEUE_ROUTERS)
 EVERY_MS: Final = 10_000
@@ -22,7 +22,7 @@ class Canaries(StorePart):
         """
         if not self._client.set(self._keys.canary_claim, "1", nx=True, px=EVERY_MS):
             return None
-        now_ms, found = redis_now_ms(self._client), list[str]()
+        now_ms, found = self.now_ms(), list[str]()
         for queue in QUEUES:
             new = self._client.hsetnx(self._keys.canaries, queue, str(now_ms))
             if new or not self._client.llen(self._keys.queue(queue)):
@@ -41,5 +41,5 @@ class Canaries(StorePart):
         sent = self._client.hgetall(self._keys.canaries)
         if names.QUEUE_BULK in sent and self._client.llen(self._keys.queue(names.QUEUE_EVENTS)):
             del sent[names.QUEUE_BULK]
-        now_ms = redis_now_ms(self._client)
+        now_ms = self.now_ms()
         return {queue: max(0, now_ms - int(at_ms)) for queue, at_ms in sent.items()}

@@ -5,8 +5,8 @@ from itertools import islice
 from typing import Any, Final
 
 from worker.core.service.conflicts import Conflict
-from worker.store.connection import StorePart, StoreParts
-from worker.store.records import Records
+from worker.store.connection import StorePart
+from worker.store.records import unreadable_left_out
 
 LOOKED_AT: Final = 2_000
 """Conflicts of a source that one check reads: the others follow when these are settled."""
@@ -19,10 +19,6 @@ _PAGE: Final = 500
 
 class Conflicts(StorePart):
     """Keeps a hash for each source: conflict -> when it was stored."""
-
-    def __init__(self, *parts: *StoreParts, records: Records) -> None:
-        super().__init__(*parts)
-        self._records = records
 
     def note(self, source: str, conflicts: Collection[Conflict], now_ms: int) -> None:
         """Store conflicts before their commit; those that are never committed go by themselves.
@@ -57,8 +53,10 @@ class Conflicts(StorePart):
         key = self._keys.conflicts(source)
         entries = self._client.hscan_iter(key, count=_PAGE)
         noted = {Conflict.from_json(text): int(at) for text, at in islice(entries, LOOKED_AT)}
+        services = sorted({conflict.service_id for conflict in noted})
+        texts = self._texts(self._keys.record, services)
         # Records that cannot be read here are checked by workers of the version that wrote them.
-        stored = self._records.readable(sorted({conflict.service_id for conflict in noted}))
+        stored = unreadable_left_out({service: texts.get(service) for service in services})
         left: list[Conflict] = []
         settled: list[Conflict] = []
         for each, at_ms in sorted(noted.items()):

@@ -216,6 +216,10 @@ class StorePart:
         self._scripts = scripts
         self._keys = keys
 
+    def now_ms(self) -> int:
+        """Redis's clock, in milliseconds since 1970."""
+        return redis_now_ms(self._client)
+
     def _fields(self, key: str, names: Collection[str]) -> dict[str, str]:
         """Those of the fields of a hash that are there; of no names nothing is asked."""
         texts = self._client.hmget(key, names) if names else ()

@@ -10,7 +10,7 @@ from contracts import names
 from contracts.values import Mac48
 from worker.core.diagnosis.facts import Journaled
 from worker.core.service.outcome import DeadLetter
-from worker.core.storage_format import to_json
+from worker.core.storage_format import object_in, to_json
 from worker.store.connection import StorePart
 from worker.store.views import key_pages
 
@@ -87,11 +87,8 @@ def _event_naming(text: str, body: str) -> dict[str, Any] | None:
     lower = body.lower()  # every event of a long journal is checked: a mismatch must be cheap
     if text not in body and not any(spelling in lower for spelling in _mac_spellings(text)):
         return None
-    try:
-        event = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return event if isinstance(event, dict) and _names(text, event) else None
+    event = object_in(body)
+    return event if _names(text, event) else None
 
 
 def _names(text: str, value: object) -> bool:

@@ -113,7 +113,7 @@ class HealthReader:
             policy=str(info.get("maxmemory_policy", "")),
             appendonly=bool(info.get("aof_enabled", 0)),
             written=set(ok) <= {"ok", None},
-            samples=self._store.maintenance.samples(),
+            samples=self._store.samples.memory(),
             replicas=[
                 int(about["lag"])
                 for name, about in info.items()

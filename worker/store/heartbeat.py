@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final, cast
@@ -23,8 +24,7 @@ from worker.core.service.history import LINE_FORMAT
 from worker.core.service.outcome import OUTCOME_FORMAT
 from worker.core.storage_format import known_part, to_json
 from worker.errors import StoreUnavailable, UnreadableStoreError
-from worker.store.clock import RedisClock
-from worker.store.connection import StorePart, StoreParts, redis_now_ms
+from worker.store.connection import StorePart, StoreParts
 from worker.store.store_format import StoreFormat, format_of
 from worker.version import installed_version
 
@@ -54,6 +54,28 @@ def this_process(kind: str) -> ProcessInfo:
     return ProcessInfo(kind, host, os.getpid(), installed_version(), formats_read(), boot)
 
 
+class RedisClock:
+    """Redis's clock as it is known here: what it said last, and the time that has passed since.
+
+    All hosts agree on it, whatever their own clocks say. Until Redis answers it is this host's.
+    """
+
+    def __init__(self) -> None:
+        self._ahead_s = time.time() - time.monotonic()
+
+    def learn(self, now_ms: int) -> None:
+        """Redis has just said that it is this late (ms since 1970)."""
+        self._ahead_s = now_ms / 1000 - time.monotonic()
+
+    def now_ms(self) -> int:
+        """Milliseconds since 1970."""
+        return round((time.monotonic() + self._ahead_s) * 1000)
+
+    def now(self) -> datetime:
+        """The same, in UTC."""
+        return datetime.fromtimestamp(time.monotonic() + self._ahead_s, UTC)
+
+
 class Heartbeats(StorePart):
     """Signs of life of all processes. Each gives one every few seconds, until it ends.
 
@@ -74,7 +96,7 @@ class Heartbeats(StorePart):
 
     def learn_time(self) -> int:
         """Ask for Redis's time (ms), which `clock` goes by from then on."""
-        now_ms = redis_now_ms(self._client)
+        now_ms = self.now_ms()
         self.clock.learn(now_ms)
         return now_ms
 
@@ -130,7 +152,7 @@ class Heartbeats(StorePart):
 
     def seen(self) -> list[ProcessSign]:
         """The processes of the last day that were not stopped in order, by name."""
-        now_ms = redis_now_ms(self._client)
+        now_ms = self.now_ms()
         pipe = self._client.pipeline(transaction=False)
         pipe.zrange(self._keys.processes, 0, -1, withscores=True)
         pipe.hgetall(self._keys.process_info)

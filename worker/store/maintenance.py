@@ -8,63 +8,58 @@ import json
 from typing import Any, Final
 
 from contracts import names
-from worker.core.alerting.health_figures import Sample
-from worker.core.storage_format import known_part
-from worker.store.connection import StorePart, StoreParts, pages
+from worker.store.canaries import EVERY_MS as CANARIES_MS
+from worker.store.connection import StorePart, pages
 from worker.store.feed import Feed
+from worker.store.journal import WORK_MS
 from worker.store.pools import CURSOR
-from worker.store.records import Records
+from worker.store.records import decode_stored
 from worker.store.samples import Samples
+from worker.store.schedule import RELEASE_MS
 
 DAY_MS: Final = 86_400_000
 TOMBSTONE_MS: Final = 400 * DAY_MS
 """A late event of a cancelled service must find its record, or it would be a ghost."""
 TOMBSTONES_A_ROUND: Final = 50
-SAMPLE_MS: Final = 300_000
-SAMPLES: Final = 72
-"""Six hours: memory follows the backlog, so days are estimated from a long time."""
 _ROUND_MS: Final = 60_000
+"""Longest life of flags that limit a task to once a minute or to one worker."""
 _PAGE: Final = 500
 
 
 class StoreMaintenance(StorePart):
     """One round a minute, by any worker."""
 
-    def __init__(self, *parts: *StoreParts, records: Records) -> None:
-        super().__init__(*parts)
-        self._records = records
-        self._feed = Feed(*parts)
-        self._samples = Samples(*parts)
-
     def run(self) -> bool:
         """Run a round; False when a worker did one within the last minute."""
         if not self._client.set(self._keys.maintenance, "1", nx=True, px=_ROUND_MS):
             return False
-        now_ms = self._records.now_ms()
-        self.sample(now_ms)
-        self._samples.note_minute(now_ms)
+        now_ms, parts = self.now_ms(), (self._client, self._scripts, self._keys)
+        samples = Samples(*parts)
+        samples.note_memory(now_ms)
+        samples.note_minute(now_ms)
         self.forget_cancelled(now_ms)
         self._client.zremrangebyscore(self._keys.calendar("ended"), "-inf", now_ms)
         self.forget_attempts(now_ms)
         self.forget_values()
-        self._feed.trim(now_ms)
+        Feed(*parts).trim(now_ms)
         return True
 
-    def sample(self, now_ms: int) -> None:
-        """Note the memory used, if the last sample is old enough."""
-        newest = next(iter(self.samples(1)), None)
-        if newest is not None and now_ms - newest.at_ms < SAMPLE_MS:
-            return
-        used = int(self._client.info("memory")["used_memory"])
-        pipe = self._client.pipeline()
-        pipe.lpush(self._keys.samples, json.dumps(Sample(now_ms, used)))
-        pipe.ltrim(self._keys.samples, 0, SAMPLES - 1)
-        pipe.execute()
+    def set_back(self, from_ms: int, lock_ms: int) -> bool:
+        """Redis's clock was set back: correct all times as if none had passed since the last sweep.
 
-    def samples(self, most: int = SAMPLES) -> list[Sample]:
-        """The newest samples first."""
-        texts = self._client.lrange(self._keys.samples, 0, most - 1)
-        return [known_part(Sample, json.loads(text)) for text in texts]
+        `from_ms`: what the clock showed then, as the sweep found it; `lock_ms`: the time of a lock.
+        False: another worker did it.
+        """
+        order = {
+            "last": from_ms,
+            "lock_ms": lock_ms,
+            "release_ms": RELEASE_MS,
+            "canaries_ms": CANARIES_MS,
+            "flag_ms": _ROUND_MS,
+            # for so long taken events belong to a worker
+            "lanes": [[lane, names.NOTIFIED_LIFETIME_MS, WORK_MS] for lane in names.LANES],
+        }
+        return bool(self._scripts.run("set_back", json.dumps(order)))
 
     def forget_attempts(self, now_ms: int) -> None:
         """Forget beginnings of events that no journal has for a day: no commit will do it.
@@ -108,12 +103,12 @@ class StoreMaintenance(StorePart):
         due = self._client.zrangebyscore(
             tombstones, "-inf", before, start=0, num=TOMBSTONES_A_ROUND
         )
-        forgotten = 0
-        for service_id, stored in self._records.read(due).items():
-            record = stored.record
+        forgotten, texts = 0, self._texts(self._keys.record, due)
+        for service_id in due:
+            generation, record = decode_stored(service_id, texts.get(service_id))
             if record.placements or record.pending or record.schedule.pending:
                 self._client.zadd(tombstones, {service_id: before + DAY_MS}, xx=True)
                 continue
             values = [had.value for had in record.assigned.values()]
-            forgotten += self._scripts.run("forget", service_id, stored.generation, *values)
+            forgotten += self._scripts.run("forget", service_id, generation, *values)
         return forgotten

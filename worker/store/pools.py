@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from worker.core.policy.address_pool import AddressPool, AddressPools
 from worker.core.rows.prefixes import claim_text
 from worker.store.audit import AuditEntry
-from worker.store.connection import StorePart, pages, redis_now_ms
+from worker.store.connection import StorePart, pages
 
 _PAGE: Final = 500
 CURSOR: Final = "cursor:"
@@ -151,7 +151,7 @@ class PoolValues(StorePart):
         found = self._client.smembers(self._keys.pools_unread)
         if ALL_ROUTERS not in found:
             return frozenset(found) & frozenset(routers)
-        self.distrust(routers, redis_now_ms(self._client))
+        self.distrust(routers, self.now_ms())
         self._client.srem(self._keys.pools_unread, ALL_ROUTERS)
         return frozenset(routers)
 
@@ -162,9 +162,7 @@ class PoolValues(StorePart):
             Whether it was in quarantine; else a service has it, its row may still stand, or it was
             free already, and nothing is changed.
         """
-        entry = AuditEntry(
-            redis_now_ms(self._client), actor, "pool.value_freed", value, f"of pool {pool}"
-        )
+        entry = AuditEntry(self.now_ms(), actor, "pool.value_freed", value, f"of pool {pool}")
         return bool(self._scripts.run("free_value", value, pool, entry.to_text()))
 
     def note(self, values: Mapping[str, str], until_ms: int, service: str = "") -> None:
@@ -210,7 +208,7 @@ class PoolValues(StorePart):
             if pool is None:
                 continue
             covered = dict.fromkeys(islice(pool.overlapping(value), _MOST_COVERED), pool.name)
-            later_ms = redis_now_ms(self._client) + pool.quarantine_ms
+            later_ms = self.now_ms() + pool.quarantine_ms
             for service, is_held in json.loads(text).values():
                 self.note(covered, 0 if is_held else later_ms, service)
 
@@ -232,7 +230,7 @@ class PoolValues(StorePart):
         written = [
             name for name, flag in zip(routers, flags, strict=False) if flag != "circuit_open"
         ]
-        self.distrust(written, redis_now_ms(self._client))
+        self.distrust(written, self.now_ms())
 
     def was_read(self, router: str) -> None:
         """A router was read, and what its rows hold is noted."""

@@ -4,12 +4,12 @@ What is left is a hash of the id, and when.
 """
 
 import hashlib
-import json
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from contracts import names
 from worker.core.service.outcome import Outcome
+from worker.core.storage_format import object_in
 from worker.errors import LeasewireError
 from worker.store.connection import Scripts, StoreClient
 from worker.store.maintenance import TOMBSTONE_MS
@@ -81,7 +81,7 @@ def purge(store: Store, service_id: str, actor: str) -> dict[str, int]:
 def _journaled(client: StoreClient, body: str, service_id: str) -> Iterator[str]:
     """Keys of the events of a journal that name the service."""
     for key, text in client.hscan_iter(body, count=_PAGE):
-        data = _object(text).get("data")
+        data = object_in(text).get("data")
         if isinstance(data, dict) and data.get("service_id") == service_id:
             yield str(key)
 
@@ -116,11 +116,3 @@ def _leave_feeds(store: Store, service_id: str) -> int:
                 if Outcome.from_json(fields["outcome"]).service_id == service_id:
                     left += int(store.client.xdel(feed, item_id))
     return left
-
-
-def _object(text: str) -> dict[str, Any]:
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import structlog
 from pydantic_core import to_json
@@ -21,7 +21,6 @@ from worker.store.connection import (
     new_generation,
     new_work_version,
     pages,
-    redis_now_ms,
 )
 from worker.store.keys import Keys
 from worker.store.sources import ALARM_SHARE, CALM_SHARE, LEAST, WINDOW, SupersededAlarm
@@ -54,10 +53,6 @@ class Records(StorePart):
         super().__init__(*parts)
         self._format = store_format
 
-    def now_ms(self) -> int:
-        """Redis's clock, in milliseconds since 1970."""
-        return redis_now_ms(self._client)
-
     def read(self, service_ids: Sequence[str]) -> dict[str, Stored]:
         """The records of services; an unknown service has an empty record of generation 0."""
         texts = self._texts(self._keys.record, service_ids)
@@ -82,8 +77,8 @@ class Records(StorePart):
         Of an incomplete one some events came, but none that says so. Redis may have lost the other
         services: their rows stay until events name them again.
         """
-        found = sorted(self.known(list(service_ids)))
-        records = self.readable(found)
+        found = self._texts(self._keys.record, sorted(service_ids))
+        records = unreadable_left_out(found)
         return [s for s in found if s not in records or records[s].record.status != "incomplete"]
 
     def read_for(
@@ -99,7 +94,7 @@ class Records(StorePart):
         ask_seen(pipe, self._keys, event_keys, now_ms)
         texts, *hashes = pipe.execute()
         stored = newer_left_out(dict(zip(service_ids, texts, strict=True)))
-        return stored, contents_of(event_keys, hashes)
+        return stored, remembered(event_keys, hashes, "content")
 
     def seen(self, event_keys: Sequence[str], now_ms: int) -> dict[str, str]:
         """Short content hash of the events that were committed in the last 31 days, by key."""
@@ -107,7 +102,7 @@ class Records(StorePart):
             return {}
         pipe = self._client.pipeline(transaction=False)
         ask_seen(pipe, self._keys, event_keys, now_ms)
-        return contents_of(event_keys, pipe.execute())
+        return remembered(event_keys, pipe.execute(), "content")
 
     def commit(
         self,
@@ -167,25 +162,13 @@ def ask_seen(pipe: Pipeline, keys: Keys, event_keys: Sequence[str], now_ms: int)
         pipe.hmget(keys.seen(period), fields)
 
 
-def contents_of(
-    event_keys: Sequence[str], answers: Sequence[Sequence[str | None]]
+def remembered(
+    event_keys: Sequence[str],
+    answers: Sequence[Sequence[str | None]],
+    what: Literal["content", "service"],
 ) -> dict[str, str]:
-    """Event -> its short content hash, by the answers to `ask_seen`."""
-    return _remembered(event_keys, answers, 0)
-
-
-def services_of(
-    event_keys: Sequence[str], answers: Sequence[Sequence[str | None]]
-) -> dict[str, str]:
-    """Event -> its service, by the answers to `ask_seen`."""
-    return _remembered(event_keys, answers, 2)
-
-
-def _remembered(
-    event_keys: Sequence[str], answers: Sequence[Sequence[str | None]], part: int
-) -> dict[str, str]:
-    """The first or last part of `content hash|service`, where it is not empty."""
-    found: dict[str, str] = {}
+    """Event -> its short content hash or its service, by the answers to `ask_seen`."""
+    part, found = 0 if what == "content" else 2, dict[str, str]()
     for texts in answers:
         for key, text in zip(event_keys, texts, strict=True):
             if value := (text or "").partition("|")[part]:

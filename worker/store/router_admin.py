@@ -7,7 +7,7 @@ from typing import Final, Literal, NamedTuple
 from worker.core.policy.policy import AppliedPolicy, RouterPolicy
 from worker.core.storage_format import known_part
 from worker.store.audit import AuditEntry, add_entry
-from worker.store.connection import StorePart, new_work_version, redis_now_ms
+from worker.store.connection import StorePart, new_work_version
 
 BULK: Final = 2
 """Priority of work that a person adds for all services of a router."""
@@ -63,7 +63,7 @@ class RouterAdmin(StorePart):
 
     def forget_alias(self, old: str, actor: str) -> str | None:
         """Let a former name be no router's any more; returns its name now; None: it was none."""
-        now, now_ms = self.aliases().get(old), self._now_ms()
+        now, now_ms = self.aliases().get(old), self.now_ms()
         if now is not None:
             with self._client.pipeline() as pipe:
                 pipe.hdel(self._keys.fleet.aliases, old)
@@ -100,7 +100,7 @@ class RouterAdmin(StorePart):
 
     def apply_policy(self, router: str, policy: RouterPolicy, actor: str) -> int:
         """Store a policy as the applied one, and add work for all services; returns how many."""
-        applied = AppliedPolicy.of(policy, actor, self._now_ms())
+        applied = AppliedPolicy.of(policy, actor, self.now_ms())
         action = self._entry(actor, "policy_applied", router, applied.digest, applied.at_ms)
         return int(
             self._scripts.run(
@@ -144,7 +144,7 @@ class RouterAdmin(StorePart):
 
         `audited`: False: it is part of a larger write, which has an audit entry of its own.
         """
-        pause = Pause(actor, reason, self._now_ms())
+        pause = Pause(actor, reason, self.now_ms())
         action = self._entry(actor, "paused", router, reason, pause.at_ms) if audited else ""
         return int(self._scripts.run("pause", router, json.dumps(pause._asdict()), action))
 
@@ -197,11 +197,8 @@ class RouterAdmin(StorePart):
             self._scripts.run("forget_router", router, lock_id, gone, action, *dead_letters)
         )
 
-    def _now_ms(self) -> int:
-        return redis_now_ms(self._client)
-
     def _entry(
         self, actor: str, what: str, router: str, detail: str, at_ms: int | None = None
     ) -> str:
-        when = self._now_ms() if at_ms is None else at_ms
+        when = self.now_ms() if at_ms is None else at_ms
         return AuditEntry(when, actor, f"router.{what}", router, detail).to_text()

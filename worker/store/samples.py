@@ -1,20 +1,34 @@
-"""Samples of the last hours, for the console's pictures: what came and went, and slow routers."""
+"""Samples of the last hours and weeks: memory, what came and went, full pools, slow routers."""
 
 import json
-from collections.abc import Mapping
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple, TypeVar, cast
+
+from redis.client import Pipeline
 
 from contracts import names
+from worker.core.alerting.health_figures import Sample
 from worker.core.storage_format import known_part
 from worker.ports import AnswerTimes
-from worker.store.connection import StorePart, pages, redis_now_ms
+from worker.store.connection import StorePart, pages
+from worker.store.pools import PoolUsage
 
+SAMPLE_MS: Final = 300_000
+SAMPLES: Final = 72
+"""Six hours: memory follows the backlog, so days are estimated from a long time."""
 MINUTES: Final = 720
 """Twelve hours."""
+POOLS_EVERY_MS: Final = 3_600_000
+POOL_SAMPLES: Final = 840
+"""Five weeks of hours."""
+_POOLS_KEPT_MS: Final = 40 * 86_400_000
+"""Of a pool that left the inventory."""
 SLOT_MS: Final = 300_000
 SLOTS: Final = 144
 """Twelve hours of five minutes each."""
 _PAGE: Final = 500
+
+_Kept = TypeVar("_Kept", bound=NamedTuple)
 
 
 class Minute(NamedTuple):
@@ -35,6 +49,15 @@ class Minute(NamedTuple):
     applied: int
 
 
+class PoolSample(NamedTuple):
+    """A pool at a moment (ms): values that services have, values in quarantine, and who waits."""
+
+    at_ms: int
+    given: int
+    quarantine: int
+    waiting: int
+
+
 class Latency(NamedTuple):
     """The answers of a router within five minutes.
 
@@ -52,7 +75,21 @@ class Latency(NamedTuple):
 
 
 class Samples(StorePart):
-    """Keeps a bounded row a minute, and a bounded row of each router and five minutes."""
+    """Keeps a bounded number of each, the newest."""
+
+    def note_memory(self, now_ms: int) -> None:
+        """Note the memory used, if the last sample is old enough."""
+        newest = next(iter(self.memory(1)), None)
+        if newest is not None and now_ms - newest.at_ms < SAMPLE_MS:
+            return
+        used = int(self._client.info("memory")["used_memory"])
+        pipe = self._client.pipeline()
+        _add(pipe, self._keys.samples, Sample(now_ms, used), SAMPLES)
+        pipe.execute()
+
+    def memory(self, most: int = SAMPLES) -> list[Sample]:
+        """The newest samples first."""
+        return _read(Sample, self._client.lrange(self._keys.samples, 0, most - 1))
 
     def note_minute(self, now_ms: int) -> None:
         """Note how the installation is; called once a minute by one worker."""
@@ -68,18 +105,37 @@ class Samples(StorePart):
         counters = client.hmget(keys.counters, ["accepted", "applied"])
         accepted, applied = (int(number or 0) for number in counters)
         pipe = client.pipeline()
-        pipe.lpush(keys.minutes, json.dumps(Minute(now_ms, backlog, journal, accepted, applied)))
-        pipe.ltrim(keys.minutes, 0, MINUTES - 1)
+        _add(pipe, keys.minutes, Minute(now_ms, backlog, journal, accepted, applied), MINUTES)
         pipe.execute()
 
     def minutes(self, most: int = MINUTES) -> list[Minute]:
         """The newest minutes, the oldest of them first."""
-        texts = self._client.lrange(self._keys.minutes, 0, most - 1)
-        return [known_part(Minute, json.loads(text)) for text in reversed(texts)]
+        return _read(Minute, reversed(self._client.lrange(self._keys.minutes, 0, most - 1)))
+
+    def note_pools(self, usage: Mapping[str, PoolUsage], now_ms: int) -> None:
+        """Note how the pools are, each whose last sample is an hour old."""
+        newest = self.pools(list(usage), 1)
+        pipe = self._client.pipeline(transaction=False)
+        for name, use in usage.items():
+            if newest[name] and now_ms - newest[name][0].at_ms < POOLS_EVERY_MS:
+                continue
+            key = self._keys.pool_samples(name)
+            sample = PoolSample(now_ms, use.given, use.quarantine, use.waiting)
+            _add(pipe, key, sample, POOL_SAMPLES)
+            pipe.pexpire(key, _POOLS_KEPT_MS)
+        pipe.execute()
+
+    def pools(self, pools: list[str], most: int = POOL_SAMPLES) -> dict[str, list[PoolSample]]:
+        """The newest samples of each pool, the newest first; with one round trip."""
+        pipe = self._client.pipeline(transaction=False)
+        for name in pools:
+            pipe.lrange(self._keys.pool_samples(name), 0, most - 1)
+        rows = cast("list[list[str]]", pipe.execute())
+        return {name: _read(PoolSample, texts) for name, texts in zip(pools, rows, strict=True)}
 
     def note_answers(self, answered: Mapping[str, AnswerTimes]) -> None:
         """Add the answers of routers since the last call to the present five minutes."""
-        slot = redis_now_ms(self._client) // SLOT_MS
+        slot = self.now_ms() // SLOT_MS
         for page in pages(answered.items(), _PAGE):
             order = [word for router, times in page for word in (router, *times)]
             self._scripts.run("note_answers", slot, SLOTS, SLOTS * SLOT_MS // 1000, *order)
@@ -91,9 +147,18 @@ class Samples(StorePart):
         """
         raw = self._client.hgetall(self._keys.router(router).answers)
         found = {int(slot): AnswerTimes(*map(int, text.split())) for slot, text in raw.items()}
-        after = redis_now_ms(self._client) // SLOT_MS - SLOTS
+        after = self.now_ms() // SLOT_MS - SLOTS
         return [
             Latency(slot * SLOT_MS, times.number, times.sum_ms / times.number, times.most_ms)
             for slot, times in sorted(found.items())
             if slot > after
         ]
+
+
+def _add(pipe: Pipeline, key: str, sample: NamedTuple, most: int) -> None:
+    pipe.lpush(key, json.dumps(sample))
+    pipe.ltrim(key, 0, most - 1)
+
+
+def _read(kind: type[_Kept], texts: Iterable[str]) -> list[_Kept]:
+    return [known_part(kind, json.loads(text)) for text in texts]

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from worker.store.connection import StorePart, redis_now_ms
+from worker.store.connection import StorePart
 
 WINDOW: Final = 200
 """Recent events of a source that count: about the last one to two hundred."""
@@ -61,7 +61,7 @@ class Sources(StorePart):
     def save_known(self, sources: Iterable[str]) -> None:
         """Note that a living worker has these in its inventory; called each second."""
         known = self._keys.sources_known
-        now_ms = redis_now_ms(self._client)
+        now_ms = self.now_ms()
         pipe = self._client.pipeline(transaction=False)
         pipe.zremrangebyscore(known, "-inf", now_ms - KNOWN_MS)
         if at := dict.fromkeys(sources, now_ms):
@@ -75,7 +75,7 @@ class Sources(StorePart):
         except UnicodeEncodeError:
             return False
         at_ms = self._client.zscore(self._keys.sources_known, source)
-        return at_ms is not None and redis_now_ms(self._client) - at_ms < KNOWN_MS
+        return at_ms is not None and self.now_ms() - at_ms < KNOWN_MS
 
     def owners(self) -> set[str]:
         """The sources that own services, or did."""

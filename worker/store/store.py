@@ -12,7 +12,6 @@ from worker.store.audit import Audit
 from worker.store.brake import Brake
 from worker.store.canaries import QUEUES, Canaries
 from worker.store.claims import Claims
-from worker.store.clock import Clock
 from worker.store.conflicts import Conflicts
 from worker.store.connection import Scripts, StoreClient, store_errors
 from worker.store.dead_letters import Letters
@@ -26,7 +25,6 @@ from worker.store.keys import Keys
 from worker.store.maintenance import StoreMaintenance
 from worker.store.manifests import StoredManifests
 from worker.store.notifications import Notifications
-from worker.store.pool_samples import PoolSamples
 from worker.store.pools import PoolValues
 from worker.store.reconfigures import Reconfigures
 from worker.store.records import Records
@@ -62,7 +60,6 @@ class Store:
     samples: Samples
     memory: RouterMemory
     pools: PoolValues
-    pool_samples: PoolSamples
     reconfigures: Reconfigures
     full_reads: FullReads
     claims: Claims
@@ -77,7 +74,6 @@ class Store:
     brake: Brake
     feed: Feed
     watches: Watches
-    clock: Clock
     heartbeats: Heartbeats
     signs: Signs
     audit: Audit
@@ -165,16 +161,12 @@ def open_store(
     keys, scripts = Keys(prefix), Scripts(client, prefix, min_replicas)
     parts = client, scripts, keys
     store_format = StoreFormat(*parts)
-    records = Records(*parts, store_format=store_format)
     made: dict[str, Any] = {
         "client": client,
         "keys": keys,
         "format": store_format,
-        "records": records,
+        "records": Records(*parts, store_format=store_format),
         "routers": Routers(*parts, store_format=store_format, lock_ms=lock_ms),
-        "maintenance": StoreMaintenance(*parts, records=records),
-        "conflicts": Conflicts(*parts, records=records),
-        "clock": Clock(*parts, lock_ms=lock_ms),
         "heartbeats": Heartbeats(*parts, store_format=store_format),
     }
     others = {name: kind for name, kind in get_type_hints(Store).items() if name not in made}

@@ -8,21 +8,24 @@ from typing import Any, Final, NamedTuple
 from contracts import names
 from worker.core.policy.circuit import RouterState
 from worker.core.service.history import line_from_json
-from worker.core.service.outcome import DeadLetter, Outcome
+from worker.core.service.outcome import FINAL, DeadLetter, Outcome
 from worker.core.storage_format import known_part
 from worker.store.connection import StoreClient, StorePart, pages
 from worker.store.due_work import PRIORITIES, ask_first_work_items, oldest_due
-from worker.store.outcomes import latest_outcomes
 from worker.store.records import (
     Stored,
+    ask_seen,
     decode_stored,
     outcomes_of,
+    periods,
+    remembered,
     unreadable_left_out,
 )
 from worker.store.router_admin import Pause
 from worker.store.router_memory import UNCLEAR_CLIENTS, unclear_clients_of
 
-_PAGE = 500
+HOUR_MS: Final = 3_600_000
+_PAGE: Final = 500
 _INVENTORY_MS: Final = 60_000
 
 
@@ -67,8 +70,39 @@ class Views(StorePart):
     """Reads, and the signs of life that workers leave for them."""
 
     def outcomes(self, event_keys: Sequence[str]) -> list[Outcome]:
-        """The latest outcome of each event that the store knows."""
-        return latest_outcomes(self._client, self._keys, list(dict.fromkeys(event_keys)))
+        """The latest outcome of each event that the store knows, in the order of the keys."""
+        wanted, keys = list(dict.fromkeys(event_keys)), self._keys
+        if not wanted:
+            return []
+        now_ms = self.now_ms()
+        hour, known = now_ms // HOUR_MS, len(periods(now_ms))
+        pipe = self._client.pipeline(transaction=False)
+        pipe.smembers(keys.refused_sources)
+        pipe.hmget(keys.scheduled, wanted)
+        ask_seen(pipe, keys, wanted, now_ms)
+        for period in periods(now_ms):
+            pipe.hmget(keys.beside(period), wanted)
+        for brief_hour in (hour + 1, hour, hour - 1):  # the clock may have been set back
+            pipe.hmget(keys.brief(brief_hour), wanted)
+        sources, scheduled, *answers = pipe.execute()
+        services = remembered(wanted, answers[:known], "service")
+        services |= {
+            key: service for key, service in zip(wanted, scheduled, strict=True) if service
+        }
+        ids = sorted(set(services.values()))
+        for source in sources:
+            pipe.hmget(keys.refused(source), wanted)
+        for service in ids:
+            pipe.get(keys.record(service))
+        texts = pipe.execute()
+        lines = dict(zip(ids, map(outcomes_of, texts[len(sources) :]), strict=True))
+        found = {
+            # An event that was rejected once may have been corrected and sent again.
+            **_latest(wanted, texts[: len(sources)]),
+            **_latest(wanted, answers[known:]),
+            **{key: lines[of][key] for key, of in services.items() if key in lines[of]},
+        }
+        return [Outcome.from_json(found[key], key) for key in wanted if key in found]
 
     def journaled(self, event_keys: Sequence[str]) -> dict[str, names.Lane]:
         """Which of the events are in a journal still, and in which lane's."""
@@ -147,21 +181,13 @@ class Views(StorePart):
         if text is None:
             return None
         history = self._client.lrange(self._keys.history(service_id), 0, -1)
-        waiting: dict[str, dict[str, Any]] = {}
-        queued: list[str] = []
-        for router in routers:
-            block = self._keys.router(router)
-            if self._client.hexists(block.work_items, service_id):
-                queued.append(router)
-            why = self._client.hget(block.waiting, service_id)
-            if why:
-                waiting[router] = json.loads(why)
+        looks = self.looks_at({router: [service_id] for router in routers})
         return ServiceView(
             decode_stored(service_id, text),
             [Outcome.from_json(outcome, key) for key, outcome in outcomes_of(text).items()],
             [line_from_json(line) for line in history],
-            waiting,
-            queued,
+            {at: why for at, look in looks.items() for why in look.waiting.values()},
+            [at for at, look in looks.items() if look.queued],
         )
 
     def router(self, name: str) -> RouterView:
@@ -188,20 +214,12 @@ class Views(StorePart):
             now_ms, answers = now[0] * 1000 + now[1] // 1000, iter(rest)
             for name, by_person in zip(page, paused, strict=True):
                 state, services, queued, waiting, held, unclear = islice(answers, 6)
-                known = _known_state(by_person, state)
-                oldest_ms = oldest_due(list(islice(answers, len(PRIORITIES))), now_ms)
-                found.append(
-                    RouterView(
-                        name,
-                        known,
-                        services,
-                        queued,
-                        waiting,
-                        bool(held),
-                        oldest_ms,
-                        unclear_clients_of(unclear),
-                    )
+                firsts = list(islice(answers, len(PRIORITIES)))
+                view = RouterView(
+                    *(name, _known_state(by_person, state), services, queued, waiting, bool(held)),
+                    *(oldest_due(firsts, now_ms), unclear_clients_of(unclear)),
                 )
+                found.append(view)
         return found
 
     def router_services(self, name: str, *, readable: bool = False) -> list[Stored]:
@@ -267,6 +285,16 @@ class Views(StorePart):
         if readable:
             return list(unreadable_left_out(found).values())
         return [decode_stored(service, text) for service, text in found.items()]
+
+
+def _latest(wanted: Sequence[str], answers: Iterable[Sequence[str | None]]) -> dict[str, str]:
+    """Of several outcomes of an event the final one, which is the last; else the first found."""
+    found: dict[str, str] = {}
+    for texts in answers:
+        for key, text in zip(wanted, texts, strict=True):
+            if text and (key not in found or Outcome.from_json(text).state in FINAL):
+                found[key] = text
+    return found
 
 
 def key_pages(client: StoreClient, prefix: str, size: int) -> Iterator[list[str]]:

@@ -27,7 +27,7 @@ def check_pools(store: Store, pools: AddressPools) -> None:
         if use.used_share >= (RESOLVES if name in is_open else OPENS)
     }
     store.alerts.settle(found, {_KIND: "less of it is used, or it left the inventory"})
-    store.pool_samples.note(usage, now_ms)
+    store.samples.note_pools(usage, now_ms)
 
 
 def describe(name: str, use: PoolUsage) -> str:
