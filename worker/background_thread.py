@@ -19,6 +19,7 @@ class BackgroundThread(ABC):
 
     def __init__(self, name: str, stop_s: float) -> None:
         self._stop_s = stop_s
+        self._stopping = threading.Event()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -31,9 +32,9 @@ class BackgroundThread(ABC):
     def work(self) -> None:
         """Work until `stop` is called, which another thread does."""
 
-    @abstractmethod
     def stop(self) -> None:
-        """Make `work` return soon."""
+        """Make `work` return soon: it looks at `_stopping`."""
+        self._stopping.set()
 
     def start(self) -> None:
         """Start the work; a `with` block does it by itself."""

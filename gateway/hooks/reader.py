@@ -3,7 +3,6 @@
 A slow vendor blocks a few threads, and no webhook.
 """
 
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -47,11 +46,6 @@ class HookReader(BackgroundThread):
         self._inbox = inbox
         self._work = work
         self._check_every_s = check_every_s
-        self._stopping = threading.Event()
-
-    def stop(self) -> None:
-        """Take no more webhooks."""
-        self._stopping.set()
 
     def work(self) -> None:
         """Process webhooks."""

@@ -23,7 +23,7 @@ class Delivering(BackgroundThread):
         super().__init__("outcomes", STOP_S)
         self._couriers = couriers
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._stopping: asyncio.Event | None = None
+        self._couriers_stop: asyncio.Event | None = None
         self._ready = threading.Event()
 
     def work(self) -> None:
@@ -36,13 +36,13 @@ class Delivering(BackgroundThread):
     def stop(self) -> None:
         """Let running attempts end."""
         self._ready.wait()
-        if self._loop is not None and self._stopping is not None and self.running:
-            self._loop.call_soon_threadsafe(self._stopping.set)
+        if self._loop is not None and self._couriers_stop is not None and self.running:
+            self._loop.call_soon_threadsafe(self._couriers_stop.set)
 
     async def _deliver(self) -> None:
-        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
+        self._loop, self._couriers_stop = asyncio.get_running_loop(), asyncio.Event()
         self._ready.set()
         # A courier that ends by a bug ends all: the process sees it, and starts them again.
         async with asyncio.TaskGroup() as group:
-            for courier in self._couriers(self._stopping):
+            for courier in self._couriers(self._couriers_stop):
                 group.create_task(courier.run())

@@ -1,6 +1,5 @@
 """A thread that does something every few seconds."""
 
-import threading
 from collections.abc import Callable
 
 import structlog
@@ -28,11 +27,6 @@ class PeriodicThread(BackgroundThread):
         self._name = name
         self._once = once
         self._every_s = every_s
-        self._stopping = threading.Event()
-
-    def stop(self) -> None:
-        """Stop after the current round."""
-        self._stopping.set()
 
     def work(self) -> None:
         """Do rounds until it is stopped."""

@@ -54,7 +54,6 @@ class NowReader(BackgroundThread):
         self._began_s = 0.0
         self._attempted = threading.Event()
         self._wake = threading.Event()
-        self._stopping = threading.Event()
 
     def work(self) -> None:
         """Read until it is stopped."""
@@ -68,7 +67,7 @@ class NowReader(BackgroundThread):
 
     def stop(self) -> None:
         """Let the present reading be the last."""
-        self._stopping.set()
+        super().stop()
         self._wake.set()
 
     def look(self) -> NowReading:

@@ -7,7 +7,6 @@ service that was purged, a restored backup) is found by reading all records agai
 minutes after the last time ended.
 """
 
-import threading
 from collections.abc import Callable, Collection, Mapping
 from time import monotonic
 from typing import Final, NamedTuple
@@ -69,7 +68,6 @@ class SearchThread(BackgroundThread):
         self._store = store
         self._sources = sources
         self._reread_s = reread_s
-        self._stopping = threading.Event()
         self._complete = False
         self._round = 0
         self._feed_cursor = ""
@@ -79,10 +77,6 @@ class SearchThread(BackgroundThread):
     def progress(self) -> Progress:
         """How far it is."""
         return Progress(len(self.index), self._complete)
-
-    def stop(self) -> None:
-        """End after the step that it is at."""
-        self._stopping.set()
 
     def work(self) -> None:
         """Walk over all records, then follow until it is time to walk again."""
