@@ -6,7 +6,16 @@ from typing import Any, Final, NamedTuple
 from worker.admin.json_fields import clean
 from worker.admin.router_reads import ReadResult, error_document
 from worker.convergence.full_read import FullRead
-from worker.core.rows.operations import Add, MakeStatic, Move, Operation, Remove, Set, shown
+from worker.core.rows.operations import (
+    Add,
+    MakeStatic,
+    Move,
+    Operation,
+    Remove,
+    Set,
+    WritePlan,
+    shown,
+)
 from worker.core.rows.rows import LEASES
 from worker.core.texts import counted
 
@@ -46,8 +55,15 @@ def plan_document(router: str, result: ReadResult) -> dict[str, Any]:
         "rows": result.rows,
         "orphans": len(result.row_owners.orphans),
         "reason": plan.reason,
+        **plan_parts(plan),
+    }
+
+
+def plan_parts(plan: WritePlan) -> dict[str, Any]:
+    """The writes of a plan, the services that wait, and the notes."""
+    return {
         "operations": [
-            operation_document(operation, phase)
+            _operation(operation, phase)
             for phase, operations in enumerate(plan.phases, start=1)
             for operation in operations
         ],
@@ -62,7 +78,7 @@ def plan_document(router: str, result: ReadResult) -> dict[str, Any]:
     }
 
 
-def operation_document(operation: Operation, phase: int) -> dict[str, Any]:
+def _operation(operation: Operation, phase: int) -> dict[str, Any]:
     """One write."""
     document = {
         "number": operation.number,

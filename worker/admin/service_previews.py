@@ -5,14 +5,14 @@ Nothing is read from a router: it is taken for what was last written to it and r
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, Literal
 
-from worker.admin.file_preview import FilePreview
+from worker.admin.file_preview import FilePreview, Previewed
 from worker.admin.json_fields import clean, without_empty
 from worker.admin.last_written import LastWritten
-from worker.admin.plan_documents import operation_document, plan_lines
+from worker.admin.plan_documents import plan_lines, plan_parts
 from worker.admin.restore import holders
 from worker.admin.router_actions import obstacle
 from worker.core.entry.wanted import placed
@@ -73,7 +73,28 @@ def event_preview(
     (found,) = rows.of([event])
     before = store.records.read([found.service_id])[found.service_id].record
     after = found.after or before
-    document = {
+    routers = _routers(store, inventory, before, after)
+    return _preview(before, after, routers, found, rows.warnings)
+
+
+def retry_preview(
+    store: Store, inventory: Inventory, record: ServiceRecord, routers: Sequence[str]
+) -> dict[str, Any]:
+    """What a new check of a service would write on these routers: it waits or failed there."""
+    found = _routers(store, inventory, record, record)
+    chosen = (router for router in found if router["name"] in routers)
+    return _preview(record, record, chosen, Previewed(record.service_id, "unchanged", {}))
+
+
+def _preview(
+    before: ServiceRecord,
+    after: ServiceRecord,
+    routers: Iterable[dict[str, Any]],
+    found: Previewed,
+    warnings: Sequence[str] = (),
+) -> dict[str, Any]:
+    """The document, with a digest: what is done must still be what was shown."""
+    document: dict[str, Any] = {
         "service": found.service_id,
         "status": before.status,
         "becomes": after.status,
@@ -83,38 +104,13 @@ def event_preview(
             {"register": name, "before": was, "after": becomes}
             for name, (was, becomes) in found.changes.items()
         ],
-        "warnings": [clean(warning) for warning in rows.warnings],
-        "routers": list(_routers(store, inventory, before, after)),
+        "warnings": [clean(warning) for warning in warnings],
+        "routers": list(routers),
     }
-    return document | {"digest": _digest_of(document)}
-
-
-def retry_preview(
-    store: Store, inventory: Inventory, record: ServiceRecord, routers: Sequence[str]
-) -> dict[str, Any]:
-    """What a new check of a service would write on these routers: it waits or failed there."""
-    found = [
-        router for router in _routers(store, inventory, record, record) if router["name"] in routers
-    ]
-    document = {
-        "service": record.service_id,
-        "status": record.status,
-        "becomes": record.status,
-        "effect": "unchanged",
-        "detail": "",
-        "changes": [],
-        "warnings": [],
-        "routers": found,
-    }
-    return document | {"digest": _digest_of(document)}
-
-
-def _digest_of(document: Mapping[str, Any]) -> str:
-    """A digest of what would change: what is done must still be what was shown."""
     written = [(router["name"], router["lines"]) for router in document["routers"]]
     parts = [document[name] for name in ("service", "becomes", "effect", "detail", "changes")]
     text = json.dumps([*parts, written], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+    return document | {"digest": hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]}
 
 
 def _routers(
@@ -143,27 +139,9 @@ def _plan(
         detail = "; ".join(f"{claim.text} is held by service {claim.holder}" for claim in taken)
         wanted = replace(wanted, granted=False, refused_because=Waiting("claim-held", detail))
     members = with_further(wanted, after.placements[router])
-    made = plan(members, RowIndex(last.rows, policy.installation), policy)
-    document = {
-        "router": router,
-        "orphans": 0,
-        "operations": [
-            _of_its_row(operation_document(operation, phase))
-            for phase, operations in enumerate(made.phases, start=1)
-            for operation in operations
-        ],
-        "waiting": [
-            {"service": service, "reason": why.reason, "detail": why.detail}
-            for service, why in made.waiting.items()
-        ],
-        "notes": [
-            {"service": note.service_id, "kind": note.kind, "detail": note.detail}
-            for note in made.notes
-        ],
-    }
+    parts = plan_parts(plan(members, RowIndex(last.rows, policy.installation), policy))
+    for operation in parts["operations"]:
+        if "row" in operation:  # its id is known only when the router is read
+            operation["row"] = "its row"
+    document = {"router": router, "orphans": 0, **parts}
     return [line._asdict() for line in plan_lines(document)]
-
-
-def _of_its_row(operation: dict[str, Any]) -> dict[str, Any]:
-    """Without the id of a row, which is known only when the router is read."""
-    return operation | ({"row": "its row"} if "row" in operation else {})
