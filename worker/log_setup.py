@@ -160,18 +160,6 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
     threading.excepthook = _log_thread_crash
 
 
-def celery_receiver(settings: Settings) -> Callable[..., None]:
-    """Return a receiver for `celery.signals.setup_logging`, so that Celery sets up no logging.
-
-    Connect it with `weak=False`: Celery drops a function that has no other reference.
-    """
-
-    def receive(**_: object) -> None:
-        configure_logging(settings)
-
-    return receive
-
-
 def _log_crash(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:

@@ -11,11 +11,13 @@ import warnings
 import pytest
 import structlog
 from celery.exceptions import CPendingDeprecationWarning
+from celery.signals import setup_logging
 from hypothesis import given
 from hypothesis import strategies as st
 
 from worker import log_setup
-from worker.log_setup import Mask, celery_receiver, configure_logging, hide_secret
+from worker.log_setup import Mask, configure_logging, hide_secret
+from worker.runtime.celery_app import make_app
 from worker.settings import Settings
 
 MAC = "00:00:5E:00:53:A1"
@@ -237,11 +239,11 @@ def test_any_value_can_be_logged_and_no_mac_in_it_is_whole(value, before, after,
 
 def test_celery_gets_the_same_pipeline(lines):
     stream = io.StringIO()
-    receive = celery_receiver(Settings.load({"LEASEWIRE_LOG_FORMAT": "json"}))
+    make_app(Settings.load({"LEASEWIRE_LOG_FORMAT": "json"}))
     lines()
     sys.stderr, stderr = stream, sys.stderr
     try:
-        receive(sender=None, loglevel=20, signal=None)
+        setup_logging.send(sender=None, loglevel=20)
         logging.getLogger("celery").warning("hello")
     finally:
         sys.stderr = stderr

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from itertools import pairwise
-from typing import Any, Final, NamedTuple, get_args
+from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from contracts.envelope import MOST_NOTE
@@ -17,7 +17,6 @@ from worker.store.store import Store
 
 DOES: Final[tuple[CalendarList, ...]] = ("cut_off", "resumed", "moved", "other")
 """What scheduled events do, as the calendar counts them."""
-CALENDAR_LISTS: Final[tuple[CalendarList, ...]] = get_args(CalendarList)
 _PAGE: Final = 500
 
 

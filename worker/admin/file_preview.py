@@ -7,7 +7,7 @@ changes meanwhile.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from contracts import names
 from worker.admin.pool_preview import PoolPreview
@@ -29,8 +29,6 @@ from worker.store.journal import JournalEntry
 from worker.store.store import Store
 
 Effect = Literal["new", "changed", "unchanged", "newer", "refused", "already_imported"]
-NEWER: Final = "newer-than-file"
-"""Reason of an outcome: a change that is newer than the file wins."""
 
 
 class Previewed(NamedTuple):

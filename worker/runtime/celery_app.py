@@ -15,7 +15,7 @@ from redis.retry import Retry
 
 from contracts import names
 from contracts.broker import broker_tls, broker_transport_options, broker_url
-from worker.log_setup import celery_receiver
+from worker.log_setup import configure_logging
 from worker.settings import Settings
 
 VISIBILITY_TIMEOUT_S: Final = 300
@@ -57,7 +57,7 @@ def guard_queues() -> None:
 def make_app(settings: Settings) -> Celery:
     """Make the app of a worker process; `tasks.register` adds the tasks."""
     # A receiver of this signal keeps Celery from configuring any logging itself.
-    setup_logging.connect(celery_receiver(settings), weak=False)
+    setup_logging.connect(lambda **_: configure_logging(settings), weak=False)
     app = Celery("leasewire", amqp=_Amqp, set_as_current=False)
     app.conf.update(celery_settings(settings))
     return app
