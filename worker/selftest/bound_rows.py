@@ -4,8 +4,9 @@ from typing import Final
 
 from worker.core.rows.normal import seconds
 from worker.core.rows.rows import LEASES, QUEUES
+from worker.selftest.device import LabDevice
 from worker.selftest.lab import DEVICE_MAC, LEASE_S, NAME, TAG
-from worker.selftest.questions import Bench, ProbeResult, Questions
+from worker.selftest.questions import ProbeResult, Questions
 
 _RECONFIGURE_SINCE: Final = (7, 19)
 _TOO_OLD: Final = "send-reconfigure is in RouterOS 7.19 and later"
@@ -20,8 +21,8 @@ QUESTIONS: Final = Questions()
     _SECONDS,
     needs_device=True,
 )
-def _static_on_dynamic_address(bench: Bench) -> ProbeResult:
-    router, device = bench.router, bench.device
+def _static_on_dynamic_address(device: LabDevice) -> ProbeResult:
+    router = device.router
     with device.lent(address_pool=NAME):
         lease = device.bind_any()
         own = {"server": NAME, "comment": TAG, "mac-address": _OTHER_MAC}
@@ -32,8 +33,8 @@ def _static_on_dynamic_address(bench: Bench) -> ProbeResult:
 
 
 @QUESTIONS.add("What is the name of a lease's queue?", _SECONDS, is_switch=False, needs_device=True)
-def _queue_name(bench: Bench, **fields: str) -> ProbeResult:
-    device, router = bench.device, bench.router
+def _queue_name(device: LabDevice, **fields: str) -> ProbeResult:
+    router = device.router
     with device.lent() as address:
         device.lease(address=address, rate_limit="1M/1M", **fields)
         device.bind(address)
@@ -48,23 +49,21 @@ def _queue_name(bench: Bench, **fields: str) -> ProbeResult:
 
 
 @QUESTIONS.add("And with allow-dual-stack-queue=no?", _SECONDS, is_switch=False, needs_device=True)
-def _queue_name_alone(bench: Bench) -> ProbeResult:
-    return _queue_name(bench, allow_dual_stack_queue="no")
+def _queue_name_alone(device: LabDevice) -> ProbeResult:
+    return _queue_name(device, allow_dual_stack_queue="no")
 
 
 @QUESTIONS.add(
     "Has the static row of a bound device an age?", _SECONDS, is_switch=False, needs_device=True
 )
-def _age_of_static(bench: Bench) -> ProbeResult:
-    device = bench.device
+def _age_of_static(device: LabDevice) -> ProbeResult:
     with device.lent() as address:
         device.lease(address=address)
         return ProbeResult.of("yes" if "age" in device.bind(address) else "no", "its row")
 
 
 @QUESTIONS.add("What does lease-time=0s mean?", _SECONDS, is_switch=False, needs_device=True)
-def _zero_lease_time(bench: Bench) -> ProbeResult:
-    device = bench.device
+def _zero_lease_time(device: LabDevice) -> ProbeResult:
     with device.lent() as address:
         device.lease(address=address, lease_time="0s")
         expires = device.bind(address).get("expires-after", "")
@@ -79,22 +78,21 @@ def _zero_lease_time(bench: Bench) -> ProbeResult:
 @QUESTIONS.add(
     "What is said of a refused send-reconfigure?", _SECONDS, is_switch=False, needs_device=True
 )
-def _refused_reconfigure(bench: Bench) -> ProbeResult:
-    if not bench.router.since(*_RECONFIGURE_SINCE):
+def _refused_reconfigure(device: LabDevice) -> ProbeResult:
+    if not device.router.since(*_RECONFIGURE_SINCE):
         return ProbeResult.of(None, _TOO_OLD)
-    device = bench.device
     with device.lent() as address:
         row_id = device.lease(address=address)
         device.bind(address)
-        tried = bench.router.attempt(f"{LEASES}/send-reconfigure", {"numbers": row_id})
+        tried = device.router.attempt(f"{LEASES}/send-reconfigure", {"numbers": row_id})
         return ProbeResult.of(tried.refusal or "accepted", "the server has use-reconfigure=no")
 
 
 @QUESTIONS.add("Which values has reconfigure-status?", _SECONDS, is_switch=False, needs_device=True)
-def _reconfigure_status(bench: Bench) -> ProbeResult:
-    if not bench.router.since(*_RECONFIGURE_SINCE):
+def _reconfigure_status(device: LabDevice) -> ProbeResult:
+    if not device.router.since(*_RECONFIGURE_SINCE):
         return ProbeResult.of(None, _TOO_OLD)
-    router, device = bench.router, bench.device
+    router = device.router
     statuses: list[str] = []
     with device.lent(use_reconfigure="yes") as address:
         row_id = device.lease(address=address)
@@ -111,5 +109,5 @@ def _reconfigure_status(bench: Bench) -> ProbeResult:
             if status and status not in statuses:
                 statuses.append(status)
 
-        bench.clock.watch(look, 5)
+        device.clock.watch(look, 5)
         return ProbeResult.of(", ".join(statuses) or None, "the server's row, in 5 s")

@@ -7,9 +7,9 @@ from typing import Final
 from worker.core.rows.rows import ADDRESS_LISTS
 from worker.errors import RouterUnreachable
 from worker.routeros.commands import Pace
-from worker.selftest.device import NoDeviceError
+from worker.selftest.device import LabDevice, NoDeviceError
 from worker.selftest.lab import NAME, NETWORK, TAG
-from worker.selftest.questions import Bench, ProbeResult, Questions
+from worker.selftest.questions import ProbeResult, Questions
 
 _CONNECTIONS: Final = "/ip/firewall/connection"
 _TOGETHER: Final = 24
@@ -23,26 +23,25 @@ QUESTIONS: Final = Questions()
 
 
 @QUESTIONS.add("Are the ports of a tracked connection in its addresses?", 15, needs_device=True)
-def _connection_ports(bench: Bench) -> ProbeResult:
+def _connection_ports(device: LabDevice) -> ProbeResult:
     """Look for a tracked connection with ports; a renewal of the device may be one."""
-    found = _ports_seen(bench)
+    found = _ports_seen(device)
     if found is not None:
         return found
-    device = bench.device
     try:
         with device.lent() as address:
             device.lease(address=address)
             device.bind(address)
-            bench.clock.sleep(3)  # so that the renewal shows
+            device.clock.sleep(3)  # so that the renewal shows
             device.renew(address)
-            found = _ports_seen(bench)
+            found = _ports_seen(device)
     except NoDeviceError:
         found = None
     return found or ProbeResult.of(None, "the router tracks no connection with ports")
 
 
-def _ports_seen(bench: Bench) -> ProbeResult | None:
-    router = bench.router
+def _ports_seen(device: LabDevice) -> ProbeResult | None:
+    router = device.router
     tcp, udp = router.tables(
         (_CONNECTIONS, {"protocol": "tcp"}), (_CONNECTIONS, {"protocol": "udp"})
     )
@@ -55,9 +54,9 @@ def _ports_seen(bench: Bench) -> ProbeResult | None:
 
 
 @QUESTIONS.add("In which order run commands sent together?", 5)
-def _tagged_order(bench: Bench) -> ProbeResult:
+def _tagged_order(device: LabDevice) -> ProbeResult:
     """Send additions together; the ids say in which order they were done."""
-    router = bench.router
+    router = device.router
     if router.by_rest:
         return ProbeResult.of(None, "REST has no tags: ask over the API")
     fields = {"list": NAME, "disabled": "yes", "comment": TAG}
@@ -79,9 +78,9 @@ def _tagged_order(bench: Bench) -> ProbeResult:
 
 
 @QUESTIONS.add("What becomes of a session beyond the limit?", 20)
-def _beyond_session_limit(bench: Bench) -> ProbeResult:
+def _beyond_session_limit(device: LabDevice) -> ProbeResult:
     """Open sessions until one is not served."""
-    router = bench.router
+    router = device.router
     if router.by_rest:
         return ProbeResult.of(None, "REST has no sessions: ask over the API")
     services = [row for row in router.rows("/ip/service", name="api") if "max-sessions" in row]
@@ -104,9 +103,9 @@ def _beyond_session_limit(bench: Bench) -> ProbeResult:
 
 
 @QUESTIONS.add("How long may a REST request run?", _REST_S, only_by_rest=True)
-def _rest_limit_s(bench: Bench) -> ProbeResult:
+def _rest_limit_s(device: LabDevice) -> ProbeResult:
     """Send a request that takes long, and see when it ends."""
-    router = bench.router
+    router = device.router
     if not router.by_rest:
         return ProbeResult.of(None, 'asked over REST only: transport = "rest" in the inventory')
     connection = router.connect()

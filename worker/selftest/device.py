@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from worker.core.rows.normal import rates, seconds
 from worker.core.rows.rows import ADDRESS_LISTS, LEASES, QUEUES
 from worker.selftest.lab import ARP, CLIENTS, DEVICE_MAC, NAME, NETWORK, OUTSIDE, SERVERS, TAG
-from worker.selftest.lab_router import LabClock, LabRefused, LabRouter
+from worker.selftest.lab_router import LabRefused, LabRouter
 
 BINDS_S: Final = 30
 _RENEWED_S: Final = 2
@@ -50,11 +50,11 @@ class Asked(NamedTuple):
 
 
 class LabDevice:
-    """The device of a lab that was made."""
+    """The device of the lab that was made on `router`, whose clock is that of the self-test."""
 
-    def __init__(self, router: LabRouter, clock: LabClock) -> None:
-        self._router = router
-        self._clock = clock
+    def __init__(self, router: LabRouter) -> None:
+        self.router = router
+        self.clock = router.clock
         self._used = 9
         (client,) = router.rows(CLIENTS, comment=TAG)
         self._id = client[".id"]
@@ -75,9 +75,9 @@ class LabDevice:
         `server` are settings of the lab's DHCP server during the block.
         """
         settings = _dashed(server)
-        row = {"numbers": self._router.rows(SERVERS, name=NAME)[0][".id"]} if server else {}
+        row = {"numbers": self.router.rows(SERVERS, name=NAME)[0][".id"]} if server else {}
         if server:
-            self._router.do(f"{SERVERS}/set", {**row, **settings})
+            self.router.do(f"{SERVERS}/set", {**row, **settings})
         try:
             yield self.fresh_address()
         except (NoDeviceError, LabRefused):
@@ -89,12 +89,12 @@ class LabDevice:
         self.stop()
         if settings:
             usual = {name: _USUAL[name] for name in settings}
-            self._router.do(f"{SERVERS}/set", {**row, **usual})
+            self.router.do(f"{SERVERS}/set", {**row, **usual})
 
     def lease(self, **fields: str) -> str:
         """Add a lease of the lab's server for the device, unless it is for another; its id."""
         own = {"mac-address": DEVICE_MAC, "server": NAME, "comment": TAG}
-        return self._router.do(f"{LEASES}/add", {**own, **_dashed(fields)})
+        return self.router.do(f"{LEASES}/add", {**own, **_dashed(fields)})
 
     def bind(self, address: str, **settings: str) -> Mapping[str, str]:
         """Let the device ask anew, until it holds this address; its lease.
@@ -106,14 +106,14 @@ class LabDevice:
         self._set_client(disabled="no", **settings)
 
         def bound() -> Mapping[str, str] | None:
-            rows, clients = self._router.tables((LEASES, {}), (CLIENTS, {"comment": TAG}))
+            rows, clients = self.router.tables((LEASES, {}), (CLIENTS, {"comment": TAG}))
             held = any(c.get("address", "").partition("/")[0] == address for c in clients)
             for row in rows:
                 if row.get("active-address") == address and row.get("status") == "bound" and held:
                     return row
             return None
 
-        lease = self._clock.watch(bound, BINDS_S)
+        lease = self.clock.watch(bound, BINDS_S)
         if lease is None:
             raise NoDeviceError(f"the device did not get its lease within {BINDS_S} s")
         return lease
@@ -126,19 +126,19 @@ class LabDevice:
         """
         self._set_client(disabled="yes")
         self._set_client(disabled="no")
-        lease = self._clock.watch(self._dynamic, BINDS_S)
+        lease = self.clock.watch(self._dynamic, BINDS_S)
         if lease is None:
             raise NoDeviceError(f"the device did not get a dynamic lease within {BINDS_S} s")
         return lease
 
     def _dynamic(self) -> Mapping[str, str] | None:
-        rows = self._router.rows(LEASES, mac_address=DEVICE_MAC)
+        rows = self.router.rows(LEASES, mac_address=DEVICE_MAC)
         bound = (row for row in rows if row.get("status") == "bound")
         return next((row for row in bound if row.get("dynamic") == "true"), None)
 
     def effects(self, address: str) -> Effects:
         """What the router has for the device now."""
-        queues, lists, arps, leases = self._router.tables(
+        queues, lists, arps, leases = self.router.tables(
             (QUEUES, {"dynamic": "true"}),
             (ADDRESS_LISTS, {"address": address}),
             (ARP, {"address": address}),
@@ -155,7 +155,7 @@ class LabDevice:
 
     def expires_s(self, address: str) -> int:
         """For how long the device's lease is still good; 0: there is none."""
-        rows = self._router.rows(LEASES, active_address=address)
+        rows = self.router.rows(LEASES, active_address=address)
         return seconds(rows[0].get("expires-after", "")) or 0 if rows else 0
 
     def renew(self, address: str, wait_s: float = 10) -> Asked:
@@ -165,21 +165,21 @@ class LabDevice:
             NoDeviceError: nothing shows that it has.
         """
         before_s = self.expires_s(address)
-        self._router.do(f"{CLIENTS}/renew", {"numbers": self._id})
+        self.router.do(f"{CLIENTS}/renew", {"numbers": self._id})
 
         def asked() -> Asked | None:
             found = self.now(address, before_s)
             has_asked = found.renewed or found.status != "bound" or found.address != address
             return found if has_asked else None
 
-        found = self._clock.watch(asked, wait_s, every=0.1)
+        found = self.clock.watch(asked, wait_s, every=0.1)
         if found is None:
             raise NoDeviceError(f"the device was told to renew, and did not within {wait_s:g} s")
         return found
 
     def now(self, address: str, before_s: int) -> Asked:
         """How the device is now; `before_s`: for how long its lease was good when it was asked."""
-        clients, leases = self._router.tables(
+        clients, leases = self.router.tables(
             (CLIENTS, {"comment": TAG}), (LEASES, {"active_address": address})
         )
         left_s = (seconds(leases[0].get("expires-after", "")) or 0) if leases else 0
@@ -188,23 +188,23 @@ class LabDevice:
 
     def cut_off(self) -> None:
         """Take the device's interface down: nothing of it reaches the router."""
-        self._router.do(f"{_INTERFACES}/disable", {"numbers": self._interface_id})
+        self.router.do(f"{_INTERFACES}/disable", {"numbers": self._interface_id})
 
     def connect(self) -> None:
         """Bring the device's interface up."""
-        self._router.do(f"{_INTERFACES}/enable", {"numbers": self._interface_id})
+        self.router.do(f"{_INTERFACES}/enable", {"numbers": self._interface_id})
 
     def stop(self) -> None:
         """Let the device ask no more, and remove its leases."""
         self._set_client(disabled="yes")
         self.connect()
-        for row in self._router.rows(LEASES):
+        for row in self.router.rows(LEASES):
             within = row.get("dynamic") == "true" and row.get("mac-address") == DEVICE_MAC
             if row.get("comment") == TAG or within:
-                self._router.attempt(f"{LEASES}/remove", {"numbers": row[".id"]})
+                self.router.attempt(f"{LEASES}/remove", {"numbers": row[".id"]})
 
     def _set_client(self, **settings: str) -> None:
-        self._router.do(f"{CLIENTS}/set", {"numbers": self._id, **_dashed(settings)})
+        self.router.do(f"{CLIENTS}/set", {"numbers": self._id, **_dashed(settings)})
 
 
 def _dashed(fields: Mapping[str, str]) -> dict[str, str]:

@@ -9,9 +9,9 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from worker.core.rows.rows import LEASES
-from worker.selftest.device import Asked, Effects
+from worker.selftest.device import Asked, Effects, LabDevice
 from worker.selftest.lab import LEASE_S, NAME
-from worker.selftest.questions import Bench, ProbeResult, Question, Questions
+from worker.selftest.questions import ProbeResult, Question, Questions
 
 AT_ONCE: Final = "at-once"
 AT_RENEWAL: Final = "at-renewal"
@@ -121,13 +121,13 @@ def decide(stages: Mapping[str, str | None]) -> ProbeResult:
 class _Watch:
     """Notes at which moment each part was first seen done."""
 
-    def __init__(self, bench: Bench, address: str, parts: Mapping[str, Done]) -> None:
+    def __init__(self, device: LabDevice, address: str, parts: Mapping[str, Done]) -> None:
         self.stages: dict[str, str | None] = dict.fromkeys(parts)
-        self._bench, self._address, self._parts = bench, address, parts
+        self._device, self._address, self._parts = device, address, parts
 
     def look(self, stage: str) -> bool | None:
         """Look once; True: all is done."""
-        seen = self._bench.device.effects(self._address)
+        seen = self._device.effects(self._address)
         for part, done in self._parts.items():
             if self.stages[part] is None and done(seen):
                 self.stages[part] = stage
@@ -135,15 +135,15 @@ class _Watch:
 
     def until_done(self, stage: str, seconds: float, every: float = 0.25) -> bool:
         """Look for so long at most; whether all is done."""
-        return bool(self._bench.clock.watch(lambda: self.look(stage), seconds, every))
+        return bool(self._device.clock.watch(lambda: self.look(stage), seconds, every))
 
 
-def _ask(change: RowChange, bench: Bench) -> ProbeResult:
-    device, router = bench.device, bench.router
+def _ask(change: RowChange, device: LabDevice) -> ProbeResult:
+    router = device.router
     with device.lent() as address:
         row_id = device.lease(address=address, **change.before)
         device.bind(address)
-        missing = _missing(bench, address, change)
+        missing = _missing(device, address, change)
         if missing:
             return ProbeResult.of(
                 None, f"a bound device has no {missing}: nothing can be seen to change"
@@ -155,26 +155,25 @@ def _ask(change: RowChange, bench: Bench) -> ProbeResult:
                 n: device.fresh_address() for n, value in change.after.items() if value == _FRESH
             }
             router.do(f"{LEASES}/set", {"numbers": row_id, **change.after, **fresh})
-        return _follow(change, bench, address)
+        return _follow(change, device, address)
 
 
-def _missing(bench: Bench, address: str, change: RowChange) -> str:
+def _missing(device: LabDevice, address: str, change: RowChange) -> str:
     """What a bound device should have, and has not; empty: it has all."""
 
     def look() -> str | None:
-        seen = bench.device.effects(address)
+        seen = device.effects(address)
         undone = [part for part, done in change.parts.items() if not part.startswith("new")]
         rest = [part for part in undone if change.parts[part](seen)]
         if "rate_limit" in change.before and seen.queue != _RATE:
             rest.append("queue")
         return None if rest else ""
 
-    return "" if bench.clock.watch(look, _SETTLES_S) is not None else "queue, list row or ARP row"
+    return "" if device.clock.watch(look, _SETTLES_S) is not None else "queue, list row or ARP row"
 
 
-def _follow(change: RowChange, bench: Bench, address: str) -> ProbeResult:
-    device = bench.device
-    watch = _Watch(bench, address, change.parts)
+def _follow(change: RowChange, device: LabDevice, address: str) -> ProbeResult:
+    watch = _Watch(device, address, change.parts)
     if watch.until_done(AT_ONCE, _SETTLES_S):
         return decide(watch.stages)
     asked = device.renew(address)
@@ -187,7 +186,7 @@ def _follow(change: RowChange, bench: Bench, address: str) -> ProbeResult:
     if not change.again:
         watch.until_done(KEPT, _ENDS_S, every=1)
         return decide(watch.stages)
-    bench.clock.watch(lambda: None if device.effects(address).active else True, _ENDS_S, every=1)
+    device.clock.watch(lambda: None if device.effects(address).active else True, _ENDS_S, every=1)
     watch.look(KEPT)
     device.connect()
     device.bind(address)
@@ -200,27 +199,26 @@ def _follow(change: RowChange, bench: Bench, address: str) -> ProbeResult:
     15,
     needs_device=True,
 )
-def _stale_renewal(bench: Bench) -> ProbeResult:
+def _stale_renewal(device: LabDevice) -> ProbeResult:
     """Change the address of a bound device's row, and see what the device does at its renewal."""
-    device = bench.device
     with device.lent() as address:
         row_id = device.lease(address=address)
         device.bind(address)
-        bench.router.do(f"{LEASES}/set", {"numbers": row_id, "address": device.fresh_address()})
+        device.router.do(f"{LEASES}/set", {"numbers": row_id, "address": device.fresh_address()})
         asked = device.renew(address)
-        return _refused_or_silent(bench, address, asked)
+        return _refused_or_silent(device, address, asked)
 
 
-def _refused_or_silent(bench: Bench, address: str, asked: Asked) -> ProbeResult:
+def _refused_or_silent(device: LabDevice, address: str, asked: Asked) -> ProbeResult:
     """A refused device drops its address within a moment; one without an answer goes on waiting."""
 
     def dropped() -> Asked | None:
-        found = bench.device.now(address, 0)
+        found = device.now(address, 0)
         return found if found.address != address else None
 
-    began = bench.clock.now()
-    found = asked if asked.address != address else bench.clock.watch(dropped, 5, every=0.2)
-    took_s = bench.clock.now() - began
+    began = device.clock.now()
+    found = asked if asked.address != address else device.clock.watch(dropped, 5, every=0.2)
+    took_s = device.clock.now() - began
     if asked.renewed and found is None:
         return ProbeResult.of(None, "the router renewed the old address, which is not the row's")
     if found is None:

@@ -5,20 +5,10 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from worker.selftest.device import LabDevice
-from worker.selftest.lab_router import LabClock, LabRouter
 
 UNKNOWN: Final = "unknown"
 _MOST_SEEN: Final = 6
 _LONGEST: Final = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """What a question is asked with."""
-
-    router: LabRouter
-    clock: LabClock
-    device: LabDevice
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +30,7 @@ class ProbeResult:
         return cls(bounded, tuple(line[:_LONGEST] for line in seen[:_MOST_SEEN]))
 
 
-Ask = Callable[[Bench], ProbeResult]
+Ask = Callable[[LabDevice], ProbeResult]
 AskT = TypeVar("AskT", bound=Ask)
 
 

@@ -9,7 +9,7 @@ from worker.selftest import bound_rows, connections, moments, writes
 from worker.selftest.device import LabDevice, NoDeviceError
 from worker.selftest.lab import Ports, build, clean
 from worker.selftest.lab_router import LabRefused, LabRouter
-from worker.selftest.questions import Bench, ProbeResult, Question
+from worker.selftest.questions import ProbeResult, Question
 from worker.selftest.report import Answered
 
 QUESTIONS: Final[Sequence[Question]] = (
@@ -63,17 +63,17 @@ def run(
         LabRefused: the router refused a part of the lab.
         NotCleanedError: rows of the lab stayed.
     """
-    router, answered = place.router, list[Answered]()
+    answered: list[Answered] = []
     with _lab(place, cleaning):
-        bench = Bench(router, router.clock, LabDevice(router, router.clock))
+        device = LabDevice(place.router)
         bound = None
         for question in questions:
             if question.needs_device and bound is None:
-                bound = _binds(bench)
+                bound = _binds(device)
             if question.needs_device and not bound:
                 finding = ProbeResult.of(None, _NO_WIRE)
             else:
-                finding = _ask(bench, question)
+                finding = _ask(device, question)
             answered.append(Answered(question, finding))
             progress(answered[-1])
     return answered
@@ -82,19 +82,19 @@ def run(
 _NO_WIRE: Final = "the lab's device cannot bind here: join two spare ports by a cable (--ports)"
 
 
-def _binds(bench: Bench) -> bool:
+def _binds(device: LabDevice) -> bool:
     try:
-        with bench.device.lent() as address:
-            bench.device.lease(address=address)
-            bench.device.bind(address)
+        with device.lent() as address:
+            device.lease(address=address)
+            device.bind(address)
     except NoDeviceError:
         return False
     return True
 
 
-def _ask(bench: Bench, question: Question) -> ProbeResult:
+def _ask(device: LabDevice, question: Question) -> ProbeResult:
     try:
-        return question.ask(bench)
+        return question.ask(device)
     except (NoDeviceError, LabRefused) as error:
         return ProbeResult.of(None, str(error))
 
