@@ -1,6 +1,7 @@
 """Sessions with routers, as the use cases need them; `worker/routeros/` implements them."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
@@ -301,3 +302,17 @@ class RouterSessions(Protocol):
 
     def give_back(self, router: str, session: RouterSession) -> None:
         """Keep a healthy session for the next pass."""
+
+
+@contextmanager
+def borrowed(
+    sessions: RouterSessions, router: str, turn: Turn | None = None
+) -> Iterator[RouterSession]:
+    """A session that is given back after the block, or closed if it fails; see `RouterSessions`."""
+    session = sessions.open(router, turn)
+    try:
+        yield session
+    except BaseException:
+        session.close()
+        raise
+    sessions.give_back(router, session)

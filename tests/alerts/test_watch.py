@@ -204,7 +204,7 @@ def test_routers_are_spread_over_time_and_a_slow_round_catches_up(store):
     class Silent:
         asked: ClassVar[list[str]] = []
 
-        def open(self, router):
+        def open(self, router, _turn=None):
             self.asked.append(router)
             raise RouterUnreachable(router, "no answer")
 

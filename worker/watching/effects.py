@@ -26,7 +26,7 @@ from worker.core.rows.rows import member_id
 from worker.core.service.outcome import EffectReport
 from worker.core.service.record import ServiceRecord
 from worker.errors import RouterBlocked, RouterBusy, RouterUnreachable
-from worker.ports import RouterSession, RouterSessions, TrackedConnections
+from worker.ports import RouterSession, RouterSessions, TrackedConnections, borrowed
 from worker.store.router_admin import FULL_READ_GOOD_MS
 from worker.store.router_memory import SLOW_SEARCH_RESTS_MS, Known
 from worker.store.store import Store
@@ -120,26 +120,21 @@ class EffectReader:
         if router not in self.policies or self.store.views.router(router).state.state != "up":
             return later
         try:
-            session = self.sessions.open(router, turn)
+            with borrowed(self.sessions, router, turn) as session:
+                known = self.store.memory.known(router)
+                self._cut_left(session, router, known, lambda: now_ms + _ms_since(began))
+                found = self._judge(session, router, due, known, lambda: now_ms + _ms_since(began))
+                for holder in {effect.awaited.router for effect in found}:
+                    of_it = known if holder == router else self.store.memory.known(holder)
+                    self._remember(holder, session.version, of_it, found)
+                return found
         except RouterBusy:
             return [found._replace(next_ms=now_ms + _BUSY_MS) for found in later]
         except (RouterUnreachable, RouterBlocked):
             return later
-        try:
-            known = self.store.memory.known(router)
-            self._cut_left(session, router, known, lambda: now_ms + _ms_since(began))
-            found = self._judge(session, router, due, known, lambda: now_ms + _ms_since(began))
-            for holder in {effect.awaited.router for effect in found}:
-                of_it = known if holder == router else self.store.memory.known(holder)
-                self._remember(holder, session.version, of_it, found)
-        except (RouterUnreachable, RouterBlocked):
-            return later
         except Exception:
-            session.close()
             log.exception("effects.read_failed", router=router, changes=len(due))
             return later
-        self.sessions.give_back(router, session)
-        return found
 
     def _judge(
         self,

@@ -33,7 +33,7 @@ from worker.core.rows.observed import Observation
 from worker.core.rows.rows import BindingRow
 from worker.core.service.record import ServiceRecord
 from worker.errors import RouterBlocked, RouterBusy, RouterUnreachable, StoreUnavailable
-from worker.ports import LeaseQuery, RouterSessions
+from worker.ports import LeaseQuery, RouterSessions, borrowed
 from worker.store.finder import Finder
 from worker.store.store import Store
 from worker.store.views import RouterView
@@ -105,20 +105,14 @@ class Watch:
     def _read(self, view: RouterView) -> _Seen | None:
         router = view.name
         try:
-            session = self.sessions.open(router)
+            with borrowed(self.sessions, router) as session:
+                askers = [] if view.unclear_clients is None else read_askers(session)
+                return _Seen(session.read_watched(), askers)
         except (RouterUnreachable, RouterBlocked, RouterBusy):
             return None  # the passes meet that too, and report it
-        try:
-            askers = [] if view.unclear_clients is None else read_askers(session)
-            found = _Seen(session.read_watched(), askers)
-        except (RouterUnreachable, RouterBlocked):
-            return None
         except Exception:
-            session.close()
             log.exception("watch.failed", router=router, advice=_ADVICE)
             return None
-        self.sessions.give_back(router, session)
-        return found
 
     def _judged(self, view: RouterView, seen: _Seen) -> bool:
         """Open and resolve alerts of one router; a failure does not affect the others."""
@@ -193,17 +187,11 @@ class Watch:
         router = record.router
         if record.status != "active" or router is None or router not in self.policies:
             return False
-        session = None
         try:
-            session = self.sessions.open(router)
-            seen: Observation = session.observe(LeaseQuery(devices=frozenset({mac})))
+            with borrowed(self.sessions, router) as session:
+                seen: Observation = session.observe(LeaseQuery(devices=frozenset({mac})))
         except (RouterUnreachable, RouterBlocked, RouterBusy):
             return False
-        except BaseException:
-            if session is not None:
-                session.close()
-            raise
-        self.sessions.give_back(router, session)
         return any(row.active_mac == mac and not row.lease.dynamic for row in seen.rows)
 
     def _settle_alerts(self, router: str, devices: Sequence[UnknownDevice]) -> None:
