@@ -8,10 +8,9 @@ import typer
 from leasewire.answer import Answer, ApplyOption, Exit, Line, Part, TextTable, counted
 from leasewire.context import ActorOption, AnyRouterArgument, Context
 from leasewire.routers.plan import failure_of, read
-from worker.admin.drift_documents import drift_document
 from worker.admin.json_fields import utc_time
 from worker.admin.router_actions import reconcile, to_reconcile
-from worker.admin.router_reads import ReadResult, errors_of
+from worker.admin.router_reads import ReadResult, drift_document, errors_of
 from worker.convergence.full_read import FullRead
 from worker.core.full_read.drift import Difference
 

@@ -5,13 +5,12 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from worker.admin.drift_documents import drift_document
 from worker.admin.json_fields import clean, shortened
 from worker.admin.last_written import LastWritten
 from worker.admin.lease_documents import LeaseRow, Owner, lease_documents
 from worker.admin.plan_documents import PlanLine, plan_document, plan_lines, plan_summary
 from worker.admin.router_actions import drift_digest, plan_digest, to_rebuild, to_reconcile
-from worker.admin.router_reads import ReadFailure, error_document, read_router
+from worker.admin.router_reads import ReadFailure, drift_document, error_document, read_router
 from worker.convergence.full_read import FullRead, read_fully
 from worker.core.policy.circuit import LOGIN_REFUSED, TAKES_NO_WRITES, RouterState
 from worker.core.rows.operations import MakeStatic, Set

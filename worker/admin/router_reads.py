@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any, Final
 
+from worker.admin.json_fields import clean
 from worker.convergence.full_read import FullRead, read_fully
 from worker.convergence.safety_checks import other_serial
 from worker.errors import RouterBlocked, RouterUnreachable
@@ -71,3 +72,28 @@ def error_document(router: str, error: ReadFailure) -> dict[str, Any]:
     else:
         document = {"cause": error.cause, "message": error.message, "advice": error.advice}
     return {"router": router, "error": document}
+
+
+def drift_document(router: str, result: ReadResult) -> dict[str, Any]:
+    """What differs on a router from what was written there, for programs."""
+    if not isinstance(result, FullRead):
+        return error_document(router, result)
+    return {
+        "router": router,
+        "services": result.services,
+        "rows": result.rows,
+        "pending": len(result.pending),
+        "orphans": len(result.row_owners.orphans),
+        "drift": [
+            {
+                "service": difference.service_id,
+                "kind": difference.kind,
+                "menu": difference.menu,
+                "field": difference.field,
+                "wanted": clean(difference.wanted),
+                "found": clean(difference.found),
+                "mendable": difference.mendable,
+            }
+            for difference in result.drift
+        ],
+    }

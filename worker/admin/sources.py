@@ -6,6 +6,7 @@ after a crash are changed when this is called again.
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 import structlog
@@ -80,26 +81,10 @@ class SourceChanges:
         what: str,
         line: dict[str, str],
     ) -> int:
-        done = 0
-        some: list[Stored] = []
-        for stored in ownership_changes(self.store, source, only):
-            some.append(stored)
-            if len(some) == _AT_A_TIME:
-                done += self._commit(source, some, change, what, line)
-                some = []
-        return done + self._commit(source, some, change, what, line)
-
-    def _commit(
-        self,
-        source: str,
-        some: list[Stored],
-        change: Callable[[ServiceRecord], ServiceRecord],
-        what: str,
-        line: dict[str, str],
-    ) -> int:
         """Commit until all are committed; a record that another worker changed is read again."""
-        done = 0
-        while some:
+        done, some = 0, list[Stored]()
+        services = ownership_changes(self.store, source, only)
+        while some := some or list(islice(services, _AT_A_TIME)):
             now_ms = self.store.records.now_ms()
             text = line_to_json(now_ms, what, line | {"actor": self.actor})
             commits = [
