@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, get_args
 
 from benchmarks.effect_customer import DATED, Customer, Phone
-from contracts import event_key
+from contracts.identity import event_key
 from simulator.control import RouterControl
 from tests import builders
 from tests.small_installation import SERVER, SmallInstallation

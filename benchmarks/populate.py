@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from contracts import event_key
+from contracts.identity import event_key
 from contracts.names import QUEUE_EVENTS
 from tests import builders
 from tests.installation import SERVER, Installation

@@ -17,7 +17,8 @@ from typing import TypeVar
 from celery import Celery
 
 from benchmarks.noop_worker import NOOP
-from contracts import event_key, names
+from contracts import names
+from contracts.identity import event_key
 from producers.publisher import Publisher
 from tests import builders
 from tests.installation import PREFIX, SERVER, Installation

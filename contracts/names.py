@@ -61,7 +61,7 @@ REFUSED: Final = "refused:"
 """The same of refused events."""
 
 # The intake journal. The publisher writes it; the worker reads it, and its commit deletes the
-# entries. Both keys of a lane have event keys (`contracts.event_key`) as members.
+# entries. Both keys of a lane have event keys (`contracts.identity.event_key`) as members.
 
 
 def journal_body(prefix: str, lane: Lane) -> str:

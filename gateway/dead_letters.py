@@ -12,8 +12,8 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 from uuid import uuid5
 
-from contracts import ContractViolation, Problem, content_hash
-from contracts.identity import NAMESPACE
+from contracts.errors import ContractViolation, Problem
+from contracts.identity import NAMESPACE, content_hash
 from contracts.parse import Document, read_document
 from gateway.hooks.inbox import Inbox, retry_dead_letter
 from producers.errors import BatchViolation

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from contracts import Problem
+from contracts.errors import Problem
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from redis import Redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.sentinel import SentinelConnectionPool
 
-from contracts import content_hash
 from contracts.broker import REPLICAS_MS
+from contracts.identity import content_hash
 from contracts.message import envelope
 from contracts.names import (
     DEFAULT_PREFIX,

@@ -10,19 +10,19 @@ from typing import Final, Self
 
 from pydantic_core import to_json as encode
 
-from contracts import (
-    ContractViolation,
-    Event,
-    Problem,
-    content_hash,
-    deterministic_id,
-    event_key,
+from contracts.envelope import Attributes
+from contracts.errors import ContractViolation, Problem
+from contracts.events import Event
+from contracts.identity import content_hash, deterministic_id, event_key
+from contracts.names import QUEUE_EVENTS, Lane
+from contracts.parse import (
+    MAX_EVENT_BYTES,
+    Document,
+    logins_in,
     parse_document,
+    read_document,
     to_json,
 )
-from contracts.envelope import Attributes
-from contracts.names import QUEUE_EVENTS, Lane
-from contracts.parse import MAX_EVENT_BYTES, Document, logins_in, read_document
 from contracts.sealing import Sealer, masked_event, sealed_event
 from producers.drain import Drain
 from producers.errors import BatchViolation, EventsRefused, KeyRefused, Receipt, SpoolFailed
@@ -200,7 +200,7 @@ def complete_event(
     """Fill in what is missing, check the event strictly and write it in normal form.
 
     `specversion` and `datacontenttype` have one possible value, `subject` follows from the service,
-    `time` is now, and `id` follows from the content (`contracts.deterministic_id`). To be able to
+    `time` is now, and `id` follows from the content (`deterministic_id`). To be able to
     publish again after a failure, give an id, a revision or the time.
 
     Args:

@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Final, NamedTuple
 
-from contracts import content_hash
+from contracts.identity import content_hash
 from contracts.names import LANES, MAX_EVENTS_PER_MESSAGE, Lane
 from contracts.parse import read_document
 from producers.errors import SpoolFailed

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from contracts import version_hash
+from contracts.identity import version_hash
 from contracts.values import parse_time
 from worker.core.rows.rows import Lease, ListedAddress, ListPlace, OptionRow
 from worker.core.service.event_ref import Version

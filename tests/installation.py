@@ -14,7 +14,7 @@ from typing import IO, Any, Final, Self
 
 import pytest
 
-from contracts import event_key
+from contracts.identity import event_key
 from contracts.sealing import Sealer
 from leasewire.host.embedded import EmbeddedServer
 from producers.connection import open_publisher

@@ -13,7 +13,8 @@ from typing import Any, Final, Self, cast
 
 import redis
 
-from contracts import event_key, names
+from contracts import names
+from contracts.identity import event_key
 from leasewire.host.embedded import EmbeddedServer
 from simulator.testing import PASSWORD, RouterHandle, Simulation, running
 from tests import builders

@@ -5,7 +5,7 @@
 The models of events are in `leasewire_client.contracts`.
 """
 
-from contracts import ContractViolation, Problem
+from contracts.errors import ContractViolation, Problem
 from contracts.webhook_signature import SignatureRefused
 from contracts.webhook_signature import verify as verify_webhook
 from producers.async_publisher import AsyncPublisher

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Final
 from urllib.parse import unquote
 
-from contracts import ContractViolation, Problem
+from contracts.errors import ContractViolation, Problem
 from contracts.names import MAX_EVENTS_PER_MESSAGE
 from contracts.parse import (
     DECODER,

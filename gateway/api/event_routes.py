@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
 
-from contracts import Problem
+from contracts.errors import Problem
 from contracts.names import QUEUE_EVENTS, Lane
 from gateway.api import openapi
 from gateway.api.access import AccessCheck

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from redis.exceptions import RedisError
 
-from contracts import content_hash
+from contracts.identity import content_hash
 from contracts.names import MAX_EVENTS_PER_MESSAGE, QUEUE_EVENTS, Lane
 from gateway.api.limits import Depth
 from gateway.api.problems import overloaded

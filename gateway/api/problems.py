@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Final, Literal, NamedTuple
 
-from contracts import Problem
+from contracts.errors import Problem
 
 MEDIA_TYPE: Final = "application/problem+json"
 

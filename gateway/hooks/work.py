@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 
 import structlog
 
-from contracts import Problem
+from contracts.errors import Problem
 from gateway.hooks import generic, splynx, uisp
 from gateway.hooks.config import Hook
 from gateway.hooks.inbox import Inbox, Posted, Reading

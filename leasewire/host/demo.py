@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import typer
 
-from contracts import event_key
+from contracts.identity import event_key
 from leasewire.answer import TextTable, fail, write_part
 from leasewire.host.demo_stage import ROUTER, SOURCE, Stage, running
 from leasewire.host.embedded import server_binary

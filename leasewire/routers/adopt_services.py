@@ -9,8 +9,10 @@ from typing import Any, Final
 
 import typer
 
-from contracts import Manifest, parse_event, version_hash
+from contracts.identity import version_hash
 from contracts.ipv6_values import Ipv6Prefix
+from contracts.manifest import Manifest
+from contracts.parse import parse_event
 from leasewire.answer import clean
 from leasewire.sources.standard_input import text_in
 from producers.errors import BatchViolation

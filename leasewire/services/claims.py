@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from contracts import ContractViolation
+from contracts.errors import ContractViolation
 from contracts.values import Ipv4, Mac48
 from leasewire.answer import Answer, App, ApplyOption, Exit, TextTable, bad_input, fail
 from leasewire.context import ActorOption, Context

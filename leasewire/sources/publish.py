@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 
-from contracts import Problem
+from contracts.errors import Problem
 from contracts.names import QUEUE_BULK, QUEUE_EVENTS, Lane
 from contracts.sealing import masked_event
 from leasewire.answer import Answer, App, Exit, Group, TextTable, bad_input, fail

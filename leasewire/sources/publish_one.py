@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import typer
 
-from contracts import Problem
+from contracts.errors import Problem
 from leasewire.answer import Answer
 from leasewire.context import actor_of
 from leasewire.sources.event_options import (

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, create_engine, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from contracts import ContractViolation
+from contracts.errors import ContractViolation
 from contracts.names import MAX_EVENTS_PER_MESSAGE
 from producers.errors import EventsRefused, PublishFailed, Receipt
 from producers.publisher import Publisher

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts import parse_event
+from contracts.parse import parse_event
 from tests import builders
 from tests.builders import version_of
 from worker.core.entry.brake import Loss, loss_of, ownership_change

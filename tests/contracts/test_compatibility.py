@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from contracts import parse_event, to_json
 from contracts.events import EVENT_TYPES
+from contracts.parse import parse_event, to_json
 from contracts.schemas import schema_of
 from tests.contracts.schema_changes import breaking
 

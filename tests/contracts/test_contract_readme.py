@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 import contracts
-from contracts import ContractViolation, parse_event
+from contracts.errors import ContractViolation
 from contracts.events import EVENT_TYPES
+from contracts.parse import parse_event
 
 FOLDER = Path(contracts.__file__).parent
 TEXT = (FOLDER / "README.md").read_text()

@@ -5,8 +5,9 @@ from importlib import resources
 import pytest
 from jsonschema_rs import Draft202012Validator
 
-from contracts import ContractViolation, parse_event, to_json
+from contracts.errors import ContractViolation
 from contracts.events import EVENT_TYPES
+from contracts.parse import parse_event, to_json
 from contracts.schemas import differing, schema_of
 
 FOLDER = resources.files("contracts") / "examples" / "v1"

@@ -3,8 +3,13 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts import content_hash, deterministic_id, event_key, version_hash
-from contracts.identity import canonical_json
+from contracts.identity import (
+    canonical_json,
+    content_hash,
+    deterministic_id,
+    event_key,
+    version_hash,
+)
 
 EVENT = {
     "id": "e-1",

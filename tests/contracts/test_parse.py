@@ -7,18 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts import (
-    Activated,
-    ContractViolation,
-    Device,
-    MacChanged,
-    PoolAddress,
-    Problem,
-    StaticAddress,
-    parse_event,
-    to_json,
-)
-from contracts.parse import MAX_EVENT_BYTES, pointer
+from contracts.errors import ContractViolation, Problem
+from contracts.events import Activated, MacChanged
+from contracts.parse import MAX_EVENT_BYTES, parse_event, pointer, to_json
+from contracts.service import Device, PoolAddress, StaticAddress
 from tests import builders
 
 NOW = datetime(2026, 11, 24, 10, 0, 0, tzinfo=UTC)

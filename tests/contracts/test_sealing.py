@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts import ContractViolation, content_hash, parse_event, to_json
+from contracts.errors import ContractViolation
+from contracts.identity import content_hash
+from contracts.parse import parse_event, to_json
 from contracts.sealing import (
     Login,
     Sealer,

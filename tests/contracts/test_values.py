@@ -10,8 +10,8 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from contracts import Duid, Ipv4, Ipv6Address, Ipv6Prefix, Mac48
-from contracts.values import parse_time
+from contracts.ipv6_values import Duid, Ipv6Address, Ipv6Prefix
+from contracts.values import Ipv4, Mac48, parse_time
 
 UNICAST = st.binary(min_size=6, max_size=6).filter(lambda octets: any(octets) and not octets[0] & 1)
 

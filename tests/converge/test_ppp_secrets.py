@@ -2,7 +2,7 @@
 
 import pytest
 
-from contracts import event_key
+from contracts.identity import event_key
 from tests import builders
 from tests.converge.test_late_rows import LEASE_MS, Late, recheck
 from tests.ppp import (

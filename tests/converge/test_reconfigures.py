@@ -2,7 +2,7 @@
 
 import pytest
 
-from contracts import event_key
+from contracts.identity import event_key
 from tests import builders
 from tests.small_installation import LEASES, SERVER, SmallInstallation
 from tests.waiting import eventually

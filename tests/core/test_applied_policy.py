@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from contracts import parse_event
+from contracts.parse import parse_event
 from tests.builders import activated, event
 from worker.core.policy.policy import AppliedPolicy, Change, RouterPolicy
 from worker.core.service.fold import with_present_names

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts import parse_event
+from contracts.parse import parse_event
 from tests import builders
 from tests.core.simulate import Tables
 from worker.core.entry.entry import Entry, placeholder_mac

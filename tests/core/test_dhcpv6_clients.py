@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts import Duid
+from contracts.ipv6_values import Duid
 from worker.core.rows.bindings import mac_in_duid, mac_in_link_local
 
 MAC, LINK_LOCAL = "00:00:5E:00:53:0A", "fe80::200:5eff:fe00:530a"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from contracts import parse_event
+from contracts.parse import parse_event
 from tests import builders
 from tests.builders import activated, event, ipv4, suspended, version_of
 from worker.core.entry.dhcp_options import collectable, is_ours

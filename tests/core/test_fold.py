@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from contracts import parse_event
+from contracts.parse import parse_event
 from tests import builders
 from tests.builders import activated, cancelled, mac, mac_changed, resumed, snapshot, suspended
 from worker.core.service.fold import fold

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts import parse_event
+from contracts.parse import parse_event
 from tests.builders import version_of
 from tests.strategies import events, orders
 from worker.core.service.fold import fold

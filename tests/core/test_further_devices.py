@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts import parse_event
+from contracts.parse import parse_event
 from tests import builders
 from tests.builders import ipv4, lease, mac, version_of
 from tests.core.simulate import Tables

@@ -2,7 +2,7 @@
 
 import pytest
 
-from contracts import parse_event
+from contracts.parse import parse_event
 from tests.builders import activated, ipv4, mac, suspended, version_of
 from worker.core.entry.entry import Claim
 from worker.core.entry.wanted import placed, wanted_entries, work_items_of

@@ -2,7 +2,7 @@
 
 import pytest
 
-from contracts import parse_event
+from contracts.parse import parse_event
 from tests import builders
 from worker.core.entry.wanted import in_sync, wanted_entries, work_items_of
 from worker.core.policy.policy import RouterPolicy

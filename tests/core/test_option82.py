@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts import ContractViolation, parse_event
+from contracts.errors import ContractViolation
+from contracts.parse import parse_event
 from producers.fields import event_of
 from tests import builders
 from tests.builders import ipv4, mac

@@ -2,7 +2,7 @@
 
 import pytest
 
-from contracts import parse_event
+from contracts.parse import parse_event
 from tests import ppp
 from tests.builders import event, resumed, suspended, version_of
 from worker.core.entry.wanted import placed, wanted_entries

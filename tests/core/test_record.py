@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts import parse_event
+from contracts.parse import parse_event
 from tests import builders
 from tests.builders import activated, mac_changed, suspended, version_of
 from tests.strategies import events

@@ -2,7 +2,7 @@
 
 import pytest
 
-from contracts import parse_event
+from contracts.parse import parse_event
 from tests import builders
 from worker.core.service.fold import fold
 from worker.core.service.record import ServiceRecord

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts import parse_event
+from contracts.parse import parse_event
 from tests.builders import activated, ipv4, mac, suspended, version_of
 from tests.strategies import events
 from worker.core.effect.means import kinds_of

@@ -6,7 +6,7 @@ from ipaddress import IPv6Network
 from itertools import combinations, pairwise
 from typing import Any
 
-from contracts import parse_event
+from contracts.parse import parse_event
 from tests import builders
 from tests.installation import INSTALLATION
 from worker.core.entry.entry import Entry, EntryKind

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from contracts import event_key
+from contracts.identity import event_key
 from contracts.sealing import Sealer
 from tests.faults import further
 from tests.faults.doubles import Doubled, doubled

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
-from contracts import ContractViolation, names, parse_event
+from contracts import names
+from contracts.errors import ContractViolation
+from contracts.parse import parse_event
 from producers.errors import BatchViolation
 from tests import builders, strategies
 from tests.installation import PREFIX, Installation

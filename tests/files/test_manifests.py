@@ -9,7 +9,7 @@ import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contracts import event_key
+from contracts.identity import event_key
 from tests.builders import SOURCE, activated, cancelled, event, mac, mac_changed, snapshot
 from tests.worker.desk import OTHER, SOURCES, Desk
 from worker.intake.checks import check, key_of

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from contracts import ContractViolation
+from contracts.errors import ContractViolation
 from contracts.parse import parse_event
 from producers.fields import FIELDS
 from producers.files.writing import csv_row, flat_fields, ndjson_row

@@ -2,7 +2,7 @@
 
 import pytest
 
-from contracts import event_key
+from contracts.identity import event_key
 from tests.builders import activated, cancelled, ipv4, mac, mac_changed
 from tests.leasewire.conftest import LEASES
 

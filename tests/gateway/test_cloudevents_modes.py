@@ -15,7 +15,7 @@ from cloudevents.core.v1.event import CloudEvent
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts import parse_event
+from contracts.parse import parse_event
 from gateway.api.decode import BATCHED, PLAIN, STRUCTURED, events_in
 from gateway.api.problems import Refused
 from producers.publisher import complete_event

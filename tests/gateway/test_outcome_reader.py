@@ -2,7 +2,7 @@
 
 import pytest
 
-from contracts import event_key
+from contracts.identity import event_key
 from gateway.api.api_keys import KeyScope
 from gateway.api.states import EVENT_STATES
 from producers.errors import KeyRefused

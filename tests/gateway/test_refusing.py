@@ -6,7 +6,7 @@ import time
 import pytest
 import structlog
 
-from contracts import event_key
+from contracts.identity import event_key
 from contracts.names import journal_body
 from tests import builders
 from tests.gateway.asking import BATCH, STRUCTURED, post, post_batch, refusal

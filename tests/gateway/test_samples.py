@@ -11,7 +11,7 @@ from importlib.resources import files
 
 import pytest
 
-from contracts import event_key
+from contracts.identity import event_key
 from contracts.webhook_signature import new_secret, sign
 from gateway.api import outcome_waiter, state_routes
 from gateway.api.states import EVENT_STATES

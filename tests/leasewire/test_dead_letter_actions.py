@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from contracts import event_key
+from contracts.identity import event_key
 from tests import builders
 from tests.leasewire.conftest import LEASES
 

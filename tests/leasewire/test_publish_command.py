@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import typer
 
-from contracts import event_key, parse_event
+from contracts.identity import event_key
 from contracts.names import journal_body
-from contracts.parse import logins_in
+from contracts.parse import logins_in, parse_event
 from contracts.sealing import Sealer
 from leasewire.context import actor_of
 from leasewire.sources.publish_one import EVENTS, event_of

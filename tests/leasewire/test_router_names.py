@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from contracts import event_key
+from contracts.identity import event_key
 from tests.builders import activated, cancelled, event, ipv4, mac, mac_changed
 from tests.leasewire.test_router_policies import now_due, ours, service, state
 from worker.admin.router_names import RouterNames

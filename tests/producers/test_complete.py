@@ -3,8 +3,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from contracts import ContractViolation, event_key, parse_event
-from contracts.parse import MAX_EVENT_BYTES
+from contracts.errors import ContractViolation
+from contracts.identity import event_key
+from contracts.parse import MAX_EVENT_BYTES, parse_event
 from producers.publisher import complete_event
 
 NOW = datetime(2026, 11, 24, 10, 0, 0, tzinfo=UTC)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from contracts import Problem, parse_event
+from contracts.errors import Problem
+from contracts.parse import parse_event
 from producers.fields import NotAnEvent, event_of, field_at
 from tests.builders import SOURCE
 

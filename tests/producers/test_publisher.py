@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 import pytest
 import redis
 
-from contracts import event_key, parse_event
+from contracts.identity import event_key
 from contracts.names import TASK_ACCEPT, journal_body, journal_due, journal_notified
+from contracts.parse import parse_event
 from producers.connection import open_publisher
 from producers.errors import BatchViolation, KeyRefused, PublishFailed
 from producers.journal_transport import CHECK_EVERY_S, Headroom, JournalTransport

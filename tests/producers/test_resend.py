@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from redis import Redis
 
-from contracts import event_key
+from contracts.identity import event_key
 from contracts.names import journal_body, journal_due, journal_lost
 from producers.accepted import AcceptedEvent, AcceptedInMemory, AcceptedInSpool
 from producers.connection import open_publisher

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts import parse_event
+from contracts.parse import parse_event
 from simulator.testing import running
 from tests.builders import activated, cancelled, ipv4, mac, mac_changed, suspended, version_of
 from tests.routeros.peers import config_for, nothing

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from ipaddress import ip_address, ip_network
 from typing import Any, Final, NamedTuple
 
-from contracts import event_key
+from contracts.identity import event_key
 from tests.simulation.bss import BY_TIMES
 from tests.simulation.bss_service import POOL
 from tests.simulation.forms import ROWS, TAG, in_one_form, service_of

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from redis.client import Pipeline
 
-from contracts import event_key, names
+from contracts import names
+from contracts.identity import event_key
 from tests.simulation.forms import is_on, service_of
 from tests.simulation.invariants import FINAL, RouterChecks, is_placeholder
 from tests.simulation.tasks import Violation

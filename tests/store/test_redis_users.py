@@ -8,7 +8,7 @@ import pytest
 import redis
 from argon2 import PasswordHasher
 
-from contracts import event_key
+from contracts.identity import event_key
 from contracts.webhook_signature import new_secret
 from gateway.api.api_keys import ApiKeys, KeyScope
 from gateway.console.people import People, Role

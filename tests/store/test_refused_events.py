@@ -5,7 +5,8 @@ from contextlib import closing
 import pytest
 import redis
 
-from contracts import event_key, names
+from contracts import names
+from contracts.identity import event_key
 from tests.builders import SOURCE, activated, mac, mac_changed
 from tests.worker.desk import OTHER, Desk, key_of
 from worker.core.service.outcome import DeadLetter

@@ -2,7 +2,8 @@
 
 import json
 
-from contracts import event_key, names
+from contracts import names
+from contracts.identity import event_key
 from tests import builders
 from tests.calls import calls
 from worker.convergence.batch_item import BatchItem

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contracts import names, parse_event, version_hash
+from contracts import names
+from contracts.identity import version_hash
+from contracts.parse import parse_event
 from tests import builders, strategies
 from tests.worker.desk import Desk
 from worker.core.service.event_ref import Version

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts import parse_event
+from contracts.parse import parse_event
 from tests.builders import (
     SOURCE,
     activated,

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from contracts import event_key
+from contracts.identity import event_key
 from worker.admin.approvals import UNDONE, Approval, HeldService
 from worker.admin.json_fields import utc_time, without_empty
 from worker.core.effect import rungs

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from contracts import event_key
+from contracts.identity import event_key
 from worker.convergence.batch_item import BatchItem, placements_after
 from worker.core.effect.means import kinds_of, with_rate
 from worker.core.effect.rungs import ChangeKind, RouterEffect, Trait

@@ -9,15 +9,11 @@ from typing import Any, Final, Literal, NamedTuple
 
 import structlog
 
-from contracts import (
-    ContractViolation,
-    Event,
-    Manifest,
-    content_hash,
-    event_key,
-    hashes,
-    names,
-)
+from contracts import names
+from contracts.errors import ContractViolation
+from contracts.events import Event
+from contracts.identity import content_hash, event_key, hashes
+from contracts.manifest import Manifest
 from contracts.operator_proof import is_proven
 from contracts.parse import HORIZON, MAX_CLOCK_SKEW, logins_in, parse_document, read_document
 from contracts.sealing import clear_passwords

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 
-from contracts import ScheduleWithdrawn
+from contracts.events import ScheduleWithdrawn
 from contracts.parse import MAX_CLOCK_SKEW
 from worker.core.policy.policy import RouterPolicy
 from worker.core.service.conflicts import Conflict

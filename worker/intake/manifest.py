@@ -16,8 +16,8 @@ from typing import Any, Final, NamedTuple
 
 import structlog
 
-from contracts import deterministic_id, event_key, names
-from contracts.identity import canonical_json
+from contracts import names
+from contracts.identity import canonical_json, deterministic_id, event_key
 from contracts.manifest import ManifestData
 from contracts.parse import MAX_CLOCK_SKEW
 from worker.core.service.event_ref import EventRef

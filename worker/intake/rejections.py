@@ -5,7 +5,7 @@ from typing import Final
 
 import structlog
 
-from contracts import content_hash
+from contracts.identity import content_hash
 from contracts.sealing import clear_passwords, masked_event
 from worker.core.service.event_ref import EventRef
 from worker.core.service.outcome import DeadLetter, Outcome

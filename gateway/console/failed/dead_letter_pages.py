@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import Query, Request
 
-from contracts import Problem
+from contracts.errors import Problem
 from contracts.parse import MAX_EVENT_BYTES
 from gateway import dead_letters
 from gateway.api.problems import Refused

@@ -7,7 +7,7 @@ class EventRef(NamedTuple):
     """One event.
 
     Attributes:
-        key: its name in the store (`contracts.event_key`); empty where it was read from a feed.
+        key: its name in the store (`contracts.identity.event_key`); empty where a feed gave it.
         id: the id that its source gave it.
         source: who published it.
         type: its full type.

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel
 
-from contracts import Event, Snapshot
+from contracts.events import Event, Snapshot
 from worker.core.service.event_ref import NEVER, Version
 from worker.core.service.record import ServiceRecord
 from worker.core.service.record_parts import DEFAULTS, DEVICE_REGISTERS, OF_DEVICES, Register

@@ -8,7 +8,7 @@ that arrive later.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from contracts import Event
+from contracts.events import Event
 from worker.core.service.event_ref import EventRef, Version
 from worker.core.service.record import ServiceRecord
 from worker.core.service.schedule import Ended, Scheduled, ended_of, to_keep

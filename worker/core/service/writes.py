@@ -9,36 +9,38 @@ from typing import Any, Final, NamedTuple, assert_never
 
 from pydantic import JsonValue
 
-from contracts import (
-    Access,
+from contracts.events import (
     Activated,
     AddressChanged,
-    AssignedAddress,
-    AssignedPrefix,
     Cancelled,
-    Device,
     DeviceAdded,
     DeviceRemoved,
     DeviceSwapped,
     DnsChanged,
     Event,
-    FurtherDevice,
-    Ipv6,
     MacChanged,
     Moved,
     OptionsChanged,
-    Plan,
     PlanChanged,
-    PoolAddress,
-    Ppp,
     PppChanged,
     Resumed,
     ScheduleWithdrawn,
-    Service,
     Snapshot,
+    Suspended,
+)
+from contracts.service import (
+    Access,
+    AssignedAddress,
+    AssignedPrefix,
+    Device,
+    FurtherDevice,
+    Ipv6,
+    Plan,
+    PoolAddress,
+    Ppp,
+    Service,
     StaticAddress,
     StaticPrefix,
-    Suspended,
     Suspension,
 )
 from worker.core.service.record import ServiceRecord
