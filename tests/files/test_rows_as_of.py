@@ -61,7 +61,7 @@ def test_of_two_files_the_newer_wins_whichever_is_imported_last():
 def test_a_row_of_a_time_to_come_waits_and_one_of_next_week_is_refused():
     given = row(7, AT + 6 * MINUTE)
     waits = check(JournalEntry(key_of(given), given), SOURCES, AT)
-    assert waits == NotYet(given["source"], AT + MINUTE + 1)
+    assert waits == NotYet(AT + MINUTE + 1, given["source"])
     given = row(7, AT + 8 * DAY)
     refused = check(JournalEntry(key_of(given), given), SOURCES, AT)
     assert refused.reason == "time-in-future"

@@ -20,7 +20,6 @@ from worker.errors import StoreUnavailable
 from worker.intake.assigning import Assigner
 from worker.intake.checks import (
     ID_REUSED,
-    Checked,
     CheckedEvent,
     ManifestPart,
     NotAccepted,
@@ -30,13 +29,13 @@ from worker.intake.checks import (
     present_names_in,
     text_of,
 )
-from worker.intake.commit_logs import log_committed
 from worker.intake.draft import CommitDraft
 from worker.intake.folding import folding_with
 from worker.intake.lanes import AT_ONCE, LiveLoad
 from worker.intake.manifest import Manifests
-from worker.intake.other_workers import NEWER_MS, LeftToOthers, OtherWorkers
+from worker.intake.other_workers import NEWER_MS, OtherWorkers
 from worker.intake.rejections import rejection
+from worker.intake.report import log_committed
 from worker.intake.waiting_services import WaitingServices
 from worker.inventory import SourceConfig
 from worker.store.commits import EventCommit, ServiceCommit
@@ -233,7 +232,6 @@ class Accept:
         by_service: dict[str, list[CheckedEvent]] = {}
         others: OtherWorkers | None = None
         for entry in entries:
-            found: Checked | LeftToOthers
             found = check(
                 *(entry, self.sources, now_ms, own_ms),
                 strict=True,
@@ -250,16 +248,13 @@ class Accept:
                 case NotAccepted():
                     rejected.append((entry, found))
                 case NotYet():
-                    log.warning("event.ahead", source=found.source, key=entry.key)
-                    self._postpone(entry, lane, found.at_ms)
-                case LeftToOthers():
-                    self._postpone(entry, lane, now_ms + found.wait_ms)
+                    if found.source:
+                        log.warning("event.ahead", source=found.source, key=entry.key)
+                    body = text_of(entry.raw)
+                    self.store.journal.postpone(lane, entry.key, body, found.at_ms)
         if rejected:
             self._reject(rejected, now_ms)
         return by_service
-
-    def _postpone(self, entry: JournalEntry, lane: names.Lane, at_ms: int) -> None:
-        self.store.journal.postpone(lane, entry.key, text_of(entry.raw), at_ms)
 
     def _take_manifest(self, part: ManifestPart, taken: Taken, lane: names.Lane) -> None:
         now_ms, entry = taken.now_ms, part.entry

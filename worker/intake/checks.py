@@ -87,10 +87,13 @@ ID_REUSED: Final = NotAccepted("event-id-reused", "this id was used for other co
 
 
 class NotYet(NamedTuple):
-    """An event ahead of Redis's clock: its source, and from when on it may be folded (ms)."""
+    """An event that is left until a moment (ms).
 
-    source: str
+    `source`: its own, if it is ahead of Redis's clock; empty: another worker may fold it.
+    """
+
     at_ms: int
+    source: str = ""
 
 
 Checked = CheckedEvent | ManifestPart | NotAccepted | NotYet
@@ -234,7 +237,7 @@ def _check_ahead(
             if moment > latest + MOST_AHEAD:
                 detail = f"its {name} is over a day in the future: correct the clock or the date"
                 return NotAccepted("time-in-future", detail)
-            return NotYet(source, microseconds(moment - MAX_CLOCK_SKEW) // 1000 + 1)
+            return NotYet(microseconds(moment - MAX_CLOCK_SKEW) // 1000 + 1, source)
     return None
 
 
@@ -296,23 +299,18 @@ def present_names_in(
 ) -> Sequence[CheckedEvent]:
     """Return the events with the present names of their routers; logs where one had a former.
 
-    Args:
-        events: to be folded.
-        aliases: former name -> present name.
-        routers: of the inventory.
+    `aliases`: former name -> present name; `routers`: of the inventory.
     """
     former = former_only(aliases, routers) if aliases else {}
-    return [_present_names_in(event, former) for event in events] if former else events
-
-
-def _present_names_in(checked: CheckedEvent, aliases: Mapping[str, str]) -> CheckedEvent:
-    event = with_present_names(checked.event, aliases)
-    if event is checked.event:
-        return checked
-    log.info(
-        "event.former_router_name",
-        event_id=event.id,
-        service_id=event.data.service_id,
-        advice="the BSS calls a renamed router by its former name: correct it there",
-    )
-    return replace(checked, event=event)
+    if not former:
+        return events
+    found = [replace(each, event=with_present_names(each.event, former)) for each in events]
+    for before, after in zip(events, found, strict=True):
+        if after.event is not before.event:
+            log.info(
+                "event.former_router_name",
+                event_id=after.event.id,
+                service_id=after.event.data.service_id,
+                advice="the BSS calls a renamed router by its former name: correct it there",
+            )
+    return found

@@ -29,7 +29,9 @@ class CommitDraft:
         before: the stored record with its generation.
         policies: router -> policy.
         now_ms: Redis's time.
-        last_read: when a whole router was last read (ms).
+        last_read: when a whole router was last read (ms). The rows of a service that were read
+            before that may have changed: then an event that changes nothing is applied only after
+            the router was read again.
         lease_times_s: of a router's DHCP servers, in seconds.
 
     Attributes:
@@ -112,7 +114,7 @@ class CommitDraft:
             state = "accepted"
         reason = UNCHANGED if state == "applied" else ""
         self.report.set_outcome(
-            event, count, state, reason=reason, router=router, content=content, brief=brief
+            event, state, count=count, reason=reason, router=router, content=content, brief=brief
         )
 
     def supersede_scheduled(self, event: EventRef) -> None:

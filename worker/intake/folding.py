@@ -32,14 +32,7 @@ from worker.store.store import Store
 class Folding:
     """One service while its events are folded, into the draft of a commit.
 
-    Args:
-        stored: the record to fold into, with its generation.
-        policies: router -> policy.
-        now_ms: Redis's time.
-        last_read: when a whole router was last read (ms). The rows of a service that were read
-            before that may have changed: then an event that changes nothing is applied only after
-            the router was read again.
-        lease_times_s: of a router's DHCP servers, in seconds.
+    `stored`: the record to fold into; the others as of `CommitDraft`.
     """
 
     def __init__(
@@ -128,9 +121,7 @@ class Folding:
         if event.as_of_ms and self._draft.record.last_event_ms > event.as_of_ms:
             came = f"an event that came at {_moment(self._draft.record.last_event_ms)} is newer"
             detail = f"{came} than {_moment(event.as_of_ms)}, the time of the file"
-            self._set_outcome(
-                event, "superseded", "superseded", reason="newer-than-file", detail=detail
-            )
+            self._set_outcome(event, "superseded", reason="newer-than-file", detail=detail)
             return
         own, beside = writes_of(event.event, event.source.unmanaged)
         latest = datetime.fromtimestamp(self._now_ms / 1000, UTC) + MAX_CLOCK_SKEW
@@ -164,7 +155,7 @@ class Folding:
         else:
             self._draft.add_pending(ref, version, folded.wrote)
             differs = sorted(differing(before, event.event) & folded.wrote)
-            self._set_outcome(event, "accepted", "accepted")
+            self._set_outcome(event, "accepted")
             more = {"previous_differs": differs} if differs else {}
             self._report.add_line(ref, "accepted", changed=sorted(folded.changed), **more)
             if differs:
@@ -191,12 +182,14 @@ class Folding:
             self._report.came_again(ref, "duplicate")
         elif same is not None:
             detail = f"event {same} said the same under the same revision"
-            self._report.set_outcome(ref, "duplicate", "duplicate", detail=detail, brief=True)
+            self._report.set_outcome(ref, "duplicate", detail=detail, brief=True)
         elif changes_nothing(before, event.event, event.source.unmanaged):
             detail = f"by {holders}, with the same content"
-            self._report.set_outcome(ref, "unchanged", "superseded", detail=detail, brief=True)
+            self._report.set_outcome(
+                ref, "superseded", count="unchanged", detail=detail, brief=True
+            )
         else:
-            self._set_outcome(event, "superseded", "superseded", detail=f"by {holders}")
+            self._set_outcome(event, "superseded", detail=f"by {holders}")
             self._report.add_line(ref, "superseded", by=holders)
 
     def _schedule(self, event: CheckedEvent, version: Version) -> None:
@@ -212,13 +205,11 @@ class Folding:
         if end is None:
             moment = _moment(at_ms)
             detail = f"takes effect at {moment}"
-            self._set_outcome(event, "scheduled", "scheduled", detail=detail, effective_at_ms=at_ms)
+            self._set_outcome(event, "scheduled", detail=detail, effective_at_ms=at_ms)
             self._report.add_line(event.ref, "scheduled", effective_at=moment)
         else:
             reason = "withdrawn" if end.how == "withdrawn" else ""
-            self._set_outcome(
-                event, "superseded", "superseded", reason=reason, detail=ended_by(end)
-            )
+            self._set_outcome(event, "superseded", reason=reason, detail=ended_by(end))
             self._report.add_line(event.ref, end.how, by=end.by)
 
     def _release(self, scheduled: Scheduled) -> None:
@@ -235,7 +226,7 @@ class Folding:
             self._draft.leave_unchanged(event, "released", version)
         else:
             self._draft.add_pending(event, version, folded.wrote & scheduled.own.keys())
-            self._report.set_outcome(event, "released", "accepted", router=router)
+            self._report.set_outcome(event, "accepted", count="released", router=router)
         self._report.add_line(event, "released", changed=sorted(folded.changed))
         self._draft.supersede_scheduled(event)
 
@@ -255,13 +246,12 @@ class Folding:
             "left as it was": [f"{event_id} ({how})" for event_id, how in too_late.items()],
         }
         detail = "; ".join(f"{result}: {', '.join(ids)}" for result, ids in results.items() if ids)
-        self._set_outcome(event, "applied", "applied", detail=detail)
+        self._set_outcome(event, "applied", detail=detail)
         self._report.add_line(event.ref, "withdrawal", events=", ".join(event_ids))
 
-    def _set_outcome(  # noqa: PLR0913 - the parts of one outcome
+    def _set_outcome(
         self,
         event: CheckedEvent,
-        count: str,
         state: State,
         *,
         reason: str = "",
@@ -271,7 +261,6 @@ class Folding:
         """Set the outcome of an event that came, and remember its content."""
         self._report.set_outcome(
             event.ref,
-            count,
             state,
             reason=reason,
             detail=detail,
@@ -289,7 +278,7 @@ class Folding:
             self._report.reject_reused(ref, reason, detail)
         else:
             # Its content is not remembered: once the cause is corrected it may be sent again.
-            self._report.set_outcome(ref, "rejected", "rejected", reason=reason, detail=detail)
+            self._report.set_outcome(ref, "rejected", reason=reason, detail=detail)
 
 
 def folding_with(

@@ -10,7 +10,7 @@ only if they agree on everything but the list: two attempts are never joined.
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
@@ -23,7 +23,7 @@ from contracts.parse import MAX_CLOCK_SKEW
 from worker.core.service.event_ref import EventRef
 from worker.core.service.outcome import DeadLetter, Outcome, State
 from worker.core.service.record import ServiceRecord
-from worker.intake.checks import ManifestPart
+from worker.intake.checks import ManifestPart, microseconds
 from worker.store.commits import EventCommit, ServiceCommit
 from worker.store.journal import JournalEntry
 from worker.store.manifests import StoredPart
@@ -31,8 +31,6 @@ from worker.store.store import Store
 
 log = structlog.get_logger()
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND: Final = timedelta(milliseconds=1)
 _NAMED: Final = 20
 """An outcome names so many services; the log names all of them."""
 _TYPE: Final = "leasewire.inventory.manifest.v1"
@@ -61,7 +59,7 @@ def missing_of(
 
     Reads all records: about a second for a hundred thousand.
     """
-    known_ms = taken_at_ms - MAX_CLOCK_SKEW // _MILLISECOND
+    known_ms = taken_at_ms - MAX_CLOCK_SKEW // timedelta(milliseconds=1)
     found = Unlisted([], [])
     for record in (stored.record for stored in store.views.services()):
         if (
@@ -109,7 +107,7 @@ class Manifests:
             self._commit([self._accepted(part, "accepted", detail, now_ms)], now_ms)
             return None
         listed = {service for one_part in parts.values() for service in one_part.services}
-        taken_at_ms = (data.taken_at - _EPOCH) // _MILLISECOND
+        taken_at_ms = microseconds(data.taken_at) // 1000
         gone = missing_of(self._store, event.source, listed, data.scope.routers, taken_at_ms).gone
         missing = [record.service_id for record in gone]
         action = {"report": "reported", "suspend": "suspended", "cancel": "cancelled"}[data.missing]
@@ -182,8 +180,7 @@ def _name(part: ManifestPart) -> str:
 def _attempt(data: ManifestData) -> str:
     """What all parts of one list have in common, and the parts of another attempt do not."""
     routers = None if data.scope.routers is None else sorted(data.scope.routers)
-    taken_at_us = (data.taken_at - _EPOCH) // timedelta(microseconds=1)
-    common = [data.parts, taken_at_us, routers, data.missing]
+    common = [data.parts, microseconds(data.taken_at), routers, data.missing]
     return sha256(canonical_json(common)).hexdigest()[:12]
 
 

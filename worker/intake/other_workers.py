@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Final
 
 import structlog
 
 from contracts import names
-from worker.intake.checks import Checked, NotAccepted, check, object_of
+from worker.intake.checks import Checked, NotAccepted, NotYet, check, object_of
 from worker.inventory import SourceConfig
 from worker.store.journal import JournalEntry
 from worker.store.store import Store
@@ -20,12 +20,6 @@ NEWER_MS: Final = 1_000
 _NOT_UNDERSTOOD: Final = ("unsupported-type", "invalid-event")
 KNOWN_ELSEWHERE_MS: Final = 2_000
 """For so long an event of a source that only other workers know is left to them."""
-
-
-class LeftToOthers(NamedTuple):
-    """An event that another worker can fold, and for how long (ms) it is left to that one."""
-
-    wait_ms: int
 
 
 class OtherWorkers:
@@ -41,22 +35,17 @@ class OtherWorkers:
         sources: Mapping[str, SourceConfig],
         now_ms: int,
         own_ms: int,
-    ) -> Checked | LeftToOthers:
+    ) -> Checked:
         """Leave an event that was not accepted to those who understand it, if there are any.
 
         Only where no newer version runs, which may know them, its unknown fields are ignored.
 
-        Args:
-            entry: the event as it came.
-            why: it was not accepted, strictly read.
-            sources: as for `check`.
-            now_ms: as for `check`.
-            own_ms: as for `check`.
+        `why`: it was not accepted, strictly read; the others as for `check`.
         """
         if why.reason in _NOT_UNDERSTOOD:
             if self._is_newer_there:
                 log.warning("event.left_to_newer", key=entry.key)
-                return LeftToOthers(NEWER_MS)
+                return NotYet(now_ms + NEWER_MS)
             secret = self._store.journal.operators_secret
             return check(entry, sources, now_ms, own_ms, operators_secret=secret)
         if why.reason == "source-not-allowed" and self._is_known(entry):
@@ -65,7 +54,7 @@ class OtherWorkers:
                 key=entry.key,
                 advice="another worker knows its source: restart this one, too",
             )
-            return LeftToOthers(KNOWN_ELSEWHERE_MS)
+            return NotYet(now_ms + KNOWN_ELSEWHERE_MS)
         return why
 
     @cached_property

@@ -1,7 +1,6 @@
 """What becomes of an event that is not folded: an outcome, and a dead letter for a person."""
 
 from collections.abc import Collection, Mapping
-from typing import Final
 
 import structlog
 
@@ -15,12 +14,6 @@ from worker.store.journal import JournalEntry
 
 log = structlog.get_logger(__name__)
 
-_LOGGED_AS: Final = {
-    "rejected": "event.rejected",
-    "failed": "event.failed",
-    "expired": "event.expired",
-}
-
 
 def rejection(
     entry: JournalEntry,
@@ -31,13 +24,8 @@ def rejection(
 ) -> ServiceCommit:
     """Build the commit of an event that is not folded: an outcome and a dead letter.
 
-    Args:
-        entry: the event as it came.
-        why: why it is not folded.
-        now_ms: Redis's time.
-        sources: the sources of the inventory.
-        seen: short content hash of an event that was committed under the same key, if any: the
-            outcome of that one stands.
+    `sources`: of the inventory; `seen`: short content hash of an event that was committed under the
+    same key, if any: the outcome of that one stands.
     """
     raw = object_of(entry.raw)
     content = _short_content(raw)
@@ -61,8 +49,9 @@ def rejection(
         at_ms=now_ms,
         source=known_source,
     )
+    logged_as = f"event.{why.state}"
     log.warning(
-        _LOGGED_AS[why.state],
+        logged_as,
         event_id=id_,
         service_id=service_id,
         reason=why.reason,

@@ -1,4 +1,7 @@
-"""Collects what one commit says of events: outcomes, dead letters, history and log lines."""
+"""Collects what one commit says of events: outcomes, dead letters, history and log lines.
+
+What it did beside its services is logged as well: the brake, and superseded events.
+"""
 
 import json
 import logging
@@ -9,12 +12,14 @@ from typing import Final
 import structlog
 
 from contracts import names
+from worker.core.entry.brake import HELD_MESSAGE
 from worker.core.service.event_ref import EventRef
 from worker.core.service.history import line_to_json
 from worker.core.service.outcome import FINAL, DeadLetter, Outcome, State
 from worker.core.service.record_parts import AssignedKind
-from worker.store.commits import EventCommit
+from worker.store.commits import Committed, EventCommit
 from worker.store.sources import SourceCount
+from worker.store.store import Store
 
 log = structlog.get_logger(__name__)
 _levels = logging.getLogger(__name__)
@@ -71,9 +76,9 @@ class CommitReport:
     def set_outcome(  # noqa: PLR0913 - the parts of one outcome
         self,
         event: EventRef,
-        count: str,
         state: State,
         *,
+        count: str = "",
         reason: str = "",
         detail: str = "",
         router: str = "",
@@ -85,8 +90,8 @@ class CommitReport:
 
         Args:
             event: the event.
-            count: the counter to raise.
             state: where it stands.
+            count: the counter to raise; empty: that of the state.
             reason: one word.
             detail: one sentence.
             router: the router concerned.
@@ -95,6 +100,7 @@ class CommitReport:
                 folded again.
             brief: it changed nothing: its outcome is kept for an hour, in no list.
         """
+        count = count or state
         if count not in ("rejected", "released"):
             superseded = state == "superseded" and reason not in _EXPECTED
             counted = self.source_counts.get(event.source, SourceCount(0, 0))
@@ -185,3 +191,26 @@ class CommitReport:
                 fields = {"event_id": event.id, "event_type": event.type, "actor": actor} | more
                 present = {key: value for key, value in fields.items() if value}
                 log.log(level, name, service_id=self.service_id, **present)
+
+
+def log_committed(store: Store, result: Committed) -> None:
+    """Log which sources send mostly superseded events, and what the brake holds."""
+    for alarm in result.alarms:
+        if alarm.up:
+            log.error(
+                "source.mostly_superseded",
+                **alarm.fields(),
+                advice="if the source counts from lower revisions, as after a restore, run "
+                "`leasewire sources rebase`; else its queue delivers in the wrong order",
+            )
+        else:
+            log.info("source.recovered", **alarm.fields())
+    for scope, services in result.braked.items():
+        advice = "see `leasewire brake list`"
+        log.error("brake.held", scope=scope, services=services, advice=advice)
+        store.alerts.open("brake", scope, HELD_MESSAGE)
+    if result.approved:
+        left = store.brake.approvals()
+        for alert in store.alerts.all_open():
+            if alert.kind == "brake" and alert.subject not in left:
+                store.alerts.resolve("brake", alert.subject, "nothing is held any more")

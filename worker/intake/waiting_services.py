@@ -7,9 +7,9 @@ from typing import Final
 from worker.core.entry.brake import BrakeLimits
 from worker.core.policy.policy import RouterPolicy
 from worker.intake.assigning import Assigner
-from worker.intake.commit_logs import log_committed
 from worker.intake.draft import CommitDraft
 from worker.intake.folding import folding_with
+from worker.intake.report import log_committed
 from worker.store.store import Store
 
 AT_ONCE: Final = 50
