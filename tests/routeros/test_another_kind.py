@@ -38,11 +38,12 @@ class ArpEntry(EntryKind):
     name = "arp"
     menu = Menu.of(
         ARP,
-        Field("mac-address", normal.mac, NO_MAC, "test"),
-        Field("address", normal.text, NO_ADDRESS, "test"),
-        Field("interface", normal.text, "", "test"),
-        Field("published", normal.boolean, "no", "test"),
-        Field("comment", normal.text, "", "test"),
+        "test",
+        Field("mac-address", normal.mac, NO_MAC),
+        Field("address", default=NO_ADDRESS),
+        Field("interface"),
+        Field("published", normal.boolean, "no"),
+        Field("comment"),
     )
 
     def wanted(self, record, policy):
@@ -159,7 +160,9 @@ def test_a_router_without_the_menu_is_refused_and_auto_does_not_take_the_kind(
 ):
     session = log_into(config_for(router, transport, policy=RouterPolicy("acme")))
     assert session.entries == "lease"
-    monkeypatch.setattr(ArpEntry, "menu", Menu.of("/ip/nothing", *ArpEntry.menu.fields.values()))
+    monkeypatch.setattr(
+        ArpEntry, "menu", Menu.of("/ip/nothing", "test", *ArpEntry.menu.fields.values())
+    )
     with pytest.raises(RouterBlocked, match="does not answer /ip/nothing") as raised:
         log_into(config_for(router, transport, policy=policy_of()))
     assert raised.value.cause == "no-entry-menu"

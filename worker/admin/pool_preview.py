@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from worker.core.entry.assignment import Need, asked, need_of
+from worker.core.entry.assignment import Need, need_of
 from worker.core.policy.address_pool import KINDS, AddressPools, PoolKind
 from worker.core.service.record import ServiceRecord
 from worker.core.service.record_parts import Unassigned
@@ -38,7 +38,7 @@ class PoolPreview:
     def _note_need(self, record: ServiceRecord, kind: PoolKind, need: Need) -> None:
         service, pool = record.service_id, need.pool.name
         self._needs[pool] += 1
-        value = asked(record, kind).get("ipv4" if kind == "address" else "ipv6")
+        value = record.asked(kind).get("ipv4" if kind == "address" else "ipv6")
         if not value:
             return
         first, _ = self._asked.setdefault(value, (service, pool))

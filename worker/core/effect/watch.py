@@ -118,13 +118,11 @@ class EffectWatch:
             row = with_rate(placement.written, placement.queue) if placement else None
         if row is None:
             return None
-        address = record.value("address")
-        is_pool = not at.row and isinstance(address, dict) and address["mode"] == "pool"
         return AppliedChange(
             kinds=at.kinds,
             row=row,
             listed=listed,
-            is_pool=is_pool,
+            is_pool=not at.row and record.has_pool,
             applied_ms=self.applied_ms,
             bindings=tuple(b for b in placement.bindings if b.address) if placement else (),
             number=number,

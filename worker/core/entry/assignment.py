@@ -1,7 +1,7 @@
 """What a service should have of the pools of the inventory, and what it has."""
 
 from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from worker.core.policy.address_pool import AddressPool, AddressPools
 from worker.core.service.record import ServiceRecord
@@ -25,14 +25,6 @@ class Need(NamedTuple):
     keeps: Assigned | None
 
 
-def asked(record: ServiceRecord, kind: AssignedKind) -> Any:  # noqa: ANN401 - a register
-    """Return what the registers say of an address or a prefix; None: nothing."""
-    if kind == "address":
-        return record.value("address")
-    ipv6: Any = record.value("ipv6")
-    return ipv6 and ipv6["prefix"]
-
-
 def held_values(record: ServiceRecord, pools: AddressPools) -> dict[str, str]:
     """Return the values of pools that the service has: value -> pool.
 
@@ -49,7 +41,7 @@ def held_values(record: ServiceRecord, pools: AddressPools) -> dict[str, str]:
 
 def fixed_values(record: ServiceRecord, kind: AssignedKind, pools: AddressPools) -> dict[str, str]:
     """Return the values of pools that a fixed address or prefix covers; one more than may be."""
-    held = asked(record, kind)
+    held = record.asked(kind)
     if not pools or held is None or held["mode"] != "static":
         return {}
     value = str(held["ipv4" if kind == "address" else "ipv6"])
@@ -68,7 +60,7 @@ def need_of(
         A value to find; why there is none; what it keeps, as its pool is no longer known; None: it
         asks for none.
     """
-    held, has = asked(record, kind), record.assigned.get(kind)
+    held, has = record.asked(kind), record.assigned.get(kind)
     if held is None or held["mode"] != "assigned":
         return None
     called, router = str(held["pool"]), record.router or ""
@@ -95,7 +87,7 @@ def kept(
     if kind in record.assigned:
         return record.assigned[kind]
     value = before.address if kind == "address" else before.prefix
-    held = asked(before, kind)
+    held = before.asked(kind)
     if value is None or held["mode"] != "static" or kind in before.unassigned:
         return None
     pool = pools.around(value) if pools else None

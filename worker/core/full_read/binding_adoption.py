@@ -4,7 +4,6 @@ As `adoption.py` sorts leases. A binding is adopted by its prefix, by the stated
 by the MAC in its DUID.
 """
 
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv6Network
@@ -17,6 +16,7 @@ from worker.core.full_read.adoption import (
     second_check,
 )
 from worker.core.rows.bindings import OwnBinding, mac_in_duid
+from worker.core.rows.prefixes import PrefixMap, network_of
 from worker.core.rows.rows import BindingRow
 
 
@@ -55,12 +55,13 @@ class _BindingSorting:
                 self._clients[own.duid, own.iaid].append(service_id)
             if entry.fields is not None:
                 self._macs[entry.fields["mac-address"]].append(service_id)
-        self._sorted = sorted(self._networks)
-        self._lengths = sorted({network.prefixlen for network in self._sorted})
+        self._prefixes = PrefixMap(self._networks.items())
 
     def untagged(self, row: BindingRow) -> SortedRow:
         """Sort a row without a tag by itself."""
-        mac, network = mac_in_duid(row.fields["duid"]), _network(row)
+        mac, network = mac_in_duid(row.fields["duid"]), network_of(row.address)
+        if network is not None and not network.prefixlen:
+            network = None  # it has none of its own, as its pool gives it
         by_address = self._networks.get(network, "") if network is not None else ""
         by_client = self._clients.get((row.fields["duid"], row.fields["iaid"]), [])
         by_mac = [] if by_client else self._macs.get(mac, [])
@@ -71,33 +72,12 @@ class _BindingSorting:
             (service_id,) = candidates
             differs = list(_differing(row, self._wanted[service_id]))
             return SortedRow(row, "adopt", "", service_id, differs)
-        met = sorted(self._met_by(network)) if network is not None else []
+        met = sorted(self._prefixes.overlapping(network)) if network is not None else []
         if met:
             return SortedRow(row, "conflict", f"it overlaps the prefix of {', '.join(met)}")
         if mac and mac in self._known.elsewhere:
             return SortedRow(row, "conflict", self._known.elsewhere[mac])
         return SortedRow(row, "foreign", "no service has its prefix or its device")
-
-    def _met_by(self, network: IPv6Network) -> Iterator[str]:
-        """The services whose prefix is in this one, or has it in it."""
-        for length in self._lengths:
-            if length < network.prefixlen:
-                around = network.supernet(new_prefix=length)
-                if around in self._networks:
-                    yield self._networks[around]
-        for inner in self._sorted[bisect_left(self._sorted, network) :]:
-            if not inner.subnet_of(network):
-                break
-            yield self._networks[inner]
-
-
-def _network(row: BindingRow) -> IPv6Network | None:
-    """The prefix of a row; None: it has none of its own, as its pool gives it."""
-    try:
-        network = IPv6Network(row.address)
-    except ValueError:
-        return None
-    return network if network.prefixlen else None
 
 
 def _differing(row: BindingRow, own: OwnBinding) -> Iterator[Differing]:

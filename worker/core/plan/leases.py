@@ -96,7 +96,7 @@ class LeaseEnds:
                 device, address, server = member.identity
                 for lease in self._index.dynamic_of(device, server):
                     if lease.address != address:
-                        self._end(member, lease, *([] if member.final is None else [member.final]))
+                        self._end(member, lease, *member.settled)
 
     def _end(self, member: Member, lease: Lease, *needs: Step) -> Step:
         if lease.id not in self._ended:

@@ -114,10 +114,8 @@ class ListRows:
             row = own.get(place) or self._index.listed.get(place)
             owner = self._owners.get(row.key) if row is not None else None
             if row is None or (owner is not None and owner[0] is not member):
-                needs = [] if member.final is None else [member.final]
-                if owner is not None:
-                    needs.append(self._remove(*owner))
-                self._draft.step(self._addition(member, place), *needs, *gone)
+                first = [] if owner is None else [self._remove(*owner)]
+                self._draft.step(self._addition(member, place), *member.settled, *first, *gone)
             elif owner is None:
                 self._draft.note(
                     member.id, "listed-by-others", f"{row.name} is there already, not ours"
@@ -127,12 +125,9 @@ class ListRows:
 
     def _remove(self, member: Member, row: ListedAddress) -> Step:
         if row.key not in self._removed:
-            was: Mapping[str, str] = {**row.fields, "comment": row.comment}
-            needs = [] if member.final is None else [member.final]
-            remove = Remove(
-                0, member.service_id, row.id, was, menu=row.menu, device=member.entry.number
-            )
-            self._removed[row.key] = self._draft.step(remove, *needs)
+            service_id, number = member.service_id, member.entry.number
+            remove = Remove(0, service_id, row.id, row.read, menu=row.menu, device=number)
+            self._removed[row.key] = self._draft.step(remove, *member.settled)
         return self._removed[row.key]
 
     def _addition(self, member: Member, place: ListPlace) -> Add:

@@ -262,6 +262,11 @@ class Member:
             self.target = {**self.target, **fields}
 
     @property
+    def settled(self) -> tuple[Step, ...]:
+        """What the rows beside its own wait for: the step after which that is as wanted."""
+        return () if self.final is None else (self.final,)
+
+    @property
     def is_current(self) -> bool:
         """Whether its row, tag included, is as wanted already and stays so throughout the plan."""
         row, target = self.own.row, self.target
@@ -285,7 +290,7 @@ class Member:
         Our tag is added where the row lacks it. The client id is cleared with the MAC: it would
         outlive its device, and make-static copies it into the row.
         """
-        read = {**row.fields, "comment": row.comment}
+        read = row.read
         held = {**read, **(after or {})}
         if row.dynamic or self.own.tag_lost:
             to = {**to, "comment": self._comment(row.comment)}
@@ -303,13 +308,11 @@ class Member:
 
     def make_static(self, lease: Lease) -> MakeStatic:
         """Make its device's dynamic lease static as it is."""
-        was = {**lease.fields, "comment": lease.comment}
-        return MakeStatic(0, self.service_id, lease.id, was=was, device=self.entry.number)
+        return MakeStatic(0, self.service_id, lease.id, was=lease.read, device=self.entry.number)
 
     def remove(self, row: Lease) -> Remove:
         """Remove its row, or a lease on its behalf."""
-        was = {**row.fields, "comment": row.comment}
-        return Remove(0, self.service_id, row.id, was, device=self.entry.number)
+        return Remove(0, self.service_id, row.id, row.read, device=self.entry.number)
 
     def _comment(self, rest: str) -> str:
         return comment_for(self.installation, self.id, rest or self.entry.label)

@@ -72,15 +72,15 @@ class OwnBindings:
             tagged = [row for row in self._index.bindings_of.get(member.id, ()) if row.ia == ia]
             lost = [] if tagged or plan.noted is None else list(self._as_noted(plan.noted))
             self._choose(plan, tagged or lost, {added.address for added in sent})
-            plan.tag_lost = plan.row is not None and not tagged
-            if plan.tag_lost and plan.row is not None:
-                detail = f"{plan.row.name} is as last written, but lost our tag"
-                self._draft.note(member.id, "tag-lost", detail)
-            if plan.row is not None and plan.row.disabled:
-                detail = f"{plan.row.name} was switched off by hand"
-                self._draft.note(member.id, "binding-disabled", detail)
             if plan.row is not None:
                 self._by_row[plan.row.key] = plan
+                plan.tag_lost = not tagged
+                if plan.tag_lost:
+                    detail = f"{plan.row.name} is as last written, but lost our tag"
+                    self._draft.note(member.id, "tag-lost", detail)
+                if plan.row.disabled:
+                    detail = f"{plan.row.name} was switched off by hand"
+                    self._draft.note(member.id, "binding-disabled", detail)
             if plan.wanted is not None or plan.row is not None or plan.waiting is not None:
                 self._plans.append(plan)
                 self._of[member.id].append(plan)
@@ -272,14 +272,13 @@ class OwnBindings:
     def _end(self, plan: MemberBinding, row: BindingRow, *needs: Step) -> Step:
         """Remove a row, once however many need that."""
         if row.key not in self._ended:
-            was: Mapping[str, str] = {**row.fields, "comment": row.comment}
-            remove = Remove(0, plan.member.id, row.id, was, menu=BINDINGS)
+            remove = Remove(0, plan.member.id, row.id, row.read, menu=BINDINGS)
             self._ended[row.key] = self._draft.step(remove, *needs)
         return self._ended[row.key]
 
     def _write(self, plan: MemberBinding) -> None:
         member, target = plan.member, plan.target
-        needs = [] if member.final is None else [member.final]
+        needs = member.settled
         if plan.leaves and plan.row is not None:
             plan.final = plan.freed or self._end(plan, plan.row, *needs)
         if target is None:
@@ -295,12 +294,12 @@ class OwnBindings:
             plan.takes = plan.final = self._draft.step(add, *first)
             return
         if row is plan.source:
-            made = MakeStatic(0, member.id, row.id, was=self._read(row), menu=BINDINGS)
+            made = MakeStatic(0, member.id, row.id, was=row.read, menu=BINDINGS)
             plan.takes = self._draft.step(made, *first)
             first = [plan.takes]
         fields = self._differing(plan)
         if fields:
-            was = {name: self._read(row).get(name, "") for name in fields}
+            was = {name: row.read.get(name, "") for name in fields}
             change = Set(0, member.id, row.id, fields, was, menu=BINDINGS)
             plan.final = self._draft.step(change, *first)
             plan.takes = plan.takes or plan.final
@@ -314,7 +313,7 @@ class OwnBindings:
         row, target = plan.row or plan.source, plan.target
         if row is None or target is None:
             return {}
-        held = self._read(row)
+        held = row.read
         wanted = binding_fields(target)
         limited = plan.member.entry.queue is None or self._queues.stands(plan.member)
         if not limited and held["rate-limit"]:
@@ -328,6 +327,3 @@ class OwnBindings:
         kept = rest if tag is None else tag.rest
         label = plan.member.entry.label
         return comment_for(self._index.installation, plan.member.id, kept or label)
-
-    def _read(self, row: BindingRow) -> dict[str, str]:
-        return {**row.fields, "comment": row.comment}

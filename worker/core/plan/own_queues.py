@@ -104,22 +104,20 @@ class OwnQueues:
         if member.service_id in self._settled:
             return
         self._settled.add(member.service_id)
-        needs = [] if member.final is None else [member.final]
-        read = {**own.fields, "comment": own.comment}
         fields = self._differing(member, own, queue)
         change = move = None
         if fields:
-            was = {name: read[name] for name in fields}
+            was = {name: own.read[name] for name in fields}
             set_ = Set(0, member.service_id, own.id, fields, was, menu=QUEUES)
-            change = self._draft.step(set_, *needs)
+            change = self._draft.step(set_, *member.settled)
         if own.place >= 0 and self._index.queue_order.has_no_anchor(queue):
             detail = f"there is no queue to stand {queue.place}: its own stands first instead"
             self._draft.note(member.id, "queue-place", detail)
         if self._index.queue_order.is_misplaced(own, queue):
             behind = self._index.queue_order.next_to(queue)
             before = "" if behind is None else behind.id
-            to = Move(0, member.service_id, own.id, before, queue.place, read)
-            move = self._draft.step(to, *needs)
+            to = Move(0, member.service_id, own.id, before, queue.place, own.read)
+            move = self._draft.step(to, *member.settled)
         else:
             self._note_shadows(member, own, queue)
         if change is not None and move is not None:
@@ -159,6 +157,5 @@ class OwnQueues:
             self._draft.wait(member.id, Waiting("lease-has-no-queue", detail))
 
     def _remove(self, member: Member, own: QueueRow) -> None:
-        needs = [] if member.final is None else [member.final]
-        was = {**own.fields, "comment": own.comment}
-        self._draft.step(Remove(0, member.service_id, own.id, was, menu=QUEUES), *needs)
+        remove = Remove(0, member.service_id, own.id, own.read, menu=QUEUES)
+        self._draft.step(remove, *member.settled)

@@ -14,17 +14,11 @@ SUSPENDED6: Final = "leasewire-suspended"
 """IPv6 address list of suspended services where the inventory names none."""
 SuspendMode = Literal["block", "walled_garden", "throttle"]
 ManagedField = Literal["rate-limit", "lease-time", "address-lists", "dhcp-option"]
+"""Fields of a lease that a policy may leave to others. MAC, address, server and `block-access`
+are always managed."""
 SessionEnd = Literal["cancelled", "suspended", "resumed", "login", "address", "prefix", "rate"]
 SESSION_ENDS: Final[frozenset[SessionEnd]] = frozenset(get_args(SessionEnd))
 """Kinds of changes after which the session of a device that logs in is ended."""
-MANAGEABLE: Final[tuple[ManagedField, ...]] = (
-    "rate-limit",
-    "lease-time",
-    "address-lists",
-    "dhcp-option",
-)
-"""Fields of a lease that a policy may leave to others. MAC, address, server and `block-access`
-are always managed."""
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ _NORMAL: Final[Mapping[str, Callable[[str], str]]] = {
 
 
 def _normal(name: str, value: str) -> str:
-    return _NORMAL.get(name, normal.text)(value)
+    return _NORMAL.get(name, str)(value)
 
 
 def _revoking(name: str, wanted: str, before: str) -> str:

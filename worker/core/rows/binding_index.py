@@ -3,13 +3,12 @@
 Every list is in the order of the row ids, so that a plan does not depend on the order of the read.
 """
 
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from ipaddress import IPv6Network
 from typing import Final
 
 from worker.core.rows.bindings import OwnBinding, mac_in_duid, mac_in_link_local
+from worker.core.rows.prefixes import PrefixMap, network_of
 from worker.core.rows.rows import BindingRow, scopes_meet
 
 _Client = tuple[str, str]
@@ -29,17 +28,14 @@ class BindingIndex:
         self._duids: dict[str, list[BindingRow]] = defaultdict(list)
         self._devices: dict[str, list[BindingRow]] = defaultdict(list)
         self._doubtful: dict[str, list[BindingRow]] = defaultdict(list)
-        self._blocks: dict[tuple[int, int], list[BindingRow]] = defaultdict(list)
+        self._prefixes = PrefixMap(
+            (prefix, row) for row in rows if (prefix := network_of(row.address)) is not None
+        )
         for row in rows:
             self._clients[row.client].append(row)
-            block = _block(row.address)
-            if block is not None:
-                self._blocks[block].append(row)
             if row.dynamic and not row.radius:
                 self._duids[row.client[0]].append(row)
                 self._add_device(row)
-        self._sorted = sorted(self._blocks)
-        self._lengths = sorted({length for _, length in self._blocks})
 
     def _add_device(self, row: BindingRow) -> None:
         in_duid = mac_in_duid(row.client[0])
@@ -51,19 +47,8 @@ class BindingIndex:
 
     def overlapping(self, address: str) -> Iterator[BindingRow]:
         """The rows, static and dynamic, with a prefix that has addresses of this one."""
-        block = _block(address)
-        if block is None:
-            return
-        start, length = block
-        for shorter in self._lengths:
-            if shorter < length:
-                above = start >> 128 - shorter << 128 - shorter
-                yield from self._blocks.get((above, shorter), ())
-        at = bisect_left(self._sorted, block)
-        end = start + (1 << 128 - length)
-        while at < len(self._sorted) and self._sorted[at][0] < end:
-            yield from self._blocks[self._sorted[at]]
-            at += 1
+        prefix = network_of(address)
+        return iter(()) if prefix is None else self._prefixes.overlapping(prefix)
 
     def of_client(self, binding: OwnBinding) -> list[BindingRow]:
         """The rows, static and dynamic, that hold the client of a binding."""
@@ -104,14 +89,3 @@ def _fits(row: BindingRow, binding: OwnBinding) -> bool:
         and scopes_meet(row.server, binding.server)
         and binding.iaid in ("", row.client[1])
     )
-
-
-def _block(address: str) -> tuple[int, int] | None:
-    """The first address of a prefix as a number, and its length; None: it is no prefix."""
-    if ":" not in address:
-        return None
-    try:
-        network = IPv6Network(address)
-    except ValueError:
-        return None
-    return int(network.network_address), network.prefixlen

@@ -31,14 +31,12 @@ class Field(NamedTuple):
         name: RouterOS's own.
         normal: gives the form in which two values of it are compared.
         default: in normal form; what it means when a router leaves the key out.
-        source: where this is documented, or on which version it was seen.
         since: first RouterOS version that has it; empty: every version known (6.48 to 7.24).
     """
 
     name: str
-    normal: Callable[[str], str]
-    default: str
-    source: str
+    normal: Callable[[str], str] = str
+    default: str = ""
     since: Version = ()
 
 
@@ -50,6 +48,7 @@ class Menu(NamedTuple):
 
     Attributes:
         path: RouterOS's.
+        source: where it is documented.
         fields: by name.
         defaults: of its fields but for the comment and the flags, in the same order.
         later: the fields that not every version has, as entries name them, with the first version
@@ -57,108 +56,104 @@ class Menu(NamedTuple):
     """
 
     path: str
+    source: str
     fields: Mapping[str, Field]
     defaults: Mapping[str, str]
     later: Mapping[str, Version]
 
     @classmethod
-    def of(cls, path: str, *fields: Field) -> "Menu":
+    def of(cls, path: str, source: str, *fields: Field) -> "Menu":
         """A menu with these fields."""
         defaults = {field.name: field.default for field in fields if field.name not in _NO_VALUES}
         later = {field.name: field.since for field in fields if field.since}
-        return cls(path, {field.name: field for field in fields}, defaults, later)
+        return cls(path, source, {field.name: field for field in fields}, defaults, later)
 
 
-_LEASE_MANUAL: Final = "MikroTik manual, CLI reference, ip/dhcp-server/lease"
-_OPTION_MANUAL: Final = "MikroTik manual, CLI reference, ip/dhcp-server/option"
-_QUEUE_MANUAL: Final = "MikroTik manual, CLI reference, queue/simple"
-_BINDING_MANUAL: Final = "MikroTik manual, CLI reference, ipv6/dhcp-server/binding"
-_LIST6_MANUAL: Final = "MikroTik manual, CLI reference, ipv6/firewall/address-list"
-_LIST_MANUAL: Final = "MikroTik manual, CLI reference, ip/firewall/address-list"
+_OF_ROWS: Final = (
+    Field("comment"),
+    Field("disabled", normal.boolean, "no"),
+    Field("dynamic", normal.boolean, "no"),
+)
 
 LEASE: Final = Menu.of(
     LEASES,
-    Field("mac-address", normal.mac, NO_MAC, _LEASE_MANUAL),
+    "MikroTik manual, CLI reference, ip/dhcp-server/lease",
+    Field("mac-address", normal.mac, NO_MAC),
     # an address, 0.0.0.0 for the server's own pool, or the name of a pool
-    Field("address", normal.text, NO_ADDRESS, _LEASE_MANUAL),
+    Field("address", default=NO_ADDRESS),
     # `all` is left out of every answer: seen on 7.23.7
-    Field("server", normal.text, ANY_SERVER, _LEASE_MANUAL),
-    Field("client-id", normal.text, "", _LEASE_MANUAL),
+    Field("server", default=ANY_SERVER),
+    Field("client-id"),
     # joined in lease form; before 7.21 only `active-agent-…` is shown: restraml's trees
-    Field("agent-circuit-id", str, "", _LEASE_MANUAL, since=(7, 21)),
-    Field("agent-remote-id", str, "", _LEASE_MANUAL, since=(7, 21)),
-    Field("block-access", normal.boolean, "no", _LEASE_MANUAL),
-    Field("rate-limit", normal.rate_limit, "", _LEASE_MANUAL),
+    Field("agent-circuit-id", since=(7, 21)),
+    Field("agent-remote-id", since=(7, 21)),
+    Field("block-access", normal.boolean, "no"),
+    Field("rate-limit", normal.rate_limit),
     # unset: the server's. What 0s means differs between manuals: only what others set is put back.
-    Field("lease-time", normal.duration, "", _LEASE_MANUAL),
-    Field("address-lists", normal.comma_list, "", _LEASE_MANUAL),
-    Field("dhcp-option", normal.comma_list, "", _LEASE_MANUAL),
-    Field("comment", normal.text, "", _LEASE_MANUAL),
-    Field("disabled", normal.boolean, "no", _LEASE_MANUAL),
-    Field("dynamic", normal.boolean, "no", _LEASE_MANUAL),
-    Field("radius", normal.boolean, "no", _LEASE_MANUAL),
+    Field("lease-time", normal.duration),
+    Field("address-lists", normal.comma_list),
+    Field("dhcp-option", normal.comma_list),
+    *_OF_ROWS,
+    Field("radius", normal.boolean, "no"),
 )._replace(later={OPTION_82: (7, 21)})
 
 OPTION: Final = Menu.of(
     OPTIONS,
-    Field("name", normal.text, "", _OPTION_MANUAL),
-    Field("code", normal.text, "", _OPTION_MANUAL),
-    Field("value", normal.hexadecimal, "", _OPTION_MANUAL),
+    "MikroTik manual, CLI reference, ip/dhcp-server/option",
+    Field("name"),
+    Field("code"),
+    Field("value", normal.hexadecimal),
     # sent to devices that do not ask for it too; older manual: 7.1rc5
-    Field("force", normal.boolean, "no", _OPTION_MANUAL, since=(7, 1)),
+    Field("force", normal.boolean, "no", since=(7, 1)),
 )
 
 ADDRESS_LIST: Final = Menu.of(
     ADDRESS_LISTS,
-    Field("list", normal.text, "", _LIST_MANUAL),
-    Field("address", normal.host, "", _LIST_MANUAL),
-    Field("comment", normal.text, "", _LIST_MANUAL),
-    Field("disabled", normal.boolean, "no", _LIST_MANUAL),
-    Field("dynamic", normal.boolean, "no", _LIST_MANUAL),
+    "MikroTik manual, CLI reference, ip/firewall/address-list",
+    Field("list"),
+    Field("address", normal.host),
+    *_OF_ROWS,
 )
 
 BINDING: Final = Menu.of(
     BINDINGS,
-    Field("address", normal.prefix6, "", _BINDING_MANUAL),
-    Field("duid", normal.duid, "", _BINDING_MANUAL),
-    Field("iaid", normal.text, "", _BINDING_MANUAL),
-    Field("server", normal.text, ANY_SERVER, _BINDING_MANUAL),
+    "MikroTik manual, CLI reference, ipv6/dhcp-server/binding",
+    Field("address", normal.prefix6),
+    Field("duid", normal.duid),
+    Field("iaid"),
+    Field("server", default=ANY_SERVER),
     # older versions delegate prefixes and nothing else
-    Field("ia-type", normal.text, "pd", _BINDING_MANUAL, since=(7, 17)),
-    Field("rate-limit", normal.rate_limit, "", _BINDING_MANUAL),
-    Field("life-time", normal.duration, "", _BINDING_MANUAL),
-    Field("address-lists", normal.comma_list, "", _BINDING_MANUAL),
-    Field("dhcp-option", normal.comma_list, "", _BINDING_MANUAL),
-    Field("comment", normal.text, "", _BINDING_MANUAL),
-    Field("disabled", normal.boolean, "no", _BINDING_MANUAL),
-    Field("dynamic", normal.boolean, "no", _BINDING_MANUAL),
-    Field("radius", normal.boolean, "no", _BINDING_MANUAL),
+    Field("ia-type", default="pd", since=(7, 17)),
+    Field("rate-limit", normal.rate_limit),
+    Field("life-time", normal.duration),
+    Field("address-lists", normal.comma_list),
+    Field("dhcp-option", normal.comma_list),
+    *_OF_ROWS,
+    Field("radius", normal.boolean, "no"),
 )
 
 ADDRESS_LIST6: Final = Menu.of(
     ADDRESS_LISTS6,
-    Field("list", normal.text, "", _LIST6_MANUAL),
-    Field("address", normal.prefix6, "", _LIST6_MANUAL),
-    Field("comment", normal.text, "", _LIST6_MANUAL),
-    Field("disabled", normal.boolean, "no", _LIST6_MANUAL),
-    Field("dynamic", normal.boolean, "no", _LIST6_MANUAL),
+    "MikroTik manual, CLI reference, ipv6/firewall/address-list",
+    Field("list"),
+    Field("address", normal.prefix6),
+    *_OF_ROWS,
 )
 
 QUEUE: Final = Menu.of(
     QUEUES,
-    Field("name", normal.text, "", _QUEUE_MANUAL),
-    Field("target", normal.prefixes, "", _QUEUE_MANUAL),
-    Field("parent", normal.text, "none", _QUEUE_MANUAL),
-    Field("packet-marks", normal.comma_list, "", _QUEUE_MANUAL),
-    Field("max-limit", normal.rates, "0/0", _QUEUE_MANUAL),
-    Field("limit-at", normal.rates, "0/0", _QUEUE_MANUAL),
-    Field("burst-limit", normal.rates, "0/0", _QUEUE_MANUAL),
-    Field("burst-threshold", normal.rates, "0/0", _QUEUE_MANUAL),
-    Field("burst-time", normal.durations, "0s/0s", _QUEUE_MANUAL),
-    Field("priority", normal.text, "8/8", _QUEUE_MANUAL),
-    Field("comment", normal.text, "", _QUEUE_MANUAL),
-    Field("disabled", normal.boolean, "no", _QUEUE_MANUAL),
-    Field("dynamic", normal.boolean, "no", _QUEUE_MANUAL),
+    "MikroTik manual, CLI reference, queue/simple",
+    Field("name"),
+    Field("target", normal.prefixes),
+    Field("parent", default="none"),
+    Field("packet-marks", normal.comma_list),
+    Field("max-limit", normal.rates, "0/0"),
+    Field("limit-at", normal.rates, "0/0"),
+    Field("burst-limit", normal.rates, "0/0"),
+    Field("burst-threshold", normal.rates, "0/0"),
+    Field("burst-time", normal.durations, "0s/0s"),
+    Field("priority", default="8/8"),
+    *_OF_ROWS,
 )
 
 MENUS: Final[Mapping[MenuPath, Menu]] = {

@@ -22,11 +22,6 @@ _PAIRS: Final = 4
 """Rate, burst rate, burst threshold and burst time are pairs; what follows them is not."""
 
 
-def text(value: str) -> str:
-    """Return any text unchanged, also `true` and `007`."""
-    return value
-
-
 def mac(value: str) -> str:
     """Return upper case with colons; RouterOS accepts other spellings but stores this one."""
     return value.replace("-", ":").upper()

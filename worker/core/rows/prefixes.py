@@ -4,11 +4,14 @@ A key is `prefix:<first address, 32 hex digits>/<length>`, of a single address w
 that all inside a prefix are one range of names (as in `worker/store/lua/_claims.lua`).
 """
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from ipaddress import IPv6Network
-from typing import Final
+from typing import Final, Generic, TypeVar
+
+_Value = TypeVar("_Value")
 
 PREFIX_KEY: Final = "prefix:"
 """Begins the key of a prefix."""
@@ -78,6 +81,43 @@ class ClaimKeys:
         start, end = (bisect_left(self._prefixes, name) for name in within)
         yield from self._prefixes[start:end]
         yield from (wider for wider in wider_keys(key) if wider in self._keys and wider < within[0])
+
+
+def network_of(address: str) -> IPv6Network | None:
+    """Return a prefix as a network; None: the text is none, such as the name of a pool."""
+    try:
+        return IPv6Network(address) if ":" in address else None
+    except ValueError:
+        return None
+
+
+class PrefixMap(Generic[_Value]):
+    """Values by IPv6 prefix, found by the prefixes that overlap another one."""
+
+    def __init__(self, values: Iterable[tuple[IPv6Network, _Value]] = ()) -> None:
+        self._at: dict[tuple[int, int], list[_Value]] = defaultdict(list)
+        for prefix, value in values:
+            self._at[_place(prefix)].append(value)
+        self._sorted = sorted(self._at)
+        self._lengths = sorted({length for _, length in self._at})
+
+    def around(self, prefix: IPv6Network) -> Iterator[_Value]:
+        """Yield the values of this prefix, and of all in which it lies."""
+        for length in self._lengths:
+            if length <= prefix.prefixlen:
+                yield from self._at.get(_place(prefix.supernet(new_prefix=length)), ())
+
+    def overlapping(self, prefix: IPv6Network) -> Iterator[_Value]:
+        """Yield these values, and those of all prefixes that lie in this one."""
+        yield from self.around(prefix)
+        at, last = bisect_right(self._sorted, _place(prefix)), int(prefix[-1])
+        while at < len(self._sorted) and self._sorted[at][0] <= last:
+            yield from self._at[self._sorted[at]]
+            at += 1
+
+
+def _place(prefix: IPv6Network) -> tuple[int, int]:
+    return int(prefix.network_address), prefix.prefixlen
 
 
 def _key(first: int, length: int) -> str:

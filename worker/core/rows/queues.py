@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
 from typing import ClassVar, Final, Literal, NamedTuple
 
-from worker.core.rows.normal import durations, prefixes, rates
+from worker.core.rows import normal
+from worker.core.rows.prefixes import PrefixMap
 from worker.core.rows.rows import QUEUES, MenuPath, Row, parse_tag, tag_text
 
 FIRST: Final = "first"
@@ -82,13 +83,13 @@ def queue_fields(queue: OwnQueue, name: str) -> dict[str, str]:
     zero = "0/0"
     return {
         "name": name,
-        "target": prefixes(f"{queue.address}/32,{queue.ipv6},{queue.more}"),
+        "target": normal.prefixes(f"{queue.address}/32,{queue.ipv6},{queue.more}"),
         "parent": _parent_of(queue),
-        "max-limit": rates(rate),
-        "limit-at": rates(least) if least else zero,
-        "burst-limit": rates(burst) if burst else zero,
-        "burst-threshold": rates(threshold or rate) if burst else zero,
-        "burst-time": durations(time or "1s") if burst else "0s/0s",
+        "max-limit": normal.rates(rate),
+        "limit-at": normal.rates(least) if least else zero,
+        "burst-limit": normal.rates(burst) if burst else zero,
+        "burst-threshold": normal.rates(threshold or rate) if burst else zero,
+        "burst-time": normal.durations(time or "1s") if burst else "0s/0s",
         "priority": f"{priority or 8}/{priority or 8}",
     }
 
@@ -120,16 +121,15 @@ class QueueOrder:
         self._static = [row for row in foreign if not row.dynamic]
         self._at: dict[str, list[QueueRow]] = defaultdict(list)
         self._wide: list[tuple[QueueRow, QueueTarget]] = []
-        self._prefixes: dict[IPv6Network, list[QueueRow]] = defaultdict(list)
+        prefixes: list[tuple[IPv6Network, QueueRow]] = []
         for row in foreign:
             target = QueueTarget.of(row.target)
             for address in target.addresses:
                 self._at[address].append(row)
-            for prefix in target.prefixes:
-                self._prefixes[prefix].append(row)
+            prefixes += ((prefix, row) for prefix in target.prefixes)
             if target.networks or target.interfaces:
                 self._wide.append((row, target))
-        self._lengths = {prefix.prefixlen for prefix in self._prefixes}
+        self._prefixes = PrefixMap(prefixes)
 
     def named(self, name: str) -> QueueRow | None:
         """Return the queue with this name."""
@@ -198,10 +198,7 @@ class QueueOrder:
         addresses = [queue.address, *(one[:-3] for one in queue.more.split(",") if one)]
         found = {row.id: row for address in addresses for row in self._at.get(address, ())}
         for prefix in map(IPv6Network, filter(None, queue.ipv6.split(","))):
-            for length in self._lengths:
-                if length <= prefix.prefixlen:
-                    rows = self._prefixes.get(prefix.supernet(new_prefix=length), ())
-                    found |= {row.id: row for row in rows}
+            found |= {row.id: row for row in self._prefixes.around(prefix)}
         yield from ((row, "yes") for row in found.values())
         own = [IPv4Address(address) for address in addresses]
         for row, target in self._wide:

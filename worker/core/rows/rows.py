@@ -131,6 +131,11 @@ class Row:
         """What identifies the row within its read."""
         return RowKey(self.menu, self.id)
 
+    @property
+    def read(self) -> dict[str, str]:
+        """Its fields and its comment, as they were read."""
+        return {**self.fields, "comment": self.comment}
+
 
 @dataclass(frozen=True, slots=True)
 class Lease(Row):

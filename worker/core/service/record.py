@@ -81,12 +81,16 @@ class ServiceRecord(NamedTuple):
     @property
     def names_a_pool(self) -> bool:
         """Whether it has, wants or waits for an address or a prefix of a pool of ours."""
-        address, ipv6 = self.value("address"), self.value("ipv6")
-        return (
-            bool(self.assigned or self.unassigned)
-            or (isinstance(address, dict) and address["mode"] == "assigned")
-            or (isinstance(ipv6, dict) and _is_assigned(ipv6["prefix"]))
-        )
+        if self.assigned or self.unassigned:
+            return True
+        return "assigned" in (_mode(self.asked("address")), _mode(self.asked("prefix")))
+
+    def asked(self, kind: AssignedKind) -> Any:  # noqa: ANN401 - a register
+        """Return what the registers say of its address or its prefix; None: nothing."""
+        if kind == "address":
+            return self.value("address")
+        ipv6: Any = self.value("ipv6")
+        return ipv6 and ipv6["prefix"]
 
     @property
     def status(self) -> Status:
@@ -123,8 +127,7 @@ class ServiceRecord(NamedTuple):
     @property
     def is_given_address(self) -> bool:
         """Whether a pool of ours gives its address, and nothing else is missing."""
-        address = self.value("address")
-        return isinstance(address, dict) and address["mode"] == "assigned" and self.names_a_device
+        return _mode(self.value("address")) == "assigned" and self.names_a_device
 
     @property
     def waits_for_address(self) -> bool:
@@ -177,14 +180,12 @@ class ServiceRecord(NamedTuple):
     @property
     def has_pool(self) -> bool:
         """Whether it gets an address of a pool of the router."""
-        address = self.value("address")
-        return isinstance(address, dict) and address["mode"] == "pool"
+        return _mode(self.value("address")) == "pool"
 
     @property
     def prefix(self) -> str | None:
         """Its IPv6 prefix; None: it has no IPv6, or no prefix is known yet."""
-        ipv6: Any = self.value("ipv6")
-        return self._value_of("prefix", ipv6 and ipv6["prefix"], "ipv6")
+        return self._value_of("prefix", self.asked("prefix"), "ipv6")
 
     def _value_of(self, kind: AssignedKind, held: JsonValue, static: str) -> str | None:
         if not isinstance(held, dict):
@@ -196,18 +197,8 @@ class ServiceRecord(NamedTuple):
     @property
     def assigned_values(self) -> Mapping[AssignedKind, str]:
         """What pools of ours gave it, where it still wants one of them."""
-        if not self.assigned:
-            return {}
-        ipv6: Any = self.value("ipv6")
-        wants: dict[AssignedKind, Any] = {
-            "address": self.value("address"),
-            "prefix": ipv6 and ipv6["prefix"],
-        }
-        return {
-            kind: given.value
-            for kind, given in self.assigned.items()
-            if wants[kind] and wants[kind]["mode"] == "assigned"
-        }
+        given = self.assigned.items()
+        return {kind: at.value for kind, at in given if _mode(self.asked(kind)) == "assigned"}
 
     def named_routers(self, besides: "ServiceRecord") -> set[str]:
         """The routers that it wants, now or later, and that another record of it does not want."""
@@ -221,8 +212,8 @@ def _routers_of(record: ServiceRecord) -> set[str]:
     return later | ({router} if router else set())
 
 
-def _is_assigned(prefix: JsonValue) -> bool:
-    return isinstance(prefix, dict) and prefix["mode"] == "assigned"
+def _mode(held: JsonValue) -> JsonValue:
+    return held["mode"] if isinstance(held, dict) else None
 
 
 def place(record: ServiceRecord, router: str) -> ServiceRecord:

@@ -162,8 +162,7 @@ def changes_nothing(
     record: ServiceRecord, event: Event, unmanaged: frozenset[str] = frozenset()
 ) -> bool:
     """Return whether all registers already have the values that an event writes."""
-    own, beside = writes_of(event, unmanaged)
-    writes = {**beside, **own}
+    writes = writes_of(event, unmanaged).together
     return bool(writes) and all(record.value(name) == value for name, value in writes.items())
 
 

@@ -5,7 +5,7 @@ started from. An entry meets every DHCP server and holds a MAC, an address and D
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from worker.core.entry.dhcp_options import OPTIONS_LEFT_TO_OTHERS
 from worker.core.entry.entry import Entry, EntryKind, rate_of
@@ -16,8 +16,6 @@ from worker.core.rows.operations import Waiting
 from worker.core.rows.rows import ANY_SERVER, NO_ADDRESS, NO_MAC
 from worker.core.service.record import ServiceRecord
 
-_GUIDE: Final = "the guide that this project started from"
-
 
 class MacServerEntry(EntryKind):
     """An entry per service; a suspended service has none, as the menu cannot block a device."""
@@ -25,11 +23,12 @@ class MacServerEntry(EntryKind):
     name = "mac-server"
     menu = Menu.of(
         "/ip/mac-server/entry",
-        Field("mac-address", normal.mac, NO_MAC, _GUIDE),
-        Field("address", normal.text, NO_ADDRESS, _GUIDE),
+        "the guide that this project started from",
+        Field("mac-address", normal.mac, NO_MAC),
+        Field("address", default=NO_ADDRESS),
         # in the order in which a device is to ask them
-        Field("dns-server", normal.text, "", _GUIDE),
-        Field("comment", normal.text, "", _GUIDE),
+        Field("dns-server"),
+        Field("comment"),
     )
     in_auto = True
     absent_advice = (

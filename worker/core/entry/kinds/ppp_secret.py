@@ -21,19 +21,12 @@ from worker.core.rows.rows import (
 )
 from worker.core.service.record import ServiceRecord
 
-_MANUAL: Final = "MikroTik manual, CLI reference, ppp/secret"
 _DEFAULT: Final = "default"
 """The profile that every router has."""
 _PROFILES: Final = "/ppp/profile"
 _NO_PREFIX: Final = "::/0"
 _ON_LINK: Final = "/64"
 """The only length with which a device takes an address by itself."""
-
-_NO_RATE: Final = (
-    "rate-not-managed",
-    'a secret has no rate: give plans a profile, or rates = "queue"',
-)
-_NO_OPTIONS: Final = ("options-not-managed", "PPP has no DHCP options: its profile has DNS servers")
 
 
 def _prefix(value: str) -> str:
@@ -46,15 +39,16 @@ class PppSecretEntry(EntryKind):
     name = "ppp-secret"
     menu = Menu.of(
         "/ppp/secret",
-        Field("name", normal.text, "", _MANUAL),
-        Field("password", normal.text, "", _MANUAL),
-        Field("service", normal.text, "any", _MANUAL),
-        Field("profile", normal.text, _DEFAULT, _MANUAL),
+        "MikroTik manual, CLI reference, ppp/secret",
+        Field("name"),
+        Field("password"),
+        Field("service", default="any"),
+        Field("profile", default=_DEFAULT),
         # an address; a pool is named by the profile
-        Field("remote-address", normal.text, NO_ADDRESS, _MANUAL),
-        Field("remote-ipv6-prefix", _prefix, "", _MANUAL),
-        Field("comment", normal.text, "", _MANUAL),
-        Field("disabled", normal.boolean, "no", _MANUAL),
+        Field("remote-address", default=NO_ADDRESS),
+        Field("remote-ipv6-prefix", _prefix),
+        Field("comment"),
+        Field("disabled", normal.boolean, "no"),
     )
     device = "name"
     uses = frozenset({ADDRESS_LISTS, QUEUES})

@@ -24,8 +24,6 @@ from worker.core.rows.radius import (
 from worker.core.rows.rows import ANY_SERVER, NO_ADDRESS, NO_MAC
 from worker.core.service.record import ServiceRecord
 
-_MANUAL: Final = "MikroTik manual, CLI reference, user-manager/user"
-
 _NO_OPTIONS: Final = (
     "options-not-managed",
     "a user has no DHCP options of its own: option_set and the DHCP network have them for all",
@@ -51,11 +49,12 @@ class UserManagerEntry(EntryKind):
     name = "user-manager"
     menu = Menu.of(
         "/user-manager/user",
+        "MikroTik manual, CLI reference, user-manager/user",
         # as RADIUS asks for it: a name in small letters is of nobody
-        Field("name", normal.text, NO_MAC, _MANUAL),
-        Field("attributes", _attributes, "", _MANUAL),
-        Field("comment", normal.text, "", _MANUAL),
-        Field("disabled", normal.boolean, "no", _MANUAL),
+        Field("name", default=NO_MAC),
+        Field("attributes", _attributes),
+        Field("comment"),
+        Field("disabled", normal.boolean, "no"),
     )
     serves_others = True
     finds_by_address = False
