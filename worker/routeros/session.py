@@ -82,7 +82,6 @@ class Session:
     """One logged-in session; see `worker.ports.RouterSession`.
 
     Attributes:
-        connection: of the session.
         opened_s: when it was opened, by `time.monotonic`.
         gate: has the turn of the pass that uses it.
     """

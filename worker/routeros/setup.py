@@ -24,7 +24,6 @@ class StepRefused(LeasewireError):  # noqa: N818 - says what happened
     """The router refused a step; the steps before it are done, the others are not.
 
     Attributes:
-        step: that was refused.
         message: the router's text.
     """
 

@@ -47,7 +47,6 @@ class AlertRule(NamedTuple):
     """How alerts of one kind are treated; `deploy/runbooks/` says of each what to do.
 
     Attributes:
-        severity: how bad.
         notified_after_s: how long it must last before it is notified.
         of_router: its subject begins with a router's name; the rest follows after a space.
     """

@@ -61,7 +61,6 @@ class Finding(NamedTuple):
     """One problem.
 
     Attributes:
-        level: how bad.
         what: `redis`, `memory`, `workers`, `journal`, `work_items`, `routers`, `brake`, `dead`,
             `addresses`, `alerts`, `hosts` or `waiting`.
         detail: what was measured, and the threshold.

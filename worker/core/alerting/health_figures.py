@@ -41,7 +41,6 @@ class RedisFigures:
 
     Attributes:
         server: its name and version.
-        used: memory used.
         limit: maxmemory; 0: none is set.
         host: memory of its host; 0: it does not say.
         policy: maxmemory-policy; empty where we may not ask.
@@ -102,10 +101,8 @@ class RouterSummary(NamedTuple):
     """One router.
 
     Attributes:
-        name: as in the inventory.
         state: `up`, `unreachable`, `blocked`, `policy-changed`, `paused`, `new`: not
             reached yet, or `unknown`: not in the inventory.
-        since_ms: when that began.
         busy: a worker has its lock.
         queued: services to be checked.
         oldest_ms: since when the oldest work item is due; 0: none is.
@@ -133,15 +130,11 @@ class HealthFigures:
     """All figures of an installation.
 
     Attributes:
-        now_ms: when it was read.
-        redis: the server.
         processes: those of the last day that were not stopped in order.
         queues: length of each Celery queue, and `unacked`.
         journal: by lane.
-        routers: one each.
         dead_letters: by reason.
         waiting: by reason.
-        counters: how often each thing happened.
         canaries: queue -> for how long (ms) its test message was not taken.
         alerts: open ones that are not muted, the oldest first.
         lost: at failovers and when Redis lost its last writes.

@@ -34,8 +34,6 @@ class Mute(NamedTuple):
         kind: of the alerts, or `ANY`.
         subject: of the alerts; empty: every one.
         until_ms: when the mute ends by itself.
-        by: who muted them.
-        reason: why.
     """
 
     kind: str
@@ -61,7 +59,6 @@ class Notice(NamedTuple):
         text: its sentence then.
         gone_ms: when it was first found closed; 0: it is open.
         resolved: it was notified as resolved, or need not be.
-        since_ms: when the alert opened.
     """
 
     at_ms: int

@@ -16,9 +16,6 @@ class ProcessInfo(NamedTuple):
 
     Attributes:
         kind: `events` or `routers` (workers), `gateway`, `outcomes` or `alerts`.
-        host: name of its host.
-        pid: its number there.
-        version: of the program.
         formats: what is stored -> the numbers of its formats that this process reads.
         boot: which start of the system it runs on; two hosts of one name differ in it.
         clock_ms: how far the clock of its host is ahead of Redis's (ms).
@@ -56,7 +53,6 @@ class HostSummary(NamedTuple):
     """A host with processes of ours.
 
     Attributes:
-        name: of the host.
         running: kind of process -> how many run.
         silent: kind of process -> how long ago (ms) the last of that kind gave a sign of life.
             None of that kind runs, and none was stopped in order since.

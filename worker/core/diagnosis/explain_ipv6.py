@@ -73,13 +73,8 @@ class _Side(NamedTuple):
     """One wanted binding and what its router has for it.
 
     Attributes:
-        facts: of the service.
-        at: its router.
-        seen: the bindings there.
-        wants: the wanted binding.
         own: its own static row; None: there is none.
         found: whose it is, by the rule of the passes.
-        when: writes a moment.
     """
 
     facts: Facts

@@ -81,12 +81,9 @@ class AtRouter:
     """The service on one router.
 
     Attributes:
-        name: the router's.
-        known: whether the inventory names it.
         state: `up`, or why nothing is written to it, such as `paused`.
         observed: it is in observe mode: nothing is ever written to it.
         is_right: the last pass found there what is wanted.
-        since_ms: when its state began.
         next_at_ms: when it is tried again; 0: not by itself.
         cause: one word for its state.
         message: of the router, or of the person who caused its state.
@@ -134,7 +131,6 @@ class Facts:
     """What is known of one service when somebody asks.
 
     Attributes:
-        now_ms: the time of the question.
         installation: ours, for the tags of rows.
         record: of the service; of a further device it has the id that its tag says, as `SVC-1/2`.
         at: its router, and those on which a row of it may still be.

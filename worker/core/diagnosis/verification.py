@@ -17,8 +17,7 @@ class Probe(NamedTuple):
     """What a router saw of a device.
 
     Attributes:
-        sent: pings.
-        received: answers to them.
+        sent, received: pings, and answers to them.
         refusal: why the router did not ping, as it says; empty: it did.
         log: the last lines of its DHCP log about the device, the oldest first; None: it shows none.
     """

@@ -63,7 +63,6 @@ class ActedBefore(NamedTuple):
     Attributes:
         within_ms: the time from applied to acting, as it was the last time.
         times: how often it was seen on this version.
-        version: of RouterOS.
     """
 
     within_ms: int
@@ -92,7 +91,6 @@ class EffectiveBy(NamedTuple):
     """When a change acts.
 
     Attributes:
-        rung: the means.
         lease_time_s: by the end of this time the device has asked again; None: not known.
         server: the DHCP server whose lease time that is; empty: the row's own, or any server's.
         before: what the router did the last times; None: it was not seen there.
@@ -137,8 +135,6 @@ class RouterEffect:
     """What is known of one router about when changes act there.
 
     Attributes:
-        facts: of its last full read.
-        means: that its policy allows.
         acted: (kind, rung) -> what it did the last times.
     """
 

@@ -7,9 +7,7 @@ class EffectVerdict(NamedTuple):
     """Whether a change acts.
 
     Attributes:
-        acting: it does.
         reason: one word for programs, of what does not act; `ipv4-only` where that is all.
-        detail: a sentence for people.
         until_ms: until when it may last, where that is known; 0: not known.
     """
 

@@ -15,7 +15,6 @@ class Need(NamedTuple):
     """A value that the service should have of a pool.
 
     Attributes:
-        pool: the pool.
         first: values to try before others: what the service has or had, and what its event asks.
         keeps: what it has until it gets another one; None: nothing.
     """

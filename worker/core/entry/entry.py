@@ -93,7 +93,6 @@ class Entry:
     """The wanted state of one service on one router.
 
     Attributes:
-        service_id: of the service.
         number: of the further device that it is for; empty: the first one.
         fields: of its row, in lease form: RouterOS names to normal-form values of every field that
             the policy manages (`mac-address`, `address`, `server`, `block-access`, …); None: no

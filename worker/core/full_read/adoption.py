@@ -68,7 +68,6 @@ class KnownServices(NamedTuple):
         entries: by service id, those that this router should have.
         elsewhere: device -> a sentence about its service, which does not belong here: it is on
             another router, or cancelled.
-        ids: all known service ids.
     """
 
     entries: Mapping[str, Entry]

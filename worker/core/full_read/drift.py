@@ -25,12 +25,10 @@ class Difference:
     """One thing that is not as it was written.
 
     Attributes:
-        service_id: the owner of the row.
         kind: `changed` (a field has another value), `untagged` (our tag is gone), `missing` (the
             row is gone), `duplicate` (a row that should not be there), `disabled` (by hand),
             `copied` (another row has the service's tag too) or `waiting` (it cannot be put right
             now; `found` says why).
-        menu: of the row.
         field: which; empty where it is the whole row.
         wanted: its value as it should be; of a whole row its fields.
         found: as the router has it.

@@ -189,7 +189,6 @@ class Member:
 
     Attributes:
         entry: what the router must hold for it.
-        installation: ours, for the tag.
         own: its row, if it has one.
         waiting: why nothing is written towards its entry (`wait`); None: it is written.
         blocked_by: the fields whose wanted values other services' rows hold now, with those.
@@ -203,9 +202,7 @@ class Member:
         identity: what identifies that row; None: there is no target.
         holders: the static rows beside which the router refuses the target, and by what.
         stands: whether its row has the device, address and server of its target already.
-        service_id: the service's id.
         id: the same, or the `member_id` of a further device.
-        row: its own row.
         queue: the queue that limits it: its own, or the one that it shares.
     """
 

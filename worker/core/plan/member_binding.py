@@ -14,8 +14,6 @@ class MemberBinding:
     """One binding of a service while it is planned.
 
     Attributes:
-        member: the service.
-        ia: kind of the binding.
         wanted: with its client as far as known; None: the service has no such binding.
         noted: as it was last written, or noted before that.
         row: its own static row.

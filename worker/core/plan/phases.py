@@ -59,7 +59,6 @@ class PlanDraft:
 
     Attributes:
         steps: in a fixed order.
-        notes: for people.
         waiting: why services wait of which a row beside the lease cannot be written now.
         duplicates: rows that look like a service's own beside its row: copies made by hand, not
             ours.

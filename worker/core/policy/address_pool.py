@@ -53,7 +53,6 @@ class AddressPool:
     """One pool. Its values, addresses or prefixes of one length, have positions from 0 on.
 
     Attributes:
-        name: in the inventory.
         kind: what its values are.
         ranges: where they lie; they do not overlap.
         prefix_length: of its values: 32 of addresses.

@@ -43,9 +43,7 @@ class RouterState:
         state: `up`, `unreachable`, `blocked`, `policy-changed`: the inventory of a worker
             has another policy for it than the applied one; never stored: `paused` (by a person),
             `new` (not reached yet), `unknown` (not in the inventory).
-        since_ms: when this state began.
         attempts: failed attempts in a row; of a router that is up: lost writes in a row.
-        next_at_ms: when the next attempt is due.
         cause: of a blocked router one word, such as `login-refused`; of an unreachable one
             `takes-no-writes`, or nothing.
         message: the last message of the router or of the network.

@@ -186,7 +186,6 @@ class AppliedPolicy(NamedTuple):
         digest: of its content: policies with equal digests write the same.
         fields: as compact JSON without the defaults, so that a version of Leasewire with more
             fields computes the same digest.
-        by: who applied it.
         at_ms: when, by the store's clock.
     """
 

@@ -37,7 +37,6 @@ class CheckLine(NamedTuple):
             `dhcp-server`, `networks`, `overlaps`, `lease-time`, `leases`, `rows`, `named`,
             `dhcpv6-server`, `bindings`, `connections`; `effect` or what keeps changes from acting
             (`EffectFinding`); `secret-file`; the cause of a `RouterBlocked` where it is one.
-        detail: what was found.
         advice: what to do; empty when all is well.
     """
 
@@ -52,18 +51,10 @@ class RouterSettings:
     """The settings of a router, as read.
 
     Attributes:
-        username: ours.
         service: that we use: `api`, `api-ssl` or `www-ssl`.
-        policy: of the router.
         now: our time, aware.
         users: rows of `/user` with our name.
-        groups: of `/user/group`.
-        active: of `/user/active`.
-        services: of `/ip/service`.
-        clock: of `/system/clock`.
-        servers: of `/ip/dhcp-server`.
-        networks: of `/ip/dhcp-server/network`.
-        pools: of `/ip/pool`.
+        groups, active, services, clock, servers, networks, pools: all rows of their menus.
         more_policies: what the kind of entry needs beside what every kind needs.
         has_leases: devices get their addresses by DHCP; else they log in.
         named: menu -> names of rows there that services need.

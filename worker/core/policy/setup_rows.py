@@ -54,7 +54,6 @@ class WantedRow(NamedTuple):
     """One row that the router should have.
 
     Attributes:
-        menu: of the row.
         key: fields by which it is found.
         fields: the values that it should have; all other fields are left alone.
         once: fields that are written when it is added, and never compared.
@@ -77,10 +76,8 @@ class SetupStep:
     """One command of a set-up.
 
     Attributes:
-        menu: of the command.
         verb: `sign` is for certificates, `move` for firewall rules.
         name: of the row, for people.
-        fields: what is written.
         row_id: of the row that is set; empty for `add`.
         before: what the fields have now.
         secret: fields that are written too, and never shown.

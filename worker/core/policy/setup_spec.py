@@ -19,9 +19,7 @@ class DhcpSpec:
     """One DHCP server with its network.
 
     Attributes:
-        server: its name.
         interface: on which it runs; it must exist.
-        network: of its addresses.
         gateway: the router's address in it.
         ranges: of the pool for devices without a service; empty: there is no pool.
         dns_servers, ntp_servers: addresses; empty: the router's own, or none.
@@ -57,7 +55,6 @@ class SetupSpec:
 
     Attributes:
         manage_from: prefixes from which its API may be used, and our user may log in.
-        dhcp: its servers.
         walled_garden: what suspended services may still reach, besides their DNS servers.
         manage_only: others may not use its API any more; else those who may still may.
         ping: let our user ping from the router, for `services verify`.
@@ -77,13 +74,7 @@ class SetupSpec:
 
 @dataclass(frozen=True, slots=True)
 class RadiusPeer:
-    """A router with which another one speaks RADIUS.
-
-    Attributes:
-        name: in the inventory.
-        address: of it.
-        secret: that both share.
-    """
+    """A router with which another one speaks RADIUS, by a secret that both share."""
 
     name: str
     address: str
@@ -95,7 +86,6 @@ class RouterAccess:
     """How we log in and how services are suspended, from the rest of the inventory.
 
     Attributes:
-        installation: our id.
         host: of the router, for its certificate.
         service: `api-ssl`, `www-ssl` or `api`.
         username: ours; its group has the same name.

@@ -28,7 +28,6 @@ class Field(NamedTuple):
     """One field of a menu.
 
     Attributes:
-        name: RouterOS's own.
         normal: gives the form in which two values of it are compared.
         default: in normal form; what it means when a router leaves the key out.
         since: first RouterOS version that has it; empty: every version known (6.48 to 7.24).
@@ -47,7 +46,6 @@ class Menu(NamedTuple):
     """A menu.
 
     Attributes:
-        path: RouterOS's.
         source: where it is documented.
         fields: by name.
         defaults: of its fields but for the comment and the flags, in the same order.

@@ -24,9 +24,7 @@ class Write:
 
     Attributes:
         number: unique in a plan.
-        service_id: the service that it is for.
         needs: numbers of the operations that must succeed before this one.
-        menu: of the row.
         device: number of the service's further device that it is for; empty: the first one.
     """
 
@@ -160,7 +158,6 @@ class Note:
     """Something that a person should know and that stops nothing.
 
     Attributes:
-        service_id: that it is about.
         kind: `tag-lost`, `duplicate-row`, `late-row`, `disabled-by-hand`, `address-still-used-by`,
             `listed-by-others`, `suspend-mode`, `options-not-managed`, `rate-not-managed`,
             `rate-on-lease`, `queue-disabled`, `queue-place`, `queue-shadowed`, `lease-queue`,
@@ -190,7 +187,6 @@ class WritePlan:
             some; of further devices by their `member_id`.
         bindings: by service, its own IPv6 bindings once the plan is written, with the clients that
             were learned.
-        operations: all of them, phase by phase.
     """
 
     phases: tuple[tuple[Operation, ...], ...] = ()

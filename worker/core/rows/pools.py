@@ -40,14 +40,7 @@ class Pools:
 
 
 class PoolUse(NamedTuple):
-    """How much of a pool is used, together with its next pools.
-
-    Attributes:
-        name: of the pool.
-        servers: the DHCP servers that use it.
-        used: addresses in use.
-        size: addresses in all.
-    """
+    """How much of a pool is used, together with its next pools."""
 
     name: str
     servers: Sequence[str]

@@ -214,7 +214,6 @@ class Shadow(NamedTuple):
     """A queue of others that stands before queues of ours and takes their packets.
 
     Attributes:
-        name: on the router.
         target: prefixes, comma separated.
     """
 

@@ -43,7 +43,6 @@ class RowIndex:
             None: not read.
 
     Attributes:
-        rows: all of them.
         tagged: static leases with a tag of our installation, by whose they are (`Tag.member`).
         untagged: static leases without a tag, by identity.
         listed: rows of address lists, by place.

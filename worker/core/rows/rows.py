@@ -115,7 +115,6 @@ class Row:
         comment: as the router keeps it; bytes that are not UTF-8 are surrogate-escaped.
         dynamic: made by the router.
         disabled: by hand; such a lease is not in RouterOS's MAC index.
-        menu: of the row.
     """
 
     menu: ClassVar[MenuPath]
@@ -303,7 +302,6 @@ class Tag(NamedTuple):
 
     Attributes:
         installation: whose row it is.
-        service_id: of the service.
         rest: the operators' text after the tag.
         number: of a further device of the service; empty: of its first one.
     """

@@ -10,7 +10,6 @@ class Conflict(NamedTuple):
     """A conflict that was found when an event was folded.
 
     Attributes:
-        service_id: of the service.
         registers: with different values, sorted.
         rank: of both events (`Version.rank`).
     """

@@ -44,10 +44,8 @@ class EffectReport(NamedTuple):
     Attributes:
         state: `acting` or `not-acting-yet`.
         kind: of the change, such as `suspended` (`ChangeKind`).
-        at_ms: when it was read.
         after_ms: since the event was applied.
         reason: one word for programs, such as `flows-left`.
-        detail: one sentence for people.
         until_ms: until when it may not act; 0: not known.
     """
 
@@ -73,13 +71,11 @@ class Outcome(NamedTuple):
     """The latest outcome of one event.
 
     Attributes:
-        event: the event.
         service_id: the service it names; empty when the event was too broken to name one.
         state: `applied` means confirmed. `acting` (it is so at the customer, as read on the router)
             and `not-acting-yet` follow it in feeds; the event stays `applied`.
         at_ms: when this became the outcome.
         reason: one word for programs, such as `already-current` or `foreign-row`.
-        detail: one sentence for people.
         router: the router concerned; empty for none.
         effective_at_ms: when a scheduled event takes effect; 0 for others.
         effective_by: of an applied event that changed a router: from when it acts there, in the
@@ -177,7 +173,6 @@ class DeadLetter:
         router: the router that refused, if one did.
         body: the event as received, if it is one.
         event_keys: the events that cannot be applied because of it.
-        attempts: how often it was tried.
         at_ms: when it failed, in milliseconds since 1970.
         source: who published the event; empty where the inventory does not list it.
     """

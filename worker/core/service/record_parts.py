@@ -80,7 +80,6 @@ class Unassigned(NamedTuple):
     Attributes:
         pool: for whose values it waits; empty: no pool has the name that its event says.
         reason: one word, such as `pool-full`.
-        detail: one sentence.
     """
 
     pool: str
@@ -93,7 +92,6 @@ class LeftValue(NamedTuple):
 
     Attributes:
         value: in normal form.
-        pool: the pool's name.
         quarantine_ms: how long it is kept from others, from when the last row is gone.
         routers: where one may stand.
     """
@@ -115,7 +113,6 @@ class PendingEvent(NamedTuple):
     """An event that was folded, and whose outcome is not final yet.
 
     Attributes:
-        event: the event.
         registers: the ones it wrote when it was folded; none of one that changed nothing, and is
             applied when that was seen on the router.
         version: under which it wrote them.

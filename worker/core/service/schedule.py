@@ -27,7 +27,6 @@ class Scheduled(NamedTuple):
     """An event that takes effect later.
 
     Attributes:
-        event: the event.
         at_ms: when it takes effect, in milliseconds since 1970, rounded up.
         version: of the event, as it was accepted.
         own: registers that it is about, with the values that it gives them, as `to_keep` has them.
@@ -72,10 +71,8 @@ class Ended(NamedTuple):
     """How a scheduled event ended, or an id that was withdrawn before its event came.
 
     Attributes:
-        event_id: id of the event.
         how: `released` (it took effect), `superseded` by a newer event, or `withdrawn`.
         by: id of the event that ended it; empty where that is not known.
-        ended_at_ms: when.
         key: key of the event; empty: it has not come.
         type: type of the event; empty: it has not come.
         at_ms: when it was to take effect; 0: it has not come.
@@ -160,9 +157,7 @@ class CalendarChange(NamedTuple):
     """A change of a list of scheduled events.
 
     Attributes:
-        name: of the list.
         at_ms: when the event takes effect, or would have; 0: it is not in the list any more.
-        key: of the event.
     """
 
     name: CalendarList
