@@ -120,6 +120,10 @@ class RouterBusy(LeasewireError):  # noqa: N818
         self.router = router
 
 
+class NotPossible(LeasewireError):  # noqa: N818
+    """What a person asks for cannot be done now: the message says why, and maybe what to do."""
+
+
 class ConfigurationError(LeasewireError):
     """A configuration file or a setting is wrong. `problems` has one line for each mistake."""
 

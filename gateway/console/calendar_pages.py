@@ -28,12 +28,12 @@ from gateway.console.people import Role
 from worker.admin.calendar import (
     DOES,
     Days,
-    NotScheduledError,
     calendar_document,
     scheduled_event,
     withdrawal,
 )
 from worker.core.service.schedule import CalendarList
+from worker.errors import NotPossible
 
 _MOST_DAYS: Final = 62
 _LISTS: Final[Mapping[str, str]] = {
@@ -88,7 +88,7 @@ class CalendarPages:
         del request
         try:
             return scheduled_event(self._store, id, key)
-        except NotScheduledError as error:
+        except NotPossible as error:
             raise Refused("not-found", str(error)) from None
 
     def withdraw(self, viewer: Viewer, form: Form) -> Done:
@@ -101,7 +101,7 @@ class CalendarPages:
         try:
             event = scheduled_event(self._store, service, key)
             withdrawn = withdrawal(self._store, service, key, viewer.actor, reason)
-        except NotScheduledError as error:
+        except NotPossible as error:
             raise NotDone(f"Nothing was changed. {error}", "/calendar") from None
         self._publisher.publish([withdrawn])
         detail = f"{event['type']} of {event['effective_at']}, id {event['event']}: {reason}"

@@ -17,8 +17,6 @@ from gateway.console.pages import PAGE_SIZE, Done, Form, NotDone, PageNumber, Pa
 from gateway.console.people import Role
 from gateway.console.pictures import Bar, Point, Series, bar_picture, line_picture
 from worker.admin.pool_documents import (
-    NotFreeableError,
-    UnknownPoolError,
     in_quarantine,
     pool_document,
     pool_documents,
@@ -26,6 +24,7 @@ from worker.admin.pool_documents import (
     value_document,
 )
 from worker.core.policy.address_pool import AddressPool
+from worker.errors import NotPossible
 
 _LONGEST: Final = 200
 _GAP_MS: Final = 3 * 3_600_000
@@ -69,7 +68,7 @@ class PoolPages:
         del request
         try:
             held = in_quarantine(self._store, self._pool(id), value)
-        except NotFreeableError as error:
+        except NotPossible as error:
             raise Refused("not-found", str(error)) from None
         if held is None:
             raise Refused("not-found", f"{value} of pool {id} is free already")
@@ -81,7 +80,7 @@ class PoolPages:
         pool, back = self._pool(name), f"/pool?{urlencode({'id': name})}"
         try:
             held = in_quarantine(self._store, pool, value)
-        except NotFreeableError as error:
+        except NotPossible as error:
             raise NotDone(str(error), back) from None
         if held is None:
             raise NotDone(f"Nothing was changed: {value} is free already.", back)
@@ -92,7 +91,7 @@ class PoolPages:
     def _pool(self, name: str) -> AddressPool:
         try:
             return pool_named(self._inventory().pools, name)
-        except UnknownPoolError as error:
+        except NotPossible as error:
             raise Refused("not-found", str(error)) from None
 
 

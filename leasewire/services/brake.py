@@ -7,9 +7,10 @@ import typer
 from leasewire.answer import Answer, App, Fields, Part, TextTable, bad_input, cell, counted, fail
 from leasewire.context import ActorOption, Context
 from worker.admin import approvals
-from worker.admin.announcements import WrongAnnouncement, announcement_document, check_scope, end_ms
+from worker.admin.announcements import announcement_document, check_scope, end_ms
 from worker.admin.approvals import Approval, Decision
 from worker.admin.documents import approval_document, approval_heading
+from worker.errors import NotPossible
 from worker.store.brake import Announcement
 
 _SHOWN: Final = 10
@@ -147,7 +148,7 @@ def announce(  # noqa: PLR0913 - as many options
     try:
         check_scope(scope, context.inventory)
         until_ms = end_ms(now_ms, until, for_) if services else now_ms
-    except WrongAnnouncement as error:
+    except NotPossible as error:
         bad_input(str(error))
     announced = Announcement(
         scope=scope,

@@ -7,7 +7,8 @@ import typer
 
 from leasewire.answer import Answer, Exit, fail
 from leasewire.context import ActorOption, Context
-from worker.admin.restore import NotRestorableError, restored
+from worker.admin.restore import restored
+from worker.errors import NotPossible
 
 _CHECK_EVERY_S: Final = 0.1
 
@@ -29,7 +30,7 @@ def restore_command(
     store = context.store
     try:
         event = restored(store, context.policies(), service_id, actor)
-    except NotRestorableError as error:
+    except NotPossible as error:
         fail(error)
     with context.publisher() as publisher:
         receipt = publisher.publish([event])[0]

@@ -6,10 +6,10 @@ import pytest
 
 from tests.waiting import eventually
 from worker.admin import router_reader
-from worker.admin.background_reads import AT_ONCE, MOST_ASKED, NotTaken
+from worker.admin.background_reads import AT_ONCE, MOST_ASKED
 from worker.admin.router_reader import FAILURE_KEPT_S, KEPT_S, RouterReader
 from worker.admin.router_reading import RouterReading
-from worker.errors import StoreUnavailable
+from worker.errors import NotPossible, StoreUnavailable
 from worker.inventory import Inventory
 
 LONG_S = 10
@@ -94,7 +94,7 @@ def test_few_routers_are_read_at_a_time_and_a_bounded_number_waits(reader, reads
     for n in range(MOST_ASKED):
         reader.look(("read", f"R{n}"))
     eventually(lambda: len(reads.begun) == AT_ONCE, "all threads read")
-    with pytest.raises(NotTaken, match="try again"):
+    with pytest.raises(NotPossible, match="try again"):
         reader.look(("read", "another"))
     assert reader.look(("read", "R1")).running
     reads.go.set()

@@ -10,14 +10,14 @@ from gateway.console.services.search import SearchThread
 from gateway.console.services.service_index import MOST_FOUND, ServiceIndex
 from tests.builders import SOURCE, activated, ipv4, mac
 from tests.waiting import eventually
-from worker.admin.background_reads import AT_ONCE, MOST_ASKED, NotTaken
+from worker.admin.background_reads import AT_ONCE, MOST_ASKED
 from worker.admin.service_reader import ServiceReader
 from worker.core.entry.brake import BrakeLimits
 from worker.core.service.event_ref import NEVER
 from worker.core.service.outcome import feed_name
 from worker.core.service.record import ServiceRecord
 from worker.core.service.record_parts import Register
-from worker.errors import StoreUnavailable
+from worker.errors import NotPossible, StoreUnavailable
 from worker.intake.accept import Accept
 from worker.inventory import SourceConfig
 from worker.store.records import Stored
@@ -182,7 +182,7 @@ def test_reads_of_services_are_shared_bounded_and_say_why_they_failed():
         for number in range(MOST_ASKED):
             assert reader.look(f"S{number}").running
         assert reader.look("S0", again=True).running
-        with pytest.raises(NotTaken, match="try again in a moment"):
+        with pytest.raises(NotPossible, match="try again in a moment"):
             reader.look("one-more")
         eventually(lambda: len(asked) == AT_ONCE, "a few are read at once")
         go_on.set()

@@ -26,10 +26,11 @@ from tests.ppp import PppInstallation
 from tests.small_installation import SERVER, SmallInstallation, activated
 from tests.user_manager import Users
 from worker.admin.adoption import Adoption
-from worker.admin.restore import NotRestorableError, restored
+from worker.admin.restore import restored
 from worker.admin.router_actions import reconcile
 from worker.convergence.concurrency import RouterLock
 from worker.convergence.full_read import read_fully
+from worker.errors import NotPossible
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 
@@ -297,7 +298,7 @@ def test_a_service_is_restored_with_its_devices_unless_one_of_them_is_taken():
         event_ = restored(here.store, here.policies, "SVC-1", "ann")
         assert event_["data"]["service"]["devices"] == [device(2)]
         applied(here, active("SVC-2", 12))
-        with pytest.raises(NotRestorableError, match="held by service SVC-2"):
+        with pytest.raises(NotPossible, match="held by service SVC-2"):
             restored(here.store, here.policies, "SVC-1", "ann")
 
 

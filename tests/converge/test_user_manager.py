@@ -7,8 +7,9 @@ from tests import builders
 from tests.small_installation import activated
 from tests.user_manager import Users
 from worker.admin.adoption import Adoption
-from worker.admin.restore import NotRestorableError, restored
-from worker.admin.router_names import NameInUseError, RouterNames
+from worker.admin.restore import restored
+from worker.admin.router_names import RouterNames
+from worker.errors import NotPossible
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 
@@ -197,11 +198,11 @@ def test_a_service_is_restored_unless_one_of_another_access_router_has_its_addre
     here.apply(builders.cancelled(revision=2))
     assert restored(here.store, here.policies, "SVC-1", "me")
     here.apply(gold("SVC-2", 2, ipv4=ADDRESS, router="R2"))
-    with pytest.raises(NotRestorableError, match=r"on router R3 .* held by service SVC-2"):
+    with pytest.raises(NotPossible, match=r"on router R3 .* held by service SVC-2"):
         restored(here.store, here.policies, "SVC-1", "me")
 
 
 def test_its_user_manager_cannot_be_retired(here):
     here.apply(gold())
-    with pytest.raises(NameInUseError, match="should be on router R3"):
+    with pytest.raises(NotPossible, match="should be on router R3"):
         RouterNames(here.store, "me", lambda _: None).retire("R3")

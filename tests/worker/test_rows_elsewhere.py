@@ -6,7 +6,8 @@ import pytest
 
 from tests import builders
 from tests.small_installation import LEASES, SmallInstallation, activated
-from worker.admin.router_names import NameInUseError, RouterNames
+from worker.admin.router_names import RouterNames
+from worker.errors import NotPossible
 from worker.runtime.tasks import release_due
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
@@ -134,7 +135,7 @@ def test_a_row_stays_while_the_inventory_lacks_the_router_of_its_service(served)
 
 
 def test_a_holder_cannot_be_retired_while_services_of_others_need_it(served):
-    with pytest.raises(NameInUseError, match="1 services should be on router R3"):
+    with pytest.raises(NotPossible, match="1 services should be on router R3"):
         RouterNames(served.store, "me", lambda _: None).retire("R3")
 
 

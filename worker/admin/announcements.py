@@ -6,24 +6,21 @@ from typing import Any
 from contracts.values import parse_time
 from worker.admin.json_fields import utc_time, without_empty
 from worker.core.rows.normal import seconds
+from worker.errors import NotPossible
 from worker.inventory import Inventory
 from worker.store.brake import Announcement
-
-
-class WrongAnnouncement(ValueError):  # noqa: N818 - says what happened
-    """Something is wrong with an announcement: a sentence that says what, and what to do."""
 
 
 def check_scope(scope: str, inventory: Inventory) -> None:
     """Check that a scope, `router:NAME` or `source:URI`, names one of the inventory.
 
     Raises:
-        WrongAnnouncement: it is not.
+        NotPossible: it is not.
     """
     kind, _, name = scope.partition(":")
     known: Collection[str] = inventory.sources if kind == "source" else inventory.routers
     if kind not in {"router", "source"} or name not in known:
-        raise WrongAnnouncement(f"There is no {kind} {name} in the inventory.")
+        raise NotPossible(f"There is no {kind} {name} in the inventory.")
 
 
 def end_ms(now_ms: int, until: str | None, lasts: str | None) -> int:
@@ -35,21 +32,21 @@ def end_ms(now_ms: int, until: str | None, lasts: str | None) -> int:
         lasts: a duration, such as `2h`.
 
     Raises:
-        WrongAnnouncement: neither or both are given, or one is malformed or past.
+        NotPossible: neither or both are given, or one is malformed or past.
     """
     if (not until) == (not lasts):
-        raise WrongAnnouncement("Give one of both: until when, or for how long.")
+        raise NotPossible("Give one of both: until when, or for how long.")
     if lasts:
         found = now_ms + 1000 * (seconds(lasts) or 0)
         if found == now_ms:
-            raise WrongAnnouncement(f"{lasts}: must be a duration such as 2h or 90m.")
+            raise NotPossible(f"{lasts}: must be a duration such as 2h or 90m.")
         return found
     try:
         found = round(parse_time(until).timestamp() * 1000)
     except ValueError as error:
-        raise WrongAnnouncement(f"{until}: {error}.") from None
+        raise NotPossible(f"{until}: {error}.") from None
     if found <= now_ms:
-        raise WrongAnnouncement(f"{until}: is in the past.")
+        raise NotPossible(f"{until}: is in the past.")
     return found
 
 

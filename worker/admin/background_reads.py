@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 from worker.background_thread import BackgroundThread
-from worker.errors import LeasewireError
+from worker.errors import NotPossible
 
 
 class Result(Protocol):
@@ -32,10 +32,6 @@ AT_ONCE: Final = 4
 MOST_ASKED: Final = 40
 """Things that may wait to be read."""
 _STOP_S: Final = 5.0
-
-
-class NotTaken(LeasewireError):  # noqa: N818 - says what happened
-    """So much waits to be read that nothing else is taken now."""
 
 
 class Found(NamedTuple, Generic[ResultT]):
@@ -118,7 +114,7 @@ class BackgroundReads(BackgroundThread, Generic[KeyT, ResultT]):
         """What was found last; a read is begun if that is long ago, or `again`, unless one runs.
 
         Raises:
-            NotTaken: too many wait.
+            NotPossible: too many wait.
         """
         with self._lock:
             kept = self._kept.get(key)
@@ -130,7 +126,7 @@ class BackgroundReads(BackgroundThread, Generic[KeyT, ResultT]):
         """The result of a read that begins now; None: it takes longer.
 
         Raises:
-            NotTaken: too many wait.
+            NotPossible: too many wait.
         """
         ends_s = self._clock() + time_limit_s
         with self._lock:
@@ -149,7 +145,7 @@ class BackgroundReads(BackgroundThread, Generic[KeyT, ResultT]):
     def _ask(self, key: KeyT, *, again: bool) -> _Kept[ResultT]:
         """Have a thing read; called with the lock."""
         if sum(not kept.done.is_set() for kept in self._kept.values()) >= MOST_ASKED:
-            raise NotTaken(f"{MOST_ASKED} {self._thing}s wait to be read: try again in a moment")
+            raise NotPossible(f"{MOST_ASKED} {self._thing}s wait to be read: try again in a moment")
         kept = self._kept.setdefault(key, _Kept(threading.Event()))
         kept.done.clear()
         self._asked.put(lambda: self._do(key, kept, again=again))

@@ -10,7 +10,7 @@ from contracts.envelope import MOST_NOTE
 from worker.admin.documents import scheduled_by_key
 from worker.admin.json_fields import without_empty
 from worker.core.service.schedule import CalendarList
-from worker.errors import LeasewireError
+from worker.errors import NotPossible
 from worker.inventory import CLI_SOURCE
 from worker.store.schedule import CalendarPlace
 from worker.store.store import Store
@@ -18,10 +18,6 @@ from worker.store.store import Store
 DOES: Final[tuple[CalendarList, ...]] = ("cut_off", "resumed", "moved", "other")
 """What scheduled events do, as the calendar counts them."""
 _PAGE: Final = 500
-
-
-class NotScheduledError(LeasewireError):
-    """The event does not wait for its time; the message says what to do."""
 
 
 class Days(NamedTuple):
@@ -104,7 +100,7 @@ def scheduled_event(store: Store, service_id: str, key: str) -> dict[str, Any]:
     """One event that waits for its time.
 
     Raises:
-        NotScheduledError: it took effect, or was superseded or withdrawn.
+        NotPossible: it took effect, or was superseded or withdrawn.
     """
     record = store.records.read([service_id])[service_id].record
     for scheduled in record.schedule.pending:
@@ -112,14 +108,14 @@ def scheduled_event(store: Store, service_id: str, key: str) -> dict[str, Any]:
             (event,) = scheduled_events(store, [CalendarPlace(service_id, key, scheduled.at_ms)])
             return event | {"does": scheduled.does, "status": record.status}
     message = f"Service {service_id} has no such scheduled event any more: open the calendar again."
-    raise NotScheduledError(message)
+    raise NotPossible(message)
 
 
 def withdrawal(store: Store, service_id: str, key: str, actor: str, note: str) -> dict[str, object]:
     """Return the event that withdraws a scheduled one; without id and time.
 
     Raises:
-        NotScheduledError: as `scheduled_event`.
+        NotPossible: as `scheduled_event`.
     """
     event = scheduled_event(store, service_id, key)["event"]
     return {

@@ -8,7 +8,7 @@ from typing import Any, Final
 from worker.admin.json_fields import utc_time, without_empty
 from worker.core.alerting.health_figures import Sample, days_left
 from worker.core.policy.address_pool import AddressPool, AddressPools, Span
-from worker.errors import LeasewireError
+from worker.errors import NotPossible
 from worker.store.commits import LEFT
 from worker.store.pools import HeldValue, PoolUsage
 from worker.store.samples import PoolSample
@@ -16,14 +16,6 @@ from worker.store.store import Store
 
 MOST_WAITING: Final = 100
 """Services that a document names; it has the number of all."""
-
-
-class UnknownPoolError(LeasewireError):
-    """The inventory has no such pool."""
-
-
-class NotFreeableError(LeasewireError):
-    """The quarantine of a value cannot be ended; the message says why."""
 
 
 def pool_documents(store: Store, pools: AddressPools) -> list[dict[str, Any]]:
@@ -37,12 +29,12 @@ def pool_named(pools: AddressPools, name: str) -> AddressPool:
     """Return a pool of the inventory.
 
     Raises:
-        UnknownPoolError: there is none of this name.
+        NotPossible: there is none of this name.
     """
     pool = pools.pools.get(name)
     if pool is None:
         known = ", ".join(sorted(pools.pools)) or "none"
-        raise UnknownPoolError(f"There is no pool {name} in the inventory; pools: {known}.")
+        raise NotPossible(f"There is no pool {name} in the inventory; pools: {known}.")
     return pool
 
 
@@ -94,19 +86,19 @@ def in_quarantine(store: Store, pool: AddressPool, text: str) -> HeldValue | Non
         None: it is free already.
 
     Raises:
-        NotFreeableError: it is none of the pool, or a service has it.
+        NotPossible: it is none of the pool, or a service has it.
     """
     (value,) = _values_at(pool, text) or [""]
     if not value:
-        raise NotFreeableError(f"{text} is no value of pool {pool.name}.")
+        raise NotPossible(f"{text} is no value of pool {pool.name}.")
     held = store.pools.holders([value]).get(value)
     if held is None or 0 < held.until_ms <= store.records.now_ms():
         return None
     if held.until_ms == 0:
-        raise NotFreeableError(f"Nothing was changed: service {held.service} has {value}.")
+        raise NotPossible(f"Nothing was changed: service {held.service} has {value}.")
     if held.until_ms == LEFT:
         message = f"service {held.service} gave {value} back, but its row may still be on a router"
-        raise NotFreeableError(f"Nothing was changed: {message}.")
+        raise NotPossible(f"Nothing was changed: {message}.")
     return held
 
 

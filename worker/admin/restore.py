@@ -11,14 +11,10 @@ from worker.core.rows.prefixes import prefix_key
 from worker.core.rows.rows import ANY_SERVER, DEVICE_FIELDS, OPTION_82
 from worker.core.service.record import ServiceRecord
 from worker.core.service.restoring import restoring_event
-from worker.errors import LeasewireError
+from worker.errors import NotPossible
 from worker.inventory import CLI_SOURCE
 from worker.store.claims import HeldClaim
 from worker.store.store import Store
-
-
-class NotRestorableError(LeasewireError):
-    """The service cannot be restored; the message says why."""
 
 
 def restored(
@@ -27,18 +23,18 @@ def restored(
     """Return the event that restores a service; without id and time.
 
     Raises:
-        NotRestorableError: it is not cancelled, its router is unknown, or another service has its
+        NotPossible: it is not cancelled, its router is unknown, or another service has its
             MAC or its address now.
     """
     record = with_rows_at(store.records.read([service_id])[service_id].record, policies)
     router = record.row_router
     if record.status == "incomplete" or router is None:
-        raise NotRestorableError(f"No service {service_id} was ever active.")
+        raise NotPossible(f"No service {service_id} was ever active.")
     if record.status != "cancelled":
-        raise NotRestorableError(f"Service {service_id} is not cancelled, but {record.status}.")
+        raise NotPossible(f"Service {service_id} is not cancelled, but {record.status}.")
     policy = policies.get(router)
     if policy is None:
-        raise NotRestorableError(f"Its router {router} is not in the inventory.")
+        raise NotPossible(f"Its router {router} is not in the inventory.")
     taken = holders(store, record, router, policy)
     if taken:
         others = store.records.read([claim.holder for claim in taken])
@@ -46,7 +42,7 @@ def restored(
             f"{claim.text} is held by service {claim.holder} ({others[claim.holder].record.status})"
             for claim in taken
         )
-        raise NotRestorableError(f"Nothing was done: on router {router} {message}.")
+        raise NotPossible(f"Nothing was done: on router {router} {message}.")
     return restoring_event(record, source=CLI_SOURCE, actor=actor, reason="restored")
 
 

@@ -18,7 +18,7 @@ from worker.core.service.history import line_to_json
 from worker.core.service.outcome import Outcome
 from worker.core.service.record import ServiceRecord, Settled, cleaned, settle
 from worker.core.service.record_parts import Placement, RowsAt
-from worker.errors import LeasewireError, LockLost
+from worker.errors import LockLost, NotPossible
 from worker.store.batches import Conclusion, WorkItem
 from worker.store.commits import ServiceCommit
 from worker.store.records import Stored
@@ -31,10 +31,6 @@ _LOCK_MS: Final = 30_000
 _AT_A_TIME: Final = 50
 _SCANS: Final = 10
 _MOST_DEAD_LETTERS: Final = 1_000_000
-
-
-class NameInUseError(LeasewireError):
-    """The name cannot be removed: the message says why, and what to do first."""
 
 
 class Standing(NamedTuple):
@@ -80,17 +76,17 @@ class RouterNames:
         """Forget a router that is gone for good; returns how many services had a row there.
 
         Raises:
-            NameInUseError: services should be on it, or one came meanwhile.
+            NotPossible: services should be on it, or one came meanwhile.
             LockLost: a step took too long; call it again.
         """
         if wanting := standing(self.store, router).wanting:
-            raise NameInUseError(f"{len(wanting)} services should be on router {router}")
+            raise NotPossible(f"{len(wanting)} services should be on router {router}")
         with self._seized(router) as lock_id:
             placed = self._placed(router)
             for some in _by(_AT_A_TIME, placed):
                 self._end_placements(router, lock_id, some, _wants)
             if not self.store.fleet.forget(router, lock_id, self._dead_letters(router), self.actor):
-                raise NameInUseError(f"a service came to router {router} meanwhile; try again")
+                raise NotPossible(f"a service came to router {router} meanwhile; try again")
         return len(placed)
 
     def rename(self, old: str, new: str, policies: Mapping[str, RouterPolicy]) -> int:
@@ -101,12 +97,12 @@ class RouterNames:
         Events may still use the old name; the inventory has the new one.
 
         Raises:
-            NameInUseError: another serial is bound to the new name, or services keep coming, or
+            NotPossible: another serial is bound to the new name, or services keep coming, or
                 the brake holds some.
             LockLost: a step took too long; call it again.
         """
         if braked := [held for held in self.store.brake.held() if held.router == old]:
-            raise NameInUseError(
+            raise NotPossible(
                 f"the brake holds {len(braked)} services on router {old}, which another name would "
                 "let through: decide on them first, see `leasewire brake list`"
             )
@@ -115,7 +111,7 @@ class RouterNames:
                 case "lost":
                     raise LockLost(old)
                 case "other-serial":
-                    raise NameInUseError(
+                    raise NotPossible(
                         f"router {new} is known with another serial than {old}: it is another "
                         "router, or its hardware was replaced (`leasewire routers replace`)"
                     )
@@ -132,7 +128,7 @@ class RouterNames:
             for some in _by(_AT_A_TIME, self._placed(old)):
                 self._end_placements(old, lock_id, some, _names_router)
             if not self.store.fleet.forget(old, lock_id, self._dead_letters(old)):
-                raise NameInUseError(f"a service came to router {old} meanwhile; try again")
+                raise NotPossible(f"a service came to router {old} meanwhile; try again")
         return len(moved)
 
     @contextmanager

@@ -14,7 +14,6 @@ from gateway.console.pages import PAGE_SIZE, Done, Form, NotDone, PageNumber, Pa
 from producers.errors import BatchViolation, PublishFailed
 from worker.admin import approvals
 from worker.admin.announcements import (
-    WrongAnnouncement,
     announcement_document,
     check_scope,
     end_ms,
@@ -23,6 +22,7 @@ from worker.admin.approvals import Decision
 from worker.admin.documents import approval_heading, held_service_document
 from worker.admin.held_lists import HeldList, HeldLists, ListChange
 from worker.core.texts import counted
+from worker.errors import NotPossible
 from worker.store.brake import Announcement, HeldWorkItem
 
 _LISTS: Final = 20
@@ -188,7 +188,7 @@ class ApprovalPages:
         try:
             check_scope(scope, self._console.inventory())
             until_ms = end_ms(now_ms, None, form.get("lasts", "").strip())
-        except WrongAnnouncement as error:
+        except NotPossible as error:
             raise NotDone(str(error), back) from error
         announced = Announcement(
             *(scope, int(number), 0, now_ms, until_ms, viewer.actor), reason=reason

@@ -9,11 +9,11 @@ from gateway.console.console import Console, Viewer
 from gateway.console.pages import Done, Form, NotDone, Pages
 from gateway.console.routers.reading_views import SHOWN_PARTS
 from gateway.console.routers.router_pages import RouterPages
-from worker.admin.background_reads import NotTaken
 from worker.admin.router_actions import obstacle, rebuild, reconcile
 from worker.admin.router_reader import RouterReader, What
 from worker.admin.router_reading import RouterReading
 from worker.core.texts import counted
+from worker.errors import NotPossible
 
 _WAIT_S: Final = 10.0
 """How long a write waits until the router was read once more."""
@@ -110,7 +110,7 @@ class RouterActions:
     def _again(self, what: What, name: str) -> None:
         try:
             self._reader.look((what, name), again=True)
-        except NotTaken as error:
+        except NotPossible as error:
             raise overloaded(str(error)) from error
 
     def _read_now(self, name: str, back: str) -> RouterReading:
@@ -123,7 +123,7 @@ class RouterActions:
             raise NotDone("Two others wait for a router just now: try again in a moment.", back)
         try:
             reading = self._reader.wait(("read", name), _WAIT_S)
-        except NotTaken as error:
+        except NotPossible as error:
             raise NotDone(f"Nothing was changed: {error}.", back) from error
         finally:
             self._waiting.release()

@@ -12,7 +12,7 @@ from gateway.api.responses import Document
 from gateway.console.console import Console
 from gateway.console.pages import PageNumber, Pages
 from gateway.console.routers import reading_views, router_forms, router_views
-from worker.admin.background_reads import Found, NotTaken
+from worker.admin.background_reads import Found
 from worker.admin.json_fields import clean, utc_time, without_empty
 from worker.admin.lease_documents import WHOSE
 from worker.admin.plan_documents import SIGNS
@@ -29,6 +29,7 @@ from worker.admin.router_documents import STATES, list_document
 from worker.admin.router_reader import Checked, Result, RouterReader, What
 from worker.admin.router_reading import RouterReading
 from worker.core.full_read.drift import Difference
+from worker.errors import NotPossible
 from worker.inventory import RouterConfig
 
 _LONGEST: Final = 64
@@ -205,7 +206,7 @@ class RouterPages:
         self.config(name)
         try:
             return self._reader.look((what, name))
-        except NotTaken as error:
+        except NotPossible as error:
             busy = {"cause": "busy", "message": str(error)}
             result: Result = (
                 Checked(0, [], str(error)) if what == "check" else RouterReading(error=busy)

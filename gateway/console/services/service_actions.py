@@ -20,7 +20,7 @@ from gateway.console.services.service_pages import (
     to_retry,
 )
 from producers.errors import BatchViolation, EventsRefused, PublishFailed
-from worker.admin.restore import NotRestorableError, restored
+from worker.admin.restore import restored
 from worker.admin.service_previews import (
     MODES,
     Action,
@@ -30,6 +30,7 @@ from worker.admin.service_previews import (
     suspension_event,
 )
 from worker.core.service.record import ServiceRecord
+from worker.errors import NotPossible
 
 _DONE: Final[Mapping[Action, str]] = {
     "suspend": "suspended",
@@ -89,7 +90,7 @@ class ServiceActions:
         try:
             event = self._event(action, service_id, "", "", mode)
             (completed,) = self._console.publisher.check([event])
-        except (NotRestorableError, BatchViolation) as error:
+        except (NotPossible, BatchViolation) as error:
             return shown | {"refusal": str(error)}
         return shown | event_preview(store, inventory, completed.event)
 
@@ -108,7 +109,7 @@ class ServiceActions:
         do = self._retry if action == "retry" else partial(self._publish, action, mode)
         try:
             detail, message = do(service_id, viewer.actor, reason)
-        except (NotRestorableError, BatchViolation, EventsRefused, PublishFailed) as error:
+        except (NotPossible, BatchViolation, EventsRefused, PublishFailed) as error:
             raise NotDone(f"Nothing was changed: {error}", back) from error
         audit = self._console.store.audit
         audit.record(viewer.actor, f"service.{_DONE[action]}", service_id, f"{reason}; {detail}")
@@ -149,7 +150,7 @@ class ServiceActions:
         """The event of an action; without id and time.
 
         Raises:
-            NotRestorableError: the service cannot be restored.
+            NotPossible: the service cannot be restored.
             Refused: `malformed`: there is no such mode.
         """
         if action == "restore":

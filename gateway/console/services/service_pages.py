@@ -11,7 +11,6 @@ from gateway.console.console import Console
 from gateway.console.pages import PAGE_SIZE, PageNumber, Pages
 from gateway.console.services import service_views
 from gateway.console.services.search import SearchThread
-from worker.admin.background_reads import NotTaken
 from worker.admin.diagnosis import Diagnosis, DiagnosisResult, ReadRouters
 from worker.admin.diagnosis_documents import (
     compared_fields,
@@ -24,6 +23,7 @@ from worker.admin.service_previews import possible_actions
 from worker.admin.service_reader import ServiceReader, ServiceReading
 from worker.core.entry.brake import HELD
 from worker.core.service.record import ServiceRecord
+from worker.errors import NotPossible
 from worker.routeros.parallel_read import RowObserver
 from worker.store.views import ServiceView
 
@@ -147,7 +147,7 @@ class ServicePages:
             is_old = found.result is not None and not _is_of(found.result, record)
             try:
                 found = self.reader.look(record.service_id, again=again or is_old)
-            except NotTaken as error:
+            except NotPossible as error:
                 return ServiceReading(error=str(error)), False
         if found.result is None or found.running:
             return ServiceReading(), found.running
