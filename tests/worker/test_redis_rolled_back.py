@@ -219,13 +219,13 @@ def test_services_that_redis_lost_are_asked_for_less_and_less_often(here, monkey
     here.drain()
     synced.come_back()
     sweep.once()
-    asked, known = [], Records.known
+    asked, known = [], Records.known_whole
 
     def counted(records, services):
         asked.append(now_s)
         return known(records, services)
 
-    monkeypatch.setattr(Records, "known", counted)
+    monkeypatch.setattr(Records, "known_whole", counted)
     for second in (*range(1, 11), *range(300, 331), *range(601, 604)):
         now_s = float(second)
         sweep.once()
