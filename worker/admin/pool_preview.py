@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from worker.core.entry.assignment import Need, need_of
 from worker.core.policy.address_pool import KINDS, AddressPools, PoolKind
@@ -11,23 +12,23 @@ from worker.core.texts import counted
 from worker.store.store import Store
 
 
+@dataclass(slots=True)
 class PoolPreview:
     """Collects what services would need of the pools; the store is only read."""
 
-    def __init__(self, store: Store, pools: AddressPools) -> None:
-        self._store = store
-        self._pools = pools
-        self._needs: Counter[str] = Counter()
-        self._without_pool: Counter[str] = Counter()
-        self._asked: dict[str, tuple[str, str]] = {}
-        self._warnings: list[str] = []
+    store: Store
+    pools: AddressPools
+    _needs: Counter[str] = field(default_factory=Counter)
+    _without_pool: Counter[str] = field(default_factory=Counter)
+    _asked: dict[str, tuple[str, str]] = field(default_factory=dict)
+    _warnings: list[str] = field(default_factory=list)
 
     def note(self, record: ServiceRecord, before: ServiceRecord) -> None:
         """Note what a service would need, as the file would leave it; `before`: as stored."""
         if record.value("lifecycle") != "on":
             return
         for kind in KINDS:
-            need = need_of(record, before, kind, self._pools)
+            need = need_of(record, before, kind, self.pools)
             if isinstance(need, Unassigned):
                 self._without_pool[need.detail] += 1
             elif isinstance(need, Need):
@@ -52,14 +53,14 @@ class PoolPreview:
         yield from self._warnings
         for detail, number in sorted(self._without_pool.items()):
             yield f"{detail}: {counted(number, 'service')} would wait for it"
-        now_ms = self._store.records.now_ms()
-        for value, held in self._store.pools.holders(list(self._asked)).items():
+        now_ms = self.store.records.now_ms()
+        for value, held in self.store.pools.holders(list(self._asked)).items():
             service, pool = self._asked[value]
             if not held.is_free(service, now_ms):
                 who = f"service {held.service}" if held.service else "a row that is not ours"
                 yield f"{service}: {who} has {value} of pool {pool}: it gets another one"
-        needed = {name: self._pools.pools[name] for name in sorted(self._needs)}
-        for name, use in self._store.pools.use(AddressPools(needed), now_ms).items():
+        needed = {name: self.pools.pools[name] for name in sorted(self._needs)}
+        for name, use in self.store.pools.use(AddressPools(needed), now_ms).items():
             if self._needs[name] > use.free:
                 services = counted(self._needs[name], "service")
                 late = counted(self._needs[name] - use.free, "service")

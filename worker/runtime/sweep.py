@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -32,10 +33,11 @@ _QUEUED_AT_ONCE = 200
 """Services of one script call: a longer script would block Redis for everybody."""
 
 
+@dataclass(slots=True)
 class Sweep:
     """Finds, each second, late journal entries, and routers with due work items and no worker.
 
-    Args:
+    Attributes:
         store: the store.
         grace_ms: how long a journal entry may wait for its message.
         heartbeat: of this worker.
@@ -48,33 +50,25 @@ class Sweep:
         clock: monotonic seconds.
     """
 
-    def __init__(  # noqa: PLR0913 - what it works with
-        self,
-        store: Store,
-        grace_ms: int,
-        heartbeat: Heartbeat,
-        orphaned: Callable[[], bool],
-        *,
-        release: Callable[[], None] = lambda: None,
-        maintain: Callable[[], None] = lambda: None,
-        login_changed: Callable[[], bool] = lambda: False,
-        check_keys: Callable[[], None] = lambda: None,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._store = store
-        self._grace_ms = grace_ms
-        self._heartbeat = heartbeat
-        self._orphaned = orphaned
-        self._release = release
-        self._maintain = maintain
-        self._login_changed = login_changed
-        self._check_keys = check_keys
-        self._clock = clock
+    store: Store
+    grace_ms: int
+    heartbeat: Heartbeat
+    orphaned: Callable[[], bool]
+    release: Callable[[], None] = lambda: None
+    maintain: Callable[[], None] = lambda: None
+    login_changed: Callable[[], bool] = lambda: False
+    check_keys: Callable[[], None] = lambda: None
+    clock: Callable[[], float] = time.monotonic
+    _thread: PeriodicThread = field(init=False)
+    _logged: type[StoreUnavailable] | None = None
+    _came_back: Seen | None = None
+    _unknown: dict[str, Mapping[str, Sequence[Identity]]] = field(default_factory=dict)
+    _lost_at: float = 0.0
+    _ask_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Make the thread."""
         self._thread = PeriodicThread("sweep", self._round, EVERY_S)
-        self._logged: type[StoreUnavailable] | None = None
-        self._came_back: Seen | None = None
-        self._unknown: dict[str, Mapping[str, Sequence[Identity]]] = {}
-        self._lost_at = self._ask_at = 0.0
 
     def start(self) -> None:
         """Begin, and start the thread.
@@ -91,26 +85,26 @@ class Sweep:
         What it writes before its first round is checked too if Redis loses it.
         """
         with suppress(StoreUnavailable):  # the first round logs it
-            self._heartbeat.give()
-            self._store.signs.give()
+            self.heartbeat.give()
+            self.store.signs.give()
 
     def stop(self) -> None:
         """Stop after the current round."""
         self._thread.stop()
-        self._heartbeat.end()
+        self.heartbeat.end()
 
     def once(self) -> None:
         """Do one round."""
-        self._heartbeat.give()
-        self._store.format.raise_if_all_read()
+        self.heartbeat.give()
+        self.store.format.raise_if_all_read()
         self._check_redis()
-        swept = self._store.routers.sweep(self._grace_ms)
+        swept = self.store.routers.sweep(self.grace_ms)
         if swept.set_back_from_ms:
             self._set_back(swept.set_back_from_ms)
         for part, do in (
-            ("schedule", self._release),
-            ("maintenance", self._maintain),
-            ("maintenance", self._store.maintenance.run),
+            ("schedule", self.release),
+            ("maintenance", self.maintain),
+            ("maintenance", self.store.maintenance.run),
         ):
             try:
                 do()
@@ -119,20 +113,20 @@ class Sweep:
                 log.warning("sweep.left_to_newer", part=part, reason=str(error))
 
     def _check_redis(self) -> None:
-        seen = self._store.signs.give()
+        seen = self.store.signs.give()
         if seen is not Seen.SAME and self._came_back is not Seen.ROLLED_BACK:
             self._came_back = seen
         if self._came_back is not None:  # also from a round in which Redis failed again
-            self._check_keys()
+            self.check_keys()
             self._recheck(rolled_back=self._came_back is Seen.ROLLED_BACK)
             self._came_back = None
         elif self._unknown and self._may_ask():
             self._queue_known(self._unknown)
-        self._store.routers.handled.forget_old()
+        self.store.routers.handled.forget_old()
 
     def _may_ask(self) -> bool:
         """Whether services that Redis lost are asked for now."""
-        now = self._clock()
+        now = self.clock()
         waited = now - self._lost_at
         if now < self._ask_at or waited > _SENT_AGAIN_S:
             return False
@@ -146,20 +140,20 @@ class Sweep:
         knows stay: the BSS must send these services again, and then they are checked too. One that
         is activated and cancelled by the same commit would have no work there else.
         """
-        services = self._store.routers.handled.lately()
+        services = self.store.routers.handled.lately()
         queued = self._queue_known(services)
         unknown = sum(map(len, self._unknown.values()))
-        self._lost_at = self._ask_at = self._clock()
+        self._lost_at = self._ask_at = self.clock()
         if queued or unknown or rolled_back:
             log.warning("redis.came_back", rolled_back=rolled_back, queued=queued, unknown=unknown)
         if rolled_back:
-            self._store.pools.distrust_written()
+            self.store.pools.distrust_written()
             message = (
                 "Redis lost its last writes: publishers that run send their last events again, "
                 "let the BSS send the events of the others; services that were confirmed in the "
                 "last minutes are checked again"
             )
-            self._store.alerts.open("redis-rolled-back", "", message)
+            self.store.alerts.open("redis-rolled-back", "", message)
 
     def _queue_known(self, services_at: Mapping[str, Mapping[str, Sequence[Identity]]]) -> int:
         """Have those services checked that Redis knows, and keep the others for later rounds.
@@ -171,30 +165,30 @@ class Sweep:
         """
         queued, self._unknown = 0, {}
         for router, services in services_at.items():
-            known = self._store.records.known_whole(services)
+            known = self.store.records.known_whole(services)
             for at in range(0, len(known), _QUEUED_AT_ONCE):
                 part = known[at : at + _QUEUED_AT_ONCE]
                 added = {name: services[name] for name in part if services[name]}
                 # New customers do not wait for that.
-                self._store.routers.add_work(router, part, REMOVAL, closely=True, added=added)
+                self.store.routers.add_work(router, part, REMOVAL, closely=True, added=added)
             queued += len(known)
             if unknown := {name: services[name] for name in services.keys() - set(known)}:
                 self._unknown[router] = unknown
         return queued
 
     def _set_back(self, from_ms: int) -> None:
-        by_s = (from_ms - self._store.records.now_ms()) // 1000
+        by_s = (from_ms - self.store.records.now_ms()) // 1000
         message = (
             f"the clock of Redis's host went back by {by_s} s: times were set back with it, and "
             "work goes on; check that NTP runs there, and whether another server took over"
         )
         # The alert comes first: this worker may die while it sets times back.
-        self._store.alerts.open("clock-went-back", "", message)
-        if self._store.maintenance.set_back(from_ms, self._store.routers.lock_ms):
+        self.store.alerts.open("clock-went-back", "", message)
+        if self.store.maintenance.set_back(from_ms, self.store.routers.lock_ms):
             log.error("clock.went_back", seconds=by_s, advice=message)
 
     def _round(self) -> None:
-        if self._orphaned():
+        if self.orphaned():
             log.warning("worker.orphaned", advice="the supervisor is gone: this worker ends")
             self._end_process()
             return
@@ -205,7 +199,7 @@ class Sweep:
             if self._logged is not type(error):
                 log_unavailable(error, "sweep")
             self._logged = type(error)
-            if isinstance(error, StoreRefused) and self._login_changed():
+            if isinstance(error, StoreRefused) and self.login_changed():
                 log.warning("worker.login_changed", reason="Redis password changed; restarting")
                 self._end_process()
         except UnreadableStoreError as error:  # all others were upgraded while it was away

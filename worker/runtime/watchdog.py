@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
@@ -29,10 +30,11 @@ _PAUSED_S: Final = 3.0
 """A longer time between two checks means that the whole process was paused."""
 
 
+@dataclass(slots=True)
 class Watchdog:
     """Watches its own process.
 
-    Args:
+    Attributes:
         client: of the Redis that holds the queues.
         queues: keys of the lists from which this worker takes messages.
         slots: number of tasks that may run at once.
@@ -41,26 +43,20 @@ class Watchdog:
         end: ends the process at once; the sweep finds its unfinished work.
     """
 
-    def __init__(  # noqa: PLR0913 - its parts
-        self,
-        client: StoreClient,
-        queues: Sequence[str],
-        slots: int,
-        silent_s: float,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        end: Callable[[], None] = lambda: os._exit(EXIT_SILENT),
-    ) -> None:
-        self._client = client
-        self._queues = queues
-        self._slots = slots
-        self._silent_s = silent_s
-        self._clock = clock
-        self._end = end
-        self._lock = threading.Lock()
-        self._running = 0
-        self._last_sign: float | None = None
-        self._last_check = clock()
+    client: StoreClient
+    queues: Sequence[str]
+    slots: int
+    silent_s: float
+    clock: Callable[[], float] = time.monotonic
+    end: Callable[[], None] = lambda: os._exit(EXIT_SILENT)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _running: int = 0
+    _last_sign: float | None = None
+    _last_check: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin to measure."""
+        self._last_check = self.clock()
 
     def start(self) -> None:
         """Start the thread. It watches from the worker's ready signal until its shutdown signal."""
@@ -72,25 +68,25 @@ class Watchdog:
 
     def check(self) -> None:
         """End the process if it fell silent."""
-        now = self._clock()
+        now = self.clock()
         paused, self._last_check = now - self._last_check > _PAUSED_S, now
         with self._lock:
             if self._last_sign is None:
                 return
-            silent_s, free = now - self._last_sign, self._slots - self._running
+            silent_s, free = now - self._last_sign, self.slots - self._running
         try:
-            waiting = sum(int(self._client.llen(queue)) for queue in self._queues)
+            waiting = sum(int(self.client.llen(queue)) for queue in self.queues)
         except StoreUnavailable:
             # Not this worker's fault: the time starts again once Redis answers.
             self._sign(now)
             return
         if paused or not waiting or free <= 0:
             self._sign(now)
-        elif silent_s > self._silent_s:
+        elif silent_s > self.silent_s:
             log.critical(
                 "worker.silent", waiting=waiting, free_slots=free, silent_s=round(silent_s, 1)
             )
-            self._end()
+            self.end()
 
     def _sign(self, now: float) -> None:
         with self._lock:
@@ -99,7 +95,7 @@ class Watchdog:
 
     def _on_ready(self, **_: object) -> None:
         with self._lock:
-            self._last_sign = self._clock()
+            self._last_sign = self.clock()
 
     def _on_shutdown(self, **_: object) -> None:
         """Stop watching: the supervisor limits how long the last tasks take."""
@@ -110,7 +106,7 @@ class Watchdog:
         with self._lock:
             self._running += 1
             if self._last_sign is not None:
-                self._last_sign = self._clock()
+                self._last_sign = self.clock()
 
     def _on_end(self, **_: object) -> None:
         with self._lock:

@@ -6,6 +6,7 @@ Each round opens and resolves them by what is there now, so no worker has to rem
 import json
 from collections import Counter
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from contracts.intake import REOPENS, is_closed
@@ -33,24 +34,23 @@ _RESOLVED: Final[dict[AlertKind, str]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
 class Backlogs:
     """Opens and resolves alerts from the figures that `leasewire status` shows.
 
     A service that waits longer than `waiting_ms` opens an alert.
     """
 
-    def __init__(self, store: Store, waiting_ms: int, routers: Collection[str] = ()) -> None:
-        self._store = store
-        self._routers = routers
-        self._waiting_ms = waiting_ms
-        self._reader = HealthReader(store)
+    store: Store
+    waiting_ms: int
+    routers: Collection[str] = ()
 
     def check(self) -> None:
         """Do one round, unless another worker did one within the last minute."""
-        if not self._store.alerts.may_check():
+        if not self.store.alerts.may_check():
             return
-        figures = self._reader.read((), self._store.records.now_ms())
-        conflicts = self._store.conflicts.open(figures.now_ms)
+        figures = HealthReader(self.store).read((), self.store.records.now_ms())
+        conflicts = self.store.conflicts.open(figures.now_ms)
         found: dict[AlertKind, dict[str, str]] = {
             "dead-letters": _dead_letters(figures),
             "waiting-too-long": self._waiting(figures),
@@ -62,7 +62,7 @@ class Backlogs:
             "router-name-reused": self._reused_names(),
             "host-silent": self._silent_hosts(figures),
         }
-        self._store.alerts.settle(
+        self.store.alerts.settle(
             {
                 (kind, subject): message
                 for kind, messages in found.items()
@@ -78,33 +78,33 @@ class Backlogs:
             f"for {(figures.now_ms - wait.oldest_ms) // 60_000} min: see `leasewire services "
             "list`, and `leasewire why SERVICE` for one of them"
             for reason, wait in figures.waiting.items()
-            if reason != HELD and figures.now_ms - wait.oldest_ms >= self._waiting_ms
+            if reason != HELD and figures.now_ms - wait.oldest_ms >= self.waiting_ms
         }
 
     def _reused_names(self) -> dict[str, str]:
         return {
             old: f"router {old} of the inventory has the former name of {new}: events that name it "
             f"are taken for {old}; see `leasewire routers rename --forget {old}`"
-            for old, new in self._store.fleet.aliases().items()
-            if old in self._routers
+            for old, new in self.store.fleet.aliases().items()
+            if old in self.routers
         }
 
     def _silent_hosts(self, figures: HealthFigures) -> dict[str, str]:
         """By host. While Redis is away all signs get old, so that time counts for none."""
-        steady_ms = self._store.heartbeats.steady_ms()
+        steady_ms = self.store.heartbeats.steady_ms()
         return {
             host.name: _silent(host)
             for host in hosts_of(figures.processes)
             if host.silent
             and (
                 min(steady_ms, max(host.silent.values())) >= SILENT_MS
-                or self._store.alerts.find("host-silent", host.name)
+                or self.store.alerts.find("host-silent", host.name)
             )
         }
 
     def _future_events(self, now_ms: int) -> dict[str, str]:
         """By source; nobody here can know whose clock is wrong."""
-        bodies = self._store.journal.events_postponed(now_ms)
+        bodies = self.store.journal.events_postponed(now_ms)
         counts = Counter(str(json.loads(body)["source"]) for body in bodies)
         return {
             source: f"{_many(count, 'event waits', 'events wait')}, more than 5 minutes ahead of "
@@ -121,7 +121,7 @@ class Backlogs:
                 f"Redis uses {share:.0%} of {figures.redis.ceiling_text}: from {INTAKE_ENDS:.0%} "
                 "on no events are taken; see `leasewire status --memory`"
             )
-        is_open = self._store.alerts.find("intake-full", "journal") is not None
+        is_open = self.store.alerts.find("intake-full", "journal") is not None
         if is_closed(depth, INTAKE_DEPTH, closed=is_open):
             found["journal"] = (
                 f"{depth} events wait in the journal: from {INTAKE_DEPTH} on the gateway takes "

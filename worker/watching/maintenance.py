@@ -1,6 +1,7 @@
 """Periodic jobs of the sweep: canaries, alerts, and the inventory that a worker has."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
@@ -24,89 +25,82 @@ _AT_ONCE: Final = 200
 """Services of one script call: a longer script would block Redis for everybody."""
 
 
+@dataclass(frozen=True, slots=True)
 class Maintenance:
     """Runs in every worker; a job that one worker is to do is claimed in the store.
 
     A service that waits longer than `waiting_ms` opens an alert.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        send_canary: Callable[[str], None],
-        waiting_ms: int,
-        policies: Mapping[str, RouterPolicy],
-        pools: AddressPools | None = None,
-    ) -> None:
-        self._store = store
-        self._pools = pools or AddressPools()
-        self._policies = policies
-        self._backlogs = Backlogs(store, waiting_ms, policies)
-        self._send_canary = send_canary
+    store: Store
+    send_canary: Callable[[str], None]
+    waiting_ms: int
+    policies: Mapping[str, RouterPolicy]
+    pools: AddressPools = field(default_factory=AddressPools)
 
     def check(self) -> None:
         """Do one round; called each second."""
-        for alert in self._store.alerts.notify_due():
+        for alert in self.store.alerts.notify_due():
             level = log.error if alert.severity == "critical" else log.warning
             level("alert.logged", kind=alert.kind, subject=alert.subject, reason=alert.text)
-        queues = self._store.canaries.to_send()
+        queues = self.store.canaries.to_send()
         if queues is None:
             return
         self._check_canaries()
         self._resolve_stale()
         self._check_brake()
-        self._backlogs.check()
-        check_pools(self._store, self._pools)
+        Backlogs(self.store, self.waiting_ms, self.policies).check()
+        check_pools(self.store, self.pools)
         for queue in queues:
-            self._send_canary(queue)
+            self.send_canary(queue)
 
     def arrived(self, queue: str) -> None:
         """Note that a canary arrived."""
-        self._store.canaries.arrived(queue)
-        self._store.alerts.resolve("worker-silent", queue, "messages are taken again")
+        self.store.canaries.arrived(queue)
+        self.store.alerts.resolve("worker-silent", queue, "messages are taken again")
 
     def _check_canaries(self) -> None:
-        for queue, waiting_ms in self._store.canaries.waiting_ms().items():
+        for queue, waiting_ms in self.store.canaries.waiting_ms().items():
             if waiting_ms > SILENT_MS:
                 message = f"no worker took a message from queue {queue} for {waiting_ms // 1000} s"
-                self._store.alerts.open("worker-silent", queue, message)
+                self.store.alerts.open("worker-silent", queue, message)
 
     def _resolve_stale(self) -> None:
         """Resolve alerts that nobody else would: of routers that are gone, not watched, or up.
 
         A worker may have died after it closed a circuit and before it resolved the alert.
         """
-        for alert in self._store.alerts.all_open():
+        for alert in self.store.alerts.all_open():
             if alert.kind in ("clock-went-back", "redis-rolled-back"):
-                if self._store.records.now_ms() - alert.since_ms > CLOCK_ALERT_MS:
-                    self._store.alerts.resolve(alert.kind, alert.subject, "an hour ago")
+                if self.store.records.now_ms() - alert.since_ms > CLOCK_ALERT_MS:
+                    self.store.alerts.resolve(alert.kind, alert.subject, "an hour ago")
                 continue
-            policy = self._policies.get(alert.router)
+            policy = self.policies.get(alert.router)
             if alert.router and policy is None:
                 message = "the router is no longer in the inventory"
-                self._store.alerts.resolve(alert.kind, alert.subject, message)
+                self.store.alerts.resolve(alert.kind, alert.subject, message)
             elif policy and policy.mode != "manage" and alert.kind in KINDS_OF_WATCH:
-                self._store.alerts.resolve(
+                self.store.alerts.resolve(
                     alert.kind, alert.subject, "its devices are no longer watched"
                 )
             elif alert.kind in AWAY:
-                state = self._store.views.router(alert.subject).state
+                state = self.store.views.router(alert.subject).state
                 # A paused router is as it was: nobody connects to it.
                 if not state.open and not state.away_since_ms and state.state != "paused":
-                    self._store.alerts.resolve(alert.kind, alert.subject)
+                    self.store.alerts.resolve(alert.kind, alert.subject)
 
     def _check_brake(self) -> None:
         """Open and resolve alerts of the brake: whoever held or approved work may have died."""
         # In this order: an approval that a person decides meanwhile does not open again.
         alerts = {
-            alert.subject: alert for alert in self._store.alerts.all_open() if alert.kind == "brake"
+            alert.subject: alert for alert in self.store.alerts.all_open() if alert.kind == "brake"
         }
-        held = self._store.brake.approvals().keys()
+        held = self.store.brake.approvals().keys()
         notified = {subject for subject, alert in alerts.items() if alert.notified}
         for subject in held - notified:
-            self._store.alerts.open("brake", subject, HELD_MESSAGE)
+            self.store.alerts.open("brake", subject, HELD_MESSAGE)
         for subject in alerts.keys() - held:
-            self._store.alerts.resolve("brake", subject, "nothing is held any more")
+            self.store.alerts.resolve("brake", subject, "nothing is held any more")
 
 
 def inventory_announcement(store: Store, worker: str, routers: Iterable[str]) -> Callable[[], None]:
