@@ -93,6 +93,16 @@ def journal_notified(prefix: str, lane: Lane) -> str:
     return f"{prefix}journal:{lane}:notified"
 
 
+def journal_keys(prefix: str, lane: Lane) -> list[str]:
+    """The keys of a lane, in the order of `producers/lua/publish.lua`."""
+    return [
+        journal_body(prefix, lane),
+        journal_due(prefix, lane),
+        journal_notified(prefix, lane),
+        queue_key(prefix, lane),
+    ]
+
+
 def journal_lost(prefix: str) -> str:
     """Key of what was accepted and lost when Redis failed over or lost its last writes.
 

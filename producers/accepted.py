@@ -1,10 +1,14 @@
-"""Remembers the events that Redis accepted in the last seconds, in memory or in a spool."""
+"""Remembers the events that Redis accepted in the last seconds, in order: in memory, or in a spool.
+
+A history is the name that Redis gives to its data: it changes when another server becomes the
+primary, and when one starts again. An event is as safe as the history that is noted with it.
+"""
 
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from threading import Lock
 from time import monotonic
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from contracts.names import LANES, Lane
 from producers.spool import Spool
@@ -27,32 +31,6 @@ class AcceptedEvent(NamedTuple):
     source: str
     lane: Lane
     body: str
-
-
-class AcceptedEvents(Protocol):
-    """What was accepted lately, in order. Several threads may use it.
-
-    A history is the name that Redis gives to its data: it changes when another server becomes the
-    primary, and when one starts again. An event is as safe as the history that is noted with it.
-    """
-
-    def add(self, events: Sequence[AcceptedEvent], history: str) -> None:
-        """Add events that were accepted; the oldest go where they are too many."""
-
-    def of_others(self, history: str) -> list[AcceptedEvent]:
-        """The events that were accepted under another history."""
-
-    def confirm(self, keys: Collection[str], history: str) -> None:
-        """Note that events are known under this history, as if they were accepted now."""
-
-    def forget(self, before_s: float) -> None:
-        """Forget what was accepted before a moment of `now_s`."""
-
-    def is_empty(self) -> bool:
-        """Whether nothing is remembered."""
-
-    def now_s(self) -> float:
-        """The clock of the moments, in seconds."""
 
 
 class AcceptedInMemory:
@@ -102,7 +80,7 @@ class AcceptedInMemory:
             self._append([event for *_, event in entries if event.key in wanted], history)
 
     def forget(self, before_s: float) -> None:
-        """Forget what was accepted before a moment of `now_s`."""
+        """Forget what was accepted before a moment of `now_s`, in seconds."""
         with self._lock:
             while self._entries and self._entries[0][0] < before_s:
                 self._drop_first()
@@ -171,7 +149,7 @@ class AcceptedInSpool:
             )
 
     def forget(self, before_s: float) -> None:
-        """Forget what was accepted before a moment of `now_s`."""
+        """Forget what was accepted before a moment of `now_s`, in seconds."""
         with self._spool.writing() as database:
             database.execute("DELETE FROM accepted WHERE accepted_at < ?", [before_s])
 
@@ -179,3 +157,7 @@ class AcceptedInSpool:
         """Whether nothing is remembered."""
         with self._spool.reading() as database:
             return database.execute("SELECT 1 FROM accepted LIMIT 1").fetchone() is None
+
+
+AcceptedEvents = AcceptedInMemory | AcceptedInSpool
+"""What was accepted lately. Several threads may use it."""

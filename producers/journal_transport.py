@@ -23,15 +23,12 @@ from contracts.names import (
     NOTIFIED_LIFETIME_MS,
     TASK_ACCEPT,
     Lane,
-    journal_body,
-    journal_due,
-    journal_notified,
-    queue_key,
+    journal_keys,
 )
 from contracts.parse import read_document
 from producers.errors import KeyRefused, PublishFailed, Receipt
 from producers.redis_errors import advice_for, refuses_us
-from producers.resend import Resend
+from producers.resend import Resend, text_of
 from producers.transport import CompleteEvent
 
 CHECK_EVERY_S: Final = 1.0
@@ -156,17 +153,10 @@ class JournalTransport:
         return receipts
 
     def _write(self, events: Sequence[CompleteEvent], lane: Lane) -> list[Receipt]:
-        prefix = self._prefix
         pairs = [part for event in events for part in (event.key, event.body)]
-        keys = [
-            journal_body(prefix, lane),
-            journal_due(prefix, lane),
-            journal_notified(prefix, lane),
-            queue_key(prefix, lane),
-        ]
         args = [NOTIFIED_LIFETIME_MS, lane, envelope(TASK_ACCEPT, lane), *pairs]
-        notified, found = self._run(keys, args)
-        journaled_before = {_text(key) for key in found[::2]}
+        notified, found = self._run(journal_keys(self._prefix, lane), args)
+        journaled_before = {text_of(key) for key in found[::2]}
         reused = _with_reused_id(events, found)
         return [
             Receipt(
@@ -212,12 +202,8 @@ def _with_reused_id(events: Sequence[CompleteEvent], found: Sequence[Any]) -> se
         found: key and body of those that were in the journal before, alternating.
     """
     contents = {event.key: content_hash(event.event) for event in events} if found else {}
-    bodies = zip(map(_text, found[::2]), found[1::2], strict=True)
+    bodies = zip(map(text_of, found[::2]), found[1::2], strict=True)
     return {key for key, body in bodies if content_hash(read_document(body)[0]) != contents[key]}
-
-
-def _text(reply: str | bytes) -> str:
-    return reply.decode() if isinstance(reply, bytes) else reply
 
 
 def _too_full(share: float, limit: str) -> str:

@@ -31,10 +31,8 @@ from contracts.names import (
     TASK_ACCEPT,
     Lane,
     journal_body,
-    journal_due,
+    journal_keys,
     journal_lost,
-    journal_notified,
-    queue_key,
 )
 from producers.accepted import AcceptedEvent, AcceptedEvents, AcceptedInSpool
 from producers.errors import SpoolFailed
@@ -148,7 +146,7 @@ class Resend:
         self._start()
         with self._lock:
             try:
-                info = _text(call("INFO", "replication"))
+                info = text_of(call("INFO", "replication"))
             except ResponseError as error:
                 _log_refused(error)
                 self.history = _UNNAMED
@@ -191,14 +189,14 @@ class Resend:
         return lost, len(events) - lost
 
     def _find_unknown(self, call: Call, events: Iterable[AcceptedEvent]) -> list[AcceptedEvent]:
-        digest = _text(call("SCRIPT LOAD", self._unknown))
+        digest = text_of(call("SCRIPT LOAD", self._unknown))
         bodies = [journal_body(self._prefix, lane) for lane in LANES]
         starts = [f"{self._prefix}{kind}" for kind in (SEEN, BRIEF, REFUSED)]
         unknown: list[AcceptedEvent] = []
         for batch in batches(events):
             asked = [part for event in batch for part in (event.key, event.source)]
             answer = call("EVALSHA", digest, len(bodies), *bodies, *starts, *asked)
-            keys = set(map(_text, answer))
+            keys = set(map(text_of, answer))
             unknown += [event for event in batch if event.key in keys]
         return unknown
 
@@ -210,17 +208,11 @@ class Resend:
         """
         if not events:
             return 0
-        digest = _text(call("SCRIPT LOAD", self._publish))
-        prefix, written = self._prefix, 0
+        digest = text_of(call("SCRIPT LOAD", self._publish))
+        written = 0
         try:
             for lane, of_lane in groupby(events, lambda event: event.lane):
-                keys = [
-                    journal_body(prefix, lane),
-                    journal_due(prefix, lane),
-                    journal_notified(prefix, lane),
-                    queue_key(prefix, lane),
-                    journal_lost(prefix),
-                ]
+                keys = [*journal_keys(self._prefix, lane), journal_lost(self._prefix)]
                 args = [NOTIFIED_LIFETIME_MS, lane, envelope(TASK_ACCEPT, lane)]
                 for batch in batches(of_lane):
                     pairs = [part for event in batch for part in (event.key, event.body)]
@@ -296,7 +288,7 @@ def _replication(pool: Any) -> str:  # noqa: ANN401 - as above
         if not connection.can_read(timeout=_ANSWERS_S):
             connection.disconnect()
             raise RedisConnectionError("no answer")
-        return _text(connection.read_response())
+        return text_of(connection.read_response())
     finally:
         pool.release(connection)
 
@@ -316,5 +308,6 @@ def _log_refused(error: ResponseError) -> None:
     log.error("publisher.cannot_ask: %s (%s)", advice_for(error), error)
 
 
-def _text(reply: str | bytes) -> str:
+def text_of(reply: str | bytes) -> str:
+    """What Redis answered, whether the connection decodes or not."""
     return reply.decode() if isinstance(reply, bytes) else reply
