@@ -7,10 +7,10 @@ import typer
 
 from leasewire.answer import Answer, ApplyOption, Exit, Line, Part, TextTable, counted
 from leasewire.context import ActorOption, AnyRouterArgument, Context
-from leasewire.routers.plan import failure_of, read
+from leasewire.routers.plan import exit_code, read
 from worker.admin.json_fields import utc_time
 from worker.admin.router_actions import reconcile, to_reconcile
-from worker.admin.router_reads import ReadResult, drift_document, errors_of
+from worker.admin.router_reads import drift_document, errors_of
 from worker.convergence.full_read import FullRead
 from worker.core.full_read.drift import Difference
 
@@ -47,7 +47,7 @@ def drift_command(
     return Answer(
         {"routers": [drift_document(router, result) for router, result in results.items()]},
         [*text, _table(differences)],
-        _exit_code(results.values()),
+        exit_code(results.values(), lambda result: result.drift),
         errors_of(results.values()),
     )
 
@@ -91,7 +91,7 @@ def reconcile_command(
         text.append(_table(_rows(router, left), title="Left to a person:"))
         if services and not apply:
             text.append("Nothing was changed. Run with --apply to reconcile.")
-    code = _exit_code(results.values())
+    code = exit_code(results.values(), lambda result: result.drift)
     if apply and code is Exit.CHANGES and not all_left:
         code = Exit.OK
     return Answer({"routers": documents}, text, code, errors_of(results.values()))
@@ -116,12 +116,6 @@ def _last_reports(context: Context, names: list[str]) -> Answer:
         [TextTable(documents, columns, "No router was read fully yet."), _table(differences)],
         Exit.CHANGES if any_differs else Exit.OK,
     )
-
-
-def _exit_code(results: Iterable[ReadResult]) -> Exit:
-    found = list(results)
-    differs = any(isinstance(result, FullRead) and result.drift for result in found)
-    return failure_of(found) or (Exit.CHANGES if differs else Exit.OK)
 
 
 def _summary(router: str, result: FullRead) -> str:

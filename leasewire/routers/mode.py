@@ -2,7 +2,7 @@
 
 from leasewire.answer import Answer, ApplyOption, Exit
 from leasewire.context import ActorOption, Context, RouterArgument
-from leasewire.routers.plan import exit_code, failure_of, plan_text, read
+from leasewire.routers.plan import exit_code, is_to_write, plan_text, read
 from worker.admin.plan_documents import plan_document
 from worker.admin.router_actions import obstacle, rebuild, to_rebuild
 from worker.admin.router_reads import errors_of
@@ -31,14 +31,14 @@ def manage_command(
         return Answer({"router": name, "mode": "manage"}, [f"{name}: already managed"])
     result = read(context, [name])[name]
     document = plan_document(name, result)
-    code = failure_of([result]) or Exit.CHANGES
+    code = exit_code([result], lambda _: True)
     message = 'First remove `mode = "observe"` from the inventory and restart the workers.'
     if apply and ready and code is Exit.CHANGES:
         queued = context.store.fleet.apply_policy(name, config.policy, actor)
         document["queued"] = queued
         message, code = f"{name}: managed; {queued} services queued", Exit.OK
-    elif apply and not ready:
-        code = failure_of([result]) or Exit.BAD_INPUT
+    elif apply and code is Exit.CHANGES:
+        code = Exit.BAD_INPUT
     elif ready:
         message = "Run with --apply to let workers write this."
     return Answer(document, [*plan_text(document), message], code, errors_of([result]))
@@ -63,7 +63,7 @@ def rebuild_command(
     """
     config = context.router(name)
     result = read(context, [name])[name]
-    code = exit_code([result])
+    code = exit_code([result], is_to_write)
     to_write = code is Exit.CHANGES
     document = plan_document(name, result) | {"approved": apply and to_write}
     text, errors = list(plan_text(document)), errors_of([result])

@@ -8,7 +8,7 @@ import typer
 from leasewire.answer import Answer, App, ApplyOption, Exit, TextTable, bad_input, clean, counted
 from leasewire.context import ActorOption, AnyRouterArgument, Context, RouterArgument
 from leasewire.routers.at_router import at_router
-from leasewire.routers.plan import failure_of, read
+from leasewire.routers.plan import exit_code, read
 from worker.admin.orphans import Removed, remove_orphans
 from worker.admin.router_reads import errors_of
 from worker.convergence.full_read import FullRead, read_fully
@@ -36,7 +36,7 @@ def list_command(context: Context, name: AnyRouterArgument = None) -> Answer:
         if isinstance(result, FullRead)
         for orphan in result.row_owners.orphans
     ]
-    code = failure_of(results.values()) or (Exit.CHANGES if found else Exit.OK)
+    code = exit_code(results.values(), lambda result: result.row_owners.orphans)
     documents = [_document(router, orphan) for router, orphan in found]
     return Answer({"orphans": documents}, [_table(found)], code, errors_of(results.values()))
 

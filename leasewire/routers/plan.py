@@ -1,6 +1,6 @@
 """`leasewire plan`: what would be written to the routers now."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from leasewire.answer import Answer, Exit, Line, Part
@@ -27,7 +27,7 @@ def plan_command(context: Context, router: AnyRouterArgument = None) -> Answer:
     return Answer(
         {"routers": documents},
         [part for document in documents for part in plan_text(document)],
-        exit_code(results.values()),
+        exit_code(results.values(), is_to_write),
         errors_of(results.values()),
     )
 
@@ -37,24 +37,20 @@ def read(context: Context, names: Sequence[str]) -> dict[str, ReadResult]:
     return read_routers(context.store, context.inventory, context.settings, names)
 
 
-def exit_code(results: Iterable[ReadResult]) -> Exit:
-    """The exit code of `leasewire plan`."""
-    found = list(results)
-    if any(isinstance(result, FullRead) and result.plan.phases for result in found):
-        changes = Exit.CHANGES
-    else:
-        changes = Exit.OK
-    return failure_of(found) or changes
-
-
-def failure_of(results: Iterable[ReadResult]) -> Exit | None:
-    """The exit code where a router could not be read; None: all were read."""
+def exit_code(results: Iterable[ReadResult], has_changes: Callable[[FullRead], object]) -> Exit:
+    """The exit code of a command that reads routers to show what there is to do on them."""
     found = list(results)
     if any(isinstance(result, RouterBlocked) for result in found):
         return Exit.FAILED
     if any(isinstance(result, RouterUnreachable) for result in found):
         return Exit.UNREACHABLE
-    return None
+    changes = any(has_changes(result) for result in found if isinstance(result, FullRead))
+    return Exit.CHANGES if changes else Exit.OK
+
+
+def is_to_write(result: FullRead) -> bool:
+    """Whether workers would write something to the router."""
+    return bool(result.plan.phases)
 
 
 def plan_text(document: Mapping[str, Any]) -> Iterator[Part]:

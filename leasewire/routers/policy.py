@@ -10,7 +10,7 @@ import typer
 
 from leasewire.answer import Answer, ApplyOption, Exit, Part, bad_input, clean, fail
 from leasewire.context import ActorOption, Context, RouterArgument
-from leasewire.routers.plan import failure_of, plan_text, read
+from leasewire.routers.plan import exit_code, plan_text, read
 from worker.admin.plan_documents import plan_document
 from worker.admin.router_reads import errors_of
 from worker.core.entry.wanted import with_rows_at
@@ -67,7 +67,7 @@ def apply_command(
     return Answer(
         {"routers": documents},
         text,
-        failure_of(results.values()) or Exit.CHANGES,
+        exit_code(results.values(), lambda _: True),
         errors_of(results.values()),
     )
 
