@@ -20,7 +20,7 @@ from leasewire.host.first_inventory import write_first
 from leasewire.host.gateway import ConsoleOption, ListenOption, PortOption, running_gateway
 from leasewire.host.stopping import RunningPart, asked_to_stop
 from leasewire.host.worker import EventsOption, RoutersOption
-from leasewire.sources.delivering import Targets, delivering
+from leasewire.sources.delivering import Delivery, Targets
 from simulator.cli import DEMO_PASSWORD
 from simulator.options import LOOPBACK
 from simulator.testing import running as simulation
@@ -125,7 +125,7 @@ def up_command(  # noqa: PLR0913 - as many options
             if with_gateway or console or lab
             else nullcontext()
         ) as http,
-        delivering(targets) as outcomes,
+        Delivery(targets) as outcomes,
     ):
         environ = environment_for(settings)
 

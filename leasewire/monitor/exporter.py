@@ -8,11 +8,11 @@ import gzip
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
-from typing import Final, Protocol
+from typing import Final
 from urllib.parse import urlsplit
 
 import structlog
@@ -40,18 +40,11 @@ _HINT: Final = b"Leasewire: metrics for Prometheus at /metrics, a health check a
 _FAILED: Final = b"Metrics unavailable: see the log of this process.\n"
 
 
-class Reader(Protocol):
-    """The source of figures."""
-
-    def read(self) -> Figures:
-        """All present figures; raises `StoreUnavailable`."""
-
-
 class FiguresCollector(Collector):
     """Reads figures at each scrape, one scrape at a time, to limit the load on Redis."""
 
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
+    def __init__(self, read: Callable[[], Figures]) -> None:
+        self._read_figures = read
         self._lock = threading.Lock()
         self._up = True
 
@@ -62,7 +55,7 @@ class FiguresCollector(Collector):
     def _read(self) -> Figures | None:
         with self._lock:
             try:
-                figures = self._reader.read()
+                figures = self._read_figures()
             except StoreUnavailable as error:
                 if self._up:
                     log.warning("store.unavailable", task="metrics", reason=str(error))
@@ -78,7 +71,7 @@ class MetricsServer(BackgroundThread):
     """Listens from construction on, and answers inside `with`.
 
     Args:
-        reader: read at each scrape.
+        read: reads all present figures, at each scrape; raises `StoreUnavailable`.
         host: address to listen on.
         port: 0 takes a free one.
 
@@ -86,10 +79,10 @@ class MetricsServer(BackgroundThread):
         OSError: the address cannot be listened on.
     """
 
-    def __init__(self, reader: Reader, host: str, port: int) -> None:
+    def __init__(self, read: Callable[[], Figures], host: str, port: int) -> None:
         super().__init__("metrics", _END_S)
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(FiguresCollector(reader))
+        registry.register(FiguresCollector(read))
         kind = _Ipv6Server if ":" in host else _MetricsServer
         self._server = kind((host, port), registry)
 

@@ -1,7 +1,5 @@
 """`leasewire metrics`: metrics for Prometheus."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
@@ -59,9 +57,8 @@ def metrics_command(
     typer.echo("Stopped.")
 
 
-@contextmanager
-def exporting(targets: Targets, address: Address) -> Iterator["MetricsServer"]:
-    """Serve metrics while the block runs; Redis may be down meanwhile, and at the start.
+def exporting(targets: Targets, address: Address) -> "MetricsServer":
+    """A server of metrics, for a `with` block; Redis may be down meanwhile, and at the start.
 
     Raises:
         ConfigurationError: the address cannot be listened on, the inventory has mistakes, or the
@@ -75,13 +72,11 @@ def exporting(targets: Targets, address: Address) -> Iterator["MetricsServer"]:
 
     reader = FiguresReader(targets)
     try:
-        server = MetricsServer(reader, address.host, address.port)
+        return MetricsServer(reader.read, address.host, address.port)
     except (OSError, UnicodeError) as error:  # UnicodeError: the host is no valid name
         message = getattr(error, "strerror", None) or str(error)
         problem = f"--bind {address.host} port {address.port} cannot be listened on: {message}"
         raise ConfigurationError([problem]) from error
-    with server:
-        yield server
 
 
 def address_of(text: str) -> Address:

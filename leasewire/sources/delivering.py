@@ -1,9 +1,9 @@
 """The targets of `outcomes.toml`, and the delivery of outcomes to them."""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Final, Self
 
 from gateway.outcomes.deliveries import Deliveries
 from gateway.outcomes.targets import Target, load_targets
@@ -71,7 +71,7 @@ class Targets:
 
 
 class Delivery:
-    """Delivers outcomes to the targets from `start` to `stop`.
+    """Delivers outcomes to the targets while a `with` block runs.
 
     Args:
         targets: the receivers; without any it does nothing.
@@ -87,7 +87,24 @@ class Delivery:
         """Whether all couriers go on."""
         return self._couriers is None or self._couriers.running
 
-    def start(self) -> None:
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self._started.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop()
+
+    def reload(self) -> None:
+        """Read the targets again, and go on with what they are now."""
+        if self._targets.reload():
+            self._stop()
+            self._start()
+
+    def _start(self) -> None:
         """Start a courier for each target."""
         # An HTTP client takes a while to import, and other commands need none.
         from gateway.outcomes.delivery_thread import Delivering  # noqa: PLC0415 - see above
@@ -96,16 +113,10 @@ class Delivery:
             self._started.enter_context(self._targets.context.heartbeat("outcomes"))
             self._couriers = self._started.enter_context(Delivering(self._make_couriers))
 
-    def stop(self) -> None:
+    def _stop(self) -> None:
         """Stop in order: attempts under way may end."""
         self._started.close()
         self._couriers = None
-
-    def reload(self) -> None:
-        """Read the targets again, and go on with what they are now."""
-        if self._targets.reload():
-            self.stop()
-            self.start()
 
     def _make_couriers(self, stopping: asyncio.Event) -> "list[Courier]":
         from gateway.outcomes.delivery import Courier  # noqa: PLC0415 - as in `start`
@@ -122,17 +133,6 @@ class Delivery:
             )
             for target in self._targets.now
         ]
-
-
-@contextmanager
-def delivering(targets: Targets) -> Iterator[Delivery]:
-    """Deliver outcomes to targets while the block runs."""
-    delivery = Delivery(targets)
-    try:
-        delivery.start()
-        yield delivery
-    finally:
-        delivery.stop()
 
 
 def deliveries_to(context: Context, target: str) -> Deliveries:

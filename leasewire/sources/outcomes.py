@@ -14,7 +14,7 @@ from gateway.outcomes.targets import Target
 from leasewire.answer import Answer, App, Exit, TextTable, bad_input
 from leasewire.context import ActorOption, Context
 from leasewire.host.stopping import asked_to_stop, run_until_stopped
-from leasewire.sources.delivering import FILE, Targets, deliveries_to, delivering, targets_of
+from leasewire.sources.delivering import FILE, Delivery, Targets, deliveries_to, targets_of
 from worker.admin.json_fields import utc_time, without_empty
 from worker.errors import ConfigurationError
 from worker.log_setup import configure_logging
@@ -49,7 +49,7 @@ def deliver(context: Context) -> None:
         problem = f"there is no target; `leasewire outcomes deliver --help` shows {FILE}"
         raise ConfigurationError([problem])
     context.check_login()
-    with asked_to_stop(reloads=True) as stopping, delivering(targets) as delivery:
+    with asked_to_stop(reloads=True) as stopping, Delivery(targets) as delivery:
         typer.echo(f"Delivering outcomes to {', '.join(target.name for target in targets.now)}.")
         run_until_stopped(delivery, stopping, delivery.reload)
     typer.echo("Stopped.")
