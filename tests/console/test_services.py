@@ -10,6 +10,8 @@ from tests.console.noc import a_noc
 from tests.leasewire.conftest import LEASES
 from tests.waiting import eventually
 from worker.core.entry.brake import HELD
+from worker.errors import StoreUnavailable
+from worker.routeros.parallel_read import RowObserver
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 BY = "the-operator (console)"
@@ -182,6 +184,20 @@ def test_a_router_that_is_down_makes_no_page_slow(noc):
     away = ask(noc, "/service", id="SVC-1")
     assert away["why"]["code"] == "router-unreachable"
     assert "running" not in away["reading"], "a router that is known to be away is left alone"
+
+
+def test_a_read_that_failed_is_shown_and_not_repeated_at_once(noc, monkeypatch):
+    served(noc)
+    tried = []
+
+    def fails(_observer, queries):
+        tried.append(queries)
+        raise StoreUnavailable("no memory is left")
+
+    monkeypatch.setattr(RowObserver, "look", fails)
+    for _ in range(3):
+        assert read(noc)["reading"] == {"error": "no memory is left"}
+    assert len(tried) == 1
 
 
 def test_texts_of_others_are_never_markup(noc):

@@ -144,7 +144,8 @@ class ServicePages:
         views = self._console.store.views.routers(_routers(record))
         is_away = any(view.state.state in ("unreachable", "blocked") for view in views)
         if again or not is_away:
-            is_old = found.result is not None and not _is_of(found.result, record)
+            known = found.result
+            is_old = known is not None and not (known.error or _is_of(known, record))
             try:
                 found = self.reader.look(record.service_id, again=again or is_old)
             except NotPossible as error:
