@@ -132,22 +132,23 @@ def _read_bindings(at: AtRouter, facts: Facts) -> dict[str, str]:
     seen = at.seen.ipv6 if at.seen is not None else None
     found = {}
     for row in seen.rows if seen is not None else ():
-        tag = None if row.dynamic else parse_tag(row.comment)
-        if tag and tag[:2] == (facts.installation, facts.record.service_id):
+        if not row.dynamic and _is_own(row.comment, facts):
             for name, value in row.fields.items():
-                field = _NAMES.get(name, name)
-                found[f"{_KINDS[row.ia]} {field}"] = value
+                found[f"{_KINDS[row.ia]} {_NAMES.get(name, name)}"] = value
     return found
 
 
 def _own_row(at: AtRouter, facts: Facts) -> SeenRow | None:
     """The row with the tag of the service, among those that were read."""
-    for row in at.seen.rows if at.seen is not None else ():
-        tag = None if row.lease.dynamic else parse_tag(row.lease.comment)
-        owner = (facts.installation, facts.record.service_id)
-        if tag and (tag.installation, tag.member) == owner:
-            return row
-    return None
+    rows = at.seen.rows if at.seen is not None else ()
+    own = (row for row in rows if not row.lease.dynamic and _is_own(row.lease.comment, facts))
+    return next(own, None)
+
+
+def _is_own(comment: str, facts: Facts) -> bool:
+    tag = parse_tag(comment)
+    owner = (facts.installation, facts.record.service_id)
+    return tag is not None and (tag.installation, tag.member) == owner
 
 
 def row_documents(result: DiagnosisResult) -> list[dict[str, Any]]:
@@ -181,10 +182,13 @@ def timeline(result: DiagnosisResult) -> Iterator[tuple[int, str, dict[str, Any]
     for at in facts.at:
         for row in at.seen.rows if at.seen is not None else ():
             if row.active_address:
-                yield facts.now_ms, f"device {row.status}", _bound(at, row)
+                has = {"mac": row.active_mac, "address": row.active_address}
+                yield facts.now_ms, f"device {row.status}", _bound(at, row, has)
         for binding in _shown(at, facts):
             if binding.status == "bound":
-                yield facts.now_ms, "device bound", _bound_ipv6(at, binding)
+                has = {"client": binding.client_address}
+                has[_KINDS[binding.ia]] = shown_address(binding.address)
+                yield facts.now_ms, "device bound", _bound(at, binding, has)
     for coming in facts.scheduled:
         more = {"event": coming.event_id, "type": coming.type, "lease": coming.lease}
         yield coming.at_ms, "to take effect", more
@@ -194,14 +198,9 @@ def _without(line: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in line.items() if name not in names}
 
 
-def _bound(at: AtRouter, row: SeenRow) -> dict[str, Any]:
+def _bound(at: AtRouter, row: SeenRow | BindingRow, has: Mapping[str, str]) -> dict[str, Any]:
     ends = f"{row.expires_in_s} s" if row.expires_in_s is not None else ""
-    return {
-        "router": at.name,
-        "mac": row.active_mac,
-        "address": row.active_address,
-        "expires_in": ends,
-    }
+    return {"router": at.name, **has, "expires_in": ends}
 
 
 def _shown(at: AtRouter, facts: Facts) -> Iterator[BindingRow]:
@@ -210,21 +209,8 @@ def _shown(at: AtRouter, facts: Facts) -> Iterator[BindingRow]:
     mac = (at.wants or {}).get("mac-address", "")
     wanted = {own.address for own in (*at.bindings, *at.written_bindings)}
     for row in seen.rows if seen is not None else ():
-        tag = parse_tag(row.comment)
-        is_own = tag is not None and tag[:2] == (facts.installation, facts.record.service_id)
-        if is_own or mac in macs_of(row) or row.address in wanted:
+        if _is_own(row.comment, facts) or mac in macs_of(row) or row.address in wanted:
             yield row
-
-
-def _bound_ipv6(at: AtRouter, row: BindingRow) -> dict[str, Any]:
-    ends = f"{row.expires_in_s} s" if row.expires_in_s is not None else ""
-    address = shown_address(row.address)
-    return {
-        "router": at.name,
-        "client": row.client_address,
-        _KINDS[row.ia]: address,
-        "expires_in": ends,
-    }
 
 
 def _rows(at: AtRouter, facts: Facts) -> Iterator[dict[str, Any]]:

@@ -24,13 +24,12 @@ def read_health(
     reader = HealthReader(store)
     figures = reader.read(routers, store.records.now_ms())
     kinds = reader.memory_by_kind() if memory else {}
-    acted = store.watches.acted_lately(figures.now_ms)
-    return health_document(figures, acted, waiting_alert_s, kinds)
+    return health_document(store, figures, waiting_alert_s, kinds)
 
 
 def health_document(
+    store: Store,
     figures: HealthFigures,
-    acted: Mapping[tuple[str, str], ActedTimes],
     waiting_alert_s: float,
     kinds: Mapping[str, Mapping[str, int]] | None = None,
 ) -> dict[str, Any]:
@@ -80,7 +79,7 @@ def health_document(
         "waiting": _reasons(figures.waiting),
         "counters": dict(sorted(figures.counters.items())),
         "memory": {kind: dict(sizes) for kind, sizes in (kinds or {}).items()},
-        "acting": _acting(acted),
+        "acting": _acting(store.watches.acted_lately(figures.now_ms)),
     }
 
 

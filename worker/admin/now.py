@@ -27,7 +27,7 @@ def read_now(store: Store, inventory: Inventory, waiting_alert_s: float) -> dict
     """
     now_ms = store.records.now_ms()
     figures = HealthReader(store).read(inventory.routers, now_ms)
-    health = health_document(figures, store.watches.acted_lately(now_ms), waiting_alert_s)
+    health = health_document(store, figures, waiting_alert_s)
     held = approvals(store, inventory.policies)
     return {
         "at": utc_time(now_ms),

@@ -53,23 +53,15 @@ class RankedRouter(NamedTuple):
 def router_documents(store: Store, configs: Sequence[RouterConfig]) -> list[dict[str, Any]]:
     """Routers in short, in this order; some round trips for all of them."""
     names = [config.name for config in configs]
-    fleet = store.fleet
-    paused, applied = fleet.paused(), fleet.policies_of(names)
+    paused, applied = store.fleet.paused(), store.fleet.policies_of(names)
     reached = _reached(store, names)
-    return [
-        router_document(
-            config,
-            view if view.name in reached or view.state != RouterState() else _as_new(view),
-            paused_by=paused[config.name].by if config.name in paused else None,
-            applied=applied.get(config.name),
-        )
-        for config, view in zip(configs, store.views.routers(names), strict=True)
-    ]
-
-
-def _as_new(view: RouterView) -> RouterView:
-    """The view of a router that was never reached: neither new nor up has a stored state."""
-    return view._replace(state=NEW)
+    documents = []
+    for config, view in zip(configs, store.views.routers(names), strict=True):
+        if view.name not in reached and view.state == RouterState():
+            view = view._replace(state=NEW)  # noqa: PLW2901 - neither new nor up is stored
+        paused_by = paused[config.name].by if config.name in paused else None
+        documents.append(_document(config, view, paused_by, applied.get(config.name)))
+    return documents
 
 
 def _reached(store: Store, names: Sequence[str]) -> frozenset[str]:
@@ -88,10 +80,9 @@ def _reached(store: Store, names: Sequence[str]) -> frozenset[str]:
     return frozenset(reached | {n for n, is_known in zip(rest, known, strict=True) if is_known})
 
 
-def router_document(
-    config: RouterConfig, view: RouterView, *, paused_by: str | None, applied: AppliedPolicy | None
+def _document(
+    config: RouterConfig, view: RouterView, paused_by: str | None, applied: AppliedPolicy | None
 ) -> dict[str, Any]:
-    """One router in short: its view, the person who paused it, and its applied policy."""
     differs = applied is not None and applied.digest != AppliedPolicy.of(config.policy).digest
     state = view.state
     drains = state.state == "up" and bool(state.away_since_ms)
