@@ -21,7 +21,14 @@ from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.observed import Observation
 from worker.core.rows.operations import device_named
 from worker.core.rows.prefixes import prefix_key
-from worker.core.rows.rows import device_of, member_id, parse_tag, service_of_member, tag_text
+from worker.core.rows.rows import (
+    device_of,
+    member_id,
+    number_of_member,
+    parse_tag,
+    service_of_member,
+    tag_text,
+)
 from worker.core.service.record import ServiceRecord
 from worker.core.service.record_parts import Placement
 from worker.ports import BindingQuery, LeaseQuery
@@ -253,7 +260,7 @@ class Diagnosis:
         policy = self.policies.get(name)
         applied = self.store.fleet.policies_of([name]).get(name)
         queued = view is not None and name in view.queued
-        further = record.service_id.removeprefix(service_of_member(record.service_id))[1:]
+        further = number_of_member(record.service_id)
         if why and further and device_named(why["detail"]) not in ("", further):
             why, queued = None, False
         waits = why is not None and why["reason"] == "claim-held"

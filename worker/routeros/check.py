@@ -20,7 +20,7 @@ from worker.core.policy.router_check import (
 )
 from worker.core.rows.normal import boolean
 from worker.core.rows.queues import shadows_of
-from worker.core.rows.rows import ANY_SERVER, BINDINGS, NO_ADDRESS, QUEUES, Row, parse_tag
+from worker.core.rows.rows import ANY_SERVER, BINDINGS, NO_ADDRESS, QUEUES, Row
 from worker.errors import RouterBlocked, RouterUnreachable
 from worker.inventory import RouterConfig
 from worker.routeros.commands import Command, Pace
@@ -151,9 +151,9 @@ def _rows_and_effects(
 
 
 def _counted(what: str, rows: Sequence[Row], policy: RouterPolicy) -> CheckLine:
-    tags = [parse_tag(row.comment) for row in rows if not row.dynamic]
-    ours = sum(tag is not None and tag.installation == policy.installation for tag in tags)
-    return CheckLine("ok", what, f"{len(rows)} in all, {len(tags)} of them static, {ours} ours")
+    static = sum(not row.dynamic for row in rows)
+    ours = sum(row.own_tag(policy.installation) is not None for row in rows)
+    return CheckLine("ok", what, f"{len(rows)} in all, {static} of them static, {ours} ours")
 
 
 def _bindings(session: Session, policy: RouterPolicy) -> Iterator[CheckLine]:

@@ -236,11 +236,8 @@ def _addresses(figures: HealthFigures) -> Iterator[Finding]:
         f"{service} on {router.name}" for router in figures.routers for service in router.misfits
     ]
     if found:
-        message = (
-            "1 service has an address"
-            if len(found) == 1
-            else f"{len(found)} services have addresses"
-        )
+        has = "has an address" if len(found) == 1 else "have addresses"
+        message = f"{counted(len(found), 'service')} {has}"
         advice = "see `leasewire why SERVICE`, `leasewire services list`"
         yield Finding(
             "warning", "addresses", f"{message} that no device can use: {first_of(found)}", advice

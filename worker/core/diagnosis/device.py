@@ -10,7 +10,7 @@ from worker.core.diagnosis.facts import AtRouter, Explanation, Facts, When
 from worker.core.entry.wanted import KINDS
 from worker.core.rows.observed import Observation, SeenRow
 from worker.core.rows.operations import shown
-from worker.core.rows.rows import device_of, is_host_address, parse_tag
+from worker.core.rows.rows import device_of, is_host_address
 
 
 def judge_row(facts: Facts, at: AtRouter) -> Explanation | None:
@@ -211,9 +211,6 @@ def _silent(view: _View) -> Explanation:
 
 def own_rows(facts: Facts, seen: Observation) -> list[SeenRow]:
     """Return the static rows with the service's tag."""
-    found = []
-    for row in seen.rows:
-        tag = parse_tag(row.lease.comment)
-        if tag is not None and not row.lease.dynamic and tag.installation == facts.installation:
-            found += [row] if tag.member == facts.record.service_id else []
-    return found
+    tagged = ((row, row.lease.own_tag(facts.installation)) for row in seen.rows)
+    member = facts.record.service_id
+    return [row for row, tag in tagged if tag is not None and tag.member == member]

@@ -13,7 +13,7 @@ from worker.core.plan.binding_clients import AMBIGUOUS, CHANGED, UNKNOWN, Client
 from worker.core.rows.binding_index import BOUND, BindingIndex
 from worker.core.rows.bindings import IS_PREFIX, OwnBinding
 from worker.core.rows.observed import SeenIpv6, macs_of, shown_address
-from worker.core.rows.rows import ANY_SERVER, NO_MAC, BindingRow, parse_tag
+from worker.core.rows.rows import ANY_SERVER, NO_MAC, BindingRow
 
 _STATE_IT: Final = "have the BSS state `duid` and `iaid` in `ipv6`"
 
@@ -247,13 +247,8 @@ def _not_asked(at: AtRouter) -> Explanation:
 
 
 def _is_own(facts: Facts, row: BindingRow, ia: str) -> bool:
-    tag = parse_tag(row.comment)
-    return (
-        tag is not None
-        and not row.dynamic
-        and tag[:2] == (facts.installation, facts.record.service_id)
-        and row.ia == ia
-    )
+    tag = row.own_tag(facts.installation)
+    return tag is not None and tag.service_id == facts.record.service_id and row.ia == ia
 
 
 def _differing(row: BindingRow, side: _Side) -> Iterator[str]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from worker.core.diagnosis.facts import Explanation
 from worker.core.rows.observed import Observation, SeenRow
-from worker.core.rows.rows import BindingRow, Row, parse_tag
+from worker.core.rows.rows import BindingRow, Row
 from worker.core.service.outcome import DeadLetter
 
 
@@ -44,8 +44,8 @@ def explain_unknown(
     named = [(router, _row(row, installation)) for router, row in rows]
     named += [(router, _binding(row, installation)) for router, row in bindings]
     found_rows = "; ".join(f"router {router} has {text}" for router, text in named)
-    orphan = any(_is_ours(row.lease, installation) for _, row in rows)
-    orphan = orphan or any(_is_ours(row, installation) for _, row in bindings)
+    found_any = [*(row.lease for _, row in rows), *(row for _, row in bindings)]
+    orphan = any(row.own_tag(installation) is not None for row in found_any)
     code = "orphan-row" if orphan else "not-ours"
     return Explanation(code, f"No service has {subject}, but {found_rows}{unasked}", advice)
 
@@ -61,11 +61,6 @@ def _binding(row: BindingRow, installation: str) -> str:
 
 
 def _whose(row: Row, installation: str, noun: str) -> str:
-    if _is_ours(row, installation):
+    if row.own_tag(installation) is not None:
         return "an orphan: tagged by us for a service that does not exist"
     return f"a dynamic {noun}" if row.dynamic else "not ours"
-
-
-def _is_ours(row: Row, installation: str) -> bool:
-    tag = parse_tag(row.comment)
-    return tag is not None and not row.dynamic and tag.installation == installation

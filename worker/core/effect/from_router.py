@@ -56,18 +56,13 @@ def facts_of(  # noqa: PLR0913 - what was read, and what it is read for
     `servers` are those of our services; with `all`, every server is one. Without an `ipv6_list` the
     menus of IPv6 were not read.
     """
-    rules = found.get(FILTER, ())
-    judged = _judged(rules, suspend_list)
     dhcp = [row for row in found.get(SERVERS, ()) if not _on(row, "disabled") and row.get("name")]
     arp = {row.get("name"): row.get("arp") for kind in _WITH_ARP for row in _of(found, kind)}
     ours = {row.get("interface", "") for row in dhcp if {row["name"], ANY_SERVER} & {*servers}}
     times = {row["name"]: normal.seconds(row.get("lease-time", "")) for row in dhcp}
     return EffectFacts(
         version=version,
-        fasttrack=_has_fasttrack(rules),
-        suspension=judged.place,
-        ahead=judged.ahead,
-        ahead_is_fasttrack=judged.by_fasttrack,
+        **_filter(found.get(FILTER, ()), suspend_list)._asdict(),
         layer2=frozenset(
             row["name"]
             for row in dhcp
@@ -82,21 +77,14 @@ def facts_of(  # noqa: PLR0913 - what was read, and what it is read for
         ipv6=frozenset(interface for interface in ours if _has_ipv6(interface, found, unread)),
         lease_times_s={name: time_s for name, time_s in times.items() if time_s},
         unread=frozenset(unread),
-        ipv6_filter=_ipv6_filter(found.get(FILTER6, ()), ipv6_list) if ipv6_list else None,
+        ipv6_filter=_filter(found.get(FILTER6, ()), ipv6_list) if ipv6_list else None,
     )
 
 
-def _judged(rules: Sequence[Row], suspend_list: str) -> Judgement:
-    return judge_suspension(rules, suspend_list) if suspend_list else Judgement("none")
-
-
-def _has_fasttrack(rules: Sequence[Row]) -> bool:
-    return any(rule.get("action") == FASTTRACK and is_active(rule) for rule in rules)
-
-
-def _ipv6_filter(rules: Sequence[Row], ipv6_list: str) -> Ipv6Filter:
-    judged = _judged(rules, ipv6_list)
-    return Ipv6Filter(_has_fasttrack(rules), judged.place, judged.ahead, judged.by_fasttrack)
+def _filter(rules: Sequence[Row], suspend_list: str) -> Ipv6Filter:
+    fasttrack = any(rule.get("action") == FASTTRACK and is_active(rule) for rule in rules)
+    judged = judge_suspension(rules, suspend_list) if suspend_list else Judgement("none")
+    return Ipv6Filter(fasttrack, *judged)
 
 
 def _of(found: Found, kind: str) -> Sequence[Row]:

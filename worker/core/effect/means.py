@@ -239,7 +239,21 @@ def _of_row(
     if "plan" in registers:  # a profile that was left to others is another one
         before = {"profile": "", **before}
     fields = with_rate(entry.fields, entry.queue) or {}
-    return _of_fields(fields, before, is_pool=entry.is_pool, prefix=prefix)
+    changed = {name for name, value in fields.items() if before.get(name, value) != value}
+    if changed & {"mac-address", OPTION_82}:
+        yield "mac"
+    if "name" in changed or (
+        "password" in changed and not is_same_seal(fields["password"], before["password"])
+    ):
+        yield "login"
+    if changed & {"server", "address"}:
+        yield "pool" if entry.is_pool else "address"
+    if prefix or "remote-ipv6-prefix" in changed:
+        yield "prefix"
+    if changed & {"rate-limit", "profile"}:
+        yield "rate"
+    if "dhcp-option" in changed:  # no event sets a lease time or the lists of a lease
+        yield "options"
 
 
 def with_rate(fields: Mapping[str, str] | None, queue: OwnQueue | None) -> Mapping[str, str] | None:
@@ -247,23 +261,3 @@ def with_rate(fields: Mapping[str, str] | None, queue: OwnQueue | None) -> Mappi
     if fields is None or queue is None:
         return fields
     return {**fields, "rate-limit": queue.rate}
-
-
-def _of_fields(
-    fields: Mapping[str, str], old: Mapping[str, str], *, is_pool: bool, prefix: bool
-) -> Iterator[ChangeKind]:
-    changed = {name for name, value in fields.items() if old.get(name, value) != value}
-    if changed & {"mac-address", OPTION_82}:
-        yield "mac"
-    if "name" in changed or (
-        "password" in changed and not is_same_seal(fields["password"], old["password"])
-    ):
-        yield "login"
-    if changed & {"server", "address"}:
-        yield "pool" if is_pool else "address"
-    if prefix or "remote-ipv6-prefix" in changed:
-        yield "prefix"
-    if changed & {"rate-limit", "profile"}:
-        yield "rate"
-    if "dhcp-option" in changed:  # no event sets a lease time or the lists of a lease
-        yield "options"

@@ -191,6 +191,7 @@ class EntryKind(ABC):
     Attributes:
         name: as the inventory's key `entries` has it, and sessions and reports.
         menu: the rows' menu, with the normal form and the default of each field.
+        names: fields in lease form -> their names in `menu`, where these are others.
         device: the field of `DEVICE_FIELDS` that most of its rows have, in lease form.
         optional: not every router has the menu: each login asks for it.
         in_auto: `entries = "auto"` takes this kind where the router has the menu.
@@ -212,6 +213,7 @@ class EntryKind(ABC):
 
     name: ClassVar[str]
     menu: ClassVar[Menu]
+    names: ClassVar[Mapping[str, str]] = {}
     device: ClassVar[str] = "mac-address"
     optional: ClassVar[bool] = True
     in_auto: ClassVar[bool] = False
@@ -277,7 +279,8 @@ class EntryKind(ABC):
 
     def own_fields(self, fields: Mapping[str, str]) -> Mapping[str, str]:
         """Return the fields of `menu` for some fields in lease form; `as_lease` reversed."""
-        return fields
+        named = {self.names.get(name, name): value for name, value in fields.items()}
+        return {name: value for name, value in named.items() if name in self.menu.fields}
 
 
 def rate_of(record: ServiceRecord, policy: RouterPolicy) -> str | Waiting:

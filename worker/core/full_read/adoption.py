@@ -80,9 +80,11 @@ def sort_rows(rows: Iterable[Lease], known: KnownServices, installation: str) ->
 
     Dynamic rows are ignored.
     """
-    sorting = _Sorting(known, installation)
+    sorting = _Sorting(known)
     static = [row for row in rows if not row.dynamic]
-    return second_check([sorting.first_check(row) for row in static])
+    return second_check(
+        [by_tag(row, known, installation) or sorting.untagged(row) for row in static]
+    )
 
 
 def by_tag(row: Lease | BindingRow, known: KnownServices, installation: str) -> SortedRow | None:
@@ -96,10 +98,17 @@ def by_tag(row: Lease | BindingRow, known: KnownServices, installation: str) -> 
     return SortedRow(row, "ours", orphan, tag.member)
 
 
+def differing(row: Lease | BindingRow, wanted: Mapping[str, str]) -> Sequence[Differing]:
+    """Return what a pass would change on a row."""
+    found = ((name, value, row.fields.get(name, "")) for name, value in wanted.items())
+    return [
+        Differing(name, shown(value), shown(held)) for name, value, held in found if value != held
+    ]
+
+
 class _Sorting:
-    def __init__(self, known: KnownServices, installation: str) -> None:
+    def __init__(self, known: KnownServices) -> None:
         self._known = known
-        self._installation = installation
         self._devices: dict[str, list[tuple[str, str]]] = defaultdict(list)
         self._addresses: dict[str, str] = {}
         for service_id, entry in sorted(known.entries.items()):
@@ -109,11 +118,8 @@ class _Sorting:
                 if is_host_address(place["address"]):
                     self._addresses.setdefault(place["address"], service_id)
 
-    def first_check(self, row: Lease) -> SortedRow:
-        """Sort a row by itself."""
-        return by_tag(row, self._known, self._installation) or self._untagged(row)
-
-    def _untagged(self, row: Lease) -> SortedRow:
+    def untagged(self, row: Lease) -> SortedRow:
+        """Sort a row without a tag by itself."""
         by_device = [
             service_id
             for server, service_id in self._devices.get(row.device, ())
@@ -128,20 +134,12 @@ class _Sorting:
             return SortedRow(row, "conflict", message)
         if candidates:
             (service_id,) = candidates
-            return SortedRow(row, "adopt", "", service_id, self._differing(row, service_id))
+            wanted = self._known.entries[service_id].fields or {}
+            return SortedRow(row, "adopt", "", service_id, differing(row, wanted))
         other = self._known.elsewhere.get(row.device)
         if other is not None:
             return SortedRow(row, "conflict", other)
         return SortedRow(row, "foreign", f"no service has its {_word_for(row)} or its address")
-
-    def _differing(self, row: Lease, service_id: str) -> Sequence[Differing]:
-        wanted = self._known.entries[service_id].fields or {}
-        found = ((name, value, row.fields.get(name, "")) for name, value in wanted.items())
-        return [
-            Differing(name, shown(value), shown(held))
-            for name, value, held in found
-            if value != held
-        ]
 
 
 def _word_for(row: Lease) -> str:

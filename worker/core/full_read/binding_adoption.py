@@ -5,14 +5,14 @@ by the MAC in its DUID.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from ipaddress import IPv6Network
 
 from worker.core.full_read.adoption import (
-    Differing,
     KnownServices,
     SortedRow,
     by_tag,
+    differing,
     second_check,
 )
 from worker.core.rows.bindings import OwnBinding, mac_in_duid
@@ -70,19 +70,14 @@ class _BindingSorting:
             return SortedRow(row, "conflict", f"it may be that of {', '.join(candidates)}")
         if candidates:
             (service_id,) = candidates
-            differs = list(_differing(row, self._wanted[service_id]))
-            return SortedRow(row, "adopt", "", service_id, differs)
+            own = self._wanted[service_id]
+            wanted = {"address": own.address, "server": own.server}
+            client = {"duid": own.duid, "iaid": own.iaid}  # as far as known
+            wanted |= {name: value for name, value in client.items() if value}
+            return SortedRow(row, "adopt", "", service_id, differing(row, wanted))
         met = sorted(self._prefixes.overlapping(network)) if network is not None else []
         if met:
             return SortedRow(row, "conflict", f"it overlaps the prefix of {', '.join(met)}")
         if mac and mac in self._known.elsewhere:
             return SortedRow(row, "conflict", self._known.elsewhere[mac])
         return SortedRow(row, "foreign", "no service has its prefix or its device")
-
-
-def _differing(row: BindingRow, own: OwnBinding) -> Iterator[Differing]:
-    wanted = {"address": own.address, "server": own.server, "duid": own.duid, "iaid": own.iaid}
-    for name, value in wanted.items():
-        found = row.fields.get(name, "")
-        if value and value != found:
-            yield Differing(name, value, found)

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from worker.core.plan.member import OwnRow, Wanted, find_own_row
 from worker.core.rows.row_index import RowIndex
-from worker.core.rows.rows import Lease, Row, identity_of, parse_tag
+from worker.core.rows.rows import Lease, Row, identity_of
 
 ORPHANS_PERCENT: Final = 10
 """With more orphans among our tagged rows, this is not the Redis that wrote them."""
@@ -67,8 +67,8 @@ class RowOwners(NamedTuple):
 def tagged_rows(rows: Iterable[Row], installation: str) -> Iterator[Tagged]:
     """Yield the static rows of any menu with our tag."""
     for row in rows:
-        tag = None if row.dynamic else parse_tag(row.comment)
-        if tag is not None and tag.installation == installation:
+        tag = row.own_tag(installation)
+        if tag is not None:
             yield Tagged(tag.service_id, row, tag.member)
 
 

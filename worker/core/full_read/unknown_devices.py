@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from worker.core.alerting.alerts import AlertKind
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.observed import Observation, SeenRow, macs_of, shown_address
-from worker.core.rows.rows import ANY_SERVER, BindingRow, parse_tag
+from worker.core.rows.rows import ANY_SERVER, BindingRow
 from worker.core.service.record import ServiceRecord
 
 KINDS_OF_WATCH: Final[tuple[AlertKind, ...]] = (
@@ -65,10 +65,9 @@ def blocked(rows: Sequence[SeenRow], policy: RouterPolicy) -> list[tuple[str, Se
     """Return the blocked services whose device is bound all the same, with their rows."""
     found = []
     for row in rows:
-        tag = None if row.lease.dynamic else parse_tag(row.lease.comment)
-        if tag is None or tag.installation != policy.installation:
-            continue
-        if row.lease.fields["block-access"] == "yes" and row.status == "bound":
+        tag = row.lease.own_tag(policy.installation)
+        is_blocked = row.lease.fields["block-access"] == "yes"
+        if tag is not None and is_blocked and row.status == "bound":
             found.append((tag.service_id, row))
     return found
 

@@ -7,6 +7,7 @@ is no copy made by hand. The lease time of a row is known to nobody once a short
 over it. A binding that is made static has no tag either, until it is set.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -132,7 +133,7 @@ def added_rows(
 
     `logins`: service -> its row once that is written, where devices log in by it.
     """
-    adds: dict[str, list[Identity]] = {}
+    adds: dict[str, list[Identity]] = defaultdict(list)
     for operation in plan.operations:
         service_id = operation.service_id
         if service_id in logins and isinstance(operation, _CHANGING) and operation.menu == LEASES:
@@ -141,13 +142,13 @@ def added_rows(
             noted = [Identity(name, "", "") for name in sorted(names)]
             if not isinstance(operation, Remove) and "profile" in operation.fields:
                 noted.append(Identity("", "", operation.fields["profile"]))
-            adds.setdefault(service_id, []).extend(noted)
+            adds[service_id] += noted
         if not isinstance(operation, Add):
             continue
         fields = operation.fields
         if operation.menu == LEASES:
-            adds.setdefault(operation.service_id, []).append(identity_of(fields))
+            adds[service_id].append(identity_of(fields))
         elif operation.menu in (BINDINGS, ADDRESS_LISTS6):
             added = Identity("", fields["address"], fields.get("server", ANY_SERVER))
-            adds.setdefault(operation.service_id, []).append(added)
-    return adds
+            adds[service_id].append(added)
+    return dict(adds)

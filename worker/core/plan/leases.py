@@ -72,22 +72,18 @@ class LeaseEnds:
     def end_on_addresses(self, members: Iterable[Member]) -> None:
         """End the leases on services' addresses first; a device's own if it has a row already."""
         for member in members:
-            self._end_on_address(member)
-
-    def _end_on_address(self, member: Member) -> None:
-        if member.identity is None:
-            return
-        device, address, server = member.identity
-        own_leases = set()
-        if member.row is not None and self._may_end:
-            own_leases = {lease.id for lease in self._index.dynamic_of(device, server)}
-        for lease in self._index.dynamic_at(address):
-            if lease.device != device:
-                self._draft.note(
-                    member.id, "address-still-used-by", f"{lease.name} had its address"
-                )
-            if lease.device != device or lease.id in own_leases:
-                member.before.append(self._end(member, lease))
+            if member.identity is None:
+                continue
+            device, address, server = member.identity
+            own_leases = set()
+            if member.row is not None and self._may_end:
+                own_leases = {lease.id for lease in self._index.dynamic_of(device, server)}
+            for lease in self._index.dynamic_at(address):
+                if lease.device != device:
+                    detail = f"{lease.name} had its address"
+                    self._draft.note(member.id, "address-still-used-by", detail)
+                if lease.device != device or lease.id in own_leases:
+                    member.before.append(self._end(member, lease))
 
     def end_elsewhere(self, members: Iterable[Member]) -> None:
         """Once rows are written, end their devices' other leases, so that they ask for the rows."""

@@ -24,6 +24,7 @@ from worker.core.rows.rows import (
     ListPlace,
     comment_for,
     identity_of,
+    number_of_member,
     service_of_member,
 )
 from worker.core.service.record import ServiceRecord
@@ -243,7 +244,7 @@ class Member:
         kind, _, value = claim_text(key).partition(":")
         what = f"{'MAC' if kind == 'mac' else kind} {value}"
         if service_of_member(holder) == self.service_id:
-            first = holder.removeprefix(self.service_id)[1:] or "1"
+            first = number_of_member(holder) or "1"
             return Waiting("devices-alike", f"device {first} of the service wants {what} too")
         return Waiting("claim-held", f"another service wants {what} too")
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from worker.core.rows.operations import Note, Operation, Waiting, for_device
-from worker.core.rows.rows import RowKey
+from worker.core.rows.rows import RowKey, number_of_member, service_of_member
 
 
 def fields_to_free(
@@ -75,34 +75,19 @@ class PlanDraft:
         self.steps.append(step)
         return step
 
-    def note(self, service_id: str, kind: str, detail: str) -> None:
-        """Note something that a person should know."""
-        self.notes.append(Note(service_id, kind, detail))
+    def note(self, member: str, kind: str, detail: str) -> None:
+        """Note something of a service, or of a further device of one, that a person should know."""
+        text = for_device(number_of_member(member), detail)
+        self.notes.append(Note(service_of_member(member), kind, text))
 
-    def leave_alone(self, service_id: str, key: RowKey, name: str) -> None:
+    def leave_alone(self, member: str, key: RowKey, name: str) -> None:
         """Note a row with the tag of a service beside its own."""
         self.duplicates.add(key)
-        self.note(service_id, "duplicate-row", f"{name} has its tag too; it is left alone")
+        self.note(member, "duplicate-row", f"{name} has its tag too; it is left alone")
 
     def wait(self, service_id: str, why: Waiting) -> None:
         """Note why a service waits; the first reason stays."""
         self.waiting.setdefault(service_id, why)
-
-
-def of_services(notes: Sequence[Note], further: Mapping[str, str]) -> list[Note]:
-    """Return notes of members as notes of their services, which name the device.
-
-    `further`: the service of each member that is a further device.
-    """
-    found = []
-    for note in notes:
-        service_id = further.get(note.service_id)
-        if service_id is not None:
-            number = note.service_id.removeprefix(service_id)[1:]
-            found.append(Note(service_id, note.kind, for_device(number, note.detail)))
-        else:
-            found.append(note)
-    return found
 
 
 def into_phases(steps: Sequence[Step]) -> tuple[tuple[Operation, ...], ...]:

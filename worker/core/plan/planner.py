@@ -15,9 +15,9 @@ from worker.core.plan.list_rows import ListRows, SharedOptions
 from worker.core.plan.member import Member, OwnRow, Wanted, find_own_row, no_more_wanted
 from worker.core.plan.own_bindings import OwnBindings, bindings_in_the_way
 from worker.core.plan.own_queues import OwnQueues
-from worker.core.plan.phases import PlanDraft, Step, fields_to_free, into_phases, of_services
+from worker.core.plan.phases import PlanDraft, Step, fields_to_free, into_phases
 from worker.core.policy.policy import RouterPolicy
-from worker.core.rows.operations import Note, Waiting, WritePlan, for_device
+from worker.core.rows.operations import Waiting, WritePlan, for_device
 from worker.core.rows.prefixes import PREFIX_KEY, ClaimKeys
 from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import (
@@ -165,7 +165,7 @@ class _Planning:
             phases=phases,
             reason="writes" if phases else self._why_empty(),
             waiting=self._draft.waiting | self._waiting(),
-            notes=tuple(sorted(self._notes(), key=astuple)),
+            notes=tuple(sorted(self._draft.notes, key=astuple)),
             duplicates=self._index.duplicates | self._draft.duplicates,
             listed={member.id: self._list_rows.own(member.id) for member in self._in_lists},
             bindings={
@@ -183,10 +183,6 @@ class _Planning:
                 named = Waiting(why.reason, for_device(member.entry.number, why.detail))
                 found[member.service_id] = named
         return found
-
-    def _notes(self) -> list[Note]:
-        further = {m.id: m.service_id for m in self._members if m.entry.number}
-        return of_services(self._draft.notes, further) if further else self._draft.notes
 
     def _find_rows_and_claims(self) -> None:
         for member, wanted in zip(self._members, self._wanted, strict=True):

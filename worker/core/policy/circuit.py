@@ -10,7 +10,7 @@ fault of one service, and the next pass reads first anyway; it only comes a litt
 """
 
 import json
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Final, Literal, NamedTuple
 
 from worker.core.storage_format import known_part, printable
@@ -75,8 +75,7 @@ class RouterState:
 
     def to_json(self) -> str:
         """Return one line of JSON without the values of a healthy router: `{}` for one."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        values["message"] = printable(self.message)
+        values = asdict(replace(self, message=printable(self.message)))
         return json.dumps({k: v for k, v in values.items() if v != getattr(_WELL, k)})
 
     @property

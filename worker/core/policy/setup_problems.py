@@ -43,20 +43,18 @@ def problems_of(  # noqa: PLR0913 - all that a plan is made of
     """
     problems = [problem for dhcp in spec.dhcp for problem in _problems_of_server(dhcp, found)]
     problems += _problems_of_service(spec, access, found, steps)
-    problems += [
-        SetupProblem(message, hinders=False)
-        for message in firewall_problems(spec, access, wanted, found)
-    ]
+    warnings = list(firewall_problems(spec, access, wanted, found))
     if access.ipv6_list and FILTER6 not in found:
         message = f"the router has no menu {FILTER6}: suspended services keep their IPv6, if any"
-        problems.append(SetupProblem(message, hinders=False))
+        warnings.append(message)
     for menu, names in access.named.items():
         if missing := lacking(names, found.get(menu)):
-            message = f"{menu} lacks {', '.join(missing)}: services that need it wait; add it"
-            problems.append(SetupProblem(message, hinders=False))
+            warnings.append(
+                f"{menu} lacks {', '.join(missing)}: services that need it wait; add it"
+            )
     if spec.use_reconfigure and not any("use-reconfigure" in row.fields for row in wanted):
-        message = "use_reconfigure is left out: DHCP servers have it from RouterOS 7.19 on"
-        problems.append(SetupProblem(message, hinders=False))
+        warnings.append("use_reconfigure is left out: DHCP servers have it from RouterOS 7.19 on")
+    problems += [SetupProblem(message, hinders=False) for message in warnings]
     if seen_from and not _within(seen_from, spec.manage_from):
         message = f"the router sees us as {seen_from}, which is not in manage_from"
         problems.append(SetupProblem(f"{message}: it would lock us out", hinders=True))

@@ -113,7 +113,6 @@ class Row:
             (MAC upper case with colons, `yes`/`no`, server `all` where RouterOS leaves the key
             out, `""` or the default where a key is absent).
         comment: as the router keeps it; bytes that are not UTF-8 are surrogate-escaped.
-        dynamic: made by the router.
         disabled: by hand; such a lease is not in RouterOS's MAC index.
     """
 
@@ -129,6 +128,11 @@ class Row:
     def key(self) -> RowKey:
         """What identifies the row within its read."""
         return RowKey(self.menu, self.id)
+
+    def own_tag(self, installation: str) -> "Tag | None":
+        """Return the tag of an installation on it; None: it has none, or the router made it."""
+        tag = None if self.dynamic else parse_tag(self.comment)
+        return tag if tag is not None and tag.installation == installation else None
 
     @property
     def read(self) -> dict[str, str]:
@@ -230,7 +234,6 @@ class BindingRow(Row):
         client_mac: MAC that answers for this address, of `/ipv6/neighbor`; empty: not known.
         last_seen_s: how long ago the client asked; None: never, or not known.
         expires_in_s: when it ends unless the client renews it; None: not known.
-        radius: made by RADIUS, so we never touch it.
     """
 
     menu: ClassVar[MenuPath] = BINDINGS
@@ -297,11 +300,15 @@ def service_of_member(member: str) -> str:
     return member.partition(_BETWEEN)[0]
 
 
+def number_of_member(member: str) -> str:
+    """Return the number of the further device of a `member_id`; empty: it is of the first one."""
+    return member.partition(_BETWEEN)[2]
+
+
 class Tag(NamedTuple):
     """A tag at the start of a comment.
 
     Attributes:
-        installation: whose row it is.
         rest: the operators' text after the tag.
         number: of a further device of the service; empty: of its first one.
     """

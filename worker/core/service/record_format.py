@@ -122,9 +122,8 @@ def record_to_json(record: ServiceRecord, store_format: int) -> str:
             together[code] = _static(value) or value
         else:
             together[code] = value
-    formats = STORE_FORMATS[store_format]
     text: dict[str, Any] = {
-        "format": formats.usual,
+        "format": _format_of(record, STORE_FORMATS[store_format]),
         "owner": record.owner,
         "set": [
             [version, event, values] + ([] if stated == version else [stated])
@@ -150,22 +149,28 @@ def record_to_json(record: ServiceRecord, store_format: int) -> str:
         "heard": record.last_event_ms,
     }
     if short := {router: at.short for router, at in record.placements.items() if at.short}:
-        text |= {"format": formats.short_lease, "short": short}
+        text["short"] = short
     bindings = {router: at.bindings for router, at in record.placements.items() if at.bindings}
     more |= {"bindings": bindings, "assigned": record.assigned}
     more |= {"unassigned": record.unassigned, "left": record.left, "rows_at": record.rows_at}
-    pools = record.assigned or record.unassigned or record.left
-    if bindings or pools or not _OF_IPV6.isdisjoint(record.registers):
-        text["format"] = formats.ipv6
-    more["devices"] = _short_devices(record)
-    text["format"] = _number_of(record, formats, text["format"])
+    more["devices"] = {
+        router: {number: _short_placement(of, record) for number, of in at.devices.items()}
+        for router, at in record.placements.items()
+        if at.devices
+    }
     return to_json(text | {name: value for name, value in more.items() if value})
 
 
-def _number_of(record: ServiceRecord, formats: RecordFormats, otherwise: int) -> int:
+def _format_of(record: ServiceRecord, formats: RecordFormats) -> int:
     if _has_devices(record):
         return formats.devices
-    return formats.login if _is_by_login(record) else otherwise
+    if _is_by_login(record):
+        return formats.login
+    placements = record.placements.values()
+    pools = record.assigned or record.unassigned or record.left
+    if pools or not _OF_IPV6.isdisjoint(record.registers) or any(at.bindings for at in placements):
+        return formats.ipv6
+    return formats.short_lease if any(at.short for at in placements) else formats.usual
 
 
 def _has_devices(record: ServiceRecord) -> bool:
@@ -176,14 +181,6 @@ def _has_devices(record: ServiceRecord) -> bool:
         or any("devices" in (*to_come.own, *to_come.beside) for to_come in record.schedule.pending)
         or any(not OF_DEVICES.isdisjoint(to_come.own) for to_come in record.schedule.pending)
     )
-
-
-def _short_devices(record: ServiceRecord) -> dict[str, dict[str, str | list[Any] | None]]:
-    return {
-        router: {number: _short_placement(of, record) for number, of in at.devices.items()}
-        for router, at in record.placements.items()
-        if at.devices
-    }
 
 
 def record_from_json(text: str, service_id: str) -> ServiceRecord:

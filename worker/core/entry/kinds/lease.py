@@ -1,6 +1,6 @@
 """Static leases of `/ip/dhcp-server/lease`: the kind of entry that every router has."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple, cast
 
 from pydantic import JsonValue
@@ -61,7 +61,7 @@ class LeaseEntry(EntryKind):
         at = record.placements.get(record.row_router or "")
         has_ipv6 = bool(record.value("ipv6"))
         given = record.value("dns_servers"), record.value("options")
-        how = suspending(record.value("suspension"), policy, own_address=not is_pool)
+        how = suspending_row(record, policy, own_address=not is_pool)
         fields = {
             "mac-address": mac or NO_MAC,
             "address": address,
@@ -218,24 +218,35 @@ class Suspending(NamedTuple):
     note: tuple[str, str] | None = None
 
 
-def suspending(held: JsonValue, policy: RouterPolicy, *, own_address: bool) -> Suspending:
+def suspending_row(record: ServiceRecord, policy: RouterPolicy, *, own_address: bool) -> Suspending:
+    """Return how a row suspends its service; no list can name an address that is not known."""
+
+    def why_not(mode: SuspendMode) -> str:
+        if not policy.can_suspend_by(mode):
+            return f"the router's policy {_NEEDS[mode]}"
+        if mode == "walled_garden" and not own_address:
+            return "an address of a pool is not known before the device has it"
+        return ""
+
+    return suspending(record.value("suspension"), policy.suspends_by, why_not)
+
+
+def suspending(
+    held: JsonValue, default: SuspendMode, why_not: Callable[[SuspendMode], str]
+) -> Suspending:
     """Choose the mode: the event's where the router can do it, else the policy's, else `block`.
 
-    No list can name an address of a pool, as it is not known.
+    `held` is the value of the service's register, `why_not` says why a mode cannot be done.
     """
     if not isinstance(held, dict):
         return Suspending(None)
-    asked = cast("SuspendMode | None", held.get("mode"))
     refused: list[str] = []
-    for mode in (asked, policy.suspends_by):
-        if mode is None:
-            continue
-        why = None if policy.can_suspend_by(mode) else f"the router's policy {_NEEDS[mode]}"
-        if mode == "walled_garden" and why is None and not own_address:
-            why = "an address of a pool is not known before the device has it"
-        if why is None:
+    for mode in (cast("SuspendMode | None", held.get("mode")), default):
+        why = "" if mode is None else why_not(mode)
+        if mode is not None and not why:
             return Suspending(mode, _note(refused, mode))
-        refused.append(f"{mode} cannot be done: {why}")
+        if mode is not None:
+            refused.append(f"{mode} cannot be done: {why}")
     return Suspending("block", _note(refused, "block"))
 
 

@@ -70,10 +70,6 @@ class MacServerEntry(EntryKind):
         """See `EntryKind`."""
         return {"server": ANY_SERVER, "block-access": "no", **values}
 
-    def own_fields(self, fields: Mapping[str, str]) -> Mapping[str, str]:
-        """See `EntryKind`."""
-        return {name: value for name, value in fields.items() if name in self.menu.fields}
-
 
 def _left_out(
     record: ServiceRecord, policy: RouterPolicy, *, has_dns: bool

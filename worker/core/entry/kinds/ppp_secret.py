@@ -2,9 +2,10 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from worker.core.entry.entry import Entry, EntryKind, rate_of
+from worker.core.entry.kinds.lease import Suspending, suspending
 from worker.core.policy.policy import RouterPolicy, SuspendMode
 from worker.core.rows import normal
 from worker.core.rows.menus import Field, Menu
@@ -50,6 +51,7 @@ class PppSecretEntry(EntryKind):
         Field("comment"),
         Field("disabled", normal.boolean, "no"),
     )
+    names = {"address": "remote-address", "block-access": "disabled"}  # noqa: RUF012 - never written
     device = "name"
     uses = frozenset({ADDRESS_LISTS, QUEUES})
     refers = {"profile": _PROFILES}  # noqa: RUF012 - never written
@@ -66,7 +68,8 @@ class PppSecretEntry(EntryKind):
         """See `EntryKind`."""
         login: Any = record.value("ppp") or {"name": "", "password": ""}
         address, is_pool = str(record.address), record.has_pool
-        mode, notes = _suspending(record, policy, own_address=not is_pool)
+        mode, note = _suspending(record, policy, own_address=not is_pool)
+        notes = [] if note is None else [note]
         fields = {
             "name": login["name"],
             "password": login["password"],
@@ -149,19 +152,16 @@ class PppSecretEntry(EntryKind):
 
     def as_lease(self, values: Mapping[str, str]) -> Mapping[str, str]:
         """See `EntryKind`."""
-        named = {_LEASE_NAMES.get(name, name): value for name, value in values.items()}
+        own_names = {own: name for name, own in self.names.items()}
+        named = {own_names.get(name, name): value for name, value in values.items()}
         return {"server": ANY_SERVER, **named}
 
     def own_fields(self, fields: Mapping[str, str]) -> Mapping[str, str]:
         """See `EntryKind`."""
-        own = {_OWN_NAMES.get(name, name): value for name, value in fields.items()}
+        own = super().own_fields(fields)
         if own.get("remote-ipv6-prefix") == "":  # no source says that an empty value clears it
-            own["remote-ipv6-prefix"] = _NO_PREFIX
-        return {name: value for name, value in own.items() if name != "server"}
-
-
-_OWN_NAMES: Final = {"address": "remote-address", "block-access": "disabled"}
-_LEASE_NAMES: Final = {own: name for name, own in _OWN_NAMES.items()}
+            return {**own, "remote-ipv6-prefix": _NO_PREFIX}
+        return own
 
 
 def _profile(
@@ -187,13 +187,7 @@ def _profile(
     return "", {}
 
 
-def _suspending(
-    record: ServiceRecord, policy: RouterPolicy, *, own_address: bool
-) -> tuple[SuspendMode | None, list[tuple[str, str]]]:
-    """How the service is suspended (None: it is not), and what a person should know of that."""
-    held: Any = record.value("suspension")
-    if not isinstance(held, dict):
-        return None, []
+def _suspending(record: ServiceRecord, policy: RouterPolicy, *, own_address: bool) -> Suspending:
     by_list = bool(policy.suspend_list) and own_address
     by_queue = policy.rates == "queue" and bool(policy.throttle) and own_address
     can: dict[SuspendMode, bool] = {
@@ -201,13 +195,12 @@ def _suspending(
         "walled_garden": bool(policy.suspend_profile) or by_list,
         "throttle": bool(policy.suspend_profile) or by_queue,
     }
-    asked = cast("SuspendMode | None", held.get("mode"))
-    default: SuspendMode = policy.suspend or (
+    lacks = "the router's policy has neither a suspend_profile nor what it needs for this service"
+    by_default: SuspendMode = (
         "walled_garden" if policy.suspend_list or policy.suspend_profile else "block"
     )
-    mode = next(mode for mode in (asked, default, "block") if mode is not None and can[mode])
-    if asked in (None, mode) and (asked or mode == default):
-        return mode, []
-    detail = f"suspended by {mode} instead of {asked or default}: the policy of the router has "
-    detail += "neither a suspend_profile nor what it needs for this service"
-    return mode, [("suspend-mode", detail)]
+    return suspending(
+        record.value("suspension"),
+        policy.suspend or by_default,
+        lambda mode: "" if can[mode] else lacks,
+    )

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar, Final
 
 from worker.core.entry.entry import Entry, EntryKind, rate_of
-from worker.core.entry.kinds.lease import suspending
+from worker.core.entry.kinds.lease import suspending_row
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows import normal
 from worker.core.rows.menus import Field, Menu
@@ -56,6 +56,7 @@ class UserManagerEntry(EntryKind):
         Field("comment"),
         Field("disabled", normal.boolean, "no"),
     )
+    names = {"mac-address": "name", "block-access": "disabled"}  # noqa: RUF012 - never written
     serves_others = True
     finds_by_address = False
     blocks_by_disabling = True
@@ -68,7 +69,7 @@ class UserManagerEntry(EntryKind):
         """See `EntryKind`."""
         address, is_pool = str(record.address), record.has_pool
         # A list is joined with any address.
-        how = suspending(record.value("suspension"), policy, own_address=True)
+        how = suspending_row(record, policy, own_address=True)
         fields = {
             "mac-address": record.device_in("mac-address") or NO_MAC,
             "address": address,
@@ -118,13 +119,10 @@ class UserManagerEntry(EntryKind):
 
     def own_fields(self, fields: Mapping[str, str]) -> Mapping[str, str]:
         """See `EntryKind`."""
-        named = {_OWN_NAMES.get(name, name): value for name, value in fields.items()}
+        own = super().own_fields(fields)
         if "address" in fields:  # alone it is that of a row that gives up its own for a moment
-            named.setdefault("attributes", f"{FRAMED_ADDRESS}:{fields['address']}")
-        return {name: value for name, value in named.items() if name in self.menu.fields}
-
-
-_OWN_NAMES: Final = {"mac-address": "name", "block-access": "disabled"}
+            return {"attributes": f"{FRAMED_ADDRESS}:{fields['address']}", **own}
+        return own
 
 
 def _left_out(
