@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from tests import builders
 from tests.outcomes.test_effects import ADDRESS, MAC, POLICY, SERVER, Watched, change, plan
-from worker.core.effect import acting_lists
-from worker.core.effect.verdict import acts
+from worker.core.effect import acting_rows
+from worker.core.effect.applied_change import acts
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 
@@ -44,7 +44,7 @@ SCENARIOS = st.fixed_dictionaries(
 
 def fasttrack_ignored():
     """The broken build: a suspension acts with its row in the list, whatever flows."""
-    return patch.object(acting_lists, "_no_flow_passes", lambda *_, **__: acts())
+    return patch.object(acting_rows, "_no_flow_passes", lambda *_, **__: acts())
 
 
 def set_up(router, scenario):

@@ -11,7 +11,7 @@ from worker.core.entry.wanted import DEFAULT_KIND
 from worker.core.rows.menus import ADDRESS_LIST
 from worker.ports import FieldEquals, LeaseQuery
 from worker.routeros.connection import make_sure
-from worker.routeros.lease_holders import observing_commands, watching_commands
+from worker.routeros.holders import observing_commands, watching_commands
 from worker.routeros.rows import entry_prints, menu_prints
 
 (ALL,) = entry_prints(DEFAULT_KIND, None, 10)

@@ -7,7 +7,7 @@ that no pass runs meanwhile. After a crash the same call continues with the rest
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeVar
 
 from pydantic import JsonValue
@@ -283,7 +283,7 @@ def _renamed(record: ServiceRecord, old: str, new: str) -> ServiceRecord:
         placements=placements,
         rows_at=record.rows_at
         and RowsAt(*(new if name == old else name for name in record.rows_at)),
-        schedule=replace(record.schedule, pending=pending),
+        schedule=record.schedule._replace(pending=pending),
         left=tuple(
             left._replace(routers=tuple(new if name == old else name for name in left.routers))
             for left in record.left

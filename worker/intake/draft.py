@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from worker.core.entry.brake import Cut, loss_of, ownership_change, standing
-from worker.core.entry.lacking import lacking
 from worker.core.entry.short_lease import shortened, with_lease_time
 from worker.core.entry.wanted import in_sync, placed, wanted_entries, with_rows_at, work_items_of
 from worker.core.policy.policy import RouterPolicy
@@ -12,7 +11,7 @@ from worker.core.service.event_ref import EventRef, Version
 from worker.core.service.fold import Folded
 from worker.core.service.history import line_to_json
 from worker.core.service.outcome import UNCHANGED, State
-from worker.core.service.record import ServiceRecord, settle, settle_overtaken
+from worker.core.service.record import ServiceRecord, lacking, settle, settle_overtaken
 from worker.core.service.record_parts import PendingEvent, Placement
 from worker.core.service.schedule import Ended, Schedule, calendar_changes
 from worker.core.service.scheduling import supersede
@@ -238,13 +237,13 @@ class CommitDraft:
         if not (self.released or before.schedule.pending or record.schedule.pending or short):
             return record, 0, False
         lease_times_s = self.lease_times_s(record.router) if record.router else {}
-        decided = with_lease_time(record, self._policies, lease_times_s, self.now_ms)
-        if decided.record is not record:
+        decided, next_ms = with_lease_time(record, self._policies, lease_times_s, self.now_ms)
+        if decided is not record:
             self._only_lease_time = True
-            detail = shortened(decided.record) or "put back"
+            detail = shortened(decided) or "put back"
             what = {"router": record.router, "detail": detail}
             self.report.lines.append(line_to_json(self.now_ms, "lease time", what))
-        return decided.record, decided.next_ms, True
+        return decided, next_ms, True
 
     def _cut(self) -> Cut:
         """Whether a working entry is to go that was not before, and by whose event."""

@@ -40,9 +40,16 @@ from worker.routeros.commands import Command, Pace, Reply
 from worker.routeros.connection import RouterConnection
 from worker.routeros.effect_reads import effect_prints, effect_reading
 from worker.routeros.failures import refusal
-from worker.routeros.lease_holders import observed, observing_commands, watching_commands
+from worker.routeros.holders import (
+    observed,
+    observing_commands,
+    running,
+    session_prints,
+    terms_for,
+    watching_commands,
+    with_sessions,
+)
 from worker.routeros.login import RouterIdentity
-from worker.routeros.login_sessions import running, session_prints, terms_for, with_sessions
 from worker.routeros.reads import (
     IPV6_SETUP_PRINTS,
     POOL_PRINTS,

@@ -11,8 +11,8 @@ from worker.core.diagnosis.facts import AtRouter, Explanation, Facts, When
 from worker.core.diagnosis.waiting import ADVICE, waits_for
 from worker.core.effect.findings import EffectFinding
 from worker.core.entry.brake import HELD
-from worker.core.entry.lacking import lacking
 from worker.core.rows.rows import device_of
+from worker.core.service.record import lacking
 from worker.core.storage_format import short_type
 
 

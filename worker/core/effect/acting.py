@@ -8,13 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from worker.core.effect import acting_ipv6
-from worker.core.effect.acting_lists import suspended_by_list
-from worker.core.effect.applied_change import AppliedChange
+from worker.core.effect.acting_rows import NO_LIMIT, delegated, limited, suspended_by_list
+from worker.core.effect.applied_change import AppliedChange, EffectVerdict, acts, not_yet
 from worker.core.effect.facts import EffectFacts
 from worker.core.effect.reading import EffectReading, is_in
 from worker.core.effect.rungs import ChangeKind
-from worker.core.effect.verdict import EffectVerdict, acts, not_yet
 from worker.core.rows.normal import rate_limit
 from worker.core.rows.observed import SeenRow
 from worker.core.rows.rows import is_host_address
@@ -205,8 +203,8 @@ def _rate(case: _Case) -> EffectVerdict:
     verdict = _limited(case)
     if verdict.acting:
         change = case.change
-        verdict = acting_ipv6.limited(change.prefixes, case.reading, change.limit) or verdict
-    if not verdict.acting or case.change.row.get("rate-limit", "") in acting_ipv6.NO_LIMIT:
+        verdict = limited(change.prefixes, case.reading, change.limit) or verdict
+    if not verdict.acting or case.change.row.get("rate-limit", "") in NO_LIMIT:
         return verdict
     ipv6, reading = case.facts.ipv6_filter, case.reading
     fasttrack6 = bool(case.change.bindings) and ipv6 is not None and ipv6.fasttrack
@@ -237,7 +235,7 @@ def _limited(case: _Case) -> EffectVerdict:
     if shadow is not None and wanted and not (first and first.dynamic):
         detail = f"{shadow} of others stands before its own queue and takes its packets"
         return not_yet("queue-shadowed", detail)
-    if limit == wanted or {limit, wanted} <= acting_ipv6.NO_LIMIT:
+    if limit == wanted or {limit, wanted} <= NO_LIMIT:
         return acts(f"{case.address} is limited to {wanted}" if first else "no queue limits it")
     until_ms = case.until(case.row)
     if first is None:
@@ -248,7 +246,7 @@ def _limited(case: _Case) -> EffectVerdict:
 
 def _prefix(case: _Case) -> EffectVerdict:
     change = case.change
-    return acting_ipv6.delegated(change.bindings, case.reading, change.applied_ms, case.now_ms)
+    return delegated(change.bindings, case.reading, change.applied_ms, case.now_ms)
 
 
 _JUDGES: Final[Mapping[ChangeKind, Callable[[_Case], EffectVerdict]]] = {

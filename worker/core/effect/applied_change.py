@@ -1,7 +1,8 @@
-"""An applied change, as what was read on its router is judged by."""
+"""An applied change, and what is said of it after a read of its router: it acts, or not yet."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from worker.core.effect.reading import EffectReading
 from worker.core.effect.rungs import ChangeKind
@@ -89,3 +90,27 @@ class AppliedChange:
             return address
         held = reading.held_by(self.device)
         return held.active_address if held else ""
+
+
+class EffectVerdict(NamedTuple):
+    """Whether a change acts.
+
+    Attributes:
+        reason: one word for programs, of what does not act; `ipv4-only` where that is all.
+        until_ms: until when it may last, where that is known; 0: not known.
+    """
+
+    acting: bool
+    reason: str = ""
+    detail: str = ""
+    until_ms: int = 0
+
+
+def acts(detail: str = "", reason: str = "") -> EffectVerdict:
+    """Return that it acts."""
+    return EffectVerdict(acting=True, reason=reason, detail=detail)
+
+
+def not_yet(reason: str, detail: str, until_ms: int = 0) -> EffectVerdict:
+    """Return that it does not act, and why."""
+    return EffectVerdict(acting=False, reason=reason, detail=detail, until_ms=until_ms)

@@ -5,10 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Self
 
-from worker.core.effect.applied_change import AppliedChange
+from worker.core.effect.applied_change import AppliedChange, EffectVerdict
 from worker.core.effect.means import with_rate
 from worker.core.effect.rungs import ChangeKind, EffectiveBy
-from worker.core.effect.verdict import EffectVerdict
 from worker.core.entry.devices import as_service
 from worker.core.rows.radius import listed_by
 from worker.core.rows.rows import DEVICE_FIELDS, ListPlace

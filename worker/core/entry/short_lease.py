@@ -6,7 +6,7 @@ shortened one lease time ahead has a device that asks within the short time when
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Final
 
 from worker.core.entry.entry import Entry
 from worker.core.entry.wanted import kind_of, wanted_entries
@@ -31,25 +31,15 @@ _PASSED: Final = 2
 """So many short times after the change was confirmed the lease time is put back."""
 
 
-class Shortening(NamedTuple):
-    """What is decided for a service now.
-
-    Attributes:
-        record: with the lease time that is wanted now.
-        next_ms: when to decide again (ms); 0: not before the next event.
-    """
-
-    record: ServiceRecord
-    next_ms: int = 0
-
-
 def with_lease_time(
     record: ServiceRecord,
     policies: Mapping[str, RouterPolicy],
     lease_times_s: Mapping[str, int],
     now_ms: int,
-) -> Shortening:
-    """Decide whether the lease time of a service is short now.
+) -> tuple[ServiceRecord, int]:
+    """Decide whether the lease time of a service is short now, and when to decide again.
+
+    That is 0 if not before the next event.
 
     It is short from one lease time before a scheduled event that a bound device would notice only
     at its next request, until two short times after that was confirmed, or a day at most. An event
@@ -61,7 +51,7 @@ def with_lease_time(
     policy = policies.get(router or "")
     at = record.placements.get(router or "")
     if router is None or policy is None or at is None or FIELD not in kind_of(policy).menu.fields:
-        return Shortening(record)
+        return record, 0
     short = at.short if at.short is not None else ShortLease(policy.shorten_leases, 0)
     if short.before is None:  # nothing was written with another one
         short = short._replace(lease_time=policy.shorten_leases)
@@ -91,7 +81,7 @@ def with_lease_time(
     if kept != at.short:
         placements = {**record.placements, router: at._replace(short=kept)}
         record = record._replace(placements=placements)
-    return Shortening(record, min(looks, default=0))
+    return record, min(looks, default=0)
 
 
 def describe(short: ShortLease | None) -> str:

@@ -7,7 +7,6 @@ from worker.core.policy.setup_spec import FastTrack, RouterAccess, SetupSpec
 from worker.core.rows.filter_rules import (
     DIRECTIONS,
     FASTTRACK,
-    FILTER,
     FILTER6,
     FILTERS,
     SOURCE_LIST,
@@ -45,27 +44,30 @@ def _ahead(wanted: WantedRow, own: Rule, rules: Sequence[Rule]) -> Iterator[int]
 
 def fasttrack_steps(mode: FastTrack, access: RouterAccess, found: Rows) -> Iterator[SetupStep]:
     """Yield the steps that change the enabled FastTrack rules of others, as the inventory says."""
-    yield from _fasttrack_steps(mode, access.suspend_list, FILTER, found.get(FILTER, ()))
-    if access.ipv6_list:
-        yield from _fasttrack_steps(mode, access.ipv6_list, FILTER6, found.get(FILTER6, ()))
+    for menu, suspend_list in access.suspend_lists.items():
+        rules = found.get(menu, ())
+        for number, rule in enumerate(rules):
+            fields: dict[str, str] = {}
+            if rule.get("dynamic") == "true" or not _is_fasttrack(rule):
+                continue
+            if mode == "off":
+                fields = {"disabled": "yes"}
+            elif mode == "spare-suspended" and suspend_list:
+                fields = _sparing(rule, suspend_list)
+            if fields:
+                before = {name: rule.get(name, "") for name in fields}
+                name = describe(rules, number)
+                yield SetupStep(menu, "set", name, fields, rule.get(".id", ""), before)
 
 
-def _fasttrack_steps(
-    mode: FastTrack, suspend_list: str, menu: str, rules: Sequence[Rule]
-) -> Iterator[SetupStep]:
-    for number, rule in enumerate(rules):
-        if rule.get("action") != FASTTRACK or not is_active(rule) or rule.get("dynamic") == "true":
-            continue
-        fields: dict[str, str] = {}
-        if mode == "off":
-            fields = {"disabled": "yes"}
-        elif mode == "spare-suspended" and suspend_list and not _other_lists(rule, suspend_list):
-            wanted = dict.fromkeys((SOURCE_LIST, TARGET_LIST), f"!{suspend_list}")
-            fields = {name: value for name, value in wanted.items() if not rule.get(name)}
-        if fields:
-            before = {name: rule.get(name, "") for name in fields}
-            name = describe(rules, number)
-            yield SetupStep(menu, "set", name, fields, rule.get(".id", ""), before)
+def _is_fasttrack(rule: Rule) -> bool:
+    return rule.get("action") == FASTTRACK and is_active(rule)
+
+
+def _sparing(rule: Rule, suspend_list: str) -> dict[str, str]:
+    if _other_lists(rule, suspend_list):
+        return {}
+    return {name: f"!{suspend_list}" for name in (SOURCE_LIST, TARGET_LIST) if not rule.get(name)}
 
 
 def _other_lists(rule: Rule, suspend_list: str) -> list[str]:
@@ -96,10 +98,10 @@ def firewall_problems(
 def _fasttrack_problems(access: RouterAccess, found: Rows) -> Iterator[str]:
     if not access.suspend_list:
         yield 'fasttrack = "spare-suspended" does nothing: the router has no suspend_list'
-    for menu, name in ((FILTER, access.suspend_list), (FILTER6, access.ipv6_list)):
+    for menu, name in access.suspend_lists.items():
         rules = found.get(menu, ()) if name else ()
         for number, rule in enumerate(rules):
-            if rule.get("action") == FASTTRACK and is_active(rule) and _other_lists(rule, name):
+            if _is_fasttrack(rule) and _other_lists(rule, name):
                 its = f"{_named(menu, rules, number)} already matches address lists"
                 yield f"{its}, so it cannot spare those of {name} too: change it by hand"
 

@@ -10,8 +10,6 @@ from worker.core.policy.setup_rows import CERTIFICATE, SERVICE, WantedRow
 from worker.core.policy.setup_spec import FastTrack, RouterAccess
 from worker.core.rows.filter_rules import (
     FASTTRACK,
-    FILTER,
-    FILTER6,
     FILTERS,
     SOURCE_LIST,
     TARGET_LIST,
@@ -54,11 +52,11 @@ def script_of(
 
 
 def _fasttrack(fasttrack: FastTrack, access: RouterAccess) -> Iterator[str]:
-    for menu, name in ((FILTER, access.suspend_list), (FILTER6, access.ipv6_list)):
+    for menu, name in access.suspend_lists.items():
         fields = {"disabled": "yes"}
         if fasttrack == "spare-suspended" and name:
             fields = dict.fromkeys((SOURCE_LIST, TARGET_LIST), f"!{name}")
-        elif fasttrack != "off" or (menu == FILTER6 and not name):
+        elif fasttrack != "off":
             continue
         path = menu.replace("/", " ").strip()
         yield f"/{path} set [find action={FASTTRACK} dynamic=no] {_message(fields)}"

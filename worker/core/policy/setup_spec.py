@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from typing import Literal
 
+from worker.core.rows.filter_rules import FILTER, FILTER6
+
 FastTrack = Literal["keep", "spare-suspended", "off"]
 
 
@@ -109,3 +111,8 @@ class RouterAccess:
     named: Mapping[str, frozenset[str]] = field(default_factory=dict)
     user_manager: RadiusPeer | None = None
     asked_by: tuple[RadiusPeer, ...] = ()
+
+    @property
+    def suspend_lists(self) -> Mapping[str, str]:
+        """By menu of firewall rules the list whose customers they stop; empty: none."""
+        return {FILTER: self.suspend_list} | ({FILTER6: self.ipv6_list} if self.ipv6_list else {})

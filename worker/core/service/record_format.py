@@ -134,7 +134,7 @@ def record_to_json(record: ServiceRecord, store_format: int) -> str:
     if record.highest != highest:
         text["highest"] = record.highest
     if record.schedule != NOTHING_SCHEDULED:
-        text["schedule"] = record.schedule.to_values()
+        text["schedule"] = record.schedule
     queues = {
         router: short_queue(at.queue, at.written)
         for router, at in record.placements.items()
@@ -237,7 +237,7 @@ def record_from_json(text: str, service_id: str) -> ServiceRecord:
             )
         },
         pending=tuple(_pending(fields) for fields in raw.get("pending", ())),
-        schedule=Schedule.from_values(raw["schedule"]) if "schedule" in raw else NOTHING_SCHEDULED,
+        schedule=Schedule.from_values(*raw["schedule"]) if "schedule" in raw else NOTHING_SCHEDULED,
         last_event_ms=raw.get("heard", 0),
         assigned=assigned,
         unassigned={kind: Unassigned(*why) for kind, why in raw.get("unassigned", {}).items()},

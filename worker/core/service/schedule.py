@@ -1,7 +1,6 @@
 """Scheduled events: what a record keeps of them until they take effect, and after."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple, Self
 
 from pydantic import JsonValue
@@ -87,8 +86,7 @@ class Ended(NamedTuple):
     at_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
+class Schedule(NamedTuple):
     """The scheduled events of one service.
 
     Attributes:
@@ -129,17 +127,10 @@ class Schedule:
         kept = [each for each in self.ended if each.ended_at_ms > now_ms - ENDED_MS]
         return Schedule(pending, (*kept, *new)[-MAX_ENDED:])
 
-    def to_values(self) -> list[Any]:
-        """Return values for JSON."""
-        return [self.pending, self.ended]
-
     @classmethod
-    def from_values(cls, values: list[Any]) -> Self:
-        """Read `to_values` back from JSON."""
-        pending, ended = values
-        return cls(
-            tuple(_scheduled(fields) for fields in pending), tuple(Ended(*end) for end in ended)
-        )
+    def from_values(cls, pending: Sequence[Any], ended: Sequence[Any]) -> Self:
+        """Make one of its values as JSON has them."""
+        return cls(tuple(_scheduled(*each) for each in pending), tuple(Ended(*e) for e in ended))
 
 
 NOTHING_SCHEDULED: Final = Schedule()
@@ -190,6 +181,5 @@ def calendar_changes(before: Schedule, after: Schedule) -> list[CalendarChange]:
     return sorted(changes)
 
 
-def _scheduled(fields: list[Any]) -> Scheduled:
-    event, at_ms, version, own, beside = fields
+def _scheduled(event: Any, at_ms: int, version: Any, own: Any, beside: Any) -> Scheduled:  # noqa: ANN401 - of JSON
     return Scheduled(EventRef(*event), at_ms, Version(*version), own, beside)

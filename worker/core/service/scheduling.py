@@ -6,7 +6,6 @@ that arrive later.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from contracts.events import Event
 from worker.core.service.event_ref import EventRef, Version
@@ -37,7 +36,7 @@ def keep(
     if withdrawn_by is not None:
         end = ended_of(scheduled, "withdrawn", withdrawn_by, now_ms)
         forgotten = [e for e in schedule.ended if e.event_id != end.event_id]
-        schedule = replace(schedule, ended=tuple(forgotten))
+        schedule = schedule._replace(ended=tuple(forgotten))
     elif superseded_by is not None:
         end = ended_of(scheduled, "superseded", superseded_by, now_ms)
     else:

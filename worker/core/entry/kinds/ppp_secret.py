@@ -195,12 +195,12 @@ def _suspending(record: ServiceRecord, policy: RouterPolicy, *, own_address: boo
         "walled_garden": bool(policy.suspend_profile) or by_list,
         "throttle": bool(policy.suspend_profile) or by_queue,
     }
-    lacks = "the router's policy has neither a suspend_profile nor what it needs for this service"
+    why_not = "the router's policy has neither a suspend_profile nor what it needs for this service"
     by_default: SuspendMode = (
         "walled_garden" if policy.suspend_list or policy.suspend_profile else "block"
     )
     return suspending(
         record.value("suspension"),
         policy.suspend or by_default,
-        lambda mode: "" if can[mode] else lacks,
+        lambda mode: "" if can[mode] else why_not,
     )
