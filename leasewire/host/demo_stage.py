@@ -4,7 +4,7 @@ import json
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +93,9 @@ def running(directory: Path) -> Iterator[Stage]:
             f"{PREFIX}BACKOFF_FIRST_S": "0.5",
             f"{PREFIX}BACKOFF_CAP_S": "0.5",
         }
-        parts.enter_context(_up(directory, server, environ))
+        command = ["leasewire", "up", "--data", str(server.directory)]
+        log = directory / "leasewire.log"
+        parts.enter_context(_process("`leasewire up`", command, log, environ))
         context = Context(inventory, server.url)
         yield Stage(
             router=parts.enter_context(ControlClient(str(directory / "router.sock"))),
@@ -109,53 +111,42 @@ def _simulator(directory: Path) -> Iterator[dict[str, Any]]:
     password = directory / "password"
     password.touch(mode=0o600)
     password.write_text(secrets.token_urlsafe(16), encoding="utf-8")
-    command = [sys.executable, "-P", "-m", simulator.__name__, "--json", "--seed-guide"]
-    command += ["--identity", ROUTER]
+    command = [simulator.__name__, "--json", "--seed-guide", "--identity", ROUTER]
     command += ["--password-file", str(password), "--control", str(directory / "router.sock")]
-    with (
-        (directory / "simulator.log").open("wb") as log,
-        _ended(
-            subprocess.Popen(  # noqa: S603 - our own module
-                command, stdout=subprocess.PIPE, stderr=log, start_new_session=True
-            )
-        ) as process,
-    ):
-        line = process.stdout.readline() if process.stdout else b""
-        if not line:
-            raise RuntimeError("the simulated router did not start")
+    with _process("the simulated router", command, directory / "simulator.log") as line:
         about: dict[str, Any] = json.loads(line)["routers"][0]
         yield about
 
 
 @contextmanager
-def _up(directory: Path, server: EmbeddedServer, environ: Mapping[str, str]) -> Iterator[None]:
-    """Run `leasewire up`, with its log in a file."""
-    command = [sys.executable, "-P", "-m", "leasewire", "up", "--data", str(server.directory)]
+def _process(
+    name: str, command: Sequence[str], log: Path, environ: Mapping[str, str] | None = None
+) -> Iterator[bytes]:
+    """Run a module of ours with its log in a file; yields its first line: then it is ready.
+
+    The end of the block stops it: SIGTERM first, then SIGKILL.
+
+    Raises:
+        RuntimeError: it did not start.
+    """
     with (
-        (directory / "leasewire.log").open("wb") as log,
-        _ended(
-            subprocess.Popen(  # noqa: S603 - our own module
-                command, env=environ, stdout=subprocess.PIPE, stderr=log, start_new_session=True
-            )
+        log.open("wb") as sink,
+        subprocess.Popen(  # noqa: S603 - our own module
+            [sys.executable, "-P", "-m", *command],
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=sink,
+            start_new_session=True,
         ) as process,
     ):
-        # It prints a line when Valkey is ready.
-        if not (process.stdout and process.stdout.readline()):
-            raise RuntimeError("`leasewire up` did not start")
-        yield
-
-
-@contextmanager
-def _ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-    """Stop a process with the block: SIGTERM first, then SIGKILL."""
-    try:
-        yield process
-    finally:
-        process.terminate()
         try:
-            process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        if process.stdout:
-            process.stdout.close()
+            line = process.stdout.readline() if process.stdout else b""
+            if not line:
+                raise RuntimeError(f"{name} did not start")
+            yield line
+        finally:
+            process.terminate()
+            try:
+                process.wait(_STOP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
