@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, ClassVar, Final
 
@@ -15,10 +16,9 @@ import structlog
 import typer
 
 from leasewire.host.embedded import EmbeddedServer
-from producers.connection import open_publisher
+from producers.connection import ANSWER_S, open_publisher
 from producers.publisher import Publisher
 from producers.transport import CompleteEvent, proven_event
-from worker.core.policy.policy import RouterPolicy
 from worker.core.texts import did_you_mean
 from worker.errors import ConfigurationError, StoreRefused, StoreUnavailable, UnreadableStoreError
 from worker.inventory import Inventory, RouterConfig, load_inventory
@@ -35,8 +35,6 @@ log = structlog.get_logger("command")
 
 DATA: Final = Path("leasewire-data")
 """Default data directory of `leasewire up`; other commands look for its Redis there."""
-ANSWER_S: Final = 10.0
-"""How long Redis may take to answer a command: a person waits for it, or a monitoring system."""
 _MOST_LOGGED: Final = 100
 _HEARTBEAT_S: Final = 2.0
 _REDIS_URL: Final = f"{PREFIX}REDIS_URL"
@@ -49,6 +47,7 @@ InventoryOption = Annotated[
         show_default=False,
     ),
 ]
+ServiceArgument = Annotated[str, typer.Argument(metavar="ID", help="The BSS's id of the service.")]
 RouterArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name in the inventory.")]
 AnyRouterArgument = Annotated[
     str | None, typer.Argument(metavar="NAME", help="Name in the inventory. Default: all routers.")
@@ -152,10 +151,6 @@ class Context:
         """The name of this router, or the names of all routers of the inventory."""
         return list(self.inventory.routers) if name is None else [self.router(name).name]
 
-    def policies(self) -> dict[str, RouterPolicy]:
-        """The policies of the inventory, by router."""
-        return self.inventory.policies
-
     def reload(self, check: Callable[[Inventory], Iterable[str]] = lambda _: ()) -> bool:
         """Read the inventory again, and log what is different; keep the old one if it is wrong.
 
@@ -174,12 +169,8 @@ class Context:
             log.error("inventory.refused", problems=list(error.problems), advice=advice)  # noqa: TRY400 - the problems say more than a traceback
             return False
         log.info("inventory.reloaded", changes=changes[:_MOST_LOGGED], number=len(changes))
-        self.use(inventory)
-        return True
-
-    def use(self, inventory: Inventory) -> None:
-        """Replace the inventory by one that was reloaded."""
         self.inventory = inventory
+        return True
 
     @cached_property
     def unpinned_inventory(self) -> Inventory:
@@ -283,6 +274,16 @@ class Context:
         except ConfigurationError:  # a host of publishers may have no inventory
             return True
         return source is not None and "override" in source.scopes
+
+
+def check_extra(extra: str, needs: str, *modules: str) -> None:
+    """Check that an extra of the package is installed.
+
+    Raises:
+        ConfigurationError: it is not; `needs` says what needs which packages.
+    """
+    if not all(map(find_spec, modules)):
+        raise ConfigurationError([f"{needs}: install `leasewire[{extra}]`"])
 
 
 def redis_in_use() -> str:

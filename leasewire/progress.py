@@ -1,7 +1,9 @@
-"""A progress bar on standard error for long work; only on a terminal."""
+"""Waiting for long work: how often to look, and a progress bar on a terminal's standard error."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from rich.console import Console
 from rich.progress import (
@@ -13,7 +15,18 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+_LOOKS_EVERY_S: Final = 0.1
+
 Advance = Callable[[int], None]
+
+
+def looks(within_s: float) -> Iterator[None]:
+    """One turn of a loop for each look at something that is awaited, for so long; at least one."""
+    deadline = time.monotonic() + within_s
+    yield
+    while time.monotonic() < deadline:
+        time.sleep(_LOOKS_EVERY_S)
+        yield
 
 
 @contextmanager

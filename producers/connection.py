@@ -22,7 +22,7 @@ from producers.spool import Spool
 from producers.transport import CompleteEvent
 
 ANSWER_S: Final = 10.0
-"""How long Redis may take to answer."""
+"""How long Redis may take to answer: a person may wait for it, or a monitoring system."""
 RESEND_S: Final = 30.0
 """Longer than a primary without replicas takes writes (`min-replicas-max-lag`), and a failover."""
 

@@ -4,24 +4,28 @@ It listens only on a private Unix socket, keeps an append-only file and never ev
 """
 
 import contextlib
+import os
 import signal
 import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from leasewire.host.memory import memory_here
 from worker.errors import ConfigurationError
 
 _START_TIMEOUT_S = 10.0
 """Without an answer; while it loads its data it says so, and a large file takes minutes."""
 _POLL_S = 0.01
 _MAX_SOCKET_PATH = 100  # sun_path holds 108 bytes on Linux, 104 on macOS
+_OWN_GROUPS: Final = Path("/proc/self/cgroup")
+_GROUPS: Final = Path("/sys/fs/cgroup")
+_LIMITS: Final = {"": "memory.max", "memory": "memory.limit_in_bytes"}
+"""Controller in `/proc/self/cgroup` -> file of its memory limit: cgroup version 2, and 1."""
 
 
 def server_binary() -> str:
@@ -187,3 +191,41 @@ class EmbeddedServer:
 
     def __exit__(self, *_error: object) -> None:
         self.stop()
+
+
+def memory_here(own_groups: Path = _OWN_GROUPS, groups: Path = _GROUPS) -> int:
+    """Bytes that a process may use here: the host's memory, or a lower limit of its cgroups.
+
+    Args:
+        own_groups: a file like `/proc/self/cgroup`.
+        groups: where cgroups are mounted.
+    """
+    host = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        lines = own_groups.read_text(encoding="utf-8").splitlines()
+    except OSError:  # no Linux
+        return host
+    return min([host, *(limit for line in lines for limit in _limits(line, groups))])
+
+
+def _limits(line: str, groups: Path) -> list[int]:
+    """The limits of the cgroup of one line and of its parents."""
+    _, controllers, path = line.split(":", 2)
+    found = []
+    for name in _LIMITS.keys() & set(controllers.split(",")):
+        root = groups / name
+        # In a container the path is the host's, but the mounted tree is the container's.
+        group = (root / path.strip("/")).resolve()
+        for at in (group, *group.parents):
+            if at.is_relative_to(root):
+                found += _number(at / _LIMITS[name])
+        found += _number(root / _LIMITS[name])
+    return found
+
+
+def _number(file: Path) -> list[int]:
+    try:
+        text = file.read_text(encoding="ascii").strip()
+    except OSError:
+        return []
+    return [int(text)] if text.isdecimal() else []  # else: max

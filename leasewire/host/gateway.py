@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Final
 
 import structlog
 import typer
 
 from contracts.names import BULK_DEPTH, INTAKE_DEPTH
-from leasewire.context import Context
+from leasewire.context import Context, check_extra
 from leasewire.host.stopping import asked_to_stop, run_until_stopped
 from leasewire.sources.hooks import hooks_of
 from producers.publisher import Publisher
@@ -99,9 +98,7 @@ def running_gateway(  # noqa: PLR0913 - as the command
             listened on, or Redis does not keep its data.
         StoreUnavailable: Redis cannot be reached, or refuses us.
     """
-    if find_spec("fastapi") is None or find_spec("uvicorn") is None:
-        problem = "the gateway needs FastAPI and uvicorn: install `leasewire[gateway]`"
-        raise ConfigurationError([problem])
+    check_extra("gateway", "the gateway needs FastAPI and uvicorn", "fastapi", "uvicorn")
     # Imported here: an optional extra, and half a second for other commands.
     from gateway.api.app import make_app  # noqa: PLC0415 - see above
     from gateway.api.limits import Depth  # noqa: PLC0415 - see above
@@ -147,9 +144,7 @@ def running_gateway(  # noqa: PLR0913 - as the command
 
 
 def _console(context: Context, store: Store, publisher: Publisher) -> "ConsoleApp":
-    if find_spec("htpy") is None or find_spec("argon2") is None:
-        problem = "the console needs htpy and argon2-cffi: install `leasewire[console]`"
-        raise ConfigurationError([problem])
+    check_extra("console", "the console needs htpy and argon2-cffi", "htpy", "argon2")
     # Imported here, as the gateway is.
     from gateway.api.api_keys import ApiKeys  # noqa: PLC0415 - see above
     from gateway.console.app import make_console  # noqa: PLC0415 - see above

@@ -2,16 +2,14 @@
 
 import sys
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from leasewire.answer import Answer, App, TextTable, bad_input, fail
-from leasewire.context import ActorOption, Context
+from leasewire.context import ActorOption, Context, check_extra
 from leasewire.password_file import password_in
-from worker.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from gateway.console.people import People, Role
@@ -124,9 +122,7 @@ def remove(name: NameArgument, *, actor: ActorOption = "") -> Answer:
 
 
 def _people(context: Context) -> "People":
-    if find_spec("argon2") is None:
-        problem = "people of the console need argon2-cffi: install `leasewire[console]`"
-        raise ConfigurationError([problem])
+    check_extra("console", "people of the console need argon2-cffi", "argon2")
     from gateway.console.people import People  # noqa: PLC0415 - in the extra `console`
 
     return People(context.store.client, context.settings.key_prefix)

@@ -130,7 +130,7 @@ def up_command(  # noqa: PLR0913 - as many options
         environ = environment_for(settings)
 
         def reloaded(found: Inventory) -> None:
-            context.use(found)
+            context.inventory = found
             outcomes.reload()
 
         supervisor = Supervisor(environ, events, routers, reloaded=reloaded, inventory=known)

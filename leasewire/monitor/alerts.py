@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 import typer
@@ -52,12 +52,14 @@ def list_command(
         return _past(context)
     now_ms = context.store.records.now_ms()
     mutes = context.store.notifications.mutes(now_ms)
-    alerts = with_roots(context.store.alerts.all_open(), _behind(context))
-    notified = _notified(context, alerts)
+    known = _inventory(context)
+    alerts = with_roots(context.store.alerts.all_open(), known.behind if known else {})
+    targets = list(known.alerts) if known else []
+    notified = _notified(context, alerts, targets)
     documents = [
         _document(alert, mutes, now_ms) | {"notified": notified[alert.name]} for alert in alerts
     ]
-    nobody = ["not yet" if _targets(context) else "no target"]
+    nobody = ["not yet" if targets else "no target"]
     rows = [document | {"notified": document["notified"] or nobody} for document in documents]
     columns = "since, severity, kind, subject, message, notified, muted, follows"
     runbooks = sorted({(alert.kind, alert.runbook) for alert in alerts})
@@ -235,21 +237,11 @@ def _inventory(context: Context) -> Inventory | None:
         return None
 
 
-def _behind(context: Context) -> Mapping[str, str]:
-    inventory = _inventory(context)
-    return inventory.behind if inventory else {}
-
-
-def _targets(context: Context) -> Sequence[str]:
-    inventory = _inventory(context)
-    return list(inventory.alerts) if inventory else ()
-
-
-def _notified(context: Context, alerts: Sequence[Alert]) -> dict[str, list[str]]:
+def _notified(
+    context: Context, alerts: Sequence[Alert], targets: Sequence[str]
+) -> dict[str, list[str]]:
     """Name of an alert -> the targets that have received it."""
-    notified = {
-        target: context.store.notifications.notified(target) for target in _targets(context)
-    }
+    notified = {target: context.store.notifications.notified(target) for target in targets}
     return {
         alert.name: [target for target, names in notified.items() if was_notified(alert, names)]
         for alert in alerts

@@ -1,11 +1,10 @@
 """`leasewire metrics`: metrics for Prometheus."""
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import typer
 
-from leasewire.context import Context
+from leasewire.context import Context, check_extra
 from leasewire.host.stopping import asked_to_stop, run_until_stopped
 from leasewire.sources.delivering import Targets
 from worker.errors import ConfigurationError
@@ -64,9 +63,7 @@ def exporting(targets: Targets, address: Address) -> "MetricsServer":
         ConfigurationError: the address cannot be listened on, the inventory has mistakes, or the
             extra `metrics` is not installed.
     """
-    if find_spec("prometheus_client") is None:
-        problem = "metrics need prometheus-client: install `leasewire[metrics]`"
-        raise ConfigurationError([problem])
+    check_extra("metrics", "metrics need prometheus-client", "prometheus_client")
     from leasewire.monitor.exporter import MetricsServer  # noqa: PLC0415 - an extra
     from leasewire.monitor.figures import FiguresReader  # noqa: PLC0415 - goes with it
 

@@ -1,6 +1,5 @@
 """`leasewire adopt`: take over the rows of a router that was in use before Leasewire."""
 
-import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
@@ -22,7 +21,7 @@ from leasewire.answer import (
     fail,
 )
 from leasewire.context import ActorOption, Context, RouterArgument
-from leasewire.progress import progress_bar
+from leasewire.progress import looks, progress_bar
 from leasewire.routers.adopt_services import events_of_file, events_of_rows, folded
 from leasewire.routers.at_router import at_router
 from leasewire.sources.standard_input import as_file
@@ -36,7 +35,6 @@ from worker.routeros.sessions import Sessions
 
 Choice = Literal["adopt", "skip"]
 _TIMEOUT_S: Final = 120.0
-_CHECK_EVERY_S: Final = 0.2
 _SHOWN: Final = 50
 
 
@@ -80,21 +78,21 @@ def adopt_command(  # noqa: PLR0913 - each is an option
     """
     config = context.router(name)
     with closing(Sessions(context.inventory, context.settings).open(name)) as session:
-        policy = config.policy.held_in(session.entries)
+        policy, policies = config.policy.held_in(session.entries), context.inventory.policies
         adoption = Adoption(context.store, name, policy)
         with context.publisher() as publisher:
             events = []
             if services:
                 with as_file(services, "stdin") as file:
                     events = events_of_file(file, publisher, actor)
-            found = adoption.sort(session, folded(context.store, events, context.policies()))
+            found = adoption.sort(session, folded(context.store, events, policies))
             if import_services:
                 rows = [row for row in found if disabled == "adopt" or not row.row.disabled]
                 bindings = read_bindings(session, lambda: None)
                 events += events_of_rows(
                     rows, bindings, name, policy, publisher=publisher, actor=actor
                 )
-                found = adoption.sort(session, folded(context.store, events, context.policies()))
+                found = adoption.sort(session, folded(context.store, events, policies))
     undecided = [row for row in found if row.sort == "adopt" and row.row.disabled]
     if disabled is not None:
         undecided = []
@@ -132,7 +130,7 @@ def _publish(context: Context, router: str, events: list[CompleteEvent]) -> int:
     """
     here = {
         record.service_id
-        for record in folded(context.store, events, context.policies())
+        for record in folded(context.store, events, context.inventory.policies)
         if record.row_router == router
     }
     ours = [event for event in events if _service(event) in here]
@@ -141,15 +139,14 @@ def _publish(context: Context, router: str, events: list[CompleteEvent]) -> int:
     with context.publisher() as publisher:
         publisher.write(ours, lane=QUEUE_BULK)
     keys = [event.key for event in ours]
-    deadline = time.monotonic() + _TIMEOUT_S
     with progress_bar("folding", len(keys)) as advance:
         left = len(keys)
-        while left and time.monotonic() < deadline:
+        for _ in looks(_TIMEOUT_S):
             waiting = len(context.store.views.journaled(keys))
             advance(left - waiting)
             left = waiting
-            if left:
-                time.sleep(_CHECK_EVERY_S)  # workers fold them
+            if not left:
+                break
     if left:
         fail(
             f"{left} of {len(keys)} events still wait for a worker: no row was tagged. Start one "

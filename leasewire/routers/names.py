@@ -78,7 +78,7 @@ def rename_command(  # noqa: PLR0913 - each is an option
     if not apply:
         return Answer(document, [text, "Run with --apply to rename it."], Exit.CHANGES)
     names = RouterNames(context.store, actor, time.sleep)
-    names.rename(old, new, context.policies())
+    names.rename(old, new, context.inventory.policies)
     return Answer(document, [text, f"{new}: renamed; its services are queued"])
 
 

@@ -95,7 +95,7 @@ def _moving(
     context: Context, stored: Mapping[str, AppliedPolicy], names: list[str] | None
 ) -> dict[str, list[str]]:
     """By router, its services whose rows stand on another router than the inventory says now."""
-    policies, found = context.policies(), defaultdict[str, list[str]](list)
+    policies, found = context.inventory.policies, defaultdict[str, list[str]](list)
     applied = (policy.fields for policy in stored.values())
     if names or any(p.user_manager for p in policies.values()) or any(map(_MENTIONS, applied)):
         for read in context.store.views.services():

@@ -39,7 +39,7 @@ def list_(
     """
     found = [
         approval
-        for approval in approvals.approvals(context.store, context.policies())
+        for approval in approvals.approvals(context.store, context.inventory.policies)
         if approval_id in (None, approval.id)
     ]
     if approval_id is not None and not found:
@@ -72,7 +72,7 @@ def approve(
     Example: leasewire brake approve 3f9a1c20 --digest 91b2c0d4e5f6
     """
     decision = approvals.approve(
-        context.store, context.policies(), approval_id, digest, actor, reason
+        context.store, context.inventory.policies, approval_id, digest, actor, reason
     )
     approval = _decided(decision, approval_id)
     text = f"{counted(len(approval.work_items), 'service')} approved."
@@ -98,7 +98,7 @@ def reject(
     with context.publisher() as publisher:
         decision = approvals.reject(
             context.store,
-            context.policies(),
+            context.inventory.policies,
             approval_id,
             digest,
             actor,

@@ -5,21 +5,19 @@ letter is removed: after a crash in between a retry makes a duplicate, and no ev
 """
 
 import json
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
 from gateway import dead_letters
 from leasewire.answer import Answer, ApplyOption, Exit, bad_input, fail
 from leasewire.context import ActorOption, Context
+from leasewire.progress import looks
 from leasewire.sources.standard_input import text_in
 from worker.admin.dead_letters import cause_of
 from worker.core.service.outcome import DeadLetter, Outcome
-
-_CHECK_EVERY_S: Final = 0.1
 
 IdsArgument = Annotated[list[str] | None, typer.Argument(metavar="ID…")]
 ReasonOption = Annotated[str | None, typer.Option(help="All with this reason.", show_default=False)]
@@ -189,16 +187,14 @@ def _outcomes(
         for dead_letter, _ in done
         if dead_letter.kind == "service"
     }
-    deadline = time.monotonic() + wait_s
-    while pending:
+    for _ in looks(wait_s):
         for outcome in context.store.views.outcomes(list(pending)):
             dead_letter = pending[outcome.key]
             if outcome.at_ms > dead_letter.at_ms:
                 found[dead_letter.id] = _message(outcome)
                 del pending[outcome.key]
-        if not pending or time.monotonic() >= deadline:
+        if not pending:
             break
-        time.sleep(_CHECK_EVERY_S)
     safe = "in the journal; no worker has folded it yet"
     return found | {dead_letter.id: safe for dead_letter in pending.values()}
 

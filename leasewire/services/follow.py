@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from leasewire.answer import Answer, Exit, JsonOption, clean, local_time, write
-from leasewire.context import Context
+from leasewire.context import Context, ServiceArgument
 from leasewire.services.why import details, history_table
 from worker.admin.json_fields import utc_time
 from worker.admin.service_documents import HistoryEntry, history_of
@@ -21,7 +21,7 @@ _CHECK_EVERY_S: Final = 1.0
 
 
 def events_command(
-    service_id: Annotated[str, typer.Argument(metavar="ID", help="The BSS's id of the service.")],
+    service_id: ServiceArgument,
     *,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Keep printing new lines, until Ctrl-C.")

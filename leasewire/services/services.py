@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from leasewire.answer import Answer, App, Fields, Part, TextTable, fail
-from leasewire.context import Context
-from leasewire.services import follow, purge, restore, verify
+from leasewire.context import Context, ServiceArgument
+from leasewire.services import cancelled, follow, verify
 from leasewire.services.schedule import COLUMNS as SCHEDULED
 from leasewire.services.why import details, diagnosis, history_table
 from worker.admin.diagnosis_documents import explained_service
@@ -47,7 +47,7 @@ def list_(
 @app.command()
 def show(
     context: Context,
-    service_id: Annotated[str, typer.Argument(metavar="ID", help="The BSS's id of the service.")],
+    service_id: ServiceArgument,
     *,
     live: Annotated[
         bool, typer.Option("--live", help="Also read its rows and its device from its routers.")
@@ -129,6 +129,6 @@ def _history_row(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 app.command("events")(follow.events_command)
-app.command("purge")(purge.purge_command)
-app.command("restore")(restore.restore_command)
+app.command("purge")(cancelled.purge_command)
+app.command("restore")(cancelled.restore_command)
 app.command("verify")(verify.verify_command)

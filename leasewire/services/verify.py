@@ -1,12 +1,11 @@
 """`leasewire services verify`: whether a customer is online, as far as its router can tell."""
 
 from contextlib import closing
-from typing import Annotated
 
 import typer
 
 from leasewire.answer import Answer, Exit, TextTable, fail, local_time
-from leasewire.context import Context
+from leasewire.context import Context, ServiceArgument
 from leasewire.services.why import diagnosis
 from worker.admin.json_fields import utc_time, without_empty
 from worker.core.diagnosis.facts import Facts
@@ -16,7 +15,7 @@ from worker.routeros.sessions import open_session
 
 def verify_command(
     context: Context,
-    service_id: Annotated[str, typer.Argument(metavar="ID", help="The BSS's id of the service.")],
+    service_id: ServiceArgument,
 ) -> Answer:
     """Verify that a customer is online: entry, row, device, ping from the router, DHCP log.
 

@@ -56,7 +56,7 @@ def diagnosis(context: Context, *, offline: bool) -> Diagnosis:
     """The diagnosis over the store; reads the routers of the inventory unless `offline`."""
     return Diagnosis(
         context.store,
-        context.policies(),
+        context.inventory.policies,
         context.inventory.installation,
         lambda ms: local_time(utc_time(ms)),
         None if offline else RowObserver(context.inventory, context.settings).look,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from inspect import Parameter
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import typer
 
@@ -51,6 +51,20 @@ class Option:
             annotation=Annotated[kind, typer.Option(self.flag, help=self.help, metavar=metavar)],
             default=Parameter.empty if self.default is ... else self.default,
         )
+
+
+_IDS: Final = "DHCP option 82: text, or 0x and hex digits"
+MAC: Final = "MAC address of the device, in any spelling."
+
+
+def device_options(place: str) -> tuple[Option, ...]:
+    """The options of the part `device` at a place."""
+    return (
+        Option("--mac", f"{place}.mac", MAC),
+        Option("--circuit-id", f"{place}.circuit_id", f"Circuit id, {_IDS}."),
+        Option("--remote-id", f"{place}.remote_id", f"Remote id, {_IDS}."),
+        Option("--serial", f"{place}.serial", "Its serial number."),
+    )
 
 
 def address_options(place: str) -> tuple[Option, ...]:

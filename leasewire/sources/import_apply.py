@@ -120,7 +120,7 @@ class _Following:
 def file_preview(context: Context) -> FilePreview:
     """The preview of rows under the inventory of this command."""
     inventory = context.inventory
-    return FilePreview(context.store, inventory.sources, context.policies(), inventory.pools)
+    return FilePreview(context.store, inventory.sources, inventory.policies, inventory.pools)
 
 
 def _effect(outcome: Outcome | None, expected: Effect, since_ms: int) -> Effect:

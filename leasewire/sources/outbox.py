@@ -1,7 +1,6 @@
 """`leasewire outbox`: events from a table in the BSS's database."""
 
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Annotated
@@ -9,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from leasewire.answer import Answer, App, Exit, bad_input, fail, write
-from leasewire.context import Context
+from leasewire.context import Context, check_extra
 from leasewire.host.stopping import asked_to_stop
 from leasewire.password_file import password_in
 from leasewire.progress import progress_to
 from producers.http_transport import HttpTransport
 from producers.publisher import Publisher
-from worker.errors import ConfigurationError
 from worker.log_setup import configure_logging
 
 if TYPE_CHECKING:
@@ -145,6 +143,4 @@ def _publisher(
 
 
 def _check_installed() -> None:
-    if find_spec("sqlalchemy") is None or find_spec("psycopg") is None:
-        problem = "the outbox needs SQLAlchemy and psycopg: install `leasewire[outbox]`"
-        raise ConfigurationError([problem])
+    check_extra("outbox", "the outbox needs SQLAlchemy and psycopg", "sqlalchemy", "psycopg")

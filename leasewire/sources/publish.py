@@ -3,10 +3,8 @@
 The options of single events are in `publish_one.py`.
 """
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from difflib import get_close_matches
 from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
@@ -18,7 +16,7 @@ from contracts.names import QUEUE_BULK, QUEUE_EVENTS, Lane
 from contracts.sealing import masked_event
 from leasewire.answer import Answer, App, Exit, Group, TextTable, bad_input, fail
 from leasewire.context import Context, InventoryOption, actor_of
-from leasewire.progress import Advance, progress_bar
+from leasewire.progress import Advance, looks, progress_bar
 from leasewire.sources.publish_check import check_inventory
 from leasewire.sources.publish_one import EVENTS, command_of, flag_of
 from leasewire.sources.standard_input import text_in
@@ -27,10 +25,10 @@ from producers.event_input import BrokenText, find_events
 from producers.transport import CompleteEvent
 from worker.admin.documents import event_document
 from worker.core.service.outcome import FINAL, Outcome
+from worker.core.texts import capitalized, did_you_mean
 from worker.errors import StoreRefused
 
 _SHOWN: Final = 20
-_CHECK_EVERY_S: Final = 0.1
 _AT_ONCE: Final = 500
 
 WaitOption = Annotated[
@@ -58,8 +56,8 @@ class FileOrEvent(Group):
     ) -> list[str]:
         """Put the word `file` before the name of a file."""
         if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
-            alike = get_close_matches(args[0], self.commands, 1)
-            hint = f"Did you mean '{alike[0]}'?" if alike else "--help lists the events."
+            alike = capitalized(did_you_mean(args[0], self.commands))
+            hint = alike or "--help lists the events."
             means_event = alike or any(arg.startswith("--service") for arg in args)
             if means_event and not Path(args[0]).exists():
                 ctx.fail(f"No event '{args[0]}', and no such file. {hint}")
@@ -216,18 +214,16 @@ def _wait(context: Context, receipts: Sequence[Receipt], wait_s: float) -> dict[
     """The outcomes of events by key, as far as they are known in time."""
     outcomes: dict[str, Outcome] = {}
     pending = [receipt.event_key for receipt in receipts if not receipt.id_reused]
-    deadline = time.monotonic() + wait_s
     with progress_bar("waiting", len(pending)) as advance, suppress(KeyboardInterrupt):
-        while pending:
+        for _ in looks(wait_s):
             before = len(pending)
             for at in range(0, before, _AT_ONCE):
                 found = context.store.views.outcomes(pending[at : at + _AT_ONCE])
                 outcomes |= {outcome.key: outcome for outcome in found}
             pending = [key for key in pending if not _is_over(outcomes.get(key))]
             advance(before - len(pending))
-            if not pending or time.monotonic() >= deadline:
+            if not pending:
                 break
-            time.sleep(_CHECK_EVERY_S)
     return outcomes
 
 

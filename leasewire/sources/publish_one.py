@@ -10,10 +10,12 @@ from contracts.errors import Problem
 from leasewire.answer import Answer
 from leasewire.context import actor_of
 from leasewire.sources.event_options import (
+    MAC,
     Mode,
     Option,
     Status,
     address_options,
+    device_options,
     dhcp_options,
     ipv6_options,
     login_options,
@@ -41,8 +43,6 @@ _COMMON: Final = (
 _WHEN: Final = Option(
     "--effective-at", "data.effective_at", "When it takes effect, such as 2026-12-01T00:00:00Z."
 )
-_MAC: Final = "MAC address of the device, in any spelling."
-_IDS: Final = "DHCP option 82: text, or 0x and hex digits"
 _NUMBER: Final = "Number of the further device: 2 to 8; the first device is 1."
 _ROUTER: Final = "Name of the router in the inventory."
 _SERVER: Final = "DHCP server. Default: by policy."
@@ -52,14 +52,11 @@ _CHECK: Final = "Cross-check; a difference only warns."
 
 _STATE: Final = (
     Option("--router", "data.service.access.router", _ROUTER, default=...),
-    Option("--mac", "data.service.device.mac", _MAC),
-    Option("--circuit-id", "data.service.device.circuit_id", f"Circuit id, {_IDS}."),
-    Option("--remote-id", "data.service.device.remote_id", f"Remote id, {_IDS}."),
+    *device_options("data.service.device"),
     *login_options("data.service.ppp"),
     *address_options("data.service.address"),
     *ipv6_options("data.service.ipv6"),
     Option("--server", "data.service.access.dhcp_server", _SERVER),
-    Option("--serial", "data.service.device.serial", "Serial number of the device."),
     Option("--plan", "data.service.plan.code", "Code of its plan."),
     Option("--label", "data.service.label", "Label for the router's comment, by policy."),
     Option("--dns", "data.service.dns_servers", "DNS server; repeatable.", list[str]),
@@ -93,7 +90,7 @@ EVENTS: Final[Mapping[str, tuple[str, Sequence[Option]]]] = {
         Example: leasewire publish mac-changed --service SVC-1001 --mac 00:00:5E:00:53:02
         """,
         (
-            Option("--mac", "data.mac", _MAC, default=...),
+            Option("--mac", "data.mac", MAC, default=...),
             Option("--previous-mac", "data.previous_mac", _CHECK),
             _WHEN,
         ),
@@ -113,10 +110,7 @@ EVENTS: Final[Mapping[str, tuple[str, Sequence[Option]]]] = {
         --serial HX9876
         """,
         (
-            Option("--mac", "data.device.mac", _MAC),
-            Option("--serial", "data.device.serial", "Its serial number."),
-            Option("--circuit-id", "data.device.circuit_id", f"Circuit id, {_IDS}."),
-            Option("--remote-id", "data.device.remote_id", f"Remote id, {_IDS}."),
+            *device_options("data.device"),
             Option("--previous-mac", "data.previous_device.mac", _CHECK),
             *ipv6_options("data.ipv6"),
             _WHEN,
@@ -130,10 +124,7 @@ EVENTS: Final[Mapping[str, tuple[str, Sequence[Option]]]] = {
         """,
         (
             Option("--number", "data.device.number", _NUMBER, int, default=...),
-            Option("--mac", "data.device.mac", _MAC),
-            Option("--serial", "data.device.serial", "Its serial number."),
-            Option("--circuit-id", "data.device.circuit_id", f"Circuit id, {_IDS}."),
-            Option("--remote-id", "data.device.remote_id", f"Remote id, {_IDS}."),
+            *device_options("data.device"),
             *address_options("data.device.address")[:2],
             _WHEN,
         ),

@@ -3,7 +3,6 @@
 Publishes a snapshot of each service, then a manifest that lists them (`worker/intake/manifest.py`).
 """
 
-import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -15,6 +14,7 @@ from contracts import names
 from contracts.manifest import MOST_SERVICES
 from leasewire.answer import Answer, ApplyOption, Exit, Line, Part, TextTable, counted, fail
 from leasewire.context import ActorOption, Context
+from leasewire.progress import looks
 from leasewire.sources.import_apply import apply_file
 from leasewire.sources.import_services import done_answer, preview, preview_answer
 from leasewire.sources.service_file import (
@@ -33,7 +33,6 @@ from worker.intake.manifest import missing_of
 
 _SHOWN: Final = 10
 _TIME_LIMIT_S: Final = 60.0
-_CHECK_EVERY_S: Final = 0.1
 
 
 Missing = Literal["report", "suspend", "cancel"]
@@ -133,19 +132,16 @@ def _send(context: Context, file: ServiceFile, parts: Sequence[dict[str, Any]]) 
     except PublishFailed as error:
         fail(error, "Run the same command again to continue.", code=Exit.UNREACHABLE)
     keys = [receipt.event_key for receipt in receipts]
-    deadline = time.monotonic() + _TIME_LIMIT_S
-    while True:
+    for _ in looks(_TIME_LIMIT_S):
         for outcome in context.store.views.outcomes(keys):
             if outcome.state == "applied":
                 return outcome
             if outcome.state != "accepted":
                 fail(f"The manifest was {outcome.state}: {outcome.reason} {outcome.detail}")
-        if time.monotonic() > deadline:
-            fail(
-                "The manifest is safe in the journal, but no worker folds it: is one running?",
-                "Run the same command again to see its outcome.",
-            )
-        time.sleep(_CHECK_EVERY_S)
+    return fail(
+        "The manifest is safe in the journal, but no worker folds it: is one running?",
+        "Run the same command again to see its outcome.",
+    )
 
 
 def _missing_text(

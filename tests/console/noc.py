@@ -86,7 +86,7 @@ def a_noc(console_at, directory):
         console = console_at(INVENTORY.format(r1=r1, r2=r2, source=builders.SOURCE))
         context = console.context
         sessions = Sessions(context.inventory, context.settings)
-        policies, sources = context.policies(), context.inventory.sources
+        policies, sources = context.inventory.policies, context.inventory.sources
         yield Noc(
             console,
             r1,

@@ -76,7 +76,7 @@ def noc(console_at, tmp_path):
         console = console_at(INVENTORY.format(r1=r1, r2=r2, source=SOURCE))
         context = console.context
         sessions = Sessions(context.inventory, context.settings)
-        policies = context.policies()
+        policies = context.inventory.policies
         yield Noc(
             console,
             r1,

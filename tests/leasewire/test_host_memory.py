@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from leasewire.host.memory import memory_here
+from leasewire.host.embedded import memory_here
 
 HOST = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 MB = 1 << 20

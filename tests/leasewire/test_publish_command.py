@@ -292,7 +292,7 @@ def test_without_redis_the_exit_code_is_3_and_says_what_to_do():
         ("mac-changed --mac 00:11:22:33:44", "mac-changed: --mac '00:11:22:33:44' is not a MAC"),
         ("address-changed --address 1.2.3", "address-changed: --address '1.2.3' is not an"),
         ("moved --router R1 --time noon", "moved: --time 'noon' is not a time"),
-        ("mac-change --mac x", "Did you mean 'mac-changed'?"),
+        ("mac-change --mac x", "Did you mean mac-changed?"),
         ("nonsense --service S", "No event 'nonsense', and no such file. --help lists the events."),
     ],
 )

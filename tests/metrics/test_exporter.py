@@ -253,7 +253,7 @@ def test_an_address_that_is_in_use_or_not_here_is_told(leasewire, tmp_path):
 
 def test_without_the_extra_it_says_what_to_install(leasewire, tmp_path, monkeypatch):
     (tmp_path / "routers.toml").write_text(INVENTORY)
-    monkeypatch.setattr("leasewire.monitor.metrics.find_spec", lambda _: None)
+    monkeypatch.setattr("leasewire.context.find_spec", lambda _: None)
     notified = leasewire("metrics")
     assert (notified.code, "install `leasewire[metrics]`" in notified.err) == (2, True)
 

@@ -8,7 +8,7 @@ import structlog
 
 from gateway.outcomes.deliveries import Deliveries
 from leasewire.context import Context
-from leasewire.host.memory import memory_here
+from leasewire.host.embedded import memory_here
 from tests.builders import SOURCE, activated, cancelled, ipv4, mac, mac_changed
 from tests.leasewire.conftest import LEASES
 from tests.metrics.conftest import scrape

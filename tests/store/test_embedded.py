@@ -8,8 +8,7 @@ import pytest
 from redis.exceptions import BusyLoadingError
 
 from leasewire.host import embedded
-from leasewire.host.embedded import EmbeddedServer
-from leasewire.host.memory import memory_here
+from leasewire.host.embedded import EmbeddedServer, memory_here
 
 pytestmark = pytest.mark.redis
 
