@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from worker.admin.diagnosis import DiagnosisResult
-from worker.admin.json_fields import utc_time, without_empty
-from worker.admin.service_documents import effect_entries, service_document
+from worker.admin.json_fields import without_empty
+from worker.admin.service_documents import HistoryEntry, effect_entries, recorded, service_document
 from worker.core.diagnosis.facts import AtRouter, Facts
 from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.observed import SeenRow, macs_of, shown_address
@@ -159,43 +159,34 @@ def row_documents(result: DiagnosisResult) -> list[dict[str, Any]]:
 
 def timeline_documents(result: DiagnosisResult) -> list[dict[str, Any]]:
     """What happened, the oldest first."""
-    return [
-        without_empty({"at": utc_time(at_ms), "what": what, **more})
-        for at_ms, what, more in timeline(result)
-    ]
+    return [entry.document() for entry in timeline(result)]
 
 
-def timeline(result: DiagnosisResult) -> Iterator[tuple[int, str, dict[str, Any]]]:
-    """What happened, the oldest first: (ms since 1970; 0: to come), what, and its details."""
+def timeline(result: DiagnosisResult) -> Iterator[HistoryEntry]:
+    """What happened, the oldest first, and then what is to come."""
     if result.view is not None:
-        happened = [
-            (int(line["at_ms"]), str(line["what"]), _without(line, "at_ms", "what"))
-            for line in reversed(result.view.history)
-        ]
+        happened = recorded(result.view)[::-1]
         happened += [entry for outcome in result.view.events for entry in effect_entries(outcome)]
-        yield from sorted(happened, key=lambda entry: entry[0])
+        yield from sorted(happened, key=lambda entry: entry.at_ms)
     facts = result.facts
     if facts is None:
         return
     for entry in sorted(facts.journaled, key=lambda event: event.since_ms):
-        yield entry.since_ms, "in the journal", {"event": entry.event_id, "type": entry.type}
+        more = {"event": entry.event_id, "type": entry.type}
+        yield HistoryEntry(entry.since_ms, "in the journal", more)
     for at in facts.at:
         for row in at.seen.rows if at.seen is not None else ():
             if row.active_address:
                 has = {"mac": row.active_mac, "address": row.active_address}
-                yield facts.now_ms, f"device {row.status}", _bound(at, row, has)
+                yield HistoryEntry(facts.now_ms, f"device {row.status}", _bound(at, row, has))
         for binding in _shown(at, facts):
             if binding.status == "bound":
                 has = {"client": binding.client_address}
                 has[_KINDS[binding.ia]] = shown_address(binding.address)
-                yield facts.now_ms, "device bound", _bound(at, binding, has)
+                yield HistoryEntry(facts.now_ms, "device bound", _bound(at, binding, has))
     for coming in facts.scheduled:
         more = {"event": coming.event_id, "type": coming.type, "lease": coming.lease}
-        yield coming.at_ms, "to take effect", more
-
-
-def _without(line: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {name: value for name, value in line.items() if name not in names}
+        yield HistoryEntry(coming.at_ms, "to take effect", more)
 
 
 def _bound(at: AtRouter, row: SeenRow | BindingRow, has: Mapping[str, str]) -> dict[str, Any]:

@@ -242,15 +242,20 @@ def effect_entries(outcome: Outcome) -> list[HistoryEntry]:
     return [HistoryEntry(outcome.effect.at_ms, what, without_empty(more))]
 
 
+def recorded(view: ServiceView) -> list[HistoryEntry]:
+    """The recorded history of a service, the newest first."""
+    return [
+        HistoryEntry(entry.pop("at_ms"), entry.pop("what"), entry)
+        for entry in map(dict, view.history)
+    ]
+
+
 def history_of(store: Store, service_id: str) -> list[HistoryEntry]:
     """The history of a service with the latest outcome of each of its events, oldest first."""
     view = store.views.service(service_id, ())
     if view is None:
         return []
-    entries = [
-        HistoryEntry(entry.pop("at_ms"), entry.pop("what"), entry)
-        for entry in map(dict, view.history)
-    ]
+    entries = recorded(view)
     for outcome in view.events:
         if outcome.state in FINAL or outcome.reason:  # the history has that it was accepted
             more = {
