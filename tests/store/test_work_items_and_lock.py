@@ -235,6 +235,15 @@ def test_a_router_wakes_what_waits_when_it_is_marked_anew(routers):
     assert list(take(routers, "bb")) == ["S"]
 
 
+def test_many_services_are_more_than_one_call_of_a_script(routers, store):
+    many = [f"S{number:04}" for number in range(9_000)]
+    assert routers.add_work("R1", many, closely=True, added={many[-1]: [Identity("M", "A", "")]})
+    assert store.fleet.recheck("R1", many, "reconciled", "all", "ada") == len(many)
+    assert sorted(store.views.router_queued("R1")) == many
+    (entry,) = store.audit.entries()
+    assert (entry.what, entry.by) == ("router.reconciled", "ada")
+
+
 # The lease
 
 

@@ -12,8 +12,6 @@ from worker.inventory import RouterConfig
 from worker.store.router_admin import BULK
 from worker.store.store import Store
 
-_AT_ONCE: Final = 200
-"""Services of one script call: a larger one would block Redis for everybody."""
 _APPROVED: Final = ("rebuild", "rows-of-another")
 """Causes of a blocked router that an approval ends."""
 
@@ -28,9 +26,7 @@ def reconcile(
 ) -> None:
     """Queue services whose rows were changed by hand; a worker puts them right."""
     detail = f"{len(services)} services differ" + (f": {reason}" if reason else "")
-    first, last = services[:-_AT_ONCE], services[-_AT_ONCE:]
-    _queue(store, router, first)
-    store.fleet.recheck(router, last, "reconciled", detail, actor)
+    store.fleet.recheck(router, services, "reconciled", detail, actor)
 
 
 def to_rebuild(read: FullRead) -> list[str]:
@@ -42,13 +38,8 @@ def rebuild(
     store: Store, router: str, services: Sequence[str], actor: str, reason: str = ""
 ) -> None:
     """Approve that many lost rows are written again, and queue their services."""
-    _queue(store, router, services)
+    store.routers.add_work(router, services, BULK, closely=True)
     store.full_reads.approve(router, actor, store.records.now_ms(), reason)
-
-
-def _queue(store: Store, router: str, services: Sequence[str]) -> None:
-    for at in range(0, len(services), _AT_ONCE):
-        store.routers.add_work(router, services[at : at + _AT_ONCE], BULK, closely=True)
 
 
 def obstacle(store: Store, config: RouterConfig) -> str:

@@ -29,8 +29,6 @@ _SENT_AGAIN_S = 600.0
 """For so long services that Redis lost are waited for: publishers send them again."""
 _WAITS_PART = 0.1
 """Of the time since then, until they are asked for again: each second first, once a minute last."""
-_QUEUED_AT_ONCE = 200
-"""Services of one script call: a longer script would block Redis for everybody."""
 
 
 @dataclass(slots=True)
@@ -166,11 +164,8 @@ class Sweep:
         queued, self._unknown = 0, {}
         for router, services in services_at.items():
             known = self.store.records.known_whole(services)
-            for at in range(0, len(known), _QUEUED_AT_ONCE):
-                part = known[at : at + _QUEUED_AT_ONCE]
-                added = {name: services[name] for name in part if services[name]}
-                # New customers do not wait for that.
-                self.store.routers.add_work(router, part, REMOVAL, closely=True, added=added)
+            # New customers do not wait for that.
+            self.store.routers.add_work(router, known, REMOVAL, closely=True, added=services)
             queued += len(known)
             if unknown := {name: services[name] for name in services.keys() - set(known)}:
                 self._unknown[router] = unknown

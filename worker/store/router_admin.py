@@ -8,6 +8,7 @@ from worker.core.policy.policy import AppliedPolicy, RouterPolicy
 from worker.core.storage_format import known_part
 from worker.store.audit import AuditEntry, add_entry
 from worker.store.connection import StorePart, new_work_version
+from worker.store.scripts import call_parts
 
 BULK: Final = 2
 """Priority of work that a person adds for all services of a router."""
@@ -125,8 +126,11 @@ class RouterAdmin(StorePart):
         which they were written, if any: all was answered.
         """
         action = self._entry(actor, what, router, detail) if what else ""
-        given = (router, new_work_version(), BULK, action, lock_id)
-        return int(self._scripts.run("recheck", *given, *services))
+        *first, last = call_parts(services) or [()]
+        for part in first:
+            self._scripts.run("recheck", router, new_work_version(), BULK, "", lock_id, *part)
+        self._scripts.run("recheck", router, new_work_version(), BULK, action, lock_id, *last)
+        return len(services)
 
     def replace(self, router: str, serial: str, actor: str) -> int | tuple[str, ...]:
         """Bind another serial to a name, and add work for all its services; returns how many.

@@ -30,6 +30,7 @@ from worker.store.connection import StorePart, StoreParts, new_generation, new_w
 from worker.store.records import decode_stored
 from worker.store.router_admin import FULL_READ_GOOD_MS
 from worker.store.router_memory import known_of
+from worker.store.scripts import call_parts
 from worker.store.store_format import StoreFormat
 
 SWEEP_EVERY_MS = 900
@@ -259,14 +260,13 @@ class Routers(StorePart):
         `priority`: 0 first, 3 last; `delay_ms`: when they are due; `closely`: rows without a record
         may be there; `added`: service -> those that were added lately.
         """
-        rows = json.dumps(added or {}) if closely else ""
-        return bool(
-            self._scripts.run(
-                "add_work",
-                *(router, new_work_version(), priority, delay_ms, rows, self.lock_ms),
-                *service_ids,
-            )
-        )
+        sent = False
+        for part in call_parts(service_ids):
+            own = {service: rows for service in part if (rows := (added or {}).get(service))}
+            rows_text = json.dumps(own) if closely else ""
+            given = (router, new_work_version(), priority, delay_ms, rows_text, self.lock_ms)
+            sent |= bool(self._scripts.run("add_work", *given, *part))
+        return sent
 
     def join(self, router: str, service_ids: Sequence[str]) -> list[WorkItem]:
         """Add services to the batch of a locked router, and read their records.

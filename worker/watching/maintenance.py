@@ -21,8 +21,6 @@ SILENT_MS: Final = 30_000
 """A canary that waits longer opens an alert; tasks take much less time."""
 CLOCK_ALERT_MS: Final = 3_600_000
 """How long the alert stays open that Redis, or its clock, went back."""
-_AT_ONCE: Final = 200
-"""Services of one script call: a longer script would block Redis for everybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +123,8 @@ def wake_unknown(store: Store, routers: Iterable[str]) -> int:
     for router in routers:
         waiting = store.views.router_waiting(router).items()
         services = [service for service, why in waiting if why["reason"] == "unknown-router"]
-        for at in range(0, len(services), _AT_ONCE):
-            store.routers.add_work(router, services[at : at + _AT_ONCE])
         if services:
+            store.routers.add_work(router, services)
             log.info("router.known_now", router=router, services=len(services))
         woken += len(services)
     return woken
