@@ -113,7 +113,7 @@ class FiguresReader:
         # Either may be read again at any moment.
         store, inventory, targets = self._store, self._targets.context.inventory, self._targets.now
         now_ms = store.records.now_ms()
-        routers = self._health_figures.routers(inventory.routers, now_ms)
+        routers = self._health_figures.routers(inventory.routers)
         health_figures = self._health_figures.read_with(routers, now_ms)
         return Figures(
             health_figures=health_figures,

@@ -49,7 +49,7 @@ def test_a_circuit_opens_with_any_message_of_the_router(store):
     assert store.routers.acquire("R1", "token", 1) != Busy()
     state = RouterState("unreachable", message=odd("ошибка"))
     assert store.routers.open_circuit("R1", "token", 1_000, state)
-    assert "\\udcee" in store.views.router("R1").state.message
+    assert "\\udcee" in store.views.state("R1").message
 
 
 def test_the_reason_of_a_wait_is_printable():

@@ -40,7 +40,7 @@ class Noc:
         self.converge.run(router)
 
     def state(self):
-        return self.console.store.views.router("R1").state.state
+        return self.console.store.views.state("R1").state
 
     def json(self, path, client=None):
         client = client or self.console.operator

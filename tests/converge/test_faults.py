@@ -57,7 +57,7 @@ def passes(small, most=20):
 
 
 def state(small):
-    return small.store.views.router("R1").state
+    return small.store.views.state("R1")
 
 
 def alerts(small):

@@ -51,7 +51,7 @@ def test_a_router_without_ipv6_is_named_and_others_go_on():
         assert here.outcome(waiting).startswith(
             "waiting: waiting-for-router (not there: menu /ipv6"
         )
-        assert here.store.views.router("R1").state.state == "up"
+        assert here.store.views.state("R1").state == "up"
         here.r["R1"].clear_faults()
         here.store.routers.add_work("R1", ["SVC-1"])
         here.load()
@@ -212,7 +212,7 @@ def test_another_menus_answer_is_not_taken_for_no_bindings(of):
         here.say(event)
         here.r["R1"].set_faults(wrong_bodies=1, wrong_body_of=of, fault_command="binding/print")
         here.converge.run("R1")
-        assert here.store.views.router("R1").state.state == "unreachable"
+        assert here.store.views.state("R1").state == "unreachable"
         assert len(bindings(here)) == 1
         drain_until(here, lambda: here.outcome(event) == "applied", "removed")
         assert bindings(here) == {}

@@ -35,7 +35,7 @@ class Passes:
             self.here.store.routers.add_work("R1", self.here.client.hkeys(block.work_items))
             self.here.client.delete(block.notified)
             self.here.converge.run("R1")
-            self.states.append(self.here.store.views.router("R1").state)
+            self.states.append(self.here.store.views.state("R1"))
         return self.states[-1]
 
     def until(self, events, most=12):

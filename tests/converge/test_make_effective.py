@@ -177,7 +177,7 @@ def test_a_router_that_does_not_search_in_time_holds_up_one_pass_only():
         here.r["R1"].set_faults(service_ms_by_command={f"{CONNECTION}/print": 4_000})
         event = change(here, builders.suspended(), drain=False)
         here.converge.run("R1")
-        assert here.store.views.router("R1").state.state == "unreachable"
+        assert here.store.views.state("R1").state == "unreachable"
         here.client.delete(here.block("R1").state, here.block("R1").notified)
         here.drain()
         assert "the router did not search its connections in time" in here.outcome(event)

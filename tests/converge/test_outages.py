@@ -27,7 +27,7 @@ def at_once(monkeypatch):
 
 
 def state(passes):
-    return passes.store.views.router("R1").state
+    return passes.store.views.state("R1")
 
 
 def notified(passes):

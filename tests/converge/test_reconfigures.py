@@ -172,7 +172,7 @@ def test_a_refusal_is_noted_and_harms_nothing(here):
     assert here.outcome(event) == "applied"
     note = here.store.reconfigures.of("R1", ["SVC-1"])["SVC-1"]
     assert note.refused == "failure: server does not use reconfigure"
-    assert here.store.views.router("R1").state.state == "up"
+    assert here.store.views.state("R1").state == "up"
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def passes(world, edited, caplog, monkeypatch):
 
 
 def state(passes):
-    return passes.store.views.router("R1").state
+    return passes.store.views.state("R1")
 
 
 def wait_ms(passes):

@@ -114,7 +114,7 @@ def test_many_refused_with_the_same_words_block_the_router(world, passes, messag
     events = [activated(n) for n in range(1, 21)]
     world.say(*events)
     logs = passes.run(4)
-    state = passes.store.views.router("R1").state
+    state = passes.store.views.state("R1")
     assert (state.state, state.cause) == ("blocked", "mass-refusal")
     assert message in state.message
     assert passes.dead_letters() == {}
@@ -126,7 +126,7 @@ def test_many_refused_with_the_same_words_block_the_router(world, passes, messag
     world.r1.clear_faults()
     passes.run()
     assert len(passes.rows()) == 20
-    assert passes.store.views.router("R1").state.state == "up"
+    assert passes.store.views.state("R1").state == "up"
     assert {passes.state(event) for event in events} == {"applied"}
 
 
@@ -139,7 +139,7 @@ def test_five_of_many_are_no_mass(world, passes):
     world.say(*(activated(n) for n in range(1, 21)))
     passes.run()
     assert sorted(passes.dead_letters()) == [f"SVC-{n}" for n in range(1, 6)]
-    assert passes.store.views.router("R1").state.state == "up"
+    assert passes.store.views.state("R1").state == "up"
 
 
 def test_a_router_that_takes_nothing_in_two_menus_fails_nobody():
@@ -151,7 +151,7 @@ def test_a_router_that_takes_nothing_in_two_menus_fails_nobody():
         here.say(*(active(f"SVC-{n}", n) for n in range(2, 6)))
         here.say(*(active(f"SVC-{n}", n, plan=None) for n in range(6, 10)))
         here.drain()
-        assert here.store.views.router("R1").state.cause == "mass-refusal"
+        assert here.store.views.state("R1").cause == "mass-refusal"
         assert [*here.store.dead_letters.all()] == []
 
 
@@ -160,7 +160,7 @@ def test_a_mass_is_seen_over_the_batches_of_a_pass(world, world_with):
     world.r1.set_faults(**refusing("invalid value for argument address"))
     world.say(*(activated(n) for n in range(1, 21)))
     passes.run()
-    assert passes.store.views.router("R1").state.cause == "mass-refusal"
+    assert passes.store.views.state("R1").cause == "mass-refusal"
     assert passes.dead_letters() == {}
 
 
@@ -175,13 +175,13 @@ def test_six_wrong_services_do_not_starve_the_others_of_a_router(world, passes, 
     wrong = [activated(n) for n in range(50, 56)]
     world.say(*wrong)
     passes.run()
-    assert passes.store.views.router("R1").state.cause == "mass-refusal"
+    assert passes.store.views.state("R1").cause == "mass-refusal"
     live = [builders.suspended(f"SVC-{n}", "block", revision=2) for n in range(1, 41)]
     world.say(*live)
     logs = passes.run()  # all are due, the wrong ones first
     assert {passes.state(event) for event in live} == {"applied"}
     assert {passes.state(event) for event in wrong} == {"failed: operation-refused"}
-    assert passes.store.views.router("R1").state.state == "up"
+    assert passes.store.views.state("R1").state == "up"
     assert len(named(logs, "operation.refused")) == 6
 
 
@@ -192,7 +192,7 @@ def test_a_few_wrong_among_many_that_get_through_are_no_mass(world, passes):
     world.say(*(activated(n) for n in range(1, 12)))
     passes.run()
     assert sorted(passes.dead_letters()) == [f"SVC-{n}" for n in range(1, 9)]
-    assert passes.store.views.router("R1").state.state == "up"
+    assert passes.store.views.state("R1").state == "up"
 
 
 def test_that_rows_can_be_removed_does_not_show_that_a_router_takes_them(world, passes):
@@ -202,7 +202,7 @@ def test_that_rows_can_be_removed_does_not_show_that_a_router_takes_them(world, 
     world.say(*(builders.cancelled(f"SVC-{n}", revision=2) for n in range(1, 11)))
     world.say(*(activated(n) for n in range(11, 31)))
     passes.run()
-    assert passes.store.views.router("R1").state.cause == "mass-refusal"
+    assert passes.store.views.state("R1").cause == "mass-refusal"
     assert passes.rows() == set()
     assert passes.dead_letters() == {}
 
@@ -214,7 +214,7 @@ def test_who_waited_for_a_claim_and_is_refused_waits_for_the_router(world, passe
     world.r1.set_faults(**refusing("not enough space"))
     world.say(builders.cancelled("SVC-1"), *(activated(n) for n in range(3, 12)))
     passes.run()
-    assert passes.store.views.router("R1").state.cause == "mass-refusal"
+    assert passes.store.views.state("R1").cause == "mass-refusal"
     assert passes.waiting()["SVC-2"]["reason"] == "router-says"
 
 

@@ -51,7 +51,7 @@ def test_workers_go_on_when_it_is_set_back_and_ahead_and_back(short_directory):
         here.control["R2"].power_off()
         waits = say("SVC-2", revision + 20)
         eventually(
-            lambda: here.store.views.router("R2").state.state == "unreachable",
+            lambda: here.store.views.state("R2").state == "unreachable",
             "R2 is known to be away",
             within_s=WITHIN_S,
         )

@@ -64,7 +64,7 @@ def test_a_router_that_loses_replies_and_power_is_caught_up_with(here):
     router.power_off()
     here.publisher.publish(events[20:])
     eventually(
-        lambda: here.store.views.router("R1").state.state != "up", "R1 is out of reach", within_s=20
+        lambda: here.store.views.state("R1").state != "up", "R1 is out of reach", within_s=20
     )
     router.power_on()
     applied(here, *events)

@@ -49,11 +49,11 @@ def test_a_wrong_password_blocks_one_router_only(short_directory):
         here.publisher.publish(events)
         eventually(lambda: here.rows("R2"), "the other router goes on", within_s=20)
         eventually(
-            lambda: here.store.views.router("R1").state.state == "blocked",
+            lambda: here.store.views.state("R1").state == "blocked",
             "R1 is blocked",
             within_s=20,
         )
-        assert here.store.views.router("R1").state.cause == "login-refused"
+        assert here.store.views.state("R1").cause == "login-refused"
         assert here.outcome(events[0]).state == "accepted"
         assert here.control["R1"].journal() == []
         checked = here.leasewire("routers", "check", "R1")
@@ -77,11 +77,11 @@ def test_a_wrong_fingerprint_writes_nothing(short_directory):
         here.start_workers("events", "routers")
         here.publisher.publish([activated(1)])
         eventually(
-            lambda: here.store.views.router("R1").state.state == "blocked",
+            lambda: here.store.views.state("R1").state == "blocked",
             "R1 is blocked",
             within_s=20,
         )
-        assert here.store.views.router("R1").state.cause == "certificate-mismatch"
+        assert here.store.views.state("R1").cause == "certificate-mismatch"
         assert LOGIN not in here.control["R1"].counters()
         checked = here.leasewire("routers", "check", "R1")
         assert checked.returncode == 1
@@ -113,7 +113,7 @@ def test_no_secret_appears_anywhere(short_directory):
         here.control["R1"].reset_sessions()
         here.publisher.publish([activated(2)])
         eventually(
-            lambda: here.store.views.router("R1").state.state == "blocked",
+            lambda: here.store.views.state("R1").state == "blocked",
             "R1 is blocked",
             within_s=20,
         )

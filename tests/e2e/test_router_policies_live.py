@@ -39,7 +39,7 @@ def test_workers_of_a_changed_policy_write_nothing_until_apply(short_directory):
         here.publisher.publish([activated(3), activated(4, "R2")])
         eventually(lambda: "SVC-4" in here.rows("R2"), "the other router goes on", within_s=20)
         eventually(
-            lambda: here.store.views.router("R1").state.state == "policy-changed",
+            lambda: here.store.views.state("R1").state == "policy-changed",
             "R1 waits",
             within_s=20,
         )

@@ -58,7 +58,7 @@ def test_a_night_of_events_costs_one_write_a_service_that_differs(short_director
             here.publisher.publish(meanwhile[start : start + 500])
         eventually(
             lambda: (
-                here.store.views.router("R1").state.state == "unreachable"
+                here.store.views.state("R1").state == "unreachable"
                 and not here.store.journal.depth("events")
             ),
             "all folded, the router known to be away",

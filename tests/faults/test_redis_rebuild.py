@@ -37,19 +37,17 @@ def test_a_lost_redis_is_rebuilt_from_snapshots_without_a_write(short_directory)
         here.start_workers("events", "routers")
         here.publisher.publish([builders.snapshot("SVC-1", **block(1))])
         eventually(
-            lambda: here.store.views.router("R1").state.state == "blocked",
+            lambda: here.store.views.state("R1").state == "blocked",
             "too many orphans",
             within_s=20,
         )
-        message = here.store.views.router("R1").state.message
+        message = here.store.views.state("R1").message
         assert "11 of 12 rows" in message
         assert "services that this Redis does not know" in message
         assert here.rows("R1") == before
 
         here.publisher.publish([builders.snapshot(f"SVC-{n}", **block(n)) for n in services])
-        eventually(
-            lambda: here.store.views.router("R1").state.state == "up", "served again", within_s=20
-        )
+        eventually(lambda: here.store.views.state("R1").state == "up", "served again", within_s=20)
         here.wait_until_settled()
         assert here.rows("R1") == before
         assert here.control["R1"].journal() == written, "every row was right as it stood"

@@ -141,7 +141,7 @@ def test_a_report_that_a_router_could_not_give_comes_with_the_next_pass(world):
     make_due(world)
     world.r1.power_off()
     world.converge.run("R1")
-    assert store.views.router("R1").state.state == "unreachable"
+    assert store.views.state("R1").state == "unreachable"
     world.r1.power_on()
     store.client.delete(store.keys.router("R1").notified)  # its wait is over
     world.converge.run("R1")

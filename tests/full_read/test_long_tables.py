@@ -54,7 +54,7 @@ def test_events_go_on_though_the_daily_look_at_all_rows_takes_too_long(here):
     here.say(event := builders.mac_changed(revision=2))
     here.drain()
     assert here.outcome(event).startswith("applied")
-    assert here.store.views.router("R1").state.state == "up"
+    assert here.store.views.state("R1").state == "up"
     assert open_alerts(here) == ["table-not-read|R1"]
     due_in_ms = surveyed_ms(here) + FULL_READ_GOOD_MS - here.store.records.now_ms()
     assert HOUR_MS - 60_000 < due_in_ms <= HOUR_MS
@@ -76,7 +76,7 @@ def test_a_report_that_takes_too_long_is_put_off_as_well(here):
     here.say(event := builders.mac_changed(revision=2))
     here.drain()
     assert here.outcome(event).startswith("applied")
-    assert here.store.views.router("R1").state.state == "up"
+    assert here.store.views.state("R1").state == "up"
     assert open_alerts(here) == ["table-not-read|R1"]
     now_ms = here.store.records.now_ms()
     due_ms = here.client.zscore(here.store.keys.reports.due, "R1")
@@ -90,6 +90,6 @@ def test_a_router_that_was_restarted_is_looked_through_whatever_it_takes(here):
     here.say(event := builders.mac_changed(revision=2))
     here.drain()
     assert here.outcome(event) == "accepted"
-    state = here.store.views.router("R1").state
+    state = here.store.views.state("R1")
     assert state.state == "unreachable"
     assert "reading all leases: not complete after 1 s" in state.message

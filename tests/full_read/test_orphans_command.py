@@ -20,7 +20,7 @@ def orphan(world, number):
 
 
 def state(world):
-    return world.context.store.views.router("R1").state
+    return world.context.store.views.state("R1")
 
 
 def test_one_orphan_blocks_no_router(world, leasewire):

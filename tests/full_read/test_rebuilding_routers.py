@@ -41,7 +41,7 @@ def forget_sessions(world):
 
 
 def state(world):
-    return world.context.store.views.router("R1").state
+    return world.context.store.views.state("R1")
 
 
 def writes(world):

@@ -35,7 +35,7 @@ class Copy:
 
     @property
     def state(self):
-        state = self.store.views.router("R1").state
+        state = self.store.views.state("R1")
         return state.state, state.cause
 
 
@@ -82,7 +82,7 @@ def test_at_the_first_contact(here, copy):
     copy.say(*others())
     assert copy.state == ("blocked", "rows-of-another")
     assert rows(here) == before
-    message = copy.store.views.router("R1").state.message
+    message = copy.store.views.state("R1").message
     assert message.startswith("7 services that this Redis never wrote have other rows there")
 
 
@@ -136,6 +136,6 @@ def test_rows_that_we_wrote_are_ours_though_what_follows_them_is_refused():
         for _ in range(3):  # a few are tried first, then all
             let_pass(world.store, 600_000)
             world.drain()
-        state = world.store.views.router("R1").state
+        state = world.store.views.state("R1")
         assert (state.state, state.cause) == ("up", "")
         assert rows(world) == [(f"leasewire:acme:SVC-{n}", builders.mac(99 + n)) for n in SERVICES]

@@ -26,7 +26,7 @@ def test_a_check_says_why_a_router_is_blocked_and_what_to_do(world, leasewire):
         orphan(world, number)
     world.say(activated("SVC-1", server=None, ipv4="223.203.225.40", mac=mac(9)))
     world.converge.run("R1")
-    assert world.context.store.views.router("R1").state.cause == "orphans"
+    assert world.context.store.views.state("R1").cause == "orphans"
     checked = leasewire("routers", "check", "R1")
     assert checked.code == 1
     assert "✗ orphans: 4 of 4 rows with the tag of installation acme" in checked.out

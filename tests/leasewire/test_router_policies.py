@@ -24,7 +24,7 @@ def ours(handle):
 
 
 def state(world, router="R1"):
-    return world.context.store.views.router(router).state
+    return world.context.store.views.state(router)
 
 
 def now_due(world, router="R1"):

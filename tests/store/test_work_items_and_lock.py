@@ -313,7 +313,7 @@ def test_who_lost_the_lease_cannot_release_renew_or_park(store, routers):
     assert routers.begin_writing("R1", "aa", (), ["S"]) is None
     assert routers.open_circuit("R1", "aa", 1000, RouterState("blocked")) == 0
     assert routers.acquire("R1", "cc", 500) == Busy()
-    assert store.views.router("R1").state == RouterState()
+    assert store.views.state("R1") == RouterState()
     assert notes(store) == {}
 
 
@@ -350,14 +350,14 @@ def test_a_parked_router_is_left_alone_until_its_time(store, routers):
     let_pass(store, HOUR_MS - 1000)
     assert routers.acquire("R1", "bb", 500) == Busy()
     assert swept(store) == []
-    assert store.views.router("R1").state.next_at_ms == until
+    assert store.views.state("R1").next_at_ms == until
     let_pass(store, 1000)
     assert swept(store) == ["R1"]
     acquired = routers.acquire("R1", "bb", 500)
     assert sorted(names_of(acquired.work_items)) == ["S", "T"]
     assert (acquired.state.attempts, acquired.state.message) == (3, "no route")
     assert routers.set_state("R1", "bb", RouterState())
-    assert store.views.router("R1").state == RouterState()
+    assert store.views.state("R1") == RouterState()
 
 
 def test_a_wait_of_nothing_parks_for_a_moment(store, routers):

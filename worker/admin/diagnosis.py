@@ -254,7 +254,7 @@ class Diagnosis:
         view: ServiceView | None,
         seen: Observation | str | None,
     ) -> AtRouter:
-        state = self.store.views.router(name).state
+        state = self.store.views.state(name)
         why = view.waiting.get(name) if view else None
         placement = record.placements.get(name)
         policy = self.policies.get(name)

@@ -109,7 +109,7 @@ def _open_circuit(store: Store, outcome: Outcome) -> RouterState | None:
     """The state of the router that a pending event waits for, unless the router is up."""
     if outcome.state in FINAL or not outcome.router:
         return None
-    state = store.views.router(outcome.router).state
+    state = store.views.state(outcome.router)
     return None if state.state == "up" else state
 
 

@@ -45,7 +45,7 @@ def rebuild(
 def obstacle(store: Store, config: RouterConfig) -> str:
     """Why workers cannot write to a router even after an approval; empty: they can."""
     name = config.name
-    state, applied = store.views.router(name).state, store.fleet.policies().get(name)
+    state, applied = store.views.state(name), store.fleet.policies().get(name)
     if config.policy.mode == "observe" or (applied is not None and applied.observes):
         return f"the router is only observed: `leasewire routers manage {name}`"
     if state.state == "paused":

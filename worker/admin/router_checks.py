@@ -16,7 +16,7 @@ def state_checks(
     `when` formats a time (ms since 1970) for a person.
     """
     try:
-        state = store().views.router(name).state
+        state = store().views.state(name)
         found = store().alerts.all_open()
         alerts = [alert for alert in found if alert.router == name and alert.kind in AWAY]
     except StoreUnavailable as error:

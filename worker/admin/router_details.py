@@ -13,7 +13,7 @@ from worker.admin.router_reader import Checked, Result
 from worker.admin.router_reading import RouterReading
 from worker.core.effect.findings import findings
 from worker.inventory import RouterConfig
-from worker.store.router_figures import RouterFigures, read_routers
+from worker.store.router_figures import RouterFigures
 from worker.store.store import Store
 
 FIRST: Final = 15
@@ -24,9 +24,9 @@ _LATENCIES: Final = 144
 
 def details_document(store: Store, config: RouterConfig) -> dict[str, Any]:
     """What the store knows of a router: state, backlog, findings, pools, alerts, latency."""
-    name, now_ms = config.name, store.records.now_ms()
+    name = config.name
     (document,) = router_documents(store, [config])
-    (figures,) = read_routers(store.client, store.keys, store.fleet, [name], now_ms)
+    figures = store.views.router(name)
     facts, report = store.memory.effect(name), store.full_reads.last(name)
     effect = findings(facts, config.policy)
     known = {finding.kind for finding in effect}

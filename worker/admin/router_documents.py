@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from worker.admin.json_fields import clean, utc_time, without_empty
-from worker.core.policy.circuit import NEW, RouterState
+from worker.core.policy.circuit import RouterState
 from worker.core.policy.policy import AppliedPolicy
 from worker.inventory import RouterConfig
+from worker.store.router_figures import RouterFigures, paused_state
 from worker.store.router_memory import SETUP
 from worker.store.store import Store
-from worker.store.views import RouterView, paused_state
 
 PAGE: Final = 25
 STATES: Final = (
@@ -54,13 +54,10 @@ def router_documents(store: Store, configs: Sequence[RouterConfig]) -> list[dict
     """Routers in short, in this order; some round trips for all of them."""
     names = [config.name for config in configs]
     paused, applied = store.fleet.paused(), store.fleet.policies_of(names)
-    reached = _reached(store, names)
     documents = []
-    for config, view in zip(configs, store.views.routers(names), strict=True):
-        if view.name not in reached and view.state == RouterState():
-            view = view._replace(state=NEW)  # noqa: PLW2901 - neither new nor up is stored
+    for config, figures in zip(configs, store.views.routers(names), strict=True):
         paused_by = paused[config.name].by if config.name in paused else None
-        documents.append(_document(config, view, paused_by, applied.get(config.name)))
+        documents.append(_document(config, figures, paused_by, applied.get(config.name)))
     return documents
 
 
@@ -81,10 +78,13 @@ def _reached(store: Store, names: Sequence[str]) -> frozenset[str]:
 
 
 def _document(
-    config: RouterConfig, view: RouterView, paused_by: str | None, applied: AppliedPolicy | None
+    config: RouterConfig,
+    figures: RouterFigures,
+    paused_by: str | None,
+    applied: AppliedPolicy | None,
 ) -> dict[str, Any]:
     differs = applied is not None and applied.digest != AppliedPolicy.of(config.policy).digest
-    state = view.state
+    state = figures.state
     drains = state.state == "up" and bool(state.away_since_ms)
     return without_empty(
         {
@@ -93,7 +93,7 @@ def _document(
             "transport": config.transport,
             "state": state.state,
             "mode": config.policy.mode if config.policy.mode == "observe" else None,
-            "circuit": state.circuit(busy=view.held),
+            "circuit": state.circuit(busy=figures.busy),
             "cause": state.cause,
             "paused_by": paused_by,
             "policy": "differs from the applied one" if differs else None,
@@ -102,10 +102,10 @@ def _document(
             "attempts": state.attempts or None,
             "away_since": utc_time(state.away_since_ms),
             "drained": state.drained if drains else None,
-            "services": view.services,
-            "backlog": view.queued,
-            "oldest_due": utc_time(view.oldest_ms),
-            "waiting": view.waiting,
+            "services": figures.services,
+            "backlog": figures.backlog,
+            "oldest_due": utc_time(figures.oldest_ms),
+            "waiting": len(figures.waiting) + figures.failed,
             "message": clean(state.message),
         }
     )

@@ -80,7 +80,7 @@ def read_now(
 
     `even_if_away`: try also if workers cannot reach it, or it refuses their login.
     """
-    state = store.views.router(router).state
+    state = store.views.state(router)
     if _is_away(state) and not even_if_away:
         cause = state.cause or state.state
         return _from_store(

@@ -117,7 +117,7 @@ class ServiceList:
         if router not in self._looks:
             views = self._store.views
             self._looks[router] = RouterLook(
-                views.router(router).state,
+                views.state(router),
                 views.router_waiting(router),
                 views.router_queued(router),
             )
@@ -137,7 +137,7 @@ def service_document(view: ServiceView, store: Store) -> dict[str, Any]:
     routers, observed = [], _observed_routers(store, list(record.placements))
     for name, placement in record.placements.items():
         status = sync_status(
-            store.views.router(name).state,
+            store.views.state(name),
             view.waiting.get(name),
             queued=name in view.queued,
             observed=placement if name in observed else None,

@@ -207,7 +207,7 @@ class CircuitReporter:
                 self._store.alerts.resolve(kind, self._router)
 
     def _describe(self, message: str) -> str:
-        queued = self._store.views.router(self._router).queued
+        queued = self._store.views.router(self._router).backlog
         return f"{message} (waiting services: {queued})"
 
     def _note(self, state: RouterState) -> None:

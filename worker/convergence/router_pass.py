@@ -141,7 +141,7 @@ class Converge:
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - the router is locked, whatever is unreadable
-            found = unread(self.store.views.router(router).state)
+            found = unread(self.store.views.state(router))
             circuit = CircuitReporter(self.store, lock, permit, found, self.limits.back_off)
             circuit.failed_here(error)
             return Busy()  # its circuit is open now

@@ -15,7 +15,7 @@ from worker.core.alerting.health_figures import (
 )
 from worker.core.policy.circuit import UNKNOWN
 from worker.store.canaries import QUEUES
-from worker.store.router_figures import RouterFigures, read_routers
+from worker.store.router_figures import RouterFigures
 from worker.store.store import Store
 from worker.store.views import key_pages
 
@@ -35,14 +35,14 @@ class HealthReader:
 
     def read(self, routers: Iterable[str], now_ms: int) -> HealthFigures:
         """Read everything: of the inventory's routers, and of others with work items."""
-        return self.read_with(self.routers(routers, now_ms), now_ms)
+        return self.read_with(self.routers(routers), now_ms)
 
-    def routers(self, routers: Iterable[str], now_ms: int) -> list[RouterFigures]:
+    def routers(self, routers: Iterable[str]) -> list[RouterFigures]:
         """Read the figures of the inventory's routers, and of others with work items."""
         known = frozenset(routers)
         queued = self._client.zrange(self._keys.routers_due, 0, -1)
         every = sorted({*known, *queued})
-        found = read_routers(self._client, self._keys, self._store.fleet, every, now_ms)
+        found = self._store.views.routers(every)
         return [
             router if router.name in known else router._replace(state=UNKNOWN) for router in found
         ]

@@ -12,7 +12,7 @@ from worker.store.scripts import call_parts
 
 BULK: Final = 2
 """Priority of work that a person adds for all services of a router."""
-_SPAN: Final = 10**13
+SPAN: Final = 10**13
 """The score of a work item is priority * this + when it is due (`lua/_work_items.lua`)."""
 FULL_READ_GOOD_MS: Final = 86_400_000
 """A full read of a router is made once a day: cheap beside its other reads."""
@@ -76,11 +76,6 @@ class RouterAdmin(StorePart):
     def serials(self) -> dict[str, str]:
         """The serial number or system id that is bound to each router's name."""
         return self._client.hgetall(self._keys.fleet.serials)
-
-    def contacted(self) -> frozenset[str]:
-        """The routers whose serial or table was ever seen."""
-        fleet, names = self._keys.fleet, self._client.hkeys
-        return frozenset((*names(fleet.serials_seen), *names(fleet.full_reads)))
 
     def knows(self, router: str) -> bool:
         """Whether a worker ever had a policy of this router, or saw its serial."""
@@ -171,7 +166,7 @@ class RouterAdmin(StorePart):
     def priorities(self, router: str) -> dict[str, int]:
         """Service -> priority of its work item at a router."""
         work_items = self._client.zrange(self._keys.router(router).due, 0, -1, withscores=True)
-        return {service: int(score // _SPAN) for service, score in work_items}
+        return {service: int(score // SPAN) for service, score in work_items}
 
     def begin_rename(
         self, old: str, new: str, lock_id: str, actor: str

@@ -1,23 +1,21 @@
-"""Figures of each router, for `leasewire status` and `leasewire metrics`.
-
-Reads only; a thousand routers cost no more round trips than a handful.
-"""
+"""Figures of each router. Reads only; a thousand routers cost few more round trips than one."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from worker.core.alerting.health_figures import RouterSummary
 from worker.core.policy.circuit import NEW, RouterState
+from worker.core.storage_format import known_part
 from worker.store.connection import StoreClient, pages
-from worker.store.due_work import PRIORITIES, ask_due_counts, ask_first_work_items, oldest_due
 from worker.store.full_reads import POOLS, REPORTED
 from worker.store.keys import Keys
-from worker.store.router_admin import BULK, RouterAdmin
-from worker.store.router_memory import MISFITS, SETUP
-from worker.store.views import paused_state
+from worker.store.router_admin import BULK, SPAN, Pause
+from worker.store.router_memory import MISFITS, SETUP, UNCLEAR_CLIENTS, unclear_clients_of
 
 _PAGE: Final = 500
+_LOWEST: Final = range(0, 4 * SPAN, SPAN)
+"""The lowest score of each priority."""
 
 
 class Due(NamedTuple):
@@ -60,6 +58,8 @@ class RouterFigures(NamedTuple):
         read_ms: when its tables were last read as a whole; 0: not yet.
         pools: those that its DHCP servers give from, as they were then.
         misfits: services whose address no device can use.
+        unclear_clients: service -> why its DHCPv6 client cannot be told; None: no service there has
+            IPv6.
     """
 
     name: str
@@ -75,44 +75,46 @@ class RouterFigures(NamedTuple):
     read_ms: int
     pools: Sequence[PoolFigures]
     misfits: Sequence[str] = ()
+    unclear_clients: Mapping[str, str] | None = None
+
+    @property
+    def oldest_ms(self) -> int:
+        """Since when (ms) the oldest due work item is due; 0: none is."""
+        return min(filter(None, (self.live.oldest_ms, self.bulk.oldest_ms)), default=0)
 
     @property
     def health_figures(self) -> RouterSummary:
         """The part by which it is judged."""
-        dues = [lane.oldest_ms for lane in (self.live, self.bulk) if lane.oldest_ms]
-        state, since_ms, oldest_ms = self.state.state, self.state.since_ms, min(dues, default=0)
         return RouterSummary(
-            self.name, state, since_ms, self.busy, self.backlog, oldest_ms, self.misfits
+            *(self.name, self.state.state, self.state.since_ms, self.busy, self.backlog),
+            *(self.oldest_ms, self.misfits),
         )
 
 
 def read_routers(
-    client: StoreClient, keys: Keys, fleet: RouterAdmin, names: Sequence[str], now_ms: int
+    client: StoreClient, keys: Keys, names: Sequence[str], now_ms: int
 ) -> list[RouterFigures]:
-    """Read the figures of routers; `fleet` knows which of them people hold."""
-    held, contacted = fleet.paused(), fleet.contacted()
-    full_reads = client.hgetall(keys.fleet.full_reads)
+    """Read the figures of routers."""
     found: list[RouterFigures] = []
     for page in pages(names, _PAGE):
         for read, counts, firsts, stamps in _read_page(client, keys, page, now_ms):
-            name, state, lock, services, queued, backlog, why, full_read, memory = read
-            (reported, pools), (misfits, setup) = full_read, memory
+            name, held, serial, read_ms, state, lock, services, queued, backlog, *more = read
+            why, (reported, pools), (misfits, setup, unclear) = more
             # No state is kept of a router that is up, nor of one that nobody reached.
-            reached = state or name in contacted or reported or setup
-            known = RouterState.from_json(state) if reached else NEW
+            reached = held or state or serial or read_ms or reported or setup
             waiting = [
                 Waits(each["reason"], each["since_ms"])
                 for each, stamp in zip(map(json.loads, why.values()), stamps, strict=True)
                 if stamp
             ]
             live, bulk = (
-                Due(sum(counts[part]), oldest_due(firsts[part], now_ms))
+                Due(sum(counts[part]), _oldest_due(firsts[part], now_ms))
                 for part in (slice(BULK), slice(BULK, None))
             )
             found.append(
                 RouterFigures(
                     name,
-                    paused_state(held[name]) if name in held else known,
+                    known_state(held, state) if reached else NEW,
                     lock is not None,
                     services,
                     queued,
@@ -121,9 +123,10 @@ def read_routers(
                     bulk,
                     waiting,
                     len(why) - len(waiting),
-                    max(int(reported or 0), int(full_reads.get(name, 0))),
+                    max(int(reported or 0), int(read_ms or 0)),
                     [PoolFigures(*pool) for pool in json.loads(pools or "[]")],
                     sorted(json.loads(misfits or "{}")),
+                    unclear_clients_of(unclear),
                 )
             )
     return found
@@ -139,6 +142,8 @@ def _read_page(
     """
     blocks = [keys.router(name) for name in names]
     pipe = client.pipeline(transaction=False)
+    for of_all in (keys.fleet.paused, keys.fleet.serials_seen, keys.fleet.full_reads):
+        pipe.hmget(of_all, names)
     pipe.mget([block.state for block in blocks])
     pipe.mget([block.lock for block in blocks])
     for block in blocks:
@@ -147,18 +152,40 @@ def _read_page(
         pipe.zcard(block.due)
         pipe.hgetall(block.waiting)
         pipe.hmget(block.full_read, REPORTED, POOLS)
-        pipe.hmget(block.memory, MISFITS, SETUP)
-    states, locks, *rest = pipe.execute()
-    read = list(zip(names, states, locks, *[iter(rest)] * 6, strict=True))
+        pipe.hmget(block.memory, MISFITS, SETUP, UNCLEAR_CLIENTS)
+    paused, serials, read_ms, states, locks, *rest = pipe.execute()
+    of_names = (names, paused, serials, read_ms, states, locks)
+    read = list(zip(*of_names, *[iter(rest)] * 6, strict=True))
     for block, (*_, backlog, why, _, _) in zip(blocks, read, strict=True):
         if backlog:
-            ask_due_counts(pipe, block.due, now_ms)
-            ask_first_work_items(pipe, block.due)
+            for low in _LOWEST:
+                pipe.zcount(block.due, low, low + now_ms)
+            for low in _LOWEST:
+                pipe.zrangebyscore(
+                    block.due, low, f"({low + SPAN}", start=0, num=1, withscores=True
+                )
         if why:
             pipe.hmget(block.work_items, list(why))
-    answers = iter(pipe.execute())
+    more = iter(pipe.execute())
     for each in read:
         *_, backlog, why, _, _ = each
-        counts = [next(answers) if backlog else 0 for _ in PRIORITIES]
-        firsts = [next(answers) if backlog else [] for _ in PRIORITIES]
-        yield each, counts, firsts, next(answers) if why else []
+        counts = [next(more) if backlog else 0 for _ in _LOWEST]
+        firsts = [next(more) if backlog else [] for _ in _LOWEST]
+        yield each, counts, firsts, next(more) if why else []
+
+
+def _oldest_due(firsts: Sequence[Sequence[tuple[str, float]]], now_ms: int) -> int:
+    """Since when (ms) the oldest of these work items is due; 0: none is due yet."""
+    due = (int(score) % SPAN for first in firsts for _, score in first)
+    return min((at_ms for at_ms in due if at_ms <= now_ms), default=0)
+
+
+def known_state(by_person: str | None, state: str | None) -> RouterState:
+    """As stored of a router: whether a person holds it, and its state."""
+    hold = known_part(Pause, json.loads(by_person)) if by_person else None
+    return paused_state(hold) if hold else RouterState.from_json(state)
+
+
+def paused_state(held: Pause) -> RouterState:
+    """The state of a router that a person holds, whatever it was before."""
+    return RouterState("paused", since_ms=held.at_ms, message=f"by {held.by}: {held.reason}")

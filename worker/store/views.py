@@ -2,16 +2,13 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from contracts import names
 from worker.core.policy.circuit import RouterState
 from worker.core.service.history import line_from_json
 from worker.core.service.outcome import FINAL, DeadLetter, Outcome
-from worker.core.storage_format import known_part
 from worker.store.connection import StoreClient, StorePart, pages
-from worker.store.due_work import PRIORITIES, ask_first_work_items, oldest_due
 from worker.store.records import (
     Stored,
     ask_seen,
@@ -21,31 +18,11 @@ from worker.store.records import (
     remembered,
     unreadable_left_out,
 )
-from worker.store.router_admin import Pause
-from worker.store.router_memory import UNCLEAR_CLIENTS, unclear_clients_of
+from worker.store.router_figures import RouterFigures, known_state, read_routers
 
 HOUR_MS: Final = 3_600_000
 _PAGE: Final = 500
 _INVENTORY_MS: Final = 60_000
-
-
-class RouterView(NamedTuple):
-    """One router's line.
-
-    `services`: of which a row may exist there; `queued`: those with a work item; `waiting`: those
-    that were not in sync at their last check; `held`: a worker is at it; `oldest_ms`: since when
-    the oldest due work item is due; 0: none is; `unclear_clients`: service -> why its DHCPv6 client
-    cannot be told; None: no service there has IPv6.
-    """
-
-    name: str
-    state: RouterState
-    services: int
-    queued: int
-    waiting: int
-    held: bool
-    oldest_ms: int = 0
-    unclear_clients: Mapping[str, str] | None = None
 
 
 class RouterLook(NamedTuple):
@@ -169,7 +146,7 @@ class Views(StorePart):
             why = zip(service_ids, waiting, strict=True)
             queued = zip(service_ids, work_items, strict=True)
             found[router] = RouterLook(
-                _known_state(by_person, state),
+                known_state(by_person, state),
                 {service_id: json.loads(text) for service_id, text in why if text},
                 frozenset(service_id for service_id, version in queued if version is not None),
             )
@@ -190,37 +167,18 @@ class Views(StorePart):
             [at for at, look in looks.items() if look.queued],
         )
 
-    def router(self, name: str) -> RouterView:
-        """One router's line."""
+    def state(self, router: str) -> RouterState:
+        """A router's state; of one that was never reached as if it was up."""
+        paused = self._client.hget(self._keys.fleet.paused, router)
+        return known_state(paused, self._client.get(self._keys.router(router).state))
+
+    def router(self, name: str) -> RouterFigures:
+        """The figures of one router."""
         return self.routers([name])[0]
 
-    def routers(self, names: Sequence[str]) -> list[RouterView]:
-        """The lines of routers, with a bounded number of round trips."""
-        found: list[RouterView] = []
-        for page in pages(names, _PAGE):
-            pipe = self._client.pipeline(transaction=False)
-            pipe.time()
-            pipe.hmget(self._keys.fleet.paused, page)
-            for name in page:
-                block = self._keys.router(name)
-                pipe.get(block.state)
-                pipe.scard(block.services)
-                pipe.zcard(block.due)
-                pipe.hlen(block.waiting)
-                pipe.exists(block.lock)
-                pipe.hget(block.memory, UNCLEAR_CLIENTS)
-                ask_first_work_items(pipe, block.due)
-            now, paused, *rest = pipe.execute()
-            now_ms, answers = now[0] * 1000 + now[1] // 1000, iter(rest)
-            for name, by_person in zip(page, paused, strict=True):
-                state, services, queued, waiting, held, unclear = islice(answers, 6)
-                firsts = list(islice(answers, len(PRIORITIES)))
-                view = RouterView(
-                    *(name, _known_state(by_person, state), services, queued, waiting, bool(held)),
-                    *(oldest_due(firsts, now_ms), unclear_clients_of(unclear)),
-                )
-                found.append(view)
-        return found
+    def routers(self, names: Sequence[str]) -> list[RouterFigures]:
+        """The figures of routers, with a bounded number of round trips."""
+        return read_routers(self._client, self._keys, names, self.now_ms())
 
     def router_services(self, name: str, *, readable: bool = False) -> list[Stored]:
         """The records of all services of which a row may exist on a router.
@@ -305,14 +263,3 @@ def key_pages(client: StoreClient, prefix: str, size: int) -> Iterator[list[str]
 def literal(text: str) -> str:
     """Escape what SCAN's patterns would read as more than itself."""
     return "".join(f"\\{c}" if c in "*?[]\\" else c for c in text)
-
-
-def _known_state(by_person: str | None, state: str | None) -> RouterState:
-    """As stored of a router: whether a person holds it, and its state."""
-    hold = known_part(Pause, json.loads(by_person)) if by_person else None
-    return paused_state(hold) if hold else RouterState.from_json(state)
-
-
-def paused_state(held: Pause) -> RouterState:
-    """The state of a router that a person holds, whatever it was before."""
-    return RouterState("paused", since_ms=held.at_ms, message=f"by {held.by}: {held.reason}")

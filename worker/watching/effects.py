@@ -117,7 +117,7 @@ class EffectReader:
     ) -> list[ReadEffect]:
         """Read one router; what cannot be read now is read later, and less often."""
         later = [_later(effect, now_ms) for effect, _ in due]
-        if router not in self.policies or self.store.views.router(router).state.state != "up":
+        if router not in self.policies or self.store.views.state(router).state != "up":
             return later
         try:
             with borrowed(self.sessions, router, turn) as session:

@@ -82,7 +82,7 @@ class Maintenance:
                     alert.kind, alert.subject, "its devices are no longer watched"
                 )
             elif alert.kind in AWAY:
-                state = self.store.views.router(alert.subject).state
+                state = self.store.views.state(alert.subject)
                 # A paused router is as it was: nobody connects to it.
                 if not state.open and not state.away_since_ms and state.state != "paused":
                     self.store.alerts.resolve(alert.kind, alert.subject)

@@ -35,8 +35,8 @@ from worker.core.service.record import ServiceRecord
 from worker.errors import RouterBlocked, RouterBusy, RouterUnreachable, StoreUnavailable
 from worker.ports import LeaseQuery, RouterSessions, borrowed
 from worker.store.finder import Finder
+from worker.store.router_figures import RouterFigures
 from worker.store.store import Store
-from worker.store.views import RouterView
 from worker.watching.ipv6_clients import Ipv6Clients, read_askers
 
 log = structlog.get_logger()
@@ -94,7 +94,7 @@ class Watch:
         most = ceil(len(wanted) * passed_s / self.every_s)
         due = self.store.notifications.claim_watch(wanted, most, round(self.every_s * 1000))
         views = self.store.views.routers(due)
-        up = {view.name: view for view in views if view.state.state == "up"}
+        up = {view.name: view for view in views if view.state.state in ("up", "new")}
         if not up:
             return []
         with ThreadPoolExecutor(min(_AT_ONCE, len(up))) as pool:
@@ -102,7 +102,7 @@ class Watch:
             found = [(view, seen) for view, seen in read if seen is not None]
         return [view.name for view, seen in found if self._judged(view, seen)]
 
-    def _read(self, view: RouterView) -> _Seen | None:
+    def _read(self, view: RouterFigures) -> _Seen | None:
         router = view.name
         try:
             with borrowed(self.sessions, router) as session:
@@ -114,7 +114,7 @@ class Watch:
             log.exception("watch.failed", router=router, advice=_ADVICE)
             return None
 
-    def _judged(self, view: RouterView, seen: _Seen) -> bool:
+    def _judged(self, view: RouterFigures, seen: _Seen) -> bool:
         """Open and resolve alerts of one router; a failure does not affect the others."""
         router, found = view.name, seen.leases
         try:

@@ -73,7 +73,7 @@ class Resting(Scene):
     def _help_out(self) -> None:
         """What only a person can decide: a service with two odd rows, one that met three faults."""
         for router in self.control:
-            if self.store.views.router(router).state.cause == "rebuild":
+            if self.store.views.state(router).cause == "rebuild":
                 self.counts["rebuilds approved at the end"] += 1
                 self.leasewire("routers", "rebuild", router, "--apply")
             for service in self.store.views.router_waiting(router):
