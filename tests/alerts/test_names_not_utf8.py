@@ -131,7 +131,7 @@ def test_the_watch_reopens_a_failed_session(small, monkeypatch):
             Broken.closed = True
 
     sessions = Sessions(small.inventory, small.settings)
-    monkeypatch.setattr(sessions, "open", lambda _: Broken())
+    monkeypatch.setattr(sessions, "open", lambda *_: Broken())
     watch = Watch(small.store, sessions, small.policies, 2.0)
     assert watch.once() == []
     assert Broken.closed
