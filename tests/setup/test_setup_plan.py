@@ -12,8 +12,6 @@ from worker.core.policy.router_setup import plan_setup
 from worker.core.policy.setup_firewall import fasttrack_steps
 from worker.core.policy.setup_problems import problems_of
 from worker.core.policy.setup_rows import (
-    ADDRESS_LIST,
-    ADDRESS_LIST6,
     GROUP,
     SERVER6,
     SERVICE,
@@ -23,6 +21,7 @@ from worker.core.policy.setup_rows import (
 from worker.core.policy.setup_script import quoted
 from worker.core.policy.setup_spec import DhcpSpec, RouterAccess, SetupSpec
 from worker.core.rows.filter_rules import FILTER, FILTER6, judge_suspension, walled_garden_list
+from worker.core.rows.rows import ADDRESS_LISTS, ADDRESS_LISTS6
 
 WISH = SetupSpec(
     manage_from=("192.0.2.0/24", "198.51.100.7/32"),
@@ -237,9 +236,9 @@ def test_ipv6_has_rules_of_its_own_where_the_router_delegates_prefixes():
     assert (first["src-address-list"], second["dst-address-list"]) == ("suspended6", "suspended6")
     assert first["dst-address-list"] == "!suspended6-garden"
     assert fasttrack["src-address-list"] == "!suspended6"
-    garden = [(row["list"], row["address"]) for row in found[ADDRESS_LIST6]]
+    garden = [(row["list"], row["address"]) for row in found[ADDRESS_LISTS6]]
     assert garden == [("suspended6-garden", "2001:db8:80::80")]
-    assert not any(":" in row["address"] for row in found[ADDRESS_LIST])
+    assert not any(":" in row["address"] for row in found[ADDRESS_LISTS])
 
     for servers, asked, wanted in (
         ([], False, ""),
@@ -253,8 +252,8 @@ def test_ipv6_has_rules_of_its_own_where_the_router_delegates_prefixes():
 
 def test_a_router_without_ipv6_gets_no_rules_for_it_and_that_is_said():
     found = fresh()
-    del found[FILTER6], found[ADDRESS_LIST6]
-    assert not any(step.menu in (FILTER6, ADDRESS_LIST6) for step in plan_setup(WANTED, found))
+    del found[FILTER6], found[ADDRESS_LISTS6]
+    assert not any(step.menu in (FILTER6, ADDRESS_LISTS6) for step in plan_setup(WANTED, found))
     message = f"the router has no menu {FILTER6}: suspended services keep their IPv6, if any"
     assert message in said(found)
 

@@ -32,12 +32,7 @@ class Loss(NamedTuple):
 class BrakeLimits:
     """How many services may lose their entry in an hour: a number or a share, whichever is greater.
 
-    Attributes:
-        router_services: number for one router.
-        router_percent: share of its services.
-        source_services: number by events of one source.
-        source_percent: share of the services that the source owns.
-        source_suspensions: for a source, so many suspensions count as one other loss.
+    The shares are percentages: of the services of a router, or of those that a source owns.
     """
 
     router_services: int = 5

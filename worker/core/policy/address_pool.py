@@ -52,13 +52,12 @@ def range_of(text: str, kind: PoolKind) -> Span:
 class AddressPool:
     """One pool. Its values, addresses or prefixes of one length, have positions from 0 on.
 
+    Its fields are the keys of `[pools.NAME]` in the inventory.
+
     Attributes:
-        kind: what its values are.
-        ranges: where they lie; they do not overlap.
+        ranges: where its values lie; they do not overlap.
         prefix_length: of its values: 32 of addresses.
-        exclude: what is never assigned.
         routers: patterns of names; empty: it serves all.
-        quarantine_ms: how long a value that was given back is kept from others.
         known_as: how events call it; several pools may share this if no router has two of them.
     """
 

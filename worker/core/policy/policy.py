@@ -25,56 +25,20 @@ SESSION_ENDS: Final[frozenset[SessionEnd]] = frozenset(get_args(SessionEnd))
 class RouterPolicy:
     """Rules of one router. RouterOS values are in normal form (`normal.py`).
 
+    `docs/routers-toml.texts.toml` says of the key of each name what it does; an empty value is
+    none, or leaves it to others. Several names in one value stand with commas in between.
+
     Attributes:
         installation: our installation's id, part of every tag.
-        default_server: DHCP server of a service whose events name none; `all` is every server.
-        identify_by: what a lease knows its device by: its MAC, or the ids of option 82 where events
-            give some.
-        on_dynamic: what to do with a dynamic lease of the wanted MAC that has another address.
-        on_misfit: what to do with an address outside the router's DHCP networks, or a network or
-            broadcast address: RouterOS accepts it, but no device can use it.
-        label: write the service's label after our tag in the comment of a new row.
-        suspend: how to suspend when the event does not say it; None: `walled_garden` where there
-            is a list for it, else `block`.
-        suspend_list: address list of suspended services; empty: there is none.
-        ipv6_server: DHCPv6 server of the bindings; `all` is every server.
-        ipv6_life_time: of every binding; empty: left to the router.
-        ipv6_options: names, comma separated, of the DHCPv6 options that a binding names; empty:
-            left to others.
-        ipv6_suspend_list: IPv6 address list of suspended services; empty: see `ipv6_list`.
-        throttle: rate limit of suspended services; empty: there is none.
-        manage: the fields that we manage; None: those for which this policy has values, and
-            `dhcp-option`, whose values come with events.
+        default_server: key `dhcp_server`: that of a service whose events name none.
+        suspend: None: see `suspends_by`.
+        ipv6_suspend_list: empty: see `ipv6_list`.
+        manage: None: see `managed`.
         plans: rate limits by plan code; empty: there is no catalogue, and codes are ignored.
         profiles: PPP profiles by plan code; empty: profiles are left to others.
-        suspend_profile: PPP profile of services in a walled garden, or throttled; empty: none.
-        ppp_service: what a PPP secret lets in, such as `pppoe` or `any`.
-        rates: what limits a service: the `rate-limit` of its lease, or a `queue` of its own.
-        queue_place: of our queues among those of others: `first`, `last` or `before NAME`.
-        queue_parent: name of the queue above ours; empty: none.
-        plan_rates: `events`: a rate in an event wins over the catalogue.
-        lease_time: of every lease; empty: that of the DHCP server.
-        shorten_leases: lease time of a row from one lease time before a scheduled event changes it
-            until a moment after; empty: it is never shortened.
-        address_lists: names, comma separated, of the lists that a device joins while it is bound.
-        option_set: DHCP option set of the access routers that each user of a User Manager names;
-            empty: none.
-        force_options: send DHCP options also to devices that do not ask for them (RouterOS 7.1).
         entries: name of the kind of entry that the router holds for us; `auto`: the first kind
             meant for it whose menu the router has, else leases. A session finds out which.
-        user_manager: the router whose User Manager holds the rows of this router's services; empty:
-            they stand on this router.
-        mode: `observe`: nothing is written to the router, only reported.
-        reconcile: what happens to drift in the hourly report: `report`, or `auto` to put it right
-            as well.
-        cut_connections: remove the tracked connections of an address when its service is suspended
-            by an address list, leaves it, or keeps it with another MAC; `auto`: where a full read
-            found that old connections go past the suspension rules.
-        reconfigure: send a reconfigure message after a change that a device learns by renewing its
-            lease, where the DHCP server has `use-reconfigure` and the device agreed to it.
-        end_sessions: changes after which the running session of a device that logs in is ended, so
-            that they act; after others it goes on as it is until it ends.
-        reconfigures_per_minute: the most such messages; a device without one learns at renewal.
+        user_manager: empty: the rows of its services stand on this router.
     """
 
     installation: str

@@ -17,13 +17,11 @@ from worker.core.rows.filter_rules import (
     FILTER6,
     walled_garden_list,
 )
+from worker.core.rows.rows import ADDRESS_LISTS, ADDRESS_LISTS6, OPTIONS
 
 POOL: Final = "/ip/pool"
-OPTION: Final = "/ip/dhcp-server/option"
 NETWORK: Final = "/ip/dhcp-server/network"
 SERVER: Final = "/ip/dhcp-server"
-ADDRESS_LIST: Final = "/ip/firewall/address-list"
-ADDRESS_LIST6: Final = "/ipv6/firewall/address-list"
 SERVER6: Final = "/ipv6/dhcp-server"
 GROUP: Final = "/user/group"
 USER: Final = "/user"
@@ -35,11 +33,11 @@ INTERFACE: Final = "/interface"
 ADDRESS: Final = "/ip/address"
 
 MENUS: Final = (
-    *(POOL, OPTION, NETWORK, SERVER, ADDRESS_LIST, FILTER, GROUP, USER, CERTIFICATE, SERVICE),
+    *(POOL, OPTIONS, NETWORK, SERVER, ADDRESS_LISTS, FILTER, GROUP, USER, CERTIFICATE, SERVICE),
     *(INTERFACE, ADDRESS),
 )
 """All menus that are read; the last two are never written."""
-IPV6_MENUS: Final = (FILTER6, ADDRESS_LIST6, SERVER6)
+IPV6_MENUS: Final = (FILTER6, ADDRESS_LISTS6, SERVER6)
 """Those that are read besides: a router may not have them. The last is never written."""
 RADIUS_MENUS: Final = (RADIUS, RADIUS_CLIENT)
 """Likewise."""
@@ -166,7 +164,7 @@ def _of_dhcp(spec: DhcpSpec, *, reconfigure: bool, by_radius: bool) -> list[Want
         rows.append(WantedRow(POOL, {"name": spec.pool}, {"ranges": ",".join(spec.ranges)}))
     for code, value in spec.options:
         name = spec.option_name(code)
-        rows.append(WantedRow(OPTION, {"name": name}, {"code": str(code), "value": value}))
+        rows.append(WantedRow(OPTIONS, {"name": name}, {"code": str(code), "value": value}))
     network = {
         "gateway": spec.gateway,
         "dns-server": ",".join(spec.dns_servers),
@@ -203,7 +201,7 @@ def _of_walled_garden(spec: SetupSpec, access: RouterAccess) -> list[WantedRow]:
 
 
 def _of_ipv6(spec: SetupSpec, access: RouterAccess) -> list[WantedRow]:
-    menus = {ADDRESS_LIST: ADDRESS_LIST6, FILTER: FILTER6}
+    menus = {ADDRESS_LISTS: ADDRESS_LISTS6, FILTER: FILTER6}
     open_to = [address for address in spec.walled_garden if ":" in address]
     rows = _of_suspended(access.ipv6_list, open_to, access.installation)
     return [row._replace(menu=menus[row.menu], optional=True) for row in rows]
@@ -213,7 +211,7 @@ def _of_suspended(name: str, open_to: Sequence[str], installation: str) -> list[
     """The rules that let suspended services reach the walled garden alone, in both directions."""
     walled_garden = walled_garden_list(name)
     rows = [
-        WantedRow(ADDRESS_LIST, {"list": walled_garden, "address": address}, {"disabled": "no"})
+        WantedRow(ADDRESS_LISTS, {"list": walled_garden, "address": address}, {"disabled": "no"})
         for address in dict.fromkeys(open_to)
     ]
     comment = f"Leasewire {installation}: suspended services"

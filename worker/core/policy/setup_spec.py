@@ -1,4 +1,7 @@
-"""The DHCP setup spec of a router: what `routers setup` should create."""
+"""What `routers setup` should create on a router, as the inventory says it.
+
+`docs/routers-toml.texts.toml` says what each key of it means.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,15 +21,9 @@ def lacking(names: Iterable[str], rows: Iterable[Mapping[str, str]] | None) -> l
 
 @dataclass(frozen=True, slots=True)
 class DhcpSpec:
-    """One DHCP server with its network.
+    """One DHCP server with its network: the keys of `[[routers.NAME.setup.dhcp]]`.
 
     Attributes:
-        interface: on which it runs; it must exist.
-        gateway: the router's address in it.
-        ranges: of the pool for devices without a service; empty: there is no pool.
-        dns_servers, ntp_servers: addresses; empty: the router's own, or none.
-        domain: empty: none.
-        lease_time: in normal form; a device takes a new address within it.
         options: (code, value) in RouterOS's syntax, for every device.
     """
 
@@ -53,17 +50,7 @@ class DhcpSpec:
 
 @dataclass(frozen=True, slots=True)
 class SetupSpec:
-    """The `setup` table of a router.
-
-    Attributes:
-        manage_from: prefixes from which its API may be used, and our user may log in.
-        walled_garden: what suspended services may still reach, besides their DNS servers.
-        manage_only: others may not use its API any more; else those who may still may.
-        ping: let our user ping from the router, for `services verify`.
-        use_reconfigure: DHCP servers may ask devices to renew at once (RouterOS 7.19).
-        fasttrack: what becomes of the enabled FastTrack rules: they stay, they spare suspended
-            services, or they are disabled.
-    """
+    """The keys of `[routers.NAME.setup]`."""
 
     manage_from: tuple[str, ...]
     dhcp: tuple[DhcpSpec, ...] = ()

@@ -44,29 +44,9 @@ from contracts.service import (
     Suspension,
 )
 from worker.core.service.record import ServiceRecord
-from worker.core.service.record_parts import DEVICE_REGISTERS
+from worker.core.service.record_parts import DEFAULTS, DEVICE_REGISTERS, OF_DEVICES
 
-UNMANAGEABLE: Final = frozenset(
-    {
-        "suspension",
-        "router",
-        "dhcp_server",
-        "mac",
-        "serial",
-        "circuit_id",
-        "remote_id",
-        "ppp",
-        "address",
-        "plan",
-        "dns_servers",
-        "options",
-        "label",
-        "ipv6",
-        "duid",
-        "iaid",
-        "devices",
-    }
-)
+UNMANAGEABLE: Final = frozenset({*DEFAULTS, "devices"}) - OF_DEVICES - {"lifecycle", "customer_id"}
 """The registers that a source may leave to others: those of a `service` block. `devices` are all
 further devices."""
 
