@@ -70,7 +70,7 @@ BUGS: Final[dict[str, Bug]] = {
         [
             Change(
                 "worker/intake/manifest.py",
-                "known_ms = taken_at_ms - MAX_CLOCK_SKEW // _MILLISECOND",
+                "known_ms = taken_at_ms - MAX_CLOCK_SKEW // timedelta(milliseconds=1)",
                 "known_ms = taken_at_ms",
             )
         ],
@@ -487,7 +487,7 @@ BUGS: Final[dict[str, Bug]] = {
         [
             Change(
                 "worker/runtime/sweep.py",
-                "            self._store.signs.give()\n",
+                "            self.store.signs.give()\n",
                 "",
             ),
         ],
