@@ -18,7 +18,7 @@ from worker.core.rows.bindings import IS_PREFIX
 from worker.core.service.record import ServiceRecord
 from worker.core.service.restoring import restoring_event
 from worker.inventory import CLI_SOURCE
-from worker.store.brake import HeldWorkItem
+from worker.store.brake import HeldWorkItem, of_services
 from worker.store.store import Store
 
 _PAGE: Final = 500
@@ -246,6 +246,5 @@ def reject(  # noqa: PLR0913, PLR0917 - as `approve`, and the way to publish
         if held.kind is not None
     ]
     publish(events)
-    now_ms = store.records.now_ms()
-    store.brake.note_rejected(approval.scope, len(events), actor, now_ms, reason)
+    store.audit.record(actor, "brake.rejected", approval.scope, of_services(len(events), reason))
     return decision

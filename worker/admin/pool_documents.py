@@ -45,7 +45,7 @@ def pool_document(store: Store, pool: AddressPool, begin: int, most: int) -> dic
     quarantine.
     """
     now_ms = store.records.now_ms()
-    usage = store.pools.use(AddressPools({pool.name: pool}), now_ms)[pool.name]
+    usage = store.pools.use_of(pool, now_ms)
     samples = store.samples.pools([pool.name])[pool.name]
     now = PoolSample(now_ms, usage.given, usage.quarantine, usage.waiting)
     values = store.pools.page(pool.name, begin, most + 1)

@@ -111,12 +111,12 @@ class Assigner:
 
     def is_full(self, pool: AddressPool, now_ms: int) -> bool:
         """Whether a search cannot find a value, or did not when as many were held."""
-        use = self.store.pools.use(AddressPools({pool.name: pool}), now_ms)[pool.name]
+        use = self.store.pools.use_of(pool, now_ms)
         return not use.free or self._full.get(pool.name) == (use.given, use.quarantine)
 
     def note_full(self, pool: AddressPool, now_ms: int) -> None:
         """Note that a search of the whole pool found nothing: rows of others may have the rest."""
-        use = self.store.pools.use(AddressPools({pool.name: pool}), now_ms)[pool.name]
+        use = self.store.pools.use_of(pool, now_ms)
         self._full[pool.name] = use.given, use.quarantine
 
     def _note_changes(self, draft: CommitDraft) -> None:

@@ -12,13 +12,12 @@ import redis
 from redis.client import Pipeline
 
 from worker.core.storage_format import known_part, printable, to_json
-from worker.store.connection import StorePart
+from worker.store.connection import PAGE, StorePart
 
 AUDIT_MOST: Final = 10_000
 """Limit of the trail (as in `lua/_audit.lua`)."""
 _LONGEST: Final = 1_000
 """Characters of one field that are kept."""
-_PAGE: Final = 500
 _FIELD: Final = "entry"
 _ESCAPE: Final = "\\u"
 """Begins each character of a text that is not ASCII."""
@@ -107,7 +106,7 @@ class Audit(StorePart):
         # An id is never earlier than the time of its entry.
         since = chosen.from_ms or "-"
         parts = chosen.parts()
-        while page := self._client.xrevrange(self._keys.audit, before, since, count=_PAGE):
+        while page := self._client.xrevrange(self._keys.audit, before, since, count=PAGE):
             before = f"({page[-1][0]}"
             for _, fields in page:
                 text = fields[_FIELD].lower()

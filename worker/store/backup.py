@@ -15,11 +15,10 @@ from redis.client import Pipeline
 
 from contracts import names
 from worker.errors import LeasewireError
-from worker.store.connection import pages, store_errors
+from worker.store.connection import PAGE, pages, store_errors
 from worker.store.keys import Keys
 from worker.store.pools import ALL_ROUTERS
 
-_PAGE: Final = 500
 _FIELDS: Final = 2_000
 """Fields of one write."""
 _PAUSE_S: Final = 10
@@ -89,7 +88,7 @@ def copy(plain: redis.Redis, keys: Keys, on_progress: OnProgress) -> Iterator[Ba
         closing(cast("_Untyped", plain).client()) as tracking,
     ):
         _listen(changes, tracking, keys.prefix)
-        for page in pages(plain.scan_iter(match=f"{keys.prefix}*", count=_PAGE), _PAGE):
+        for page in pages(plain.scan_iter(match=f"{keys.prefix}*", count=PAGE)):
             now = [key for key in page if key not in changed and key not in journals]
             yield from _read(plain, keys, now)
             changed |= _notified(changes, timeout=0)
@@ -98,7 +97,7 @@ def copy(plain: redis.Redis, keys: Keys, on_progress: OnProgress) -> Iterator[Ba
             if len(changed) <= _FEW:
                 break
             before, changed = changed, set()
-            for page in pages(before - journals, _PAGE):
+            for page in pages(before - journals):
                 yield from _read(plain, keys, page)
                 changed |= _notified(changes, timeout=0)
         began = time.monotonic()
@@ -106,7 +105,7 @@ def copy(plain: redis.Redis, keys: Keys, on_progress: OnProgress) -> Iterator[Ba
         try:
             changes.ping()  # earlier changes are reported before its answer
             changed |= journals | _notified(changes, timeout=_PAUSE_S)
-            rest = [entry for page in pages(changed, _PAGE) for entry in _read(plain, keys, page)]
+            rest = [entry for page in pages(changed) for entry in _read(plain, keys, page)]
             flags = _pairs(tracking.execute_command("CLIENT", "TRACKINGINFO"))["flags"]
         finally:
             plain.client_unpause()
@@ -139,12 +138,12 @@ def put_back(
     kept = {*_journals(keys), keys.installation}
     installation: list[str] = []
     plain.set(keys.installation, UNDER_WAY)
-    for page in pages(plain.scan_iter(match=f"{keys.prefix}*", count=_PAGE), _PAGE):
+    for page in pages(plain.scan_iter(match=f"{keys.prefix}*", count=PAGE)):
         if gone := [key for key in page if key not in kept]:
             plain.unlink(*gone)
 
     def put(entries: Iterable[BackupEntry], on_progress: OnProgress) -> None:
-        for group in pages(entries, _PAGE):
+        for group in pages(entries):
             pipe = plain.pipeline(transaction=False)
             for entry in group:
                 key = keys.prefix + entry.key

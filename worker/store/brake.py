@@ -86,7 +86,7 @@ class Brake(StorePart):
         kind, _, name = scope.partition(":")
         sources = {name} if kind == "source" else {work_item.source for work_item in work_items}
         line = {"actor": by, "scope": scope} | ({"reason": reason} if reason else {})
-        detail = _services(len(work_items), reason)
+        detail = of_services(len(work_items), reason)
         entry = AuditEntry(now_ms, by, "brake.approved", scope, detail)
         order: dict[str, Any] = {
             "scope": scope,
@@ -107,13 +107,6 @@ class Brake(StorePart):
             ],
         }
         return bool(self._scripts.run("approve_brake", json.dumps(order)))
-
-    def note_rejected(
-        self, scope: str, services: int, by: str, now_ms: int, reason: str = ""
-    ) -> None:
-        """Record that a person rejected the work items of a scope."""
-        entry = AuditEntry(now_ms, by, "brake.rejected", scope, _services(services, reason))
-        add_entry(self._client, self._keys.audit, entry)
 
     def announce(self, announced: Announcement, now_ms: int) -> None:
         """Announce losses; replaces an earlier announcement of the same scope."""
@@ -136,7 +129,8 @@ class Brake(StorePart):
         return [announced for announced in found if announced.until_ms > now_ms]
 
 
-def _services(number: int, reason: str) -> str:
+def of_services(number: int, reason: str) -> str:
+    """What the audit trail says of a decision on work items."""
     return f"{number} services: {reason}" if reason else f"{number} services"
 
 

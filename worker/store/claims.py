@@ -57,13 +57,14 @@ class Claims(StorePart):
             if keys is None
             else self._fields(block.claims, self._met(block.prefixes, keys))
         )
-        pipe = self._client.pipeline(transaction=False)
-        for key in sorted(held):
-            pipe.zrangebylex(block.waiters, f"[k|{key}|", f"(k|{key}}}")
-        waiters = ([member.rpartition("|")[2] for member in members] for members in pipe.execute())
+        waiters = self._asked(
+            sorted(held),
+            lambda pipe, key: pipe.zrangebylex(block.waiters, f"[k|{key}|", f"(k|{key}}}"),
+        )
         return [
-            HeldClaim(router, key, scope, holder, is_held == 1, tuple(waiting))
-            for key, waiting in zip(sorted(held), waiters, strict=True)
+            HeldClaim(router, key, scope, holder, is_held == 1, waiting)
+            for key, members in waiters
+            for waiting in [tuple(member.rpartition("|")[2] for member in members)]
             for scope, (holder, is_held) in sorted(json.loads(held[key]).items())
         ]
 

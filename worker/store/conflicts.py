@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Any, Final
 
 from worker.core.service.conflicts import Conflict
-from worker.store.connection import StorePart
+from worker.store.connection import PAGE, StorePart
 from worker.store.records import unreadable_left_out
 
 LOOKED_AT: Final = 2_000
@@ -14,7 +14,6 @@ MOST: Final = 10_000
 """Conflicts of a source that are kept."""
 _COMES_MS: Final = 600_000
 """A conflict is stored before its commit: for so long a record may still come."""
-_PAGE: Final = 500
 
 
 class Conflicts(StorePart):
@@ -51,7 +50,7 @@ class Conflicts(StorePart):
 
     def _left(self, source: str, now_ms: int) -> list[Conflict]:
         key = self._keys.conflicts(source)
-        entries = self._client.hscan_iter(key, count=_PAGE)
+        entries = self._client.hscan_iter(key, count=PAGE)
         noted = {Conflict.from_json(text): int(at) for text, at in islice(entries, LOOKED_AT)}
         services = sorted({conflict.service_id for conflict in noted})
         texts = self._texts(self._keys.record, services)

@@ -39,6 +39,8 @@ _LOGIN = (
     exceptions.AuthenticationWrongNumberOfArgsError,
 )
 
+PAGE: Final = 500
+"""Keys or fields that one command is about, or a step of a scan."""
 _T = TypeVar("_T")
 _GENERATIONS = 2**32
 """So many that none returns within a commit that was read before; their texts stay short."""
@@ -230,6 +232,16 @@ class StorePart:
         texts = self._client.mget(map(key, names)) if names else ()
         return {name: text for name, text in zip(names, texts, strict=True) if text is not None}
 
+    def _asked(
+        self, items: Iterable[_T], ask: Callable[[Pipeline, _T], object]
+    ) -> list[tuple[_T, Any]]:
+        """Each item with the answer to the command by which `ask` asks for it; one round trip."""
+        items = list(items)
+        pipe = self._client.pipeline(transaction=False)
+        for item in items:
+            ask(pipe, item)
+        return list(zip(items, pipe.execute(), strict=True))
+
 
 def new_generation() -> int:
     """A generation for records: random for the same reason as work versions."""
@@ -241,7 +253,7 @@ def new_work_version() -> str:
     return secrets.token_hex(8)
 
 
-def pages(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
+def pages(items: Iterable[_T], size: int = PAGE) -> Iterator[list[_T]]:
     """The items, at most `size` at a time: no command may hold up the server."""
     walk = iter(items)
     while page := list(islice(walk, size)):

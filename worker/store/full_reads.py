@@ -65,7 +65,7 @@ class FullReads(StorePart):
 
     def approved(self, router: str, now_ms: int) -> bool:
         """Whether a rebuild was approved and is not over."""
-        until = self._field(router, "approved")
+        until = self._client.hget(self._keys.router(router).full_read, "approved")
         return until is not None and now_ms < int(until)
 
     def rebuilt(self, router: str) -> None:
@@ -108,11 +108,8 @@ class FullReads(StorePart):
 
     def last(self, router: str) -> FullReadReport | None:
         """The last report of a router."""
-        text = self._field(router, "report")
+        text = self._client.hget(self._keys.router(router).full_read, "report")
         return None if text is None else known_part(FullReadReport, json.loads(text))
-
-    def _field(self, router: str, name: str) -> str | None:
-        return self._client.hget(self._keys.router(router).full_read, name)
 
 
 def _share(name: str) -> float:

@@ -22,7 +22,6 @@ from worker.store.views import key_pages
 KEYS_MEASURED: Final = 20_000
 """Limit of keys whose memory is measured; the rest is estimated from them."""
 DEAD_LETTERS_READ: Final = 10_000
-_PAGE: Final = 500
 
 
 class HealthReader:
@@ -84,7 +83,7 @@ class HealthReader:
         measured: dict[str, list[int]] = {}
         number = 0
         total = self._client.dbsize()
-        for page in key_pages(self._client, prefix, _PAGE):
+        for page in key_pages(self._client, prefix):
             pipe = self._client.pipeline(transaction=False)
             for key in page:
                 pipe.memory_usage(key)

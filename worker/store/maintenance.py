@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from contracts import names
 from worker.store.canaries import EVERY_MS as CANARIES_MS
-from worker.store.connection import StorePart, pages
+from worker.store.connection import PAGE, StorePart, pages
 from worker.store.feed import Feed
 from worker.store.journal import WORK_MS
 from worker.store.pools import CURSOR
@@ -23,7 +23,6 @@ TOMBSTONE_MS: Final = 400 * DAY_MS
 TOMBSTONES_A_ROUND: Final = 50
 _ROUND_MS: Final = 60_000
 """Longest life of flags that limit a task to once a minute or to one worker."""
-_PAGE: Final = 500
 
 
 class StoreMaintenance(StorePart):
@@ -67,10 +66,10 @@ class StoreMaintenance(StorePart):
         A message alone whose task failed leaves one.
         """
         attempts = self._keys.attempts
-        begun = [key for key, _ in self._client.hscan_iter(attempts, count=_PAGE)]
+        begun = [key for key, _ in self._client.hscan_iter(attempts, count=PAGE)]
         left = set(begun)
         for lane in names.LANES:
-            for page in pages(begun, _PAGE):
+            for page in pages(begun):
                 left -= self._fields(self._keys.journal(lane).body, page).keys()
         raw = self._client.hgetall(self._keys.attempts_left)
         since: dict[Any, Any] = {key: int(raw.get(key, now_ms)) for key in left}
@@ -90,7 +89,7 @@ class StoreMaintenance(StorePart):
         """
         for field in self._client.hkeys(self._keys.pools):
             if field.startswith(CURSOR):
-                self._scripts.run("forget_values", field.removeprefix(CURSOR), _PAGE)
+                self._scripts.run("forget_values", field.removeprefix(CURSOR), PAGE)
 
     def forget_cancelled(self, now_ms: int) -> int:
         """Forget services that were cancelled 400 days ago, a bounded number; returns how many.

@@ -28,11 +28,9 @@ class Notifications(StorePart):
         """The routers that the caller checks now, and no other worker for a while."""
         taken = self._texts(self._keys.watched, routers)
         free = [name for name in routers if name not in taken][:most]
-        pipe = self._client.pipeline(transaction=False)
-        for name in free:
-            pipe.set(self._keys.watched(name), "1", nx=True, px=every_ms)
-        got = pipe.execute()
-        return [name for name, is_ours in zip(free, got, strict=True) if is_ours]
+        key = self._keys.watched
+        got = self._asked(free, lambda pipe, name: pipe.set(key(name), "1", nx=True, px=every_ms))
+        return [name for name, is_ours in got if is_ours]
 
     def notified(self, target: str) -> dict[str, Notice]:
         """Name of an alert -> what a target was notified of."""

@@ -12,9 +12,8 @@ from typing import Final, NamedTuple
 from worker.core.policy.address_pool import AddressPool, AddressPools
 from worker.core.rows.prefixes import claim_text
 from worker.store.audit import AuditEntry
-from worker.store.connection import StorePart, pages
+from worker.store.connection import PAGE, StorePart, pages
 
-_PAGE: Final = 500
 CURSOR: Final = "cursor:"
 """Begins the field of a pool: where the search for free values goes on."""
 ALL_ROUTERS: Final = "*"
@@ -91,10 +90,14 @@ class PoolValues(StorePart):
             for pool, count in zip(pools.pools.values(), counts, strict=True)
         }
 
+    def use_of(self, pool: AddressPool, now_ms: int) -> PoolUsage:
+        """The same of one pool."""
+        return self.use(AddressPools({pool.name: pool}), now_ms)[pool.name]
+
     def values(self, pool: str) -> Iterator[HeldValue]:
         """The values of a pool that are given or in quarantine, by no order, page by page."""
-        found = self._client.zscan_iter(self._keys.pool_values(pool), count=_PAGE)
-        for page in pages((value for value, _ in found), _PAGE):
+        found = self._client.zscan_iter(self._keys.pool_values(pool), count=PAGE)
+        for page in pages((value for value, _ in found)):
             yield from self.holders(page).values()
 
     def page(self, pool: str, begin: int, most: int) -> list[HeldValue]:
@@ -117,7 +120,7 @@ class PoolValues(StorePart):
         Without a pool: services that wait for one that no inventory had.
         """
         found = self.waiting(pool.name if pool else "", most)
-        if found and pool and not self.use(AddressPools({pool.name: pool}), now_ms)[pool.name].free:
+        if found and pool and not self.use_of(pool, now_ms).free:
             return [service for service, since_ms in found.items() if not since_ms]
         return list(found)
 
@@ -170,7 +173,7 @@ class PoolValues(StorePart):
 
         `until_ms`: 0: the service has them. Without a service rows of others have them.
         """
-        for page in pages(values.items(), _PAGE):
+        for page in pages(values.items()):
             self._scripts.run("note_values", until_ms, service, json.dumps(page))
 
     def lose(self, value: str, pool: str, service: str, until_ms: int) -> bool:
@@ -190,18 +193,18 @@ class PoolValues(StorePart):
             return
         for router in routers:
             self._note_claims(router, pools)
-        for field, text in self._client.hscan_iter(self._keys.assigned, count=_PAGE):
+        for field, text in self._client.hscan_iter(self._keys.assigned, count=PAGE):
             pool, (until_ms, _, service) = pools.around(field), text.partition("|")
             if pool is not None:
                 self._scripts.run("place_value", field, pool.name, service, until_ms)
         for name, pool in pools.pools.items():
-            values = self._client.zscan_iter(self._keys.pool_values(name), count=_PAGE)
+            values = self._client.zscan_iter(self._keys.pool_values(name), count=PAGE)
             if gone := [value for value, _ in values if not pool.holds(value)]:
                 self._client.zrem(self._keys.pool_values(name), *gone)
         self._client.hset(self._keys.pools, _PREPARED, digest)
 
     def _note_claims(self, router: str, pools: AddressPools) -> None:
-        claims = self._client.hscan_iter(self._keys.router(router).claims, count=_PAGE)
+        claims = self._client.hscan_iter(self._keys.router(router).claims, count=PAGE)
         for key, text in claims:
             kind, _, value = claim_text(key).partition(":")
             pool = pools.around(value) if kind in ("address", "prefix") else None

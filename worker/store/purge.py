@@ -5,18 +5,15 @@ What is left is a hash of the id, and when.
 
 import hashlib
 from collections.abc import Iterator
-from typing import Final
 
 from contracts import names
 from worker.core.service.outcome import Outcome
 from worker.core.storage_format import object_in
 from worker.errors import LeasewireError
-from worker.store.connection import Scripts, StoreClient
+from worker.store.connection import PAGE, Scripts, StoreClient
 from worker.store.maintenance import TOMBSTONE_MS
 from worker.store.records import outcomes_of, periods
 from worker.store.store import Store
-
-_PAGE: Final = 500
 
 
 class NotPurgedError(LeasewireError):
@@ -80,7 +77,7 @@ def purge(store: Store, service_id: str, actor: str) -> dict[str, int]:
 
 def _journaled(client: StoreClient, body: str, service_id: str) -> Iterator[str]:
     """Keys of the events of a journal that name the service."""
-    for key, text in client.hscan_iter(body, count=_PAGE):
+    for key, text in client.hscan_iter(body, count=PAGE):
         data = object_in(text).get("data")
         if isinstance(data, dict) and data.get("service_id") == service_id:
             yield str(key)
@@ -98,7 +95,7 @@ def _leave_outcomes(store: Store, service_id: str, events: set[str], now_ms: int
         left += int(client.hdel(keys.refused(source), *events)) if events else 0
     for period in periods(now_ms):
         seen = keys.seen(period)
-        for short, remembered in client.hscan_iter(seen, count=_PAGE):
+        for short, remembered in client.hscan_iter(seen, count=PAGE):
             content, _, service = remembered.partition("|")
             if service == service_id:
                 client.hset(seen, short, f"{content}|")
@@ -110,7 +107,7 @@ def _leave_feeds(store: Store, service_id: str) -> int:
     left = 0
     for feed in store.client.hkeys(store.keys.feed_gone):
         after = "-"
-        while items := store.client.xrange(feed, min=after, count=_PAGE):
+        while items := store.client.xrange(feed, min=after, count=PAGE):
             after = f"({items[-1][0]}"
             for item_id, fields in items:
                 if Outcome.from_json(fields["outcome"]).service_id == service_id:

@@ -65,11 +65,9 @@ class Records(StorePart):
 
     def known(self, service_ids: Sequence[str]) -> set[str]:
         """Those of the services that have a record, readable or not."""
-        pipe = self._client.pipeline(transaction=False)
-        for service in service_ids:
-            pipe.exists(self._keys.record(service))
-        there = pipe.execute()
-        return {service for service, found in zip(service_ids, there, strict=True) if found}
+        key = self._keys.record
+        found = self._asked(service_ids, lambda pipe, service: pipe.exists(key(service)))
+        return {service for service, is_there in found if is_there}
 
     def known_whole(self, service_ids: Collection[str]) -> list[str]:
         """Those of the services that have a record which says whether they have a row.

@@ -13,7 +13,6 @@ from worker.store.keys import Keys
 from worker.store.router_admin import BULK, SPAN, Pause
 from worker.store.router_memory import MISFITS, SETUP, UNCLEAR_CLIENTS, unclear_clients_of
 
-_PAGE: Final = 500
 _LOWEST: Final = range(0, 4 * SPAN, SPAN)
 """The lowest score of each priority."""
 
@@ -96,7 +95,7 @@ def read_routers(
 ) -> list[RouterFigures]:
     """Read the figures of routers."""
     found: list[RouterFigures] = []
-    for page in pages(names, _PAGE):
+    for page in pages(names):
         for read, counts, firsts, stamps in _read_page(client, keys, page, now_ms):
             name, held, serial, read_ms, state, lock, services, queued, backlog, *more = read
             why, (reported, pools), (misfits, setup, unclear) = more

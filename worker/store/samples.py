@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple, TypeVar, cast
+from typing import Final, NamedTuple, TypeVar
 
 from redis.client import Pipeline
 
@@ -26,7 +26,6 @@ _POOLS_KEPT_MS: Final = 40 * 86_400_000
 SLOT_MS: Final = 300_000
 SLOTS: Final = 144
 """Twelve hours of five minutes each."""
-_PAGE: Final = 500
 
 _Kept = TypeVar("_Kept", bound=NamedTuple)
 
@@ -94,13 +93,10 @@ class Samples(StorePart):
     def note_minute(self, now_ms: int) -> None:
         """Note how the installation is; called once a minute by one worker."""
         keys, client = self._keys, self._client
-        routers = client.zrange(keys.routers_due, 0, -1)
         backlog = 0
-        for page in pages(routers, _PAGE):
-            pipe = client.pipeline(transaction=False)
-            for router in page:
-                pipe.zcard(keys.router(router).due)
-            backlog += sum(pipe.execute())
+        for page in pages(client.zrange(keys.routers_due, 0, -1)):
+            queued = self._asked(page, lambda pipe, router: pipe.zcard(keys.router(router).due))
+            backlog += sum(number for _, number in queued)
         journal = sum(client.hlen(keys.journal(lane).body) for lane in names.LANES)
         counters = client.hmget(keys.counters, ["accepted", "applied"])
         accepted, applied = (int(number or 0) for number in counters)
@@ -127,16 +123,14 @@ class Samples(StorePart):
 
     def pools(self, pools: list[str], most: int = POOL_SAMPLES) -> dict[str, list[PoolSample]]:
         """The newest samples of each pool, the newest first; with one round trip."""
-        pipe = self._client.pipeline(transaction=False)
-        for name in pools:
-            pipe.lrange(self._keys.pool_samples(name), 0, most - 1)
-        rows = cast("list[list[str]]", pipe.execute())
-        return {name: _read(PoolSample, texts) for name, texts in zip(pools, rows, strict=True)}
+        key = self._keys.pool_samples
+        rows = self._asked(pools, lambda pipe, name: pipe.lrange(key(name), 0, most - 1))
+        return {name: _read(PoolSample, texts) for name, texts in rows}
 
     def note_answers(self, answered: Mapping[str, AnswerTimes]) -> None:
         """Add the answers of routers since the last call to the present five minutes."""
         slot = self.now_ms() // SLOT_MS
-        for page in pages(answered.items(), _PAGE):
+        for page in pages(answered.items()):
             order = [word for router, times in page for word in (router, *times)]
             self._scripts.run("note_answers", slot, SLOTS, SLOTS * SLOT_MS // 1000, *order)
 

@@ -83,10 +83,9 @@ class Sources(StorePart):
 
     def views(self, sources: Sequence[str]) -> dict[str, SourceView]:
         """The counters of sources."""
-        pipe = self._client.pipeline(transaction=False)
-        for source in sources:
-            pipe.hgetall(self._keys.source(source))
+        key = self._keys.source
+        found = self._asked(sources, lambda pipe, source: pipe.hgetall(key(source)))
         return {
             source: SourceView(**{name: int(raw.get(name, 0)) for name in SourceView.__slots__})
-            for source, raw in zip(sources, pipe.execute(), strict=True)
+            for source, raw in found
         }

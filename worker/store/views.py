@@ -8,7 +8,7 @@ from contracts import names
 from worker.core.policy.circuit import RouterState
 from worker.core.service.history import line_from_json
 from worker.core.service.outcome import FINAL, DeadLetter, Outcome
-from worker.store.connection import StoreClient, StorePart, pages
+from worker.store.connection import PAGE, StoreClient, StorePart, pages
 from worker.store.records import (
     Stored,
     ask_seen,
@@ -21,7 +21,6 @@ from worker.store.records import (
 from worker.store.router_figures import RouterFigures, known_state, read_routers
 
 HOUR_MS: Final = 3_600_000
-_PAGE: Final = 500
 _INVENTORY_MS: Final = 60_000
 
 
@@ -94,7 +93,7 @@ class Views(StorePart):
     def services(self) -> Iterator[Stored]:
         """Every record, in no certain order, a page at a time."""
         start = len(self._keys.record(""))
-        for page in key_pages(self._client, self._keys.record(""), _PAGE):
+        for page in key_pages(self._client, self._keys.record("")):
             yield from self._records([key[start:] for key in page])
 
     def services_from(self, cursor: int, most: int, router: str | None) -> tuple[list[Stored], int]:
@@ -186,11 +185,7 @@ class Views(StorePart):
         `readable`: leave out what cannot be read here.
         """
         ids = sorted(self._client.smembers(self._keys.router(name).services))
-        return [
-            stored
-            for page in pages(ids, _PAGE)
-            for stored in self._records(page, readable=readable)
-        ]
+        return [stored for page in pages(ids) for stored in self._records(page, readable=readable)]
 
     def router_waiting(self, name: str) -> dict[str, dict[str, Any]]:
         """Service -> {reason, detail, since_ms} of those that cannot go on at a router."""
@@ -255,7 +250,7 @@ def _latest(wanted: Sequence[str], answers: Iterable[Sequence[str | None]]) -> d
     return found
 
 
-def key_pages(client: StoreClient, prefix: str, size: int) -> Iterator[list[str]]:
+def key_pages(client: StoreClient, prefix: str, size: int = PAGE) -> Iterator[list[str]]:
     """All keys that start so, at most `size` a page, in no certain order; no page is empty."""
     yield from pages(client.scan_iter(match=literal(prefix) + "*", count=size), size)
 

@@ -148,10 +148,9 @@ class Watches(StorePart):
     def acted_lately(self, now_ms: int) -> Mapping[tuple[str, str], ActedTimes]:
         """The same of the last day."""
         hour = now_ms // HOUR_MS
-        pipe = self._client.pipeline(transaction=False)
-        for number in range(hour - _DAY_HOURS + 1, hour + 1):
-            pipe.hgetall(self._keys.acted_in(number))
-        return _times(pipe.execute())
+        hours, key = range(hour - _DAY_HOURS + 1, hour + 1), self._keys.acted_in
+        found = self._asked(hours, lambda pipe, number: pipe.hgetall(key(number)))
+        return _times([hash_ for _, hash_ in found])
 
 
 def _times(hashes: Sequence[Mapping[str, str]]) -> Mapping[tuple[str, str], ActedTimes]:
