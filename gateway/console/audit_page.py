@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import htpy as h
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Query
 from fastapi.responses import StreamingResponse
 from htpy import Node
 
@@ -13,9 +13,8 @@ from gateway.api.problems import Refused
 from gateway.api.responses import Document
 from gateway.audit_file import AuditFormat, audit_file
 from gateway.console.console import Console, Viewer
-from gateway.console.layout import ROOT, address, link, moment, pager, table
-from gateway.console.pages import PAGE_SIZE, PageNumber, Pages, viewer_of
-from gateway.console.people import Role
+from gateway.console.layout import ROOT, address, choice, link, moment, pager, table
+from gateway.console.pages import PAGE_SIZE, PageNumber, Pages, Reader
 from worker.admin.audit import audit_document
 from worker.store.audit import AuditFilter
 
@@ -57,18 +56,18 @@ class AuditPage:
         pages.get("/audit.csv", response_model=None)(self.csv)
         pages.get("/audit.ndjson", response_model=None)(self.ndjson)
 
-    def read(self, request: Request, given: Given, page: PageNumber = 1) -> Document:
+    def read(self, viewer: Reader, given: Given, page: PageNumber = 1) -> Document:
         """One page of the entries that match."""
-        chosen = _chosen(request, given)
+        chosen = _chosen(viewer, given)
         return audit_document(self._audit, chosen, page, PAGE_SIZE) | {"filter": given}
 
-    def csv(self, request: Request, given: Given) -> StreamingResponse:
+    def csv(self, viewer: Reader, given: Given) -> StreamingResponse:
         """All entries that match, for spreadsheets."""
-        return self._file(AuditFormat.CSV, _chosen(request, given))
+        return self._file(AuditFormat.CSV, _chosen(viewer, given))
 
-    def ndjson(self, request: Request, given: Given) -> StreamingResponse:
+    def ndjson(self, viewer: Reader, given: Given) -> StreamingResponse:
         """All entries that match, one JSON object a line."""
-        return self._file(AuditFormat.NDJSON, _chosen(request, given))
+        return self._file(AuditFormat.NDJSON, _chosen(viewer, given))
 
     def _file(self, form: AuditFormat, chosen: AuditFilter) -> StreamingResponse:
         kind = "text/csv" if form is AuditFormat.CSV else "application/x-ndjson"
@@ -76,23 +75,23 @@ class AuditPage:
         return StreamingResponse(audit_file(self._audit, chosen, form), 200, headers, kind)
 
 
-def show_audit(document: Mapping[str, Any], viewer: Viewer) -> Node:
+def show_audit(document: Document, viewer: Viewer) -> Node:
     """The filter, the entries, and links to the files."""
     given: dict[str, str] = document["filter"]
     rows = [
-        (
-            moment(entry["at"], viewer),
-            link("/audit", entry["by"], by=entry["by"]),
-            link("/audit", entry["what"], kind=entry["what"]),
-            _subject(entry),
-            entry["detail"],
-        )
+        {
+            "At": moment(entry["at"], viewer),
+            "By": link("/audit", entry["by"], by=entry["by"]),
+            "What": link("/audit", entry["what"], kind=entry["what"]),
+            "Subject": _subject(entry),
+            "Detail": entry["detail"],
+        }
         for entry in document["entries"]
     ]
     return [
         _filter_form(given),
-        table("What people did, newest first", ("At", "By", "What", "Subject", "Detail"), rows),
-        pager("/audit", document["page"], more=document["more"], **given),
+        table("What people did, newest first", rows),
+        pager("/audit", document, **given),
         h.p[
             "All that match, as a file: ",
             h.a(href=address("/audit.csv", **given))["CSV"],
@@ -104,9 +103,7 @@ def show_audit(document: Mapping[str, Any], viewer: Viewer) -> Node:
 
 
 def _filter_form(given: Mapping[str, str]) -> Node:
-    kinds = _KINDS if given["kind"] in ("", *_KINDS) else (*_KINDS, given["kind"])
-    options = [h.option(value="")["all"]]
-    options += [h.option(value=kind, selected=kind == given["kind"])[kind] for kind in kinds]
+    kinds = {"": "all"} | {kind: kind for kind in (*_KINDS, given["kind"]) if kind}
     texts = [
         h.label[label, h.input(name=name, value=given[name], maxlength=_LONGEST, placeholder=hint)]
         for name, label, hint in (
@@ -117,7 +114,7 @@ def _filter_form(given: Mapping[str, str]) -> Node:
         )
     ]
     return h.form(".filter", action=f"{ROOT}/audit", role="search", aria_label="Filter")[
-        texts[0], h.label["Kind", h.select(name="kind")[options]], texts[1:], h.button["Filter"]
+        texts[0], choice("Kind", "kind", kinds, given["kind"]), texts[1:], h.button["Filter"]
     ]
 
 
@@ -128,8 +125,7 @@ def _subject(entry: Mapping[str, str]) -> Node:
     return entry["subject"]
 
 
-def _chosen(request: Request, given: Mapping[str, str]) -> AuditFilter:
-    viewer = viewer_of(request, Role.VIEWER)
+def _chosen(viewer: Viewer, given: Mapping[str, str]) -> AuditFilter:
     return AuditFilter(
         given["by"].strip(),
         given["kind"],

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any, Final
-from urllib.parse import urlencode
 
 import htpy as h
-from fastapi import Query, Request
+from fastapi import Query
 from htpy import Node
 
 from gateway.api.problems import Refused
@@ -14,16 +13,29 @@ from gateway.api.responses import Document
 from gateway.console.console import Console, Viewer
 from gateway.console.layout import (
     ROOT,
+    address,
     badge,
+    choice,
     confirm_form,
     fields,
     link,
     moment,
     note,
     pager,
+    router_link,
+    service_link,
     table,
 )
-from gateway.console.pages import PAGE_SIZE, Done, Form, NotDone, PageNumber, Pages, viewer_of
+from gateway.console.pages import (
+    PAGE_SIZE,
+    Done,
+    Form,
+    NotDone,
+    PageNumber,
+    Pages,
+    Reader,
+    reason_of,
+)
 from gateway.console.people import Role
 from worker.admin.calendar import (
     DOES,
@@ -62,14 +74,13 @@ class CalendarPages:
 
     def add_to(self, pages: Pages) -> None:
         """Add the pages and the write."""
-        path = "/calendar/withdraw"
         pages.page("/calendar", self.read, show_calendar, title="Calendar")
-        pages.page(path, self.event, show_withdrawal, title="Withdraw", role=Role.OPERATOR)
-        pages.action(path, self.withdraw)
+        path = "/calendar/withdraw"
+        pages.decision(path, self.event, show_withdrawal, self.withdraw, title="Withdraw")
 
     def read(
         self,
-        request: Request,
+        viewer: Reader,
         days: Annotated[int, Query(ge=1, le=_MOST_DAYS)] = 14,
         name: Annotated[CalendarList, Query(alias="list")] = "all",
         day: Annotated[date | None, Query()] = None,
@@ -77,15 +88,14 @@ class CalendarPages:
     ) -> Document:
         """How much takes effect on which day, and one page of it."""
         now_ms = self._store.records.now_ms()
-        shown = Days.from_now(now_ms, days, viewer_of(request, Role.VIEWER).zone)
+        shown = Days.from_now(now_ms, days, viewer.zone)
         if day is not None and day not in shown.days:
             first, last = shown.days[0], shown.days[-1]
             raise Refused("malformed", f"day: one of {first} to {last}")
         return calendar_document(self._store, shown, name, day, page, PAGE_SIZE)
 
-    def event(self, request: Request, id: Id, key: Id) -> Document:  # noqa: A002 - as the query has it
+    def event(self, id: Id, key: Id) -> Document:  # noqa: A002 - as the query has it
         """One event that waits for its time."""
-        del request
         try:
             return scheduled_event(self._store, id, key)
         except NotPossible as error:
@@ -94,43 +104,40 @@ class CalendarPages:
     def withdraw(self, viewer: Viewer, form: Form) -> Done:
         """Publish that a scheduled event is withdrawn."""
         service, key = form.get("id", ""), form.get("key", "")
-        reason = form.get("reason", "").strip()
-        if not reason:
-            again = urlencode({"id": service, "key": key})
-            raise NotDone("Give a reason: others read it.", f"/calendar/withdraw?{again}")
+        reason = reason_of(form, address("/calendar/withdraw", id=service, key=key))
         try:
             event = scheduled_event(self._store, service, key)
             withdrawn = withdrawal(self._store, service, key, viewer.actor, reason)
         except NotPossible as error:
-            raise NotDone(f"Nothing was changed. {error}", "/calendar") from None
+            raise NotDone(f"Nothing was changed. {error}", address("/calendar")) from None
         self._publisher.publish([withdrawn])
         detail = f"{event['type']} of {event['effective_at']}, id {event['event']}: {reason}"
         self._store.audit.record(viewer.actor, "service.schedule_withdrawn", service, detail)
         message = f"Withdrawn for service {service}: a worker takes it out within moments."
-        return Done(message, "/calendar")
+        return Done(message, address("/calendar"))
 
 
-def show_calendar(document: Mapping[str, Any], viewer: Viewer) -> Node:
+def show_calendar(document: Document, viewer: Viewer) -> Node:
     """The days with their counts, and the events of one list."""
     days, name, day = document["days"], document["list"], document["day"]
     chosen = {"days": len(days), "list": name, "day": day}
     counts = [
-        (
-            link("/calendar", _weekday(at["day"]), days=len(days), day=at["day"]),
-            *(_count(at[does], days=len(days), day=at["day"], list=does) for does in DOES),
-        )
+        {"Day": link("/calendar", _weekday(at["day"]), days=len(days), day=at["day"])}
+        | {
+            _LISTS[does]: _count(at[does], days=len(days), day=at["day"], list=does)
+            for does in DOES
+        }
         for at in days
     ]
     rows = [_row(event, viewer) for event in document["events"]]
     when = f"on {day}" if day else f"within {len(days)} days"
-    columns = ("Service", "Takes effect", "Event", "Router", "Customer", "Source", "State")
     return [
         h.p["What is overdue counts as today's. Days are those of your time zone."],
-        table("By day", ("Day", *(_LISTS[does] for does in DOES)), counts),
+        table("By day", counts),
         h.h2[f"{_LISTS[name]} {when}"],
         _filter_form(chosen),
-        table("Scheduled events", (*columns, "Action"), rows),
-        pager("/calendar", document["page"], more=document["more"], **chosen),
+        table("Scheduled events", rows),
+        pager("/calendar", document, **chosen),
     ]
 
 
@@ -142,42 +149,36 @@ def _count(number: int, **query: object) -> Node:
     return link("/calendar", str(number), **query) if number else "0"
 
 
-def _row(event: Mapping[str, Any], viewer: Viewer) -> list[Node]:
+def _row(event: Document, viewer: Viewer) -> dict[str, Node]:
     waits = event["state"] == "scheduled" and viewer.may(Role.OPERATOR)
-    state: Node = event["state"]
-    if "by" in event:
-        state = f"{event['state']} by {event['by']}"
-    return [
-        link("/service", event["service"], id=event["service"]),
-        moment(event["effective_at"], viewer),
-        badge(*_of_event(event)),
-        link("/router", event["router"], id=event["router"]) if "router" in event else None,
-        event.get("customer"),
-        event.get("source"),
-        state,
-        link("/calendar/withdraw", "Withdraw", id=event["service"], key=event["key"])
+    return {
+        "Service": service_link(event["service"]),
+        "Takes effect": moment(event["effective_at"], viewer),
+        "Event": badge(*_of_event(event)),
+        "Router": router_link(event.get("router")),
+        "Customer": event.get("customer"),
+        "Source": event.get("source"),
+        "State": f"{event['state']} by {event['by']}" if "by" in event else event["state"],
+        "Action": link("/calendar/withdraw", "Withdraw", id=event["service"], key=event["key"])
         if waits
         else None,
-    ]
+    }
 
 
-def _of_event(event: Mapping[str, Any]) -> tuple[str, str]:
+def _of_event(event: Document) -> tuple[str, str]:
     """A colour, and the short type of an event."""
     short = event["type"].removeprefix("leasewire.service.").removesuffix(".v1")
     return ("suspended" if event.get("cuts_off") else short), short
 
 
 def _filter_form(chosen: Mapping[str, Any]) -> Node:
-    options = [
-        h.option(value=name, selected=name == chosen["list"])[text] for name, text in _LISTS.items()
-    ]
     days = h.input(name="days", type="number", min="1", max=_MOST_DAYS, value=chosen["days"])
     return h.form(".filter", action=f"{ROOT}/calendar", role="search", aria_label="Filter")[
-        h.label["Days", days], h.label["What", h.select(name="list")[options]], h.button["Show"]
+        h.label["Days", days], choice("What", "list", _LISTS, chosen["list"]), h.button["Show"]
     ]
 
 
-def show_withdrawal(document: Mapping[str, Any], viewer: Viewer) -> Node:
+def show_withdrawal(document: Document, viewer: Viewer) -> Node:
     """What would not happen, and the form that withdraws it."""
     service = document["service"]
     hidden = {"id": service, "key": document["key"]}
@@ -189,18 +190,16 @@ def show_withdrawal(document: Mapping[str, Any], viewer: Viewer) -> Node:
         ],
         note("warning", "The customer is not cut off then.") if cut_off else None,
         fields(
-            [
-                ("Service", link("/service", service, id=service)),
-                ("Status now", document["status"]),
-                ("Customer", document.get("customer")),
-                ("Router", document.get("router")),
-                ("Event", document["type"]),
-                ("Id", document["event"]),
-                ("Source", document.get("source")),
-                ("Takes effect", moment(document["effective_at"], viewer)),
-                ("Accepted", moment(document.get("accepted_at"), viewer)),
-                ("Lease", document.get("lease")),
-            ]
+            ("Service", service_link(service)),
+            ("Status now", document["status"]),
+            ("Customer", document.get("customer")),
+            ("Router", document.get("router")),
+            ("Event", document["type"]),
+            ("Id", document["event"]),
+            ("Source", document.get("source")),
+            ("Takes effect", moment(document["effective_at"], viewer)),
+            ("Accepted", moment(document.get("accepted_at"), viewer)),
+            ("Lease", document.get("lease")),
         ),
         confirm_form(viewer, "/calendar/withdraw", hidden, "Withdraw it", danger=True),
     ]

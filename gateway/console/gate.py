@@ -4,6 +4,7 @@ import asyncio
 from time import monotonic
 from typing import Final
 
+import htpy as h
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.datastructures import MutableHeaders
@@ -92,7 +93,7 @@ async def answer_error(request: Request, error: Exception) -> Response:
     sentence = f"{capitalized(detail)}."
     body = [
         layout.note("error", layout.with_code(sentence)),
-        layout.paragraph(layout.with_code(advice)),
+        h.p[layout.with_code(advice)],
     ]
     page = (
         layout.whole_page(viewer, "", title, None, body)
@@ -120,7 +121,7 @@ def _log_in_first(request: Request) -> Response:
         "Your session has ended",
         None,
         layout.note("error", "Nothing was changed."),
-        layout.paragraph(layout.link("/login", "Log in"), " and repeat what you did."),
+        h.p[layout.link("/login", "Log in"), " and repeat what you did."],
     )
     return HTMLResponse(str(page), KINDS["no-session"].status)
 

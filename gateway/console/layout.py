@@ -1,6 +1,6 @@
 """What the pages of the console are made of: the frame, and parts that several pages have."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -8,7 +8,9 @@ from urllib.parse import urlencode
 import htpy as h
 from htpy import Node
 
+from gateway.api.responses import Document
 from gateway.console.console import Viewer
+from worker.admin.json_fields import clean
 
 ROOT: Final = "/console"
 _PAGES: Final = (
@@ -119,24 +121,31 @@ def moment(text: str | None, viewer: Viewer) -> Node:
     return h.time(datetime=text)[local.isoformat(sep=" ", timespec="seconds")]
 
 
-def table(
-    caption: str, columns: Sequence[str], rows: Iterable[Sequence[Node]], empty: str = "None."
-) -> Node:
-    """A table; the first cell of a row is its heading. `empty` is said where there are no rows."""
-    body = [h.tr[h.th(scope="row")[cells[0]], [h.td[cell] for cell in cells[1:]]] for cells in rows]
-    if not body:
-        return h.p(".empty")[f"{caption}: {empty}"]
+def table(caption: str, rows: Sequence[Mapping[str, Node]], empty: Node = "None.") -> Node:
+    """A table. A row has a cell for each column, by its name; its first cell is its heading.
+
+    Args:
+        caption: above it.
+        rows: all with the same columns.
+        empty: what is said where there are no rows.
+    """
+    if not rows:
+        return h.p(".empty")[caption, ": ", empty]
     # A region that scrolls must be reached by keyboard.
     return h.div(".scroll", tabindex="0", role="region", aria_label=caption)[
         h.table[
             h.caption[caption],
-            h.thead[h.tr[[h.th(scope="col")[name] for name in columns]]],
-            h.tbody[body],
+            h.thead[h.tr[[h.th(scope="col")[name] for name in rows[0]]]],
+            h.tbody[[_row(*row.values()) for row in rows]],
         ]
     ]
 
 
-def fields(pairs: Iterable[tuple[str, Node]]) -> Node:
+def _row(heading: Node, *cells: Node) -> h.Element:
+    return h.tr[h.th(scope="row")[heading], [h.td[cell] for cell in cells]]
+
+
+def fields(*pairs: tuple[str, Node]) -> Node:
     """Names with their values; those without a value are left out."""
     return h.dl[
         [(h.dt[name], h.dd[value]) for name, value in pairs if value not in (None, "", [], ())]
@@ -151,11 +160,6 @@ def badge(state: str, text: str | None = None) -> h.Element:
 def note(kind: str, *text: Node) -> h.Element:
     """A message: `ok`, `warning` or `error`."""
     return h.p(f".note.{kind}", role="alert" if kind == "error" else "status")[text]
-
-
-def paragraph(*text: Node) -> h.Element:
-    """A paragraph."""
-    return h.p[text]
 
 
 def with_code(text: str | None) -> Node:
@@ -179,15 +183,26 @@ def link(path: str, text: Node, **query: object) -> h.Element:
     return h.a(href=address(path, **query))[text]
 
 
+def service_link(service_id: str | None) -> Node:
+    """A link to a service; none where there is none."""
+    return link("/service", clean(service_id), id=service_id) if service_id else None
+
+
+def router_link(name: str | None) -> Node:
+    """A link to a router; none where there is none."""
+    return link("/router", clean(name), id=name) if name else None
+
+
 def runbook_link(name: str) -> h.Element:
     """A link to what to do about a kind of alert or finding."""
     return link("/runbook", f"Runbook {name}", name=name)
 
 
-def pager(path: str, page: int, *, more: bool, **query: object) -> Node:
-    """Links to the page before and after this one, if there are any."""
+def pager(path: str, document: Document, **query: object) -> Node:
+    """Links to the page of a list before and after this one, if there are any."""
+    page = document["page"]
     before = link(path, "Back", **query, page=page - 1) if page > 1 else None
-    after = link(path, "More", **query, page=page + 1) if more else None
+    after = link(path, "More", **query, page=page + 1) if document["more"] else None
     if before is None and after is None:
         return None
     return h.nav(".pager", aria_label="Further rows")[before, h.span[f"Page {page}"], after]
@@ -195,9 +210,32 @@ def pager(path: str, page: int, *, more: bool, **query: object) -> Node:
 
 def read_on(*text: Node, path: str, **query: object) -> h.Element:
     """Say how far something was read; the page reads on by itself, or when it is loaded again."""
-    again = {"hx-get": address(path, **query), "hx-trigger": "load delay:300ms"}
-    swap = {"hx-select": "main", "hx-target": "main", "hx-swap": "outerHTML"}
-    return h.p(".note.warning", {**again, **swap}, role="status")[text]
+    again = asks_again(address(path, **query), "main", "300ms")
+    return h.p(".note.warning", {**again, "hx-target": "main"}, role="status")[text]
+
+
+def asks_again(page: str, part: str, after: str = "1s") -> dict[str, str]:
+    """Attributes of an element that is soon replaced by a part of a page.
+
+    Args:
+        page: its address.
+        part: selects the part.
+        after: how soon.
+    """
+    trigger = {"hx-get": page, "hx-trigger": f"load delay:{after}"}
+    return trigger | {"hx-select": part, "hx-swap": "outerHTML"}
+
+
+def being_read(page: str) -> h.Element:
+    """Says that a read goes on, for browsers without a script."""
+    shown = h.a(href=page)["Show what was read"]
+    return h.p(".dim", role="status")["The router is being read. ", shown]
+
+
+def choice(label: str, name: str, options: Mapping[str, str], chosen: str = "") -> h.Element:
+    """A field of a form: one of some values, each with its text."""
+    shown = [h.option(value=key, selected=key == chosen)[text] for key, text in options.items()]
+    return h.label[label, h.select(name=name)[shown]]
 
 
 def confirm_form(  # noqa: PLR0913 - a form has as many parts

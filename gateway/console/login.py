@@ -1,7 +1,6 @@
 """The login page, login and logout."""
 
 import asyncio
-import hmac
 from typing import Final, NamedTuple
 
 import htpy as h
@@ -13,8 +12,8 @@ from gateway.api.gate import SMALL_BYTES, read_body
 from gateway.api.limits import Rates
 from gateway.api.problems import Refused
 from gateway.console.gate import COOKIE
-from gateway.console.layout import ROOT, frame, note, paragraph
-from gateway.console.pages import form_of
+from gateway.console.layout import ROOT, frame, note
+from gateway.console.pages import checked_form, form_of
 from gateway.console.people import LONGEST_PASSWORD, People
 from gateway.console.sessions import LONGEST_S, LoginSession, LoginSessions
 
@@ -113,10 +112,8 @@ class LoginRoutes:
 
     async def log_out(self, request: Request) -> Response:
         """End the session."""
+        await checked_form(request, SMALL_BYTES)
         session: LoginSession = request.state.session
-        form = form_of(await read_body(request, SMALL_BYTES))
-        if not hmac.compare_digest(form.get("csrf", "").encode(), session.csrf.encode()):
-            raise Refused("stale-form", "open a page and log out there")
         await asyncio.to_thread(self._sessions.end, session)
         answer = RedirectResponse(f"{ROOT}/login", status_code=303)
         answer.delete_cookie(COOKIE, path=ROOT)
@@ -157,5 +154,5 @@ def _page(onward: str, wrong: str = "") -> h.Element:
             ],
             h.button(".primary")["Log in"],
         ],
-        paragraph("An admin adds people with ", h.code["leasewire people add"], "."),
+        h.p["An admin adds people with ", h.code["leasewire people add"], "."],
     )

@@ -2,21 +2,20 @@
 
 import asyncio
 import hmac
-from collections.abc import Callable, Mapping
-from functools import wraps
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Final, NamedTuple
 from urllib.parse import parse_qsl
 
 import structlog
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from htpy import Node, fragment
+from htpy import Node
 
 from gateway.api.gate import SMALL_BYTES, read_body
 from gateway.api.problems import Refused
 from gateway.api.responses import Document, PrintableJson
 from gateway.console.console import Viewer
-from gateway.console.layout import ROOT, whole_page
+from gateway.console.layout import whole_page
 from gateway.console.people import Role
 from gateway.console.sessions import LoginSession, LoginSessions
 
@@ -24,6 +23,7 @@ log = structlog.get_logger("console")
 
 PAGE_SIZE: Final = 25
 _MOST_FIELDS: Final = 100
+_LONGEST_REASON: Final = 200
 
 PageNumber = Annotated[int, Query(ge=1, le=100_000, description="Which page of the list")]
 Form = Mapping[str, str]
@@ -36,7 +36,7 @@ class Done(NamedTuple):
 
     Attributes:
         message: a sentence for the person: what was done.
-        back: address below `/console` of the page to show next, such as `/router?name=tower-7`.
+        back: address of the page to show next.
     """
 
     message: str
@@ -44,15 +44,17 @@ class Done(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """A write that was made, and what is shown in this one answer alone, such as a secret.
+    """What is shown in this one answer alone: the secret that a write made, or a preview of one.
 
     Attributes:
         title: of the page.
         body: below it.
+        written: something was changed.
     """
 
     title: str
     body: Node
+    written: bool
 
 
 class NotDone(Exception):  # noqa: N818 - says what happened
@@ -69,6 +71,18 @@ class NotDone(Exception):  # noqa: N818 - says what happened
         self.back = back
 
 
+Act = Callable[[Viewer, Form], Done | Shown]
+
+
+async def _reader(request: Request) -> Viewer:
+    viewer: Viewer = request.state.viewer
+    return viewer
+
+
+Reader = Annotated[Viewer, Depends(_reader)]
+"""Who made a request."""
+
+
 class Pages(APIRouter):
     """Routes of the console.
 
@@ -80,55 +94,35 @@ class Pages(APIRouter):
         super().__init__(include_in_schema=False)
         self._sessions = sessions
 
-    def page(  # noqa: PLR0913 - a page has as many sides
-        self,
-        path: str,
-        read: Read,
-        show: Show,
-        *,
-        title: str,
-        role: str = Role.VIEWER,
-        fragment: bool = False,
+    def page(
+        self, path: str, read: Read, show: Show, *, title: str, role: Role = Role.VIEWER
     ) -> None:
         """Add a page: HTML at `path`, its document as JSON at `path.json`.
 
         Args:
             path: below `/console`, without ids: they are in the query.
-            read: gives the document; its parameters are `request` and those of the query. It runs
-                in a thread.
+            read: gives the document; its parameters are those of the query. It runs in a thread.
             show: makes the body from the document alone.
             title: of the page; `{name}` is replaced by a field of the document.
             role: who may read it.
-            fragment: only a part of a page: nothing is put around it.
         """
 
-        @wraps(read)
-        def html(**given: Any) -> Response:  # noqa: ANN401 - as `read` has it
-            request: Request = given["request"]
-            viewer = viewer_of(request, role)
-            document = read(**given)
+        def html(
+            request: Request, viewer: Reader, document: Annotated[Document, Depends(read)]
+        ) -> Response:
             body = show(document, viewer)
-            if fragment:
-                return HTMLResponse(str(_fragment(body)))
             message = self._sessions.take_message(request.state.session)
             heading = title.format_map(document)
             return HTMLResponse(str(whole_page(viewer, path, heading, message, body)))
 
-        @wraps(read)
-        def data(**given: Any) -> Response:  # noqa: ANN401 - as `read` has it
-            viewer_of(given["request"], role)
-            return PrintableJson(read(**given))
+        def data(document: Annotated[Document, Depends(read)]) -> Response:
+            return PrintableJson(document)
 
-        self.get(path, response_model=None)(html)
-        self.get(f"{path}.json", response_model=None)(data)
+        for at, answer in ((path, html), (f"{path}.json", data)):
+            self.get(at, response_model=None, dependencies=_needs(role))(answer)
 
     def action(
-        self,
-        path: str,
-        act: Callable[[Viewer, Form], Done | Shown],
-        *,
-        role: str = Role.OPERATOR,
-        most_bytes: int = SMALL_BYTES,
+        self, path: str, act: Act, *, role: Role = Role.OPERATOR, most_bytes: int = SMALL_BYTES
     ) -> None:
         """Add a write: a form that is posted to `path`.
 
@@ -139,85 +133,60 @@ class Pages(APIRouter):
             most_bytes: of the form.
         """
 
-        async def post(request: Request) -> Response:
-            form = await self._checked_form(request, most_bytes)
+        async def post(request: Request, viewer: Reader) -> Response:
+            form = await checked_form(request, most_bytes)
+            done: Done | Shown | NotDone
+            try:
+                kind, done = "ok", await asyncio.to_thread(act, viewer, form)
+            except NotDone as refusal:
+                kind, done = "error", refusal
+            if not isinstance(done, Shown) or done.written:
+                log.info("console.write", path=path, result=kind, actor=viewer.actor)
+            if isinstance(done, Shown):
+                return HTMLResponse(str(whole_page(viewer, path, done.title, None, done.body)))
             session: LoginSession = request.state.session
-            viewer = viewer_of(request, role)
-            outcome = await asyncio.to_thread(_outcome, act, viewer, form)
-            if isinstance(outcome, Shown):
-                log.info("console.write", path=path, result="ok", actor=viewer.actor)
-                page = whole_page(viewer, path, outcome.title, None, outcome.body)
-                return HTMLResponse(str(page))
-            kind, message, back = outcome
-            await asyncio.to_thread(self._sessions.leave_message, session, kind, message)
-            log.info("console.write", path=path, result=kind, actor=viewer.actor)
-            return RedirectResponse(f"{ROOT}{back}", status_code=303)
+            await asyncio.to_thread(self._sessions.leave_message, session, kind, done.message)
+            return RedirectResponse(done.back, status_code=303)
 
-        self.post(path, response_model=None)(post)
+        self.post(path, response_model=None, dependencies=_needs(role))(post)
 
-    def preview(  # noqa: PLR0913 - as `page`
+    def decision(  # noqa: PLR0913 - as many sides as a page and a write
         self,
         path: str,
-        read: Callable[[Viewer, Form], Document],
+        read: Read,
         show: Show,
+        act: Act,
         *,
         title: str,
-        role: str = Role.OPERATOR,
-        most_bytes: int = SMALL_BYTES,
+        role: Role = Role.OPERATOR,
     ) -> None:
-        """Add a page that shows what a form would do, and does nothing; for forms of any size.
-
-        Args:
-            path: below `/console`; the form is posted there.
-            read: gives the document, in a thread.
-            show: as for `page`.
-            title: as for `page`.
-            role: who may do what it shows.
-            most_bytes: of the form.
-        """
-
-        async def post(request: Request) -> Response:
-            form = await self._checked_form(request, most_bytes)
-            viewer = viewer_of(request, role)
-
-            def answer() -> Response:
-                document = read(viewer, form)
-                body = show(document, viewer)
-                heading = title.format_map(document)
-                return HTMLResponse(str(whole_page(viewer, path, heading, None, body)))
-
-            return await asyncio.to_thread(answer)
-
-        self.post(path, response_model=None)(post)
-
-    async def _checked_form(self, request: Request, most_bytes: int) -> dict[str, str]:
-        form = form_of(await read_body(request, most_bytes))
-        session: LoginSession = request.state.session
-        if not hmac.compare_digest(form.get("csrf", "").encode(), session.csrf.encode()):
-            raise Refused("stale-form", "open the page again and repeat what you did")
-        return form
+        """Add a page that shows what a write does, and the write: its form is posted to `path`."""
+        self.page(path, read, show, title=title, role=role)
+        self.action(path, act, role=role)
 
 
-def _outcome(
-    act: Callable[[Viewer, Form], Done | Shown], viewer: Viewer, form: Form
-) -> Shown | tuple[str, str, str]:
-    try:
-        done = act(viewer, form)
-        return done if isinstance(done, Shown) else ("ok", *done)
-    except NotDone as refusal:
-        return "error", refusal.message, refusal.back
+def _needs(role: Role) -> list[Any]:
+    """What refuses those who do not have a role, before anything is read."""
+
+    async def check(viewer: Reader) -> None:
+        if not viewer.may(role):
+            message = f"this needs a person with the role {role}: ask an admin"
+            raise Refused("role-missing", message)
+
+    return [Depends(check)]
 
 
-def viewer_of(request: Request, role: str) -> Viewer:
-    """Who made a request, who must have this role.
+async def checked_form(request: Request, most_bytes: int) -> dict[str, str]:
+    """The form of a request, with the token of its session.
 
     Raises:
-        Refused: `role-missing`.
+        Refused: `too-large`, `malformed` or `stale-form`.
     """
-    viewer: Viewer = request.state.viewer
-    if not viewer.may(role):
-        raise Refused("role-missing", f"this needs a person with the role {role}: ask an admin")
-    return viewer
+    form = form_of(await read_body(request, most_bytes))
+    session: LoginSession = request.state.session
+    if not hmac.compare_digest(form.get("csrf", "").encode(), session.csrf.encode()):
+        raise Refused("stale-form", "open the page again and repeat what you did")
+    return form
 
 
 def form_of(body: bytes) -> dict[str, str]:
@@ -233,5 +202,34 @@ def form_of(body: bytes) -> dict[str, str]:
         raise Refused("malformed", "the form is not as a browser sends it") from None
 
 
-def _fragment(body: Node) -> Node:
-    return fragment[body]
+def reason_of(form: Form, back: str) -> str:
+    """The person's reason.
+
+    Raises:
+        NotDone: there is none.
+    """
+    reason = form.get("reason", "").strip()[:_LONGEST_REASON]
+    if not reason:
+        raise NotDone("Give a reason: it goes into history and audit.", back)
+    return reason
+
+
+def page_of(
+    name: str,
+    found: Sequence[Any],
+    page: int,
+    document: Callable[[Any], Any] = lambda item: item,
+    size: int = PAGE_SIZE,
+) -> dict[str, Any]:
+    """One page of a list as a part of a document, with what `pager` needs.
+
+    Args:
+        name: of the list in the document.
+        found: the whole list.
+        page: its number; the first is 1.
+        document: makes the document of one item.
+        size: items of a page.
+    """
+    start = (page - 1) * size
+    shown = [document(item) for item in found[start : start + size]]
+    return {name: shown, "page": page, "more": len(found) > start + size}

@@ -1,18 +1,27 @@
 """Pages `pools` and `pool`: how full the pools of the inventory are, and who has what."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Final
-from urllib.parse import urlencode
+from typing import Annotated, Final
 
 import htpy as h
-from fastapi import Query, Request
+from fastapi import Query
 from htpy import Node
 
 from gateway.api.problems import Refused
 from gateway.api.responses import Document
 from gateway.console.console import Console, Viewer
-from gateway.console.layout import badge, confirm_form, fields, link, moment, pager, table
+from gateway.console.layout import (
+    address,
+    badge,
+    confirm_form,
+    fields,
+    link,
+    moment,
+    pager,
+    service_link,
+    table,
+)
 from gateway.console.pages import PAGE_SIZE, Done, Form, NotDone, PageNumber, Pages
 from gateway.console.people import Role
 from gateway.console.pictures import Bar, Point, Series, bar_picture, line_picture
@@ -27,6 +36,13 @@ from worker.core.policy.address_pool import AddressPool
 from worker.errors import NotPossible
 
 _LONGEST: Final = 200
+_COUNTS: Final = {
+    "size": "Size",
+    "given": "Given",
+    "quarantine": "In quarantine",
+    "free": "Free",
+    "waiting": "Services wait",
+}
 _GAP_MS: Final = 3 * 3_600_000
 """Hours without a sample, after which the lines of a picture are not joined."""
 
@@ -46,26 +62,21 @@ class PoolPages:
 
     def add_to(self, pages: Pages) -> None:
         """Add the pages and the write."""
-        path = "/pool/free"
         pages.page("/pools", self.read, show_pools, title="Pools")
         pages.page("/pool", self.pool, show_pool, title="Pool {pool}")
-        pages.page(path, self.value, show_value, title="Free {value}", role=Role.OPERATOR)
-        pages.action(path, self.free)
+        pages.decision("/pool/free", self.value, show_value, self.free, title="Free {value}")
 
-    def read(self, request: Request) -> Document:
+    def read(self) -> Document:
         """How much of each pool is used."""
-        del request
         return {"pools": pool_documents(self._store, self._inventory().pools)}
 
-    def pool(self, request: Request, id: Name, page: PageNumber = 1) -> Document:  # noqa: A002 - as the query has it
+    def pool(self, id: Name, page: PageNumber = 1) -> Document:  # noqa: A002 - as the query has it
         """A pool with one page of its values."""
-        del request
         begin = (page - 1) * PAGE_SIZE
         return pool_document(self._store, self._pool(id), begin, PAGE_SIZE) | {"page": page}
 
-    def value(self, request: Request, id: Name, value: Name) -> Document:  # noqa: A002 - as the query has it
+    def value(self, id: Name, value: Name) -> Document:  # noqa: A002 - as the query has it
         """A value that is in quarantine."""
-        del request
         try:
             held = in_quarantine(self._store, self._pool(id), value)
         except NotPossible as error:
@@ -77,7 +88,7 @@ class PoolPages:
     def free(self, viewer: Viewer, form: Form) -> Done:
         """End the quarantine of a value."""
         name, value = form.get("id", ""), form.get("value", "")
-        pool, back = self._pool(name), f"/pool?{urlencode({'id': name})}"
+        pool, back = self._pool(name), address("/pool", id=name)
         try:
             held = in_quarantine(self._store, pool, value)
         except NotPossible as error:
@@ -95,70 +106,58 @@ class PoolPages:
             raise Refused("not-found", str(error)) from None
 
 
-def show_pools(document: Mapping[str, Any], viewer: Viewer) -> Node:
+def show_pools(document: Document, viewer: Viewer) -> Node:
     """The pools as bars and as a table."""
     del viewer
     pools = document["pools"]
     rows = [
-        (
-            link("/pool", pool["pool"], id=pool["pool"]),
-            pool["kind"],
-            pool.get("known_as"),
-            ", ".join(pool.get("routers", ["all"])),
-            *(f"{pool[name]:,}" for name in ("size", "given", "quarantine", "free", "waiting")),
-            pool["days_left"],
-        )
+        {
+            "Pool": link("/pool", pool["pool"], id=pool["pool"]),
+            "Kind": pool["kind"],
+            "Events call it": pool.get("known_as"),
+            "Routers": ", ".join(pool.get("routers", ["all"])),
+            **{name: f"{pool[field]:,}" for field, name in _COUNTS.items()},
+            "Days left": pool["days_left"],
+        }
         for pool in pools
     ]
-    columns = ("Pool", "Kind", "Events call it", "Routers", "Size", "Given", "In quarantine")
     empty = "the inventory has no pools, so Leasewire assigns nothing."
     bars = [Bar(pool["pool"], pool["given"] + pool["quarantine"], pool["size"]) for pool in pools]
     return [
         h.p["Leasewire assigns addresses and prefixes from these pools of the inventory."],
         bar_picture("Given or in quarantine", bars) if bars else None,
-        table("Pools", (*columns, "Free", "Services wait", "Days left"), rows, empty),
+        table("Pools", rows, empty),
     ]
 
 
-def show_pool(document: Mapping[str, Any], viewer: Viewer) -> Node:
+def show_pool(document: Document, viewer: Viewer) -> Node:
     """What the inventory says of a pool, its use in the last weeks, who waits, and its values."""
     name = document["pool"]
     waiting = [
-        (link("/service", at["service"], id=at["service"]), moment(at["since"], viewer))
+        {"Service": service_link(at["service"]), "Since": moment(at["since"], viewer)}
         for at in document["waiting_services"]
     ]
     values = [_value_row(name, value, viewer) for value in document["values"]]
     return [
         fields(
-            [
-                ("Kind", document["kind"]),
-                ("Events call it", document.get("known_as")),
-                ("Routers", ", ".join(document.get("routers", ["all"]))),
-                ("Ranges", ", ".join(document["ranges"])),
-                ("Excluded", ", ".join(document["exclude"])),
-                ("Prefix length", document.get("prefix_length")),
-                ("Quarantine", f"{document['quarantine_s']} s"),
-                ("Size", f"{document['size']:,}"),
-                ("Given", f"{document['given']:,}"),
-                ("In quarantine", f"{document['quarantine']:,}"),
-                ("Free", f"{document['free']:,}"),
-                ("Services wait", f"{document['waiting']:,}"),
-                ("Days left", document["days_left"]),
-            ]
+            ("Kind", document["kind"]),
+            ("Events call it", document.get("known_as")),
+            ("Routers", ", ".join(document.get("routers", ["all"]))),
+            ("Ranges", ", ".join(document["ranges"])),
+            ("Excluded", ", ".join(document["exclude"])),
+            ("Prefix length", document.get("prefix_length")),
+            ("Quarantine", f"{document['quarantine_s']} s"),
+            *((name, f"{document[field]:,}") for field, name in _COUNTS.items()),
+            ("Days left", document["days_left"]),
         ),
         line_picture("Use", _lines(document["samples"]), viewer.zone, gap_ms=_GAP_MS),
-        table("Services that wait longest", ("Service", "Since"), waiting),
-        table(
-            "Values that are not free",
-            ("Value", "State", "Service", "Until", "Action"),
-            values,
-            "All are free.",
-        ),
-        pager("/pool", document["page"], more=document["more"], id=name),
+        table("Services that wait longest", waiting),
+        table("Values that are not free", values, "All are free."),
+        pager("/pool", document, id=name),
     ]
 
 
-def _lines(samples: Sequence[Mapping[str, Any]]) -> list[Series]:
+def _lines(samples: Sequence[Document]) -> list[Series]:
     return [
         Series(
             text,
@@ -175,32 +174,28 @@ def _lines(samples: Sequence[Mapping[str, Any]]) -> list[Series]:
     ]
 
 
-def _value_row(pool: str, value: Mapping[str, Any], viewer: Viewer) -> list[Node]:
-    service = value.get("service")
+def _value_row(pool: str, value: Document, viewer: Viewer) -> dict[str, Node]:
     may_free = value["state"] in ("quarantine", "foreign-row") and viewer.may(Role.OPERATOR)
     action = link("/pool/free", "Free it …", id=pool, value=value["value"]) if may_free else None
-    return [
-        value["value"],
-        badge(value["state"]),
-        link("/service", service, id=service) if service else None,
-        moment(value.get("until"), viewer),
-        action,
-    ]
+    return {
+        "Value": value["value"],
+        "State": badge(value["state"]),
+        "Service": service_link(value.get("service")),
+        "Until": moment(value.get("until"), viewer),
+        "Action": action,
+    }
 
 
-def show_value(document: Mapping[str, Any], viewer: Viewer) -> Node:
+def show_value(document: Document, viewer: Viewer) -> Node:
     """What a value is, and the form that ends its quarantine."""
-    service = document.get("service")
     hidden = {"id": document["pool"], "value": document["value"]}
     return [
         h.p["Any service may get it then. Do so if you know that no device uses it any more."],
         fields(
-            [
-                ("Pool", link("/pool", document["pool"], id=document["pool"])),
-                ("State", document["state"]),
-                ("Last service", link("/service", service, id=service) if service else None),
-                ("Until", moment(document.get("until"), viewer)),
-            ]
+            ("Pool", link("/pool", document["pool"], id=document["pool"])),
+            ("State", document["state"]),
+            ("Last service", service_link(document.get("service"))),
+            ("Until", moment(document.get("until"), viewer)),
         ),
         confirm_form(viewer, "/pool/free", hidden, "Free it", reason=False),
     ]

@@ -4,7 +4,7 @@ import re
 from typing import Annotated, Final
 
 import htpy as h
-from fastapi import Query, Request
+from fastapi import Query
 from htpy import Node
 
 from gateway.api.problems import Refused
@@ -24,11 +24,8 @@ def add_to(pages: Pages) -> None:
     pages.page("/runbook", read, show, title="Runbook {name}")
 
 
-def read(
-    request: Request, name: Annotated[str, Query(max_length=64, description="Of the runbook")]
-) -> Document:
+def read(name: Annotated[str, Query(max_length=64, description="Of the runbook")]) -> Document:
     """A runbook."""
-    del request
     text = runbooks().get(name)
     if text is None:
         raise Refused("not-found", "there is no runbook of this name")

@@ -2,18 +2,18 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import htpy as h
-from fastapi import Query, Request
+from fastapi import Query
 from htpy import Node
 
 from gateway.api.api_keys import DEFAULT_RATE, LEAST_RATE, KeyScope
 from gateway.api.problems import Refused
 from gateway.api.responses import Document
 from gateway.console.console import Console, Viewer
-from gateway.console.layout import confirm_form, fields, link, moment, note, pager, table
-from gateway.console.pages import PAGE_SIZE, Done, Form, NotDone, PageNumber, Pages, Shown
+from gateway.console.layout import address, confirm_form, fields, link, moment, note, pager, table
+from gateway.console.pages import Done, Form, NotDone, PageNumber, Pages, Shown, page_of
 from gateway.console.people import Role
 from worker.admin.json_fields import clean
 from worker.admin.source_documents import source_documents
@@ -47,32 +47,34 @@ class SourcePages:
         admin = Role.ADMIN
         pages.page("/sources", self.sources, show_sources, title="Sources")
         pages.page("/keys", self.keys, show_keys, title="API keys", role=admin)
-        pages.page("/keys/create", self.new, show_new, title="Create an API key", role=admin)
-        pages.page("/keys/revoke", self.key, show_revoke, title="Revoke an API key", role=admin)
-        pages.action("/keys/create", self.create, role=admin)
-        pages.action("/keys/revoke", self.revoke, role=admin)
+        pages.decision(
+            *("/keys/create", self.new, show_new, self.create),
+            title="Create an API key",
+            role=admin,
+        )
+        pages.decision(
+            *("/keys/revoke", self.key, show_revoke, self.revoke),
+            title="Revoke an API key",
+            role=admin,
+        )
 
-    def sources(self, request: Request, page: PageNumber = 1) -> Document:
+    def sources(self, page: PageNumber = 1) -> Document:
         """One page of the sources."""
-        del request
         found = source_documents(self._console.store, self._console.inventory().sources)
-        return _page("sources", found, page)
+        return page_of("sources", found, page)
 
-    def keys(self, request: Request, page: PageNumber = 1) -> Document:
+    def keys(self, page: PageNumber = 1) -> Document:
         """One page of the keys, without secrets."""
-        del request
         used = self._keys.used()
         found = [key.document() | {"last_used": used.get(key.id)} for key in self._keys.all()]
-        return _page("keys", found, page)
+        return page_of("keys", found, page)
 
-    def new(self, request: Request) -> Document:
+    def new(self) -> Document:
         """What a key may be made of."""
-        del request
         return {"sources": sorted(self._console.inventory().sources)}
 
-    def key(self, request: Request, id: Id) -> Document:  # noqa: A002 - as the query has it
+    def key(self, id: Id) -> Document:  # noqa: A002 - as the query has it
         """One key, without secrets."""
-        del request
         for key in self._keys.all():
             if key.id == id:
                 return key.document() | {"last_used": self._keys.used().get(id)}
@@ -93,24 +95,19 @@ class SourcePages:
                 actor=viewer.actor,
             )
         except ConfigurationError as error:
-            raise NotDone(f"No key was created: {error}.", "/keys/create") from None
+            raise NotDone(f"No key was created: {error}.", address("/keys/create")) from None
         secrets = {"key": made.token, "signing_secret": made.key.signing_secret}
         document = made.key.document()
         unknown = sorted(set(sources) - self._console.inventory().sources.keys())
-        return Shown(f"Key {made.key.id}", show_made(document, secrets, unknown, viewer))
+        body = show_made(document, secrets, unknown, viewer)
+        return Shown(f"Key {made.key.id}", body, written=True)
 
     def revoke(self, viewer: Viewer, form: Form) -> Done:
         """Delete a key."""
         key = form.get("id", "")
         if not self._keys.revoke(key, viewer.actor):
-            raise NotDone("There is no such key: it may be revoked already.", "/keys")
-        return Done(f"Key {key} is revoked: it stops working within a second.", "/keys")
-
-
-def _page(name: str, found: list[dict[str, Any]], page: int) -> dict[str, Any]:
-    start = (page - 1) * PAGE_SIZE
-    end = start + PAGE_SIZE
-    return {name: found[start:end], "page": page, "more": len(found) > end}
+            raise NotDone("There is no such key: it may be revoked already.", address("/keys"))
+        return Done(f"Key {key} is revoked: it stops working within a second.", address("/keys"))
 
 
 def _rate(text: str) -> float:
@@ -123,22 +120,21 @@ def _rate(text: str) -> float:
     return rate
 
 
-def show_sources(document: Mapping[str, Any], viewer: Viewer) -> Node:
+def show_sources(document: Document, viewer: Viewer) -> Node:
     """The sources with their figures."""
     rows = [
-        (
-            source["source"],
-            source.get("order", "not in the inventory"),
-            ", ".join(source.get("scopes", ())),
-            str(source["services"]),
-            str(source["events"]),
-            f"{source['superseded_percent']} %" if source["events"] else "",
-            moment(source.get("last_event_at"), viewer),
-            moment(source.get("alarm_since"), viewer),
-        )
+        {
+            "Source": source["source"],
+            "Order": source.get("order", "not in the inventory"),
+            "May": ", ".join(source.get("scopes", ())),
+            "Services": str(source["services"]),
+            "Events": str(source["events"]),
+            "Superseded": f"{source['superseded_percent']} %" if source["events"] else "",
+            "Last event": moment(source.get("last_event_at"), viewer),
+            "Mostly superseded since": moment(source.get("alarm_since"), viewer),
+        }
         for source in document["sources"]
     ]
-    columns = ("Source", "Order", "May", "Services", "Events", "Superseded", "Last event")
     keys = h.p[link("/keys", "API keys")] if viewer.may(Role.ADMIN) else None
     return [
         h.p[
@@ -147,36 +143,35 @@ def show_sources(document: Mapping[str, Any], viewer: Viewer) -> Node:
         ],
         h.p["Then: ", h.code["leasewire sources rebase SOURCE"]],
         keys,
-        table("Sources", (*columns, "Mostly superseded since"), rows),
-        pager("/sources", document["page"], more=document["more"]),
+        table("Sources", rows),
+        pager("/sources", document),
     ]
 
 
-def show_keys(document: Mapping[str, Any], viewer: Viewer) -> Node:
+def show_keys(document: Document, viewer: Viewer) -> Node:
     """The keys."""
     rows = [
-        (
-            key["id"],
-            key["name"],
-            ", ".join(key["sources"]),
-            ", ".join(key["scopes"]),
-            f"{key['rate']:g}/s",
-            "required" if key["signed"] else "",
-            moment(key["created_at"], viewer),
-            moment(key["last_used"], viewer) or "never",
-            link("/keys/revoke", "Revoke", id=key["id"]),
-        )
+        {
+            "Id": key["id"],
+            "Name": key["name"],
+            "Sources": ", ".join(key["sources"]),
+            "May": ", ".join(key["scopes"]),
+            "Rate": f"{key['rate']:g}/s",
+            "Signatures": "required" if key["signed"] else "",
+            "Created": moment(key["created_at"], viewer),
+            "Used in the hour": moment(key["last_used"], viewer) or "never",
+            "Action": link("/keys/revoke", "Revoke", id=key["id"]),
+        }
         for key in document["keys"]
     ]
-    columns = ("Id", "Name", "Sources", "May", "Rate", "Signatures", "Created", "Used in the hour")
     return [
         h.p(".actions")[link("/keys/create", "Create a key")],
-        table("API keys", (*columns, "Action"), rows),
-        pager("/keys", document["page"], more=document["more"]),
+        table("API keys", rows),
+        pager("/keys", document),
     ]
 
 
-def show_new(document: Mapping[str, Any], viewer: Viewer) -> Node:
+def show_new(document: Document, viewer: Viewer) -> Node:
     """The form for a new key."""
     usual = (KeyScope.PUBLISH, KeyScope.READ)
     scopes = [
@@ -211,7 +206,7 @@ def show_new(document: Mapping[str, Any], viewer: Viewer) -> Node:
 
 
 def show_made(
-    document: Mapping[str, Any], secrets: Mapping[str, str], unknown: list[str], viewer: Viewer
+    document: Document, secrets: Mapping[str, str], unknown: list[str], viewer: Viewer
 ) -> Node:
     """A new key with its secrets: the only time that they are shown."""
     message = f"Not in the inventory, so their events are refused: {', '.join(unknown)}."
@@ -219,26 +214,22 @@ def show_made(
         note("warning", "Save the key and the signing secret now: they are not shown again."),
         note("warning", message) if unknown else None,
         fields(
-            [
-                ("Key", h.code[secrets["key"]]),
-                ("Signing secret", h.code[secrets["signing_secret"]]),
-                *_key_fields(document, viewer),
-            ]
+            ("Key", h.code[secrets["key"]]),
+            ("Signing secret", h.code[secrets["signing_secret"]]),
+            *_key_fields(document, viewer),
         ),
         h.p[link("/keys", "All keys")],
     ]
 
 
-def show_revoke(document: Mapping[str, Any], viewer: Viewer) -> Node:
+def show_revoke(document: Document, viewer: Viewer) -> Node:
     """The key, and the form that revokes it."""
     button = f"Revoke the key of {document['name']}"
     return [
         h.p["Programs that use this key are refused from then on. It cannot be undone."],
         fields(
-            [
-                *_key_fields(document, viewer),
-                ("Used in the hour", moment(document["last_used"], viewer) or "never"),
-            ]
+            *_key_fields(document, viewer),
+            ("Used in the hour", moment(document["last_used"], viewer) or "never"),
         ),
         confirm_form(
             viewer, "/keys/revoke", {"id": document["id"]}, button, reason=False, danger=True
@@ -246,7 +237,7 @@ def show_revoke(document: Mapping[str, Any], viewer: Viewer) -> Node:
     ]
 
 
-def _key_fields(document: Mapping[str, Any], viewer: Viewer) -> list[tuple[str, Node]]:
+def _key_fields(document: Document, viewer: Viewer) -> list[tuple[str, Node]]:
     return [
         ("Id", document["id"]),
         ("Name", document["name"]),

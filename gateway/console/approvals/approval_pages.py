@@ -1,16 +1,17 @@
 """Pages `approvals` and `approval`: what the brake holds, and what operators decide about it."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Annotated, Any, Final
-from urllib.parse import urlencode
 
-from fastapi import Query, Request
+from fastapi import Query
 
 from gateway.api.problems import Refused
 from gateway.api.responses import Document
 from gateway.console.approvals import approval_views
 from gateway.console.console import Console, Viewer
-from gateway.console.pages import PAGE_SIZE, Done, Form, NotDone, PageNumber, Pages
+from gateway.console.layout import address
+from gateway.console.pages import Done, Form, NotDone, PageNumber, Pages, page_of, reason_of
 from producers.errors import BatchViolation, PublishFailed
 from worker.admin import approvals
 from worker.admin.announcements import (
@@ -34,6 +35,7 @@ _CHANGES: Final = 25
 _ANNOUNCED: Final = 100
 _MOST_ANNOUNCED: Final = 1_000_000
 _REASON: Final = 200
+_APPROVALS: Final = address("/approvals")
 
 ApprovalId = Annotated[str, Query(alias="id", max_length=64, description="Id of the approval")]
 Digest = Annotated[str, Query(max_length=64, description="Digest of a list as it was shown")]
@@ -55,80 +57,63 @@ class ApprovalPages:
         views = approval_views
         pages.page("/approvals", self.approvals, views.approvals, title="Approvals")
         pages.page("/approval", self.approval, views.approval, title="Held: {scope} {name}")
-        for path, view, title in (
-            ("/approval/approve", views.approve, "Approve: {scope} {name}"),
-            ("/approval/reject", views.reject, "Reject: {scope} {name}"),
+        for path, view, act, title in (
+            ("/approval/approve", views.approve, self.approve, "Approve: {scope} {name}"),
+            ("/approval/reject", views.reject, self.reject, "Reject: {scope} {name}"),
         ):
-            pages.page(path, self.decision, view, title=title, role="operator")
-        pages.page(
-            *("/announce", self.announcement, views.announce),
+            pages.decision(path, self.decision, view, act, title=title)
+        pages.decision(
+            *("/announce", self.announcement, views.announce, self.announce),
             title="Announce losses",
-            role="operator",
         )
-        pages.page(
-            *("/announce/withdraw", self.withdrawal, views.withdraw),
+        pages.decision(
+            *("/announce/withdraw", self.withdrawal, views.withdraw, self.withdraw),
             title="Withdraw an announcement",
-            role="operator",
         )
-        pages.action("/approval/approve", self.approve)
-        pages.action("/approval/reject", self.reject)
-        pages.action("/announce", self.announce)
-        pages.action("/announce/withdraw", self.withdraw)
 
-    def approvals(self, request: Request, page: PageNumber = 1) -> Document:
+    def approvals(self, page: PageNumber = 1) -> Document:
         """What is held, by limit, with the first services of each; and what was announced."""
-        del request
-        found, start = self._lists.all(), (page - 1) * _LISTS
-        announced = self._announced()
-        return {
+        found, announced = self._lists.all(), self._announced()
+        return page_of("approvals", found, page, self._with_first_services, _LISTS) | {
             "count": len(found),
             "held": sum(len(held.approval.work_items) for held in found),
-            "approvals": [
-                self._document(held) | {"services": self._services(held, 0, _FIRST_ROWS)}
-                for held in found[start : start + _LISTS]
-            ],
-            "page": page,
-            "more": len(found) > start + _LISTS,
             "announced": announced[:_ANNOUNCED],
             "announced_count": len(announced),
         }
 
     def approval(
-        self, request: Request, approval_id: ApprovalId, since: Digest = "", page: PageNumber = 1
+        self, approval_id: ApprovalId, since: Digest = "", page: PageNumber = 1
     ) -> Document:
         """One list, with a page of its services, and how it differs from an earlier one."""
-        del request
-        held, start = self._find(approval_id), (page - 1) * PAGE_SIZE
-        return self._document(held) | {
-            "services": self._services(held, start, PAGE_SIZE),
-            "page": page,
-            "more": len(held.approval.work_items) > start + PAGE_SIZE,
-            "since_digest": since,
-            "change": self._change(held, since),
-        }
+        held = self._find(approval_id)
+        shown = page_of("services", held.approval.work_items, page)
+        return (
+            self._document(held)
+            | shown
+            | {
+                "services": _services(held, shown["services"]),
+                "since_digest": since,
+                "change": self._change(held, since),
+            }
+        )
 
-    def decision(self, request: Request, approval_id: ApprovalId, digest: Digest) -> Document:
+    def decision(self, approval_id: ApprovalId, digest: Digest) -> Document:
         """What an approval or rejection would do, and whether the list is still the same."""
-        del request
         held = self._find(approval_id)
         return self._document(held) | {
             "shown_digest": digest,
             "change": self._change(held, digest),
         }
 
-    def announcement(self, request: Request) -> Document:
+    def announcement(self) -> Document:
         """What may be announced."""
-        del request
         return {
             "sources": sorted(self._console.inventory().sources)[:_ANNOUNCED],
             "announced": self._announced()[:_ANNOUNCED],
         }
 
-    def withdrawal(
-        self, request: Request, scope: Annotated[str, Query(max_length=300)]
-    ) -> Document:
+    def withdrawal(self, scope: Annotated[str, Query(max_length=300)]) -> Document:
         """The announcement that would be withdrawn."""
-        del request
         for found in self._announced():
             if f"{found['scope']}:{found['name']}" == scope:
                 return found
@@ -146,12 +131,12 @@ class ApprovalPages:
             reason,
         )
         services = self._decided(decision, approval_id, digest)
-        return Done(f"{counted(services, 'service')} approved.", "/approvals")
+        return Done(f"{counted(services, 'service')} approved.", _APPROVALS)
 
     def reject(self, viewer: Viewer, form: Form) -> Done:
         """Restore what the routers have to all services of a list, as it was shown."""
         approval_id, digest, reason = _decision_of(form, "/approval/reject")
-        back = _at("/approval", id=approval_id)
+        back = address("/approval", id=approval_id)
         try:
             decision = approvals.reject(
                 *(
@@ -171,19 +156,18 @@ class ApprovalPages:
             raise NotDone(message, back) from failure
         services = self._decided(decision, approval_id, digest)
         message = f"{counted(services, 'service')} rejected: they keep what their routers have."
-        return Done(message, "/approvals")
+        return Done(message, _APPROVALS)
 
     def announce(self, viewer: Viewer, form: Form) -> Done:
         """Announce losses: they are neither counted nor held."""
-        back, reason = "/announce", form.get("reason", "").strip()[:_REASON]
+        back = address("/announce")
         source, router = form.get("source", ""), form.get("router", "").strip()
         number, now_ms = form.get("services", ""), self._console.store.records.now_ms()
         if bool(source) == bool(router):
             raise NotDone("Choose a source, or name a router; not both.", back)
         if not (number.isdecimal() and 0 < int(number) <= _MOST_ANNOUNCED):
             raise NotDone("Give the number of services: a whole number of 1 or more.", back)
-        if not reason:
-            raise NotDone("Give a reason: others read it.", back)
+        reason = reason_of(form, back)
         scope = f"source:{source}" if source else f"router:{router}"
         try:
             check_scope(scope, self._console.inventory())
@@ -195,18 +179,18 @@ class ApprovalPages:
         )
         self._console.store.brake.announce(announced, now_ms)
         services = counted(int(number), "service")
-        return Done(f"Announced: {services} of {scope} may lose their entries.", "/approvals")
+        return Done(f"Announced: {services} of {scope} may lose their entries.", _APPROVALS)
 
     def withdraw(self, viewer: Viewer, form: Form) -> Done:
         """Withdraw an announcement."""
         scope, now_ms = form.get("scope", ""), self._console.store.records.now_ms()
         known = {f"{found['scope']}:{found['name']}" for found in self._announced()}
         if scope not in known:
-            raise NotDone("Nothing is announced for it any more.", "/approvals")
+            raise NotDone("Nothing is announced for it any more.", _APPROVALS)
         reason = form.get("reason", "").strip()[:_REASON]
         ended = Announcement(*(scope, 0, 0, now_ms, now_ms, viewer.actor), reason=reason)
         self._console.store.brake.announce(ended, now_ms)
-        return Done("The announcement is withdrawn.", "/approvals")
+        return Done("The announcement is withdrawn.", _APPROVALS)
 
     def _find(self, approval_id: str) -> HeldList:
         held = self._lists.find(approval_id)
@@ -224,9 +208,9 @@ class ApprovalPages:
             "sources": _most_frequent(held.approval.sources),
         }
 
-    def _services(self, held: HeldList, start: int, most: int) -> list[dict[str, Any]]:
-        found = held.approval.read(held.approval.work_items[start : start + most])
-        return [held_service_document(service) for service in found]
+    def _with_first_services(self, held: HeldList) -> dict[str, Any]:
+        first = held.approval.work_items[:_FIRST_ROWS]
+        return self._document(held) | {"services": _services(held, first)}
 
     def _change(self, held: HeldList, digest: str) -> dict[str, Any] | None:
         """How a list differs from the one with this digest; None: it is the same."""
@@ -246,23 +230,23 @@ class ApprovalPages:
         """Number of services of a decision that was carried out."""
         self._lists.list_again()
         if decision.result == "unknown" or decision.approval is None:
-            raise NotDone("Nothing is held there any more; nothing was done.", "/approvals")
+            raise NotDone("Nothing is held there any more; nothing was done.", _APPROVALS)
         if decision.result == "changed":
             message = (
                 "Nothing was done: the list has changed since you saw it. Below is what is "
                 "different. Look at it, then decide again."
             )
-            raise NotDone(message, _at("/approval", id=approval_id, since=digest))
+            raise NotDone(message, address("/approval", id=approval_id, since=digest))
         return len(decision.approval.work_items)
 
 
 def _decision_of(form: Form, path: str) -> tuple[str, str, str]:
     approval_id, digest = form.get("id", ""), form.get("digest", "")
-    reason = form.get("reason", "").strip()[:_REASON]
-    if not reason:
-        message = "Give a reason: it goes into the history of each service."
-        raise NotDone(message, _at(path, id=approval_id, digest=digest))
-    return approval_id, digest, reason
+    return approval_id, digest, reason_of(form, address(path, id=approval_id, digest=digest))
+
+
+def _services(held: HeldList, work_items: Sequence[HeldWorkItem]) -> list[dict[str, Any]]:
+    return [held_service_document(service) for service in held.approval.read(work_items)]
 
 
 def _most_frequent(counts: Counter[str]) -> dict[str, int]:
@@ -284,7 +268,3 @@ def _change_document(change: ListChange) -> dict[str, Any]:
 
 def _place(work_item: HeldWorkItem) -> dict[str, str]:
     return {"service": work_item.service_id, "router": work_item.router}
-
-
-def _at(path: str, **query: str) -> str:
-    return f"{path}?{urlencode(query)}"

@@ -1,14 +1,16 @@
 """What the pages of approvals and announcements look like, from their documents alone."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import htpy as h
 from htpy import Node
 
+from gateway.api.responses import Document
 from gateway.console.console import Viewer
 from gateway.console.layout import (
     address,
+    choice,
     confirm_form,
     fields,
     link,
@@ -16,13 +18,13 @@ from gateway.console.layout import (
     note,
     pager,
     read_on,
+    router_link,
+    service_link,
     table,
 )
 from worker.admin.json_fields import clean
 from worker.core.texts import counted
 
-Document = Mapping[str, Any]
-_COLUMNS: Final = ("Service", "Router", "What", "Has now", "Becomes", "By event")
 _WRITTEN: Final = ("mac", "option_82", "address", "prefix")
 
 
@@ -41,7 +43,7 @@ def approvals(document: Document, viewer: Viewer) -> Node:
         if any(approval["counted"] < approval["count"] for approval in found)
         else None,
         [_section(approval, viewer) for approval in found],
-        pager("/approvals", document["page"], more=document["more"]),
+        pager("/approvals", document),
         h.h2["Announced"],
         h.p["Announced losses, such as a dunning run or a migration, are not held."],
         _announced(document["announced"], viewer),
@@ -70,14 +72,13 @@ def _section(approval: Document, viewer: Viewer) -> Node:
 
 def approval(document: Document, viewer: Viewer) -> Node:
     """One approval with a page of its services."""
-    approval_id = document["id"]
     return [
         h.p[link("/approvals", "All approvals")],
         _changes(document),
         _heading(document, viewer),
         _buttons(document, viewer),
         _services(f"{counted(document['count'], 'service')}", document["services"]),
-        pager("/approval", document["page"], more=document["more"], id=approval_id),
+        pager("/approval", document, id=document["id"]),
     ]
 
 
@@ -126,15 +127,9 @@ def _shown(document: Document) -> dict[str, str]:
 
 def announce(document: Document, viewer: Viewer) -> Node:
     """The form that announces losses."""
-    sources = document["sources"]
+    sources = {source: source for source in document["sources"]}
     asked = [
-        h.label[
-            "Source",
-            h.select(name="source")[
-                h.option(value="")["none: the router below"],
-                [h.option(value=source)[source] for source in sources],
-            ],
-        ],
+        choice("Source", "source", {"": "none: the router below"} | sources),
         h.label["Or router", h.input(name="router", maxlength="64")],
         h.label[
             "Number of services",
@@ -174,15 +169,13 @@ def _heading(document: Document, viewer: Viewer) -> Node:
     if document["counted"] < document["count"]:
         kinds = f"{kinds} ({document['counted']:,} of {document['count']:,} were counted so far)"
     return fields(
-        [
-            ("Limit of", f"{document['scope']} {clean(document['name'])}"),
-            ("Services", f"{document['count']:,}"),
-            ("Kinds", kinds),
-            ("Held since", moment(document["since"], viewer)),
-            ("Routers", _counts(document["routers"])),
-            ("Sources", _counts(document["sources"])),
-            ("Digest", h.code[document["digest"]]),
-        ]
+        ("Limit of", f"{document['scope']} {clean(document['name'])}"),
+        ("Services", f"{document['count']:,}"),
+        ("Kinds", kinds),
+        ("Held since", moment(document["since"], viewer)),
+        ("Routers", _counts(document["routers"])),
+        ("Sources", _counts(document["sources"])),
+        ("Digest", h.code[document["digest"]]),
     )
 
 
@@ -202,17 +195,17 @@ def _buttons(document: Document, viewer: Viewer) -> Node:
 
 def _services(caption: str, services: Sequence[Document]) -> Node:
     rows = [
-        (
-            link("/service", service["service"], id=service["service"]),
-            link("/router", clean(service["router"]), id=service["router"]),
-            service["kind"],
-            clean(" ".join(service[part] for part in _WRITTEN if part in service)),
-            clean(service.get("becomes")),
-            clean(service.get("event")),
-        )
+        {
+            "Service": service_link(service["service"]),
+            "Router": router_link(service["router"]),
+            "What": service["kind"],
+            "Has now": clean(" ".join(service[part] for part in _WRITTEN if part in service)),
+            "Becomes": clean(service.get("becomes")),
+            "By event": clean(service.get("event")),
+        }
         for service in services
     ]
-    return table(caption, _COLUMNS, rows)
+    return table(caption, rows)
 
 
 def _changes(document: Document) -> Node:
@@ -228,9 +221,8 @@ def _changes(document: Document) -> Node:
     parts = [
         table(
             f"{what}: {counted(part['count'], 'service')}",
-            ("Service", "Router"),
             [
-                (link("/service", item["service"], id=item["service"]), clean(item["router"]))
+                {"Service": service_link(item["service"]), "Router": clean(item["router"])}
                 for item in part["first"]
             ],
         )
@@ -245,26 +237,21 @@ def _changes(document: Document) -> Node:
 
 
 def _announced(found: Sequence[Document], viewer: Viewer) -> Node:
-    may = viewer.may("operator")
+    may, path = viewer.may("operator"), "/announce/withdraw"
     rows = [
-        (
-            f"{announced['scope']} {clean(announced['name'])}",
-            f"{announced['used']:,} of {announced['services']:,}",
-            moment(announced["until"], viewer),
-            clean(announced["by"]),
-            clean(announced.get("reason")),
-            link(
-                "/announce/withdraw",
-                "Withdraw …",
-                scope=f"{announced['scope']}:{announced['name']}",
-            )
+        {
+            "Source or router": f"{announced['scope']} {clean(announced['name'])}",
+            "Used": f"{announced['used']:,} of {announced['services']:,}",
+            "Until": moment(announced["until"], viewer),
+            "By": clean(announced["by"]),
+            "Reason": clean(announced.get("reason")),
+            "Decide": link(path, "Withdraw …", scope=f"{announced['scope']}:{announced['name']}")
             if may
             else None,
-        )
+        }
         for announced in found
     ]
-    columns = ("Source or router", "Used", "Until", "By", "Reason", "Decide")
-    return table("Announcements", columns, rows)
+    return table("Announcements", rows)
 
 
 def _left_out(number: int) -> Node:

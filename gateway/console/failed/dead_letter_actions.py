@@ -2,19 +2,19 @@
 
 from collections.abc import Callable
 from typing import Final
-from urllib.parse import urlencode
 
 from gateway import dead_letters
 from gateway.console.console import Console, Viewer
+from gateway.console.failed import dead_letter_views
 from gateway.console.failed.dead_letter_pages import DeadLetterPages, left_of, place_of
-from gateway.console.pages import Done, Form, NotDone, Pages
+from gateway.console.layout import address
+from gateway.console.pages import Done, Form, NotDone, Pages, reason_of
 from producers.errors import EventsRefused, PublishFailed
 from worker.core.service.outcome import DeadLetter
 from worker.core.texts import counted
 
 STEP_S: Final = 3.0
 """About how long one request settles dead letters; the person lets it go on."""
-_REASON: Final = 200
 
 Settle = Callable[[DeadLetter], str]
 
@@ -32,30 +32,34 @@ class DeadLetterActions:
         self._pages = pages
 
     def add_to(self, pages: Pages) -> None:
-        """Add the writes."""
-        pages.action("/dead-letter/retry", self.retry)
-        pages.action("/dead-letter/discard", self.discard)
-        pages.action("/cause/retry", self.retry_all)
-        pages.action("/cause/discard", self.discard_all)
+        """Add a page and a write for each."""
+        one, all_, views = self._pages.dead_letter, self._pages.decision, dead_letter_views
+        for path, read, show, act, title in (
+            ("/dead-letter/retry", one, views.retry, self.retry, "Retry: {title}"),
+            ("/dead-letter/discard", one, views.discard, self.discard, "Discard: {title}"),
+            ("/cause/retry", all_, views.retry_all, self.retry_all, "Retry all: {reason}"),
+            ("/cause/discard", all_, views.discard_all, self.discard_all, "Discard all: {reason}"),
+        ):
+            pages.decision(path, read, show, act, title=title)
 
     def retry(self, viewer: Viewer, form: Form) -> Done:
         """Try a dead letter again, if it is the one that was shown."""
-        reason = reason_of(form, "/dead-letter/retry")
+        reason = _reason(form, "/dead-letter/retry")
         return self._settle_one(form, self._retry(viewer, reason, audit=True), "retried")
 
     def discard(self, viewer: Viewer, form: Form) -> Done:
         """Delete a dead letter for good, if it is the one that was shown."""
-        reason = reason_of(form, "/dead-letter/discard")
+        reason = _reason(form, "/dead-letter/discard")
         return self._settle_one(form, self._discard(viewer, reason, audit=True), "discarded")
 
     def retry_all(self, viewer: Viewer, form: Form) -> Done:
         """Retry dead letters of a cause, for a few seconds."""
-        settle = self._retry(viewer, reason_of(form, "/cause/retry"), audit=False)
+        settle = self._retry(viewer, _reason(form, "/cause/retry"), audit=False)
         return self._settle_all(viewer, form, settle, "retry", "retried")
 
     def discard_all(self, viewer: Viewer, form: Form) -> Done:
         """Discard dead letters of a cause, for a few seconds."""
-        settle = self._discard(viewer, reason_of(form, "/cause/discard"), audit=False)
+        settle = self._discard(viewer, _reason(form, "/cause/discard"), audit=False)
         return self._settle_all(viewer, form, settle, "discard", "discarded")
 
     def _retry(self, viewer: Viewer, reason: str, *, audit: bool) -> Settle:
@@ -72,19 +76,19 @@ class DeadLetterActions:
 
     def _settle_one(self, form: Form, settle: Settle, done: str) -> Done:
         dead_letter = self._pages.read(form.get("id", ""))
-        back = f"/dead-letter?{urlencode({'id': dead_letter.id})}"
+        back = address("/dead-letter", id=dead_letter.id)
         if form.get("at_ms") != str(dead_letter.at_ms):
             raise NotDone("Nothing was done: it failed again since you saw it. Look again.", back)
         refusal = _until_it_fails(settle)(dead_letter)
         self._pages.causes.list_again()
         if refusal:
             raise NotDone(f"Nothing was done: {refusal}.", back)
-        return Done(f"The dead letter is {done}.", "/failed")
+        return Done(f"The dead letter is {done}.", address("/failed"))
 
     def _settle_all(self, viewer: Viewer, form: Form, settle: Settle, path: str, done: str) -> Done:
         cause = self._pages.causes.find(form.get("id", ""))
         if cause is None:
-            raise NotDone("There is no dead letter of this cause any more.", "/failed")
+            raise NotDone("There is no dead letter of this cause any more.", address("/failed"))
         until, so_far = _number(form.get("until")), _number(form.get("done"))
         reason = form["reason"].strip()
         left = left_of(cause, until, form.get("after", ""))
@@ -100,30 +104,22 @@ class DeadLetterActions:
             message = f"{message}, {step.kept:,} not: {step.message}"
         rest = left[step.tried :]
         if not rest:
-            return Done(f"{message}. None is left.", "/failed")
+            return Done(f"{message}. None is left.", address("/failed"))
         last = left[step.tried - 1]
-        query = {
-            "id": cause.id,
-            "until": until,
-            "after": place_of(last.at_ms, last.id),
-            "done": so_far + step.done,
-        }
-        more = f"{message}; {counted(len(rest), 'dead letter')} left."
-        return Done(more, f"/cause/{path}?{urlencode(query)}")
+        onward = address(
+            f"/cause/{path}",
+            id=cause.id,
+            until=until,
+            after=place_of(last.at_ms, last.id),
+            done=so_far + step.done,
+        )
+        return Done(f"{message}; {counted(len(rest), 'dead letter')} left.", onward)
 
 
-def reason_of(form: Form, path: str) -> str:
-    """The person's reason.
-
-    Raises:
-        NotDone: there is none.
-    """
-    reason = form.get("reason", "").strip()[:_REASON]
-    if not reason:
-        shown = {name: value for name, value in form.items() if name not in {"csrf", "reason"}}
-        back = f"{path}?{urlencode({'id': form.get('id', ''), **shown})}"
-        raise NotDone("Give a reason: it goes into history and audit.", back[:2000])
-    return reason
+def _reason(form: Form, path: str) -> str:
+    """The person's reason; who gave none sees the same page again."""
+    shown = {name: value for name, value in form.items() if name not in {"csrf", "reason"}}
+    return reason_of(form, address(path, **shown)[:2000])
 
 
 def _until_it_fails(settle: Settle) -> Settle:

@@ -2,12 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
-from urllib.parse import urlencode
 
 import htpy as h
-from fastapi import Request
 from htpy import Node
 from markupsafe import Markup
 
@@ -16,17 +14,17 @@ from gateway import dead_letters
 from gateway.api.problems import Refused
 from gateway.api.responses import Document
 from gateway.console.console import Console, Viewer
-from gateway.console.failed.dead_letter_actions import reason_of
 from gateway.console.failed.dead_letter_pages import (
     DeadLetterId,
     DeadLetterPages,
     is_too_large,
     problem_documents,
 )
-from gateway.console.failed.dead_letter_views import lines_of, problems_of
+from gateway.console.failed.dead_letter_views import back, lines_of, problems_of
 from gateway.console.failed.redaction import without_secrets
-from gateway.console.layout import ROOT, confirm_form, link
-from gateway.console.pages import Done, Form, NotDone, Pages
+from gateway.console.layout import ROOT, address, confirm_form
+from gateway.console.pages import Done, Form, NotDone, Pages, Shown, reason_of
+from gateway.console.people import Role
 from producers.errors import EventsRefused, PublishFailed
 from worker.admin.json_fields import clean
 from worker.core.service.outcome import DeadLetter
@@ -54,53 +52,46 @@ class DeadLetterEdit:
     def add_to(self, pages: Pages) -> None:
         """Add pages and write."""
         path = "/dead-letter/edit"
-        pages.page(path, self.edit, _edit_page, title="Edit: {title}", role="operator")
-        pages.preview(
-            *("/dead-letter/preview", self.preview, _preview_page),
-            title="Edit: {title}",
-            most_bytes=FORM_BYTES,
-        )
+        pages.page(path, self.edit, _edit_page, title="Edit: {title}", role=Role.OPERATOR)
+        pages.action("/dead-letter/preview", self.preview, most_bytes=FORM_BYTES)
         pages.action("/dead-letter/publish", self.publish, most_bytes=FORM_BYTES)
 
-    def edit(self, request: Request, dead_letter_id: DeadLetterId) -> Document:
+    def edit(self, dead_letter_id: DeadLetterId) -> Document:
         """The event as received, with its problems, to be edited."""
-        del request
         dead_letter = self._event(dead_letter_id)
         return self._document(dead_letter, _indented(without_secrets(dead_letter).body))
 
-    def preview(self, viewer: Viewer, form: Form) -> Document:
+    def preview(self, viewer: Viewer, form: Form) -> Shown:
         """The problems of an edited event, or the difference that it makes."""
-        del viewer
-        dead_letter = self._event(form.get("id", ""))
-        document = self._document(dead_letter, _text_of(form))
-        return document | {"again": form.get("step") == "edit"}
+        document = self._document(self._event(form.get("id", "")), _text_of(form))
+        again = form.get("step") == "edit" or document["problems_count"]
+        body = (_edit_page if again else _preview_page)(document, viewer)
+        return Shown(f"Edit: {document['title']}", body, written=False)
 
     def publish(self, viewer: Viewer, form: Form) -> Done:
         """Publish a corrected event as it was previewed."""
         dead_letter = self._event(form.get("id", ""))
-        at = urlencode({"id": dead_letter.id})
-        back, text = f"/dead-letter/edit?{at}", _text_of(form)
-        given = {"id": dead_letter.id, "reason": form.get("reason", "")}
-        reason = reason_of(given, "/dead-letter/edit")
+        again, text = address("/dead-letter/edit", id=dead_letter.id), _text_of(form)
+        reason = reason_of(form, again)
         if form.get("at_ms") != str(dead_letter.at_ms):
             message = "Nothing was published: it failed again since you saw it. Look again."
-            raise NotDone(message, f"/dead-letter?{at}")
+            raise NotDone(message, address("/dead-letter", id=dead_letter.id))
         if form.get("digest") != _digest(text):
             message = "Nothing was published: the text is not the one that was previewed."
-            raise NotDone(message, back)
+            raise NotDone(message, again)
         publisher = self._console.publisher
         event, problems = dead_letters.correct(publisher, dead_letter, text)
         if event is None:
             why = dead_letters.joined(problems)[:500]
-            raise NotDone(f"Nothing was published: {why}", back)
+            raise NotDone(f"Nothing was published: {why}", again)
         try:
             dead_letters.publish_correction(
                 *(self._console.store, publisher, dead_letter, event, viewer.actor, reason)
             )
         except (PublishFailed, EventsRefused) as failure:
-            raise NotDone(f"The event was not published: {failure}. Try again.", back) from failure
+            raise NotDone(f"The event was not published: {failure}. Try again.", again) from failure
         self._pages.causes.list_again()
-        return Done(f"Published as {event.id}; the dead letter is gone.", "/failed")
+        return Done(f"Published as {event.id}; the dead letter is gone.", address("/failed"))
 
     def _event(self, dead_letter_id: str) -> DeadLetter:
         found = self._pages.read(dead_letter_id)
@@ -134,13 +125,16 @@ class DeadLetterEdit:
         }
 
 
-def _edit_page(document: Mapping[str, Any], viewer: Viewer) -> Node:
-    return [_back(document), _problems(document), _editor(document, viewer)]
+def _edit_page(document: Document, viewer: Viewer) -> Node:
+    editor = confirm_form(
+        *(viewer, "/dead-letter/preview", {"id": document["id"]}, "Check and preview"),
+        asked=_text_area(document),
+        reason=False,
+    )
+    return [back(document), _problems(document), editor]
 
 
-def _preview_page(document: Mapping[str, Any], viewer: Viewer) -> Node:
-    if document["again"] or document["problems_count"]:
-        return _edit_page(document, viewer)
+def _preview_page(document: Document, viewer: Viewer) -> Node:
     hidden = {name: document[name] for name in ("id", "at_ms", "digest")}
     text = [
         h.p[
@@ -153,7 +147,7 @@ def _preview_page(document: Mapping[str, Any], viewer: Viewer) -> Node:
         name="step", value="edit", formaction=f"{ROOT}/dead-letter/preview", formnovalidate=True
     )["Edit again"]
     return [
-        _back(document),
+        back(document),
         h.h2["What is different"],
         _difference(document["difference"]),
         h.h2["The event to publish"],
@@ -163,21 +157,13 @@ def _preview_page(document: Mapping[str, Any], viewer: Viewer) -> Node:
     ]
 
 
-def _problems(document: Mapping[str, Any]) -> Node:
+def _problems(document: Document) -> Node:
     if not document["problems_count"]:
         return h.p["The event has no problem as it is."]
     return [problems_of(document), lines_of(_event_of(document["text"]), document["problems"])]
 
 
-def _editor(document: Mapping[str, Any], viewer: Viewer) -> Node:
-    return confirm_form(
-        *(viewer, "/dead-letter/preview", {"id": document["id"]}, "Check and preview"),
-        asked=_text_area(document),
-        reason=False,
-    )
-
-
-def _text_area(document: Mapping[str, Any], *, readonly: bool = False) -> Node:
+def _text_area(document: Document, *, readonly: bool = False) -> Node:
     # Only what could end the text area is escaped, so that a large event stays below 100 kB.
     text = document["text"].replace("&", "&amp;").replace("<", "&lt;")
     return h.label[
@@ -208,10 +194,6 @@ def _difference(lines: Sequence[str]) -> Node:
         if len(lines) > _DIFF_LINES
         else None,
     ]
-
-
-def _back(document: Mapping[str, Any]) -> Node:
-    return h.p[link("/dead-letter", "Back to the dead letter", id=document["id"])]
 
 
 def _event_of(text: str) -> object:

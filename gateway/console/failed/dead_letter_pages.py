@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import Annotated, Any, Final
 
-from fastapi import Query, Request
+from fastapi import Query
 
 from contracts.errors import Problem
 from contracts.parse import MAX_EVENT_BYTES
@@ -14,7 +14,7 @@ from gateway.api.responses import Document
 from gateway.console.console import Console
 from gateway.console.failed import dead_letter_views
 from gateway.console.failed.redaction import without_secrets
-from gateway.console.pages import PAGE_SIZE, PageNumber, Pages
+from gateway.console.pages import PageNumber, Pages, page_of
 from worker.admin.dead_letters import Cause, DeadLetterCauses, cause_document, cause_of
 from worker.admin.documents import dead_letter_document
 from worker.admin.json_fields import clean, utc_time
@@ -49,37 +49,25 @@ class DeadLetterPages:
         pages.page("/failed", self.failed, views.failed, title="Failed")
         pages.page("/cause", self.cause, views.cause, title="Failed: {reason}")
         pages.page("/dead-letter", self.dead_letter, views.dead_letter, title="Failed: {title}")
-        for path, read, view, title in (
-            ("/cause/retry", self.decision, views.retry_all, "Retry all: {reason}"),
-            ("/cause/discard", self.decision, views.discard_all, "Discard all: {reason}"),
-            ("/dead-letter/retry", self.dead_letter, views.retry, "Retry: {title}"),
-            ("/dead-letter/discard", self.dead_letter, views.discard, "Discard: {title}"),
-        ):
-            pages.page(path, read, view, title=title, role="operator")
 
     def failed(
         self,
-        request: Request,
         reason: Annotated[str, Query(max_length=64, description="Only with this reason")] = "",
         page: PageNumber = 1,
     ) -> Document:
         """Dead letters by cause, the most frequent first."""
-        del request
-        found, start = self.causes.read(), (page - 1) * PAGE_SIZE
+        found = self.causes.read()
         reasons: Counter[str] = Counter()
         for cause in found.causes:
             reasons[cause.reason] += len(cause.dead_letters)
         chosen = [cause for cause in found.causes if reason in {"", cause.reason}]
         gone = sorted(self._console.store.dead_letters.gone().items(), key=lambda item: -item[1])
-        return {
+        return page_of("causes", chosen, page, _short) | {
             "total": found.total,
             "read": found.read,
             "reason": reason,
             "reasons": dict(reasons.most_common(_REASONS)),
             "causes_count": len(chosen),
-            "causes": [_short(cause) for cause in chosen[start : start + PAGE_SIZE]],
-            "page": page,
-            "more": len(chosen) > start + PAGE_SIZE,
             "gone": [
                 {"source": source, "reason": cause, "count": count}
                 for group, count in gone[:_DROPPED]
@@ -87,31 +75,16 @@ class DeadLetterPages:
             ],
         }
 
-    def cause(self, request: Request, cause_id: CauseId, page: PageNumber = 1) -> Document:
+    def cause(self, cause_id: CauseId, page: PageNumber = 1) -> Document:
         """One cause, with a page of its dead letters, the newest first."""
         newest_first = self._find(cause_id).dead_letters[::-1]
-        start = (page - 1) * PAGE_SIZE
         return {
-            **self.decision(request, cause_id),
-            "dead_letters": [
-                {
-                    "id": dead_letter.id,
-                    "kind": dead_letter.kind,
-                    "service": dead_letter.service_id,
-                    "router": dead_letter.router,
-                    "source": dead_letter.source,
-                    "attempts": dead_letter.attempts,
-                    "at": utc_time(dead_letter.at_ms),
-                }
-                for dead_letter in newest_first[start : start + PAGE_SIZE]
-            ],
-            "page": page,
-            "more": len(newest_first) > start + PAGE_SIZE,
+            **self.decision(cause_id),
+            **page_of("dead_letters", newest_first, page, _listed),
         }
 
     def decision(
         self,
-        request: Request,
         cause_id: CauseId,
         until: Annotated[int, Query(ge=0)] = 0,
         after: Annotated[str, Query(max_length=420)] = "",
@@ -120,13 +93,11 @@ class DeadLetterPages:
         """One cause, and how far a retry or discard of all of it came.
 
         Args:
-            request: not used.
             cause_id: of the cause.
             until: time of the newest one that was there when it began, in milliseconds since 1970.
             after: the last one that was tried.
             done: how many were settled so far.
         """
-        del request
         found, cause = self.causes.read(), self._find(cause_id)
         until = until or cause.newest_ms
         left = left_of(cause, until, after)
@@ -139,9 +110,8 @@ class DeadLetterPages:
             "left": len(left),
         }
 
-    def dead_letter(self, request: Request, dead_letter_id: DeadLetterId) -> Document:
+    def dead_letter(self, dead_letter_id: DeadLetterId) -> Document:
         """One dead letter: every problem, and the event as it was received."""
-        del request
         found = self.read(dead_letter_id)
         too_large = is_too_large(found)
         found = replace(found, body="") if too_large else without_secrets(found)
@@ -211,6 +181,18 @@ def problem_documents(problems: tuple[Problem, ...]) -> dict[str, Any]:
             {"pointer": problem.pointer, "code": problem.code, "message": problem.message}
             for problem in problems[:_PROBLEMS]
         ],
+    }
+
+
+def _listed(dead_letter: DeadLetter) -> dict[str, Any]:
+    return {
+        "id": dead_letter.id,
+        "kind": dead_letter.kind,
+        "service": dead_letter.service_id,
+        "router": dead_letter.router,
+        "source": dead_letter.source,
+        "attempts": dead_letter.attempts,
+        "at": utc_time(dead_letter.at_ms),
     }
 
 

@@ -1,12 +1,13 @@
 """What the pages of dead letters look like, from their documents alone."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import htpy as h
 from htpy import Node
 
+from gateway.api.responses import Document
 from gateway.console.console import Viewer
 from gateway.console.failed.event_lines import event_lines
 from gateway.console.layout import (
@@ -18,29 +19,28 @@ from gateway.console.layout import (
     note,
     pager,
     read_on,
+    service_link,
     table,
 )
 from worker.admin.json_fields import clean
 from worker.core.texts import counted
 
-Document = Mapping[str, Any]
 _LONGEST_BODY = 8_000
 
 
 def failed(document: Document, viewer: Viewer) -> Node:
     """Dead letters by cause."""
     rows = [
-        (
-            link("/cause", cause["reason"], id=cause["id"]),
-            clean(cause["detail"]),
-            f"{cause['count']:,}",
-            moment(cause["oldest"], viewer),
-            moment(cause["newest"], viewer),
-            link("/dead-letter", "One of them", id=cause["example"]),
-        )
+        {
+            "Reason": link("/cause", cause["reason"], id=cause["id"]),
+            "Message": clean(cause["detail"]),
+            "Number": f"{cause['count']:,}",
+            "Oldest": moment(cause["oldest"], viewer),
+            "Newest": moment(cause["newest"], viewer),
+            "Example": link("/dead-letter", "One of them", id=cause["example"]),
+        }
         for cause in document["causes"]
     ]
-    columns = ("Reason", "Message", "Number", "Oldest", "Newest", "Example")
     return [
         h.p[
             f"{counted(document['total'], 'dead letter')}: events and services that failed "
@@ -49,8 +49,8 @@ def failed(document: Document, viewer: Viewer) -> Node:
         ],
         _progress(document, path="/failed", reason=document["reason"], page=document["page"]),
         _reasons(document),
-        table(f"{counted(document['causes_count'], 'cause')}", columns, rows),
-        pager("/failed", document["page"], more=document["more"], reason=document["reason"]),
+        table(f"{counted(document['causes_count'], 'cause')}", rows),
+        pager("/failed", document, reason=document["reason"]),
         [
             h.p[
                 f"{counted(gone['count'], 'dead letter')} ({gone['reason']}) of "
@@ -84,17 +84,16 @@ def _progress(document: Document, path: str = "", **query: object) -> Node:
 def cause(document: Document, viewer: Viewer) -> Node:
     """One cause with a page of its dead letters."""
     rows = [
-        (
-            link("/dead-letter", clean(dead_letter["id"]), id=dead_letter["id"]),
-            dead_letter["kind"],
-            _service(dead_letter["service"]),
-            clean(dead_letter["router"]),
-            clean(dead_letter["source"]),
-            moment(dead_letter["at"], viewer),
-        )
+        {
+            "Dead letter": link("/dead-letter", clean(dead_letter["id"]), id=dead_letter["id"]),
+            "Kind": dead_letter["kind"],
+            "Service": service_link(dead_letter["service"]),
+            "Router": clean(dead_letter["router"]),
+            "Source": clean(dead_letter["source"]),
+            "Failed": moment(dead_letter["at"], viewer),
+        }
         for dead_letter in document["dead_letters"]
     ]
-    columns = ("Dead letter", "Kind", "Service", "Router", "Source", "Failed")
     query = {"id": document["id"], "until": document["until"]}
     return [
         h.p[link("/failed", "All causes")],
@@ -106,20 +105,18 @@ def cause(document: Document, viewer: Viewer) -> Node:
         ]
         if viewer.may("operator")
         else None,
-        table(counted(document["count"], "dead letter"), columns, rows),
-        pager("/cause", document["page"], more=document["more"], id=document["id"]),
+        table(counted(document["count"], "dead letter"), rows),
+        pager("/cause", document, id=document["id"]),
     ]
 
 
 def _cause_fields(document: Document, viewer: Viewer) -> Node:
     return fields(
-        [
-            ("Reason", document["reason"]),
-            ("Message", clean(document["detail"])),
-            ("Number", f"{document['count']:,}"),
-            ("Oldest", moment(document["oldest"], viewer)),
-            ("Newest", moment(document["newest"], viewer)),
-        ]
+        ("Reason", document["reason"]),
+        ("Message", clean(document["detail"])),
+        ("Number", f"{document['count']:,}"),
+        ("Oldest", moment(document["oldest"], viewer)),
+        ("Newest", moment(document["newest"], viewer)),
     )
 
 
@@ -179,17 +176,15 @@ def dead_letter(document: Document, viewer: Viewer) -> Node:
 
 def _fields(document: Document, viewer: Viewer) -> Node:
     return fields(
-        [
-            ("Dead letter", clean(document["id"])),
-            ("Kind", document["kind"]),
-            ("Reason", document["reason"]),
-            ("Message", clean(document["detail"])),
-            ("Service", _service(document.get("service"))),
-            ("Router", clean(document.get("router"))),
-            ("Source", clean(document.get("source"))),
-            ("Failed", moment(document.get("at"), viewer)),
-            ("Attempts", str(document["attempts"])),
-        ]
+        ("Dead letter", clean(document["id"])),
+        ("Kind", document["kind"]),
+        ("Reason", document["reason"]),
+        ("Message", clean(document["detail"])),
+        ("Service", service_link(document.get("service"))),
+        ("Router", clean(document.get("router"))),
+        ("Source", clean(document.get("source"))),
+        ("Failed", moment(document.get("at"), viewer)),
+        ("Attempts", str(document["attempts"])),
     )
 
 
@@ -205,11 +200,15 @@ def problems_of(document: Document) -> Node:
     if not number:
         return h.p["Checked now, the event has no problem."]
     rows = [
-        (h.code[clean(problem["pointer"]) or "event"], clean(problem["message"]), problem["code"])
+        {
+            "Field": h.code[clean(problem["pointer"]) or "event"],
+            "What is wrong": clean(problem["message"]),
+            "Code": problem["code"],
+        }
         for problem in problems
     ]
     return [
-        table(counted(number, "problem"), ("Field", "What is wrong", "Code"), rows),
+        table(counted(number, "problem"), rows),
         h.p[f"{number - len(problems):,} more are not shown."] if number > len(problems) else None,
     ]
 
@@ -252,7 +251,7 @@ def retry(document: Document, viewer: Viewer) -> Node:
     }[document["kind"]]
     invalid = document["problems_count"] > 0
     return [
-        _back(document),
+        back(document),
         _fields(document, viewer),
         [note("warning", "It cannot be retried: it is still invalid."), problems_of(document)]
         if invalid
@@ -269,7 +268,7 @@ def retry(document: Document, viewer: Viewer) -> Node:
 def discard(document: Document, viewer: Viewer) -> Node:
     """What a discard does."""
     return [
-        _back(document),
+        back(document),
         h.p["It is deleted for good. The history of its service keeps who did it and why."],
         _fields(document, viewer),
         confirm_form(
@@ -282,9 +281,6 @@ def _shown(document: Document) -> dict[str, Any]:
     return {"id": document["id"], "at_ms": document["at_ms"]}
 
 
-def _back(document: Document) -> Node:
+def back(document: Document) -> Node:
+    """A link to the page of the dead letter."""
     return h.p[link("/dead-letter", "Back to the dead letter", id=document["id"])]
-
-
-def _service(service_id: str | None) -> Node:
-    return link("/service", clean(service_id), id=service_id) if service_id else None

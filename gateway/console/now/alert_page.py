@@ -1,55 +1,44 @@
 """The page of all open alerts, muted ones too; Now shows the worst of the others."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from fastapi import Request
 from htpy import Node
 
 from gateway.api.responses import Document
 from gateway.console.console import Console, Viewer
-from gateway.console.layout import badge, link, moment, pager, table, with_code
-from gateway.console.pages import PAGE_SIZE, PageNumber, Pages
+from gateway.console.layout import badge, moment, pager, router_link, table, with_code
+from gateway.console.pages import PageNumber, Pages, page_of
 from worker.admin.now import alert_documents
-
-_COLUMNS = ("Severity", "Kind", "Subject", "Since", "Text")
 
 
 def add_alert_page(pages: Pages, console: Console) -> None:
     """Add the page."""
 
-    def read(request: Request, page: PageNumber = 1) -> Document:  # noqa: ARG001 - as every page
-        alerts, start = console.store.alerts.all_open(), (page - 1) * PAGE_SIZE
-        return {
-            "open": len(alerts),
-            "alerts": alert_documents(alerts)[start : start + PAGE_SIZE],
-            "page": page,
-            "more": len(alerts) > start + PAGE_SIZE,
-        }
+    def read(page: PageNumber = 1) -> Document:
+        alerts = alert_documents(console.store.alerts.all_open())
+        return page_of("alerts", alerts, page) | {"open": len(alerts)}
 
     pages.page("/alerts", read, _alerts, title="Alerts")
 
 
-def _alerts(document: Mapping[str, Any], viewer: Viewer) -> Node:
+def _alerts(document: Document, viewer: Viewer) -> Node:
     caption = f"Open alerts, muted ones too: {document['open']}"
     return (
         alert_table(caption, document["alerts"], viewer),
-        pager("/alerts", document["page"], more=document["more"]),
+        pager("/alerts", document),
     )
 
 
-def alert_table(caption: str, alerts: Sequence[Mapping[str, Any]], viewer: Viewer) -> Node:
+def alert_table(caption: str, alerts: Sequence[Document], viewer: Viewer) -> Node:
     """Alerts as `worker.admin.now.alert_documents` gives them."""
     rows = [
-        (
-            badge(alert["severity"]),
-            alert["kind"],
-            link("/router", alert["router"], id=alert["router"])
-            if "router" in alert
-            else alert.get("subject", ""),
-            moment(alert.get("since"), viewer),
-            with_code(alert["text"]),
-        )
+        {
+            "Severity": badge(alert["severity"]),
+            "Kind": alert["kind"],
+            "Subject": router_link(alert.get("router")) or alert.get("subject", ""),
+            "Since": moment(alert.get("since"), viewer),
+            "Text": with_code(alert["text"]),
+        }
         for alert in alerts
     ]
-    return table(caption, _COLUMNS, rows)
+    return table(caption, rows)

@@ -2,15 +2,25 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import htpy as h
-from fastapi import Request
 from htpy import Node
 from markupsafe import Markup
 
+from gateway.api.responses import Document
 from gateway.console.console import Console, Viewer
-from gateway.console.layout import ROOT, badge, fields, link, moment, note, table, with_code
+from gateway.console.layout import (
+    ROOT,
+    badge,
+    fields,
+    link,
+    moment,
+    note,
+    router_link,
+    table,
+    with_code,
+)
 from gateway.console.now.alert_page import add_alert_page, alert_table
 from gateway.console.now.live import LiveStreams, Parts
 from gateway.console.now.now_reader import NowReader
@@ -60,11 +70,11 @@ class NowPage:
         pages.get(LIVE, response_model=None)(self._streams.open)
         add_alert_page(pages, self._console)
 
-    def read(self, request: Request) -> dict[str, Any]:  # noqa: ARG002 - as every page
+    def read(self) -> Document:
         """How the installation is, as it was read last."""
         return self.reader.document()
 
-    def show(self, document: Mapping[str, Any], viewer: Viewer) -> Node:
+    def show(self, document: Document, viewer: Viewer) -> Node:
         """The page. A script replaces its parts; without one it stays as it was when opened."""
         return h.div(data_live=ROOT + LIVE)[
             h.p(".dim", role="status", data_live_state=True)[
@@ -86,7 +96,7 @@ class NowPage:
             return {"problem": str(problem)}
         return self._made(reading.document, viewer) if reading.document else {}
 
-    def _made(self, document: Mapping[str, Any], viewer: Viewer) -> Parts:
+    def _made(self, document: Document, viewer: Viewer) -> Parts:
         """The parts as HTML; made once for all who see the same."""
         at, parts = self._shown.get(viewer.zone, ("", {}))
         if at != document["at"]:
@@ -102,7 +112,7 @@ _SAID: Final = ("problem", "findings")
 """Parts that a screen reader reads out when they change."""
 
 
-def now_parts(document: Mapping[str, Any], viewer: Viewer) -> dict[str, Node]:
+def now_parts(document: Document, viewer: Viewer) -> dict[str, Node]:
     """The parts of the page by name, in their order."""
     return {
         "problem": None,
@@ -122,7 +132,7 @@ def now_parts(document: Mapping[str, Any], viewer: Viewer) -> dict[str, Node]:
     }
 
 
-def _findings(document: Mapping[str, Any]) -> Node:
+def _findings(document: Document) -> Node:
     findings = document["findings"]
     if not findings:
         return (h.h2["Findings"], h.p[badge("ok", "All is well.")])
@@ -142,7 +152,7 @@ def _findings(document: Mapping[str, Any]) -> Node:
     )
 
 
-def _alerts(alerts: Mapping[str, Any], viewer: Viewer) -> Node:
+def _alerts(alerts: Document, viewer: Viewer) -> Node:
     first, number = alerts["first"], alerts["open"]
     caption = f"Open alerts: {_of(len(first), number)}"
     caption += f"; {alerts['muted']} more are muted" if alerts["muted"] else ""
@@ -150,89 +160,83 @@ def _alerts(alerts: Mapping[str, Any], viewer: Viewer) -> Node:
     return (h.h2["Alerts"], alert_table(caption, first, viewer), every)
 
 
-def _held(held: Mapping[str, Any], viewer: Viewer) -> Node:
+def _held(held: Document, viewer: Viewer) -> Node:
     if not held["services"]:
         return (h.h2["Held for approval"], h.p(".empty")["Nothing is held."])
     rows = [
-        (
-            link("/approval", entry["scope"], id=entry["id"]),
-            entry["services"],
-            moment(entry["since"], viewer),
-        )
+        {
+            "Limit of": link("/approval", entry["scope"], id=entry["id"]),
+            "Services": entry["services"],
+            "Since": moment(entry["since"], viewer),
+        }
         for entry in held["first"]
     ]
     return (
         h.h2["Held for approval"],
         table(
             f"{counted(held['services'], 'service')} of {counted(held['approvals'], 'approval')}",
-            ("Limit of", "Services", "Since"),
             rows,
         ),
         h.p[link("/approvals", "All approvals")],
     )
 
 
-def _waiting(document: Mapping[str, Any], viewer: Viewer) -> Node:
-    work_items = document["work_items"]
-    rows: list[tuple[Node, ...]] = [
-        (f"Events, {lane} lane", journal["depth"], moment(journal.get("oldest_due"), viewer), None)
-        for lane, journal in document["journal"].items()
+def _waiting(document: Document, viewer: Viewer) -> Node:
+    def row(what: str, number: int, oldest: str | None, where: Node = None) -> dict[str, Node]:
+        since = moment(oldest, viewer)
+        return {"What": what, "How many": number, "Oldest since": since, "Where": where}
+
+    work = document["work_items"]
+    where = router_link(work.get("oldest_router"))
+    rows = [
+        *(
+            row(f"Events, {lane} lane", journal["depth"], journal.get("oldest_due"))
+            for lane, journal in document["journal"].items()
+        ),
+        row("Services to check on routers", work["services"], work.get("oldest_due"), where),
+        *(
+            row(f"Services that wait: {reason}", group["count"], group.get("oldest"))
+            for reason, group in document["waiting"].items()
+        ),
+        *(
+            row(
+                *(f"Dead letters: {reason}", group["count"], group.get("oldest")),
+                link("/failed", "Failed"),
+            )
+            for reason, group in document["dead_letters"].items()
+        ),
     ]
-    oldest = work_items.get("oldest_router")
-    rows.append(
-        (
-            "Services to check on routers",
-            work_items["services"],
-            moment(work_items.get("oldest_due"), viewer),
-            _router_link(oldest) if oldest else None,
-        )
-    )
-    rows += [
-        (f"Services that wait: {reason}", group["count"], moment(group.get("oldest"), viewer), None)
-        for reason, group in document["waiting"].items()
-    ]
-    rows += [
-        (
-            f"Dead letters: {reason}",
-            group["count"],
-            moment(group.get("oldest"), viewer),
-            link("/failed", "Failed"),
-        )
-        for reason, group in document["dead_letters"].items()
-    ]
-    return (
-        h.h2["Backlog"],
-        table("What waits", ("What", "How many", "Oldest since", "Where"), rows),
-    )
+    return (h.h2["Backlog"], table("What waits", rows))
 
 
 def _states(routers: Mapping[str, int]) -> Node:
-    rows = [
-        (badge(state), link("/routers", str(number), state=state))
-        if state != UNKNOWN.state
-        else (badge(state), f"{number}, not in the inventory")
+    rows: list[dict[str, Node]] = [
+        {
+            "State": badge(state),
+            "Routers": link("/routers", str(number), state=state)
+            if state != UNKNOWN.state
+            else f"{number}, not in the inventory",
+        }
         for state, number in routers.items()
     ]
-    return (h.h2["Routers"], table("Routers by state", ("State", "Routers"), rows))
+    return (h.h2["Routers"], table("Routers by state", rows))
 
 
-def _some_routers(
-    caption: str, routers: list[Mapping[str, Any]], viewer: Viewer, time_name: str
-) -> Node:
+def _some_routers(caption: str, routers: list[Document], viewer: Viewer, time_name: str) -> Node:
+    since = "Since" if time_name == "since" else "Oldest work due since"
     rows = [
-        (
-            _router_link(router["router"]),
-            badge(router["state"]),
-            router.get("backlog", 0),
-            moment(router.get(time_name), viewer),
-        )
+        {
+            "Router": router_link(router["router"]),
+            "State": badge(router["state"]),
+            "Backlog": router.get("backlog", 0),
+            since: moment(router.get(time_name), viewer),
+        }
         for router in routers
     ]
-    since = "Since" if time_name == "since" else "Oldest work due since"
-    return table(caption, ("Router", "State", "Backlog", since), rows)
+    return table(caption, rows)
 
 
-def _pictures(minutes: list[Mapping[str, Any]], viewer: Viewer) -> Node:
+def _pictures(minutes: list[Document], viewer: Viewer) -> Node:
     def line(name: str, field: str) -> Series:
         return Series(name, [Point(at_ms, minute[field]) for at_ms, minute in timed])
 
@@ -248,53 +252,45 @@ def _pictures(minutes: list[Mapping[str, Any]], viewer: Viewer) -> Node:
     )
 
 
-def _rest(document: Mapping[str, Any]) -> Node:
+def _rest(document: Document) -> Node:
     redis, counters = document["redis"], document["counters"]
     acting = [
-        (
-            entry["kind"],
-            entry["rung"],
-            entry["changes"],
-            f"{entry['p50_s']} s",
-            f"{entry['p95_s']} s",
-        )
+        {
+            "Kind of change": entry["kind"],
+            "Rung": entry["rung"],
+            "Changes": entry["changes"],
+            "p50": f"{entry['p50_s']} s",
+            "p95": f"{entry['p95_s']} s",
+        }
         for entry in document["acting"]
     ]
     events = [(name.capitalize(), str(counters.get(name, 0))) for name in _EVENTS]
-    columns = ("Kind of change", "Rung", "Changes", "p50", "p95")
     return h.div(".grid")[
         h.section[
             h.h2["Redis and workers"],
             fields(
-                [
-                    ("Redis", redis["server"]),
-                    ("Memory", _memory(redis)),
-                    ("Workers", ", ".join(document["workers"]) or "none"),
-                    ("Queues", ", ".join(f"{k} {v}" for k, v in document["queues"].items())),
-                ]
+                ("Redis", redis["server"]),
+                ("Memory", _memory(redis)),
+                ("Workers", ", ".join(document["workers"]) or "none"),
+                ("Queues", ", ".join(f"{k} {v}" for k, v in document["queues"].items())),
             ),
         ],
         h.section[h.h2["Hosts"], _hosts(document["hosts"])],
-        h.section[h.h2["Events since Redis began"], fields(events)],
-        h.section[h.h2["Effects"], table("From applied to acting, last day", columns, acting)],
+        h.section[h.h2["Events since Redis began"], fields(*events)],
+        h.section[h.h2["Effects"], table("From applied to acting, last day", acting)],
     ]
 
 
-def _hosts(hosts: Iterable[Mapping[str, Any]]) -> Node:
+def _hosts(hosts: Iterable[Document]) -> Node:
     names = ("host", "version", "running", "silent", "clock")
-    rows = [[row[name] for name in names] for row in map(host_row, hosts)]
-    columns = [capitalized(name) for name in names]
-    return table("Processes by host; the clock beside Redis's", columns, rows)
+    rows = [{capitalized(name): row[name] for name in names} for row in map(host_row, hosts)]
+    return table("Processes by host; the clock beside Redis's", rows)
 
 
-def _memory(redis: Mapping[str, Any]) -> str:
+def _memory(redis: Document) -> str:
     used = f"{redis['used_bytes'] / 1_000_000:.1f} MB"
     limit = redis.get("maxmemory_bytes")
     return f"{used} of {limit / 1_000_000:.1f} MB" if limit else f"{used}, without a limit"
-
-
-def _router_link(name: str) -> Node:
-    return link("/router", name, id=name)
 
 
 def _of(shown: int, number: int) -> str:

@@ -1,30 +1,33 @@
 """What a read of a router showed, as HTML: plan, lease table, drift, check."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 import htpy as h
 from htpy import Node
 
+from gateway.api.responses import Document
 from gateway.console.console import Viewer
 from gateway.console.layout import (
     ROOT,
     address,
+    asks_again,
     badge,
+    being_read,
+    choice,
     confirm_form,
     fields,
     link,
     moment,
     note,
     pager,
+    service_link,
     table,
     with_code,
 )
 from worker.admin.lease_documents import WHOSE
 from worker.admin.plan_documents import SIGNS
 from worker.core.texts import counted
-
-Document = Mapping[str, Any]
 
 _SIGN_CLASSES: Final = {"+": ".add", "~": ".change", "-": ".remove", "?": ".wait", "!": ".wait"}
 _LEVELS: Final = {"ok": "ok", "warn": "warning", "fail": "failed"}
@@ -75,7 +78,7 @@ def _whole_table(document: Document) -> Node:
     ]
     return [
         h.h2["Lease table"],
-        fields(counts) if counts else h.p(".empty")["The router has no leases."],
+        fields(*counts) if counts else h.p(".empty")["The router has no leases."],
         h.p[link("/router/leases", "See the lease table", id=name)],
         h.h2["Changed by hand"],
         drift_table(document["drift"]),
@@ -100,19 +103,9 @@ def live_part(path: str, document: Document, viewer: Viewer, body: Node) -> h.El
     asked = {part: document.get(part) for part in ("whose", "find", "sign", "page")}
     whole = address(path, id=name, **asked)
     # The page is asked again until the read has ended; only this part of it is taken.
-    again = {
-        "hx-get": whole,
-        "hx-trigger": "load delay:1s",
-        "hx-select": "#reading",
-        "hx-swap": "outerHTML",
-    }
-    asking: Node = None
-    if running:
-        asking = h.p(".dim", role="status")[
-            "The router is being read. ", h.a(href=whole)["Show what was read"]
-        ]
-    return h.section(again if running else {}, id="reading", aria_label="Read from the router")[
-        asking,
+    again = asks_again(whole, "#reading") if running else {}
+    return h.section(again, id="reading", aria_label="Read from the router")[
+        being_read(whole) if running else None,
         note("warning", "The router could not be read: ", why_not(error)) if error else None,
         h.p[_FROM_STORE] if error and document.get("summary") else None,
         _read_at(path, document, viewer),
@@ -164,35 +157,32 @@ def lines(found: Iterable[Document]) -> Node:
     """Lines of a plan as a diff."""
     return table(
         "Plan",
-        ("Write", "Service", "What"),
         [
-            (sign_text(line["sign"]), service(line["service"]), with_code(line["text"]))
+            {
+                "Write": sign_text(line["sign"]),
+                "Service": service_link(line["service"]),
+                "What": with_code(line["text"]),
+            }
             for line in found
         ],
         "nothing is to be written.",
     )
 
 
-def service(service_id: str | None) -> Node:
-    """A link to a service; none where there is none."""
-    return link("/service", service_id, id=service_id) if service_id else None
-
-
 def drift_table(found: Iterable[Document]) -> Node:
     """What was changed by hand."""
     return table(
         "Drift",
-        ("Service", "What", "Row of", "Field", "As written", "Found", "Reconcile"),
         [
-            (
-                service(row["service"]),
-                row["kind"],
-                row["menu"],
-                row["field"],
-                row["wanted"],
-                row["found"],
-                "puts it right" if row["mendable"] else "leaves it to a person",
-            )
+            {
+                "Service": service_link(row["service"]),
+                "What": row["kind"],
+                "Row of": row["menu"],
+                "Field": row["field"],
+                "As written": row["wanted"],
+                "Found": row["found"],
+                "Reconcile": "puts it right" if row["mendable"] else "leaves it to a person",
+            }
             for row in found
         ],
         "nothing was changed by hand.",
@@ -212,7 +202,7 @@ def plan(document: Document, viewer: Viewer) -> Node:
                 h.p[f"{document.get('summary', '')}."],
                 signs(document),
                 lines(document["lines"]),
-                pager("/router/plan", document["page"], more=document["more"], id=name, sign=sign),
+                pager("/router/plan", document, id=name, sign=sign),
             ]
             if document.get("summary")
             else None,
@@ -223,9 +213,7 @@ def plan(document: Document, viewer: Viewer) -> Node:
 def leases(document: Document, viewer: Viewer) -> Node:
     """A page of a lease table, with a form that searches it."""
     name, whose, find = document["router"], document["whose"], document["find"]
-    chosen = [
-        h.option(value=key, selected=key == whose)[f"{key}: {text}"] for key, text in WHOSE.items()
-    ]
+    owners = {"": "all"} | {key: f"{key}: {text}" for key, text in WHOSE.items()}
     return [
         back(name),
         h.form(".filter", action=f"{ROOT}/router/leases")[
@@ -234,7 +222,7 @@ def leases(document: Document, viewer: Viewer) -> Node:
                 "Part of address, MAC, DUID, service or comment",
                 h.input(name="find", value=find, maxlength="64"),
             ],
-            h.label["Whose", h.select(name="whose")[h.option(value="")["all"], chosen]],
+            choice("Whose", "whose", owners, whose),
             h.button["Find"],
         ],
         live_part(
@@ -248,30 +236,28 @@ def leases(document: Document, viewer: Viewer) -> Node:
 
 def _lease_rows(document: Document) -> Node:
     query = {"id": document["router"], "whose": document["whose"], "find": document["find"]}
-    columns = ("Address or prefix", "Device", "Whose", "Service", "Server", "Kind", "Comment")
     return [
         table(
             counted(document["found"], "lease"),
-            columns,
             [_lease_row(row) for row in document["rows"]],
             "no lease is found so.",
         ),
-        pager("/router/leases", document["page"], more=document["more"], **query),
+        pager("/router/leases", document, **query),
     ]
 
 
-def _lease_row(row: Document) -> Sequence[Node]:
+def _lease_row(row: Document) -> dict[str, Node]:
     off = ", disabled" if row.get("disabled") else ""
     off += ", blocked" if row.get("block") == "yes" else ""
-    return (
-        row["address"],
-        _device(row),
-        row["whose"],
-        service(row.get("service")),
-        row.get("server"),
-        f"{row['kind']}{off}",
-        row.get("comment"),
-    )
+    return {
+        "Address or prefix": row["address"],
+        "Device": _device(row),
+        "Whose": row["whose"],
+        "Service": service_link(row.get("service")),
+        "Server": row.get("server"),
+        "Kind": f"{row['kind']}{off}",
+        "Comment": row.get("comment"),
+    }
 
 
 def _device(row: Document) -> Node:
@@ -287,7 +273,7 @@ def drift(document: Document, viewer: Viewer) -> Node:
     shown = [
         h.p["From the report of ", moment(reported_at, viewer), ":"] if reported_at else None,
         drift_table(document["drift"]),
-        pager("/router/drift", document["page"], more=document["more"], id=name),
+        pager("/router/drift", document, id=name),
     ]
     is_known = reported_at or (document.get("read_at") and not document.get("error"))
     return [back(name), live_part("/router/drift", document, viewer, shown if is_known else None)]
@@ -297,20 +283,17 @@ def check(document: Document, viewer: Viewer) -> Node:
     """The result of a check."""
     name = document["router"]
     rows = [
-        (badge(_LEVELS[line["level"]]), line["what"], line["detail"], with_code(line.get("advice")))
+        {
+            "Result": badge(_LEVELS[line["level"]]),
+            "What": line["what"],
+            "Found": line["detail"],
+            "What to do": with_code(line.get("advice")),
+        }
         for line in [*document["checks"], *document["workers"]]
     ]
     failed = document.get("error")
     shown = dict(document) | {"error": {"cause": "failed", "message": failed} if failed else None}
-    return [
-        back(name),
-        live_part(
-            "/router/check",
-            shown,
-            viewer,
-            table("Checks", ("Result", "What", "Found", "What to do"), rows),
-        ),
-    ]
+    return [back(name), live_part("/router/check", shown, viewer, table("Checks", rows))]
 
 
 def back(name: str) -> h.Element:

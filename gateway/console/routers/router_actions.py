@@ -2,11 +2,13 @@
 
 from threading import BoundedSemaphore
 from typing import Final
-from urllib.parse import urlencode
 
 from gateway.api.problems import overloaded
 from gateway.console.console import Console, Viewer
-from gateway.console.pages import Done, Form, NotDone, Pages
+from gateway.console.layout import address
+from gateway.console.pages import Done, Form, NotDone, Pages, reason_of
+from gateway.console.people import Role
+from gateway.console.routers import router_forms
 from gateway.console.routers.reading_views import SHOWN_PARTS
 from gateway.console.routers.router_pages import RouterPages
 from worker.admin.router_actions import obstacle, rebuild, reconcile
@@ -41,19 +43,23 @@ class RouterActions:
         self._waiting = BoundedSemaphore(_MOST_WAITING)
 
     def add_to(self, pages: Pages) -> None:
-        """Add the writes."""
-        pages.action("/router/pause", self.pause)
-        pages.action("/router/resume", self.resume)
-        pages.action("/router/reconcile", self.reconcile)
-        pages.action("/router/rebuild", self.rebuild)
-        pages.action("/router/read", self.read, role="viewer")
-        pages.action("/router/check", self.check, role="viewer")
+        """Add the writes, each with the page that shows what it does."""
+        now, forms = self._pages, router_forms
+        for what, read, show, act in (
+            ("pause", now.decision, forms.pause, self.pause),
+            ("resume", now.decision, forms.resume, self.resume),
+            ("reconcile", now.reconcile, forms.reconcile, self.reconcile),
+            ("rebuild", now.rebuild, forms.rebuild, self.rebuild),
+        ):
+            title = f"{what.capitalize()} router {{router}}"
+            pages.decision(f"/router/{what}", read, show, act, title=title)
+        pages.action("/router/read", self.read, role=Role.VIEWER)
+        pages.action("/router/check", self.check, role=Role.VIEWER)
 
     def pause(self, viewer: Viewer, form: Form) -> Done:
         """Let no worker write to a router."""
-        name, reason = self._router(form), form.get("reason", "").strip()
-        if not reason:
-            raise NotDone("Give a reason: others read it.", _at("/router/pause", name))
+        name = self._router(form)
+        reason = reason_of(form, _at("/router/pause", name))
         left_ms = self._console.store.fleet.pause(name, reason, viewer.actor)
         ends = f" The current pass ends within {left_ms / 1000:.0f} s." if left_ms else ""
         return Done(f"{name} is paused.{ends}", _at("/router", name))
@@ -85,9 +91,7 @@ class RouterActions:
             raise NotDone(_CHANGED, back)
         if not reading.missing and not reading.of_others:
             raise NotDone(f"No row is missing on {name}: no approval is needed.", back)
-        reason = form.get("reason", "").strip()
-        if not reason:
-            raise NotDone("Give a reason: others read it.", back)
+        reason = reason_of(form, back)
         rebuild(self._console.store, name, reading.to_rebuild, viewer.actor, reason)
         return Done(self._queued(name, len(reading.to_rebuild)), _at("/router", name))
 
@@ -144,4 +148,4 @@ class RouterActions:
 
 
 def _at(path: str, name: str) -> str:
-    return f"{path}?{urlencode({'id': name})}"
+    return address(path, id=name)

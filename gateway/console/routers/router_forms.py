@@ -1,18 +1,14 @@
 """The pages that show what an action on a router does, each with the form that does it."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import htpy as h
 from htpy import Node
 
+from gateway.api.responses import Document
 from gateway.console.console import Viewer
 from gateway.console.layout import confirm_form, fields, note, pager, with_code
 from gateway.console.routers.reading_views import back, drift_table, lines, live_part, signs
 from gateway.console.routers.router_views import state_fields
 from worker.core.texts import counted
-
-Document = Mapping[str, Any]
 
 
 def pause(document: Document, viewer: Viewer) -> Node:
@@ -27,7 +23,7 @@ def pause(document: Document, viewer: Viewer) -> Node:
             f"{counted(document['services'], 'service')} are accepted and wait. "
             "What is being written now ends first."
         ],
-        fields(state_fields(document, viewer)),
+        fields(*state_fields(document, viewer)),
         confirm_form(viewer, "/router/pause", {"id": name}, f"Pause {name}", danger=True),
     ]
 
@@ -43,7 +39,7 @@ def resume(document: Document, viewer: Viewer) -> Node:
             f"Workers write to {name} again: {counted(document['backlog'], 'service')} of its "
             "backlog at once."
         ],
-        fields(state_fields(document, viewer)),
+        fields(*state_fields(document, viewer)),
         confirm_form(viewer, "/router/resume", {"id": name}, f"Resume {name}", reason=False),
     ]
 
@@ -68,7 +64,7 @@ def _to_reconcile(document: Document, viewer: Viewer) -> Node:
         h.p[f"{counted(left, 'difference')} are left to a person."] if left else None,
         _obstacle(document),
         drift_table(document["drift"]),
-        pager("/router/reconcile", document["page"], more=document["more"], id=name),
+        pager("/router/reconcile", document, id=name),
         confirm_form(viewer, "/router/reconcile", hidden, f"Reconcile {services}")
         if document["services"]
         else None,
@@ -106,7 +102,7 @@ def _to_rebuild(document: Document, viewer: Viewer) -> Node:
         _obstacle(document),
         signs(document),
         lines(document["lines"]),
-        pager("/router/rebuild", document["page"], more=document["more"], id=name),
+        pager("/router/rebuild", document, id=name),
         confirm_form(viewer, "/router/rebuild", hidden, f"Approve, for {services}", danger=True),
     ]
 

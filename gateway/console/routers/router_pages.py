@@ -5,13 +5,13 @@ What needs a read of the router is read in the background, once for all viewers.
 
 from typing import Annotated, Any, Final
 
-from fastapi import Query, Request
+from fastapi import Query
 
 from gateway.api.problems import Refused
 from gateway.api.responses import Document
 from gateway.console.console import Console
 from gateway.console.pages import PageNumber, Pages
-from gateway.console.routers import reading_views, router_forms, router_views
+from gateway.console.routers import reading_views, router_views
 from worker.admin.background_reads import Found
 from worker.admin.json_fields import clean, utc_time, without_empty
 from worker.admin.lease_documents import WHOSE
@@ -61,44 +61,32 @@ class RouterPages:
             ("check", self.check, reading_views.check, "Check of router {router}"),
         ):
             pages.page(f"/router/{path}", read, view, title=title)
-        for path, read, view, title in (
-            ("pause", self.decision, router_forms.pause, "Pause router {router}"),
-            ("resume", self.decision, router_forms.resume, "Resume router {router}"),
-            ("reconcile", self.reconcile, router_forms.reconcile, "Reconcile router {router}"),
-            ("rebuild", self.rebuild, router_forms.rebuild, "Rebuild router {router}"),
-        ):
-            pages.page(f"/router/{path}", read, view, title=title, role="operator")
 
     def routers(
         self,
-        request: Request,
         find: Part = "",
         state: Annotated[str, Query(max_length=_LONGEST)] = "",
         page: PageNumber = 1,
     ) -> Document:
         """A page of routers, the worst first."""
-        del request
         if state and state not in STATES:
             raise Refused("malformed", f"state is none of {', '.join(STATES)}")
         return list_document(
             self._console.store, self._console.inventory().routers, clean(find), state, page
         )
 
-    def router(self, request: Request, name: Name) -> Document:
+    def router(self, name: Name) -> Document:
         """A router: what the store knows of it, and what the last read showed."""
-        del request
         details = details_document(self._console.store, self.config(name))
         return details | {"reading": reading_document(name, self._look("read", name))}
 
     def plan(
         self,
-        request: Request,
         name: Name,
         sign: Annotated[str, Query(max_length=1)] = "",
         page: PageNumber = 1,
     ) -> Document:
         """What would be written to a router now, in lines."""
-        del request
         if sign and sign not in SIGNS:
             raise Refused("malformed", f"sign is none of {' '.join(SIGNS)}")
         found, reading = self._reading(name)
@@ -108,14 +96,12 @@ class RouterPages:
 
     def leases(
         self,
-        request: Request,
         name: Name,
         whose: Annotated[str, Query(max_length=_LONGEST)] = "",
         find: Part = "",
         page: PageNumber = 1,
     ) -> Document:
         """The lease table of a router, and whose each row is."""
-        del request
         if whose and whose not in WHOSE:
             raise Refused("malformed", f"whose is none of {', '.join(WHOSE)}")
         found, reading = self._reading(name)
@@ -127,9 +113,8 @@ class RouterPages:
         document = part_document(name, found, "rows", wanted, page)
         return document | {"whose": whose, "find": clean(find)}
 
-    def drift(self, request: Request, name: Name, page: PageNumber = 1) -> Document:
+    def drift(self, name: Name, page: PageNumber = 1) -> Document:
         """What was changed on a router by hand; of one that was not read, the last report."""
-        del request
         found, reading = self._reading(name)
         if reading and not reading.error:
             return part_document(name, found, "drift", reading.drift, page)
@@ -138,9 +123,8 @@ class RouterPages:
         document = part_document(name, found, "drift", drift, page)
         return document | {"reported_at": utc_time(report.at_ms) if report else None}
 
-    def check(self, request: Request, name: Name) -> Document:
+    def check(self, name: Name) -> Document:
         """Whether workers can work with a router, and what to do if not."""
-        del request
         document = check_document(name, self._look("check", name))
         store = self._console.store
         lines = state_checks(lambda: store, name, lambda at_ms: utc_time(at_ms) or "")
@@ -150,14 +134,12 @@ class RouterPages:
         ]
         return document
 
-    def decision(self, request: Request, name: Name) -> Document:
+    def decision(self, name: Name) -> Document:
         """What a pause or its end means now."""
-        del request
         return details_document(self._console.store, self.config(name))
 
-    def reconcile(self, request: Request, name: Name, page: PageNumber = 1) -> Document:
+    def reconcile(self, name: Name, page: PageNumber = 1) -> Document:
         """What `reconcile` would put right, with a digest of it."""
-        del request
         found, reading = self._reading(name)
         drift = [row for row in reading.drift if row["mendable"]] if reading else []
         document = part_document(name, found, "drift", drift, page)
@@ -170,9 +152,8 @@ class RouterPages:
             }
         return document
 
-    def rebuild(self, request: Request, name: Name, page: PageNumber = 1) -> Document:
+    def rebuild(self, name: Name, page: PageNumber = 1) -> Document:
         """What an approval to rebuild a router lets workers write, with a digest of it."""
-        del request
         found, reading = self._reading(name)
         lines = line_documents(reading.lines) if reading else []
         document = part_document(name, found, "lines", lines, page)

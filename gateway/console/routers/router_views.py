@@ -1,21 +1,23 @@
 """The list of routers and the page of one router as HTML, made from their documents alone."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import htpy as h
 from htpy import Node
 
+from gateway.api.responses import Document
 from gateway.console.console import Viewer
 from gateway.console.layout import (
     ROOT,
     address,
     badge,
+    choice,
     fields,
     link,
     moment,
     note,
     pager,
+    router_link,
     runbook_link,
     table,
     with_code,
@@ -25,12 +27,6 @@ from gateway.console.routers.reading_views import reading
 from worker.admin.router_documents import STATES
 from worker.core.texts import counted
 
-Document = Mapping[str, Any]
-
-_COLUMNS: Final = (
-    *("Router", "State", "Since", "Services", "Backlog", "Oldest due", "Waiting", "Next try"),
-    "Message",
-)
 _ACTIONS: Final = (
     ("/router/check", "Check", "viewer"),
     ("/router/reconcile", "Reconcile", "operator"),
@@ -47,42 +43,40 @@ def routers(document: Document, viewer: Viewer) -> Node:
         h.li[link("/routers", f"{name} {number}", find=find, state=name)]
         for name, number in document["states"].items()
     ]
-    chosen = [h.option(value=name, selected=name == state)[name] for name in STATES]
     return [
         h.form(".filter", action=f"{ROOT}/routers")[
             h.label["Part of the name", h.input(name="find", value=find, maxlength="64")],
-            h.label["State", h.select(name="state")[h.option(value="")["all"], chosen]],
+            choice("State", "state", {"": "all"} | {name: name for name in STATES}, state),
             h.button["Find"],
         ],
         h.ul(".counts", aria_label="Routers by state")[states] if states else None,
         table(
             f"{document['found']:,} of {counted(document['total'], 'router')}, the worst first",
-            _COLUMNS,
             [_row(router, viewer) for router in document["routers"]],
             "no router is found so.",
         ),
-        pager("/routers", document["page"], more=document["more"], find=find, state=state),
+        pager("/routers", document, find=find, state=state),
     ]
 
 
-def _row(router: Document, viewer: Viewer) -> Sequence[Node]:
-    return (
-        link("/router", router["router"], id=router["router"]),
-        badge(router["shown"]),
-        moment(router.get("since"), viewer),
-        str(router["services"]),
-        str(router["backlog"]),
-        moment(router.get("oldest_due"), viewer),
-        str(router["waiting"]),
-        moment(router.get("next_try_at"), viewer),
-        with_code(router.get("message")),
-    )
+def _row(router: Document, viewer: Viewer) -> dict[str, Node]:
+    return {
+        "Router": router_link(router["router"]),
+        "State": badge(router["shown"]),
+        "Since": moment(router.get("since"), viewer),
+        "Services": str(router["services"]),
+        "Backlog": str(router["backlog"]),
+        "Oldest due": moment(router.get("oldest_due"), viewer),
+        "Waiting": str(router["waiting"]),
+        "Next try": moment(router.get("next_try_at"), viewer),
+        "Message": with_code(router.get("message")),
+    }
 
 
 def router(document: Document, viewer: Viewer) -> Node:
     """One router."""
     return [
-        fields(state_fields(document, viewer)),
+        fields(*state_fields(document, viewer)),
         _actions(document, viewer),
         [_alert(alert) for alert in document.get("alerts", [])],
         reading(document["reading"], viewer, _pools(document, viewer)),
@@ -137,16 +131,11 @@ def _actions(document: Document, viewer: Viewer) -> Node:
     shown = [(*first, "operator"), *_ACTIONS]
     return h.nav(".actions", aria_label="Actions on this router")[
         [
-            h.a(".button", href=link_to(path, document["router"]))[text]
+            h.a(".button", href=address(path, id=document["router"]))[text]
             for path, text, role in shown
             if viewer.may(role)
         ]
     ]
-
-
-def link_to(path: str, name: str) -> str:
-    """The address of a page of a router."""
-    return address(path, id=name)
 
 
 def _alert(alert: Document) -> Node:
@@ -159,13 +148,17 @@ def _alert(alert: Document) -> Node:
 def _findings(document: Document, viewer: Viewer) -> Node:
     read_at = document.get("findings_read_at")
     found = [
-        (finding["kind"], finding["detail"], runbook_link(finding["kind"]))
+        {
+            "Finding": finding["kind"],
+            "What was found": finding["detail"],
+            "Runbook": runbook_link(finding["kind"]),
+        }
         for finding in document.get("findings", [])
     ]
     empty = "none." if read_at else "not known: the router was not read fully yet."
     return [
         h.h2["What keeps changes from acting"],
-        table("Effect findings", ("Finding", "What was found", "Runbook"), found, empty),
+        table("Effect findings", found, empty),
         _read_at(read_at, viewer),
     ]
 
@@ -177,13 +170,11 @@ def _report(report: Document | None, viewer: Viewer) -> Node:
     return [
         heading,
         fields(
-            (
-                ("Read at", moment(report["at"], viewer)),
-                ("Services", str(report["services"])),
-                ("Leases", str(report["rows"])),
-                ("Pending", str(report["pending"])),
-                ("Changed by hand", str(report["differences"])),
-            )
+            ("Read at", moment(report["at"], viewer)),
+            ("Services", str(report["services"])),
+            ("Leases", str(report["rows"])),
+            ("Pending", str(report["pending"])),
+            ("Changed by hand", str(report["differences"])),
         ),
     ]
 

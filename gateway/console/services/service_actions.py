@@ -3,15 +3,13 @@
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
-from urllib.parse import urlencode
-
-from fastapi import Request
 
 from gateway import dead_letters
 from gateway.api.problems import Refused
 from gateway.api.responses import Document
 from gateway.console.console import Console, Viewer
-from gateway.console.pages import Done, Form, NotDone, Pages
+from gateway.console.layout import address
+from gateway.console.pages import Done, Form, NotDone, Pages, reason_of
 from gateway.console.services import service_forms
 from gateway.console.services.service_pages import (
     ServiceId,
@@ -66,18 +64,10 @@ class ServiceActions:
         """Add a page and a write for each action."""
         for action in _DONE:
             title = f"{action.capitalize()} service {{service}}"
-            read, act = partial(self._page, action), partial(self._act, action)
-            pages.page(f"/service/{action}", read, service_forms.form, title=title, role="operator")
-            pages.action(f"/service/{action}", act)
+            read, act = partial(self._preview, action), partial(self._act, action)
+            pages.decision(f"/service/{action}", read, service_forms.form, act, title=title)
 
-    def _page(
-        self, action: Action, request: Request, service_id: ServiceId, mode: Typed = ""
-    ) -> Document:
-        """What an action would write."""
-        del request
-        return self._preview(action, service_id, mode)
-
-    def _preview(self, action: Action, service_id: str, mode: str) -> Document:
+    def _preview(self, action: Action, service_id: ServiceId, mode: Typed = "") -> Document:
         """What an action would change; without a `digest` it cannot be done: see `refusal`."""
         record = self._pages.record(service_id)
         store, inventory = self._console.store, self._console.inventory()
@@ -97,10 +87,8 @@ class ServiceActions:
     def _act(self, action: Action, viewer: Viewer, form: Form) -> Done:
         """Make a change, if it is still the one that was shown."""
         service_id, mode = form.get("id", ""), form.get("mode", "")
-        back = f"/service/{action}?{urlencode({'id': service_id, 'mode': mode})}"
-        reason = form.get("reason", "").strip()
-        if not reason:
-            raise NotDone("Give a reason: others read it.", back)
+        back = address(f"/service/{action}", id=service_id, mode=mode)
+        reason = reason_of(form, back)
         preview = self._preview(action, service_id, mode)
         if "digest" not in preview:
             raise NotDone(f"Nothing was changed. {preview['refusal']}", back)
@@ -113,7 +101,7 @@ class ServiceActions:
             raise NotDone(f"Nothing was changed: {error}", back) from error
         audit = self._console.store.audit
         audit.record(viewer.actor, f"service.{_DONE[action]}", service_id, f"{reason}; {detail}")
-        return Done(message, f"/service?{urlencode({'id': service_id})}")
+        return Done(message, address("/service", id=service_id))
 
     def _publish(
         self, action: Action, mode: str, service_id: str, actor: str, reason: str
@@ -121,11 +109,8 @@ class ServiceActions:
         """Publish the event of an action; what the audit trail and the person are told."""
         event = self._event(action, service_id, actor, reason, mode)
         (receipt,) = self._console.publisher.publish([event])
-        detail = f"by event {receipt.event_id}"
-        return (
-            detail,
-            f"Event {receipt.event_id} is published: the timeline shows what comes of it.",
-        )
+        message = f"Event {receipt.event_id} is published: the timeline shows what comes of it."
+        return f"by event {receipt.event_id}", message
 
     def _retry(self, service_id: str, actor: str, reason: str) -> tuple[str, str]:
         """Have a service checked again wherever it waits or failed."""
@@ -137,9 +122,7 @@ class ServiceActions:
             elif refusal := dead_letters.retry(
                 store, self._console.publisher, failed, actor, reason, audit=False
             ):
-                raise NotDone(
-                    f"On {router}: {refusal}.", f"/service?{urlencode({'id': service_id})}"
-                )
+                raise NotDone(f"On {router}: {refusal}.", address("/service", id=service_id))
             done.append(router)
         where = ", ".join(done)
         return f"on {where}", f"{service_id} is checked again on {where}."

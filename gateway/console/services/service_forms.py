@@ -1,18 +1,25 @@
 """The pages that show what an action on a service would write, each with the form that does it."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import htpy as h
 from htpy import Node
 
+from gateway.api.responses import Document
 from gateway.console.console import Viewer
-from gateway.console.layout import ROOT, confirm_form, fields, link, note, table
+from gateway.console.layout import (
+    ROOT,
+    choice,
+    confirm_form,
+    fields,
+    link,
+    note,
+    router_link,
+    table,
+)
 from gateway.console.routers.reading_views import lines
 from gateway.console.services.service_views import value_text
 from worker.admin.service_previews import MODES
-
-Document = Mapping[str, Any]
 
 _MEANING: Final = {
     "suspend": "An event of yours suspends the service. The next event of its source about the "
@@ -36,7 +43,7 @@ def form(document: Document, viewer: Viewer) -> Node:
         back,
         h.p[_MEANING[action]],
         _modes(document) if action == "suspend" else None,
-        fields([("Status", document["status"]), ("Becomes", document["becomes"])]),
+        fields(("Status", document["status"]), ("Becomes", document["becomes"])),
         note("warning", f"It would be {document['effect']}: {document['detail']}")
         if document["detail"]
         else None,
@@ -56,31 +63,25 @@ def form(document: Document, viewer: Viewer) -> Node:
 
 
 def _modes(document: Document) -> h.Element:
-    chosen = document["mode"]
-    named = ("", *MODES)
+    modes = {"": "as the policy of its router says"}
+    modes |= {mode: mode.replace("_", " ") for mode in MODES}
     return h.form(".filter", action=f"{ROOT}/service/suspend")[
         h.input(type="hidden", name="id", value=document["service"]),
-        h.label[
-            "How",
-            h.select(name="mode")[
-                [
-                    h.option(value=mode, selected=mode == chosen)[
-                        mode.replace("_", " ") or "as the policy of its router says"
-                    ]
-                    for mode in named
-                ]
-            ],
-        ],
+        choice("How", "mode", modes, document["mode"]),
         h.button["Show what this would write"],
     ]
 
 
 def _changes(document: Document) -> Node:
     rows = [
-        (change["register"], _value(change["before"]), _value(change["after"]))
+        {
+            "Value of": change["register"],
+            "Now": _value(change["before"]),
+            "Afterwards": _value(change["after"]),
+        }
         for change in document["changes"]
     ]
-    return table("Values", ("Value of", "Now", "Afterwards"), rows, "none changes.")
+    return table("Values", rows, "none changes.")
 
 
 def _value(value: object) -> str:
@@ -91,7 +92,7 @@ def _value(value: object) -> str:
 def _router(router: Document) -> Node:
     name = router["name"]
     return h.section(aria_label=f"Router {name}")[
-        h.h3["Router ", link("/router", name, id=name)],
+        h.h3["Router ", router_link(name)],
         note("warning", f"Nothing is written yet: {router['obstacle']}.")
         if router["obstacle"]
         else None,

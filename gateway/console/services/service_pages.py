@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Annotated, Final
 
-from fastapi import Query, Request
+from fastapi import Query
 
 from gateway.api.problems import Refused
 from gateway.api.responses import Document
@@ -59,11 +59,8 @@ class ServicePages:
         pages.page("/services", self.services, service_views.services, title="Services")
         pages.page("/service", self.service, service_views.service, title="Service {service}")
 
-    def services(
-        self, request: Request, q: Typed = "", router: Typed = "", page: PageNumber = 1
-    ) -> Document:
+    def services(self, q: Typed = "", router: Typed = "", page: PageNumber = 1) -> Document:
         """A page of the services that are searched, or that a router should serve."""
-        del request
         store = self._console.store
         ids, more = self._find(q.strip(), router, page)
         stored = store.records.readable(ids)
@@ -85,9 +82,8 @@ class ServicePages:
             "index": self.search.progress._asdict(),
         }
 
-    def service(self, request: Request, service_id: ServiceId, read: Typed = "") -> Document:
+    def service(self, service_id: ServiceId, read: Typed = "") -> Document:
         """All that is known of a service; `read=again` reads its routers once more."""
-        del request
         record, store = self.record(service_id), self._console.store
         view = store.views.service(service_id, _routers(record))
         if view is None:

@@ -2,29 +2,32 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import htpy as h
 from htpy import Node
 
+from gateway.api.responses import Document
 from gateway.console.console import Viewer
 from gateway.console.layout import (
     ROOT,
     address,
+    asks_again,
     badge,
+    being_read,
     fields,
     link,
     moment,
     note,
     pager,
+    router_link,
+    service_link,
     table,
     with_code,
 )
 from worker.admin.json_fields import clean
 from worker.core.entry.brake import HELD
 from worker.core.storage_format import short_type
-
-Document = Mapping[str, Any]
 
 _is_time: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)")
 
@@ -39,7 +42,6 @@ def services(document: Document, viewer: Viewer) -> Node:
     else:
         empty = "none has it. `leasewire why` also searches rows of routers, and the journal."
         caption = f"Services with {clean(text)}"
-    columns = ("Service", "Status", "Sync", "Router", "MAC", "Address", "Customer", "Label", "Why")
     return [
         h.form(".filter", action=f"{ROOT}/services", role="search", aria_label="Services")[
             h.label[
@@ -49,16 +51,12 @@ def services(document: Document, viewer: Viewer) -> Node:
             h.button["Find"],
         ],
         None if index["complete"] else _filling(index["services"]),
-        (
-            table(caption, columns, found, "")
-            if found
-            else h.p(".empty")[caption, ": ", with_code(empty)]
-        )
+        table(caption, found, with_code(empty))
         if text.strip() or router
         else h.p(".dim")[
             f"{index['services']:,} services are known. A part has 3 characters or more."
         ],
-        pager("/services", document["page"], more=document["more"], q=text, router=router),
+        pager("/services", document, q=text, router=router),
     ]
 
 
@@ -70,18 +68,18 @@ def _filling(services_so_far: int) -> h.Element:
     )
 
 
-def _found(row: Document) -> tuple[Node, ...]:
-    return (
-        link("/service", row["service"], id=row["service"]),
-        badge(row["status"]),
-        badge(row["sync"]) if "sync" in row else None,
-        _router(row.get("router")),
-        row.get("mac"),
-        _addresses(row),
-        row.get("customer"),
-        clean(row.get("label")),
-        clean(row.get("detail") or row.get("reason")),
-    )
+def _found(row: Document) -> dict[str, Node]:
+    return {
+        "Service": service_link(row["service"]),
+        "Status": badge(row["status"]),
+        "Sync": badge(row["sync"]) if "sync" in row else None,
+        "Router": router_link(row.get("router")),
+        "MAC": row.get("mac"),
+        "Address": _addresses(row),
+        "Customer": row.get("customer"),
+        "Label": clean(row.get("label")),
+        "Why": clean(row.get("detail") or row.get("reason")),
+    }
 
 
 def _addresses(row: Document) -> Node:
@@ -92,24 +90,17 @@ def _addresses(row: Document) -> Node:
 
 def service(document: Document, viewer: Viewer) -> Node:
     """One service. The page asks again by itself while a read runs or an event is on its way."""
-    again = {
-        "hx-get": address("/service", id=document["service"]),
-        "hx-trigger": "load delay:1s",
-        "hx-select": "#service",
-        "hx-swap": "outerHTML",
-    }
     is_moving = document["reading"].get("running") or document["changing"]
+    again = asks_again(address("/service", id=document["service"]), "#service")
     return h.div(again if is_moving else {}, id="service")[
         _why(document, viewer),
         fields(
-            [
-                ("Status", badge(document["status"])),
-                ("Router", _router(document["router"])),
-                *((f"Assigned {kind}", at) for kind, at in document.get("assigned", {}).items()),
-                ("Customer", _customer(document["customer"])),
-                ("Label", clean(document["label"])),
-                ("Source", document["owner"]),
-            ]
+            ("Status", badge(document["status"])),
+            ("Router", router_link(document["router"])),
+            *((f"Assigned {kind}", at) for kind, at in document.get("assigned", {}).items()),
+            ("Customer", _customer(document["customer"])),
+            ("Label", clean(document["label"])),
+            ("Source", document["owner"]),
         ),
         _actions(document, viewer),
         _on_routers(document, viewer),
@@ -153,35 +144,33 @@ def _actions(document: Document, viewer: Viewer) -> Node:
 
 def _on_routers(document: Document, viewer: Viewer) -> Node:
     states = [
-        (
-            _router(row["router"]),
-            badge(row["sync"]),
-            "wanted" if row["wanted"] else "to be cleaned",
-            moment(row.get("since"), viewer),
-            _why_there(row, document["service"]),
-            clean(row.get("lease")),
-        )
+        {
+            "Router": router_link(row["router"]),
+            "Sync": badge(row["sync"]),
+            "Its row there": "wanted" if row["wanted"] else "to be cleaned",
+            "Since": moment(row.get("since"), viewer),
+            "Why": _why_there(row, document["service"]),
+            "Lease": clean(row.get("lease")),
+        }
         for row in document["routers"]
     ]
-    columns = ("Router", "Sync", "Its row there", "Since", "Why", "Lease")
     devices = [
-        (
-            row["row"],
-            _router(row["router"]),
-            row.get("status"),
-            " ".join(filter(None, (row.get("active_mac"), row.get("active_address")))),
-            f"{row['expires_in_s']:,} s" if "expires_in_s" in row else None,
-            clean(row["whose"]),
-        )
+        {
+            "Row": row["row"],
+            "Router": router_link(row["router"]),
+            "Status": row.get("status"),
+            "Device": " ".join(filter(None, (row.get("active_mac"), row.get("active_address")))),
+            "Ends in": f"{row['expires_in_s']:,} s" if "expires_in_s" in row else None,
+            "Whose": clean(row["whose"]),
+        }
         for row in _of_all_devices("rows", document)
     ]
-    shown = ("Row", "Router", "Status", "Device", "Ends in", "Whose")
     return [
         h.h2["On its routers"],
-        table("Routers", columns, states, "it is on no router."),
+        table("Routers", states, "it is on no router."),
         _compared(document),
         _read(document, viewer),
-        table("Rows and devices, as read", shown, devices) if devices else None,
+        table("Rows and devices, as read", devices) if devices else None,
     ]
 
 
@@ -196,16 +185,15 @@ def _why_there(row: Document, service_id: str) -> Node:
 def _compared(document: Document) -> Node:
     return table(
         "Wanted, last written, and as read just now",
-        ("Field", "Router", "Wanted", "Last written", "On the router", "Same"),
         [
-            (
-                f"{row['device']} {row['field']}" if "device" in row else row["field"],
-                _router(row["router"]),
-                row.get("wanted"),
-                row.get("written"),
-                row.get("read") if row.get("was_read") else "not read",
-                _agreement(row),
-            )
+            {
+                "Field": f"{row['device']} {row['field']}" if "device" in row else row["field"],
+                "Router": router_link(row["router"]),
+                "Wanted": row.get("wanted"),
+                "Last written": row.get("written"),
+                "On the router": row.get("read") if row.get("was_read") else "not read",
+                "Same": _agreement(row),
+            }
             for row in _of_all_devices("compared", document)
         ],
         "nothing is wanted, and nothing was written.",
@@ -230,8 +218,7 @@ def _agreement(row: Document) -> Node:
 def _read(document: Document, viewer: Viewer) -> Node:
     reading, service_id = document["reading"], document["service"]
     if reading.get("running"):
-        reload = h.a(href=address("/service", id=service_id))["Show what was read"]
-        return h.p(".dim", role="status")["The router is being read. ", reload]
+        return being_read(address("/service", id=service_id))
     read_at = reading.get("read_at")
     return [
         note("warning", "It could not be read: ", clean(reading["error"]))
@@ -250,27 +237,30 @@ def _read(document: Document, viewer: Viewer) -> Node:
 
 def _waits_for(holders: list[Document]) -> Node:
     rows = [
-        (
-            holder["claim"],
-            link("/service", holder["service_id"], id=holder["service_id"]),
-            badge(holder["status"]),
-            badge(holder["sync"]),
-            clean(holder.get("why")),
-        )
+        {
+            "Held": holder["claim"],
+            "By service": service_link(holder["service_id"]),
+            "Status": badge(holder["status"]),
+            "Sync": badge(holder["sync"]),
+            "Why": clean(holder.get("why")),
+        }
         for holder in holders
     ]
-    columns = ("Held", "By service", "Status", "Sync", "Why")
-    return [h.h2["What it waits for"], table("Holders", columns, rows)] if rows else None
+    return [h.h2["What it waits for"], table("Holders", rows)] if rows else None
 
 
 def _timeline(document: Document, viewer: Viewer) -> Node:
     rows = [
-        (moment(entry.get("at"), viewer), clean(entry["what"]), details(entry))
+        {
+            "At": moment(entry.get("at"), viewer),
+            "What": clean(entry["what"]),
+            "Details": details(entry),
+        }
         for entry in document["timeline"]
     ]
     return [
         h.h2["Timeline"],
-        table("What happened, the oldest first", ("At", "What", "Details"), rows, "nothing yet."),
+        table("What happened, the oldest first", rows, "nothing yet."),
     ]
 
 
@@ -299,50 +289,46 @@ def value_text(value: object) -> str:
 
 def _events(document: Document, viewer: Viewer) -> Node:
     coming = [
-        (
-            moment(event["effective_at"], viewer),
-            event["event"],
-            short_type(event["type"]),
-            badge(event["state"]),
-            clean(event.get("lease")),
-        )
+        {
+            "Takes effect": moment(event["effective_at"], viewer),
+            "Event": event["event"],
+            "Type": short_type(event["type"]),
+            "State": badge(event["state"]),
+            "Lease until then": clean(event.get("lease")),
+        }
         for event in document["scheduled"]
     ]
     rows = [
-        (
-            event["event"],
-            short_type(event["type"]),
-            badge(event["state"]),
-            badge(event["effect"]["state"], event["effect"]["state"].replace("-", " "))
+        {
+            "Event": event["event"],
+            "Type": short_type(event["type"]),
+            "State": badge(event["state"]),
+            "Acts": badge(event["effect"]["state"], event["effect"]["state"].replace("-", " "))
             if "effect" in event
             else None,
-            moment(event["at"], viewer),
-            clean(event.get("detail") or event.get("reason")),
-        )
+            "At": moment(event["at"], viewer),
+            "Details": clean(event.get("detail") or event.get("reason")),
+        }
         for event in document["events"]
     ]
-    columns = ("Takes effect", "Event", "Type", "State", "Lease until then")
     return [
-        [h.h2["Scheduled"], table("Scheduled events", columns, coming)] if coming else None,
+        [h.h2["Scheduled"], table("Scheduled events", coming)] if coming else None,
         h.h2["Events"],
-        table("Last events", ("Event", "Type", "State", "Acts", "At", "Details"), rows),
+        table("Last events", rows),
     ]
 
 
 def _values(document: Document) -> Node:
     rows = [
-        (name, value_text(register["value"]), register["event"])
+        {
+            "Value of": name,
+            "Value": value_text(register["value"]),
+            "Set by event": register["event"],
+        }
         for name, register in document["registers"].items()
         if register["value"] not in (None, [])
     ]
-    return [
-        h.h2["Values"],
-        table("As events set them", ("Value of", "Value", "Set by event"), rows),
-    ]
-
-
-def _router(name: str | None) -> Node:
-    return link("/router", name, id=name) if name else None
+    return [h.h2["Values"], table("As events set them", rows)]
 
 
 def _customer(customer: str | None) -> Node:
