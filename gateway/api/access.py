@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Annotated, Any
 
 import structlog
-from fastapi import Request
+from fastapi import Depends, Request
 
 from contracts.names import Lane
 from contracts.webhook_signature import SignatureRefused, verify
@@ -25,6 +26,25 @@ log = structlog.get_logger("gateway")
 _SCHEME = "bearer"
 _SHARE = 4
 """The waiting requests of one key may take one in so many connections."""
+
+
+async def _caller(request: Request) -> ApiKey:
+    key: ApiKey = request.state.key
+    return key
+
+
+Caller = Annotated[ApiKey, Depends(_caller)]
+"""The key of a request, as `Gate` found it."""
+
+
+def check_scope(key: ApiKey, *scopes: KeyScope) -> None:
+    """Check that a key has one of the scopes.
+
+    Raises:
+        Refused: `scope-missing`.
+    """
+    if not key.scopes & set(scopes):
+        raise Refused("scope-missing", f"this needs a key with scope {' or '.join(scopes)}")
 
 
 class AccessCheck:
@@ -68,31 +88,21 @@ class AccessCheck:
                 log.warning("key.use_not_recorded", key=key.id, reason=str(error))
         return key
 
-    async def caller(self, request: Request, *scopes: KeyScope) -> ApiKey:
-        """The key of a request, which must have one of the scopes, if any are given.
+    def needs(self, *scopes: KeyScope) -> Any:  # noqa: ANN401 - as FastAPI has it
+        """A dependency of routes that refuses keys without these scopes, or over their rate.
 
-        Raises:
-            Refused: `scope-missing`.
+        A request counts as one event.
         """
-        key: ApiKey = request.state.key
-        if scopes and not key.scopes & set(scopes):
-            raise Refused("scope-missing", f"this needs a key with scope {' or '.join(scopes)}")
-        return key
 
-    async def reader(self, request: Request, *scopes: KeyScope) -> ApiKey:
-        """The same, and count the request against the key's rate.
+        async def check(key: Caller) -> None:
+            check_scope(key, *scopes)
+            self._rates.spend(key.id, key.rate)
 
-        Raises:
-            Refused: as `caller`, or `rate-limited`.
-        """
-        key = await self.caller(request, *scopes)
-        self._rates.spend(key)
-        return key
+        return Depends(check)
 
     @contextmanager
-    def waiting(self, request: Request) -> Iterator[bool]:
+    def waiting(self, key: ApiKey) -> Iterator[bool]:
         """Count a waiting request; False: it may not wait, so that others get connections too."""
-        key: ApiKey = request.state.key
         self._waiting[key.id] += 1
         try:
             yield self._waiting[key.id] <= most_connections() // _SHARE
@@ -103,7 +113,7 @@ class AccessCheck:
 
     def spend(self, key: ApiKey, events: int, lane: Lane) -> None:
         """Count events against a key's rate."""
-        self._rates.spend(key, events, lane)
+        self._rates.spend(key.id, key.rate, events, lane)
 
     def check_signature(self, key: ApiKey, headers: Mapping[str, str], body: bytes) -> str | None:
         """Check the signature of a request that must be or is signed.

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request
 from contracts.errors import Problem
 from contracts.names import QUEUE_EVENTS, Lane
 from gateway.api import openapi
-from gateway.api.access import AccessCheck
+from gateway.api.access import AccessCheck, Caller, check_scope
 from gateway.api.api_keys import ApiKey, KeyScope
 from gateway.api.decode import BATCHED, events_in, largest, media_type, missing_fields
 from gateway.api.gate import read_body
@@ -78,6 +78,7 @@ class EventRoutes:
     async def publish(
         self,
         request: Request,
+        key: Caller,
         lane: Annotated[
             Lane,
             Query(
@@ -93,7 +94,7 @@ class EventRoutes:
         the same ids as often as you like. With `Prefer: wait=5` the answer waits up to 5 s for the
         final outcome of every event, and is 200 if all are final.
         """
-        key = await self._access.caller(request, KeyScope.PUBLISH)
+        check_scope(key, KeyScope.PUBLISH)
         events = await self._read(request, key, lane)
         self._check_sources(events, key)
         events = self._with_actor(events, key)
@@ -104,7 +105,7 @@ class EventRoutes:
         if len(reused) == len(accepted):
             raise of_events(reused)
         wait_s = _wait_s(request)
-        final = await self._wait(request, accepted, wait_s)
+        final = await self._wait(request, key, accepted, wait_s)
         receipts = [_receipt(event, key, final) for event in accepted]
         done = all(receipt["status"] != _PENDING for receipt in receipts)
         answer = PrintableJson({"receipts": receipts}, 200 if done else 202)
@@ -114,9 +115,8 @@ class EventRoutes:
             answer.headers["Preference-Applied"] = f"wait={wait_s}"
         return answer
 
-    async def validate(self, request: Request) -> PrintableJson:
+    async def validate(self, request: Request, key: Caller) -> PrintableJson:
         """Validates events as `POST /v1/events` does, and returns them in normal form."""
-        key = await self._access.caller(request)
         events = await self._read(request, key)
         return PrintableJson({"valid": True, "events": [event.event for event in events]})
 
@@ -177,10 +177,10 @@ class EventRoutes:
         )
 
     async def _wait(
-        self, request: Request, accepted: Sequence[Accepted], wait_s: int
+        self, request: Request, key: ApiKey, accepted: Sequence[Accepted], wait_s: int
     ) -> Mapping[str, Document]:
         keys = [event.receipt.event_key for event in accepted if not event.receipt.id_reused]
-        with self._access.waiting(request) as may_wait:
+        with self._access.waiting(key) as may_wait:
             if not wait_s or not may_wait:
                 return {}
             final = await self._waiter.final(keys, wait_s)

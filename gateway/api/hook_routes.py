@@ -12,7 +12,6 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
-from starlette.datastructures import Address
 
 from contracts.webhook_signature import SignatureRefused
 from gateway.api import openapi
@@ -26,18 +25,11 @@ from gateway.hooks.tables import Generic, Uisp
 from gateway.hooks.uisp import named_in
 
 _OK: Final = 200
+_UNKNOWN_RATE: Final = 5.0
+"""Badly signed webhooks a second, of each address."""
 
 Adapter = Annotated[str, Path(description="uisp, splynx or generic")]
 Endpoint = Annotated[str, Path(description="The hook's name, or its secret path")]
-
-
-class _UnknownSender:
-    """A sender of badly signed webhooks; each address has its own rate."""
-
-    rate = 5.0
-
-    def __init__(self, hook: str, peer: Address | None) -> None:
-        self.id = f"{hook} {peer.host if peer else ''}"
 
 
 class HookRoutes:
@@ -92,10 +84,11 @@ class HookRoutes:
         try:
             check_signature(hook, request.headers, body, self._clock().timestamp())
         except SignatureRefused as error:
-            self._unknown_rates.spend(_UnknownSender(hook.name, request.client))
+            peer = request.client.host if request.client else ""
+            self._unknown_rates.spend(f"{hook.name} {peer}", _UNKNOWN_RATE)
             raise Refused(error.code, error.message) from None
         # After the check: an unknown sender must not use up the rate of the hook.
-        self._rates.spend(hook)
+        self._rates.spend(f"hook {hook.name}", hook.settings.rate)
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         refusal = await asyncio.to_thread(self._store, hook, body, kind)
         if refusal:

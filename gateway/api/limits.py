@@ -8,7 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Callable
 from time import monotonic
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
 from redis import Redis
 
@@ -26,20 +26,8 @@ _SAMPLE: Final = 200
 _CHECK_EVERY_S: Final = 1.0
 
 
-class Limited(Protocol):
-    """A sender with a rate: an API key, a webhook, an unknown sender."""
-
-    @property
-    def id(self) -> str:
-        """Name of its bucket."""
-
-    @property
-    def rate(self) -> float:
-        """Events a second."""
-
-
 class Rates:
-    """Token buckets of this process, one for each key and lane. A batch may go into debt once.
+    """Token buckets of this process, one for each sender and lane. A batch may go into debt once.
 
     Args:
         clock: monotonic seconds.
@@ -51,23 +39,29 @@ class Rates:
         self._burst_s = burst_s
         self._buckets: dict[tuple[str, Lane], tuple[float, float]] = {}
 
-    def spend(self, sender: Limited, events: int = 1, lane: Lane = QUEUE_EVENTS) -> None:
+    def spend(self, sender: str, rate: float, events: int = 1, lane: Lane = QUEUE_EVENTS) -> None:
         """Take tokens from the sender's bucket of a lane: an import must not block live events.
+
+        Args:
+            sender: names a key, a webhook, or who is not known.
+            rate: of the sender, events a second.
+            events: how many.
+            lane: of the events.
 
         Raises:
             Refused: `rate-limited`: the bucket is in debt.
         """
         now = self._clock()
-        bucket = sender.id, lane
+        bucket = sender, lane
         if bucket not in self._buckets and len(self._buckets) >= _MOST_BUCKETS:
             del self._buckets[next(iter(self._buckets))]
-        most = sender.rate * self._burst_s
+        most = rate * self._burst_s
         left, at = self._buckets.get(bucket, (most, now))
-        left = min(most, left + (now - at) * sender.rate)
+        left = min(most, left + (now - at) * rate)
         if left <= 0:
             self._buckets[bucket] = (left, now)
-            wait_s = max(1, math.ceil(-left / sender.rate))
-            message = f"the limit is {sender.rate:g} events a second: wait {wait_s} s"
+            wait_s = max(1, math.ceil(-left / rate))
+            message = f"the limit is {rate:g} events a second: wait {wait_s} s"
             raise Refused("rate-limited", message, retry_after_s=wait_s)
         self._buckets[bucket] = (left - events, now)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query, Request
 
 from gateway.api import openapi
-from gateway.api.access import AccessCheck
+from gateway.api.access import AccessCheck, Caller
 from gateway.api.api_keys import KeyScope
 from gateway.api.problems import Refused
 from gateway.api.responses import Document
@@ -44,13 +44,15 @@ class OutcomeRoutes:
         """The route."""
         kinds = [kind for kind in openapi.READING if kind != "not-found"]
         responses = openapi.responses(None, *kinds, "source-not-allowed", "cursor-too-old")
-        router = APIRouter(tags=["state"], responses=responses)
+        needs = [self._access.needs(KeyScope.READ)]
+        router = APIRouter(tags=["state"], responses=responses, dependencies=needs)
         router.get("/v1/outcomes", summary="Follow outcomes")(self.outcomes)
         return router
 
-    async def outcomes(
+    async def outcomes(  # noqa: PLR0913, PLR0917 - one for each part of the query
         self,
         request: Request,
+        key: Caller,
         cursor: Annotated[
             str | None,
             Query(
@@ -74,9 +76,8 @@ class OutcomeRoutes:
         outcomes after the cursor are no longer kept: read the state of your services, then start
         without a cursor.
         """
-        key = await self._access.reader(request, KeyScope.READ)
         sources = key.sources_to_read(source)
-        with self._access.waiting(request) as may_wait:
+        with self._access.waiting(key) as may_wait:
             deadline = monotonic() + (wait if may_wait else 0)
             while True:
                 page = await asyncio.to_thread(self._page, sources, cursor, most)

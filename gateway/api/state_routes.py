@@ -1,13 +1,12 @@
 """`GET` of events and services: for the sources of a key, or for all with scope `ops`."""
 
-import asyncio
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Query
 
 from gateway.api import openapi
-from gateway.api.access import AccessCheck
-from gateway.api.api_keys import ApiKey, KeyScope
+from gateway.api.access import AccessCheck, Caller
+from gateway.api.api_keys import KeyScope
 from gateway.api.problems import Refused
 from gateway.api.responses import Document
 from worker.admin.documents import find_events
@@ -55,7 +54,9 @@ class StateRoutes:
 
     def router(self) -> APIRouter:
         """The routes."""
-        one = APIRouter(tags=["state"], responses=openapi.responses(None, *openapi.READING))
+        needs = [self._access.needs(KeyScope.READ, KeyScope.OPS)]
+        responses = openapi.responses(None, *openapi.READING)
+        one = APIRouter(tags=["state"], responses=responses, dependencies=needs)
         one.get("/v1/events/{event_id}", summary="Get an event and its outcome")(self.event)
         one.get("/v1/services/{service_id}", summary="Get a service")(self.service)
         one.get("/v1/services/{service_id}/events", summary="Get the history of a service")(
@@ -69,12 +70,13 @@ class StateRoutes:
             summary="List services",
             tags=["state"],
             responses=openapi.responses(None, *kinds),
+            dependencies=needs,
         )(self.services)
         return router
 
-    async def event(
+    def event(
         self,
-        request: Request,
+        key: Caller,
         event_id: Annotated[str, Path(description="The event's id, as its source set it")],
         source: Annotated[
             str | None, Query(description="The event's source; default: all sources of the key")
@@ -86,21 +88,25 @@ class StateRoutes:
         of the last 20 events of a service are kept for 31 days, outcomes of older events and of
         events that changed nothing for an hour, outcomes of rejected events for a day.
         """
-        key = await self._access.reader(request, KeyScope.READ, KeyScope.OPS)
         sources = key.sources_to_read(source, all_=KeyScope.OPS in key.scopes)
-        found = await asyncio.to_thread(find_events, self._store, event_id, sources)
+        found = find_events(self._store, event_id, sources)
         if not found:
             raise Refused("not-found", "no event with this id is known for these sources")
         return found[0]
 
-    async def service(self, request: Request, service_id: ServiceId) -> Document:
+    def service(self, key: Caller, service_id: ServiceId) -> Document:
         """Registers with the events that set them, routers, and the last events of a service."""
-        key = await self._access.reader(request, KeyScope.READ, KeyScope.OPS)
-        return await self._service(service_id, key)
+        record = self._store.records.read([service_id])[service_id].record
+        view = self._store.views.service(service_id, record.placements)
+        found = service_document(view, self._store) if view else None
+        if found is None or not (KeyScope.OPS in key.scopes or found.get("owner") in key.sources):
+            # The same answer for both: a key must not learn of services of other sources.
+            raise Refused("not-found", "no service with this id is known for the key's sources")
+        return found
 
-    async def history(
+    def history(
         self,
-        request: Request,
+        key: Caller,
         service_id: ServiceId,
         cursor: Annotated[
             str | None, Query(description="`next` of the previous page", pattern=r"^\d{1,6}$")
@@ -110,9 +116,8 @@ class StateRoutes:
 
         Entries that are added between two pages move the pages.
         """
-        key = await self._access.reader(request, KeyScope.READ, KeyScope.OPS)
-        await self._service(service_id, key)
-        oldest_first = await asyncio.to_thread(history_of, self._store, service_id)
+        self.service(key, service_id)  # refuses what the key may not read
+        oldest_first = history_of(self._store, service_id)
         entries = [entry.document() for entry in reversed(oldest_first)]
         start = int(cursor or 0)
         page: dict[str, Any] = {
@@ -123,9 +128,9 @@ class StateRoutes:
             page["next"] = str(start + _HISTORY_PAGE)
         return page
 
-    async def services(  # noqa: PLR0913, PLR0917 - one for each part of the query
+    def services(  # noqa: PLR0913, PLR0917 - one for each part of the query
         self,
-        request: Request,
+        key: Caller,
         cursor: Annotated[
             str | None, Query(description="`next` of the previous page", pattern=r"^\d{1,20}$")
         ] = None,
@@ -148,13 +153,12 @@ class StateRoutes:
         bounded part of the store, so it may be empty and still have a `next`. A service that exists
         all the time is listed at least once, some twice.
         """
-        key = await self._access.reader(request, KeyScope.READ, KeyScope.OPS)
         start = int(cursor or 0)
         if start > _LARGEST_CURSOR:
             raise Refused("malformed", "cursor is not a `next` of this list; start without one")
         sources = None if KeyScope.OPS in key.scopes else key.sources
         wanted = _Filter(sources, router, status, sync)
-        found, onward = await asyncio.to_thread(self._list, wanted, start, most)
+        found, onward = self._list(wanted, start, most)
         page: dict[str, Any] = {"services": found}
         if onward:
             page["next"] = str(onward)
@@ -174,18 +178,6 @@ class StateRoutes:
             if not cursor or len(found) >= most:
                 break
         return list(found.values()), cursor
-
-    async def _service(self, service_id: str, key: ApiKey) -> Document:
-        found = await asyncio.to_thread(self._read, service_id)
-        if found is None or not (KeyScope.OPS in key.scopes or found.get("owner") in key.sources):
-            # The same answer for both: a key must not learn of services of other sources.
-            raise Refused("not-found", "no service with this id is known for the key's sources")
-        return found
-
-    def _read(self, service_id: str) -> Document | None:
-        record = self._store.records.read([service_id])[service_id].record
-        view = self._store.views.service(service_id, record.placements)
-        return service_document(view, self._store) if view else None
 
 
 def _is_wanted(record: ServiceRecord, wanted: _Filter) -> bool:

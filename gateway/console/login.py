@@ -1,7 +1,7 @@
 """The login page, login and logout."""
 
 import asyncio
-from typing import Final, NamedTuple
+from typing import Final
 
 import htpy as h
 import structlog
@@ -24,18 +24,6 @@ LOGIN_BURST_S: Final = 25.0
 """Five attempts of one person from one address, then one in five seconds."""
 _LONGEST_NAME: Final = 64
 _WRONG: Final = "There is no person with this name and password."
-
-
-class _Attempts(NamedTuple):
-    """Who tries to log in, and how many times a second they may.
-
-    Attributes:
-        id: of the bucket.
-        rate: attempts a second.
-    """
-
-    id: str
-    rate: float
 
 
 class LoginRoutes:
@@ -79,12 +67,9 @@ class LoginRoutes:
         try:
             # Some may be mistyped, then one who guesses waits; who is locked out by others'
             # guesses may go on elsewhere.
-            for attempts in (
-                _Attempts(f"login {peer} {known}", 0.2),
-                _Attempts(f"login-from {peer}", 3.0),
-                _Attempts(f"login-as {known}", 1.0),
-            ):
-                self._rates.spend(attempts)
+            self._rates.spend(f"login {peer} {known}", 0.2)
+            self._rates.spend(f"login-from {peer}", 3.0)
+            self._rates.spend(f"login-as {known}", 1.0)
         except Refused as refused:
             wait = f"Too many attempts: wait {refused.retry_after_s} s, then try again."
             page = str(_page(onward, wait))

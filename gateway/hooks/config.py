@@ -41,16 +41,6 @@ class Hook:
     api_secret: SecretStr | None = None
 
     @property
-    def id(self) -> str:
-        """Name of its rate limit."""
-        return f"hook {self.name}"
-
-    @property
-    def rate(self) -> float:
-        """Requests a second."""
-        return self.settings.rate
-
-    @property
     def signature(self) -> Signature | None:
         """How requests are signed."""
         return None if isinstance(self.settings, Uisp) else self.settings.signature
