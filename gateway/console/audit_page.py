@@ -12,8 +12,8 @@ from htpy import Node
 from gateway.api.problems import Refused
 from gateway.api.responses import Document
 from gateway.audit_file import AuditFormat, audit_file
+from gateway.console import layout as ui
 from gateway.console.console import Console, Viewer
-from gateway.console.layout import ROOT, address, choice, link, moment, pager, table
 from gateway.console.pages import PAGE_SIZE, PageNumber, Pages, Reader
 from worker.admin.audit import audit_document
 from worker.store.audit import AuditFilter
@@ -80,9 +80,9 @@ def show_audit(document: Document, viewer: Viewer) -> Node:
     given: dict[str, str] = document["filter"]
     rows = [
         {
-            "At": moment(entry["at"], viewer),
-            "By": link("/audit", entry["by"], by=entry["by"]),
-            "What": link("/audit", entry["what"], kind=entry["what"]),
+            "At": ui.moment(entry["at"], viewer),
+            "By": ui.link("/audit", entry["by"], by=entry["by"]),
+            "What": ui.link("/audit", entry["what"], kind=entry["what"]),
             "Subject": _subject(entry),
             "Detail": entry["detail"],
         }
@@ -90,13 +90,13 @@ def show_audit(document: Document, viewer: Viewer) -> Node:
     ]
     return [
         _filter_form(given),
-        table("What people did, newest first", rows),
-        pager("/audit", document, **given),
+        ui.table("What people did, newest first", rows),
+        ui.pager("/audit", document, **given),
         h.p[
             "All that match, as a file: ",
-            h.a(href=address("/audit.csv", **given))["CSV"],
+            h.a(href=ui.address("/audit.csv", **given))["CSV"],
             ", ",
-            h.a(href=address("/audit.ndjson", **given))["JSON lines"],
+            h.a(href=ui.address("/audit.ndjson", **given))["JSON lines"],
             ". The newest 10,000 writes are kept.",
         ],
     ]
@@ -113,15 +113,15 @@ def _filter_form(given: Mapping[str, str]) -> Node:
             ("until", "Until", "2026-12-02 06:00"),
         )
     ]
-    return h.form(".filter", action=f"{ROOT}/audit", role="search", aria_label="Filter")[
-        texts[0], choice("Kind", "kind", kinds, given["kind"]), texts[1:], h.button["Filter"]
+    return h.form(".filter", action=f"{ui.ROOT}/audit", role="search", aria_label="Filter")[
+        texts[0], ui.choice("Kind", "kind", kinds, given["kind"]), texts[1:], h.button["Filter"]
     ]
 
 
 def _subject(entry: Mapping[str, str]) -> Node:
     what, _, happened = entry["what"].partition(".")
     if what in _LINKS and happened != "purged":
-        return link(_LINKS[what], entry["subject"], id=entry["subject"])
+        return ui.link(_LINKS[what], entry["subject"], id=entry["subject"])
     return entry["subject"]
 
 

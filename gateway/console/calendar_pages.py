@@ -10,22 +10,8 @@ from htpy import Node
 
 from gateway.api.problems import Refused
 from gateway.api.responses import Document
+from gateway.console import layout as ui
 from gateway.console.console import Console, Viewer
-from gateway.console.layout import (
-    ROOT,
-    address,
-    badge,
-    choice,
-    confirm_form,
-    fields,
-    link,
-    moment,
-    note,
-    pager,
-    router_link,
-    service_link,
-    table,
-)
 from gateway.console.pages import (
     PAGE_SIZE,
     Done,
@@ -104,17 +90,17 @@ class CalendarPages:
     def withdraw(self, viewer: Viewer, form: Form) -> Done:
         """Publish that a scheduled event is withdrawn."""
         service, key = form.get("id", ""), form.get("key", "")
-        reason = reason_of(form, address("/calendar/withdraw", id=service, key=key))
+        reason = reason_of(form, ui.address("/calendar/withdraw", id=service, key=key))
         try:
             event = scheduled_event(self._store, service, key)
             withdrawn = withdrawal(self._store, service, key, viewer.actor, reason)
         except NotPossible as error:
-            raise NotDone(f"Nothing was changed. {error}", address("/calendar")) from None
+            raise NotDone(f"Nothing was changed. {error}", ui.address("/calendar")) from None
         self._publisher.publish([withdrawn])
         detail = f"{event['type']} of {event['effective_at']}, id {event['event']}: {reason}"
         self._store.audit.record(viewer.actor, "service.schedule_withdrawn", service, detail)
         message = f"Withdrawn for service {service}: a worker takes it out within moments."
-        return Done(message, address("/calendar"))
+        return Done(message, ui.address("/calendar"))
 
 
 def show_calendar(document: Document, viewer: Viewer) -> Node:
@@ -122,7 +108,7 @@ def show_calendar(document: Document, viewer: Viewer) -> Node:
     days, name, day = document["days"], document["list"], document["day"]
     chosen = {"days": len(days), "list": name, "day": day}
     counts = [
-        {"Day": link("/calendar", _weekday(at["day"]), days=len(days), day=at["day"])}
+        {"Day": ui.link("/calendar", _weekday(at["day"]), days=len(days), day=at["day"])}
         | {
             _LISTS[does]: _count(at[does], days=len(days), day=at["day"], list=does)
             for does in DOES
@@ -133,11 +119,11 @@ def show_calendar(document: Document, viewer: Viewer) -> Node:
     when = f"on {day}" if day else f"within {len(days)} days"
     return [
         h.p["What is overdue counts as today's. Days are those of your time zone."],
-        table("By day", counts),
+        ui.table("By day", counts),
         h.h2[f"{_LISTS[name]} {when}"],
         _filter_form(chosen),
-        table("Scheduled events", rows),
-        pager("/calendar", document, **chosen),
+        ui.table("Scheduled events", rows),
+        ui.pager("/calendar", document, **chosen),
     ]
 
 
@@ -146,20 +132,20 @@ def _weekday(day: str) -> str:
 
 
 def _count(number: int, **query: object) -> Node:
-    return link("/calendar", str(number), **query) if number else "0"
+    return ui.link("/calendar", str(number), **query) if number else "0"
 
 
 def _row(event: Document, viewer: Viewer) -> dict[str, Node]:
     waits = event["state"] == "scheduled" and viewer.may(Role.OPERATOR)
     return {
-        "Service": service_link(event["service"]),
-        "Takes effect": moment(event["effective_at"], viewer),
-        "Event": badge(*_of_event(event)),
-        "Router": router_link(event.get("router")),
+        "Service": ui.service_link(event["service"]),
+        "Takes effect": ui.moment(event["effective_at"], viewer),
+        "Event": ui.badge(*_of_event(event)),
+        "Router": ui.router_link(event.get("router")),
         "Customer": event.get("customer"),
         "Source": event.get("source"),
         "State": f"{event['state']} by {event['by']}" if "by" in event else event["state"],
-        "Action": link("/calendar/withdraw", "Withdraw", id=event["service"], key=event["key"])
+        "Action": ui.link("/calendar/withdraw", "Withdraw", id=event["service"], key=event["key"])
         if waits
         else None,
     }
@@ -173,8 +159,8 @@ def _of_event(event: Document) -> tuple[str, str]:
 
 def _filter_form(chosen: Mapping[str, Any]) -> Node:
     days = h.input(name="days", type="number", min="1", max=_MOST_DAYS, value=chosen["days"])
-    return h.form(".filter", action=f"{ROOT}/calendar", role="search", aria_label="Filter")[
-        h.label["Days", days], choice("What", "list", _LISTS, chosen["list"]), h.button["Show"]
+    return h.form(".filter", action=f"{ui.ROOT}/calendar", role="search", aria_label="Filter")[
+        h.label["Days", days], ui.choice("What", "list", _LISTS, chosen["list"]), h.button["Show"]
     ]
 
 
@@ -188,18 +174,18 @@ def show_withdrawal(document: Document, viewer: Viewer) -> Node:
             f"Service {service} stays as it is at that time. Correct the BSS too: it may send the "
             "event again with another id."
         ],
-        note("warning", "The customer is not cut off then.") if cut_off else None,
-        fields(
-            ("Service", service_link(service)),
+        ui.note("warning", "The customer is not cut off then.") if cut_off else None,
+        ui.fields(
+            ("Service", ui.service_link(service)),
             ("Status now", document["status"]),
             ("Customer", document.get("customer")),
             ("Router", document.get("router")),
             ("Event", document["type"]),
             ("Id", document["event"]),
             ("Source", document.get("source")),
-            ("Takes effect", moment(document["effective_at"], viewer)),
-            ("Accepted", moment(document.get("accepted_at"), viewer)),
+            ("Takes effect", ui.moment(document["effective_at"], viewer)),
+            ("Accepted", ui.moment(document.get("accepted_at"), viewer)),
             ("Lease", document.get("lease")),
         ),
-        confirm_form(viewer, "/calendar/withdraw", hidden, "Withdraw it", danger=True),
+        ui.confirm_form(viewer, "/calendar/withdraw", hidden, "Withdraw it", danger=True),
     ]

@@ -11,15 +11,15 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from gateway.api.gate import SMALL_BYTES, read_body
 from gateway.api.limits import Rates
 from gateway.api.problems import Refused
+from gateway.console import layout as ui
 from gateway.console.gate import COOKIE
-from gateway.console.layout import ROOT, frame, note
 from gateway.console.pages import checked_form, form_of
 from gateway.console.people import LONGEST_PASSWORD, People
 from gateway.console.sessions import LONGEST_S, LoginSession, LoginSessions
 
 log = structlog.get_logger("console")
 
-_FIRST_PAGE: Final = f"{ROOT}/now"
+_FIRST_PAGE: Final = f"{ui.ROOT}/now"
 LOGIN_BURST_S: Final = 25.0
 """Five attempts of one person from one address, then one in five seconds."""
 _LONGEST_NAME: Final = 64
@@ -84,7 +84,7 @@ class LoginRoutes:
             COOKIE,
             token,
             max_age=LONGEST_S,
-            path=ROOT,
+            path=ui.ROOT,
             secure=request.url.scheme == "https",
             httponly=True,
             samesite="lax",
@@ -100,23 +100,23 @@ class LoginRoutes:
         await checked_form(request, SMALL_BYTES)
         session: LoginSession = request.state.session
         await asyncio.to_thread(self._sessions.end, session)
-        answer = RedirectResponse(f"{ROOT}/login", status_code=303)
-        answer.delete_cookie(COOKIE, path=ROOT)
+        answer = RedirectResponse(f"{ui.ROOT}/login", status_code=303)
+        answer.delete_cookie(COOKIE, path=ui.ROOT)
         return answer
 
 
 def _onward(address: str) -> str:
     """Where to go after login: an address of the console, whatever was asked for."""
-    is_ours = address.startswith(f"{ROOT}/") and address.isprintable() and "\\" not in address
+    is_ours = address.startswith(f"{ui.ROOT}/") and address.isprintable() and "\\" not in address
     return address if is_ours else _FIRST_PAGE
 
 
 def _page(onward: str, wrong: str = "") -> h.Element:
-    return frame(
+    return ui.frame(
         "Log in",
         None,
-        note("error", wrong) if wrong else None,
-        h.form(".confirm", method="post", action=f"{ROOT}/login")[
+        ui.note("error", wrong) if wrong else None,
+        h.form(".confirm", method="post", action=f"{ui.ROOT}/login")[
             h.input(type="hidden", name="next", value=onward),
             h.label[
                 "Name",

@@ -14,8 +14,8 @@ from htpy import Node
 from gateway.api.gate import SMALL_BYTES, read_body
 from gateway.api.problems import Refused
 from gateway.api.responses import Document, PrintableJson
+from gateway.console import layout as ui
 from gateway.console.console import Viewer
-from gateway.console.layout import whole_page
 from gateway.console.people import Role
 from gateway.console.sessions import LoginSession, LoginSessions
 
@@ -113,7 +113,7 @@ class Pages(APIRouter):
             body = show(document, viewer)
             message = self._sessions.take_message(request.state.session)
             heading = title.format_map(document)
-            return HTMLResponse(str(whole_page(viewer, path, heading, message, body)))
+            return HTMLResponse(str(ui.whole_page(viewer, path, heading, message, body)))
 
         def data(document: Annotated[Document, Depends(read)]) -> Response:
             return PrintableJson(document)
@@ -143,7 +143,7 @@ class Pages(APIRouter):
             if not isinstance(done, Shown) or done.written:
                 log.info("console.write", path=path, result=kind, actor=viewer.actor)
             if isinstance(done, Shown):
-                return HTMLResponse(str(whole_page(viewer, path, done.title, None, done.body)))
+                return HTMLResponse(str(ui.whole_page(viewer, path, done.title, None, done.body)))
             session: LoginSession = request.state.session
             await asyncio.to_thread(self._sessions.leave_message, session, kind, done.message)
             return RedirectResponse(done.back, status_code=303)

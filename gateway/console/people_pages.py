@@ -9,23 +9,13 @@ from htpy import Node
 
 from gateway.api.problems import Refused
 from gateway.api.responses import Document
+from gateway.console import layout as ui
 from gateway.console.console import Console, Viewer
-from gateway.console.layout import (
-    address,
-    choice,
-    confirm_form,
-    fields,
-    link,
-    moment,
-    note,
-    pager,
-    table,
-)
 from gateway.console.pages import Done, Form, NotDone, PageNumber, Pages, page_of
 from gateway.console.people import Person, Role
 
 Id = Annotated[str, Query(max_length=64, description="Name of the person")]
-_PEOPLE: Final = address("/people")
+_PEOPLE: Final = ui.address("/people")
 
 
 class PeoplePages:
@@ -112,23 +102,23 @@ class PeoplePages:
 
 
 def _at(person: Person) -> str:
-    return address("/person", id=person.name)
+    return ui.address("/person", id=person.name)
 
 
 def show_people(document: Document, viewer: Viewer) -> Node:
     """The people, and how to add one."""
     rows = [
         {
-            "Name": link("/person", person["name"], id=person["name"]),
+            "Name": ui.link("/person", person["name"], id=person["name"]),
             "Role": person["role"],
-            "Added": moment(person["created_at"], viewer),
+            "Added": ui.moment(person["created_at"], viewer),
         }
         for person in document["people"]
     ]
     return [
         h.p["Add a person: ", h.code["leasewire people add NAME --role viewer"]],
-        table("People", rows),
-        pager("/people", document),
+        ui.table("People", rows),
+        ui.pager("/people", document),
     ]
 
 
@@ -138,24 +128,26 @@ def show_person(document: Document, viewer: Viewer) -> Node:
     hidden = {"id": name}
     roles = {role.value: role.value for role in Role}
     return [
-        note("warning", "This is you.") if name == viewer.name else None,
-        fields(("Role", document["role"]), ("Added", moment(document["created_at"], viewer))),
+        ui.note("warning", "This is you.") if name == viewer.name else None,
+        ui.fields(("Role", document["role"]), ("Added", ui.moment(document["created_at"], viewer))),
         h.h2["Change the role"],
-        confirm_form(
+        ui.confirm_form(
             viewer,
             "/person/role",
             hidden,
             "Change the role",
-            asked=choice("Role", "role", roles, document["role"]),
+            asked=ui.choice("Role", "role", roles, document["role"]),
             reason=False,
         ),
         h.h2["End all sessions"],
         h.p[f"{name} is logged out everywhere, and may log in again."],
-        confirm_form(
+        ui.confirm_form(
             viewer, "/person/end-sessions", hidden, "End all sessions", reason=False, danger=True
         ),
         h.h2["Remove"],
         h.p[f"{name} is logged out and cannot log in any more. What {name} did stays on record."],
-        confirm_form(viewer, "/person/remove", hidden, f"Remove {name}", reason=False, danger=True),
+        ui.confirm_form(
+            viewer, "/person/remove", hidden, f"Remove {name}", reason=False, danger=True
+        ),
         h.p["A new password: ", h.code[f"leasewire people password {name}"]],
     ]

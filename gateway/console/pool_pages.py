@@ -10,18 +10,8 @@ from htpy import Node
 
 from gateway.api.problems import Refused
 from gateway.api.responses import Document
+from gateway.console import layout as ui
 from gateway.console.console import Console, Viewer
-from gateway.console.layout import (
-    address,
-    badge,
-    confirm_form,
-    fields,
-    link,
-    moment,
-    pager,
-    service_link,
-    table,
-)
 from gateway.console.pages import PAGE_SIZE, Done, Form, NotDone, PageNumber, Pages
 from gateway.console.people import Role
 from gateway.console.pictures import Bar, Point, Series, bar_picture, line_picture
@@ -88,7 +78,7 @@ class PoolPages:
     def free(self, viewer: Viewer, form: Form) -> Done:
         """End the quarantine of a value."""
         name, value = form.get("id", ""), form.get("value", "")
-        pool, back = self._pool(name), address("/pool", id=name)
+        pool, back = self._pool(name), ui.address("/pool", id=name)
         try:
             held = in_quarantine(self._store, pool, value)
         except NotPossible as error:
@@ -112,7 +102,7 @@ def show_pools(document: Document, viewer: Viewer) -> Node:
     pools = document["pools"]
     rows = [
         {
-            "Pool": link("/pool", pool["pool"], id=pool["pool"]),
+            "Pool": ui.link("/pool", pool["pool"], id=pool["pool"]),
             "Kind": pool["kind"],
             "Events call it": pool.get("known_as"),
             "Routers": ", ".join(pool.get("routers", ["all"])),
@@ -126,7 +116,7 @@ def show_pools(document: Document, viewer: Viewer) -> Node:
     return [
         h.p["Leasewire assigns addresses and prefixes from these pools of the inventory."],
         bar_picture("Given or in quarantine", bars) if bars else None,
-        table("Pools", rows, empty),
+        ui.table("Pools", rows, empty),
     ]
 
 
@@ -134,12 +124,12 @@ def show_pool(document: Document, viewer: Viewer) -> Node:
     """What the inventory says of a pool, its use in the last weeks, who waits, and its values."""
     name = document["pool"]
     waiting = [
-        {"Service": service_link(at["service"]), "Since": moment(at["since"], viewer)}
+        {"Service": ui.service_link(at["service"]), "Since": ui.moment(at["since"], viewer)}
         for at in document["waiting_services"]
     ]
     values = [_value_row(name, value, viewer) for value in document["values"]]
     return [
-        fields(
+        ui.fields(
             ("Kind", document["kind"]),
             ("Events call it", document.get("known_as")),
             ("Routers", ", ".join(document.get("routers", ["all"]))),
@@ -151,9 +141,9 @@ def show_pool(document: Document, viewer: Viewer) -> Node:
             ("Days left", document["days_left"]),
         ),
         line_picture("Use", _lines(document["samples"]), viewer.zone, gap_ms=_GAP_MS),
-        table("Services that wait longest", waiting),
-        table("Values that are not free", values, "All are free."),
-        pager("/pool", document, id=name),
+        ui.table("Services that wait longest", waiting),
+        ui.table("Values that are not free", values, "All are free."),
+        ui.pager("/pool", document, id=name),
     ]
 
 
@@ -176,12 +166,12 @@ def _lines(samples: Sequence[Document]) -> list[Series]:
 
 def _value_row(pool: str, value: Document, viewer: Viewer) -> dict[str, Node]:
     may_free = value["state"] in ("quarantine", "foreign-row") and viewer.may(Role.OPERATOR)
-    action = link("/pool/free", "Free it …", id=pool, value=value["value"]) if may_free else None
+    action = ui.link("/pool/free", "Free it …", id=pool, value=value["value"]) if may_free else None
     return {
         "Value": value["value"],
-        "State": badge(value["state"]),
-        "Service": service_link(value.get("service")),
-        "Until": moment(value.get("until"), viewer),
+        "State": ui.badge(value["state"]),
+        "Service": ui.service_link(value.get("service")),
+        "Until": ui.moment(value.get("until"), viewer),
         "Action": action,
     }
 
@@ -191,11 +181,11 @@ def show_value(document: Document, viewer: Viewer) -> Node:
     hidden = {"id": document["pool"], "value": document["value"]}
     return [
         h.p["Any service may get it then. Do so if you know that no device uses it any more."],
-        fields(
-            ("Pool", link("/pool", document["pool"], id=document["pool"])),
+        ui.fields(
+            ("Pool", ui.link("/pool", document["pool"], id=document["pool"])),
             ("State", document["state"]),
-            ("Last service", service_link(document.get("service"))),
-            ("Until", moment(document.get("until"), viewer)),
+            ("Last service", ui.service_link(document.get("service"))),
+            ("Until", ui.moment(document.get("until"), viewer)),
         ),
-        confirm_form(viewer, "/pool/free", hidden, "Free it", reason=False),
+        ui.confirm_form(viewer, "/pool/free", hidden, "Free it", reason=False),
     ]

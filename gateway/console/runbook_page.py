@@ -9,8 +9,8 @@ from htpy import Node
 
 from gateway.api.problems import Refused
 from gateway.api.responses import Document
+from gateway.console import layout as ui
 from gateway.console.console import Viewer
-from gateway.console.layout import with_code
 from gateway.console.pages import Pages
 from worker.admin.runbooks import runbooks
 
@@ -48,5 +48,5 @@ def _block(block: str) -> Node:
     lines = _LINE_BREAK.sub(" ", block).split("\n")
     if all(_ITEM.match(line) for line in lines):
         kind = h.ol if lines[0][0].isdecimal() else h.ul
-        return kind[[h.li[with_code(_ITEM.sub("", line))] for line in lines]]
-    return h.p[with_code("\n".join(lines))]
+        return kind[[h.li[ui.with_code(_ITEM.sub("", line))] for line in lines]]
+    return h.p[ui.with_code("\n".join(lines))]

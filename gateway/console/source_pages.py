@@ -11,8 +11,8 @@ from htpy import Node
 from gateway.api.api_keys import DEFAULT_RATE, LEAST_RATE, KeyScope
 from gateway.api.problems import Refused
 from gateway.api.responses import Document
+from gateway.console import layout as ui
 from gateway.console.console import Console, Viewer
-from gateway.console.layout import address, confirm_form, fields, link, moment, note, pager, table
 from gateway.console.pages import Done, Form, NotDone, PageNumber, Pages, Shown, page_of
 from gateway.console.people import Role
 from worker.admin.json_fields import clean
@@ -95,7 +95,7 @@ class SourcePages:
                 actor=viewer.actor,
             )
         except ConfigurationError as error:
-            raise NotDone(f"No key was created: {error}.", address("/keys/create")) from None
+            raise NotDone(f"No key was created: {error}.", ui.address("/keys/create")) from None
         secrets = {"key": made.token, "signing_secret": made.key.signing_secret}
         document = made.key.document()
         unknown = sorted(set(sources) - self._console.inventory().sources.keys())
@@ -106,8 +106,8 @@ class SourcePages:
         """Delete a key."""
         key = form.get("id", "")
         if not self._keys.revoke(key, viewer.actor):
-            raise NotDone("There is no such key: it may be revoked already.", address("/keys"))
-        return Done(f"Key {key} is revoked: it stops working within a second.", address("/keys"))
+            raise NotDone("There is no such key: it may be revoked already.", ui.address("/keys"))
+        return Done(f"Key {key} is revoked: it stops working within a second.", ui.address("/keys"))
 
 
 def _rate(text: str) -> float:
@@ -130,12 +130,12 @@ def show_sources(document: Document, viewer: Viewer) -> Node:
             "Services": str(source["services"]),
             "Events": str(source["events"]),
             "Superseded": f"{source['superseded_percent']} %" if source["events"] else "",
-            "Last event": moment(source.get("last_event_at"), viewer),
-            "Mostly superseded since": moment(source.get("alarm_since"), viewer),
+            "Last event": ui.moment(source.get("last_event_at"), viewer),
+            "Mostly superseded since": ui.moment(source.get("alarm_since"), viewer),
         }
         for source in document["sources"]
     ]
-    keys = h.p[link("/keys", "API keys")] if viewer.may(Role.ADMIN) else None
+    keys = h.p[ui.link("/keys", "API keys")] if viewer.may(Role.ADMIN) else None
     return [
         h.p[
             "Services are those that a source owns and that are not cancelled. A source of which "
@@ -143,8 +143,8 @@ def show_sources(document: Document, viewer: Viewer) -> Node:
         ],
         h.p["Then: ", h.code["leasewire sources rebase SOURCE"]],
         keys,
-        table("Sources", rows),
-        pager("/sources", document),
+        ui.table("Sources", rows),
+        ui.pager("/sources", document),
     ]
 
 
@@ -158,16 +158,16 @@ def show_keys(document: Document, viewer: Viewer) -> Node:
             "May": ", ".join(key["scopes"]),
             "Rate": f"{key['rate']:g}/s",
             "Signatures": "required" if key["signed"] else "",
-            "Created": moment(key["created_at"], viewer),
-            "Used in the hour": moment(key["last_used"], viewer) or "never",
-            "Action": link("/keys/revoke", "Revoke", id=key["id"]),
+            "Created": ui.moment(key["created_at"], viewer),
+            "Used in the hour": ui.moment(key["last_used"], viewer) or "never",
+            "Action": ui.link("/keys/revoke", "Revoke", id=key["id"]),
         }
         for key in document["keys"]
     ]
     return [
-        h.p(".actions")[link("/keys/create", "Create a key")],
-        table("API keys", rows),
-        pager("/keys", document),
+        h.p(".actions")[ui.link("/keys/create", "Create a key")],
+        ui.table("API keys", rows),
+        ui.pager("/keys", document),
     ]
 
 
@@ -184,7 +184,7 @@ def show_new(document: Document, viewer: Viewer) -> Node:
     sources = h.textarea(".short", name="sources", rows="3", maxlength="2000", spellcheck="false")
     return [
         h.p["The key is shown once. Redis keeps only a hash of it."],
-        confirm_form(
+        ui.confirm_form(
             viewer,
             "/keys/create",
             {},
@@ -211,14 +211,14 @@ def show_made(
     """A new key with its secrets: the only time that they are shown."""
     message = f"Not in the inventory, so their events are refused: {', '.join(unknown)}."
     return [
-        note("warning", "Save the key and the signing secret now: they are not shown again."),
-        note("warning", message) if unknown else None,
-        fields(
+        ui.note("warning", "Save the key and the signing secret now: they are not shown again."),
+        ui.note("warning", message) if unknown else None,
+        ui.fields(
             ("Key", h.code[secrets["key"]]),
             ("Signing secret", h.code[secrets["signing_secret"]]),
             *_key_fields(document, viewer),
         ),
-        h.p[link("/keys", "All keys")],
+        h.p[ui.link("/keys", "All keys")],
     ]
 
 
@@ -227,11 +227,11 @@ def show_revoke(document: Document, viewer: Viewer) -> Node:
     button = f"Revoke the key of {document['name']}"
     return [
         h.p["Programs that use this key are refused from then on. It cannot be undone."],
-        fields(
+        ui.fields(
             *_key_fields(document, viewer),
-            ("Used in the hour", moment(document["last_used"], viewer) or "never"),
+            ("Used in the hour", ui.moment(document["last_used"], viewer) or "never"),
         ),
-        confirm_form(
+        ui.confirm_form(
             viewer, "/keys/revoke", {"id": document["id"]}, button, reason=False, danger=True
         ),
     ]
@@ -245,5 +245,5 @@ def _key_fields(document: Document, viewer: Viewer) -> list[tuple[str, Node]]:
         ("It may", ", ".join(document["scopes"])),
         ("Rate", f"{document['rate']:g} events a second"),
         ("Signatures", "required" if document["signed"] else "not required"),
-        ("Created", moment(document["created_at"], viewer)),
+        ("Created", ui.moment(document["created_at"], viewer)),
     ]

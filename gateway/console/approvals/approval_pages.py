@@ -8,9 +8,9 @@ from fastapi import Query
 
 from gateway.api.problems import Refused
 from gateway.api.responses import Document
+from gateway.console import layout as ui
 from gateway.console.approvals import approval_views
 from gateway.console.console import Console, Viewer
-from gateway.console.layout import address
 from gateway.console.pages import Done, Form, NotDone, PageNumber, Pages, page_of, reason_of
 from producers.errors import BatchViolation, PublishFailed
 from worker.admin import approvals
@@ -35,7 +35,7 @@ _CHANGES: Final = 25
 _ANNOUNCED: Final = 100
 _MOST_ANNOUNCED: Final = 1_000_000
 _REASON: Final = 200
-_APPROVALS: Final = address("/approvals")
+_APPROVALS: Final = ui.address("/approvals")
 
 ApprovalId = Annotated[str, Query(alias="id", max_length=64, description="Id of the approval")]
 Digest = Annotated[str, Query(max_length=64, description="Digest of a list as it was shown")]
@@ -136,7 +136,7 @@ class ApprovalPages:
     def reject(self, viewer: Viewer, form: Form) -> Done:
         """Restore what the routers have to all services of a list, as it was shown."""
         approval_id, digest, reason = _decision_of(form, "/approval/reject")
-        back = address("/approval", id=approval_id)
+        back = ui.address("/approval", id=approval_id)
         try:
             decision = approvals.reject(
                 *(
@@ -160,7 +160,7 @@ class ApprovalPages:
 
     def announce(self, viewer: Viewer, form: Form) -> Done:
         """Announce losses: they are neither counted nor held."""
-        back = address("/announce")
+        back = ui.address("/announce")
         source, router = form.get("source", ""), form.get("router", "").strip()
         number, now_ms = form.get("services", ""), self._console.store.records.now_ms()
         if bool(source) == bool(router):
@@ -236,13 +236,13 @@ class ApprovalPages:
                 "Nothing was done: the list has changed since you saw it. Below is what is "
                 "different. Look at it, then decide again."
             )
-            raise NotDone(message, address("/approval", id=approval_id, since=digest))
+            raise NotDone(message, ui.address("/approval", id=approval_id, since=digest))
         return len(decision.approval.work_items)
 
 
 def _decision_of(form: Form, path: str) -> tuple[str, str, str]:
     approval_id, digest = form.get("id", ""), form.get("digest", "")
-    return approval_id, digest, reason_of(form, address(path, id=approval_id, digest=digest))
+    return approval_id, digest, reason_of(form, ui.address(path, id=approval_id, digest=digest))
 
 
 def _services(held: HeldList, work_items: Sequence[HeldWorkItem]) -> list[dict[str, Any]]:

@@ -7,21 +7,8 @@ import htpy as h
 from htpy import Node
 
 from gateway.api.responses import Document
+from gateway.console import layout as ui
 from gateway.console.console import Viewer
-from gateway.console.layout import (
-    address,
-    choice,
-    confirm_form,
-    fields,
-    link,
-    moment,
-    note,
-    pager,
-    read_on,
-    router_link,
-    service_link,
-    table,
-)
 from worker.admin.json_fields import clean
 from worker.core.texts import counted
 
@@ -39,16 +26,16 @@ def approvals(document: Document, viewer: Viewer) -> Node:
         ]
         if found
         else h.p(".empty")["Nothing is held."],
-        read_on("Kinds are still being counted.", path="/approvals", page=document["page"])
+        ui.read_on("Kinds are still being counted.", path="/approvals", page=document["page"])
         if any(approval["counted"] < approval["count"] for approval in found)
         else None,
         [_section(approval, viewer) for approval in found],
-        pager("/approvals", document),
+        ui.pager("/approvals", document),
         h.h2["Announced"],
         h.p["Announced losses, such as a dunning run or a migration, are not held."],
         _announced(document["announced"], viewer),
         _left_out(document["announced_count"] - len(document["announced"])),
-        h.p[h.a(".button", href=address("/announce"))["Announce losses"]]
+        h.p[h.a(".button", href=ui.address("/announce"))["Announce losses"]]
         if viewer.may("operator")
         else None,
     ]
@@ -59,11 +46,13 @@ def _section(approval: Document, viewer: Viewer) -> Node:
     rest = approval["count"] - len(services)
     return h.section[
         h.h2[
-            link("/approval", f"{approval['scope']} {clean(approval['name'])}", id=approval["id"])
+            ui.link(
+                "/approval", f"{approval['scope']} {clean(approval['name'])}", id=approval["id"]
+            )
         ],
         _heading(approval, viewer),
         _services(f"First of {approval['scope']} {clean(approval['name'])}", services),
-        h.p[link("/approval", f"All {counted(approval['count'], 'service')}", id=approval["id"])]
+        h.p[ui.link("/approval", f"All {counted(approval['count'], 'service')}", id=approval["id"])]
         if rest
         else None,
         _buttons(approval, viewer),
@@ -73,12 +62,12 @@ def _section(approval: Document, viewer: Viewer) -> Node:
 def approval(document: Document, viewer: Viewer) -> Node:
     """One approval with a page of its services."""
     return [
-        h.p[link("/approvals", "All approvals")],
+        h.p[ui.link("/approvals", "All approvals")],
         _changes(document),
         _heading(document, viewer),
         _buttons(document, viewer),
         _services(f"{counted(document['count'], 'service')}", document["services"]),
-        pager("/approval", document, id=document["id"]),
+        ui.pager("/approval", document, id=document["id"]),
     ]
 
 
@@ -93,7 +82,7 @@ def approve(document: Document, viewer: Viewer) -> Node:
             "suspended ones are blocked, replaced ones get their new MAC or address. Later losses "
             "are counted from zero again."
         ],
-        confirm_form(
+        ui.confirm_form(
             viewer, "/approval/approve", _shown(document), f"Approve {services}", danger=True
         ),
     )
@@ -110,12 +99,12 @@ def reject(document: Document, viewer: Viewer) -> Node:
             "name. The next event of the BSS about a service overrides it, so correct the BSS "
             "first."
         ],
-        confirm_form(viewer, "/approval/reject", _shown(document), f"Reject {services}"),
+        ui.confirm_form(viewer, "/approval/reject", _shown(document), f"Reject {services}"),
     )
 
 
 def _decision(document: Document, viewer: Viewer, effect: Node, form: Node) -> Node:
-    back = h.p[link("/approval", "Back to the list", id=document["id"])]
+    back = h.p[ui.link("/approval", "Back to the list", id=document["id"])]
     if document["change"] is not None:
         return [back, _changes(document), _heading(document, viewer), _buttons(document, viewer)]
     return [back, effect, _heading(document, viewer), form]
@@ -129,7 +118,7 @@ def announce(document: Document, viewer: Viewer) -> Node:
     """The form that announces losses."""
     sources = {source: source for source in document["sources"]}
     asked = [
-        choice("Source", "source", {"": "none: the router below"} | sources),
+        ui.choice("Source", "source", {"": "none: the router below"} | sources),
         h.label["Or router", h.input(name="router", maxlength="64")],
         h.label[
             "Number of services",
@@ -141,13 +130,13 @@ def announce(document: Document, viewer: Viewer) -> Node:
         ],
     ]
     return [
-        h.p[link("/approvals", "All approvals")],
+        h.p[ui.link("/approvals", "All approvals")],
         h.p[
             "So many services of a source or a router may lose their entries: they are neither "
             "counted nor held. A new announcement for the same source or router replaces the one "
             "before. What is held already stays held: approve it."
         ],
-        confirm_form(viewer, "/announce", {}, "Announce", asked=asked, danger=True),
+        ui.confirm_form(viewer, "/announce", {}, "Announce", asked=asked, danger=True),
         h.h2["Announced"],
         _announced(document["announced"], viewer),
     ]
@@ -157,10 +146,10 @@ def withdraw(document: Document, viewer: Viewer) -> Node:
     """What the end of an announcement does."""
     scope = f"{document['scope']}:{document['name']}"
     return [
-        h.p[link("/approvals", "All approvals")],
+        h.p[ui.link("/approvals", "All approvals")],
         h.p["From now on losses are counted again, and held if they are unusually many."],
         _announced([document], viewer),
-        confirm_form(viewer, "/announce/withdraw", {"scope": scope}, "Withdraw"),
+        ui.confirm_form(viewer, "/announce/withdraw", {"scope": scope}, "Withdraw"),
     ]
 
 
@@ -168,11 +157,11 @@ def _heading(document: Document, viewer: Viewer) -> Node:
     kinds = ", ".join(f"{number:,} {kind}" for kind, number in document["kinds"].items())
     if document["counted"] < document["count"]:
         kinds = f"{kinds} ({document['counted']:,} of {document['count']:,} were counted so far)"
-    return fields(
+    return ui.fields(
         ("Limit of", f"{document['scope']} {clean(document['name'])}"),
         ("Services", f"{document['count']:,}"),
         ("Kinds", kinds),
-        ("Held since", moment(document["since"], viewer)),
+        ("Held since", ui.moment(document["since"], viewer)),
         ("Routers", _counts(document["routers"])),
         ("Sources", _counts(document["sources"])),
         ("Digest", h.code[document["digest"]]),
@@ -188,16 +177,16 @@ def _buttons(document: Document, viewer: Viewer) -> Node:
         return None
     query = {"id": document["id"], "digest": document["digest"]}
     return h.p(".actions")[
-        h.a(".button", href=address("/approval/approve", **query))["Approve …"],
-        h.a(".button", href=address("/approval/reject", **query))["Reject …"],
+        h.a(".button", href=ui.address("/approval/approve", **query))["Approve …"],
+        h.a(".button", href=ui.address("/approval/reject", **query))["Reject …"],
     ]
 
 
 def _services(caption: str, services: Sequence[Document]) -> Node:
     rows = [
         {
-            "Service": service_link(service["service"]),
-            "Router": router_link(service["router"]),
+            "Service": ui.service_link(service["service"]),
+            "Router": ui.router_link(service["router"]),
             "What": service["kind"],
             "Has now": clean(" ".join(service[part] for part in _WRITTEN if part in service)),
             "Becomes": clean(service.get("becomes")),
@@ -205,7 +194,7 @@ def _services(caption: str, services: Sequence[Document]) -> Node:
         }
         for service in services
     ]
-    return table(caption, rows)
+    return ui.table(caption, rows)
 
 
 def _changes(document: Document) -> Node:
@@ -213,16 +202,16 @@ def _changes(document: Document) -> Node:
     if change is None:
         return None
     if not change["known"]:
-        return note(
+        return ui.note(
             "warning",
             "The list has changed since it was shown. What is different is not known here any "
             "more; below is the list as it is now.",
         )
     parts = [
-        table(
+        ui.table(
             f"{what}: {counted(part['count'], 'service')}",
             [
-                {"Service": service_link(item["service"]), "Router": clean(item["router"])}
+                {"Service": ui.service_link(item["service"]), "Router": clean(item["router"])}
                 for item in part["first"]
             ],
         )
@@ -233,7 +222,7 @@ def _changes(document: Document) -> Node:
         )
         if part["count"]
     ]
-    return [note("warning", "The list has changed since it was shown:"), parts]
+    return [ui.note("warning", "The list has changed since it was shown:"), parts]
 
 
 def _announced(found: Sequence[Document], viewer: Viewer) -> Node:
@@ -242,16 +231,16 @@ def _announced(found: Sequence[Document], viewer: Viewer) -> Node:
         {
             "Source or router": f"{announced['scope']} {clean(announced['name'])}",
             "Used": f"{announced['used']:,} of {announced['services']:,}",
-            "Until": moment(announced["until"], viewer),
+            "Until": ui.moment(announced["until"], viewer),
             "By": clean(announced["by"]),
             "Reason": clean(announced.get("reason")),
-            "Decide": link(path, "Withdraw …", scope=f"{announced['scope']}:{announced['name']}")
+            "Decide": ui.link(path, "Withdraw …", scope=f"{announced['scope']}:{announced['name']}")
             if may
             else None,
         }
         for announced in found
     ]
-    return table("Announcements", rows)
+    return ui.table("Announcements", rows)
 
 
 def _left_out(number: int) -> Node:

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Final
 
 from gateway import dead_letters
+from gateway.console import layout as ui
 from gateway.console.console import Console, Viewer
 from gateway.console.failed import dead_letter_views
 from gateway.console.failed.dead_letter_pages import DeadLetterPages, left_of, place_of
-from gateway.console.layout import address
 from gateway.console.pages import Done, Form, NotDone, Pages, reason_of
 from producers.errors import EventsRefused, PublishFailed
 from worker.core.service.outcome import DeadLetter
@@ -76,19 +76,19 @@ class DeadLetterActions:
 
     def _settle_one(self, form: Form, settle: Settle, done: str) -> Done:
         dead_letter = self._pages.read(form.get("id", ""))
-        back = address("/dead-letter", id=dead_letter.id)
+        back = ui.address("/dead-letter", id=dead_letter.id)
         if form.get("at_ms") != str(dead_letter.at_ms):
             raise NotDone("Nothing was done: it failed again since you saw it. Look again.", back)
         refusal = _until_it_fails(settle)(dead_letter)
         self._pages.causes.list_again()
         if refusal:
             raise NotDone(f"Nothing was done: {refusal}.", back)
-        return Done(f"The dead letter is {done}.", address("/failed"))
+        return Done(f"The dead letter is {done}.", ui.address("/failed"))
 
     def _settle_all(self, viewer: Viewer, form: Form, settle: Settle, path: str, done: str) -> Done:
         cause = self._pages.causes.find(form.get("id", ""))
         if cause is None:
-            raise NotDone("There is no dead letter of this cause any more.", address("/failed"))
+            raise NotDone("There is no dead letter of this cause any more.", ui.address("/failed"))
         until, so_far = _number(form.get("until")), _number(form.get("done"))
         reason = form["reason"].strip()
         left = left_of(cause, until, form.get("after", ""))
@@ -104,9 +104,9 @@ class DeadLetterActions:
             message = f"{message}, {step.kept:,} not: {step.message}"
         rest = left[step.tried :]
         if not rest:
-            return Done(f"{message}. None is left.", address("/failed"))
+            return Done(f"{message}. None is left.", ui.address("/failed"))
         last = left[step.tried - 1]
-        onward = address(
+        onward = ui.address(
             f"/cause/{path}",
             id=cause.id,
             until=until,
@@ -119,7 +119,7 @@ class DeadLetterActions:
 def _reason(form: Form, path: str) -> str:
     """The person's reason; who gave none sees the same page again."""
     shown = {name: value for name, value in form.items() if name not in {"csrf", "reason"}}
-    return reason_of(form, address(path, **shown)[:2000])
+    return reason_of(form, ui.address(path, **shown)[:2000])
 
 
 def _until_it_fails(settle: Settle) -> Settle:

@@ -13,6 +13,7 @@ from contracts.parse import MAX_EVENT_BYTES
 from gateway import dead_letters
 from gateway.api.problems import Refused
 from gateway.api.responses import Document
+from gateway.console import layout as ui
 from gateway.console.console import Console, Viewer
 from gateway.console.failed.dead_letter_pages import (
     DeadLetterId,
@@ -22,7 +23,6 @@ from gateway.console.failed.dead_letter_pages import (
 )
 from gateway.console.failed.dead_letter_views import back, lines_of, problems_of
 from gateway.console.failed.redaction import without_secrets
-from gateway.console.layout import ROOT, address, confirm_form
 from gateway.console.pages import Done, Form, NotDone, Pages, Shown, reason_of
 from gateway.console.people import Role
 from producers.errors import EventsRefused, PublishFailed
@@ -71,11 +71,11 @@ class DeadLetterEdit:
     def publish(self, viewer: Viewer, form: Form) -> Done:
         """Publish a corrected event as it was previewed."""
         dead_letter = self._event(form.get("id", ""))
-        again, text = address("/dead-letter/edit", id=dead_letter.id), _text_of(form)
+        again, text = ui.address("/dead-letter/edit", id=dead_letter.id), _text_of(form)
         reason = reason_of(form, again)
         if form.get("at_ms") != str(dead_letter.at_ms):
             message = "Nothing was published: it failed again since you saw it. Look again."
-            raise NotDone(message, address("/dead-letter", id=dead_letter.id))
+            raise NotDone(message, ui.address("/dead-letter", id=dead_letter.id))
         if form.get("digest") != _digest(text):
             message = "Nothing was published: the text is not the one that was previewed."
             raise NotDone(message, again)
@@ -91,7 +91,7 @@ class DeadLetterEdit:
         except (PublishFailed, EventsRefused) as failure:
             raise NotDone(f"The event was not published: {failure}. Try again.", again) from failure
         self._pages.causes.list_again()
-        return Done(f"Published as {event.id}; the dead letter is gone.", address("/failed"))
+        return Done(f"Published as {event.id}; the dead letter is gone.", ui.address("/failed"))
 
     def _event(self, dead_letter_id: str) -> DeadLetter:
         found = self._pages.read(dead_letter_id)
@@ -126,7 +126,7 @@ class DeadLetterEdit:
 
 
 def _edit_page(document: Document, viewer: Viewer) -> Node:
-    editor = confirm_form(
+    editor = ui.confirm_form(
         *(viewer, "/dead-letter/preview", {"id": document["id"]}, "Check and preview"),
         asked=_text_area(document),
         reason=False,
@@ -144,14 +144,14 @@ def _preview_page(document: Document, viewer: Viewer) -> Node:
         _text_area(document, readonly=True),
     ]
     again = h.button(
-        name="step", value="edit", formaction=f"{ROOT}/dead-letter/preview", formnovalidate=True
+        name="step", value="edit", formaction=f"{ui.ROOT}/dead-letter/preview", formnovalidate=True
     )["Edit again"]
     return [
         back(document),
         h.h2["What is different"],
         _difference(document["difference"]),
         h.h2["The event to publish"],
-        confirm_form(
+        ui.confirm_form(
             *(viewer, "/dead-letter/publish", hidden, "Publish"), asked=[text, again], danger=True
         ),
     ]

@@ -8,20 +8,9 @@ import htpy as h
 from htpy import Node
 
 from gateway.api.responses import Document
+from gateway.console import layout as ui
 from gateway.console.console import Viewer
 from gateway.console.failed.event_lines import event_lines
-from gateway.console.layout import (
-    address,
-    confirm_form,
-    fields,
-    link,
-    moment,
-    note,
-    pager,
-    read_on,
-    service_link,
-    table,
-)
 from worker.admin.json_fields import clean
 from worker.core.texts import counted
 
@@ -32,12 +21,12 @@ def failed(document: Document, viewer: Viewer) -> Node:
     """Dead letters by cause."""
     rows = [
         {
-            "Reason": link("/cause", cause["reason"], id=cause["id"]),
+            "Reason": ui.link("/cause", cause["reason"], id=cause["id"]),
             "Message": clean(cause["detail"]),
             "Number": f"{cause['count']:,}",
-            "Oldest": moment(cause["oldest"], viewer),
-            "Newest": moment(cause["newest"], viewer),
-            "Example": link("/dead-letter", "One of them", id=cause["example"]),
+            "Oldest": ui.moment(cause["oldest"], viewer),
+            "Newest": ui.moment(cause["newest"], viewer),
+            "Example": ui.link("/dead-letter", "One of them", id=cause["example"]),
         }
         for cause in document["causes"]
     ]
@@ -49,8 +38,8 @@ def failed(document: Document, viewer: Viewer) -> Node:
         ],
         _progress(document, path="/failed", reason=document["reason"], page=document["page"]),
         _reasons(document),
-        table(f"{counted(document['causes_count'], 'cause')}", rows),
-        pager("/failed", document, reason=document["reason"]),
+        ui.table(f"{counted(document['causes_count'], 'cause')}", rows),
+        ui.pager("/failed", document, reason=document["reason"]),
         [
             h.p[
                 f"{counted(gone['count'], 'dead letter')} ({gone['reason']}) of "
@@ -66,9 +55,9 @@ def _reasons(document: Document) -> Node:
     if len(document["reasons"]) <= 1 and not document["reason"]:
         return None
     return h.p(".actions")[
-        link("/failed", "All reasons"),
+        ui.link("/failed", "All reasons"),
         [
-            link("/failed", f"{reason} ({number:,})", reason=reason)
+            ui.link("/failed", f"{reason} ({number:,})", reason=reason)
             for reason, number in document["reasons"].items()
         ],
     ]
@@ -78,45 +67,45 @@ def _progress(document: Document, path: str = "", **query: object) -> Node:
     if document["read"] == document["total"]:
         return None
     text = f"{document['read']:,} of {document['total']:,} were read so far."
-    return read_on(text, path=path, **query) if path else note("warning", text)
+    return ui.read_on(text, path=path, **query) if path else ui.note("warning", text)
 
 
 def cause(document: Document, viewer: Viewer) -> Node:
     """One cause with a page of its dead letters."""
     rows = [
         {
-            "Dead letter": link("/dead-letter", clean(dead_letter["id"]), id=dead_letter["id"]),
+            "Dead letter": ui.link("/dead-letter", clean(dead_letter["id"]), id=dead_letter["id"]),
             "Kind": dead_letter["kind"],
-            "Service": service_link(dead_letter["service"]),
+            "Service": ui.service_link(dead_letter["service"]),
             "Router": clean(dead_letter["router"]),
             "Source": clean(dead_letter["source"]),
-            "Failed": moment(dead_letter["at"], viewer),
+            "Failed": ui.moment(dead_letter["at"], viewer),
         }
         for dead_letter in document["dead_letters"]
     ]
     query = {"id": document["id"], "until": document["until"]}
     return [
-        h.p[link("/failed", "All causes")],
+        h.p[ui.link("/failed", "All causes")],
         _cause_fields(document, viewer),
         _progress(document, path="/cause", id=document["id"], page=document["page"]),
         h.p(".actions")[
-            h.a(".button", href=address("/cause/retry", **query))["Retry all …"],
-            h.a(".button", href=address("/cause/discard", **query))["Discard all …"],
+            h.a(".button", href=ui.address("/cause/retry", **query))["Retry all …"],
+            h.a(".button", href=ui.address("/cause/discard", **query))["Discard all …"],
         ]
         if viewer.may("operator")
         else None,
-        table(counted(document["count"], "dead letter"), rows),
-        pager("/cause", document, id=document["id"]),
+        ui.table(counted(document["count"], "dead letter"), rows),
+        ui.pager("/cause", document, id=document["id"]),
     ]
 
 
 def _cause_fields(document: Document, viewer: Viewer) -> Node:
-    return fields(
+    return ui.fields(
         ("Reason", document["reason"]),
         ("Message", clean(document["detail"])),
         ("Number", f"{document['count']:,}"),
-        ("Oldest", moment(document["oldest"], viewer)),
-        ("Newest", moment(document["newest"], viewer)),
+        ("Oldest", ui.moment(document["oldest"], viewer)),
+        ("Newest", ui.moment(document["newest"], viewer)),
     )
 
 
@@ -140,16 +129,18 @@ def _all(document: Document, viewer: Viewer, effect: str, what: str) -> Node:
     hidden = {name: document[name] for name in ("id", "until", "after", "done")}
     named = f"{'Go on: ' if done else ''}{what} {counted(left, 'dead letter')}"
     return [
-        h.p[link("/cause", "Back to the cause", id=document["id"])],
+        h.p[ui.link("/cause", "Back to the cause", id=document["id"])],
         h.p[effect, " Those that fail after you opened this page are left alone."],
-        note("ok", f"{done:,} done, {left:,} left. Go on below, or leave it at that.")
+        ui.note("ok", f"{done:,} done, {left:,} left. Go on below, or leave it at that.")
         if done
         else None,
         _cause_fields(document, viewer),
         _progress(document),
-        confirm_form(viewer, f"/cause/{what}", hidden, named.capitalize(), danger=what == "discard")
+        ui.confirm_form(
+            viewer, f"/cause/{what}", hidden, named.capitalize(), danger=what == "discard"
+        )
         if left
-        else note("ok", "None is left."),
+        else ui.note("ok", "None is left."),
     ]
 
 
@@ -158,14 +149,14 @@ def dead_letter(document: Document, viewer: Viewer) -> Node:
     is_event = document["kind"] == "event"
     query = {"id": document["id"]}
     return [
-        h.p[link("/cause", "All of this cause", id=document["cause"])],
+        h.p[ui.link("/cause", "All of this cause", id=document["cause"])],
         _fields(document, viewer),
         h.p(".actions")[
-            h.a(".button", href=address("/dead-letter/edit", **query))["Edit …"]
+            h.a(".button", href=ui.address("/dead-letter/edit", **query))["Edit …"]
             if is_event and not document["too_large"]
             else None,
-            h.a(".button", href=address("/dead-letter/retry", **query))["Retry …"],
-            h.a(".button", href=address("/dead-letter/discard", **query))["Discard …"],
+            h.a(".button", href=ui.address("/dead-letter/retry", **query))["Retry …"],
+            h.a(".button", href=ui.address("/dead-letter/discard", **query))["Discard …"],
         ]
         if viewer.may("operator")
         else None,
@@ -175,15 +166,15 @@ def dead_letter(document: Document, viewer: Viewer) -> Node:
 
 
 def _fields(document: Document, viewer: Viewer) -> Node:
-    return fields(
+    return ui.fields(
         ("Dead letter", clean(document["id"])),
         ("Kind", document["kind"]),
         ("Reason", document["reason"]),
         ("Message", clean(document["detail"])),
-        ("Service", service_link(document.get("service"))),
+        ("Service", ui.service_link(document.get("service"))),
         ("Router", clean(document.get("router"))),
         ("Source", clean(document.get("source"))),
-        ("Failed", moment(document.get("at"), viewer)),
+        ("Failed", ui.moment(document.get("at"), viewer)),
         ("Attempts", str(document["attempts"])),
     )
 
@@ -192,7 +183,7 @@ def problems_of(document: Document) -> Node:
     """All problems that an event has when it is checked now."""
     problems, number = document["problems"], document["problems_count"]
     if document.get("too_large"):
-        return note(
+        return ui.note(
             "warning",
             "It is larger than any event that is accepted, so it is not shown here. See: ",
             h.code[f"leasewire dead-letters show {clean(document['id'])}"],
@@ -208,7 +199,7 @@ def problems_of(document: Document) -> Node:
         for problem in problems
     ]
     return [
-        table(counted(number, "problem"), rows),
+        ui.table(counted(number, "problem"), rows),
         h.p[f"{number - len(problems):,} more are not shown."] if number > len(problems) else None,
     ]
 
@@ -253,13 +244,13 @@ def retry(document: Document, viewer: Viewer) -> Node:
     return [
         back(document),
         _fields(document, viewer),
-        [note("warning", "It cannot be retried: it is still invalid."), problems_of(document)]
+        [ui.note("warning", "It cannot be retried: it is still invalid."), problems_of(document)]
         if invalid
         else [
             h.p[effect],
-            confirm_form(viewer, "/dead-letter/retry", _shown(document), "Retry"),
+            ui.confirm_form(viewer, "/dead-letter/retry", _shown(document), "Retry"),
         ],
-        h.p[link("/dead-letter/edit", "Edit it instead", id=document["id"])]
+        h.p[ui.link("/dead-letter/edit", "Edit it instead", id=document["id"])]
         if document["kind"] == "event" and not document["too_large"]
         else None,
     ]
@@ -271,7 +262,7 @@ def discard(document: Document, viewer: Viewer) -> Node:
         back(document),
         h.p["It is deleted for good. The history of its service keeps who did it and why."],
         _fields(document, viewer),
-        confirm_form(
+        ui.confirm_form(
             viewer, "/dead-letter/discard", _shown(document), "Discard for good", danger=True
         ),
     ]
@@ -283,4 +274,4 @@ def _shown(document: Document) -> dict[str, Any]:
 
 def back(document: Document) -> Node:
     """A link to the page of the dead letter."""
-    return h.p[link("/dead-letter", "Back to the dead letter", id=document["id"])]
+    return h.p[ui.link("/dead-letter", "Back to the dead letter", id=document["id"])]

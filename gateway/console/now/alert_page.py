@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from htpy import Node
 
 from gateway.api.responses import Document
+from gateway.console import layout as ui
 from gateway.console.console import Console, Viewer
-from gateway.console.layout import badge, moment, pager, router_link, table, with_code
 from gateway.console.pages import PageNumber, Pages, page_of
 from worker.admin.now import alert_documents
 
@@ -25,7 +25,7 @@ def _alerts(document: Document, viewer: Viewer) -> Node:
     caption = f"Open alerts, muted ones too: {document['open']}"
     return (
         alert_table(caption, document["alerts"], viewer),
-        pager("/alerts", document),
+        ui.pager("/alerts", document),
     )
 
 
@@ -33,12 +33,12 @@ def alert_table(caption: str, alerts: Sequence[Document], viewer: Viewer) -> Nod
     """Alerts as `worker.admin.now.alert_documents` gives them."""
     rows = [
         {
-            "Severity": badge(alert["severity"]),
+            "Severity": ui.badge(alert["severity"]),
             "Kind": alert["kind"],
-            "Subject": router_link(alert.get("router")) or alert.get("subject", ""),
-            "Since": moment(alert.get("since"), viewer),
-            "Text": with_code(alert["text"]),
+            "Subject": ui.router_link(alert.get("router")) or alert.get("subject", ""),
+            "Since": ui.moment(alert.get("since"), viewer),
+            "Text": ui.with_code(alert["text"]),
         }
         for alert in alerts
     ]
-    return table(caption, rows)
+    return ui.table(caption, rows)

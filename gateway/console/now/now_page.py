@@ -9,18 +9,8 @@ from htpy import Node
 from markupsafe import Markup
 
 from gateway.api.responses import Document
+from gateway.console import layout as ui
 from gateway.console.console import Console, Viewer
-from gateway.console.layout import (
-    ROOT,
-    badge,
-    fields,
-    link,
-    moment,
-    note,
-    router_link,
-    table,
-    with_code,
-)
 from gateway.console.now.alert_page import add_alert_page, alert_table
 from gateway.console.now.live import LiveStreams, Parts
 from gateway.console.now.now_reader import NowReader
@@ -76,7 +66,7 @@ class NowPage:
 
     def show(self, document: Document, viewer: Viewer) -> Node:
         """The page. A script replaces its parts; without one it stays as it was when opened."""
-        return h.div(data_live=ROOT + LIVE)[
+        return h.div(data_live=ui.ROOT + LIVE)[
             h.p(".dim", role="status", data_live_state=True)[
                 "Reload the page to see what changed."
             ],
@@ -92,7 +82,7 @@ class NowPage:
         """The parts of the page, as the last reading was."""
         reading = self.reader.look()
         if reading.error is not None:
-            problem = note("error", "Redis cannot be read: what is shown here is old.")
+            problem = ui.note("error", "Redis cannot be read: what is shown here is old.")
             return {"problem": str(problem)}
         return self._made(reading.document, viewer) if reading.document else {}
 
@@ -116,7 +106,7 @@ def now_parts(document: Document, viewer: Viewer) -> dict[str, Node]:
     """The parts of the page by name, in their order."""
     return {
         "problem": None,
-        "time": h.p(".dim")["As of ", moment(document["at"], viewer), "."],
+        "time": h.p(".dim")["As of ", ui.moment(document["at"], viewer), "."],
         "findings": _findings(document),
         "overview": h.div(".grid")[
             h.section[_waiting(document, viewer)],
@@ -135,16 +125,16 @@ def now_parts(document: Document, viewer: Viewer) -> dict[str, Node]:
 def _findings(document: Document) -> Node:
     findings = document["findings"]
     if not findings:
-        return (h.h2["Findings"], h.p[badge("ok", "All is well.")])
+        return (h.h2["Findings"], h.p[ui.badge("ok", "All is well.")])
     return (
         h.h2["Findings"],
         h.ul(".findings")[
             [
                 h.li[
-                    badge(finding["level"]),
-                    [f" {finding['what']}: ", with_code(finding["detail"]), ". "],
-                    h.span(".dim")[with_code(capitalized(finding["advice"])), ". "],
-                    link(*_PAGES[finding["what"]]) if finding["what"] in _PAGES else None,
+                    ui.badge(finding["level"]),
+                    [f" {finding['what']}: ", ui.with_code(finding["detail"]), ". "],
+                    h.span(".dim")[ui.with_code(capitalized(finding["advice"])), ". "],
+                    ui.link(*_PAGES[finding["what"]]) if finding["what"] in _PAGES else None,
                 ]
                 for finding in findings
             ]
@@ -156,7 +146,7 @@ def _alerts(alerts: Document, viewer: Viewer) -> Node:
     first, number = alerts["first"], alerts["open"]
     caption = f"Open alerts: {_of(len(first), number)}"
     caption += f"; {alerts['muted']} more are muted" if alerts["muted"] else ""
-    every = h.p[link("/alerts", "All open alerts")] if number or alerts["muted"] else None
+    every = h.p[ui.link("/alerts", "All open alerts")] if number or alerts["muted"] else None
     return (h.h2["Alerts"], alert_table(caption, first, viewer), every)
 
 
@@ -165,29 +155,29 @@ def _held(held: Document, viewer: Viewer) -> Node:
         return (h.h2["Held for approval"], h.p(".empty")["Nothing is held."])
     rows = [
         {
-            "Limit of": link("/approval", entry["scope"], id=entry["id"]),
+            "Limit of": ui.link("/approval", entry["scope"], id=entry["id"]),
             "Services": entry["services"],
-            "Since": moment(entry["since"], viewer),
+            "Since": ui.moment(entry["since"], viewer),
         }
         for entry in held["first"]
     ]
     return (
         h.h2["Held for approval"],
-        table(
+        ui.table(
             f"{counted(held['services'], 'service')} of {counted(held['approvals'], 'approval')}",
             rows,
         ),
-        h.p[link("/approvals", "All approvals")],
+        h.p[ui.link("/approvals", "All approvals")],
     )
 
 
 def _waiting(document: Document, viewer: Viewer) -> Node:
     def row(what: str, number: int, oldest: str | None, where: Node = None) -> dict[str, Node]:
-        since = moment(oldest, viewer)
+        since = ui.moment(oldest, viewer)
         return {"What": what, "How many": number, "Oldest since": since, "Where": where}
 
     work = document["work_items"]
-    where = router_link(work.get("oldest_router"))
+    where = ui.router_link(work.get("oldest_router"))
     rows = [
         *(
             row(f"Events, {lane} lane", journal["depth"], journal.get("oldest_due"))
@@ -201,39 +191,39 @@ def _waiting(document: Document, viewer: Viewer) -> Node:
         *(
             row(
                 *(f"Dead letters: {reason}", group["count"], group.get("oldest")),
-                link("/failed", "Failed"),
+                ui.link("/failed", "Failed"),
             )
             for reason, group in document["dead_letters"].items()
         ),
     ]
-    return (h.h2["Backlog"], table("What waits", rows))
+    return (h.h2["Backlog"], ui.table("What waits", rows))
 
 
 def _states(routers: Mapping[str, int]) -> Node:
     rows: list[dict[str, Node]] = [
         {
-            "State": badge(state),
-            "Routers": link("/routers", str(number), state=state)
+            "State": ui.badge(state),
+            "Routers": ui.link("/routers", str(number), state=state)
             if state != UNKNOWN.state
             else f"{number}, not in the inventory",
         }
         for state, number in routers.items()
     ]
-    return (h.h2["Routers"], table("Routers by state", rows))
+    return (h.h2["Routers"], ui.table("Routers by state", rows))
 
 
 def _some_routers(caption: str, routers: list[Document], viewer: Viewer, time_name: str) -> Node:
     since = "Since" if time_name == "since" else "Oldest work due since"
     rows = [
         {
-            "Router": router_link(router["router"]),
-            "State": badge(router["state"]),
+            "Router": ui.router_link(router["router"]),
+            "State": ui.badge(router["state"]),
             "Backlog": router.get("backlog", 0),
-            since: moment(router.get(time_name), viewer),
+            since: ui.moment(router.get(time_name), viewer),
         }
         for router in routers
     ]
-    return table(caption, rows)
+    return ui.table(caption, rows)
 
 
 def _pictures(minutes: list[Document], viewer: Viewer) -> Node:
@@ -268,7 +258,7 @@ def _rest(document: Document) -> Node:
     return h.div(".grid")[
         h.section[
             h.h2["Redis and workers"],
-            fields(
+            ui.fields(
                 ("Redis", redis["server"]),
                 ("Memory", _memory(redis)),
                 ("Workers", ", ".join(document["workers"]) or "none"),
@@ -276,15 +266,15 @@ def _rest(document: Document) -> Node:
             ),
         ],
         h.section[h.h2["Hosts"], _hosts(document["hosts"])],
-        h.section[h.h2["Events since Redis began"], fields(*events)],
-        h.section[h.h2["Effects"], table("From applied to acting, last day", acting)],
+        h.section[h.h2["Events since Redis began"], ui.fields(*events)],
+        h.section[h.h2["Effects"], ui.table("From applied to acting, last day", acting)],
     ]
 
 
 def _hosts(hosts: Iterable[Document]) -> Node:
     names = ("host", "version", "running", "silent", "clock")
     rows = [{capitalized(name): row[name] for name in names} for row in map(host_row, hosts)]
-    return table("Processes by host; the clock beside Redis's", rows)
+    return ui.table("Processes by host; the clock beside Redis's", rows)
 
 
 def _memory(redis: Document) -> str:

@@ -7,24 +7,8 @@ import htpy as h
 from htpy import Node
 
 from gateway.api.responses import Document
+from gateway.console import layout as ui
 from gateway.console.console import Viewer
-from gateway.console.layout import (
-    ROOT,
-    address,
-    asks_again,
-    badge,
-    being_read,
-    choice,
-    confirm_form,
-    fields,
-    link,
-    moment,
-    note,
-    pager,
-    service_link,
-    table,
-    with_code,
-)
 from worker.admin.lease_documents import WHOSE
 from worker.admin.plan_documents import SIGNS
 from worker.core.texts import counted
@@ -62,7 +46,7 @@ def reading(document: Document, viewer: Viewer, pools: Node) -> h.Element:
             signs(document),
             lines(document["lines"]) if document.get("lines") else None,
             _all("/router/plan", name, document["lines_in_all"], "line"),
-            h.p[link("/router/drift", "See what the last report found changed by hand", id=name)]
+            h.p[ui.link("/router/drift", "See what the last report found changed by hand", id=name)]
             if document["error"]
             else _whole_table(document),
             pools,
@@ -73,13 +57,13 @@ def reading(document: Document, viewer: Viewer, pools: Node) -> h.Element:
 def _whole_table(document: Document) -> Node:
     name = document["router"]
     counts = [
-        (WHOSE[whose], link("/router/leases", str(number), id=name, whose=whose))
+        (WHOSE[whose], ui.link("/router/leases", str(number), id=name, whose=whose))
         for whose, number in document["leases"].items()
     ]
     return [
         h.h2["Lease table"],
-        fields(*counts) if counts else h.p(".empty")["The router has no leases."],
-        h.p[link("/router/leases", "See the lease table", id=name)],
+        ui.fields(*counts) if counts else h.p(".empty")["The router has no leases."],
+        h.p[ui.link("/router/leases", "See the lease table", id=name)],
         h.h2["Changed by hand"],
         drift_table(document["drift"]),
         _all("/router/drift", name, document["drift_in_all"], "difference"),
@@ -87,7 +71,7 @@ def _whole_table(document: Document) -> Node:
 
 
 def _all(path: str, name: str, number: int, noun: str) -> Node:
-    return h.p[link(path, f"See {counted(number, noun)}", id=name)] if number else None
+    return h.p[ui.link(path, f"See {counted(number, noun)}", id=name)] if number else None
 
 
 def live_part(path: str, document: Document, viewer: Viewer, body: Node) -> h.Element:
@@ -101,12 +85,12 @@ def live_part(path: str, document: Document, viewer: Viewer, body: Node) -> h.El
     """
     name, running, error = document["router"], document["running"], document.get("error")
     asked = {part: document.get(part) for part in ("whose", "find", "sign", "page")}
-    whole = address(path, id=name, **asked)
+    whole = ui.address(path, id=name, **asked)
     # The page is asked again until the read has ended; only this part of it is taken.
-    again = asks_again(whole, "#reading") if running else {}
+    again = ui.asks_again(whole, "#reading") if running else {}
     return h.section(again, id="reading", aria_label="Read from the router")[
-        being_read(whole) if running else None,
-        note("warning", "The router could not be read: ", why_not(error)) if error else None,
+        ui.being_read(whole) if running else None,
+        ui.note("warning", "The router could not be read: ", why_not(error)) if error else None,
         h.p[_FROM_STORE] if error and document.get("summary") else None,
         _read_at(path, document, viewer),
         body,
@@ -128,10 +112,12 @@ def _read_at(path: str, document: Document, viewer: Viewer) -> Node:
     if path in SHOWN_PARTS:
         hidden["part"] = path
     return h.div(".actions")[
-        h.span(".dim")["Read at ", moment(document["read_at"], viewer)]
+        h.span(".dim")["Read at ", ui.moment(document["read_at"], viewer)]
         if document.get("read_at")
         else None,
-        None if document["running"] else confirm_form(viewer, target, hidden, button, reason=False),
+        None
+        if document["running"]
+        else ui.confirm_form(viewer, target, hidden, button, reason=False),
     ]
 
 
@@ -141,7 +127,7 @@ def signs(document: Document) -> Node:
     found = document.get("signs", {})
     return h.ul(".counts", aria_label="Lines by sign")[
         [
-            h.li[link("/router/plan", sign_text(sign), id=name, sign=sign), f" {found[sign]}"]
+            h.li[ui.link("/router/plan", sign_text(sign), id=name, sign=sign), f" {found[sign]}"]
             for sign in SIGNS
             if found.get(sign)
         ]
@@ -155,13 +141,13 @@ def sign_text(sign: str) -> h.Element:
 
 def lines(found: Iterable[Document]) -> Node:
     """Lines of a plan as a diff."""
-    return table(
+    return ui.table(
         "Plan",
         [
             {
                 "Write": sign_text(line["sign"]),
-                "Service": service_link(line["service"]),
-                "What": with_code(line["text"]),
+                "Service": ui.service_link(line["service"]),
+                "What": ui.with_code(line["text"]),
             }
             for line in found
         ],
@@ -171,11 +157,11 @@ def lines(found: Iterable[Document]) -> Node:
 
 def drift_table(found: Iterable[Document]) -> Node:
     """What was changed by hand."""
-    return table(
+    return ui.table(
         "Drift",
         [
             {
-                "Service": service_link(row["service"]),
+                "Service": ui.service_link(row["service"]),
                 "What": row["kind"],
                 "Row of": row["menu"],
                 "Field": row["field"],
@@ -202,7 +188,7 @@ def plan(document: Document, viewer: Viewer) -> Node:
                 h.p[f"{document.get('summary', '')}."],
                 signs(document),
                 lines(document["lines"]),
-                pager("/router/plan", document, id=name, sign=sign),
+                ui.pager("/router/plan", document, id=name, sign=sign),
             ]
             if document.get("summary")
             else None,
@@ -216,13 +202,13 @@ def leases(document: Document, viewer: Viewer) -> Node:
     owners = {"": "all"} | {key: f"{key}: {text}" for key, text in WHOSE.items()}
     return [
         back(name),
-        h.form(".filter", action=f"{ROOT}/router/leases")[
+        h.form(".filter", action=f"{ui.ROOT}/router/leases")[
             h.input(type="hidden", name="id", value=name),
             h.label[
                 "Part of address, MAC, DUID, service or comment",
                 h.input(name="find", value=find, maxlength="64"),
             ],
-            choice("Whose", "whose", owners, whose),
+            ui.choice("Whose", "whose", owners, whose),
             h.button["Find"],
         ],
         live_part(
@@ -237,12 +223,12 @@ def leases(document: Document, viewer: Viewer) -> Node:
 def _lease_rows(document: Document) -> Node:
     query = {"id": document["router"], "whose": document["whose"], "find": document["find"]}
     return [
-        table(
+        ui.table(
             counted(document["found"], "lease"),
             [_lease_row(row) for row in document["rows"]],
             "no lease is found so.",
         ),
-        pager("/router/leases", document, **query),
+        ui.pager("/router/leases", document, **query),
     ]
 
 
@@ -253,7 +239,7 @@ def _lease_row(row: Document) -> dict[str, Node]:
         "Address or prefix": row["address"],
         "Device": _device(row),
         "Whose": row["whose"],
-        "Service": service_link(row.get("service")),
+        "Service": ui.service_link(row.get("service")),
         "Server": row.get("server"),
         "Kind": f"{row['kind']}{off}",
         "Comment": row.get("comment"),
@@ -263,7 +249,7 @@ def _lease_row(row: Document) -> dict[str, Node]:
 def _device(row: Document) -> Node:
     """The MAC of a lease; of a binding also its DUID and IAID."""
     mac = row.get("mac", "")
-    known = link("/services", mac, q=mac) if mac else None
+    known = ui.link("/services", mac, q=mac) if mac else None
     return known if "duid" not in row else [known, f" DUID {row['duid']}, IAID {row.get('iaid')}"]
 
 
@@ -271,9 +257,9 @@ def drift(document: Document, viewer: Viewer) -> Node:
     """A page of what was changed by hand."""
     name, reported_at = document["router"], document.get("reported_at")
     shown = [
-        h.p["From the report of ", moment(reported_at, viewer), ":"] if reported_at else None,
+        h.p["From the report of ", ui.moment(reported_at, viewer), ":"] if reported_at else None,
         drift_table(document["drift"]),
-        pager("/router/drift", document, id=name),
+        ui.pager("/router/drift", document, id=name),
     ]
     is_known = reported_at or (document.get("read_at") and not document.get("error"))
     return [back(name), live_part("/router/drift", document, viewer, shown if is_known else None)]
@@ -284,18 +270,18 @@ def check(document: Document, viewer: Viewer) -> Node:
     name = document["router"]
     rows = [
         {
-            "Result": badge(_LEVELS[line["level"]]),
+            "Result": ui.badge(_LEVELS[line["level"]]),
             "What": line["what"],
             "Found": line["detail"],
-            "What to do": with_code(line.get("advice")),
+            "What to do": ui.with_code(line.get("advice")),
         }
         for line in [*document["checks"], *document["workers"]]
     ]
     failed = document.get("error")
     shown = dict(document) | {"error": {"cause": "failed", "message": failed} if failed else None}
-    return [back(name), live_part("/router/check", shown, viewer, table("Checks", rows))]
+    return [back(name), live_part("/router/check", shown, viewer, ui.table("Checks", rows))]
 
 
 def back(name: str) -> h.Element:
     """A link to the page of the router."""
-    return h.p[link("/router", f"Router {name}", id=name)]
+    return h.p[ui.link("/router", f"Router {name}", id=name)]

@@ -4,8 +4,8 @@ from threading import BoundedSemaphore
 from typing import Final
 
 from gateway.api.problems import overloaded
+from gateway.console import layout as ui
 from gateway.console.console import Console, Viewer
-from gateway.console.layout import address
 from gateway.console.pages import Done, Form, NotDone, Pages, reason_of
 from gateway.console.people import Role
 from gateway.console.routers import router_forms
@@ -148,4 +148,4 @@ class RouterActions:
 
 
 def _at(path: str, name: str) -> str:
-    return address(path, id=name)
+    return ui.address(path, id=name)

@@ -4,8 +4,8 @@ import htpy as h
 from htpy import Node
 
 from gateway.api.responses import Document
+from gateway.console import layout as ui
 from gateway.console.console import Viewer
-from gateway.console.layout import confirm_form, fields, note, pager, with_code
 from gateway.console.routers.reading_views import back, drift_table, lines, live_part, signs
 from gateway.console.routers.router_views import state_fields
 from worker.core.texts import counted
@@ -15,7 +15,7 @@ def pause(document: Document, viewer: Viewer) -> Node:
     """What a pause does."""
     name = document["router"]
     if document["state"] == "paused":
-        return [back(name), note("warning", f"It is paused already {document['message']}.")]
+        return [back(name), ui.note("warning", f"It is paused already {document['message']}.")]
     return [
         back(name),
         h.p[
@@ -23,8 +23,8 @@ def pause(document: Document, viewer: Viewer) -> Node:
             f"{counted(document['services'], 'service')} are accepted and wait. "
             "What is being written now ends first."
         ],
-        fields(*state_fields(document, viewer)),
-        confirm_form(viewer, "/router/pause", {"id": name}, f"Pause {name}", danger=True),
+        ui.fields(*state_fields(document, viewer)),
+        ui.confirm_form(viewer, "/router/pause", {"id": name}, f"Pause {name}", danger=True),
     ]
 
 
@@ -32,15 +32,15 @@ def resume(document: Document, viewer: Viewer) -> Node:
     """What the end of a pause does."""
     name = document["router"]
     if document["state"] != "paused":
-        return [back(name), note("warning", "It is not paused.")]
+        return [back(name), ui.note("warning", "It is not paused.")]
     return [
         back(name),
         h.p[
             f"Workers write to {name} again: {counted(document['backlog'], 'service')} of its "
             "backlog at once."
         ],
-        fields(*state_fields(document, viewer)),
-        confirm_form(viewer, "/router/resume", {"id": name}, f"Resume {name}", reason=False),
+        ui.fields(*state_fields(document, viewer)),
+        ui.confirm_form(viewer, "/router/resume", {"id": name}, f"Resume {name}", reason=False),
     ]
 
 
@@ -64,8 +64,8 @@ def _to_reconcile(document: Document, viewer: Viewer) -> Node:
         h.p[f"{counted(left, 'difference')} are left to a person."] if left else None,
         _obstacle(document),
         drift_table(document["drift"]),
-        pager("/router/reconcile", document, id=name),
-        confirm_form(viewer, "/router/reconcile", hidden, f"Reconcile {services}")
+        ui.pager("/router/reconcile", document, id=name),
+        ui.confirm_form(viewer, "/router/reconcile", hidden, f"Reconcile {services}")
         if document["services"]
         else None,
     ]
@@ -102,11 +102,11 @@ def _to_rebuild(document: Document, viewer: Viewer) -> Node:
         _obstacle(document),
         signs(document),
         lines(document["lines"]),
-        pager("/router/rebuild", document, id=name),
-        confirm_form(viewer, "/router/rebuild", hidden, f"Approve, for {services}", danger=True),
+        ui.pager("/router/rebuild", document, id=name),
+        ui.confirm_form(viewer, "/router/rebuild", hidden, f"Approve, for {services}", danger=True),
     ]
 
 
 def _obstacle(document: Document) -> Node:
     why = document["obstacle"]
-    return note("warning", "Nothing is written yet: ", with_code(f"{why}.")) if why else None
+    return ui.note("warning", "Nothing is written yet: ", ui.with_code(f"{why}.")) if why else None

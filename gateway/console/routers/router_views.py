@@ -6,22 +6,8 @@ import htpy as h
 from htpy import Node
 
 from gateway.api.responses import Document
+from gateway.console import layout as ui
 from gateway.console.console import Viewer
-from gateway.console.layout import (
-    ROOT,
-    address,
-    badge,
-    choice,
-    fields,
-    link,
-    moment,
-    note,
-    pager,
-    router_link,
-    runbook_link,
-    table,
-    with_code,
-)
 from gateway.console.pictures import Bar, Point, Series, bar_picture, line_picture
 from gateway.console.routers.reading_views import reading
 from worker.admin.router_documents import STATES
@@ -40,43 +26,43 @@ def routers(document: Document, viewer: Viewer) -> Node:
     """A page of the list, with a form that searches it."""
     find, state = document["find"], document["state"]
     states = [
-        h.li[link("/routers", f"{name} {number}", find=find, state=name)]
+        h.li[ui.link("/routers", f"{name} {number}", find=find, state=name)]
         for name, number in document["states"].items()
     ]
     return [
-        h.form(".filter", action=f"{ROOT}/routers")[
+        h.form(".filter", action=f"{ui.ROOT}/routers")[
             h.label["Part of the name", h.input(name="find", value=find, maxlength="64")],
-            choice("State", "state", {"": "all"} | {name: name for name in STATES}, state),
+            ui.choice("State", "state", {"": "all"} | {name: name for name in STATES}, state),
             h.button["Find"],
         ],
         h.ul(".counts", aria_label="Routers by state")[states] if states else None,
-        table(
+        ui.table(
             f"{document['found']:,} of {counted(document['total'], 'router')}, the worst first",
             [_row(router, viewer) for router in document["routers"]],
             "no router is found so.",
         ),
-        pager("/routers", document, find=find, state=state),
+        ui.pager("/routers", document, find=find, state=state),
     ]
 
 
 def _row(router: Document, viewer: Viewer) -> dict[str, Node]:
     return {
-        "Router": router_link(router["router"]),
-        "State": badge(router["shown"]),
-        "Since": moment(router.get("since"), viewer),
+        "Router": ui.router_link(router["router"]),
+        "State": ui.badge(router["shown"]),
+        "Since": ui.moment(router.get("since"), viewer),
         "Services": str(router["services"]),
         "Backlog": str(router["backlog"]),
-        "Oldest due": moment(router.get("oldest_due"), viewer),
+        "Oldest due": ui.moment(router.get("oldest_due"), viewer),
         "Waiting": str(router["waiting"]),
-        "Next try": moment(router.get("next_try_at"), viewer),
-        "Message": with_code(router.get("message")),
+        "Next try": ui.moment(router.get("next_try_at"), viewer),
+        "Message": ui.with_code(router.get("message")),
     }
 
 
 def router(document: Document, viewer: Viewer) -> Node:
     """One router."""
     return [
-        fields(*state_fields(document, viewer)),
+        ui.fields(*state_fields(document, viewer)),
         _actions(document, viewer),
         [_alert(alert) for alert in document.get("alerts", [])],
         reading(document["reading"], viewer, _pools(document, viewer)),
@@ -91,18 +77,18 @@ def state_fields(document: Document, viewer: Viewer) -> list[tuple[str, Node]]:
     work = document["work"]
     reasons = work.get("reasons", {})
     return [
-        ("State", [badge(document["shown"]), _cause(document)]),
+        ("State", [ui.badge(document["shown"]), _cause(document)]),
         ("Circuit", document["circuit"]),
-        ("Why", with_code(document.get("message"))),
-        ("Since", moment(document.get("since"), viewer)),
-        ("Next try", moment(document.get("next_try_at"), viewer)),
+        ("Why", ui.with_code(document.get("message"))),
+        ("Since", ui.moment(document.get("since"), viewer)),
+        ("Next try", ui.moment(document.get("next_try_at"), viewer)),
         ("Failed tries", _number(document.get("attempts"))),
-        ("Away since", moment(document.get("away_since"), viewer)),
+        ("Away since", ui.moment(document.get("away_since"), viewer)),
         ("Written since it is back", _number(document.get("drained"))),
         ("Address", f"{document['host']}, {document['transport']}"),
         ("Mode", "observed: nothing is written to it" if document.get("mode") else None),
         ("Policy", document.get("policy")),
-        ("Services", link("/services", str(document["services"]), router=document["router"])),
+        ("Services", ui.link("/services", str(document["services"]), router=document["router"])),
         ("Backlog", counted(document["backlog"], "service")),
         ("Due, live", _due(work["live_due"], work.get("live_oldest"), viewer)),
         ("Due, bulk", _due(work["bulk_due"], work.get("bulk_oldest"), viewer)),
@@ -122,7 +108,7 @@ def _number(value: int | None) -> str | None:
 
 
 def _due(number: int, oldest: str | None, viewer: Viewer) -> Node:
-    return [f"{counted(number, 'service')}, since ", moment(oldest, viewer)] if number else None
+    return [f"{counted(number, 'service')}, since ", ui.moment(oldest, viewer)] if number else None
 
 
 def _actions(document: Document, viewer: Viewer) -> Node:
@@ -131,7 +117,7 @@ def _actions(document: Document, viewer: Viewer) -> Node:
     shown = [(*first, "operator"), *_ACTIONS]
     return h.nav(".actions", aria_label="Actions on this router")[
         [
-            h.a(".button", href=address(path, id=document["router"]))[text]
+            h.a(".button", href=ui.address(path, id=document["router"]))[text]
             for path, text, role in shown
             if viewer.may(role)
         ]
@@ -140,8 +126,12 @@ def _actions(document: Document, viewer: Viewer) -> Node:
 
 def _alert(alert: Document) -> Node:
     kind = "error" if alert["severity"] == "critical" else "warning"
-    return note(
-        kind, f"{alert['kind']}: ", with_code(alert["text"]), ". ", runbook_link(alert["runbook"])
+    return ui.note(
+        kind,
+        f"{alert['kind']}: ",
+        ui.with_code(alert["text"]),
+        ". ",
+        ui.runbook_link(alert["runbook"]),
     )
 
 
@@ -151,14 +141,14 @@ def _findings(document: Document, viewer: Viewer) -> Node:
         {
             "Finding": finding["kind"],
             "What was found": finding["detail"],
-            "Runbook": runbook_link(finding["kind"]),
+            "Runbook": ui.runbook_link(finding["kind"]),
         }
         for finding in document.get("findings", [])
     ]
     empty = "none." if read_at else "not known: the router was not read fully yet."
     return [
         h.h2["What keeps changes from acting"],
-        table("Effect findings", found, empty),
+        ui.table("Effect findings", found, empty),
         _read_at(read_at, viewer),
     ]
 
@@ -169,8 +159,8 @@ def _report(report: Document | None, viewer: Viewer) -> Node:
         return [heading, h.p(".empty")["The router was not read fully yet."]]
     return [
         heading,
-        fields(
-            ("Read at", moment(report["at"], viewer)),
+        ui.fields(
+            ("Read at", ui.moment(report["at"], viewer)),
             ("Services", str(report["services"])),
             ("Leases", str(report["rows"])),
             ("Pending", str(report["pending"])),
@@ -198,4 +188,4 @@ def _latency(document: Document, viewer: Viewer) -> Node:
 
 
 def _read_at(text: str | None, viewer: Viewer) -> Node:
-    return h.p(".dim")["Read at ", moment(text, viewer)] if text else None
+    return h.p(".dim")["Read at ", ui.moment(text, viewer)] if text else None

@@ -7,8 +7,8 @@ from typing import Any, Final
 from gateway import dead_letters
 from gateway.api.problems import Refused
 from gateway.api.responses import Document
+from gateway.console import layout as ui
 from gateway.console.console import Console, Viewer
-from gateway.console.layout import address
 from gateway.console.pages import Done, Form, NotDone, Pages, reason_of
 from gateway.console.services import service_forms
 from gateway.console.services.service_pages import (
@@ -87,7 +87,7 @@ class ServiceActions:
     def _act(self, action: Action, viewer: Viewer, form: Form) -> Done:
         """Make a change, if it is still the one that was shown."""
         service_id, mode = form.get("id", ""), form.get("mode", "")
-        back = address(f"/service/{action}", id=service_id, mode=mode)
+        back = ui.address(f"/service/{action}", id=service_id, mode=mode)
         reason = reason_of(form, back)
         preview = self._preview(action, service_id, mode)
         if "digest" not in preview:
@@ -101,7 +101,7 @@ class ServiceActions:
             raise NotDone(f"Nothing was changed: {error}", back) from error
         audit = self._console.store.audit
         audit.record(viewer.actor, f"service.{_DONE[action]}", service_id, f"{reason}; {detail}")
-        return Done(message, address("/service", id=service_id))
+        return Done(message, ui.address("/service", id=service_id))
 
     def _publish(
         self, action: Action, mode: str, service_id: str, actor: str, reason: str
@@ -122,7 +122,7 @@ class ServiceActions:
             elif refusal := dead_letters.retry(
                 store, self._console.publisher, failed, actor, reason, audit=False
             ):
-                raise NotDone(f"On {router}: {refusal}.", address("/service", id=service_id))
+                raise NotDone(f"On {router}: {refusal}.", ui.address("/service", id=service_id))
             done.append(router)
         where = ", ".join(done)
         return f"on {where}", f"{service_id} is checked again on {where}."

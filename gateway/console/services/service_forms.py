@@ -6,17 +6,8 @@ import htpy as h
 from htpy import Node
 
 from gateway.api.responses import Document
+from gateway.console import layout as ui
 from gateway.console.console import Viewer
-from gateway.console.layout import (
-    ROOT,
-    choice,
-    confirm_form,
-    fields,
-    link,
-    note,
-    router_link,
-    table,
-)
 from gateway.console.routers.reading_views import lines
 from gateway.console.services.service_views import value_text
 from worker.admin.service_previews import MODES
@@ -35,24 +26,24 @@ _MEANING: Final = {
 def form(document: Document, viewer: Viewer) -> Node:
     """What an action would write, and its form."""
     action, service = document["action"], document["service"]
-    back = h.p[link("/service", f"Service {service}", id=service)]
+    back = h.p[ui.link("/service", f"Service {service}", id=service)]
     if "digest" not in document:
-        return [back, note("warning", document["refusal"])]
+        return [back, ui.note("warning", document["refusal"])]
     hidden = {"id": service, "digest": document["digest"], "mode": document["mode"]}
     return [
         back,
         h.p[_MEANING[action]],
         _modes(document) if action == "suspend" else None,
-        fields(("Status", document["status"]), ("Becomes", document["becomes"])),
-        note("warning", f"It would be {document['effect']}: {document['detail']}")
+        ui.fields(("Status", document["status"]), ("Becomes", document["becomes"])),
+        ui.note("warning", f"It would be {document['effect']}: {document['detail']}")
         if document["detail"]
         else None,
-        [note("warning", warning) for warning in document["warnings"]],
+        [ui.note("warning", warning) for warning in document["warnings"]],
         _changes(document) if action != "retry" else None,
         h.h2["What would be written"],
         h.p(".dim")["Planned on what was last written to the router, which is not read for this."],
         [_router(router) for router in document["routers"]] or h.p["Nothing: it is on no router."],
-        confirm_form(
+        ui.confirm_form(
             viewer,
             f"/service/{action}",
             hidden,
@@ -65,9 +56,9 @@ def form(document: Document, viewer: Viewer) -> Node:
 def _modes(document: Document) -> h.Element:
     modes = {"": "as the policy of its router says"}
     modes |= {mode: mode.replace("_", " ") for mode in MODES}
-    return h.form(".filter", action=f"{ROOT}/service/suspend")[
+    return h.form(".filter", action=f"{ui.ROOT}/service/suspend")[
         h.input(type="hidden", name="id", value=document["service"]),
-        choice("How", "mode", modes, document["mode"]),
+        ui.choice("How", "mode", modes, document["mode"]),
         h.button["Show what this would write"],
     ]
 
@@ -81,7 +72,7 @@ def _changes(document: Document) -> Node:
         }
         for change in document["changes"]
     ]
-    return table("Values", rows, "none changes.")
+    return ui.table("Values", rows, "none changes.")
 
 
 def _value(value: object) -> str:
@@ -92,8 +83,8 @@ def _value(value: object) -> str:
 def _router(router: Document) -> Node:
     name = router["name"]
     return h.section(aria_label=f"Router {name}")[
-        h.h3["Router ", router_link(name)],
-        note("warning", f"Nothing is written yet: {router['obstacle']}.")
+        h.h3["Router ", ui.router_link(name)],
+        ui.note("warning", f"Nothing is written yet: {router['obstacle']}.")
         if router["obstacle"]
         else None,
         lines(router["lines"]),

@@ -8,23 +8,8 @@ import htpy as h
 from htpy import Node
 
 from gateway.api.responses import Document
+from gateway.console import layout as ui
 from gateway.console.console import Viewer
-from gateway.console.layout import (
-    ROOT,
-    address,
-    asks_again,
-    badge,
-    being_read,
-    fields,
-    link,
-    moment,
-    note,
-    pager,
-    router_link,
-    service_link,
-    table,
-    with_code,
-)
 from worker.admin.json_fields import clean
 from worker.core.entry.brake import HELD
 from worker.core.storage_format import short_type
@@ -43,7 +28,7 @@ def services(document: Document, viewer: Viewer) -> Node:
         empty = "none has it. `leasewire why` also searches rows of routers, and the journal."
         caption = f"Services with {clean(text)}"
     return [
-        h.form(".filter", action=f"{ROOT}/services", role="search", aria_label="Services")[
+        h.form(".filter", action=f"{ui.ROOT}/services", role="search", aria_label="Services")[
             h.label[
                 "Id, MAC, IP, prefix, customer, or part of a label",
                 h.input(name="q", value=clean(text), maxlength="100", type="search"),
@@ -51,17 +36,17 @@ def services(document: Document, viewer: Viewer) -> Node:
             h.button["Find"],
         ],
         None if index["complete"] else _filling(index["services"]),
-        table(caption, found, with_code(empty))
+        ui.table(caption, found, ui.with_code(empty))
         if text.strip() or router
         else h.p(".dim")[
             f"{index['services']:,} services are known. A part has 3 characters or more."
         ],
-        pager("/services", document, q=text, router=router),
+        ui.pager("/services", document, q=text, router=router),
     ]
 
 
 def _filling(services_so_far: int) -> h.Element:
-    return note(
+    return ui.note(
         "warning",
         f"The search reads all services since the gateway started: {services_so_far:,} so far. "
         "A whole id is found already; anything else may be missing.",
@@ -70,10 +55,10 @@ def _filling(services_so_far: int) -> h.Element:
 
 def _found(row: Document) -> dict[str, Node]:
     return {
-        "Service": service_link(row["service"]),
-        "Status": badge(row["status"]),
-        "Sync": badge(row["sync"]) if "sync" in row else None,
-        "Router": router_link(row.get("router")),
+        "Service": ui.service_link(row["service"]),
+        "Status": ui.badge(row["status"]),
+        "Sync": ui.badge(row["sync"]) if "sync" in row else None,
+        "Router": ui.router_link(row.get("router")),
         "MAC": row.get("mac"),
         "Address": _addresses(row),
         "Customer": row.get("customer"),
@@ -91,12 +76,12 @@ def _addresses(row: Document) -> Node:
 def service(document: Document, viewer: Viewer) -> Node:
     """One service. The page asks again by itself while a read runs or an event is on its way."""
     is_moving = document["reading"].get("running") or document["changing"]
-    again = asks_again(address("/service", id=document["service"]), "#service")
+    again = ui.asks_again(ui.address("/service", id=document["service"]), "#service")
     return h.div(again if is_moving else {}, id="service")[
         _why(document, viewer),
-        fields(
-            ("Status", badge(document["status"])),
-            ("Router", router_link(document["router"])),
+        ui.fields(
+            ("Status", ui.badge(document["status"])),
+            ("Router", ui.router_link(document["router"])),
             *((f"Assigned {kind}", at) for kind, at in document.get("assigned", {}).items()),
             ("Customer", _customer(document["customer"])),
             ("Label", clean(document["label"])),
@@ -116,7 +101,7 @@ def _why(document: Document, viewer: Viewer) -> Node:
     return [
         h.div(".note.ok" if why["code"] == "all-well" else ".note.warning")[
             h.p[h.strong[with_times(clean(why["sentence"]), viewer)]],
-            h.p["What to do: ", with_code(clean(why["advice"])), "."] if why["advice"] else None,
+            h.p["What to do: ", ui.with_code(clean(why["advice"])), "."] if why["advice"] else None,
         ]
         for why in (document["why"], document.get("why_ipv6"), *further)
         if why and why["sentence"]
@@ -126,7 +111,7 @@ def _why(document: Document, viewer: Viewer) -> Node:
 def with_times(text: str, viewer: Viewer) -> Node:
     """A sentence whose times are shown in the reader's zone."""
     parts = _is_time.split(text)
-    return [moment(part, viewer) if number % 2 else part for number, part in enumerate(parts)]
+    return [ui.moment(part, viewer) if number % 2 else part for number, part in enumerate(parts)]
 
 
 def _actions(document: Document, viewer: Viewer) -> Node:
@@ -134,7 +119,7 @@ def _actions(document: Document, viewer: Viewer) -> Node:
         return None
     return h.div(".actions")[
         [
-            h.a(".button", href=address(f"/service/{action}", id=document["service"]))[
+            h.a(".button", href=ui.address(f"/service/{action}", id=document["service"]))[
                 f"{action.capitalize()} …"
             ]
             for action in document["actions"]
@@ -145,10 +130,10 @@ def _actions(document: Document, viewer: Viewer) -> Node:
 def _on_routers(document: Document, viewer: Viewer) -> Node:
     states = [
         {
-            "Router": router_link(row["router"]),
-            "Sync": badge(row["sync"]),
+            "Router": ui.router_link(row["router"]),
+            "Sync": ui.badge(row["sync"]),
             "Its row there": "wanted" if row["wanted"] else "to be cleaned",
-            "Since": moment(row.get("since"), viewer),
+            "Since": ui.moment(row.get("since"), viewer),
             "Why": _why_there(row, document["service"]),
             "Lease": clean(row.get("lease")),
         }
@@ -157,7 +142,7 @@ def _on_routers(document: Document, viewer: Viewer) -> Node:
     devices = [
         {
             "Row": row["row"],
-            "Router": router_link(row["router"]),
+            "Router": ui.router_link(row["router"]),
             "Status": row.get("status"),
             "Device": " ".join(filter(None, (row.get("active_mac"), row.get("active_address")))),
             "Ends in": f"{row['expires_in_s']:,} s" if "expires_in_s" in row else None,
@@ -167,10 +152,10 @@ def _on_routers(document: Document, viewer: Viewer) -> Node:
     ]
     return [
         h.h2["On its routers"],
-        table("Routers", states, "it is on no router."),
+        ui.table("Routers", states, "it is on no router."),
         _compared(document),
         _read(document, viewer),
-        table("Rows and devices, as read", devices) if devices else None,
+        ui.table("Rows and devices, as read", devices) if devices else None,
     ]
 
 
@@ -178,17 +163,21 @@ def _why_there(row: Document, service_id: str) -> Node:
     """Why a service is not in sync on a router, and where a person decides."""
     why = clean(row.get("detail") or row.get("reason"))
     if row["sync"] == "failed":
-        return [why, " ", link("/dead-letter", "Dead letter", id=f"{service_id}@{row['router']}")]
-    return [why, " ", link("/approvals", "Approvals")] if row.get("reason") == HELD else why
+        return [
+            why,
+            " ",
+            ui.link("/dead-letter", "Dead letter", id=f"{service_id}@{row['router']}"),
+        ]
+    return [why, " ", ui.link("/approvals", "Approvals")] if row.get("reason") == HELD else why
 
 
 def _compared(document: Document) -> Node:
-    return table(
+    return ui.table(
         "Wanted, last written, and as read just now",
         [
             {
                 "Field": f"{row['device']} {row['field']}" if "device" in row else row["field"],
-                "Router": router_link(row["router"]),
+                "Router": ui.router_link(row["router"]),
                 "Wanted": row.get("wanted"),
                 "Last written": row.get("written"),
                 "On the router": row.get("read") if row.get("was_read") else "not read",
@@ -212,22 +201,22 @@ def _agreement(row: Document) -> Node:
     known = {row.get("wanted", ""), row.get("written", "")}
     if row.get("was_read") and "read" in row:
         known.add(row["read"])
-    return badge("ok", "yes") if len(known) == 1 else badge("warning", "no")
+    return ui.badge("ok", "yes") if len(known) == 1 else ui.badge("warning", "no")
 
 
 def _read(document: Document, viewer: Viewer) -> Node:
     reading, service_id = document["reading"], document["service"]
     if reading.get("running"):
-        return being_read(address("/service", id=service_id))
+        return ui.being_read(ui.address("/service", id=service_id))
     read_at = reading.get("read_at")
     return [
-        note("warning", "It could not be read: ", clean(reading["error"]))
+        ui.note("warning", "It could not be read: ", clean(reading["error"]))
         if "error" in reading
         else None,
-        h.form(".actions", action=f"{ROOT}/service")[
+        h.form(".actions", action=f"{ui.ROOT}/service")[
             h.input(type="hidden", name="id", value=service_id),
             h.input(type="hidden", name="read", value="again"),
-            h.span(".dim")["Read at ", moment(read_at, viewer)]
+            h.span(".dim")["Read at ", ui.moment(read_at, viewer)]
             if read_at
             else h.span(".dim")["Not read from the router."],
             h.button["Read again" if read_at else "Read the router"],
@@ -239,20 +228,20 @@ def _waits_for(holders: list[Document]) -> Node:
     rows = [
         {
             "Held": holder["claim"],
-            "By service": service_link(holder["service_id"]),
-            "Status": badge(holder["status"]),
-            "Sync": badge(holder["sync"]),
+            "By service": ui.service_link(holder["service_id"]),
+            "Status": ui.badge(holder["status"]),
+            "Sync": ui.badge(holder["sync"]),
             "Why": clean(holder.get("why")),
         }
         for holder in holders
     ]
-    return [h.h2["What it waits for"], table("Holders", rows)] if rows else None
+    return [h.h2["What it waits for"], ui.table("Holders", rows)] if rows else None
 
 
 def _timeline(document: Document, viewer: Viewer) -> Node:
     rows = [
         {
-            "At": moment(entry.get("at"), viewer),
+            "At": ui.moment(entry.get("at"), viewer),
             "What": clean(entry["what"]),
             "Details": details(entry),
         }
@@ -260,7 +249,7 @@ def _timeline(document: Document, viewer: Viewer) -> Node:
     ]
     return [
         h.h2["Timeline"],
-        table("What happened, the oldest first", rows, "nothing yet."),
+        ui.table("What happened, the oldest first", rows, "nothing yet."),
     ]
 
 
@@ -290,10 +279,10 @@ def value_text(value: object) -> str:
 def _events(document: Document, viewer: Viewer) -> Node:
     coming = [
         {
-            "Takes effect": moment(event["effective_at"], viewer),
+            "Takes effect": ui.moment(event["effective_at"], viewer),
             "Event": event["event"],
             "Type": short_type(event["type"]),
-            "State": badge(event["state"]),
+            "State": ui.badge(event["state"]),
             "Lease until then": clean(event.get("lease")),
         }
         for event in document["scheduled"]
@@ -302,19 +291,19 @@ def _events(document: Document, viewer: Viewer) -> Node:
         {
             "Event": event["event"],
             "Type": short_type(event["type"]),
-            "State": badge(event["state"]),
-            "Acts": badge(event["effect"]["state"], event["effect"]["state"].replace("-", " "))
+            "State": ui.badge(event["state"]),
+            "Acts": ui.badge(event["effect"]["state"], event["effect"]["state"].replace("-", " "))
             if "effect" in event
             else None,
-            "At": moment(event["at"], viewer),
+            "At": ui.moment(event["at"], viewer),
             "Details": clean(event.get("detail") or event.get("reason")),
         }
         for event in document["events"]
     ]
     return [
-        [h.h2["Scheduled"], table("Scheduled events", coming)] if coming else None,
+        [h.h2["Scheduled"], ui.table("Scheduled events", coming)] if coming else None,
         h.h2["Events"],
-        table("Last events", rows),
+        ui.table("Last events", rows),
     ]
 
 
@@ -328,8 +317,8 @@ def _values(document: Document) -> Node:
         for name, register in document["registers"].items()
         if register["value"] not in (None, [])
     ]
-    return [h.h2["Values"], table("As events set them", rows)]
+    return [h.h2["Values"], ui.table("As events set them", rows)]
 
 
 def _customer(customer: str | None) -> Node:
-    return link("/services", customer, q=customer) if customer else None
+    return ui.link("/services", customer, q=customer) if customer else None
