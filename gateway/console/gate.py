@@ -3,6 +3,7 @@
 import asyncio
 from time import monotonic
 from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import htpy as h
 from fastapi import Request
@@ -12,16 +13,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.api.problems import KINDS, MEDIA_TYPE, Refused
 from gateway.api.responses import PrintableJson, answer_failure
-from gateway.console import layout, zones
+from gateway.console import layout as ui
 from gateway.console.console import Viewer
 from gateway.console.sessions import LoginSession, LoginSessions
 from gateway.store_failures import STORE_FAILURES
 from worker.core.texts import capitalized
 
 COOKIE: Final = "leasewire_session"
+_ZONE_COOKIE: Final = "leasewire_zone"
+_LONGEST_ZONE: Final = 64
+_UTC: Final = ZoneInfo("UTC")
 LIVE: Final = "/live"
 """End of the paths that a page reads by itself: nobody need be at the screen."""
-_OPEN: Final = (f"{layout.ROOT}/login", f"{layout.ROOT}/static/")
+_OPEN: Final = (f"{ui.ROOT}/login", f"{ui.ROOT}/static/")
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
@@ -62,7 +66,7 @@ class SessionGate:
                 request.state.viewer = Viewer(
                     session.person.name,
                     session.person.role,
-                    zones.zone_of(request.cookies.get(zones.COOKIE)),
+                    _zone_of(request.cookies.get(_ZONE_COOKIE)),
                     session.csrf,
                 )
         except (Refused, *STORE_FAILURES) as error:
@@ -92,24 +96,30 @@ async def answer_error(request: Request, error: Exception) -> Response:
         title, detail = KINDS["not-found"].title, "The console has no page at this address"
     sentence = f"{capitalized(detail)}."
     body = [
-        layout.note("error", layout.with_code(sentence)),
-        h.p[layout.with_code(advice)],
+        ui.note("error", ui.with_code(sentence)),
+        h.p[ui.with_code(advice)],
     ]
-    page = (
-        layout.whole_page(viewer, "", title, None, body)
-        if viewer
-        else layout.frame(title, None, *body)
-    )
+    page = ui.whole_page(viewer, "", title, None, body) if viewer else ui.frame(title, None, *body)
     headers = {
         name: value for name, value in problem.headers.items() if name in ("retry-after", "allow")
     }
     return HTMLResponse(str(page), problem.status_code, headers)
 
 
+def _zone_of(name: str | None) -> ZoneInfo:
+    """The zone in which a reader sees times; UTC where the browser did not say one that exists."""
+    if not name or len(name) > _LONGEST_ZONE:
+        return _UTC
+    try:
+        return ZoneInfo(name.replace("%2F", "/"))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return _UTC
+
+
 def _log_in_first(request: Request) -> Response:
     """The login page for who reads; a refusal for who writes and for programs."""
     path, query = request.url.path, request.url.query
-    target = layout.address("/login", next=f"{path}?{query}" if query else path)
+    target = ui.address("/login", next=f"{path}?{query}" if query else path)
     is_part = "hx-request" in request.headers or path.endswith(LIVE)
     if is_part or path.endswith(".json"):
         refused = Refused("no-session", "log in at /console/login")
@@ -117,11 +127,11 @@ def _log_in_first(request: Request) -> Response:
         return PrintableJson(document, refused.status, {"HX-Redirect": target}, MEDIA_TYPE)
     if request.method in ("GET", "HEAD"):
         return RedirectResponse(target, status_code=303)
-    page = layout.frame(
+    page = ui.frame(
         "Your session has ended",
         None,
-        layout.note("error", "Nothing was changed."),
-        h.p[layout.link("/login", "Log in"), " and repeat what you did."],
+        ui.note("error", "Nothing was changed."),
+        h.p[ui.link("/login", "Log in"), " and repeat what you did."],
     )
     return HTMLResponse(str(page), KINDS["no-session"].status)
 

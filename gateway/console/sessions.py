@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from gateway.console.people import Person
 from gateway.keys import GatewayKeys
+from worker.store.connection import redis_now_ms
 from worker.store.text_client import TextClient
 
 IDLE_S: Final = 2 * 3600
@@ -52,7 +53,7 @@ class LoginSessions:
             "name": person.name,
             "login_version": person.login_version,
             "csrf": secrets.token_urlsafe(32),
-            "ends_ms": str(self._now_ms() + LONGEST_S * 1000),
+            "ends_ms": str(redis_now_ms(self._redis) + LONGEST_S * 1000),
         }
         with self._redis.pipeline() as pipe:
             pipe.hset(key, mapping=fields)
@@ -111,10 +112,6 @@ class LoginSessions:
         self._redis.hdel(self._keys.session(session.token_hash), "message")
         kind, text = json.loads(session.message)
         return kind, text
-
-    def _now_ms(self) -> int:
-        seconds, micros = self._redis.time()
-        return seconds * 1000 + micros // 1000
 
 
 def _hash(token: str) -> str:

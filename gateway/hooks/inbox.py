@@ -14,6 +14,7 @@ from redis import Redis
 from contracts.names import INTAKE_ENDS
 from gateway.keys import GatewayKeys
 from producers.journal_transport import Headroom
+from worker.store.connection import redis_now_ms
 
 OURS_MS: Final = 60_000
 """How long a webhook or a reread belongs to one process: far longer than a reread takes."""
@@ -109,7 +110,7 @@ class Inbox:
         again = posted._replace(attempts=posted.attempts + 1)
         pipe = self._redis.pipeline()
         pipe.hset(self._keys.inbox, posted.id, json.dumps(again._asdict()))
-        pipe.zadd(self._keys.inbox_due, {posted.id: self._now_ms() + wait_ms})
+        pipe.zadd(self._keys.inbox_due, {posted.id: redis_now_ms(self._redis) + wait_ms})
         pipe.execute()
 
     def want(
@@ -158,18 +159,11 @@ class Inbox:
         """End a reread: done, or retried later. False: another process has it now."""
         keys = self._keys
         retry = "" if retry_ms is None else retry_ms
-        return bool(
-            self._scripts["finish"](
-                [keys.wanted, keys.wanted_due, keys.reading],
-                [
-                    f"{reading.hook}|{reading.ref}",
-                    reading.token,
-                    reading.stamp,
-                    retry,
-                    why,
-                ],
-            )
+        done = self._scripts["finish"](
+            [keys.wanted, keys.wanted_due, keys.reading],
+            [f"{reading.hook}|{reading.ref}", reading.token, reading.stamp, retry, why],
         )
+        return bool(done)
 
     def depth(self) -> int:
         """Number of webhooks that wait."""
@@ -180,10 +174,6 @@ class Inbox:
         for name, text in self._redis.hscan_iter(self._keys.wanted, count=500):
             hook, _, ref = name.partition("|")
             yield hook, ref, json.loads(text)
-
-    def _now_ms(self) -> int:
-        seconds, micros = self._redis.time()
-        return int(seconds) * 1000 + int(micros) // 1000
 
 
 def _reading(name: str, text: str, ticket: str, *, token: str) -> Reading:

@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Final
 
 import structlog
 
 from gateway.hooks.config import Hook
-from gateway.hooks.inbox import Inbox
+from gateway.hooks.inbox import Inbox, Posted, Reading
 from gateway.hooks.tables import Generic
 from gateway.hooks.vendor import VendorApi
 from gateway.hooks.work import Work
-from gateway.store_failures import STORE_FAILURES
+from gateway.store_failures import STORE_FAILURES, log_store_failure
 from producers.publisher import Publisher
 from worker.background_thread import BackgroundThread
 from worker.store.store import Store
@@ -28,8 +28,6 @@ AT_ONCE: Final = 8
 CHECK_EVERY_S: Final = 0.2
 _REDIS_DOWN_S: Final = 2.0
 _STOP_S: Final = 40.0
-
-Task = TypeVar("Task")
 
 
 class HookReader(BackgroundThread):
@@ -55,41 +53,23 @@ class HookReader(BackgroundThread):
                 busy = {future for future in busy if not future.done()}
                 wait_s = self._check_every_s
                 try:
-                    free = AT_ONCE - len(busy)
-                    if free:
-                        busy |= {
-                            pool.submit(_safely(self._work.webhook, posted))
-                            for posted in self._inbox.take(free)
-                        }
-                    free = AT_ONCE - len(busy)
-                    if free:
-                        busy |= {
-                            pool.submit(_safely(self._work.reread, reading))
-                            for reading in self._inbox.begin(free)
-                        }
+                    for take in (self._inbox.take, self._inbox.begin):
+                        free = AT_ONCE - len(busy)
+                        tasks = take(free) if free else []
+                        busy |= {pool.submit(self._do, task) for task in tasks}
                 except STORE_FAILURES as failure:
-                    _log_unreachable(failure)
+                    log_store_failure(failure)
                     wait_s = _REDIS_DOWN_S
                 except Exception:
                     log.exception("hooks.failed", advice="a bug: please report")
                     wait_s = _REDIS_DOWN_S
                 self._stopping.wait(wait_s)
 
-
-def _safely(do: Callable[[Task], None], what: Task) -> Callable[[], None]:
-    """Redis may fail in the middle: what was taken is taken again after a minute."""
-
-    def run() -> None:
+    def _do(self, task: Posted | Reading) -> None:
         try:
-            do(what)
-        except STORE_FAILURES as failure:
-            _log_unreachable(failure)
-
-    return run
-
-
-def _log_unreachable(failure: Exception) -> None:
-    log.warning("store.unreachable", error=type(failure).__name__, reason=str(failure))
+            self._work.do(task)
+        except STORE_FAILURES as failure:  # what was taken is taken again after a minute
+            log_store_failure(failure)
 
 
 @contextmanager

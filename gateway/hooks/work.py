@@ -43,6 +43,14 @@ INCOMPLETE: Final = "mapping-incomplete"
 MOST_ITEMS: Final = 4
 """Tries of something that the vendor does not have: it may not have committed yet."""
 MOST_BUGS: Final = 5
+_NOT_THERE: Final = {
+    Posted: (
+        "not-confirmed",
+        "the vendor has no webhook event with this uuid: somebody else may have sent it",
+    ),
+    Reading: ("not-at-vendor", "the vendor has no such service"),
+}
+"""Reason and detail of the dead letter of what the vendor never had."""
 _FIRST_MS: Final = 1_000
 _CAP_MS: Final = 300_000
 _REFUSED_MS: Final = 60_000
@@ -80,69 +88,44 @@ class Work:
         self._store = store
         self._clock = clock
 
-    def webhook(self, posted: Posted) -> None:
-        """Process one webhook."""
-        hook = self._hooks.get(posted.hook)
+    def do(self, task: Posted | Reading) -> None:
+        """Process a webhook, or reread a service and publish its state.
+
+        What fails is done again later, or becomes a dead letter.
+        """
+        try:
+            if isinstance(task, Reading):
+                self._read_and_publish(task)
+            else:
+                hook = self._hook(task)
+                self._follow(hook, task, self._verdict(hook, task))
+        except Incomplete as error:
+            self._give_up(task, INCOMPLETE, error.missing, error.service_id)
+        except NotThere:
+            if task.attempts < MOST_ITEMS:
+                self._later(task, "is not there", _wait_ms(task.attempts))
+            else:
+                self._give_up(task, *_NOT_THERE[type(task)])
+        except (VendorFailed, PublishFailed) as error:
+            self._later_of(task, error)
+        except STORE_FAILURES:
+            raise  # it is taken again by itself
+        except Exception as error:
+            log.exception("hook.failed", hook=task.hook)
+            if task.attempts < MOST_BUGS:
+                self._later(task, type(error).__name__, _wait_ms(task.attempts))
+            else:
+                self._give_up(task, "poison", f"cannot be processed: {type(error).__name__}")
+
+    def _hook(self, task: Posted | Reading) -> Hook:
+        hook = self._hooks.get(task.hook)
         if hook is None:
-            self._add_dead_letter(
-                posted, INCOMPLETE, f"hooks.{posted.hook}: is no longer in hooks.toml"
-            )
-            return
-        try:
-            self._follow(hook, posted, self._verdict(hook, posted))
-        except Incomplete as error:
-            self._add_dead_letter(posted, INCOMPLETE, error.missing, error.service_id)
-        except NotThere:
-            if posted.attempts < MOST_ITEMS:
-                self._inbox.later(posted, _wait_ms(posted.attempts))
-            else:
-                message = (
-                    "the vendor has no webhook event with this uuid: somebody else may have sent it"
-                )
-                self._add_dead_letter(posted, "not-confirmed", message)
-        except (VendorFailed, PublishFailed) as error:
-            log.warning("hook.delayed", hook=posted.hook, reason=str(error))
-            self._inbox.later(posted, _wait_of(error, posted.attempts))
-        except STORE_FAILURES:
-            raise  # it is taken again by itself
-        except Exception as error:
-            log.exception("hook.failed", hook=posted.hook)
-            if posted.attempts < MOST_BUGS:
-                self._inbox.later(posted, _wait_ms(posted.attempts))
-            else:
-                self._add_dead_letter(
-                    posted, "poison", f"cannot be processed: {type(error).__name__}"
-                )
+            raise Incomplete(f"hooks.{task.hook}: is no longer in hooks.toml")
+        return hook
 
-    def reread(self, reading: Reading) -> None:
-        """Read one service at the vendor, and publish its state."""
-        hook, api = self._hooks.get(reading.hook), self._apis.get(reading.hook)
-        if hook is None or api is None:
-            message = f"hooks.{reading.hook}: is no longer in hooks.toml"
-            self._give_up(reading, INCOMPLETE, message)
-            return
-        try:
-            self._read_and_publish(hook, api, reading)
-        except Incomplete as error:
-            self._give_up(reading, INCOMPLETE, error.missing, error.service_id)
-        except NotThere:
-            if reading.attempts < MOST_ITEMS:
-                self._later(reading, "is not there", _wait_ms(reading.attempts))
-            else:
-                self._give_up(reading, "not-at-vendor", "the vendor has no such service")
-        except (VendorFailed, PublishFailed) as error:
-            self._later_of(reading, error)
-        except STORE_FAILURES:
-            raise  # it is taken again by itself
-        except Exception as error:
-            log.exception("hook.failed", hook=reading.hook)
-            if reading.attempts < MOST_BUGS:
-                self._later(reading, type(error).__name__, _wait_ms(reading.attempts))
-            else:
-                self._give_up(reading, "poison", f"cannot be processed: {type(error).__name__}")
-
-    def _read_and_publish(self, hook: Hook, api: VendorApi, reading: Reading) -> None:
-        state = self._state(hook, api, reading)
+    def _read_and_publish(self, reading: Reading) -> None:
+        hook = self._hook(reading)
+        state = self._state(hook, reading)
         if not self._inbox.is_ours(reading):
             return  # ours took too long: another process reads it now, with a later ticket
         if isinstance(state, Publish):
@@ -164,8 +147,8 @@ class Work:
     def _confirmed(self, hook: Hook, verdict: Verdict) -> Verdict:
         if not isinstance(verdict, ReadBack):
             return verdict
-        event = self._apis[hook.name].get(f"webhook-events/{verdict.vendor_id}")
-        return uisp.read_confirmed(_object(event), verdict.vendor_id)
+        event = self._read(hook, f"webhook-events/{verdict.vendor_id}")
+        return uisp.read_confirmed(event, verdict.vendor_id)
 
     def _follow(self, hook: Hook, posted: Posted, verdict: Verdict) -> None:
         match verdict:
@@ -189,24 +172,30 @@ class Work:
     def _want(self, hook: Hook, posted: Posted, wanted: Sequence[tuple[str, str, bool]]) -> None:
         self._inbox.want(posted.id, hook.name, wanted, round(hook.settings.coalesce_s * 1000))
 
-    def _state(self, hook: Hook, api: VendorApi, reading: Reading) -> State:
+    def _state(self, hook: Hook, reading: Reading) -> State:
         try:
             match hook.settings:
                 case Uisp():
-                    service = _object(api.get(f"clients/services/{reading.ref}"))
+                    service = self._read(hook, f"clients/services/{reading.ref}")
                     return uisp.read_service(service, hook.settings)
                 case Splynx():
                     customer, _, ref = reading.ref.partition("/")
                     path = f"admin/customers/customer/{customer}/internet-services--{ref}"
-                    return splynx.read_service(_object(api.get(path)), hook.settings)
+                    return splynx.read_service(self._read(hook, path), hook.settings)
                 case Generic():
-                    raise TypeError("this adapter reads nothing")
+                    raise Incomplete(f"hooks.{hook.name}: reads nothing at a vendor any more")
         except NotThere:
             if not reading.gone:
                 raise
             ref = reading.ref.rpartition("/")[2]
             service_id = f"{hook.settings.service_prefix}{ref}"
             return Publish({"event": "cancelled", "service_id": service_id}, {})
+
+    def _read(self, hook: Hook, path: str) -> dict[str, Any]:
+        document = self._apis[hook.name].get(path)
+        if not isinstance(document, dict):
+            raise VendorFailed("the answer is not a JSON object")
+        return document
 
     def _publish_state(self, hook: Hook, reading: Reading, state: Publish) -> None:
         # A webhook that comes twice reads newer state, which needs a new id.
@@ -228,29 +217,25 @@ class Work:
             message = "; ".join(_message(problem) for _, problem in violation.problems)
             raise Incomplete(message, service_id) from None
 
-    def _add_dead_letter(
-        self, posted: Posted, reason: str, detail: str, service_id: str = ""
+    def _give_up(
+        self, task: Posted | Reading, reason: str, detail: str, service_id: str = ""
     ) -> None:
-        body = json.dumps(posted._replace(attempts=0)._asdict())
-        self._commit_dead_letter(f"hook-{posted.id}", reason, detail, service_id, body)
-        log.warning("hook.dead_lettered", hook=posted.hook, reason=reason, detail=detail)
-        self._inbox.done(posted)
-
-    def _give_up(self, reading: Reading, reason: str, detail: str, service_id: str = "") -> None:
-        body = json.dumps({"hook": reading.hook, "reread": reading.ref})
-        self._commit_dead_letter(_dead_letter_of(reading), reason, detail, service_id, body)
-        log.warning("hook.dead_lettered", hook=reading.hook, reason=reason, detail=detail)
-        self._inbox.finish(reading)
-
-    def _commit_dead_letter(
-        self, dead_letter_id: str, reason: str, detail: str, service_id: str, body: str
-    ) -> None:
-        """Store a dead letter; one with the same id is replaced."""
-        now_ms = self._store.records.now_ms()
+        """Make it a dead letter; one with the same id is replaced."""
+        body: dict[str, Any]
+        if isinstance(task, Reading):
+            name, body = _dead_letter_of(task), {"hook": task.hook, "reread": task.ref}
+        else:
+            name, body = f"hook-{task.id}", task._replace(attempts=0)._asdict()
+        now_ms, text = self._store.records.now_ms(), json.dumps(body)
         dead_letter = DeadLetter(
-            dead_letter_id, "hook", reason, detail, service_id=service_id, body=body, at_ms=now_ms
+            name, "hook", reason, detail, service_id=service_id, body=text, at_ms=now_ms
         )
         self._store.records.commit([ServiceCommit("", dead_letters=[dead_letter])], now_ms)
+        log.warning("hook.dead_lettered", hook=task.hook, reason=reason, detail=detail)
+        if isinstance(task, Reading):
+            self._inbox.finish(task)
+        else:
+            self._inbox.done(task)
 
     def _settle_dead_letter(self, dead_letter_id: str) -> None:
         """Delete the dead letter of a service that was read after all, if there is one."""
@@ -259,16 +244,20 @@ class Work:
             now_ms = self._store.records.now_ms()
             self._store.dead_letters.settle(dead_letter, MENDED, "leasewire", now_ms)
 
-    def _later_of(self, reading: Reading, error: VendorFailed | PublishFailed) -> None:
-        if isinstance(error, VendorFailed) and error.refused:
-            log.error(
-                "hook.vendor_refused", hook=reading.hook, advice="correct the key in hooks.toml"
-            )
-        self._later(reading, str(error), _wait_of(error, reading.attempts))
+    def _later_of(self, task: Posted | Reading, error: VendorFailed | PublishFailed) -> None:
+        refused = isinstance(error, VendorFailed) and error.refused
+        if refused:
+            advice = "correct the key in hooks.toml"
+            log.error("hook.vendor_refused", hook=task.hook, advice=advice)
+        self._later(task, str(error), _REFUSED_MS if refused else _wait_ms(task.attempts))
 
-    def _later(self, reading: Reading, why: str, wait_ms: int) -> None:
-        log.warning("hook.delayed", hook=reading.hook, service=reading.ref, reason=why)
-        self._inbox.finish(reading, retry_ms=wait_ms, why=why)
+    def _later(self, task: Posted | Reading, why: str, wait_ms: int) -> None:
+        if isinstance(task, Reading):
+            log.warning("hook.delayed", hook=task.hook, service=task.ref, reason=why)
+            self._inbox.finish(task, retry_ms=wait_ms, why=why)
+        else:
+            log.warning("hook.delayed", hook=task.hook, reason=why)
+            self._inbox.later(task, wait_ms)
 
 
 def _dead_letter_of(reading: Reading) -> str:
@@ -310,19 +299,8 @@ def _of_form(text: str) -> dict[str, Any]:
     return found
 
 
-def _object(document: object) -> dict[str, Any]:
-    if not isinstance(document, dict):
-        raise VendorFailed("the answer is not a JSON object")
-    return document
-
-
 def _message(problem: Problem) -> str:
     return f"{field_at(problem.pointer) or problem.pointer} {problem.message}"
-
-
-def _wait_of(error: Exception, attempts: int) -> int:
-    refused = isinstance(error, VendorFailed) and error.refused
-    return _REFUSED_MS if refused else _wait_ms(attempts)
 
 
 def _wait_ms(attempts: int) -> int:
