@@ -99,9 +99,9 @@ def make_app(  # noqa: PLR0913 - what the gateway stands on
         exception_handlers=dict.fromkeys(FAILURES, answer_failure),
     )
     app.add_middleware(Gate, access=access)
-    app.include_router(OpenRoutes(depths[QUEUE_EVENTS]).router())
+    app.include_router(OpenRoutes(depths[QUEUE_EVENTS]))
     inbox = Inbox(client.plain, prefix)
-    app.include_router(HookRoutes(hooks or {}, inbox, rates, clock).router())
+    app.include_router(HookRoutes(hooks or {}, inbox, rates, clock))
     # Only for the document: it says that a key is needed. `Gate` asks for the key.
     documented = [Depends(HTTPBearer(auto_error=False, description="An API key"))]
     waiter = OutcomeWaiter(partial(final_events, store))
@@ -111,11 +111,11 @@ def make_app(  # noqa: PLR0913 - what the gateway stands on
         OutcomeRoutes(access, store, inventory),
         OpsRoutes(access, store, inventory, publisher),
     ):
-        app.include_router(routes.router(), dependencies=[*documented, Depends(known_parameters)])
+        app.include_router(routes, dependencies=[*documented, Depends(known_parameters)])
     openapi_document = app.openapi()
     complete(openapi_document)
     # After the document is made: FastAPI makes a new, unfinished one when a route is added.
-    app.include_router(PageRoutes(openapi_document).router())
+    app.include_router(PageRoutes(openapi_document))
     # Rendered once: rendering its 100 kB for every caller would delay the others.
     document = json.dumps(openapi_document, separators=(",", ":")).encode()
 

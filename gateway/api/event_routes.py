@@ -29,7 +29,7 @@ checked in a thread."""
 _WAIT: Final = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,4})\"?(?=[,;\s]|$)", re.IGNORECASE)
 
 
-class EventRoutes:
+class EventRoutes(APIRouter):
     """Publishes and validates events.
 
     Args:
@@ -48,16 +48,13 @@ class EventRoutes:
         waiter: OutcomeWaiter,
         inventory: Callable[[], Inventory],
     ) -> None:
+        super().__init__(tags=["events"])
         self._access = access
         self._publisher = publisher
         self._intakes = intakes
         self._waiter = waiter
         self._inventory = inventory
-
-    def router(self) -> APIRouter:
-        """The routes."""
-        router = APIRouter(tags=["events"])
-        router.post(
+        self.post(
             "/v1/events",
             status_code=202,
             summary="Publish one event or a batch",
@@ -67,13 +64,12 @@ class EventRoutes:
             | openapi.DONE,
             openapi_extra=openapi.EVENTS_BODY,
         )(self.publish)
-        router.post(
+        self.post(
             "/v1/validate",
             summary="Validate events without publishing them",
             responses=openapi.responses(None, *openapi.PUBLISHING),
             openapi_extra=openapi.EVENTS_BODY,
         )(self.validate)
-        return router
 
     async def publish(
         self,

@@ -32,7 +32,7 @@ Adapter = Annotated[str, Path(description="uisp, splynx or generic")]
 Endpoint = Annotated[str, Path(description="The hook's name, or its secret path")]
 
 
-class HookRoutes:
+class HookRoutes(APIRouter):
     """Accepts webhooks.
 
     Args:
@@ -49,21 +49,18 @@ class HookRoutes:
         rates: Rates,
         clock: Callable[[], datetime],
     ) -> None:
+        super().__init__(tags=["webhooks"])
         self._hooks = hooks
         self._inbox = inbox
         self._rates = rates
         self._unknown_rates = Rates()
         self._clock = clock
-
-    def router(self) -> APIRouter:
-        """The routes."""
-        router = APIRouter(tags=["webhooks"])
         path = "/v1/hooks/{adapter}/{endpoint_id}"
         taken: dict[int | str, dict[str, object]] = {
             status: {"description": "Stored; it is processed later"}
             for status in (200, 201, 202, 204)
         }
-        router.post(
+        self.post(
             path,
             summary="Send a webhook in the format of the BSS",
             responses=openapi.responses(
@@ -71,13 +68,12 @@ class HookRoutes:
             )
             | openapi.responses(None, "overloaded"),
             openapi_extra={"requestBody": {"content": {"*/*": {"schema": {}}}}},
-        )(self.post)
+        )(self.take)
         probe = openapi.responses(None, "not-found")
-        router.get(path, summary="Check whether a webhook exists", responses=probe)(self.probe)
-        router.head(path, include_in_schema=False)(self.probe)
-        return router
+        self.get(path, summary="Check whether a webhook exists", responses=probe)(self.probe)
+        self.head(path, include_in_schema=False)(self.probe)
 
-    async def post(self, request: Request, adapter: Adapter, endpoint_id: Endpoint) -> Response:
+    async def take(self, request: Request, adapter: Adapter, endpoint_id: Endpoint) -> Response:
         """Stores a webhook; it is processed later."""
         hook = self._hook(adapter, endpoint_id)
         body = await read_body(request, HOOK_BYTES)

@@ -16,7 +16,7 @@ from gateway.api.problems import Refused, overloaded
 from gateway.api.responses import tagged
 
 
-class OpenRoutes:
+class OpenRoutes(APIRouter):
     """Routes without a key.
 
     Args:
@@ -24,6 +24,7 @@ class OpenRoutes:
     """
 
     def __init__(self, depth: Depth) -> None:
+        super().__init__()
         self._depth = depth
         folder = files(contracts) / "schemas" / "v1"
         self._schemas = {
@@ -31,27 +32,22 @@ class OpenRoutes:
         }
         listed = [{"type": name, "url": f"/v1/schemas/{name}"} for name in self._schemas]
         self._list = json.dumps({"schemas": listed}).encode()
-
-    def router(self) -> APIRouter:
-        """The routes."""
-        router = APIRouter()
-        router.get("/healthz", tags=["health"], summary="Check that the process is alive")(
+        self.get("/healthz", tags=["health"], summary="Check that the process is alive")(
             self.healthz
         )
-        router.get(
+        self.get(
             "/readyz",
             tags=["health"],
             summary="Check that events are accepted",
             responses=openapi.responses(None, "overloaded"),
         )(self.readyz)
         unchanged = openapi.UNCHANGED
-        router.get("/v1/schemas", tags=["schemas"], responses=unchanged)(self.schemas)
-        router.get(
+        self.get("/v1/schemas", tags=["schemas"], responses=unchanged)(self.schemas)
+        self.get(
             "/v1/schemas/{event_type}",
             tags=["schemas"],
             responses=openapi.responses(unchanged, "not-found"),
         )(self.schema)
-        return router
 
     async def healthz(self) -> dict[str, str]:
         """Always 200; nothing else is checked."""

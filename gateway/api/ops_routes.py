@@ -24,7 +24,7 @@ DeadLetterId = Annotated[str, Path(description="Id in the list of dead letters")
 ApprovalId = Annotated[str, Path(description="Id in the list of approvals")]
 
 
-class _Decision(BaseModel):
+class Digest(BaseModel):
     """The body of an approval or rejection."""
 
     model_config = ConfigDict(extra="forbid")
@@ -34,7 +34,7 @@ class _Decision(BaseModel):
 _BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
-        "content": {"application/json": {"schema": _Decision.model_json_schema()}},
+        "content": {"application/json": {"schema": Digest.model_json_schema()}},
     }
 }
 
@@ -42,24 +42,17 @@ _BODY: Final[dict[str, Any]] = {
 async def _digest(request: Request) -> str:
     """The digest in a body, which FastAPI would parse before it checks the key."""
     try:
-        return _Decision.model_validate_json(await read_body(request, SMALL_BYTES)).digest
+        return Digest.model_validate_json(await read_body(request, SMALL_BYTES)).digest
     except ValidationError:
         message = 'the body must be JSON: {"digest": "…"}, with the digest of the list you saw'
         raise Refused("malformed", message) from None
 
 
-Digest = Annotated[str, Depends(_digest)]
+GivenDigest = Annotated[str, Depends(_digest)]
 
 
-class OpsRoutes:
-    """What operators list and decide.
-
-    Args:
-        access: checks keys.
-        store: the store.
-        inventory: gives the inventory as it is now.
-        publisher: publishes the events of retried dead letters and of rejections.
-    """
+class OpsRoutes(APIRouter):
+    """What operators list and decide."""
 
     def __init__(
         self,
@@ -68,35 +61,30 @@ class OpsRoutes:
         inventory: Callable[[], Inventory],
         publisher: Publisher,
     ) -> None:
-        self._access = access
+        super().__init__(
+            tags=["operations"],
+            responses=openapi.responses(None, *openapi.READING, "conflict"),
+            dependencies=[access.needs(KeyScope.OPS)],
+        )
         self._store = store
         self._inventory = inventory
         self._publisher = publisher
-
-    def router(self) -> APIRouter:
-        """The routes."""
-        router = APIRouter(
-            tags=["operations"],
-            responses=openapi.responses(None, *openapi.READING, "conflict"),
-            dependencies=[self._access.needs(KeyScope.OPS)],
-        )
-        router.get("/v1/dead-letters", summary="List dead letters")(self.dead_letters)
+        self.get("/v1/dead-letters", summary="List dead letters")(self.dead_letters)
         path = "/v1/dead-letters/{dead_letter_id}"
-        router.post(f"{path}/retry", status_code=202, summary="Retry a dead letter")(self.retry)
-        router.post(f"{path}/discard", summary="Discard a dead letter")(self.discard)
-        router.get("/v1/approvals", summary="List what is held for approval")(self.list_approvals)
+        self.post(f"{path}/retry", status_code=202, summary="Retry a dead letter")(self.retry)
+        self.post(f"{path}/discard", summary="Discard a dead letter")(self.discard)
+        self.get("/v1/approvals", summary="List what is held for approval")(self.list_approvals)
         for name, route, summary in (
             ("approve", self.approve, "Approve the losses of a list"),
             ("reject", self.reject, "Reject the losses of a list"),
         ):
-            router.post(
+            self.post(
                 f"/v1/approvals/{{approval_id}}/{name}",
                 status_code=202,
                 summary=summary,
                 responses=openapi.responses(None, "too-large"),
                 openapi_extra=_BODY,
             )(route)
-        return router
 
     def dead_letters(
         self,
@@ -134,13 +122,13 @@ class OpsRoutes:
         found = approvals.approvals(self._store, self._inventory().policies)
         return {"approvals": [approval_document(approval) for approval in found]}
 
-    def approve(self, key: Caller, approval_id: ApprovalId, digest: Digest) -> Document:
+    def approve(self, key: Caller, approval_id: ApprovalId, digest: GivenDigest) -> Document:
         """The services lose their entries now, if the list still has this digest."""
         policies = self._inventory().policies
         decision = approvals.approve(self._store, policies, approval_id, digest, key.actor)
         return _decided(approval_id, "approved", decision)
 
-    def reject(self, key: Caller, approval_id: ApprovalId, digest: Digest) -> Document:
+    def reject(self, key: Caller, approval_id: ApprovalId, digest: GivenDigest) -> Document:
         """Publishes a snapshot of each service that restores what its router has."""
         decision = approvals.reject(
             *(self._store, self._inventory().policies, approval_id, digest, key.actor),

@@ -24,30 +24,22 @@ MOST_S: Final = 30
 LATEST: Final = "latest"
 
 
-class OutcomeRoutes:
-    """The outcome feed.
-
-    Args:
-        access: checks keys.
-        store: the store.
-        inventory: gives the inventory as it is now.
-    """
+class OutcomeRoutes(APIRouter):
+    """The outcome feed."""
 
     def __init__(
         self, access: AccessCheck, store: Store, inventory: Callable[[], Inventory]
     ) -> None:
+        kinds = [kind for kind in openapi.READING if kind != "not-found"]
+        super().__init__(
+            tags=["state"],
+            responses=openapi.responses(None, *kinds, "source-not-allowed", "cursor-too-old"),
+            dependencies=[access.needs(KeyScope.READ)],
+        )
         self._access = access
         self._store = store
         self._inventory = inventory
-
-    def router(self) -> APIRouter:
-        """The route."""
-        kinds = [kind for kind in openapi.READING if kind != "not-found"]
-        responses = openapi.responses(None, *kinds, "source-not-allowed", "cursor-too-old")
-        needs = [self._access.needs(KeyScope.READ)]
-        router = APIRouter(tags=["state"], responses=responses, dependencies=needs)
-        router.get("/v1/outcomes", summary="Follow outcomes")(self.outcomes)
-        return router
+        self.get("/v1/outcomes", summary="Follow outcomes")(self.outcomes)
 
     async def outcomes(  # noqa: PLR0913, PLR0917 - one for each part of the query
         self,

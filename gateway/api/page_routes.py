@@ -24,17 +24,21 @@ HEADERS: Final = {
 """Browsers run and load nothing for these pages except their own style."""
 
 
-class PageRoutes:
-    """Pages that are rendered once.
+class PageRoutes(APIRouter):
+    """Pages that are rendered once; the OpenAPI document does not list them.
 
     Args:
         document: the finished OpenAPI document.
     """
 
     def __init__(self, document: Mapping[str, Any]) -> None:
+        super().__init__(include_in_schema=False)
         self._document = document
         self._front = pages.front()
         self._problems: dict[str, str] = {kind: pages.problem(kind) for kind in KINDS}
+        self.get("/")(self.front)
+        self.get("/docs")(self.docs)
+        self.get("/problems/{kind}")(self.problem)
 
     @cached_property
     def _docs(self) -> str:
@@ -45,14 +49,6 @@ class PageRoutes:
             if sample.name.startswith("client.")
         }
         return pages.docs(self._document, samples)
-
-    def router(self) -> APIRouter:
-        """The routes; the OpenAPI document does not list them."""
-        router = APIRouter(include_in_schema=False)
-        router.get("/")(self.front)
-        router.get("/docs")(self.docs)
-        router.get("/problems/{kind}")(self.problem)
-        return router
 
     async def front(self) -> HTMLResponse:
         """Links to everything else."""

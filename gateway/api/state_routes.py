@@ -40,39 +40,23 @@ class _Filter(NamedTuple):
     sync: str | None
 
 
-class StateRoutes:
-    """Events, services and their history.
-
-    Args:
-        access: checks keys.
-        store: the store.
-    """
+class StateRoutes(APIRouter):
+    """Events, services and their history."""
 
     def __init__(self, access: AccessCheck, store: Store) -> None:
-        self._access = access
+        needs = access.needs(KeyScope.READ, KeyScope.OPS)
+        super().__init__(tags=["state"], dependencies=[needs])
         self._store = store
-
-    def router(self) -> APIRouter:
-        """The routes."""
-        needs = [self._access.needs(KeyScope.READ, KeyScope.OPS)]
-        responses = openapi.responses(None, *openapi.READING)
-        one = APIRouter(tags=["state"], responses=responses, dependencies=needs)
-        one.get("/v1/events/{event_id}", summary="Get an event and its outcome")(self.event)
-        one.get("/v1/services/{service_id}", summary="Get a service")(self.service)
-        one.get("/v1/services/{service_id}/events", summary="Get the history of a service")(
-            self.history
-        )
+        one = openapi.responses(None, *openapi.READING)
+        for path, route, summary in (
+            ("/v1/events/{event_id}", self.event, "Get an event and its outcome"),
+            ("/v1/services/{service_id}", self.service, "Get a service"),
+            ("/v1/services/{service_id}/events", self.history, "Get the history of a service"),
+        ):
+            self.get(path, summary=summary, responses=one)(route)
         kinds = [kind for kind in openapi.READING if kind != "not-found"]
-        router = APIRouter()
-        router.include_router(one)
-        router.get(
-            "/v1/services",
-            summary="List services",
-            tags=["state"],
-            responses=openapi.responses(None, *kinds),
-            dependencies=needs,
-        )(self.services)
-        return router
+        listed = openapi.responses(None, *kinds)
+        self.get("/v1/services", summary="List services", responses=listed)(self.services)
 
     def event(
         self,

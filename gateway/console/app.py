@@ -73,7 +73,7 @@ def make_console(console: Console) -> ConsoleApp:
         exception_handlers=dict.fromkeys(FAILURES, answer_error),
     )
     app.add_middleware(SessionGate, sessions=sessions)
-    app.include_router(LoginRoutes(console.people, sessions, Rates(burst_s=LOGIN_BURST_S)).router())
+    app.include_router(LoginRoutes(console.people, sessions, Rates(burst_s=LOGIN_BURST_S)))
     app.include_router(pages)
     app.mount("/static", StaticFiles(directory=str(files(__package__) / "static")))
     return ConsoleApp(app, threads)

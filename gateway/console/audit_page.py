@@ -41,11 +41,7 @@ Given = Annotated[dict[str, str], Depends(_given)]
 
 
 class AuditPage:
-    """Reads the trail.
-
-    Args:
-        console: has the store.
-    """
+    """Reads the trail."""
 
     def __init__(self, console: Console) -> None:
         self._audit = console.store.audit

@@ -48,11 +48,7 @@ Id = Annotated[str, Query(max_length=_LONGEST)]
 
 
 class CalendarPages:
-    """Reads the calendar, and withdraws a scheduled event.
-
-    Args:
-        console: has the store and the publisher.
-    """
+    """Reads the calendar, and withdraws a scheduled event."""
 
     def __init__(self, console: Console) -> None:
         self._store = console.store

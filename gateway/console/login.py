@@ -26,7 +26,7 @@ _LONGEST_NAME: Final = 64
 _WRONG: Final = "There is no person with this name and password."
 
 
-class LoginRoutes:
+class LoginRoutes(APIRouter):
     """The routes that need no session, and logout.
 
     Args:
@@ -36,18 +36,14 @@ class LoginRoutes:
     """
 
     def __init__(self, people: People, sessions: LoginSessions, rates: Rates) -> None:
+        super().__init__(include_in_schema=False)
         self._people = people
         self._sessions = sessions
         self._rates = rates
-
-    def router(self) -> APIRouter:
-        """The routes."""
-        router = APIRouter(include_in_schema=False)
-        router.get("/")(self.front)
-        router.get("/login")(self.show)
-        router.post("/login")(self.log_in)
-        router.post("/logout")(self.log_out)
-        return router
+        self.get("/")(self.front)
+        self.get("/login")(self.show)
+        self.post("/login")(self.log_in)
+        self.post("/logout")(self.log_out)
 
     async def front(self) -> Response:
         """The first page."""

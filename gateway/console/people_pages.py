@@ -19,11 +19,7 @@ _PEOPLE: Final = ui.address("/people")
 
 
 class PeoplePages:
-    """Reads and changes people.
-
-    Args:
-        console: has the people and the audit trail.
-    """
+    """Reads and changes people."""
 
     def __init__(self, console: Console) -> None:
         self._people = console.people

@@ -40,11 +40,7 @@ Name = Annotated[str, Query(max_length=_LONGEST)]
 
 
 class PoolPages:
-    """Reads pools, and ends the quarantine of a value.
-
-    Args:
-        console: has the store and the inventory.
-    """
+    """Reads pools, and ends the quarantine of a value."""
 
     def __init__(self, console: Console) -> None:
         self._store = console.store

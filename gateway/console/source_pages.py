@@ -32,11 +32,7 @@ Id = Annotated[str, Query(max_length=_LONGEST)]
 
 
 class SourcePages:
-    """Reads sources and keys; creates and revokes keys.
-
-    Args:
-        console: has the store, the inventory and the keys.
-    """
+    """Reads sources and keys; creates and revokes keys."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

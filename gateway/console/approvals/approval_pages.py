@@ -42,11 +42,7 @@ Digest = Annotated[str, Query(max_length=64, description="Digest of a list as it
 
 
 class ApprovalPages:
-    """Reads the documents, and makes the decisions.
-
-    Args:
-        console: the store, the inventory and the publisher.
-    """
+    """Reads the documents, and makes the decisions."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

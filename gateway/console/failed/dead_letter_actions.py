@@ -20,12 +20,7 @@ Settle = Callable[[DeadLetter], str]
 
 
 class DeadLetterActions:
-    """Makes the changes.
-
-    Args:
-        console: the store and the publisher.
-        pages: read dead letters.
-    """
+    """Makes the changes."""
 
     def __init__(self, console: Console, pages: DeadLetterPages) -> None:
         self._console = console

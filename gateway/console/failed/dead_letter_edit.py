@@ -38,12 +38,7 @@ _LONGEST: Final = 160
 
 
 class DeadLetterEdit:
-    """The pages and the write.
-
-    Args:
-        console: the store and the publisher.
-        pages: read dead letters.
-    """
+    """The pages and the write."""
 
     def __init__(self, console: Console, pages: DeadLetterPages) -> None:
         self._console = console

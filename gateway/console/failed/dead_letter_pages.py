@@ -33,11 +33,7 @@ DeadLetterId = Annotated[
 
 
 class DeadLetterPages:
-    """Reads the documents.
-
-    Args:
-        console: the store and the publisher, which checks events.
-    """
+    """Reads the documents."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

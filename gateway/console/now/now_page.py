@@ -38,12 +38,7 @@ _EVENTS: Final = ("accepted", "applied", "superseded", "scheduled", "rejected", 
 
 
 class NowPage:
-    """The page, its stream, and the thread that reads for both.
-
-    Args:
-        console: what it stands on.
-        sessions: says whether a session goes on.
-    """
+    """The page, its stream, and the thread that reads for both."""
 
     def __init__(self, console: Console, sessions: LoginSessions) -> None:
         store, settings = console.store, console.settings

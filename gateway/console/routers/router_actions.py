@@ -28,13 +28,7 @@ _CHANGED: Final = (
 
 
 class RouterActions:
-    """Makes the changes.
-
-    Args:
-        console: the store and the inventory.
-        reader: reads routers in the background.
-        pages: know the routers.
-    """
+    """Makes the changes."""
 
     def __init__(self, console: Console, reader: RouterReader, pages: RouterPages) -> None:
         self._console = console

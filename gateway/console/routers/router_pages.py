@@ -39,12 +39,7 @@ Part = Annotated[str, Query(max_length=_LONGEST, description="Part of what is se
 
 
 class RouterPages:
-    """Reads the documents of the pages.
-
-    Args:
-        console: the store and the inventory.
-        reader: reads routers in the background.
-    """
+    """Reads the documents of the pages."""
 
     def __init__(self, console: Console, reader: RouterReader) -> None:
         self._console = console

@@ -49,12 +49,7 @@ _CHANGED: Final = (
 
 
 class ServiceActions:
-    """Shows and makes the changes.
-
-    Args:
-        console: the store, the inventory and the publisher.
-        pages: know the services.
-    """
+    """Shows and makes the changes."""
 
     def __init__(self, console: Console, pages: ServicePages) -> None:
         self._console = console

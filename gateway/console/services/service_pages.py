@@ -41,9 +41,6 @@ Typed = Annotated[str, Query(max_length=_LONGEST, description="As a person typed
 class ServicePages:
     """Reads the documents of the pages.
 
-    Args:
-        console: the store and the inventory.
-
     Attributes:
         search: finds services; a thread that must run.
         reader: reads routers in the background; a thread that must run.
