@@ -64,14 +64,13 @@ class HookRoutes(APIRouter):
             path,
             summary="Send a webhook in the format of the BSS",
             responses=openapi.responses(
-                taken, "bad-signature", "bad-timestamp", "not-found", "too-large", "rate-limited"
-            )
-            | openapi.responses(None, "overloaded"),
+                *(taken, "bad-signature", "bad-timestamp", "not-found", "too-large"),
+                *("rate-limited", "overloaded"),
+            ),
             openapi_extra={"requestBody": {"content": {"*/*": {"schema": {}}}}},
         )(self.take)
         probe = openapi.responses(None, "not-found")
         self.get(path, summary="Check whether a webhook exists", responses=probe)(self.probe)
-        self.head(path, include_in_schema=False)(self.probe)
 
     async def take(self, request: Request, adapter: Adapter, endpoint_id: Endpoint) -> Response:
         """Stores a webhook; it is processed later."""

@@ -37,34 +37,27 @@ READING: Final[tuple[Kind, ...]] = (
     "overloaded",
 )
 
-_HEADERS: Final[dict[int, dict[str, Any]]] = {
-    401: {
-        "WWW-Authenticate": {"description": "`Bearer`", "schema": {"type": "string"}},
-    },
-    429: {
-        "Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer"}},
-    },
-    503: {
-        "Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer"}},
-    },
-}
 
-_APPLIED: Final = {
-    "Preference-Applied": {"description": "`wait=` of the request", "schema": {"type": "string"}},
+def _header(name: str, description: str, kind: str = "string") -> dict[str, Any]:
+    return {name: {"description": description, "schema": {"type": kind}}}
+
+
+_RETRY_AFTER: Final = _header("Retry-After", "Seconds to wait", "integer")
+_HEADERS: Final[dict[int, dict[str, Any]]] = {
+    401: _header("WWW-Authenticate", "`Bearer`"),
+    429: _RETRY_AFTER,
+    503: _RETRY_AFTER,
 }
-_LOCATION: Final = {
-    "Location": {
-        "description": "`status_url` of a single event",
-        "schema": {"type": "string"},
-    },
-}
+_OF_RECEIPTS: Final = _header("Location", "`status_url` of a single event") | _header(
+    "Preference-Applied", "`wait=` of the request"
+)
 RECEIPTS: Final[dict[int | str, dict[str, Any]]] = {
-    202: {"description": "In the journal", "headers": _LOCATION | _APPLIED}
+    202: {"description": "In the journal", "headers": _OF_RECEIPTS}
 }
 DONE: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "The outcome of every event is final",
-        "headers": _LOCATION | _APPLIED,
+        "headers": _OF_RECEIPTS,
         "content": {"application/json": {"schema": ref("Receipts"), "example": WAITED}},
     }
 }

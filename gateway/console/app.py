@@ -8,7 +8,6 @@ from starlette.staticfiles import StaticFiles
 
 from gateway.api.limits import Rates
 from gateway.api.responses import FAILURES
-from gateway.console import runbook_page
 from gateway.console.approvals.approval_pages import ApprovalPages
 from gateway.console.audit_page import AuditPage
 from gateway.console.calendar_pages import CalendarPages
@@ -18,12 +17,13 @@ from gateway.console.failed.dead_letter_edit import DeadLetterEdit
 from gateway.console.failed.dead_letter_pages import DeadLetterPages
 from gateway.console.gate import SessionGate, answer_error
 from gateway.console.login import LOGIN_BURST_S, LoginRoutes
+from gateway.console.now.alert_page import AlertPage
 from gateway.console.now.now_page import NowPage
-from gateway.console.pages import Pages
 from gateway.console.people_pages import PeoplePages
 from gateway.console.pool_pages import PoolPages
 from gateway.console.routers.router_actions import RouterActions
 from gateway.console.routers.router_pages import RouterPages
+from gateway.console.runbook_page import RunbookPage
 from gateway.console.services.service_actions import ServiceActions
 from gateway.console.services.service_pages import ServicePages
 from gateway.console.sessions import LoginSessions
@@ -42,29 +42,9 @@ class ConsoleApp(NamedTuple):
 def make_console(console: Console) -> ConsoleApp:
     """Make the application, which is mounted at `/console`."""
     sessions = LoginSessions(console.store.client, console.settings.key_prefix)
-    pages = Pages(sessions)
     reader = RouterReader(console.store, console.inventory, console.settings)
-    now = NowPage(console, sessions)
-    services = ServicePages(console)
-    threads: tuple[BackgroundThread, ...] = (now.reader, reader, services.search, services.reader)
-    # Each group of pages adds its own: XPages(console).add_to(pages).
-    now.add_to(pages)
-    router_pages = RouterPages(console, reader)
-    router_pages.add_to(pages)
-    RouterActions(console, reader, router_pages).add_to(pages)
-    runbook_page.add_to(pages)
-    services.add_to(pages)
-    ServiceActions(console, services).add_to(pages)
-    PoolPages(console).add_to(pages)
-    ApprovalPages(console).add_to(pages)
-    dead_letters = DeadLetterPages(console)
-    dead_letters.add_to(pages)
-    DeadLetterActions(console, dead_letters).add_to(pages)
-    DeadLetterEdit(console, dead_letters).add_to(pages)
-    AuditPage(console).add_to(pages)
-    CalendarPages(console).add_to(pages)
-    SourcePages(console).add_to(pages)
-    PeoplePages(console).add_to(pages)
+    now, services = NowPage(console), ServicePages(console)
+    routers, dead_letters = RouterPages(console, reader), DeadLetterPages(console)
     app = FastAPI(
         title="Leasewire console",
         openapi_url=None,
@@ -73,7 +53,25 @@ def make_console(console: Console) -> ConsoleApp:
         exception_handlers=dict.fromkeys(FAILURES, answer_error),
     )
     app.add_middleware(SessionGate, sessions=sessions)
-    app.include_router(LoginRoutes(console.people, sessions, Rates(burst_s=LOGIN_BURST_S)))
-    app.include_router(pages)
+    for group in (
+        LoginRoutes(console.people, sessions, Rates(burst_s=LOGIN_BURST_S)),
+        now,
+        AlertPage(console),
+        routers,
+        RouterActions(console, reader, routers),
+        RunbookPage(console),
+        services,
+        ServiceActions(console, services),
+        PoolPages(console),
+        ApprovalPages(console),
+        dead_letters,
+        DeadLetterActions(console, dead_letters),
+        DeadLetterEdit(console, dead_letters),
+        AuditPage(console),
+        CalendarPages(console),
+        SourcePages(console),
+        PeoplePages(console),
+    ):
+        app.include_router(group)
     app.mount("/static", StaticFiles(directory=str(files(__package__) / "static")))
-    return ConsoleApp(app, threads)
+    return ConsoleApp(app, (now.reader, reader, services.search, services.reader))

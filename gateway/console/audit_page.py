@@ -40,17 +40,15 @@ def _given(
 Given = Annotated[dict[str, str], Depends(_given)]
 
 
-class AuditPage:
+class AuditPage(Pages):
     """Reads the trail."""
 
     def __init__(self, console: Console) -> None:
+        super().__init__(console)
         self._audit = console.store.audit
-
-    def add_to(self, pages: Pages) -> None:
-        """Add the page, and its files."""
-        pages.page("/audit", self.read, show_audit, title="Audit")
-        pages.get("/audit.csv", response_model=None)(self.csv)
-        pages.get("/audit.ndjson", response_model=None)(self.ndjson)
+        self.page("/audit", self.read, show_audit, title="Audit")
+        self.get("/audit.csv", response_model=None)(self.csv)
+        self.get("/audit.ndjson", response_model=None)(self.ndjson)
 
     def read(self, viewer: Reader, given: Given, page: PageNumber = 1) -> Document:
         """One page of the entries that match."""

@@ -47,18 +47,16 @@ _LONGEST: Final = 200
 Id = Annotated[str, Query(max_length=_LONGEST)]
 
 
-class CalendarPages:
+class CalendarPages(Pages):
     """Reads the calendar, and withdraws a scheduled event."""
 
     def __init__(self, console: Console) -> None:
+        super().__init__(console)
         self._store = console.store
         self._publisher = console.publisher
-
-    def add_to(self, pages: Pages) -> None:
-        """Add the pages and the write."""
-        pages.page("/calendar", self.read, show_calendar, title="Calendar")
+        self.page("/calendar", self.read, show_calendar, title="Calendar")
         path = "/calendar/withdraw"
-        pages.decision(path, self.event, show_withdrawal, self.withdraw, title="Withdraw")
+        self.confirmation(path, self.event, show_withdrawal, self.withdraw, title="Withdraw")
 
     def read(
         self,

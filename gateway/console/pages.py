@@ -15,7 +15,7 @@ from gateway.api.gate import SMALL_BYTES, read_body
 from gateway.api.problems import Refused
 from gateway.api.responses import Document, PrintableJson
 from gateway.console import layout as ui
-from gateway.console.console import Viewer
+from gateway.console.console import Console, Viewer
 from gateway.console.people import Role
 from gateway.console.sessions import LoginSession, LoginSessions
 
@@ -84,15 +84,15 @@ Reader = Annotated[Viewer, Depends(_reader)]
 
 
 class Pages(APIRouter):
-    """Routes of the console.
+    """A group of pages and writes: routes of the console.
 
-    Args:
+    Attributes:
         sessions: where messages for the next page wait.
     """
 
-    def __init__(self, sessions: LoginSessions) -> None:
+    def __init__(self, console: Console) -> None:
         super().__init__(include_in_schema=False)
-        self._sessions = sessions
+        self.sessions = LoginSessions(console.store.client, console.settings.key_prefix)
 
     def page(
         self, path: str, read: Read, show: Show, *, title: str, role: Role = Role.VIEWER
@@ -111,7 +111,7 @@ class Pages(APIRouter):
             request: Request, viewer: Reader, document: Annotated[Document, Depends(read)]
         ) -> Response:
             body = show(document, viewer)
-            message = self._sessions.take_message(request.state.session)
+            message = self.sessions.take_message(request.state.session)
             heading = title.format_map(document)
             return HTMLResponse(str(ui.whole_page(viewer, path, heading, message, body)))
 
@@ -145,12 +145,12 @@ class Pages(APIRouter):
             if isinstance(done, Shown):
                 return HTMLResponse(str(ui.whole_page(viewer, path, done.title, None, done.body)))
             session: LoginSession = request.state.session
-            await asyncio.to_thread(self._sessions.leave_message, session, kind, done.message)
+            await asyncio.to_thread(self.sessions.leave_message, session, kind, done.message)
             return RedirectResponse(done.back, status_code=303)
 
         self.post(path, response_model=None, dependencies=_needs(role))(post)
 
-    def decision(  # noqa: PLR0913 - as many sides as a page and a write
+    def confirmation(  # noqa: PLR0913 - as many sides as a page and a write
         self,
         path: str,
         read: Read,

@@ -18,23 +18,21 @@ Id = Annotated[str, Query(max_length=64, description="Name of the person")]
 _PEOPLE: Final = ui.address("/people")
 
 
-class PeoplePages:
+class PeoplePages(Pages):
     """Reads and changes people."""
 
     def __init__(self, console: Console) -> None:
+        super().__init__(console)
         self._people = console.people
         self._audit = console.store.audit
-
-    def add_to(self, pages: Pages) -> None:
-        """Add the pages and the writes."""
-        pages.page("/people", self.all, show_people, title="People", role=Role.ADMIN)
-        pages.page("/person", self.person, show_person, title="{name}", role=Role.ADMIN)
+        self.page("/people", self.all, show_people, title="People", role=Role.ADMIN)
+        self.page("/person", self.person, show_person, title="{name}", role=Role.ADMIN)
         for path, change in (
             ("/person/role", self.set_role),
             ("/person/remove", self.remove),
             ("/person/end-sessions", self.end_sessions),
         ):
-            pages.action(path, change, role=Role.ADMIN)
+            self.action(path, change, role=Role.ADMIN)
 
     def all(self, page: PageNumber = 1) -> Document:
         """One page of the people, by name."""

@@ -39,18 +39,16 @@ _GAP_MS: Final = 3 * 3_600_000
 Name = Annotated[str, Query(max_length=_LONGEST)]
 
 
-class PoolPages:
+class PoolPages(Pages):
     """Reads pools, and ends the quarantine of a value."""
 
     def __init__(self, console: Console) -> None:
+        super().__init__(console)
         self._store = console.store
         self._inventory = console.inventory
-
-    def add_to(self, pages: Pages) -> None:
-        """Add the pages and the write."""
-        pages.page("/pools", self.read, show_pools, title="Pools")
-        pages.page("/pool", self.pool, show_pool, title="Pool {pool}")
-        pages.decision("/pool/free", self.value, show_value, self.free, title="Free {value}")
+        self.page("/pools", self.read, show_pools, title="Pools")
+        self.page("/pool", self.pool, show_pool, title="Pool {pool}")
+        self.confirmation("/pool/free", self.value, show_value, self.free, title="Free {value}")
 
     def read(self) -> Document:
         """How much of each pool is used."""

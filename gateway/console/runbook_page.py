@@ -10,7 +10,7 @@ from htpy import Node
 from gateway.api.problems import Refused
 from gateway.api.responses import Document
 from gateway.console import layout as ui
-from gateway.console.console import Viewer
+from gateway.console.console import Console, Viewer
 from gateway.console.pages import Pages
 from worker.admin.runbooks import runbooks
 
@@ -19,9 +19,12 @@ _LINE_BREAK: Final = re.compile(r"\n(?!(?:-|\d+\.) ) *")
 """The next line goes on with the same sentence: it begins no item of a list."""
 
 
-def add_to(pages: Pages) -> None:
-    """Add the page."""
-    pages.page("/runbook", read, show, title="Runbook {name}")
+class RunbookPage(Pages):
+    """The page."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self.page("/runbook", read, show, title="Runbook {name}")
 
 
 def read(name: Annotated[str, Query(max_length=64, description="Of the runbook")]) -> Document:

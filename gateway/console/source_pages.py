@@ -31,24 +31,22 @@ _MOST_RATE: Final = 1_000_000
 Id = Annotated[str, Query(max_length=_LONGEST)]
 
 
-class SourcePages:
+class SourcePages(Pages):
     """Reads sources and keys; creates and revokes keys."""
 
     def __init__(self, console: Console) -> None:
+        super().__init__(console)
         self._console = console
         self._keys = console.api_keys
-
-    def add_to(self, pages: Pages) -> None:
-        """Add the pages and the writes."""
         admin = Role.ADMIN
-        pages.page("/sources", self.sources, show_sources, title="Sources")
-        pages.page("/keys", self.keys, show_keys, title="API keys", role=admin)
-        pages.decision(
+        self.page("/sources", self.sources, show_sources, title="Sources")
+        self.page("/keys", self.keys, show_keys, title="API keys", role=admin)
+        self.confirmation(
             *("/keys/create", self.new, show_new, self.create),
             title="Create an API key",
             role=admin,
         )
-        pages.decision(
+        self.confirmation(
             *("/keys/revoke", self.key, show_revoke, self.revoke),
             title="Revoke an API key",
             role=admin,

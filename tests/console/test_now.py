@@ -190,7 +190,7 @@ def test_a_stream_sends_each_part_and_then_what_changed(console, monkeypatch):
 
 def test_before_the_first_reading_a_stream_has_nothing_to_send(store):
     inventory = Inventory("acme", {}, {})
-    page = NowPage(Console(store, lambda: inventory, None, Settings(), None, None), None)
+    page = NowPage(Console(store, lambda: inventory, None, Settings(), None, None))
     assert page.parts(VIEWER) == {}
     page.reader.read_once()
     assert page.parts(VIEWER).keys() >= {"findings"}

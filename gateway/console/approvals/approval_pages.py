@@ -41,28 +41,26 @@ ApprovalId = Annotated[str, Query(alias="id", max_length=64, description="Id of 
 Digest = Annotated[str, Query(max_length=64, description="Digest of a list as it was shown")]
 
 
-class ApprovalPages:
+class ApprovalPages(Pages):
     """Reads the documents, and makes the decisions."""
 
     def __init__(self, console: Console) -> None:
+        super().__init__(console)
         self._console = console
         self._lists = HeldLists(console.store, console.inventory)
-
-    def add_to(self, pages: Pages) -> None:
-        """Add pages and writes."""
         views = approval_views
-        pages.page("/approvals", self.approvals, views.approvals, title="Approvals")
-        pages.page("/approval", self.approval, views.approval, title="Held: {scope} {name}")
+        self.page("/approvals", self.approvals, views.approvals, title="Approvals")
+        self.page("/approval", self.approval, views.approval, title="Held: {scope} {name}")
         for path, view, act, title in (
             ("/approval/approve", views.approve, self.approve, "Approve: {scope} {name}"),
             ("/approval/reject", views.reject, self.reject, "Reject: {scope} {name}"),
         ):
-            pages.decision(path, self.decision, view, act, title=title)
-        pages.decision(
+            self.confirmation(path, self.decision, view, act, title=title)
+        self.confirmation(
             *("/announce", self.announcement, views.announce, self.announce),
             title="Announce losses",
         )
-        pages.decision(
+        self.confirmation(
             *("/announce/withdraw", self.withdrawal, views.withdraw, self.withdraw),
             title="Withdraw an announcement",
         )

@@ -37,19 +37,17 @@ _DIFF_LINES: Final = 120
 _LONGEST: Final = 160
 
 
-class DeadLetterEdit:
+class DeadLetterEdit(Pages):
     """The pages and the write."""
 
     def __init__(self, console: Console, pages: DeadLetterPages) -> None:
+        super().__init__(console)
         self._console = console
         self._pages = pages
-
-    def add_to(self, pages: Pages) -> None:
-        """Add pages and write."""
         path = "/dead-letter/edit"
-        pages.page(path, self.edit, _edit_page, title="Edit: {title}", role=Role.OPERATOR)
-        pages.action("/dead-letter/preview", self.preview, most_bytes=FORM_BYTES)
-        pages.action("/dead-letter/publish", self.publish, most_bytes=FORM_BYTES)
+        self.page(path, self.edit, _edit_page, title="Edit: {title}", role=Role.OPERATOR)
+        self.action("/dead-letter/preview", self.preview, most_bytes=FORM_BYTES)
+        self.action("/dead-letter/publish", self.publish, most_bytes=FORM_BYTES)
 
     def edit(self, dead_letter_id: DeadLetterId) -> Document:
         """The event as received, with its problems, to be edited."""

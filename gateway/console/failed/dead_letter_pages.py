@@ -32,19 +32,17 @@ DeadLetterId = Annotated[
 ]
 
 
-class DeadLetterPages:
+class DeadLetterPages(Pages):
     """Reads the documents."""
 
     def __init__(self, console: Console) -> None:
+        super().__init__(console)
         self._console = console
         self.causes = DeadLetterCauses(console.store)
-
-    def add_to(self, pages: Pages) -> None:
-        """Add the pages."""
         views = dead_letter_views
-        pages.page("/failed", self.failed, views.failed, title="Failed")
-        pages.page("/cause", self.cause, views.cause, title="Failed: {reason}")
-        pages.page("/dead-letter", self.dead_letter, views.dead_letter, title="Failed: {title}")
+        self.page("/failed", self.failed, views.failed, title="Failed")
+        self.page("/cause", self.cause, views.cause, title="Failed: {reason}")
+        self.page("/dead-letter", self.dead_letter, views.dead_letter, title="Failed: {title}")
 
     def failed(
         self,

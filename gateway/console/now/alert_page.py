@@ -11,17 +11,22 @@ from gateway.console.pages import PageNumber, Pages, page_of
 from worker.admin.now import alert_documents
 
 
-def add_alert_page(pages: Pages, console: Console) -> None:
-    """Add the page."""
+class AlertPage(Pages):
+    """The page."""
 
-    def read(page: PageNumber = 1) -> Document:
-        alerts = alert_documents(console.store.alerts.all_open())
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._alerts = console.store.alerts
+        self.page("/alerts", self.read, show_alerts, title="Alerts")
+
+    def read(self, page: PageNumber = 1) -> Document:
+        """One page of the alerts, the worst first."""
+        alerts = alert_documents(self._alerts.all_open())
         return page_of("alerts", alerts, page) | {"open": len(alerts)}
 
-    pages.page("/alerts", read, _alerts, title="Alerts")
 
-
-def _alerts(document: Document, viewer: Viewer) -> Node:
+def show_alerts(document: Document, viewer: Viewer) -> Node:
+    """The alerts."""
     caption = f"Open alerts, muted ones too: {document['open']}"
     return (
         alert_table(caption, document["alerts"], viewer),

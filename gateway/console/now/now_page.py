@@ -11,12 +11,11 @@ from markupsafe import Markup
 from gateway.api.responses import Document
 from gateway.console import layout as ui
 from gateway.console.console import Console, Viewer
-from gateway.console.now.alert_page import add_alert_page, alert_table
+from gateway.console.now.alert_page import alert_table
 from gateway.console.now.live import LiveStreams, Parts
 from gateway.console.now.now_reader import NowReader
 from gateway.console.pages import Pages
 from gateway.console.pictures import Point, Series, line_picture
-from gateway.console.sessions import LoginSessions
 from worker.admin.health import host_row
 from worker.admin.now import read_now
 from worker.core.policy.circuit import UNKNOWN
@@ -37,23 +36,19 @@ _PAGES: Final[Mapping[str, tuple[str, str]]] = {
 _EVENTS: Final = ("accepted", "applied", "superseded", "scheduled", "rejected", "failed")
 
 
-class NowPage:
+class NowPage(Pages):
     """The page, its stream, and the thread that reads for both."""
 
-    def __init__(self, console: Console, sessions: LoginSessions) -> None:
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
         store, settings = console.store, console.settings
-        self._console = console
         self.reader = NowReader(
             lambda: read_now(store, console.inventory(), settings.waiting_alert_s)
         )
-        self._streams = LiveStreams(sessions, lambda: self.reader.look().number, self.parts)
+        streams = LiveStreams(self.sessions, lambda: self.reader.look().number, self.parts)
         self._shown: dict[object, tuple[str, Parts]] = {}
-
-    def add_to(self, pages: Pages) -> None:
-        """Add the routes."""
-        pages.page("/now", self.read, self.show, title="Now")
-        pages.get(LIVE, response_model=None)(self._streams.open)
-        add_alert_page(pages, self._console)
+        self.page("/now", self.read, self.show, title="Now")
+        self.get(LIVE, response_model=None)(streams.open)
 
     def read(self) -> Document:
         """How the installation is, as it was read last."""

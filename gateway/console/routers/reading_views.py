@@ -97,6 +97,11 @@ def live_part(path: str, document: Document, viewer: Viewer, body: Node) -> h.El
     ]
 
 
+def live_page(path: str, document: Document, viewer: Viewer, body: Node, form: Node = None) -> Node:
+    """A page of a router that is one live part, perhaps below a form; see `live_part`."""
+    return [back(document["router"]), form, live_part(path, document, viewer, body)]
+
+
 def why_not(error: Mapping[str, str]) -> str:
     """Why a router could not be read, and what to do."""
     advice = f" {error['advice']}." if error.get("advice") else ""
@@ -177,47 +182,31 @@ def drift_table(found: Iterable[Document]) -> Node:
 
 def plan(document: Document, viewer: Viewer) -> Node:
     """A page of a plan."""
-    name, sign = document["router"], document["sign"]
-    return [
-        back(name),
-        live_part(
-            "/router/plan",
-            document,
-            viewer,
-            [
-                h.p[f"{document.get('summary', '')}."],
-                signs(document),
-                lines(document["lines"]),
-                ui.pager("/router/plan", document, id=name, sign=sign),
-            ]
-            if document.get("summary")
-            else None,
-        ),
+    body = [
+        h.p[f"{document.get('summary', '')}."],
+        signs(document),
+        lines(document["lines"]),
+        ui.pager("/router/plan", document, id=document["router"], sign=document["sign"]),
     ]
+    return live_page("/router/plan", document, viewer, body if document.get("summary") else None)
 
 
 def leases(document: Document, viewer: Viewer) -> Node:
     """A page of a lease table, with a form that searches it."""
     name, whose, find = document["router"], document["whose"], document["find"]
     owners = {"": "all"} | {key: f"{key}: {text}" for key, text in WHOSE.items()}
-    return [
-        back(name),
-        h.form(".filter", action=f"{ui.ROOT}/router/leases")[
-            h.input(type="hidden", name="id", value=name),
-            h.label[
-                "Part of address, MAC, DUID, service or comment",
-                h.input(name="find", value=find, maxlength="64"),
-            ],
-            ui.choice("Whose", "whose", owners, whose),
-            h.button["Find"],
+    form = h.form(".filter", action=f"{ui.ROOT}/router/leases")[
+        h.input(type="hidden", name="id", value=name),
+        h.label[
+            "Part of address, MAC, DUID, service or comment",
+            h.input(name="find", value=find, maxlength="64"),
         ],
-        live_part(
-            "/router/leases",
-            document,
-            viewer,
-            None if document.get("error") or not document.get("read_at") else _lease_rows(document),
-        ),
+        ui.choice("Whose", "whose", owners, whose),
+        h.button["Find"],
     ]
+    was_read = document.get("read_at") and not document.get("error")
+    rows = _lease_rows(document) if was_read else None
+    return live_page("/router/leases", document, viewer, rows, form)
 
 
 def _lease_rows(document: Document) -> Node:
@@ -262,12 +251,11 @@ def drift(document: Document, viewer: Viewer) -> Node:
         ui.pager("/router/drift", document, id=name),
     ]
     is_known = reported_at or (document.get("read_at") and not document.get("error"))
-    return [back(name), live_part("/router/drift", document, viewer, shown if is_known else None)]
+    return live_page("/router/drift", document, viewer, shown if is_known else None)
 
 
 def check(document: Document, viewer: Viewer) -> Node:
     """The result of a check."""
-    name = document["router"]
     rows = [
         {
             "Result": ui.badge(_LEVELS[line["level"]]),
@@ -279,7 +267,7 @@ def check(document: Document, viewer: Viewer) -> Node:
     ]
     failed = document.get("error")
     shown = dict(document) | {"error": {"cause": "failed", "message": failed} if failed else None}
-    return [back(name), live_part("/router/check", shown, viewer, ui.table("Checks", rows))]
+    return live_page("/router/check", shown, viewer, ui.table("Checks", rows))
 
 
 def back(name: str) -> h.Element:

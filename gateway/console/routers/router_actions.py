@@ -27,17 +27,15 @@ _CHANGED: Final = (
 )
 
 
-class RouterActions:
+class RouterActions(Pages):
     """Makes the changes."""
 
     def __init__(self, console: Console, reader: RouterReader, pages: RouterPages) -> None:
+        super().__init__(console)
         self._console = console
         self._reader = reader
         self._pages = pages
         self._waiting = BoundedSemaphore(_MOST_WAITING)
-
-    def add_to(self, pages: Pages) -> None:
-        """Add the writes, each with the page that shows what it does."""
         now, forms = self._pages, router_forms
         for what, read, show, act in (
             ("pause", now.decision, forms.pause, self.pause),
@@ -46,9 +44,9 @@ class RouterActions:
             ("rebuild", now.rebuild, forms.rebuild, self.rebuild),
         ):
             title = f"{what.capitalize()} router {{router}}"
-            pages.decision(f"/router/{what}", read, show, act, title=title)
-        pages.action("/router/read", self.read, role=Role.VIEWER)
-        pages.action("/router/check", self.check, role=Role.VIEWER)
+            self.confirmation(f"/router/{what}", read, show, act, title=title)
+        self.action("/router/read", self.read, role=Role.VIEWER)
+        self.action("/router/check", self.check, role=Role.VIEWER)
 
     def pause(self, viewer: Viewer, form: Form) -> Done:
         """Let no worker write to a router."""

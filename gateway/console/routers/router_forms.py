@@ -6,7 +6,7 @@ from htpy import Node
 from gateway.api.responses import Document
 from gateway.console import layout as ui
 from gateway.console.console import Viewer
-from gateway.console.routers.reading_views import back, drift_table, lines, live_part, signs
+from gateway.console.routers.reading_views import back, drift_table, lines, live_page, signs
 from gateway.console.routers.router_views import state_fields
 from worker.core.texts import counted
 
@@ -46,11 +46,7 @@ def resume(document: Document, viewer: Viewer) -> Node:
 
 def reconcile(document: Document, viewer: Viewer) -> Node:
     """What is put right."""
-    name = document["router"]
-    return [
-        back(name),
-        live_part("/router/reconcile", document, viewer, _to_reconcile(document, viewer)),
-    ]
+    return live_page("/router/reconcile", document, viewer, _to_reconcile(document, viewer))
 
 
 def _to_reconcile(document: Document, viewer: Viewer) -> Node:
@@ -73,11 +69,7 @@ def _to_reconcile(document: Document, viewer: Viewer) -> Node:
 
 def rebuild(document: Document, viewer: Viewer) -> Node:
     """What an approval lets workers write."""
-    name = document["router"]
-    return [
-        back(name),
-        live_part("/router/rebuild", document, viewer, _to_rebuild(document, viewer)),
-    ]
+    return live_page("/router/rebuild", document, viewer, _to_rebuild(document, viewer))
 
 
 def _to_rebuild(document: Document, viewer: Viewer) -> Node:

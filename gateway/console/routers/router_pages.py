@@ -38,24 +38,22 @@ Name = Annotated[str, Query(alias="id", max_length=_LONGEST, description="Name o
 Part = Annotated[str, Query(max_length=_LONGEST, description="Part of what is searched")]
 
 
-class RouterPages:
+class RouterPages(Pages):
     """Reads the documents of the pages."""
 
     def __init__(self, console: Console, reader: RouterReader) -> None:
+        super().__init__(console)
         self._console = console
         self._reader = reader
-
-    def add_to(self, pages: Pages) -> None:
-        """Add the pages."""
-        pages.page("/routers", self.routers, router_views.routers, title="Routers")
-        pages.page("/router", self.router, router_views.router, title="Router {router}")
+        self.page("/routers", self.routers, router_views.routers, title="Routers")
+        self.page("/router", self.router, router_views.router, title="Router {router}")
         for path, read, view, title in (
             ("plan", self.plan, reading_views.plan, "Plan of router {router}"),
             ("leases", self.leases, reading_views.leases, "Lease table of router {router}"),
             ("drift", self.drift, reading_views.drift, "Drift of router {router}"),
             ("check", self.check, reading_views.check, "Check of router {router}"),
         ):
-            pages.page(f"/router/{path}", read, view, title=title)
+            self.page(f"/router/{path}", read, view, title=title)
 
     def routers(
         self,

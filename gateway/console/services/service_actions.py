@@ -48,19 +48,17 @@ _CHANGED: Final = (
 )
 
 
-class ServiceActions:
+class ServiceActions(Pages):
     """Shows and makes the changes."""
 
     def __init__(self, console: Console, pages: ServicePages) -> None:
+        super().__init__(console)
         self._console = console
         self._pages = pages
-
-    def add_to(self, pages: Pages) -> None:
-        """Add a page and a write for each action."""
         for action in _DONE:
             title = f"{action.capitalize()} service {{service}}"
             read, act = partial(self._preview, action), partial(self._act, action)
-            pages.decision(f"/service/{action}", read, service_forms.form, act, title=title)
+            self.confirmation(f"/service/{action}", read, service_forms.form, act, title=title)
 
     def _preview(self, action: Action, service_id: ServiceId, mode: Typed = "") -> Document:
         """What an action would change; without a `digest` it cannot be done: see `refusal`."""

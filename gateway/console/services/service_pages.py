@@ -38,7 +38,7 @@ ServiceId = Annotated[str, Query(alias="id", max_length=_LONGEST, description="O
 Typed = Annotated[str, Query(max_length=_LONGEST, description="As a person typed it")]
 
 
-class ServicePages:
+class ServicePages(Pages):
     """Reads the documents of the pages.
 
     Attributes:
@@ -47,14 +47,12 @@ class ServicePages:
     """
 
     def __init__(self, console: Console) -> None:
+        super().__init__(console)
         self._console = console
         self.search = SearchThread(console.store, lambda: console.inventory().sources)
         self.reader = ServiceReader(self._read_routers)
-
-    def add_to(self, pages: Pages) -> None:
-        """Add the pages."""
-        pages.page("/services", self.services, service_views.services, title="Services")
-        pages.page("/service", self.service, service_views.service, title="Service {service}")
+        self.page("/services", self.services, service_views.services, title="Services")
+        self.page("/service", self.service, service_views.service, title="Service {service}")
 
     def services(self, q: Typed = "", router: Typed = "", page: PageNumber = 1) -> Document:
         """A page of the services that are searched, or that a router should serve."""
