@@ -210,11 +210,11 @@ def pager(path: str, document: Document, **query: object) -> Node:
 
 def read_on(*text: Node, path: str, **query: object) -> h.Element:
     """Say how far something was read; the page reads on by itself, or when it is loaded again."""
-    again = asks_again(address(path, **query), "main", "300ms")
+    again = reload_soon(address(path, **query), "main", "300ms")
     return h.p(".note.warning", {**again, "hx-target": "main"}, role="status")[text]
 
 
-def asks_again(page: str, part: str, after: str = "1s") -> dict[str, str]:
+def reload_soon(page: str, part: str, after: str = "1s") -> dict[str, str]:
     """Attributes of an element that is soon replaced by a part of a page.
 
     Args:

@@ -87,7 +87,7 @@ def live_part(path: str, document: Document, viewer: Viewer, body: Node) -> h.El
     asked = {part: document.get(part) for part in ("whose", "find", "sign", "page")}
     whole = ui.address(path, id=name, **asked)
     # The page is asked again until the read has ended; only this part of it is taken.
-    again = ui.asks_again(whole, "#reading") if running else {}
+    again = ui.reload_soon(whole, "#reading") if running else {}
     return h.section(again, id="reading", aria_label="Read from the router")[
         ui.being_read(whole) if running else None,
         ui.note("warning", "The router could not be read: ", why_not(error)) if error else None,

@@ -76,7 +76,7 @@ def _addresses(row: Document) -> Node:
 def service(document: Document, viewer: Viewer) -> Node:
     """One service. The page asks again by itself while a read runs or an event is on its way."""
     is_moving = document["reading"].get("running") or document["changing"]
-    again = ui.asks_again(ui.address("/service", id=document["service"]), "#service")
+    again = ui.reload_soon(ui.address("/service", id=document["service"]), "#service")
     return h.div(again if is_moving else {}, id="service")[
         _why(document, viewer),
         ui.fields(
