@@ -18,6 +18,26 @@ FIELDS: Final = (
 POLICY_MODE: Final = "default"
 """Value of `suspension_mode`: as the router's policy says."""
 
+PLACES: Final = {
+    "router": ("access", "router"),
+    "dhcp_server": ("access", "dhcp_server"),
+    "mac": ("device", "mac"),
+    "serial": ("device", "serial"),
+    "circuit_id": ("device", "circuit_id"),
+    "remote_id": ("device", "remote_id"),
+    "ppp_name": ("ppp", "name"),
+    "ppp_password": ("ppp", "password"),
+    "ipv6_address": ("ipv6", "address"),
+    "duid": ("ipv6", "duid"),
+    "iaid": ("ipv6", "iaid"),
+    "plan": ("plan", "code"),
+    "down_kbps": ("plan", "down_kbps"),
+    "up_kbps": ("plan", "up_kbps"),
+    "suspension_mode": ("suspension", "mode"),
+    "reason_code": ("suspension", "reason_code"),
+}
+"""Field -> part of a service and its field, where the value is the same in both."""
+
 _OF_EVERY: Final = frozenset({"event", "service_id", "customer_id", "revision", "effective_at"})
 _NUMBERS: Final = frozenset({"revision", "down_kbps", "up_kbps", "iaid"})
 _DEVICE: Final = ("mac", "serial", "circuit_id", "remote_id")
@@ -73,7 +93,7 @@ def event_of(fields: Fields) -> JsonObject:
     if problems:
         raise NotAnEvent(problems)
     common = {name: given[name] for name in _COMMON if name in given}
-    return {"type": f"leasewire.service.{kind}.v1", "data": common | make(given)}
+    return {"type": f"leasewire.service.{kind}.v1", "data": common | make(_parts(given))}
 
 
 def _spared(given: Fields, kind: str) -> set[str]:
@@ -138,39 +158,39 @@ def _some(given: Fields, names: Iterable[str]) -> JsonObject:
     return {name: given[name] for name in names if name in given}
 
 
-def _block(given: Fields) -> JsonObject:
-    suspended = bool(given.keys() & set(_SUSPENDED))
-    block: JsonObject = {
-        "status": "suspended" if suspended else "active",
-        "access": _access(given),
-        **_device(given),
-        **_ppp(given),
-        "address": _address(given),
-        **_ipv6(given),
-    }
-    if "plan" in given:
-        block["plan"] = _plan(given)
-    if suspended:
-        block |= _suspension(given)
+def _parts(given: Fields) -> JsonObject:
+    """The parts of a service that the fields describe."""
+    parts: JsonObject = {}
+    for name, (part, field) in PLACES.items():
+        if name in given:
+            parts.setdefault(part, {})[field] = given[name]
+    if given.get("suspension_mode") == POLICY_MODE:
+        del parts["suspension"]["mode"]
+    if "plan" not in given:  # rates alone are none
+        parts.pop("plan", None)
+    if given.keys() & {"ipv4", *_INSTEAD}:
+        parts["address"] = _address(given)
+    if given.keys() & _PREFIX:
+        parts["ipv6"] = {"prefix": _prefix(given), **parts.get("ipv6", {})}
     if "dns_servers" in given:
-        block["dns_servers"] = _list(given["dns_servers"])
+        parts["dns_servers"] = _list(given["dns_servers"])
     if "options" in given:
-        block["options"] = [_option(option) for option in _list(given["options"])]
-    return block | _some(given, ["label"])
+        parts["options"] = [_option(option) for option in _list(given["options"])]
+    return parts | _some(given, ["label"])
 
 
-def _device(given: Fields) -> JsonObject:
-    device = _some(given, _DEVICE)
-    return {"device": device} if device or "ppp_name" not in given else {}
+def _service(parts: JsonObject) -> JsonObject:
+    status = "suspended" if "suspension" in parts else "active"
+    return {"service": {"status": status, **_filled(parts)}}
 
 
-def _ppp(given: Fields) -> JsonObject:
-    login = {"name": given.get("ppp_name"), "password": given.get("ppp_password")}
-    return {"ppp": login} if given.keys() & set(PPP) else {}
+def _filled(parts: JsonObject) -> JsonObject:
+    """Without a suspension as the router's policy says, which has no fields."""
+    return {name: part for name, part in parts.items() if part}
 
 
-def _access(given: Fields) -> JsonObject:
-    return _some(given, ("router", "dhcp_server"))
+def _reason(parts: JsonObject) -> JsonObject:
+    return {"reason": {"code": parts["suspension"]["reason_code"]}} if parts else {}
 
 
 def _address(given: Fields) -> JsonObject:
@@ -179,35 +199,14 @@ def _address(given: Fields) -> JsonObject:
     if "assigned_pool" in given:
         pool = given["assigned_pool"]
         return {"mode": "assigned", "pool": pool, **_some(given, ["ipv4"])}
-    return {"mode": "static", "ipv4": given.get("ipv4")}
+    return {"mode": "static", "ipv4": given["ipv4"]}
 
 
-def _ipv6(given: Fields) -> JsonObject:
-    """The part `ipv6`, if any of its fields is given."""
-    if not given.keys() & set(_IPV6):
-        return {}
+def _prefix(given: Fields) -> JsonObject:
     fixed = {"ipv6": given["ipv6_prefix"]} if "ipv6_prefix" in given else {}
-    prefix: JsonObject = {"mode": "static", **fixed}
     if "assigned_ipv6_pool" in given:
-        prefix = {"mode": "assigned", "pool": given["assigned_ipv6_pool"], **fixed}
-    address = {"address": given["ipv6_address"]} if "ipv6_address" in given else {}
-    return {"ipv6": {"prefix": prefix, **address, **_some(given, ("duid", "iaid"))}}
-
-
-def _addresses(given: Fields) -> JsonObject:
-    address = {"address": _address(given)} if given.keys() & {"ipv4", *_INSTEAD} else {}
-    return address | _ipv6(given)
-
-
-def _plan(given: Fields) -> JsonObject:
-    return {"code": given["plan"], **_some(given, ("down_kbps", "up_kbps"))}
-
-
-def _suspension(given: Fields) -> JsonObject:
-    mode = given.get("suspension_mode", POLICY_MODE)
-    suspension = {} if mode == POLICY_MODE else {"mode": mode}
-    suspension |= _some(given, ["reason_code"])
-    return {"suspension": suspension} if suspension else {}
+        return {"mode": "assigned", "pool": given["assigned_ipv6_pool"], **fixed}
+    return {"mode": "static", **fixed}
 
 
 def _list(value: object) -> list[str]:
@@ -217,14 +216,6 @@ def _list(value: object) -> list[str]:
 def _option(text: str) -> JsonObject:
     code, _, digits = text.partition("=")
     return {"code": _number(code), "hex": digits}
-
-
-def _reason(given: Fields) -> JsonObject:
-    return {"reason": {"code": given["reason_code"]}} if "reason_code" in given else {}
-
-
-def _moved(given: Fields) -> JsonObject:
-    return {"access": _access(given)} | _addresses(given)
 
 
 _WHOLE: Final = ("router", "mac", "ipv4")
@@ -240,26 +231,18 @@ _SUSPENDED: Final = ("suspension_mode", "reason_code")
 _RATES: Final = ("down_kbps", "up_kbps")
 
 _KINDS: Final[
-    dict[str, tuple[Callable[[Fields], JsonObject], tuple[str, ...], tuple[str, ...]]]
+    dict[str, tuple[Callable[[JsonObject], JsonObject], tuple[str, ...], tuple[str, ...]]]
 ] = {
-    "snapshot": (
-        lambda given: {"service": _block(given)},
-        _WHOLE,
-        (*_REST, *_LISTS, *_SUSPENDED),
-    ),
-    "activated": (lambda given: {"service": _block(given)}, _WHOLE, (*_REST, *_LISTS)),
+    "snapshot": (_service, _WHOLE, (*_REST, *_LISTS, *_SUSPENDED)),
+    "activated": (_service, _WHOLE, (*_REST, *_LISTS)),
     "cancelled": (_reason, (), ("reason_code",)),
-    "suspended": (_suspension, (), _SUSPENDED),
+    "suspended": (_filled, (), _SUSPENDED),
     "resumed": (_reason, (), ("reason_code",)),
-    "mac_changed": (lambda given: _some(given, ["mac"]), ("mac",), ()),
-    "device_swapped": (
-        lambda given: {"device": _some(given, _DEVICE)} | _ipv6(given),
-        ("mac",),
-        (*_DEVICE, *_IPV6),
-    ),
-    "address_changed": (_addresses, ("ipv4",), _POOLS),
-    "ppp_changed": (_ppp, PPP, ()),
-    "plan_changed": (lambda given: {"plan": _plan(given)}, ("plan",), _RATES),
-    "moved": (_moved, ("router",), ("dhcp_server", "ipv4", *_POOLS)),
+    "mac_changed": (lambda parts: parts["device"], ("mac",), ()),
+    "device_swapped": (_filled, ("mac",), (*_DEVICE, *_IPV6)),
+    "address_changed": (_filled, ("ipv4",), _POOLS),
+    "ppp_changed": (_filled, PPP, ()),
+    "plan_changed": (_filled, ("plan",), _RATES),
+    "moved": (_filled, ("router",), ("dhcp_server", "ipv4", *_POOLS)),
 }
-"""Event -> function that makes its data, required fields, optional fields."""
+"""Event -> function that makes its data of the parts, required fields, optional fields."""

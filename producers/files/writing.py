@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from producers.fields import FIELDS, POLICY_MODE
+from producers.fields import FIELDS, PLACES, POLICY_MODE
 from producers.files.cells import escape, printable
 
 _EXAMPLES: Final = (
@@ -69,36 +69,24 @@ def ndjson_row(data: Mapping[str, object]) -> str:
 def flat_fields(data: Mapping[str, Any]) -> dict[str, object]:
     """Return the flat fields of a snapshot's data; the reverse of `producers.fields.event_of`."""
     block = data["service"]
-    plan, address, ipv6, suspension = (block.get(part) or {} for part in _PARTS)
+    address, ipv6 = block.get("address") or {}, block.get("ipv6") or {}
     prefix = ipv6.get("prefix") or {}
-    fields: dict[str, object] = {
+    fields = {
+        **{name: (block.get(part) or {}).get(field) for name, (part, field) in PLACES.items()},
         "service_id": data["service_id"],
         "customer_id": data.get("customer_id"),
-        **block["access"],
-        **(block.get("device") or {}),
-        **{f"ppp_{name}": value for name, value in (block.get("ppp") or {}).items()},
         "ipv4": address.get("ipv4"),
         "pool": address.get("pool") if address.get("mode") == "pool" else None,
-        "plan": plan.get("code"),
-        "down_kbps": plan.get("down_kbps"),
-        "up_kbps": plan.get("up_kbps"),
-        "dns_servers": " ".join(block.get("dns_servers") or ()),
-        "options": " ".join(f"{o['code']}={o['hex']}" for o in block.get("options") or ()),
-        "label": block.get("label"),
         "assigned_pool": address.get("pool") if address.get("mode") == "assigned" else None,
         "ipv6_prefix": prefix.get("ipv6"),
         "assigned_ipv6_pool": prefix.get("pool"),
-        "ipv6_address": ipv6.get("address"),
-        "duid": ipv6.get("duid"),
-        "iaid": ipv6.get("iaid"),
+        "dns_servers": " ".join(block.get("dns_servers") or ()),
+        "options": " ".join(f"{o['code']}={o['hex']}" for o in block.get("options") or ()),
+        "label": block.get("label"),
     }
     if block["status"] == "suspended":
-        fields["suspension_mode"] = suspension.get("mode") or POLICY_MODE
-        fields["reason_code"] = suspension.get("reason_code")
+        fields["suspension_mode"] = fields["suspension_mode"] or POLICY_MODE
     return fields
-
-
-_PARTS: Final = ("plan", "address", "ipv6", "suspension")
 
 
 def _line(cells: Sequence[str]) -> str:
