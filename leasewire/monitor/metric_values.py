@@ -54,13 +54,9 @@ def per_router(value: Callable[[RouterFigures], float | None]) -> Callable[[Figu
 def pools(figures: Figures) -> Values:
     """Values of each pool of ours by state."""
     return {
-        (name, state): number
+        (name, state): getattr(use, state)
         for name, use in figures.pools.items()
-        for state, number in (
-            ("given", use.given),
-            ("quarantine", use.quarantine),
-            ("free", use.free),
-        )
+        for state in ("given", "quarantine", "free")
     }
 
 

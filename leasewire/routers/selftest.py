@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -93,7 +93,7 @@ def selftest_command(  # noqa: PLR0913 - each is an option
         plan = _plan(router, questions, cabled, reasons)
         if dry_run:
             return plan
-        _permitted(plan, name, reasons, _Permission(yes, in_use, confirm))
+        _permitted(plan, name, reasons, yes=yes, in_use=in_use, confirm=confirm)
         answered = _asked(Place(router, again, cabled), questions)
         document = report(
             router,
@@ -160,22 +160,15 @@ def _plan(
     return Answer(document, text)
 
 
-class _Permission(NamedTuple):
-    """What was said on the command line."""
-
-    yes: bool
-    in_use: bool
-    confirm: str | None
-
-
-def _permitted(plan: Answer, name: str, reasons: list[str], permission: _Permission) -> None:
+def _permitted(  # noqa: PLR0913 - as many options
+    plan: Answer, name: str, reasons: list[str], *, yes: bool, in_use: bool, confirm: str | None
+) -> None:
     """Let a person decide, twice where the router seems to serve somebody."""
-    confirm = permission.confirm
-    if reasons and not permission.in_use:
+    if reasons and not in_use:
         fail(f"{name} seems to be in use:", *(f"  {line}" for line in reasons), f"{_TWICE} {name}.")
     if confirm is not None and confirm != name:
         bad_input(f"--confirm {confirm} is not the name of the router: {name}")
-    if not (permission.yes or confirm):
+    if not (yes or confirm):
         for part in plan.text:
             typer.echo(clean(part) if isinstance(part, str) else "", err=True)
     interactive = sys.stdin.isatty()
@@ -185,7 +178,7 @@ def _permitted(plan: Answer, name: str, reasons: list[str], permission: _Permiss
         typed = typer.prompt(f"Type the name of the router to go on ({name})", err=True)
         if typed != name:
             fail(f"{clean(typed)} is not {name}: nothing was done.")
-    elif not reasons and not permission.yes:
+    elif not reasons and not yes:
         if not interactive:
             bad_input("Without a terminal the self-test needs --yes.")
         typer.confirm("Go on?", abort=True, err=True)
