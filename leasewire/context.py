@@ -226,10 +226,18 @@ class Context:
         """A separate connection for `worker/store/backup.py`; the caller closes it."""
         return connect(self.settings.redis_url, any_bytes=True, **self.settings.redis_login)
 
-    def report_failed_checks(self) -> None:
-        """Log what is unsafe about the connection to Redis; for commands that keep running."""
+    def log_as_set(self) -> None:
+        """For commands that keep running: log as the settings say, and what is unsafe in them."""
+        configure_logging(self.settings)
         for failed_check in unsafe(self.settings):
             log.warning("setting.unsafe", message=failed_check)
+
+    def note(self, actor: str, what: str, subject: str, detail: str) -> None:
+        """Record what a person did at a router, which may be set up before there is a Redis."""
+        try:
+            self.store.audit.record(actor, what, subject, detail)
+        except (StoreUnavailable, UnreadableStoreError):
+            typer.echo("! Redis is not available: the audit trail will not show this.", err=True)
 
     def check_login(self) -> None:
         """Check the login, if Redis can be reached; for commands that wait for Redis.

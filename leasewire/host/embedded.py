@@ -173,15 +173,15 @@ class EmbeddedServer:
 
     def stop(self) -> None:
         """Stop the server in order: it flushes the append-only file."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGTERM)
-            self._process.wait()
-            self._process = None
+        self._end(signal.SIGTERM)
 
     def kill(self) -> None:
         """Kill the process, as a crash would."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, number: int) -> None:
         if self._process is not None:
-            self._process.kill()
+            self._process.send_signal(number)
             self._process.wait()
             self._process = None
 

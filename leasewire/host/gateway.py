@@ -14,7 +14,6 @@ from leasewire.sources.hooks import hooks_of
 from producers.publisher import Publisher
 from worker.errors import ConfigurationError, system_text
 from worker.interpreter import answer_while_computing
-from worker.log_setup import configure_logging
 from worker.store.connection import connect
 from worker.store.store import Store, open_store
 from worker.version import installed_version
@@ -64,8 +63,7 @@ def gateway_command(  # noqa: PLR0913 - as many options
 
     Examples: leasewire gateway --port 8080; leasewire gateway --console
     """
-    configure_logging(context.settings)
-    context.report_failed_checks()
+    context.log_as_set()
     answer_while_computing()
     with (
         asked_to_stop(reloads=True) as stopping,

@@ -8,7 +8,6 @@ from leasewire.context import Context, check_extra
 from leasewire.host.stopping import asked_to_stop, run_until_stopped
 from leasewire.sources.delivering import Targets
 from worker.errors import ConfigurationError
-from worker.log_setup import configure_logging
 
 if TYPE_CHECKING:
     from leasewire.monitor.exporter import MetricsServer
@@ -46,8 +45,7 @@ def metrics_command(
     Example: leasewire metrics --bind 127.0.0.1:9464
     """
     address = address_of(bind)
-    configure_logging(context.settings)
-    context.report_failed_checks()
+    context.log_as_set()
     context.check_login()
     targets = Targets(context, signing=False)
     with asked_to_stop(reloads=True) as stopping, exporting(targets, address) as server:

@@ -230,10 +230,7 @@ def _text(document: dict[str, Any], answered: Sequence[Answered]) -> list[Part]:
 def _note(context: Context, name: str, actor: str, answered: Sequence[Answered]) -> None:
     known = sum(result.finding.answer is not None for result in answered)
     detail = f"{known} of {counted(len(answered), 'question')} answered"
-    try:
-        context.store.audit.record(actor, "router.self_tested", name, detail)
-    except (StoreUnavailable, UnreadableStoreError):
-        typer.echo("! Redis is not available: the audit trail will not show this.", err=True)
+    context.note(actor, "router.self_tested", name, detail)
 
 
 @contextmanager

@@ -39,7 +39,7 @@ from worker.core.policy.setup_rows import (
 from worker.core.policy.setup_script import script_of
 from worker.core.policy.setup_spec import RouterAccess, SetupSpec
 from worker.core.rows.menus import version_of
-from worker.errors import RouterBlocked, RouterUnreachable, StoreUnavailable
+from worker.errors import RouterBlocked, RouterUnreachable
 from worker.inventory import RouterConfig
 from worker.inventory.config import DEFAULT_PORT
 from worker.log_setup import hide_secret
@@ -152,11 +152,8 @@ def _note_done(context: Context, name: str, done: int, planned: int, actor: str)
     if done < planned:
         detail = f"{done} of {counted(planned, 'change')}; then it stopped"
         typer.echo(f"{name}: {detail}. Run it again to continue.", err=True)
-    try:
-        context.store.audit.record(actor, "router.set_up", name, detail)
-    except StoreUnavailable:
-        # The first router is set up before Redis exists: `leasewire up` needs its fingerprint.
-        typer.echo("! Redis is not available: the audit trail will not show this.", err=True)
+    # The first router is set up before Redis exists: `leasewire up` needs its fingerprint.
+    context.note(actor, "router.set_up", name, detail)
 
 
 class _Run:

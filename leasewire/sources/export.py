@@ -1,7 +1,6 @@
 """`leasewire export`: the services as a file, to keep or to import again."""
 
 import sys
-from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 import typer
@@ -38,12 +37,15 @@ def export_command(
     """
     store = Context().store
     stored = store.views.services() if router is None else store.views.router_services(router)
-    records = (entry.record for entry in stored)
     write = sys.stdout.write
     if format_ == "csv":
         write(heading())
     left_out = written = 0
-    for data in _snapshots(records, router, status):
+    for record in (entry.record for entry in stored):
+        exported = record.status in ("active", "suspended") and status in (None, record.status)
+        if not exported or router not in (None, record.router):
+            continue
+        data = snapshot_of(record)
         written += 1
         write(csv_row(flat_fields(data)) if format_ == "csv" else ndjson_row(data))
         left_out += format_ == "csv" and "devices" in data["service"]
@@ -53,15 +55,6 @@ def export_command(
     if left_out:
         named = f"{counted(left_out, 'service')} left without further devices"
         typer.echo(f"{named}, for which CSV has no columns: use --format ndjson.", err=True)
-
-
-def _snapshots(
-    records: Iterator[ServiceRecord], router: str | None, status: Status | None
-) -> Iterator[dict[str, Any]]:
-    for record in records:
-        wanted = record.status in ("active", "suspended") and status in (None, record.status)
-        if wanted and router in (None, record.router):
-            yield snapshot_of(record)
 
 
 def snapshot_of(record: ServiceRecord) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from leasewire.host.stopping import asked_to_stop, run_until_stopped
 from leasewire.sources.delivering import FILE, Delivery, Targets, deliveries_to, targets_of
 from worker.admin.json_fields import utc_time, without_empty
 from worker.errors import ConfigurationError
-from worker.log_setup import configure_logging
 
 if TYPE_CHECKING:
     from gateway.outcomes.posting import PostResult
@@ -42,8 +41,7 @@ def deliver(context: Context) -> None:
 
     Example: leasewire outcomes deliver
     """
-    configure_logging(context.settings)
-    context.report_failed_checks()
+    context.log_as_set()
     targets = Targets(context)
     if not targets.now:
         problem = f"there is no target; `leasewire outcomes deliver --help` shows {FILE}"
@@ -123,7 +121,7 @@ def trial_command(context: Context, target: TargetArgument) -> Answer:
     from gateway.outcomes.posting import trial_event  # noqa: PLC0415 - see above
 
     _check_known(context, target)
-    (found,) = (known for known in targets_of(context) if known.name == target)
+    found = next(known for known in targets_of(context) if known.name == target)
     moment = round(time.time() * 1000)
     event = trial_event(
         secrets.token_hex(8),
