@@ -11,7 +11,7 @@ from producers.fields import event_of
 from producers.files.writing import flat_fields
 from tests import builders
 from tests.ppp import PppInstallation, activated, key, login, ppp_changed
-from worker.admin.plan_documents import operation_document
+from worker.admin.plan_documents import plan_parts
 from worker.admin.service_documents import service_document
 from worker.convergence.full_read import read_fully
 from worker.core.full_read.drift import differences
@@ -61,7 +61,7 @@ def test_no_password_is_in_redis_in_logs_or_in_what_people_see(here):
         here.sessions.give_back("R1", session)
     (drift,) = found.drift
     assert (drift.field, drift.wanted) == ("password", "***")
-    plan = [operation_document(operation, 1) for operation in found.plan.operations]
+    plan = plan_parts(found.plan)
     shown = json.dumps(
         [
             service_document(here.store.views.service("SVC-1", ["R1"]), here.store),
