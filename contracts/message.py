@@ -15,12 +15,7 @@ ID = "@id@"
 
 @cache
 def envelope(task: str, queue: str) -> str:
-    """Return a message with placeholders for its arguments and its id.
-
-    Args:
-        task: name of the task (`contracts.names`).
-        queue: name of the queue, without the prefix.
-    """
+    """Return a message with placeholders for its arguments and its id; `queue` has no prefix."""
     return json.dumps(
         {
             "body": BODY,

@@ -195,12 +195,7 @@ class Group(TyperGroup):
 
 
 class App(typer.Typer):
-    """Commands of one noun.
-
-    Args:
-        text: the help.
-        options: as `typer.Typer` takes them.
-    """
+    """Commands of one noun, with options as `typer.Typer` takes them."""
 
     def __init__(self, text: str, **options: Any) -> None:  # noqa: ANN401 - theirs
         chosen: dict[str, Any] = {"cls": Group, "add_completion": False} | options

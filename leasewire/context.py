@@ -107,11 +107,7 @@ def environment_for(settings: Settings) -> Mapping[str, str]:
 
 
 class Context:
-    """What one command works with.
-
-    Args:
-        inventory: path given on the command line, if any.
-        redis_url: as for `load_settings`.
+    """What one command works with; made as `load_settings` says.
 
     Raises:
         ConfigurationError: a setting is wrong.

@@ -20,13 +20,7 @@ CHECK_EVERY_S: Final = 0.5
 
 
 class Drain:
-    """Drains a spool until it is closed.
-
-    Args:
-        spool: holds the events.
-        transport: takes them.
-        backoff: waits after failures.
-    """
+    """Drains a spool into a transport until it is closed; waits after failures."""
 
     def __init__(self, spool: Spool, transport: Transport, backoff: Backoff) -> None:
         self._spool = spool

@@ -33,12 +33,7 @@ class SignalRequests(threading.Event):
 def run_until_stopped(
     part: RunningPart, stopping: SignalRequests, reload: Callable[[], object]
 ) -> None:
-    """Wait for the request to stop.
-
-    Args:
-        part: what runs meanwhile.
-        stopping: of `asked_to_stop` with `reloads`.
-        reload: called at each request to reload.
+    """Wait for the request to stop; `reload` is called at each request to reload.
 
     Raises:
         typer.Exit: 1: the part ended by itself.

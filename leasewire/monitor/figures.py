@@ -83,11 +83,7 @@ class Figures:
 
 
 class FiguresReader:
-    """Reads the figures over its own connection, with short timeouts.
-
-    Args:
-        targets: those of `outcomes.toml`, and the inventory.
-    """
+    """Reads the figures over its own connection, with short timeouts."""
 
     def __init__(self, targets: Targets) -> None:
         settings = targets.context.settings

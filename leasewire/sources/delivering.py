@@ -44,12 +44,7 @@ def targets_of(
 
 
 class Targets:
-    """The targets as they were read last, together with the inventory.
-
-    Args:
-        context: has the inventory.
-        signing: as for `targets_of`.
-    """
+    """The targets as they were read last by `targets_of`, together with the inventory."""
 
     def __init__(self, context: Context, *, signing: bool = True) -> None:
         self.context: Final = context
@@ -71,11 +66,7 @@ class Targets:
 
 
 class Delivery:
-    """Delivers outcomes to the targets while a `with` block runs.
-
-    Args:
-        targets: the receivers; without any it does nothing.
-    """
+    """Delivers outcomes to the targets, if there are any, while a `with` block runs."""
 
     def __init__(self, targets: Targets) -> None:
         self._targets = targets

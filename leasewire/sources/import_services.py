@@ -71,13 +71,7 @@ def import_command(  # noqa: PLR0913 - as many options
 
 
 class Preview(NamedTuple):
-    """What the rows of a file would change.
-
-    Attributes:
-        counts: rows by effect.
-        changes: the first changes in full.
-        warnings: what else a person should know.
-    """
+    """What the rows of a file would change: how many by effect, and the first ones in full."""
 
     counts: Counter[str]
     changes: Sequence[Previewed]

@@ -45,10 +45,6 @@ def as_file(path: Path, name: str) -> Iterator[Path]:
 
     The copy has the modification time of the file behind standard input, 1970 for a pipe.
 
-    Args:
-        path: as given.
-        name: name of the copy.
-
     Raises:
         ConfigurationError: the copy cannot be written.
     """
