@@ -74,11 +74,11 @@ def known_part(kind: Callable[..., _Kept], values: Sequence[Any] | Mapping[str, 
 
     `kind` is a NamedTuple, or a dataclass where the values have names.
     """
-    if isinstance(values, Mapping):
-        known: Any = kind
-        return kind(**{k: v for k, v in values.items() if k in known.__match_args__})
     fields: Any = kind
-    return kind(*values[: len(fields.__match_args__)])
+    known = fields.__match_args__
+    if isinstance(values, Mapping):
+        return kind(**{k: v for k, v in values.items() if k in known})
+    return kind(*values[: len(known)])
 
 
 class UnknownFormatError(LeasewireError):

@@ -249,10 +249,10 @@ def command_for(
     match operation:
         case Add(fields=fields):
             own = kind.own_fields(fields) if is_entry else _stated(operation.menu, fields, version)
-            return (f"{menu}/add", *_attributes(own))
+            return (f"{menu}/add", *attributes(own))
         case Set(row_id=row_id, fields=fields):
             own = kind.own_fields(fields) if is_entry else fields
-            return (f"{menu}/set", f"=.id={row_id}", *_attributes(own))
+            return (f"{menu}/set", f"=.id={row_id}", *attributes(own))
         case MakeStatic(row_id=row_id):
             return (f"{menu}/make-static", f"=numbers={row_id}")
         case Move(row_id=row_id, before=before):
@@ -273,5 +273,6 @@ def _stated(menu: MenuPath, fields: Mapping[str, str], version: str) -> Mapping[
     return {**fields, _IA_TYPE: field.default} if version_of(version) >= field.since else fields
 
 
-def _attributes(fields: Mapping[str, str]) -> list[str]:
+def attributes(fields: Mapping[str, str]) -> list[str]:
+    """Return words that give these fields values."""
     return [f"={name}={value}" for name, value in fields.items()]

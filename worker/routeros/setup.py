@@ -3,7 +3,7 @@
 `worker/core/policy/router_setup.py` decides what is written.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 
@@ -14,6 +14,7 @@ from worker.inventory import RouterConfig
 from worker.routeros.commands import Command, Pace, Reply
 from worker.routeros.connection import RouterConnection
 from worker.routeros.login import compare, connect, identify, log_in
+from worker.routeros.rows import attributes
 from worker.routeros.transport import open_transport
 from worker.settings import Settings
 
@@ -111,15 +112,11 @@ def _command(step: SetupStep, password: str) -> Command:
     if step.verb == "sign":
         return (f"{CERTIFICATE}/sign", f"=numbers={step.row_id or step.name}")
     if step.verb == "move":
-        return (f"{step.menu}/move", f"=numbers={step.row_id}", *_words(step.fields))
+        return (f"{step.menu}/move", f"=numbers={step.row_id}", *attributes(step.fields))
     secret = {name: value or password for name, value in step.secret.items()}
-    words = _words({**step.fields, **secret})
+    words = attributes({**step.fields, **secret})
     target = [f"=.id={step.row_id}"] if step.verb == "set" and step.row_id else []
     return (f"{step.menu}/{step.verb}", *target, *words)
-
-
-def _words(fields: Mapping[str, str]) -> list[str]:
-    return [f"={name}={value}" for name, value in fields.items()]
 
 
 def pin_of(config: RouterConfig, settings: Settings) -> str:

@@ -104,7 +104,6 @@ class RouterSummary(NamedTuple):
         state: `up`, `unreachable`, `blocked`, `policy-changed`, `paused`, `new`: not
             reached yet, or `unknown`: not in the inventory.
         busy: a worker has its lock.
-        queued: services to be checked.
         oldest_ms: since when the oldest work item is due; 0: none is.
         misfits: services whose address no device can use.
     """

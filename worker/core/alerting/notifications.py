@@ -56,7 +56,6 @@ class Notice(NamedTuple):
 
     Attributes:
         at_ms: when it was notified.
-        text: its sentence then.
         gone_ms: when it was first found closed; 0: it is open.
         resolved: it was notified as resolved, or need not be.
     """

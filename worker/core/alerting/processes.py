@@ -58,7 +58,6 @@ class HostSummary(NamedTuple):
             None of that kind runs, and none was stopped in order since.
         versions: of those that run, or else of those that did.
         ago_ms: when the last sign of life of any of them was.
-        clock_ms: how far its clock is ahead of Redis's.
         answer_ms: how long Redis took to answer it, at the longest.
         boots: how many hosts use this name.
     """

@@ -85,21 +85,17 @@ class AtRouter:
         observed: it is in observe mode: nothing is ever written to it.
         is_right: the last pass found there what is wanted.
         next_at_ms: when it is tried again; 0: not by itself.
-        cause: one word for its state.
         message: of the router, or of the person who caused its state.
         wants: the row that the service should have there; None: none.
         written: the row that was last written and read back; None: none.
         written_at_ms: when that was; 0: not known.
-        bindings: the DHCPv6 bindings that the service should have there.
         written_bindings: those that were last written and read back.
         queued: a pass will check it.
         why: the reason for which it waits or failed.
-        holders: the services that have its claims.
         seen: the rows that were read just now; None: the router was not asked or did not answer.
         misfit: why no device can use its address there; None: one can, or that is not known.
         shadow: the queue of others that takes the packets of its own queue; empty: none.
         silence: why the router did not answer.
-        findings: what keeps changes from acting there.
     """
 
     name: str
@@ -134,8 +130,6 @@ class Facts:
         installation: ours, for the tags of rows.
         record: of the service; of a further device it has the id that its tag says, as `SVC-1/2`.
         at: its router, and those on which a row of it may still be.
-        journaled: events of it that are not folded yet.
-        scheduled: events of it that take effect later.
         dead_letters: its dead letters, the newest first.
         workers: kinds of worker that gave a sign of life: `events`, `routers`.
         effect: whether its newest change acts, as it was read last; None: it was not read.

@@ -22,7 +22,6 @@ class AppliedChange:
             after that.
         is_pool: the address of the row is the name of a pool.
         applied_ms: when it was confirmed, by Redis's clock.
-        bindings: its DHCPv6 bindings, as they were written.
         number: of the further device that it is about; empty: the first one.
     """
 

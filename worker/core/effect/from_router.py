@@ -21,13 +21,13 @@ _DHCP6: Final = "/ipv6/dhcp-server"
 _ADVERTISED: Final = "/ipv6/nd"
 _ADDRESSES6: Final = "/ipv6/address"
 _SETTINGS6: Final = "/ipv6/settings"
-_WITH_ARP: Final = ("ethernet", "bridge", "vlan", "bonding")
+_WITH_ARP: Final = tuple(f"/interface/{kind}" for kind in ("ethernet", "bridge", "vlan", "bonding"))
 
 EFFECT_MENUS: Final[Mapping[str, str]] = {
     # All fields: one that is not known here may be a matcher that keeps a rule from matching.
     FILTER: "",
     SERVERS: "name,interface,disabled,lease-time,add-arp,use-reconfigure",
-    **{f"/interface/{kind}": "name,arp" for kind in _WITH_ARP},
+    **dict.fromkeys(_WITH_ARP, "name,arp"),
     _DHCP6: "name,interface,disabled,use-reconfigure",
     _ADVERTISED: "interface,disabled",
     _ADDRESSES6: "address,interface,advertise,disabled",
@@ -57,7 +57,7 @@ def facts_of(  # noqa: PLR0913 - what was read, and what it is read for
     menus of IPv6 were not read.
     """
     dhcp = [row for row in found.get(SERVERS, ()) if not _on(row, "disabled") and row.get("name")]
-    arp = {row.get("name"): row.get("arp") for kind in _WITH_ARP for row in _of(found, kind)}
+    arp = {row.get("name"): row.get("arp") for menu in _WITH_ARP for row in found.get(menu, ())}
     ours = {row.get("interface", "") for row in dhcp if {row["name"], ANY_SERVER} & {*servers}}
     times = {row["name"]: normal.seconds(row.get("lease-time", "")) for row in dhcp}
     return EffectFacts(
@@ -85,10 +85,6 @@ def _filter(rules: Sequence[Row], suspend_list: str) -> Ipv6Filter:
     fasttrack = any(rule.get("action") == FASTTRACK and is_active(rule) for rule in rules)
     judged = judge_suspension(rules, suspend_list) if suspend_list else Judgement("none")
     return Ipv6Filter(fasttrack, *judged)
-
-
-def _of(found: Found, kind: str) -> Sequence[Row]:
-    return found.get(f"/interface/{kind}", ())
 
 
 def _on(row: Row, name: str) -> bool:

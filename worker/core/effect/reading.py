@@ -63,7 +63,6 @@ class EffectReading:
 
     Attributes:
         leases: with the devices that hold them.
-        lease_times_s: DHCP server -> its lease time.
         queues: those with one of the addresses as target, in the router's order.
         listed: the enabled rows of address lists that have one of the addresses.
         garden: what suspended customers may reach.

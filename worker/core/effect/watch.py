@@ -44,7 +44,6 @@ class EffectWatch:
         events: keys of the events that it came from.
         kinds: what it is to the customer, the gravest first; empty: it is about further devices.
         by: when it acts, in short form (`EffectiveBy`).
-        applied_ms: when it was confirmed.
         row: the fields of a row that is gone, by which its device is found; empty: the record has
             the row.
         listed: rows in address lists that must be gone.

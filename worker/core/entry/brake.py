@@ -6,7 +6,6 @@ from typing import Final, Literal, NamedTuple
 
 from worker.core.entry.devices import loses_device
 from worker.core.entry.entry import Claim, Entry
-from worker.core.entry.ipv6_bindings import prefixes_of
 from worker.core.policy.policy import RouterPolicy
 from worker.core.service.record import ServiceRecord
 from worker.core.service.record_parts import Placement
@@ -68,7 +67,7 @@ def loss_of(record: ServiceRecord, policies: Mapping[str, RouterPolicy]) -> Loss
     at = record.placements[router]
     prefixes = {binding.address for binding in at.bindings if binding.is_known} - {""}
     replaced = at.written is not None and record.replaces(at.written)
-    replaced = replaced or (bool(prefixes) and not prefixes <= prefixes_of(record))
+    replaced = replaced or (bool(prefixes) and not prefixes <= record.prefixes)
     replaced = replaced or (bool(at.devices) and loses_device(record, at))
     return Loss(router, "replaced") if replaced else None
 

@@ -45,17 +45,16 @@ def _fields(policy: RouterPolicy, kind: str, code: int, digits: str) -> dict[str
     if policy.force_options:
         fields["force"] = "yes"
     digest = hashlib.sha256("|".join(fields.values()).encode()).hexdigest()[:10]
-    return {"name": f"{prefix_of(policy.installation)}{kind}-{digest}", **fields}
+    return {"name": f"{_prefix_of(policy.installation)}{kind}-{digest}", **fields}
 
 
-def prefix_of(installation: str) -> str:
-    """Return how the names of an installation's option rows begin; others may begin so too."""
+def _prefix_of(installation: str) -> str:
     return f"lw-{installation}-"
 
 
 def is_ours(name: str, installation: str) -> bool:
     """Return whether an option row has a name that this installation gives."""
-    rest = re.escape(prefix_of(installation))
+    rest = re.escape(_prefix_of(installation))
     return re.fullmatch(rf"{rest}(dns|opt\d{{1,3}})-[0-9a-f]{{10}}", name) is not None
 
 

@@ -31,7 +31,6 @@ class Difference:
             now; `found` says why).
         field: which; empty where it is the whole row.
         wanted: its value as it should be; of a whole row its fields.
-        found: as the router has it.
     """
 
     service_id: str

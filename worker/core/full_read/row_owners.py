@@ -28,7 +28,6 @@ class RowOwners(NamedTuple):
     """The owners of the rows of one read.
 
     Attributes:
-        tagged: all rows with our tag.
         orphans: those of unknown services, except rows as last written whose tag was edited.
         left: those of known services that have nothing on this router any more.
         expected: how many services have a row that was confirmed here.

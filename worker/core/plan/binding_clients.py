@@ -26,7 +26,6 @@ class Client(NamedTuple):
     Attributes:
         binding: what is wanted, with the client; without one, it is not known.
         source: the dynamic row that the device has now: it becomes the binding's row.
-        note: kind and sentence for a person.
     """
 
     binding: OwnBinding

@@ -36,7 +36,6 @@ class Wanted:
     """What one service of a batch wants on the router; of a further device in a value of its own.
 
     Attributes:
-        entry: what the router must hold for it.
         written: fields of its lease last written there and read back; None: none yet.
         listed: the rows of address lists that may be its own.
         granted: whether it holds all its claims; if not, nothing is written towards its entry.
@@ -189,8 +188,6 @@ class Member:
     """What is known and decided about one service, or about one further device of it.
 
     Attributes:
-        entry: what the router must hold for it.
-        own: its row, if it has one.
         waiting: why nothing is written towards its entry (`wait`); None: it is written.
         blocked_by: the fields whose wanted values other services' rows hold now, with those.
         freed: placeholders that its own row must hold first, so that others can be written.

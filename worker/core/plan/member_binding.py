@@ -16,7 +16,6 @@ class MemberBinding:
     Attributes:
         wanted: with its client as far as known; None: the service has no such binding.
         noted: as it was last written, or noted before that.
-        row: its own static row.
         tag_lost: the row has no tag any more, but is as noted.
         source: the dynamic row that becomes its row.
         waiting: why nothing is written for it; None: it is written.

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from worker.core.plan.member import Member
 from worker.core.plan.phases import PlanDraft, Step
 from worker.core.rows.operations import Add, Move, Remove, Set, Waiting
-from worker.core.rows.queues import OwnQueue, QueueRow, fields_that_differ, queue_fields, queue_name
+from worker.core.rows.queues import OwnQueue, QueueRow, queue_fields, queue_name
 from worker.core.rows.row_index import RowIndex
-from worker.core.rows.rows import QUEUES, comment_for
+from worker.core.rows.rows import QUEUES, comment_for, parse_tag
 
 _RATE = "rate-limit"
 
@@ -96,9 +96,15 @@ class OwnQueues:
         return not self._differing(member, own, queue)
 
     def _differing(self, member: Member, own: QueueRow, queue: OwnQueue) -> dict[str, str]:
-        installation, service_id = self._index.installation, member.service_id
-        wanted = queue_fields(queue, queue_name(installation, service_id))
-        return fields_that_differ(own, wanted, installation, service_id)
+        """What must be set so that a queue is as wanted and has the service's tag."""
+        name = queue_name(self._index.installation, member.service_id)
+        wanted = queue_fields(queue, name)
+        fields = {name: value for name, value in wanted.items() if own.fields[name] != value}
+        tag = parse_tag(own.comment)
+        if tag is None or tag[:2] != (self._index.installation, member.service_id):
+            rest = own.comment if tag is None else ""
+            fields["comment"] = comment_for(self._index.installation, member.service_id, rest)
+        return fields
 
     def _change(self, member: Member, own: QueueRow, queue: OwnQueue) -> None:
         if member.service_id in self._settled:

@@ -46,7 +46,6 @@ class RouterState:
         attempts: failed attempts in a row; of a router that is up: lost writes in a row.
         cause: of a blocked router one word, such as `login-refused`; of an unreachable one
             `takes-no-writes`, or nothing.
-        message: the last message of the router or of the network.
         away_since_ms: since when no pass worked; kept until its backlog is drained.
         drained: services checked since it is back.
         written: writes since it is back.

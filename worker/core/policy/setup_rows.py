@@ -109,7 +109,8 @@ def wanted_rows(
         rows += _of_walled_garden(spec, access)
     if access.ipv6_list:
         rows += _of_ipv6(spec, access)
-    by = _available_from(version)
+    # Renamed in RouterOS 7.24 (RR).
+    by = "address" if version and version < (7, 24) else "available-from"
     sources = ",".join(spec.manage_from)
     service = {"disabled": "no", by: sources}
     if certificate and access.service != "api":
@@ -139,11 +140,6 @@ def wanted_rows(
 def has_reconfigure(version: tuple[int, ...]) -> bool:
     """Return whether DHCP servers have `use-reconfigure` (RR); () counts as newer."""
     return not version or version >= (7, 19)
-
-
-def _available_from(version: tuple[int, ...]) -> str:
-    # Renamed in RouterOS 7.24 (RR).
-    return "address" if version and version < (7, 24) else "available-from"
 
 
 def _of_radius(access: RouterAccess) -> Iterator[WantedRow]:

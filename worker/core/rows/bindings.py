@@ -25,7 +25,6 @@ class OwnBinding(NamedTuple):
     Attributes:
         ia: `pd`: a delegated prefix, `na`: an address of the device itself.
         address: the prefix, such as `2001:db8::/56`; an address as a /128. In normal form.
-        server: DHCPv6 server, or `all`.
         duid: of the client, such as `0x00030001…`; empty: to be learned.
         iaid: of the client, decimal; empty: to be learned.
         mac: of the device whose DUID or IAID is learned; empty: both are stated.

@@ -67,7 +67,6 @@ class Observation:
 
     Attributes:
         rows: with the devices that hold them, where the menu shows that.
-        lease_times_s: the lease time of each DHCP server.
         entries: name of the kind of entry that the router holds for us.
         ipv6: its DHCPv6 bindings; None: they were not asked for.
     """

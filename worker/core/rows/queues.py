@@ -1,7 +1,7 @@
 """A service's own simple queue, and which queues take the packets of an address before it."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
 from typing import ClassVar, Final, Literal, NamedTuple
@@ -286,15 +286,3 @@ class QueueTarget(NamedTuple):
             else:
                 networks.append(network)
         return cls(frozenset(addresses), tuple(networks), interfaces, tuple(delegated))
-
-
-def fields_that_differ(
-    row: QueueRow, wanted: Mapping[str, str], installation: str, service_id: str
-) -> dict[str, str]:
-    """Return what must be set so that a queue is as wanted and has the service's tag."""
-    fields = {name: value for name, value in wanted.items() if row.fields[name] != value}
-    tag = parse_tag(row.comment)
-    if tag is None or tag[:2] != (installation, service_id):
-        rest = f" {row.comment}" if row.comment and tag is None else ""
-        fields["comment"] = f"{tag_text(installation, service_id)}{rest}"
-    return fields

@@ -9,7 +9,6 @@ class EventRef(NamedTuple):
     Attributes:
         key: its name in the store (`contracts.identity.event_key`); empty where a feed gave it.
         id: the id that its source gave it.
-        source: who published it.
         type: its full type.
         accepted_at_ms: when it was folded or scheduled, by Redis's clock, in milliseconds since
             1970; 0: it was not.

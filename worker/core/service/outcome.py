@@ -42,7 +42,6 @@ class EffectReport(NamedTuple):
     """Whether an applied event acts at the customer, as it was read last on its router.
 
     Attributes:
-        state: `acting` or `not-acting-yet`.
         kind: of the change, such as `suspended` (`ChangeKind`).
         after_ms: since the event was applied.
         reason: one word for programs, such as `flows-left`.

@@ -5,6 +5,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import JsonValue
 
+from worker.core.rows.normal import prefix6
 from worker.core.rows.option82 import hex_of, joined
 from worker.core.rows.rows import NO_ADDRESS, OPTION_82, device_field
 from worker.core.service.event_ref import NEVER, Version
@@ -36,7 +37,6 @@ class ServiceRecord(NamedTuple):
         highest: the greatest version ever folded.
         placements: by router; added before anything is written there.
         pending: events accepted and not yet confirmed, in the order of acceptance.
-        schedule: events that take effect later.
         assigned: what pools of ours gave it. It is kept while the service is suspended, and in the
             record of a cancelled one; it counts only while its register has mode `assigned`.
         unassigned: what it waits for: a value of a pool, or one that another service has.
@@ -186,6 +186,13 @@ class ServiceRecord(NamedTuple):
     def prefix(self) -> str | None:
         """Its IPv6 prefix; None: it has no IPv6, or no prefix is known yet."""
         return self._value_of("prefix", self.asked("prefix"), "ipv6")
+
+    @property
+    def prefixes(self) -> frozenset[str]:
+        """Its prefix, and its IPv6 address as a /128, in normal form."""
+        ipv6: Any = self.value("ipv6")
+        known = (self.prefix, ipv6 and ipv6["address"])
+        return frozenset(prefix6(value) for value in known if value)
 
     def _value_of(self, kind: AssignedKind, held: JsonValue, static: str) -> str | None:
         if not isinstance(held, dict):

@@ -241,7 +241,9 @@ def record_from_json(text: str, service_id: str) -> ServiceRecord:
         last_event_ms=raw.get("heard", 0),
         assigned=assigned,
         unassigned={kind: Unassigned(*why) for kind, why in raw.get("unassigned", {}).items()},
-        left=tuple(_left(*fields) for fields in raw.get("left", ())),
+        left=tuple(
+            LeftValue(value, pool, ms, tuple(at)) for value, pool, ms, at in raw.get("left", ())
+        ),
         rows_at=RowsAt(*raw["rows_at"]) if "rows_at" in raw else None,
     )
 
@@ -255,10 +257,6 @@ def _is_by_login(record: ServiceRecord) -> bool:
     if not (mac and mac.value) and any(register and register.value for register in ids):
         return True
     return any(OPTION_82 in (at.written or ()) for at in record.placements.values())
-
-
-def _left(value: str, pool: str, quarantine_ms: int, routers: list[str]) -> LeftValue:
-    return LeftValue(value, pool, quarantine_ms, tuple(routers))
 
 
 def _full_address(short: JsonValue) -> JsonValue:

@@ -51,7 +51,6 @@ class Register(NamedTuple):
     """One last-writer-wins field of a record.
 
     Attributes:
-        value: as JSON.
         version: of the event that set it.
         event: id of that event.
         stated: the newest version of an event that was about this register. A snapshot and a
@@ -115,7 +114,6 @@ class PendingEvent(NamedTuple):
     Attributes:
         registers: the ones it wrote when it was folded; none of one that changed nothing, and is
             applied when that was seen on the router.
-        version: under which it wrote them.
     """
 
     event: EventRef
@@ -127,7 +125,6 @@ class ShortLease(NamedTuple):
     """The lease time of a row while it is shortened for scheduled events, and until it is back.
 
     Attributes:
-        lease_time: the short one.
         last_ms: when the last of these events takes effect; 0: the lease time is to be put back.
         lease_s: the lease time in seconds that devices had before.
         before: what the row had, noted before the short one is written; None: nothing was written.

@@ -1,16 +1,16 @@
 """Static leases of `/ip/dhcp-server/lease`: the kind of entry that every router has."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final, NamedTuple, cast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple, cast
 
 from pydantic import JsonValue
 
 from worker.core.entry.dhcp_options import OPTIONS_LEFT_TO_OTHERS, option_rows
 from worker.core.entry.entry import Entry, EntryKind, rate_of
-from worker.core.entry.ipv6_bindings import suspended_places, wanted_bindings
 from worker.core.policy.policy import RouterPolicy, SuspendMode
-from worker.core.rows.bindings import OwnBinding
+from worker.core.rows.bindings import IS_ADDRESS, IS_PREFIX, OwnBinding
 from worker.core.rows.menus import LEASE
+from worker.core.rows.normal import duid, prefix6
 from worker.core.rows.operations import Waiting
 from worker.core.rows.option82 import BETWEEN, MOST_BYTES, joined, parted, spelled_ids
 from worker.core.rows.queues import OwnQueue
@@ -82,7 +82,7 @@ class LeaseEntry(EntryKind):
             )
             missing = Waiting("not-expressible", detail)
         notes = [] if how.note is None else [how.note]
-        bindings = wanted_bindings(record, policy) if has_ipv6 else ()
+        bindings = _bindings(record, policy) if has_ipv6 else ()
         limit = _limit(record, policy, how.mode, bindings)
         missing = limit.missing or missing
         notes += [] if limit.note is None else [limit.note]
@@ -99,7 +99,7 @@ class LeaseEntry(EntryKind):
         elif options:
             notes.append(OPTIONS_LEFT_TO_OTHERS)
             options = {}
-        listed = suspended_places(bindings, how.mode, policy) if bindings else frozenset()
+        listed = _suspended_places(bindings, how.mode, policy) if bindings else frozenset()
         if how.mode == "walled_garden":
             listed |= {ListPlace(policy.suspend_list, address)}
         return Entry(
@@ -204,6 +204,44 @@ def _lease_time(
     if short is not None and short.before is not None:
         return short.before, {"lease-time": frozenset({short.lease_time})}
     return None, {}
+
+
+def _bindings(record: ServiceRecord, policy: RouterPolicy) -> tuple[OwnBinding, ...]:
+    """The bindings without their rate: of its prefix, and of its address if it has one.
+
+    An assigned prefix that is not known yet has no binding.
+    """
+    ipv6: Any = record.value("ipv6")
+    if ipv6 is None:
+        return ()
+    stated, iaid = record.value("duid"), record.value("iaid")
+    binding = OwnBinding(
+        IS_PREFIX,
+        record.prefix or "",
+        policy.ipv6_server,
+        "" if stated is None else duid(str(stated)),
+        "" if iaid is None else str(iaid),
+        str(record.value("mac") or NO_MAC) if stated is None or iaid is None else "",
+        lists=policy.address_lists if "address-lists" in policy.managed else None,
+        options=policy.ipv6_options or None,
+        life_time=policy.ipv6_life_time or None,
+    )
+    bindings = [binding] if binding.address else []
+    if ipv6["address"]:
+        bindings.append(binding._replace(ia=IS_ADDRESS, address=prefix6(ipv6["address"])))
+    return tuple(bindings)
+
+
+def _suspended_places(
+    bindings: Iterable[OwnBinding], mode: SuspendMode | None, policy: RouterPolicy
+) -> frozenset[ListPlace]:
+    """Where the prefixes of a service are listed while it is suspended.
+
+    Its bindings stay: without them its device could get a prefix that is in no list.
+    """
+    if mode not in ("block", "walled_garden"):
+        return frozenset()
+    return frozenset(ListPlace(policy.ipv6_list, binding.address) for binding in bindings)
 
 
 class Suspending(NamedTuple):
