@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from contracts.ipv6_values import Ipv6Address, Ipv6Prefix
 from contracts.values import Ipv4, Mac48
+from worker.admin.service_documents import sync_status
 from worker.core.diagnosis.explain import explain
 from worker.core.diagnosis.explain_ipv6 import explain_ipv6
 from worker.core.diagnosis.explain_unknown import explain_unknown
@@ -17,6 +18,7 @@ from worker.core.effect.findings import findings
 from worker.core.entry.devices import as_service
 from worker.core.entry.entry import Entry
 from worker.core.entry.wanted import wanted_entries
+from worker.core.policy.circuit import RouterState
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.observed import Observation
 from worker.core.rows.operations import device_named
@@ -32,7 +34,7 @@ from worker.core.rows.rows import (
 from worker.core.service.record import ServiceRecord
 from worker.core.service.record_parts import Placement
 from worker.ports import BindingQuery, LeaseQuery
-from worker.store.finder import JOURNAL_LOOKED_THROUGH, Finder
+from worker.store.finder import JOURNAL_LOOKED_THROUGH
 from worker.store.store import Store
 from worker.store.views import ServiceView
 
@@ -95,11 +97,8 @@ class Diagnosis:
         finder = self.store.finder
         text, kind = _read(subject)
         journaled = finder.journaled_naming(text, self.journal_searched)
-        found = self._services(finder, text, kind) if kind else []
-        if not kind:
-            found = [*self.store.records.known([text])] or self._claiming(f"name:{text}")
-        if not found:
-            found = sorted({service for service, _ in journaled if service})
+        found = self._services(text, kind)
+        found = found or sorted({service for service, _ in journaled if service})
         rows = {} if found else self._rows_anywhere(text, kind)
         found = found or self._tagged(rows)
         if found:
@@ -168,10 +167,12 @@ class Diagnosis:
             workers=frozenset(name.partition("@")[0] for name in workers),
         )
 
-    def _services(self, finder: Finder, text: str, kind: str) -> list[str]:
-        """Find services by claims, held or wanted, else by a search of all records."""
+    def _services(self, text: str, kind: str) -> list[str]:
+        """Find services by id or by claims, held or wanted, else by a search of all records."""
+        if not kind:
+            return [*self.store.records.known([text])] or self._claiming(f"name:{text}")
         claim = prefix_key(text) if kind in ("prefix", "ipv6") else f"{kind}:{text}"
-        return self._claiming(claim) or finder.services_naming(text)
+        return self._claiming(claim) or self.store.finder.services_naming(text)
 
     def _claiming(self, key: str) -> list[str]:
         """The services that hold or want a claim."""
@@ -183,13 +184,12 @@ class Diagnosis:
 
     def _rows_anywhere(self, text: str, kind: str) -> Mapping[str, Observation | str]:
         """Rows on any router for a subject that no service has."""
+        binding = text if "/" in text else f"{text}/128"  # as its row has it
         query = LeaseQuery(
             devices=frozenset({text} if kind == "mac" else ()),
             addresses=frozenset({text} if kind == "address" else ()),
             comments=frozenset(() if kind else {tag_text(self.installation, text)}),
-            bindings=BindingQuery(addresses={_row_address(text)})
-            if kind in ("prefix", "ipv6")
-            else None,
+            bindings=BindingQuery(addresses={binding}) if kind in ("prefix", "ipv6") else None,
         )
         return self.look(dict.fromkeys(self.policies, query)) if self.look else {}
 
@@ -305,7 +305,7 @@ class Diagnosis:
             view = views[holder]
             why = view.waiting.get(router, {}) if view else {}
             queued = view is not None and router in view.queued
-            sync = ("waiting" if why else "pending") if queued else "failed" if why else "in_sync"
+            sync = sync_status(RouterState(), why, queued=queued).sync
             message = str(why.get("detail", ""))
             found.append(Holder(claim, holder, records[holder].record.status, sync, message))
         return found
@@ -331,11 +331,6 @@ def _read(subject: str) -> tuple[str, str]:
         except ValueError:
             continue
     return text, ""
-
-
-def _row_address(text: str) -> str:
-    """A prefix or an address as the row of a binding has it."""
-    return text if "/" in text else f"{text}/128"
 
 
 def _comments(seen: Observation) -> Iterator[str]:
