@@ -172,19 +172,18 @@ class RouterSession(RowReader, Protocol):
 
     Every method raises `RouterUnreachable` or `RouterBlocked`; a write whose answer was lost raises
     `OutcomeUnknown`. After any of these the session is closed (by reset) and cannot be used.
+
+    Attributes:
+        identity: the router's `/system/identity` name, read at login.
+        version: of RouterOS, without its channel, such as `7.18.2`.
+        serial: serial number, or system id of a CHR; empty if the router has neither.
+        entries: name of the kind of entry that the router holds; all kinds are read as leases.
     """
 
-    @property
-    def identity(self) -> str:
-        """The router's `/system/identity` name, read at login."""
-
-    @property
-    def version(self) -> str:
-        """The RouterOS version without its channel, such as `7.18.2`."""
-
-    @property
-    def serial(self) -> str:
-        """Serial number, or system id of a CHR; empty if the router has neither."""
+    identity: str
+    version: str
+    serial: str
+    entries: str
 
     @property
     def uptime_s(self) -> int | None:
@@ -193,10 +192,6 @@ class RouterSession(RowReader, Protocol):
     @property
     def certificate_ends_ms(self) -> int:
         """When its certificate ends (ms since 1970); 0: unknown."""
-
-    @property
-    def entries(self) -> str:
-        """Name of the kind of entry that the router holds; all kinds are read as leases."""
 
     def read_watched(self) -> Observation:
         """Dynamic leases, and blocked ones that are bound, in whichever menu our entries are."""

@@ -79,12 +79,6 @@ class AlertKeys(TomlTable):
         on_secret: Callable[[str], None],
     ) -> AlertTarget:
         """Return the target."""
-        return AlertTarget(
-            name=name,
-            url_env=self.url_env,
-            url_file=folder / self.url_file if self.url_file else None,
-            severity=self.severity,
-            kinds=frozenset(self.kinds),
-            _environ=environ,
-            _on_secret=on_secret,
-        )
+        keys = dict(self) | {"kinds": frozenset(self.kinds)}
+        keys["url_file"] = folder / self.url_file if self.url_file else None
+        return AlertTarget(name=name, **keys, _environ=environ, _on_secret=on_secret)
