@@ -76,13 +76,9 @@ class Accept:
     """Folds events into records.
 
     Attributes:
-        store: the store.
-        sources: the sources of the inventory.
-        policies: router -> policy.
         limits: limits of the brake; None: it is off.
         clock: this worker's clock, in seconds since 1970: Redis's may be behind.
         busy: finds when bulk gets a turn.
-        pools: of the inventory.
     """
 
     store: Store

@@ -60,13 +60,7 @@ class _Wanted(NamedTuple):
 
 @dataclass
 class Assigner:
-    """Assigns values to the services of one worker's commits.
-
-    Args:
-        store: the store.
-        pools: of the inventory.
-        routers: of the inventory.
-    """
+    """Assigns values to the services of one worker's commits."""
 
     store: Store
     pools: AddressPools
@@ -82,9 +76,8 @@ class Assigner:
     def assign(self, drafts: Sequence[CommitDraft]) -> None:
         """Give each service what it should have, or note why it cannot; before its commit.
 
-        Args:
-            drafts: of services that name a pool; where there are pools, of any: a fixed address may
-                lie in one.
+        `drafts`: of services that name a pool; where there are pools, of any: a fixed address may
+        lie in one.
         """
         if not self._is_prepared:
             self.store.pools.prepare(self.pools, self.routers)

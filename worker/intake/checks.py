@@ -40,14 +40,11 @@ class CheckedEvent:
     """An event that may be folded, with what its commit needs.
 
     Attributes:
-        event: as it was read.
         ref: names it in the store.
         lane: the journal lane that its commit clears.
-        source: its source in the inventory.
         revision: the source's counter, or its time in microseconds since 1970; None: it has none.
         digest: hash of type and data, the last part of its version.
         content: what is kept of the hash of its content, by which a duplicate is known.
-        raw: the event as it came.
         effective_at_ms: when it takes effect, rounded up; 0: at once.
         as_of_ms: of a row of a file, when the file was true; 0: it is none.
         by: of an operator's event: the person in whose name it was sent, and the note of its
@@ -111,13 +108,9 @@ def check(  # noqa: PLR0913 - what it checks against
 ) -> Checked:
     """Read an event and check whether it may be folded.
 
-    Args:
-        entry: the event as it came.
-        sources: the sources of the inventory.
-        now_ms: Redis's time.
-        own_ms: the time by this worker's clock: Redis's may be behind.
-        strict: refuse unknown fields of `data` too.
-        operators_secret: reads what proves events of operators; None: they need no proof.
+    `own_ms`: the time by this worker's clock: Redis's may be behind; `strict`: refuse unknown
+    fields of `data` too; `operators_secret`: reads what proves events of operators; None: they need
+    no proof.
     """
     if entry.attempts > MAX_ATTEMPTS:
         detail = f"its folding was begun {entry.attempts - 1} times and never ended"

@@ -25,17 +25,12 @@ class CommitDraft:
     """A commit of one service as it grows; nothing of it is true before it is committed.
 
     Args:
-        before: the stored record with its generation.
-        policies: router -> policy.
-        now_ms: Redis's time.
         last_read: when a whole router was last read (ms). The rows of a service that were read
             before that may have changed: then an event that changes nothing is applied only after
             the router was read again.
         lease_times_s: of a router's DHCP servers, in seconds.
 
     Attributes:
-        before: as given.
-        record: as it grows.
         report: what is said of events.
         released: scheduled events take effect by it.
         reassigns: values of pools are not the service's for sure: Redis is asked.

@@ -52,9 +52,7 @@ class Folding:
     def fold(self, events: Sequence[CheckedEvent], seen: Mapping[str, str]) -> CommitDraft:
         """Fold events in the order in which they came (any order gives the same registers).
 
-        Args:
-            events: of this service.
-            seen: event key -> short content hash of events that were committed before.
+        `seen`: event key -> short content hash of events that were committed before.
         """
         for event in events:
             self._report.lane = event.lane

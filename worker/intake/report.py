@@ -40,12 +40,9 @@ class CommitReport:
     """Of one service and one commit. Of two outcomes of one event the later one counts.
 
     Attributes:
-        service_id: the service.
-        now_ms: Redis's time.
         lane: the lane by which the events came; None: they were scheduled.
         by: event key -> `actor` and `note` of an operator's event.
         counts: counters to raise, besides those of the events.
-        dead_letters: dead letters.
         lines: history, oldest first, as text.
         source_counts: source -> what came of its events.
     """
@@ -88,17 +85,10 @@ class CommitReport:
     ) -> None:
         """Set the outcome of an event that came.
 
-        Args:
-            event: the event.
-            state: where it stands.
-            count: the counter to raise; empty: that of the state.
-            reason: one word.
-            detail: one sentence.
-            router: the router concerned.
-            effective_at_ms: when a scheduled event takes effect.
-            content: hash of its content, to be remembered; None: if the event comes again, it is
-                folded again.
-            brief: it changed nothing: its outcome is kept for an hour, in no list.
+        `count`: the counter to raise; empty: that of the state; `effective_at_ms`: when a scheduled
+        event takes effect; `content`: hash of its content, to be remembered; None: if the event
+        comes again, it is folded again; `brief`: it changed nothing: its outcome is kept for an
+        hour, in no list.
         """
         count = count or state
         if count not in ("rejected", "released"):

@@ -22,14 +22,7 @@ _UNKNOWN_EVERY: Final = 60
 
 @dataclass
 class WaitingServices:
-    """Finds values for waiting services, a bounded number a round.
-
-    Args:
-        store: the store.
-        policies: router -> policy.
-        assigner: assigns values.
-        limits: of the brake.
-    """
+    """Finds values for waiting services, a bounded number a round."""
 
     store: Store
     policies: Mapping[str, RouterPolicy]

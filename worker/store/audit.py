@@ -31,7 +31,6 @@ class AuditEntry(NamedTuple):
         by: who: a name, `NAME (console)` or `key ID (NAME)`.
         what: what happened to which kind of thing, such as `router.paused`.
         subject: which thing: a router, a service, a source, …
-        detail: more, for people.
     """
 
     at_ms: int

@@ -70,10 +70,7 @@ def copy(plain: redis.Redis, keys: Keys, on_progress: OnProgress) -> Iterator[Ba
     Most is read while workers run. Redis reports which keys change meanwhile, and those are read
     again, as long as they are many; the last few while writes are paused, which takes milliseconds.
 
-    Args:
-        plain: a client that reads any bytes: `connect(…, any_bytes=True)`.
-        keys: whose are copied.
-        on_progress: gets the progress.
+    `plain`: a client that reads any bytes: `connect(…, any_bytes=True)`.
 
     Raises:
         CopyFailedError: Redis may have lost track of what changed, or the pause was too short.
@@ -128,9 +125,7 @@ def put_back(
     What is in a journal stays, and entries add to it. Until the block has ended well the
     installation's id is one that no worker has: none begins before all is in its place.
 
-    Args:
-        plain: as for `copy`.
-        keys: whose are put back.
+    `plain`: as for `copy`.
 
     Raises:
         StoreUnavailable: Redis does not answer, or is full; what is there is good for nothing.

@@ -17,10 +17,8 @@ class HeldClaim(NamedTuple):
     """One claim at a router.
 
     Attributes:
-        router: where.
         key: `mac:…`, `address:…` or `prefix:…`; `text`: as people write it.
         scope: DHCP server, or `all`.
-        holder: the service.
         is_held: whether the holder wants it; else only its row still stands there.
         waiters: services that wait for the key.
     """

@@ -90,7 +90,6 @@ class ServiceCommit(NamedTuple):
         events: the events that came.
         outcomes: new outcomes of events of earlier commits.
         counts: further counters to raise.
-        dead_letters: dead letters.
         lines: history, newest last.
         source_counts: source -> what came of its events.
         names: routers that the record names for the first time. If one of them is a former name by

@@ -44,14 +44,9 @@ class Letters(StorePart):
     ) -> bool:
         """Settle a dead letter: remove it, and record who did what, in one step.
 
-        Args:
-            dead_letter: as it was read.
-            what: `retried`, `edited`, `discarded`, or `MENDED` by what came after it.
-            by: who.
-            at_ms: Redis's time.
-            audit: record it in the audit trail; False: the caller records it, as one of many.
-            more: further fields of the service's history line; `why`, a person's words, is for
-                the audit trail too.
+        `what`: `retried`, `edited`, `discarded`, or `MENDED` by what came after it; `audit`: False:
+        the caller records it in the audit trail, as one of many; `more`: further fields of the
+        service's history line; `why`, a person's words, is for the audit trail too.
 
         Returns:
             False when it is gone or was replaced by a later failure, which stays.

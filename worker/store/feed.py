@@ -46,13 +46,10 @@ class Feed(StorePart):
         *,
         unknown_sources: bool = False,
     ) -> FeedPage:
-        """Read on.
+        """Read on after a cursor; None: from the oldest item.
 
-        Args:
-            sources: the sources.
-            cursor: read after it; None: from the oldest item.
-            most: limit of items; at least one.
-            unknown_sources: some of the sources are unknown: read their rejections too.
+        `most`: at least one; `unknown_sources`: some of the sources are unknown: read their
+        rejections too.
 
         Raises:
             CursorTooOldError: items after the cursor were dropped; with `unknown_sources` they may

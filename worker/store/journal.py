@@ -40,8 +40,6 @@ class Taken(NamedTuple):
         full: as many as asked for, so there may be more: notify another worker.
         carried: how often each event of the message was begun before; None: the journal has it, and
             it comes from there if it is due.
-        entries: events of the journal.
-        now_ms: Redis's time.
         aliases: former name of a router -> its name now.
     """
 

@@ -43,7 +43,6 @@ class RouterFigures(NamedTuple):
     """One router.
 
     Attributes:
-        name: as in the inventory.
         state: its state; `held` when a person holds it, whatever it was before; `new` where
             nobody reached it yet.
         busy: a worker is at it.

@@ -58,14 +58,7 @@ class PoolSample(NamedTuple):
 
 
 class Latency(NamedTuple):
-    """The answers of a router within five minutes.
-
-    Attributes:
-        at_ms: when the five minutes began.
-        number: how many.
-        mean_ms: their mean.
-        most_ms: the longest.
-    """
+    """The answers of a router within the five minutes that began at `at_ms`."""
 
     at_ms: int
     number: int

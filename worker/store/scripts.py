@@ -17,7 +17,7 @@ from worker.store.keys import UNKNOWN_SOURCES, Key, KeyByName, Keys
 _PARTS: Final = (
     *("_time", "_many", "_writes", "_router", "_work_items", "_notified", "_notify", "_claims"),
     *("_in_flight", "_services", "_feed", "_dead_letters", "_sources", "_brake", "_pools"),
-    *("_fleet", "_take", "_state", "_audit"),
+    *("_fleet", "_take", "_audit"),
 )
 """Shared parts; each may use those before it."""
 _ENDS: Final = {

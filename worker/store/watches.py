@@ -60,7 +60,6 @@ class ReadEffect(NamedTuple):
     """What was found of a change.
 
     Attributes:
-        awaited: as taken.
         report: what is new of it; None: nothing is.
         next_ms: when to read it again; 0: never.
         reported: key of what was reported last.

@@ -188,28 +188,34 @@ local function wait_only_for(router, service, wants)
   end
 end
 
--- Makes the claims that a service does not want any more vacating; with `stands`, the claims of its row,
--- those that no row has are free at once. Returns whether a waiter was woken.
-local function vacate(router, service, wants, work_version, now, stands)
-  local woken = false
-  wait_only_for(router, service, wants)
+-- Keeps those of the claims of a service for which `is_kept` (of claim and holders) says so.
+local function keep_claims(router, service, is_kept)
   local claims, kept = claims_of(router, service), {}
   for _, claim in ipairs(claims) do
-    local holders = holders_of(router, claim[1])
-    local is_kept = true
-    if not index_of(wants, claim) and claim_state(holders, claim[2], service) == 1 then
-      is_kept = not stands or index_of(stands, claim)
-      holders[claim[2]] = is_kept and { service, 0 } or nil
-      put_holders(router, claim[1], holders)
-      woken = wake(router, claim[1], work_version, now) or woken
-    end
-    if is_kept then
+    if is_kept(claim, holders_of(router, claim[1])) then
       kept[#kept + 1] = claim
     end
   end
   if #kept ~= #claims then
     put_claims(router, service, kept)
   end
+end
+
+-- Makes the claims that a service does not want any more vacating; with `stands`, the claims of its row,
+-- those that no row has are free at once. Returns whether a waiter was woken.
+local function vacate(router, service, wants, work_version, now, stands)
+  local woken = false
+  wait_only_for(router, service, wants)
+  keep_claims(router, service, function(claim, holders)
+    if index_of(wants, claim) or claim_state(holders, claim[2], service) ~= 1 then
+      return true
+    end
+    local is_kept = not stands or index_of(stands, claim)
+    holders[claim[2]] = is_kept and { service, 0 } or nil
+    put_holders(router, claim[1], holders)
+    woken = wake(router, claim[1], work_version, now) or woken
+    return is_kept
+  end)
   return woken
 end
 
@@ -277,18 +283,11 @@ end
 -- Drops the vacating claims of a service whose row stands only where it is wanted. Nobody waits for
 -- these: a request gets them at once.
 local function drop_vacating(router, service)
-  local claims = claims_of(router, service)
-  local kept = {}
-  for _, claim in ipairs(claims) do
-    local holders = holders_of(router, claim[1])
-    if claim_state(holders, claim[2], service) == 0 then
-      holders[claim[2]] = nil
-      put_holders(router, claim[1], holders)
-    else
-      kept[#kept + 1] = claim
+  keep_claims(router, service, function(claim, holders)
+    if claim_state(holders, claim[2], service) ~= 0 then
+      return true
     end
-  end
-  if #kept ~= #claims then
-    put_claims(router, service, kept)
-  end
+    holders[claim[2]] = nil
+    put_holders(router, claim[1], holders)
+  end)
 end
