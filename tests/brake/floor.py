@@ -73,7 +73,7 @@ class Floor(Desk):
             self.store.client.delete(self.store.keys.router(router).notified)
             acquired = self.store.routers.acquire(router, "pass", 500)
             ends = [
-                confirmed(BatchItem(work_item, router, entry, None), acquired.now_ms)
+                confirmed(BatchItem(work_item, router, entry), acquired.now_ms)
                 for work_item in acquired.work_items
                 for entry in [wanted_entries(work_item.stored.record, self.policies)[router]]
             ]

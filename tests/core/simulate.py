@@ -98,7 +98,7 @@ class _PlainTable:
     def apply(self, operation: Operation) -> None:
         match operation:
             case Add(fields=fields):
-                self._put(_with(self._kind(f"*{self._next:X}", {}), fields))
+                self._put(_with(self._kind(f"*{self._next:X}", fields), fields))
                 self._next += 1
             case Set(row_id=row_id, fields=fields) if row_id in self.rows:
                 self._put(_with(self.rows[row_id], fields))

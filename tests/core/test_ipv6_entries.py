@@ -161,7 +161,7 @@ def test_what_becomes_ours_is_noted_before_it_is_written():
     before = {"SVC-1": Placement({"mac-address": mac(1)}, bindings=(OwnBinding("pd", PREFIX),))}
 
     def noted(operation):
-        made = WritePlan(((operation,),), bindings={"SVC-1": (planned,)})
+        made = WritePlan(((operation,),), (operation,), bindings={"SVC-1": (planned,)})
         return placements_to_note(made, before)["SVC-1"].bindings
 
     as_read = planned._replace(address="2001:db8:f::/56", server="dhcp6")

@@ -10,6 +10,7 @@ from tests.routeros.peers import LEASE
 from worker.core.entry.wanted import DEFAULT_KIND
 from worker.core.rows.menus import ADDRESS_LIST
 from worker.ports import FieldEquals, LeaseQuery
+from worker.routeros.commands import Reply
 from worker.routeros.connection import make_sure
 from worker.routeros.holders import observing_commands, watching_commands
 from worker.routeros.rows import entry_prints, menu_prints
@@ -38,7 +39,7 @@ USED = ("/ip/pool/used/print", "=.proplist=pool")
     ],
 )
 def test_these_can(command, rows):
-    make_sure(command, rows)
+    make_sure(command, Reply(rows))
 
 
 @pytest.mark.parametrize(
@@ -57,7 +58,7 @@ def test_these_can(command, rows):
 )
 def test_these_cannot(command, rows, words):
     with pytest.raises(ProtocolError, match=words):
-        make_sure(command, rows)
+        make_sure(command, Reply(rows))
 
 
 VALUES = {
@@ -105,7 +106,7 @@ def test_a_row_passes_if_and_only_if_the_router_would_give_it(commands, row):
         given = {name: value for name, value in given.items() if name in fields}
         steps = compile_query(words, lambda _, value: value)
         try:
-            make_sure(command, [given])
+            make_sure(command, Reply([given]))
         except ProtocolError:
             assert not matches(steps, given)
         else:

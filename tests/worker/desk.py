@@ -73,7 +73,7 @@ class Desk:
         ends = []
         for work_item in acquired.work_items:
             entry = wanted_entries(work_item.stored.record, POLICIES)[router]
-            ends.append(confirmed(BatchItem(work_item, router, entry, None), acquired.now_ms))
+            ends.append(confirmed(BatchItem(work_item, router, entry), acquired.now_ms))
         done = self.store.routers.conclude(router, "pass", ends)
         assert done == [True] * len(ends)
         assert not self.store.routers.next_batch(router, "pass", 0).held

@@ -12,7 +12,6 @@ from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Add
 from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import Lease
-from worker.core.service.record_parts import Placement
 from worker.intake.folding import Folding
 from worker.store.batches import WorkItem
 from worker.store.records import Stored
@@ -90,15 +89,12 @@ class PaperLease(PaperDesk):
             at = record.placements.get("R1")
             if at is None:
                 return
-            item = BatchItem(
-                WorkItem("SVC-1", "v", 0, self.stored), "R1", entry, at.written, at.listed
-            )
+            item = BatchItem(WorkItem("SVC-1", "v", 0, self.stored), "R1", entry, at)
             made = plan([item.wanted()], RowIndex(self.router.rows(), "acme"), self.policies["R1"])
             if not made.phases:
                 self._confirm(item, wrote)
                 return
-            known = Placement(item.written, item.listed, short=item.short)
-            noted = placements_to_note(made, {"SVC-1": known})
+            noted = placements_to_note(made, {"SVC-1": at})
             if noted:
                 self._store({**record.placements, "R1": noted["SVC-1"]})
             if killed_after == "noting":

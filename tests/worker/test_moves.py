@@ -26,7 +26,7 @@ class Paper(PaperDesk):
     def look(self, router):
         entry = wanted_entries(self.record, POLICIES).get(router, Entry("SVC-1", None))
         work_item = WorkItem("SVC-1", "work_version", 0, self.stored)
-        return BatchItem(work_item, router, entry, None)
+        return BatchItem(work_item, router, entry)
 
     def confirm(self, router):
         end = confirmed(self.look(router), NOON)

@@ -22,8 +22,16 @@ from worker.core.full_read.row_owners import FEW
 from worker.core.plan.in_flight import added_rows, placements_to_note
 from worker.core.plan.planner import plan
 from worker.core.policy.policy import RouterPolicy
-from worker.core.rows.operations import Operation, Set, Waiting, WritePlan, is_new_row, moved_rows
-from worker.core.rows.rows import RowKey
+from worker.core.rows.operations import (
+    IDENTIFYING,
+    Add,
+    MakeStatic,
+    Operation,
+    Set,
+    Waiting,
+    WritePlan,
+)
+from worker.core.rows.rows import LEASES, RowKey
 from worker.store.batches import Conclusion, WorkItem
 from worker.store.commits import ServiceCommit
 from worker.store.records import Stored
@@ -154,15 +162,22 @@ class BatchRunner:
         unwritten = {name: item for name, item in items.items() if not attempts[name].wrote}
         if self._rows_checked or not unwritten:
             return
-        placed = {name for name, item in unwritten.items() if item.written}
+        placed = {name for name, item in unwritten.items() if item.at.written}
         new = {
             name
             for name, item in unwritten.items()
-            if item.written is None and (item.work_item.sent is None or item.work_item.sent_again)
+            if item.at.written is None
+            and (item.work_item.sent is None or item.work_item.sent_again)
         }
-        added = {operation.service_id for operation in made.operations if is_new_row(operation)}
+        leases = [write for write in made.operations if write.menu == LEASES]
+        added = {write.service_id for write in leases if isinstance(write, Add | MakeStatic)}
+        moved = {
+            write.service_id
+            for write in leases
+            if isinstance(write, Set) and write.fields.keys() & IDENTIFYING
+        }
         few_gone = len(placed & added) * 2 <= len(placed)
-        few_of_others = len(new & moved_rows(made) - added) <= FEW
+        few_of_others = len(new & moved - added) <= FEW
         if few_gone and few_of_others:
             return
         self._rows_checked = True
@@ -209,7 +224,7 @@ class BatchRunner:
                 postpone = concluder.give_way if item.gives_way else concluder.wait
                 conclusions.append(postpone(item, why))
             elif service_id not in busy and item.warning and (off := switched_off(item)):
-                conclusions.append(self.concluder.wait(item, off))
+                conclusions.append(concluder.wait(item, off))
             elif service_id not in busy:
                 done.append(item)
             elif attempts.writes >= MAX_WRITES and (why is None or item.entry.devices):
@@ -225,10 +240,7 @@ class BatchRunner:
     ) -> None:
         """Confirm services, and have their changes act at once where the router allows it.
 
-        Args:
-            items: their rows are as wanted.
-            made: the plan that found it.
-            others: conclusions that are stored with these.
+        The plan `made` found their rows as wanted; `others` are stored with their conclusions.
         """
         now_ms, effective = self.concluder.now_ms, self._effective
         cut = [item for item in items if effective.needs_cut(item)]
@@ -260,7 +272,7 @@ class BatchRunner:
         self, items: dict[str, BatchItem], made: WritePlan
     ) -> dict[str, BatchItem]:
         """Note what becomes ours before it is written, where no tag alone says it."""
-        noted = placements_to_note(made, {name: item.placement for name, item in items.items()})
+        noted = placements_to_note(made, {name: item.at for name, item in items.items()})
         if not noted:
             return items
         commits = []
@@ -275,23 +287,15 @@ class BatchRunner:
             item = left.pop(commit.service_id)
             if done and commit.record is not None:
                 stored = Stored(result.generation, commit.record)
-                at = noted[commit.service_id]
-                left[commit.service_id] = replace(
-                    item,
-                    work_item=item.work_item._replace(stored=stored),
-                    written=at.written,
-                    listed=at.listed,
-                    queue=at.queue,
-                    bindings=at.bindings,
-                    devices=at.devices,
-                )
+                work_item, at = item.work_item._replace(stored=stored), noted[commit.service_id]
+                left[commit.service_id] = replace(item, work_item=work_item, at=at)
             # else the record changed meanwhile: its work item stays, and is taken again
         return left
 
     def _with_explicit_time(self, item: BatchItem, refused: Operation) -> BatchItem | None:
         """No source says that every version takes an empty lease time; it must not stay short."""
         fields = refused.fields if isinstance(refused, Set) else {}
-        entry = with_explicit_time(item.entry, item.short, fields)
+        entry = with_explicit_time(item.entry, item.at.short, fields)
         if entry is None:
             return None
         log.warning("lease_time.not_cleared", router=self._router, service_id=item.service_id)

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from worker.core.entry.devices import as_service
 from worker.core.entry.entry import Entry, placeholders
@@ -10,7 +10,6 @@ from worker.core.entry.short_lease import confirmed_short
 from worker.core.plan.member import Wanted
 from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.operations import Note, Waiting
-from worker.core.rows.queues import OwnQueue
 from worker.core.rows.rows import (
     DEVICE_FIELDS,
     OPTION_82,
@@ -31,10 +30,11 @@ from worker.core.service.record_parts import (
     OF_DEVICES,
     PendingEvent,
     Placement,
-    ShortLease,
 )
 from worker.ports import LeaseQuery
 from worker.store.batches import WorkItem
+
+NOTHING_KNOWN: Final = Placement(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,30 +45,21 @@ class BatchItem:
         work_item: as taken.
         router: its name.
         entry: what the router should hold for it.
-        written: its lease as last written there and read back.
-        listed: what its rows in address lists may say.
-        queue: its own queue as last read back, or `MAY_BE_THERE`.
-        bindings: its own DHCPv6 bindings as last read back, and those that may be there.
-        devices: the same of its further devices, by number.
+        at: what is known of its rows there; of one for a further device (`further`) of that one's.
         refused: why its entry must not be written: its claims were not granted, or the router
             lacks something; None: it may be.
         warning: what a person should know although the rows are as wanted.
         gives_way: an earlier try failed, and it takes part only so that its row can give way.
         service_id: the service.
-        member: what names its rows; of one for a further device (`further`) not the service's id.
+        member: what names its rows; of one for a further device not the service's id.
         record: of the service, as taken.
         before: {reason, detail, since_ms, …} if it was not in sync at its last check.
-        short: the shortened lease time of its row; None: it is not shortened.
     """
 
     work_item: WorkItem
     router: str
     entry: Entry
-    written: Mapping[str, str] | None = None
-    listed: frozenset[ListPlace] = frozenset()
-    queue: OwnQueue | None = None
-    bindings: tuple[OwnBinding, ...] = ()
-    devices: Mapping[str, Placement] = field(default_factory=dict)
+    at: Placement = NOTHING_KNOWN
     refused: Waiting | None = None
     warning: Note | None = None
     gives_way: bool = False
@@ -76,17 +67,14 @@ class BatchItem:
     member: str = field(init=False)
     record: ServiceRecord = field(init=False)
     before: Mapping[str, Any] = field(init=False)
-    short: ShortLease | None = field(init=False)
 
     def __post_init__(self) -> None:
         """Read the attributes that come with the work item."""
-        at = self.work_item.stored.record.placements.get(self.router)
         for name, value in (
             ("service_id", self.work_item.service_id),
             ("member", self.entry.member if self.entry.number else self.work_item.service_id),
             ("record", self.work_item.stored.record),
             ("before", self.work_item.before or {}),
-            ("short", None if at is None else at.short),
         ):
             object.__setattr__(self, name, value)
 
@@ -147,7 +135,7 @@ class BatchItem:
     @property
     def needs_order(self) -> bool:
         """Whether more of a queue than its rate may be wrong, or it may be added or removed."""
-        wanted, known = self.entry.queue, self.queue
+        wanted, known = self.entry.queue, self.at.queue
         if self.entry.fields is None or (wanted is None and (known is None or self.is_lost)):
             return False
         if wanted is None or known is None or self.work_item.sent is not None:
@@ -157,7 +145,7 @@ class BatchItem:
     @property
     def may_have_ipv6(self) -> bool:
         """Whether a row of it may be in a menu of IPv6."""
-        return bool(self.entry.bindings or self.bindings or self.sent6 or self.listed6)
+        return bool(self.entry.bindings or self.at.bindings or self.sent6 or self.listed6)
 
     @property
     def sent6(self) -> set[str]:
@@ -167,40 +155,23 @@ class BatchItem:
     @property
     def listed6(self) -> set[str]:
         """The prefixes that stand in address lists, or should."""
-        return {at.address for at in self.listed | self.entry.listed if ":" in at.address}
+        return {at.address for at in self.at.listed | self.entry.listed if ":" in at.address}
 
     @property
     def pending(self) -> tuple[PendingEvent, ...]:
         """The pending events that depend on the router; none if it must only be cleaned."""
         return self.record.pending if self.record.wanted_router in (None, self.router) else ()
 
-    @property
-    def placement(self) -> Placement:
-        """What is known of its rows at the router, to be stored with more that is noted."""
-        at = self.record.placements.get(self.router) or Placement(None)
-        return at._replace(
-            written=self.written,
-            listed=self.listed,
-            queue=self.queue,
-            bindings=self.bindings,
-            devices=self.devices,
-        )
-
     def further(self) -> "list[BatchItem]":
         """The same for each further device, as an item of its own."""
-        nothing, missing = Placement(None), self.entry.missing if self.gives_way else None
-        placed = ((e, self.devices.get(n, nothing)) for n, e in self.entry.devices.items())
+        missing = self.entry.missing if self.gives_way else None
         return [
             replace(
                 self,
                 entry=replace(entry, missing=missing or entry.missing),
-                written=at.written,
-                listed=at.listed,
-                queue=None,
-                bindings=(),
-                devices={},
+                at=self.at.devices.get(number, NOTHING_KNOWN),
             )
-            for entry, at in placed
+            for number, entry in self.entry.devices.items()
         ]
 
     def each_alone(self) -> "list[BatchItem]":
@@ -226,12 +197,12 @@ class BatchItem:
         """What the planner takes, without further devices."""
         return Wanted(
             replace(self.entry, devices={}) if self.entry.devices else self.entry,
-            written=self.written,
+            written=self.at.written,
             granted=self.refused is None,
             refused_because=self.refused,
-            listed=self.listed,
+            listed=self.at.listed,
             sent=self.work_item.sent or frozenset(),
-            bindings=self.bindings,
+            bindings=self.at.bindings,
         )
 
 
@@ -290,7 +261,7 @@ def placements_after(
             _kept_fields(item.entry),
             listed.get(item.service_id, frozenset()),
             now_ms,
-            None if item.short is None else confirmed_short(item.short, now_ms),
+            None if item.at.short is None else confirmed_short(item.at.short, now_ms),
             item.entry.queue,
             bindings,
             item.devices_as_read(listed) if item.entry.devices else {},
@@ -319,13 +290,13 @@ def lease_query(items: Collection[BatchItem], installation: str, device: str) ->
     addresses: dict[str, None] = {}
     comments: dict[str, None] = {}
     for item in items:
-        fields = item.entry.fields or item.written
+        fields = item.entry.fields or item.at.written
         if fields is not None:
             devices[device_of(fields)] = addresses[fields["address"]] = None
         comments[comment_for(installation, item.member, item.entry.label)] = None
     for item, places, forgotten in unsure:
-        if item.written is not None:
-            devices[device_of(item.written)] = addresses[item.written["address"]] = None
+        if (written := item.at.written) is not None:
+            devices[device_of(written)] = addresses[written["address"]] = None
         devices.update((place.device, None) for place in places if place.device)
         addresses.update((row.address, None) for row in places if is_host_address(row.address))
         comments[tag_text(installation, item.member)] = None
@@ -333,7 +304,7 @@ def lease_query(items: Collection[BatchItem], installation: str, device: str) ->
             comments[tag_text(installation, name)] = None
             comments[comment_for(installation, name, item.entry.label)] = None
         # A row that a crash left between two writes, should its comment have been edited.
-        named = item.entry.fields or item.written or {device: ""}
+        named = item.entry.fields or item.at.written or {device: ""}
         has_ids = bool(item.record.device_in(OPTION_82))
         devices.update(dict.fromkeys(placeholders(named, item.member, has_ids=has_ids)))
     return LeaseQuery(devices.keys(), addresses.keys(), comments.keys())

@@ -135,7 +135,8 @@ class Concluder:
         """
         unchanged: set[str] = set()
         for start in range(0, len(conclusions), CONCLUDED_A_CALL):
-            self.lock.progress()
+            if start:
+                self.lock.progress()
             chunk = conclusions[start : start + CONCLUDED_A_CALL]
             results = self.store.routers.conclude(self._router, self.lock.lock_id, chunk)
             if results is None:

@@ -211,15 +211,16 @@ def _at_first(
         return Noticed()
     fields = item.entry.fields or item.entry.reserved or before or {}
     everywhere = False
-    if item.short is not None and (renews_s := renews_within_s(item.short, now_ms)):
+    short = item.at.short
+    if short is not None and (renews_s := renews_within_s(short, now_ms)):
         fields = {**fields, "lease-time": f"{renews_s}s"}
-        everywhere = is_everywhere(item.short, now_ms)
+        everywhere = is_everywhere(short, now_ms)
     if kinds[0] == "prefix" and item.entry.bindings:
         binding = item.entry.bindings[0]
         fields = {"life-time": binding.life_time or "", "server": binding.server}
     traits: dict[Trait, bool] = {
         # By a prefix alone the customer is not suspended: its lease decides.
-        "listed": any(":" not in at.address for at in (*item.entry.listed, *item.listed)),
+        "listed": any(":" not in at.address for at in (*item.entry.listed, *item.at.listed)),
         "shortened": everywhere,
         "own-queue": item.entry.queue is not None or item.entry.shares is not None,
     }
@@ -259,7 +260,7 @@ def _of_gone(
         was = item.entry.reserved or _before(item) or {}
         row = {name: was[name] for name in OF_GONE_ROW if name in was}
     resumed = "resumed" in kinds
-    return row, item.listed | listed_by(_before(item)) if resumed else frozenset()
+    return row, item.at.listed | listed_by(_before(item)) if resumed else frozenset()
 
 
 def _before(item: BatchItem) -> Mapping[str, str] | None:

@@ -6,7 +6,7 @@ Asks the store and the router; decides nothing about writes.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from worker.convergence.batch_item import BatchItem, lease_query, with_unknown_rows
+from worker.convergence.batch_item import NOTHING_KNOWN, BatchItem, lease_query, with_unknown_rows
 from worker.convergence.concluder import Concluder
 from worker.convergence.ipv6_terms import (
     binding_terms,
@@ -35,7 +35,6 @@ from worker.core.rows.rows import (
     is_host_address,
     tag_text,
 )
-from worker.core.service.record_parts import Placement
 from worker.ports import FieldEquals, LeaseQuery
 from worker.store.batches import WorkItem
 
@@ -87,10 +86,8 @@ class Gatherer:
             fields = self._session.renewed(entry.fields)
             entry = entry if fields is entry.fields else replace(entry, fields=fields)
             entry = self._kind.taking_back(entry, work_item.sent or ())
-        at = record.placements.get(self._router) or Placement(None)
-        item = BatchItem(
-            work_item, self._router, entry, at.written, at.listed, at.queue, at.bindings, at.devices
-        )
+        at = record.placements.get(self._router, NOTHING_KNOWN)
+        item = BatchItem(work_item, self._router, entry, at)
         return item.closely() if item.may_have_unknown_rows else item
 
     def claim(self, items: Sequence[BatchItem], *, just_taken: bool = True) -> dict[str, BatchItem]:
@@ -220,8 +217,8 @@ class Gatherer:
             item
             for item in items
             if item.entry.bindings
-            or item.bindings
-            or item.listed
+            or item.at.bindings
+            or item.at.listed
             or item.work_item.sent is not None
         ]
         if concerned:
@@ -265,7 +262,7 @@ class Gatherer:
 
     def _may_have_queue(self, item: BatchItem) -> bool:
         # No record knows a queue that landed late, or that Redis lost; the policy may have changed.
-        return bool(item.entry.queue or item.queue or item.work_item.sent is not None)
+        return bool(item.entry.queue or item.at.queue or item.work_item.sent is not None)
 
     def _queue_terms(self, items: Iterable[BatchItem]) -> list[FieldEquals]:
         names = [queue_name(self._policy.installation, item.service_id) for item in items]
@@ -295,12 +292,12 @@ class Gatherer:
         uses_lists = ADDRESS_LISTS in self._kind.uses
         has_walled_garden = uses_lists and self._policy.suspend_list
         for item in items:
-            places = item.listed | item.entry.listed
+            places = item.at.listed | item.entry.listed
             addresses = {place.address for place in places if ":" not in place.address}
             # No record knows a row that landed late.
             closely = has_walled_garden and item.work_item.sent is not None
             if closely:
-                leases = [fields for fields in (item.entry.fields, item.written) if fields]
+                leases = [fields for fields in (item.entry.fields, item.at.written) if fields]
                 hosts = (lease["address"] for lease in leases if is_host_address(lease["address"]))
                 addresses.update(hosts)
             terms |= {FieldEquals("address", address) for address in addresses}

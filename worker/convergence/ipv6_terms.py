@@ -13,7 +13,7 @@ def binding_terms(item: BatchItem, installation: str) -> Iterator[FieldEquals]:
     """Return which bindings may be the service's, or in its way."""
     for comment in _comments(item, installation):
         yield FieldEquals("comment", comment)
-    for binding in (*item.entry.bindings, *item.bindings):
+    for binding in (*item.entry.bindings, *item.at.bindings):
         for address in filter(None, _spellings(binding.address)):
             yield FieldEquals("address", address)
         if binding.duid:  # RouterOS 6 shows it without 0x
@@ -27,7 +27,7 @@ def list_terms6(item: BatchItem, installation: str) -> Iterator[FieldEquals]:
     # No record knows a row that landed late.
     closely = item.work_item.sent is not None
     if closely:
-        addresses |= {binding.address for binding in (*item.entry.bindings, *item.bindings)}
+        addresses |= {binding.address for binding in (*item.entry.bindings, *item.at.bindings)}
         addresses |= item.sent6
         addresses.discard("")
     for address in sorted(addresses):
@@ -44,7 +44,7 @@ def may_need_any(item: BatchItem) -> bool:
     No query finds either of them.
     """
     for wanted in item.entry.bindings:
-        at = next((at for at in item.bindings if at.ia == wanted.ia and at.is_known), None)
+        at = next((at for at in item.at.bindings if at.ia == wanted.ia and at.is_known), None)
         if at is None or at.address != wanted.address:
             return True
         if not wanted.is_known and (at.mac != wanted.mac or item.work_item.sent is not None):

@@ -116,7 +116,7 @@ class MakeEffective:
         for service_id, operations in applied.items():
             item = items[service_id]
             for was in given_up(item.entry, operations):
-                rows = (was, item.written or {}, item.entry.fields or {})
+                rows = (was, item.at.written or {}, item.entry.fields or {})
                 devices[next(filter(None, map(device_of, rows)), "")] = service_id
         self._end(devices)
 

@@ -57,7 +57,7 @@ def _has_address(item: BatchItem, value: str, why: Waiting, index: RowIndex | No
     identity = item.entry.identity
     if identity is None or identity.address != value:
         return False
-    if item.written is not None and item.written["address"] == value:
+    if item.at.written is not None and item.at.written["address"] == value:
         return False
     if why.reason == _OF_ROUTER:
         return why.detail.startswith(f"{value} ")
@@ -71,7 +71,7 @@ def _has_prefix(item: BatchItem, value: str, why: Waiting, index: RowIndex | Non
     """Whether others have a prefix, or a part of it, that the service never had."""
     if all(binding.address != value for binding in item.entry.bindings):
         return False
-    if any(at.address == value and at.is_known for at in item.bindings):
+    if any(at.address == value and at.is_known for at in item.at.bindings):
         return False
     if why.reason == _OF_ROUTER:
         return f" in {value} is " in why.detail

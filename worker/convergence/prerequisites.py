@@ -43,7 +43,7 @@ def missing_for(entry: Entry, setup: DhcpSetup, session: RowReader) -> Waiting |
     taken = setup.taken(entry.fields["address"])
     if taken is not None:
         return taken
-    missing = list(setup.lacking(entry.fields))
+    missing = list(setup.lacking(entry.fields, is_pool=entry.is_pool))
     if entry.bindings:
         ipv6 = session.read_ipv6_setup(fresh=False)
         if (taken := ipv6.taken(entry.bindings)) is not None:

@@ -113,7 +113,11 @@ class Converge:
                     circuit = CircuitReporter(
                         self.store, lock, permit, acquired, self.limits.back_off
                     )
-                    RouterPass(self, lock, circuit, acquired, turn, is_bulk=is_bulk).run()
+                    faults = FaultyServices(
+                        self.store, lock, acquired.memory, self.limits.time_limits
+                    )
+                    owes = acquired.report_due
+                    RouterPass(self, lock, circuit, acquired, faults, turn, is_bulk, owes).run()
                 case Busy():
                     pass
                 case PolicyDiffers(before):
@@ -147,40 +151,31 @@ class Converge:
             return Busy()  # its circuit is open now
 
 
+@dataclass(slots=True)
 class RouterPass:
     """One locked visit to one router.
 
-    Args:
-        converge: the parts that all passes share.
+    Attributes:
+        parts: that all passes share.
         lock: on the router.
         circuit: of the router.
         acquired: what is known of the router.
+        faults: services that may have made a pass fail.
         turn: at the compute gate.
         is_bulk: bulk work is done too.
+        owes_report: a report of the router was asked for, and not made yet.
+        statistics: of what is done.
     """
 
-    def __init__(  # noqa: PLR0913 - the parts of a pass
-        self,
-        converge: Converge,
-        lock: RouterLock,
-        circuit: CircuitReporter,
-        acquired: Acquired,
-        turn: Turn,
-        *,
-        is_bulk: bool,
-    ) -> None:
-        self._parts = converge
-        self._store = converge.store
-        self._limits = converge.limits
-        self._lock = lock
-        self._router = lock.router
-        self._circuit = circuit
-        self._acquired = acquired
-        self._owes_report = acquired.report_due
-        self._turn = turn
-        self._is_bulk = is_bulk
-        self._statistics = PassStatistics()
-        self._faults = FaultyServices(self._store, lock, acquired.memory, self._limits.time_limits)
+    parts: Converge
+    lock: RouterLock
+    circuit: CircuitReporter
+    acquired: Acquired
+    faults: FaultyServices
+    turn: Turn
+    is_bulk: bool
+    owes_report: bool
+    statistics: PassStatistics = field(default_factory=PassStatistics)
 
     def run(self) -> None:
         """Work on the router; whatever happens, it is released, or its circuit opens."""
@@ -189,75 +184,75 @@ class RouterPass:
         except StoreUnavailable:
             raise
         except UnknownFormatError as error:
-            log.warning("router.left_to_newer_worker", router=self._router, reason=str(error))
+            log.warning("router.left_to_newer_worker", router=self.lock.router, reason=str(error))
             self._release(NEWER_MS)
         except Exception as error:  # noqa: BLE001 - a bug must not hold up a router
             try:
-                self._faults.failed(error)
+                self.faults.failed(error)
             finally:
-                self._circuit.failed_here(error)
+                self.circuit.failed_here(error)
         finally:
-            elapsed_ms = round(self._lock.held_s() * 1000)
+            elapsed_ms = round(self.lock.held_s() * 1000)
             log.info(
                 "router.pass_ended",
-                router=self._router,
+                router=self.lock.router,
                 elapsed_ms=elapsed_ms,
-                **asdict(self._statistics),
+                **asdict(self.statistics),
             )
 
     def _work_or_release(self) -> None:
         try:
-            if self._router in self._parts.policies:
+            if self.lock.router in self.parts.policies:
                 self._work()
             else:
-                limits = self._limits.time_limits
-                postpone_unknown(self._store, self._lock, self._acquired, limits)
+                limits = self.parts.limits.time_limits
+                postpone_unknown(self.parts.store, self.lock, self.acquired, limits)
         except LockLost:
-            log.warning("router.lock_lost", router=self._router)
+            log.warning("router.lock_lost", router=self.lock.router)
         except RouterBusy:
-            log.warning("router.busy", router=self._router)
+            log.warning("router.busy", router=self.lock.router)
             self._release(POSTPONE_MS)
             self._keep_report_due()
         except Postponed:
             self._release(round(RECOVERY_S * 1000))
         except RouterBlocked as error:
-            self._circuit.blocked(error)
+            self.circuit.blocked(error)
             self._keep_report_due()
         except RouterUnreachable as error:
-            self._circuit.unreachable(error)
+            self.circuit.unreachable(error)
             self._keep_report_due()
 
     def _keep_report_due(self) -> None:
-        if self._owes_report:  # customers may wait for it
-            self._store.full_reads.ask_again(self._router)
+        if self.owes_report:  # customers may wait for it
+            self.parts.store.full_reads.ask_again(self.lock.router)
 
     def _release(self, wait_ms: int) -> None:
         """Release the router as it was, to be tried again in a moment."""
-        self._store.fleet.release(self._router, self._lock.lock_id)
-        self._store.routers.postpone(self._router, wait_ms)
+        self.parts.store.fleet.release(self.lock.router, self.lock.lock_id)
+        self.parts.store.routers.postpone(self.lock.router, wait_ms)
 
     def _work(self) -> None:
         """Open a session, make sure that the router may be written, and run its batches."""
-        acquired, sessions, router = self._acquired, self._parts.sessions, self._router
+        acquired, sessions, router = self.acquired, self.parts.sessions, self.lock.router
         now_ms = acquired.now_ms
-        work_items = self._faults.readable(acquired.work_items, now_ms)
-        if not (work_items or self._circuit.state.open or acquired.report_due):
-            after = self._circuit.after()
-            if not self._store.routers.next_batch(router, self._lock.lock_id, 0, after).more:
-                self._circuit.drained()
+        work_items = self.faults.readable(acquired.work_items, now_ms)
+        if not (work_items or self.circuit.state.open or acquired.report_due):
+            after = self.circuit.after()
+            if not self.parts.store.routers.next_batch(router, self.lock.lock_id, 0, after).more:
+                self.circuit.drained()
             return
-        session = sessions.open(router, self._turn)
+        session = sessions.open(router, self.turn)
         try:
             read_fully = self._make_sure(session)
             if acquired.report_due and not self._report(session):
                 session.close()  # what it was about to answer is not known
-                session = sessions.open(router, self._turn)
+                session = sessions.open(router, self.turn)
                 read_fully |= self._make_sure(session)
-            self._owes_report = False
+            self.owes_report = False
             if read_fully or acquired.report_due:  # what is confirmed now is read after that
-                now_ms = self._store.records.now_ms()
-                memory = replace(acquired.memory, effect=self._store.memory.effect(router))
-                self._acquired = replace(acquired, memory=memory)
+                now_ms = self.parts.store.records.now_ms()
+                memory = replace(acquired.memory, effect=self.parts.store.memory.effect(router))
+                self.acquired = replace(acquired, memory=memory)
             self._run_batches(session, work_items, now_ms)
         except BaseException:
             session.close()
@@ -265,16 +260,16 @@ class RouterPass:
         sessions.give_back(router, session)
 
     def _make_sure(self, session: RouterSession) -> bool:
-        policy = self._parts.policies[self._router]
-        return make_sure(self._store, session, policy, self._lock, self._acquired)
+        policy = self.parts.policies[self.lock.router]
+        return make_sure(self.parts.store, session, policy, self.lock, self.acquired)
 
     def _report(self, session: RouterSession) -> bool:
-        policy, every_ms = self._parts.policies[self._router], self._limits.report_every_ms
-        parts = (self._store, session, policy, self._lock, every_ms, self._parts.pools)
-        return try_report(self._router, lambda: make_report(*parts))
+        policy, every_ms = self.parts.policies[self.lock.router], self.parts.limits.report_every_ms
+        parts = (self.parts.store, session, policy, self.lock, every_ms, self.parts.pools)
+        return try_report(self.lock.router, lambda: make_report(*parts))
 
     def _run_batches(self, session: RouterSession, work_items: list[WorkItem], now_ms: int) -> None:
-        circuit, statistics, full = self._circuit, self._statistics, self._acquired.full
+        circuit, statistics, full = self.circuit, self.statistics, self.acquired.full
         # Most routers are up again when they are read. One that refused many, or with which a pass
         # failed, is up again only when a few services succeed; one that took no writes when it
         # takes one. A probe checks a few services.
@@ -282,16 +277,16 @@ class RouterPass:
         took_none = circuit.state.cause == TAKES_NO_WRITES
         few = 1 if took_none else PROBE
         concluder = Concluder(
-            self._store,
+            self.parts.store,
             session,
-            self._lock,
+            self.lock,
             statistics=statistics,
-            time_limits=self._limits.time_limits,
-            known=self._acquired.memory,
-            faults=self._faults,
+            time_limits=self.parts.limits.time_limits,
+            known=self.acquired.memory,
+            faults=self.faults,
             after_many=circuit.state.cause == MASS_REFUSAL,
         )
-        policy = self._parts.policies[self._router].held_in(session.entries)
+        policy = self.parts.policies[self.lock.router].held_in(session.entries)
         was_read = (lambda: None) if refused_many or took_none else circuit.answered
         runner = BatchRunner(policy, concluder, was_read)
         try:
@@ -304,22 +299,25 @@ class RouterPass:
                     circuit.answered()
                 circuit.worked(statistics.services, statistics.operations)
                 states = circuit.after()
-                in_time = self._in_time()
+                # Not beside live events: in the end each router with a backlog would be locked, and
+                # all of them would be slow.
+                gives_way = self.is_bulk and self.parts.bulk.is_beside_live()
+                in_time = not gives_way and self.lock.held_s() < self.parts.limits.time_box_s
                 if not is_probe and not (full and in_time):
                     concluder.end()
-                batch = self._store.routers.next_batch(
-                    self._router,
-                    self._lock.lock_id,
-                    self._limits.batch_services if in_time else 0,
+                batch = self.parts.store.routers.next_batch(
+                    self.lock.router,
+                    self.lock.lock_id,
+                    self.parts.limits.batch_services if in_time else 0,
                     states,
-                    most_bulk=self._parts.bulk.most() if self._is_bulk else 0,
+                    most_bulk=self.parts.bulk.most() if self.is_bulk else 0,
                 )
                 now_ms, full = batch.now_ms, batch.full
                 if not batch.work_items:
                     break
-                work_items = self._faults.readable(batch.work_items, now_ms)
+                work_items = self.faults.readable(batch.work_items, now_ms)
         except NotReplicated as error:  # nothing was asked of the router: its session stays
-            log.warning("store.not_replicated", router=self._router, reason=str(error))
+            log.warning("store.not_replicated", router=self.lock.router, reason=str(error))
             self._release(POSTPONE_MS)
             return
         except (RouterUnreachable, LockLost) as error:
@@ -329,22 +327,12 @@ class RouterPass:
         if not batch.more:
             circuit.drained()
 
-    def _in_time(self) -> bool:
-        """Whether the pass may take another batch.
-
-        A bulk pass beside live events may not: in the end each router with a backlog would be
-        locked, and all of them would be slow.
-        """
-        if self._is_bulk and self._parts.bulk.is_beside_live():
-            return False
-        return self._lock.held_s() < self._limits.time_box_s
-
     def _judge(self, error: RouterUnreachable, concluder: Concluder) -> None:
         """Suspect the services in flight; raise if it is the router, which takes no writes."""
         in_vain = concluder.connection_lost()
         if isinstance(error, OutcomeUnknown):
             others_wrote = concluder.others_wrote()
-            if self._circuit.takes_no_writes(others_wrote=others_wrote) or in_vain:
+            if self.circuit.takes_no_writes(others_wrote=others_wrote) or in_vain:
                 concluder.wait_longer()
                 message = f"takes no writes: several in a row got no answer ({error.message})"
                 raise RouterUnreachable(error.router, message, TAKES_NO_WRITES) from error

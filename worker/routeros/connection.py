@@ -56,7 +56,7 @@ class RouterConnection(ABC):
     def _carry(
         self, commands: Sequence[Command], replies: list[Reply], pace: Pace
     ) -> Iterator[None]:
-        """Send the commands and fill their replies; yield whenever something came in."""
+        """Send the commands and fill their replies; yield whenever a part of them came in."""
 
     def run(
         self,
@@ -85,14 +85,15 @@ class RouterConnection(ABC):
         try:
             while True:
                 try:
-                    if next(steps, _END) is _END:
+                    is_last = next(steps, _END) is _END
+                    if is_last:
                         for command, reply in zip(commands, replies, strict=True):
-                            if not reply.traps:
-                                make_sure(command, reply.rows)
-                        return replies
+                            make_sure(command, reply)
                 except FOREIGN as error:
                     raise verdict(self._router, doing, error, writing=writing) from error
                 progress()
+                if is_last:
+                    return replies
         except BaseException as error:
             if self._owed:
                 self.rests_until = monotonic() + RECOVERY_S
@@ -196,7 +197,8 @@ class ApiConnection(RouterConnection):
             deadline = min(monotonic() + pace.silence_s, ends_at)
             for sentence in self._sentences.exchange(sentences, deadline):
                 _take(sentence, in_flight, came)
-            yield
+            if waiting or in_flight:
+                yield
 
 
 def _take(sentence: list[str], in_flight: dict[str, Reply], came: dict[str, int]) -> None:
@@ -264,7 +266,7 @@ Row = Mapping[str, str]
 _Test = Callable[[Row], bool]
 
 
-def make_sure(command: Sequence[str], rows: Sequence[Row]) -> None:
+def make_sure(command: Command, reply: Reply) -> None:
     """Refuse rows that cannot answer a print.
 
     Each row must have an id, no field that was not asked for, and match the query. No rows at all
@@ -274,7 +276,8 @@ def make_sure(command: Sequence[str], rows: Sequence[Row]) -> None:
         ProtocolError: they belong to another command.
     """
     menu, *words = command
-    if not menu.endswith("/print"):
+    rows = reply.rows
+    if reply.traps or not menu.endswith("/print"):
         return
     fields = next((w.removeprefix("=.proplist=") for w in words if w.startswith("=.proplist=")), "")
     asked = frozenset(fields.split(",")) if fields else None

@@ -57,14 +57,21 @@ class DhcpSetup:
             return None
         return Waiting("address-of-router", f"{address} is {self.own[address]}")
 
-    def lacking(self, fields: Mapping[str, str]) -> tuple[str, ...]:
-        """Return what a row with these fields names and the router does not have."""
+    def lacking(self, fields: Mapping[str, str], *, is_pool: bool) -> tuple[str, ...]:
+        """Return what a row with these fields names and the router does not have.
+
+        `is_pool`: its address is the name of a pool.
+        """
         server, address = fields["server"], fields["address"]
         missing = []
         if self.servers is not None and server != ANY_SERVER and server not in self.servers:
             missing.append(f"DHCP server {server!r}")
-        is_pool = address != NO_ADDRESS and not is_host_address(address)
-        if is_pool and self.pools is not None and address not in self.pools:
+        if (
+            is_pool
+            and address != NO_ADDRESS
+            and self.pools is not None
+            and address not in self.pools
+        ):
             missing.append(f"pool {address!r}")
         missing += [
             f"{name} {fields[name]!r}"

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import astuple
 from functools import cached_property
+from itertools import chain
 
 from worker.core.plan.leases import Claimed, LeaseEnds
 from worker.core.plan.list_rows import ListRows, SharedOptions
@@ -20,14 +21,7 @@ from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Waiting, WritePlan, for_device
 from worker.core.rows.prefixes import PREFIX_KEY, ClaimKeys
 from worker.core.rows.row_index import RowIndex
-from worker.core.rows.rows import (
-    BindingRow,
-    Lease,
-    ListedAddress,
-    Row,
-    device_field,
-    scopes_meet,
-)
+from worker.core.rows.rows import BindingRow, Lease, ListedAddress, Row, device_field, scopes_meet
 
 
 def plan(wanted: Sequence[Wanted], index: RowIndex, policy: RouterPolicy) -> WritePlan:
@@ -163,6 +157,7 @@ class _Planning:
         phases = into_phases(self._draft.steps)
         return WritePlan(
             phases=phases,
+            operations=tuple(chain.from_iterable(phases)),
             reason="writes" if phases else self._why_empty(),
             waiting=self._draft.waiting | self._waiting(),
             notes=tuple(sorted(self._draft.notes, key=astuple)),

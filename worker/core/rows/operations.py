@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Final
 
 from contracts.sealing import SEALED
@@ -10,7 +9,8 @@ from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.rows import DEVICE_FIELDS, LEASES, QUEUES, ListPlace, MenuPath, RowKey
 from worker.core.storage_format import printable
 
-_IDENTITY: Final = frozenset({*DEVICE_FIELDS, "address", "server"})
+IDENTIFYING: Final = frozenset({*DEVICE_FIELDS, "address", "server"})
+"""The fields of an identity."""
 
 
 def shown(value: str) -> str:
@@ -89,11 +89,6 @@ class Move(Write):
 
 
 Operation = Add | Set | MakeStatic | Remove | Move
-
-
-def is_new_row(operation: Operation) -> bool:
-    """Return whether it makes a static lease for a service that has none."""
-    return operation.menu == LEASES and isinstance(operation, Add | MakeStatic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +172,7 @@ class WritePlan:
 
     Attributes:
         phases: empty when nothing is to be written.
+        operations: all of them, phase by phase.
         reason: why it is empty (`already-current`, `waiting`, `nothing-wanted`), else `writes`.
         waiting: why each service that cannot continue waits.
         notes: for people.
@@ -190,23 +186,10 @@ class WritePlan:
     """
 
     phases: tuple[tuple[Operation, ...], ...] = ()
+    operations: tuple[Operation, ...] = ()
     reason: str = "already-current"
     waiting: Mapping[str, Waiting] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
     duplicates: frozenset[RowKey] = frozenset()
     listed: Mapping[str, frozenset[ListPlace]] = field(default_factory=dict)
     bindings: Mapping[str, tuple[OwnBinding, ...]] = field(default_factory=dict)
-    operations: tuple[Operation, ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        """List the operations."""
-        object.__setattr__(self, "operations", tuple(chain.from_iterable(self.phases)))
-
-
-def moved_rows(plan: WritePlan) -> frozenset[str]:
-    """Return the services whose static lease gets another MAC or name, address or server."""
-    return frozenset(
-        write.service_id
-        for write in plan.operations
-        if isinstance(write, Set) and write.menu == LEASES and write.fields.keys() & _IDENTITY
-    )

@@ -114,6 +114,7 @@ class Row:
             out, `""` or the default where a key is absent).
         comment: as the router keeps it; bytes that are not UTF-8 are surrogate-escaped.
         disabled: by hand; such a lease is not in RouterOS's MAC index.
+        key: what identifies the row within its read.
     """
 
     menu: ClassVar[MenuPath]
@@ -123,11 +124,11 @@ class Row:
     comment: str = ""
     dynamic: bool = False
     disabled: bool = False
+    key: RowKey = field(init=False, repr=False, compare=False)
 
-    @property
-    def key(self) -> RowKey:
-        """What identifies the row within its read."""
-        return RowKey(self.menu, self.id)
+    def __post_init__(self) -> None:
+        """Find what every step asks for."""
+        object.__setattr__(self, "key", RowKey(self.menu, self.id))
 
     def own_tag(self, installation: str) -> "Tag | None":
         """Return the tag of an installation on it; None: it has none, or the router made it."""
@@ -155,7 +156,8 @@ class Lease(Row):
     device: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Find its device, which every step asks for."""
+        """Find what every step asks for."""
+        object.__setattr__(self, "key", RowKey(LEASES, self.id))
         object.__setattr__(self, "device", device_of(self.fields))
 
     @property
