@@ -20,6 +20,7 @@ from contracts.message import envelope
 from contracts.names import (
     DEFAULT_PREFIX,
     INTAKE_ENDS,
+    LANES,
     NOTIFIED_LIFETIME_MS,
     TASK_ACCEPT,
     Lane,
@@ -98,7 +99,7 @@ class JournalTransport:
         prove: Callable[[CompleteEvent], CompleteEvent] | None = None,
     ) -> None:
         self._redis = redis
-        self._prefix = prefix
+        self._keys = {lane: journal_keys(prefix, lane) for lane in LANES}
         self._min_replicas = min_replicas
         self._resend = resend
         self._prove = prove
@@ -155,7 +156,7 @@ class JournalTransport:
     def _write(self, events: Sequence[CompleteEvent], lane: Lane) -> list[Receipt]:
         pairs = [part for event in events for part in (event.key, event.body)]
         args = [NOTIFIED_LIFETIME_MS, lane, envelope(TASK_ACCEPT, lane), *pairs]
-        notified, found = self._run(journal_keys(self._prefix, lane), args)
+        notified, found = self._run(self._keys[lane], args)
         journaled_before = {text_of(key) for key in found[::2]}
         reused = _with_reused_id(events, found)
         return [

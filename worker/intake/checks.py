@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
 from typing import Any, Final, Literal, NamedTuple
 
 import structlog
@@ -193,8 +194,8 @@ def _check_rights(
     if "override" in source.scopes or not source.isolated:
         return None
     service_id = event.data.service_id
-    if not source.names(service_id) and (
-        source.services or any(other.names(service_id) for other in sources.values())
+    if not _names(source, service_id) and (
+        source.services or any(_names(other, service_id) for other in sources.values())
     ):
         detail = "its source may not use this service id: see `services` under [sources]"
         return NotAccepted("service-not-allowed", detail)
@@ -205,6 +206,10 @@ def _check_rights(
         detail = "its source may not use this router: see `routers` under [sources]"
         return NotAccepted("router-not-allowed", detail)
     return None
+
+
+def _names(source: SourceConfig, service_id: str) -> bool:
+    return any(fnmatchcase(service_id, pattern) for pattern in source.services)
 
 
 def _check_manifest(

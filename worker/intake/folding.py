@@ -160,7 +160,7 @@ class Folding:
                 self._report.add_log("event.previous_differs", ref, registers=differs)
         if folded.conflicts:
             disputed = tuple(sorted(folded.conflicts))
-            conflict = Conflict(self.service_id, disputed, version.rank)
+            conflict = Conflict(self.service_id, disputed, version[:-1])
             self._draft.conflicts.setdefault(ref.source, []).append(conflict)
             registers = ", ".join(disputed)
             self._report.add_line(ref, "revision-conflict", registers=registers)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final, Literal
 
@@ -138,10 +137,6 @@ class SourceConfig:
     isolated: bool = True
     services: tuple[str, ...] = ()
     routers: frozenset[str] = frozenset()
-
-    def names(self, service_id: str) -> bool:
-        """Return whether its patterns match this service."""
-        return any(fnmatchcase(service_id, pattern) for pattern in self.services)
 
 
 @dataclass(frozen=True, slots=True)

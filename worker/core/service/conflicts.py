@@ -11,7 +11,7 @@ class Conflict(NamedTuple):
 
     Attributes:
         registers: with different values, sorted.
-        rank: of both events (`Version.rank`).
+        rank: of both events: their version without its digest.
     """
 
     service_id: str
@@ -26,7 +26,7 @@ class Conflict(NamedTuple):
 
     def _is_newer(self, record: ServiceRecord, name: str) -> bool:
         register = record.registers.get(name)
-        return register is not None and register.version.rank > self.rank
+        return register is not None and register.version[:-1] > self.rank
 
     def to_json(self) -> str:
         """Return the stored text; equal conflicts have equal texts."""

@@ -40,11 +40,6 @@ class Version(NamedTuple):
     local: int
     digest: str
 
-    @property
-    def rank(self) -> tuple[int, int, int]:
-        """The version without its tie-breaker: equal ranks with different values are a conflict."""
-        return self[:3]
-
 
 NEVER = Version(-1, 0, 0, "")
 """Below every real version: the version of an unwritten register."""

@@ -1,10 +1,10 @@
 """The stored text of one line of a service's history."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from worker.core.service.record_format import registers_of, short_registers
+from worker.core.service.record_format import REGISTER_CODES, REGISTERS
 from worker.core.storage_format import check_format, full_type, short_type, to_json
 
 LINE_FORMAT: Final = 2
@@ -30,7 +30,7 @@ def line_to_json(at_ms: int, what: str, more: Mapping[str, Any]) -> str:
     """
     fields = dict(more)
     if "changed" in fields:
-        fields["changed"] = short_registers(fields["changed"])
+        fields["changed"] = _short(fields["changed"])
     if "type" in fields:
         fields["type"] = short_type(fields["type"])
     shape = _SHAPES.get(what, ())
@@ -42,6 +42,12 @@ def line_to_json(at_ms: int, what: str, more: Mapping[str, Any]) -> str:
     if len(fields) > len(shape):
         values.append({name: value for name, value in fields.items() if name not in shape})
     return to_json(values)
+
+
+def _short(registers: Collection[str]) -> str | list[str]:
+    if all(name in REGISTER_CODES for name in registers):
+        return "".join(REGISTER_CODES[name] for name in registers)
+    return list(registers)
 
 
 def line_from_json(text: str | bytes) -> dict[str, Any]:
@@ -63,5 +69,8 @@ def line_from_json(text: str | bytes) -> dict[str, Any]:
     if "type" in line:
         line["type"] = full_type(line["type"])
     if "changed" in line:
-        line["changed"] = registers_of(line["changed"])
+        changed = line["changed"]
+        line["changed"] = (
+            [REGISTERS[code] for code in changed] if isinstance(changed, str) else changed
+        )
     return line

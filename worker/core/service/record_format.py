@@ -4,7 +4,7 @@ A change that an older version would misread gets a new format number.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from pydantic import JsonValue
@@ -30,7 +30,7 @@ from worker.core.service.record_parts import (
     Unassigned,
 )
 from worker.core.service.schedule import NOTHING_SCHEDULED, Schedule
-from worker.core.storage_format import check_format, to_json
+from worker.core.storage_format import UnknownFormatError, to_json
 
 REGISTER_CODES: Final[Mapping[str, str]] = {
     "lifecycle": "l",
@@ -54,7 +54,8 @@ REGISTER_CODES: Final[Mapping[str, str]] = {
     **{name: number for number, name in DEVICE_REGISTERS.items()},
 }
 """The letter of each register in stored texts; a letter is never reused."""
-_REGISTERS: Final = {code: name for name, code in REGISTER_CODES.items()}
+REGISTERS: Final = {code: name for name, code in REGISTER_CODES.items()}
+"""By letter."""
 _SHORT: Final = {name: (code, DEFAULTS[name]) for name, code in REGISTER_CODES.items()}
 _SET_TO_DEFAULT: Final = {code: (name, DEFAULTS[name]) for name, code in REGISTER_CODES.items()}
 _OF_IPV6: Final = frozenset({"ipv6", "duid", "iaid"})
@@ -77,19 +78,6 @@ _STATIC: Final = len(("mode", "ipv4"))
 _NOWHERE: Final[frozenset[ListPlace]] = frozenset()
 _USUAL_BY_CODE: Final = {code: (name, value) for name, (code, value) in _USUAL.items()}
 _AS_SET_BY_CODE: Final = {code: (name, of) for name, (code, of) in _AS_SET.items()}
-
-
-def short_registers(names: Iterable[str]) -> str | list[str]:
-    """Return registers as letters."""
-    names = list(names)
-    if all(name in REGISTER_CODES for name in names):
-        return "".join(REGISTER_CODES[name] for name in names)
-    return names
-
-
-def registers_of(short: str | list[str]) -> list[str]:
-    """Reverse `short_registers`."""
-    return [_REGISTERS[code] for code in short] if isinstance(short, str) else short
 
 
 def record_to_json(record: ServiceRecord, store_format: int) -> str:
@@ -191,8 +179,8 @@ def record_from_json(text: str, service_id: str) -> ServiceRecord:
     """
     raw = json.loads(text)
     short = {router: ShortLease(*fields) for router, fields in raw.get("short", {}).items()}
-    found = raw.get("format")
-    check_format("record", raw, found if found in RECORD_FORMATS else max(RECORD_FORMATS))
+    if raw.get("format") not in RECORD_FORMATS:
+        raise UnknownFormatError("record", raw.get("format"), max(RECORD_FORMATS))
     bindings = {
         router: tuple(OwnBinding(*fields) for fields in own)
         for router, own in raw.get("bindings", {}).items()
@@ -212,7 +200,7 @@ def record_from_json(text: str, service_id: str) -> ServiceRecord:
                     name, default = _SET_TO_DEFAULT[letter]
                     registers[name] = Register(default, version, event, stated)
             else:
-                name = _REGISTERS.get(code, code)
+                name = REGISTERS.get(code, code)
                 full = _full_address(value) if name == "address" else value
                 registers[name] = Register(full, version, event, stated)
     queues, further = raw.get("queues", {}), raw.get("devices", {})
