@@ -70,7 +70,7 @@ def parse_document(
         problems.extend(_problem(details) for details in error.errors())
     problems.extend(_disagreements(document))
     if now is not None:
-        problems.extend(_against_time(document, now))
+        problems.extend(_against_time(document, event, now))
     if event is None or problems:
         raise ContractViolation(problems)
     return event
@@ -112,8 +112,10 @@ def _disagreements(document: dict[str, object]) -> Iterator[Problem]:
         yield Problem("/subject", "subject-disagrees", message)
 
 
-def _against_time(document: dict[str, object], now: datetime) -> Iterator[Problem]:
-    time = _time_or_none(document.get("time"))
+def _against_time(
+    document: dict[str, object], event: AnyEvent | None, now: datetime
+) -> Iterator[Problem]:
+    time = _time_or_none(document.get("time")) if event is None else event.time
     if time is not None and time > now + MAX_CLOCK_SKEW:
         message = "is more than 5 minutes in the future; correct the clock or the time zone"
         yield Problem("/time", "time-in-future", message)

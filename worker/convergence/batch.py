@@ -177,8 +177,7 @@ class BatchRunner:
             if isinstance(write, Set) and write.fields.keys() & IDENTIFYING
         }
         few_gone = len(placed & added) * 2 <= len(placed)
-        few_of_others = len(new & moved - added) <= FEW
-        if few_gone and few_of_others:
+        if few_gone and len(new & moved - added) <= FEW:
             return
         self._rows_checked = True
         check_rows(self._store, self._session, self._policy, self._lock)
@@ -253,7 +252,8 @@ class BatchRunner:
                 self._confirmed(item, made, remarks.get(item.service_id, "")) for item in cut
             ]
             concluded |= self.concluder.conclude(confirmed_now)
-        effective.reconfigure([item for item in items if item.service_id in concluded], now_ms)
+        if self._effect.facts.reconfigure:  # some DHCP server there can
+            effective.reconfigure([item for item in items if item.service_id in concluded], now_ms)
 
     def _confirmed(self, item: BatchItem, made: WritePlan, remark: str = "") -> Conclusion:
         attempts = self.concluder.attempts[item.service_id]

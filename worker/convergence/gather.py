@@ -98,14 +98,18 @@ class Gatherer:
             just_taken: no others worked since they were taken: those may have what these held.
         """
         claims = [(item, item.entry.claims) for item in items]
-        held = {item.service_id for item, keys in claims if keys == item.work_item.held}
-        held = held if just_taken else set()
-        requests = [(item, keys) for item, keys in claims if item.service_id not in held]
+        claimed = {
+            item.service_id: item
+            for item, keys in claims
+            if just_taken and keys == item.work_item.held
+        }
+        requests = [(item, keys) for item, keys in claims if item.service_id not in claimed]
+        if not requests:
+            return claimed
         answers = self._store.routers.claim(
             self._router,
             [(item.service_id, item.work_item.stored.generation, keys) for item, keys in requests],
         )
-        claimed = {item.service_id: item for item in items if item.service_id in held}
         for (item, _), refused in zip(requests, answers, strict=True):
             if refused is None:
                 continue

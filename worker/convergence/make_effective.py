@@ -226,8 +226,6 @@ class MakeEffective:
         Raises:
             RouterUnreachable, RouterBlocked, LockLost: as session and lock do.
         """
-        if not self._facts.reconfigure:  # no DHCP server there can
-            return
         asked = {
             at.entry.member: (at.entry.fields or {})["mac-address"]
             for item in items

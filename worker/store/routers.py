@@ -198,8 +198,6 @@ class Routers(StorePart):
             For each service the refused claims as (key, holder), none if all are granted; None if
             its record has changed since it was read.
         """
-        if not wants:
-            return []
         order = [[service, generation, sorted(claims)] for service, generation, claims in wants]
         answer = self._scripts.run("claim", router, new_work_version(), json.dumps(order))
         return [

@@ -220,7 +220,7 @@ def kinds_of(
         return ("cancelled",) if record.status == "cancelled" else ("moved-away",)
     fields = with_rate(entry.fields, entry.queue) or {}
     kinds: list[ChangeKind] = []
-    if record.status == "suspended" and ("suspension" in registers or before is None):
+    if ("suspension" in registers or before is None) and record.status == "suspended":
         kinds.append("suspended")
     elif "suspension" in registers and "lifecycle" not in registers:
         kinds.append("resumed")

@@ -209,8 +209,7 @@ def effective_by(
     """
     if rung in _WITHOUT_LEASE:
         return EffectiveBy(rung, before=before)
-    own_s = seconds(fields.get("lease-time", ""))
-    if own_s:
+    if (own := fields.get("lease-time")) and (own_s := seconds(own)):
         return EffectiveBy(rung, own_s, before=before)
     server = fields.get("server", ANY_SERVER)
     if server == ANY_SERVER:
