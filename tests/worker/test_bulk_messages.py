@@ -7,7 +7,7 @@ import pytest
 from contracts import names
 from tests.builders import activated, ipv4, mac, snapshot
 from tests.worker.desk import Desk
-from worker.intake.lanes import BULK_AT_ONCE
+from worker.intake.accept import BULK_AT_ONCE
 
 pytestmark = pytest.mark.redis
 

@@ -19,7 +19,6 @@ from worker.core.storage_format import UnknownFormatError
 from worker.errors import StoreUnavailable
 from worker.intake.assigning import Assigner
 from worker.intake.checks import (
-    ID_REUSED,
     CheckedEvent,
     ManifestPart,
     NotAccepted,
@@ -31,14 +30,12 @@ from worker.intake.checks import (
 )
 from worker.intake.draft import CommitDraft
 from worker.intake.folding import folding_with
-from worker.intake.lanes import AT_ONCE, LiveLoad
 from worker.intake.manifest import Manifests
 from worker.intake.other_workers import NEWER_MS, OtherWorkers
 from worker.intake.rejections import rejection
 from worker.intake.report import log_committed
 from worker.intake.waiting_services import WaitingServices
 from worker.inventory import SourceConfig
-from worker.store.commits import EventCommit, ServiceCommit
 from worker.store.journal import JournalEntry, Taken
 from worker.store.store import Store
 
@@ -48,6 +45,40 @@ ROUNDS: Final = 20
 """Takes of one task before it notifies another worker and ends: tasks stay short."""
 MAX_REFOLDS: Final = 50
 """Refolds because another worker was faster: it commits each time, so this ends."""
+BULK_AT_ONCE: Final = 10
+"""Events of one take of the bulk lane: a live event waits for at most so many."""
+AT_ONCE: Final[Mapping[names.Lane, int]] = {
+    names.QUEUE_EVENTS: names.MAX_EVENTS_PER_MESSAGE,
+    names.QUEUE_BULK: BULK_AT_ONCE,
+}
+"""Events of one take of a lane."""
+PAUSE_S: Final = 0.05
+"""Celery checks the bulk lane in a pause of this length between two tasks."""
+BUSY_S: Final = 1.0
+"""After so long without a pause bulk gets a turn."""
+
+
+class LiveLoad:
+    """Finds when live events left a worker no pause for a second: then bulk gets a turn.
+
+    Celery serves bulk only while no live message waits, which may be never, all day.
+    """
+
+    def __init__(self) -> None:
+        self._since_s = self._ended_s = 0.0
+
+    def begin(self, now_s: float) -> None:
+        """A task of live events begins."""
+        if abs(now_s - self._ended_s) > PAUSE_S:
+            self._since_s = now_s
+
+    def end(self, now_s: float) -> bool:
+        """The task ends; returns whether bulk gets a turn now."""
+        self._ended_s = now_s
+        is_long = abs(now_s - self._since_s) >= BUSY_S
+        if is_long:
+            self._since_s = now_s
+        return is_long
 
 
 class _Committed(NamedTuple):
@@ -58,13 +89,7 @@ class _Committed(NamedTuple):
 
 
 class _Took(NamedTuple):
-    """The result of one take.
-
-    Attributes:
-        events: their number.
-        drained: the journal was seen empty after it.
-        notified: another worker was notified of the rest.
-    """
+    """Events of one take; whether the journal was empty after it, and a worker was notified."""
 
     events: int
     drained: bool
@@ -118,7 +143,7 @@ class Accept:
         most = AT_ONCE[lane]
         for _ in range(ROUNDS + len(carried) // most):
             if lane == names.QUEUE_BULK:
-                done += self._drain(names.QUEUE_EVENTS)
+                done += self._run((), names.QUEUE_EVENTS)
             took = self._take_and_fold(carried[:most], lane, may_notify=not notified)
             carried, notified = carried[most:], notified or took.notified
             done += took.events
@@ -156,15 +181,6 @@ class Accept:
             f"arguments must be a list of at most {names.MAX_EVENTS_PER_MESSAGE} events and a lane",
         )
         self._reject([(entry, why)], self.store.records.now_ms())
-
-    def _drain(self, lane: names.Lane) -> int:
-        done = 0
-        for _ in range(ROUNDS):
-            took = self._take_and_fold((), lane)
-            done += took.events
-            if took.drained:
-                break
-        return done
 
     def _take_and_fold(
         self, carried: Sequence[object], lane: names.Lane, *, may_notify: bool = True
@@ -254,21 +270,15 @@ class Accept:
 
     def _take_manifest(self, part: ManifestPart, taken: Taken, lane: names.Lane) -> None:
         now_ms, entry = taken.now_ms, part.entry
-        seen = self.store.records.seen([entry.key], now_ms).get(entry.key)
-        if seen == part.content:
-            again = EventCommit(entry.key, entry.lane, "duplicate")
-            self.store.records.commit([ServiceCommit("", events=[again])], now_ms)
-            return
-        if seen is not None:
-            self._reject([(entry, ID_REUSED)], now_ms)
-            return
         manifests = Manifests(self.store)
         try:
             complete = manifests.take(part, now_ms)
         except UnknownFormatError:
             self._leave_to_newer(lane, entry.key, entry.raw)
             return
-        if complete is not None:
+        if isinstance(complete, NotAccepted):
+            self._reject([(entry, complete)], now_ms)
+        elif complete is not None:
             for at in range(0, len(complete.endings), names.MAX_EVENTS_PER_MESSAGE):
                 some = complete.endings[at : at + names.MAX_EVENTS_PER_MESSAGE]
                 self._fold_all(some, taken, lane)

@@ -23,7 +23,7 @@ from contracts.parse import MAX_CLOCK_SKEW
 from worker.core.service.event_ref import EventRef
 from worker.core.service.outcome import DeadLetter, Outcome, State
 from worker.core.service.record import ServiceRecord
-from worker.intake.checks import ManifestPart, microseconds
+from worker.intake.checks import ID_REUSED, ManifestPart, NotAccepted, microseconds
 from worker.store.commits import EventCommit, ServiceCommit
 from worker.store.journal import JournalEntry
 from worker.store.manifests import StoredPart
@@ -95,12 +95,16 @@ class Manifests:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def take(self, part: ManifestPart, now_ms: int) -> Complete | None:
-        """Keep a part; the last one completes the manifest."""
-        data, event = part.event.data, part.event
-        kept = StoredPart(
-            part.entry.key, event.id, [service.service_id for service in data.services]
-        )
+    def take(self, part: ManifestPart, now_ms: int) -> Complete | NotAccepted | None:
+        """Keep a part, unless it came before; the last one completes the manifest."""
+        data, event, key = part.event.data, part.event, part.entry.key
+        seen = self._store.records.seen([key], now_ms).get(key)
+        if seen == part.content:
+            self._commit([EventCommit(key, part.entry.lane, "duplicate")], now_ms)
+            return None
+        if seen is not None:
+            return ID_REUSED
+        kept = StoredPart(key, event.id, [service.service_id for service in data.services])
         parts = self._store.manifests.keep(_name(part), data.part, kept, now_ms)
         if not set(range(1, data.parts + 1)) <= parts.keys():
             detail = f"{len(parts)} of {data.parts} parts are here"
