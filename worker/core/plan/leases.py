@@ -6,9 +6,8 @@ Those of RADIUS, and those of a device on other servers, are never touched.
 from collections.abc import Iterable, Mapping, Sequence
 
 from worker.core.plan.member import Member
-from worker.core.plan.phases import PlanDraft, Step
 from worker.core.policy.policy import RouterPolicy
-from worker.core.rows.operations import Waiting
+from worker.core.rows.operations import PlanDraft, Step, Waiting
 from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import (
     DEVICE_FIELDS,

@@ -9,9 +9,8 @@ from typing import Final
 
 from worker.core.entry.dhcp_options import OptionFields
 from worker.core.plan.member import Member
-from worker.core.plan.phases import PlanDraft, Step
 from worker.core.policy.policy import RouterPolicy
-from worker.core.rows.operations import Add, Remove, Set, Waiting
+from worker.core.rows.operations import Add, PlanDraft, Remove, Set, Step, Waiting
 from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import (
     ADDRESS_LISTS,

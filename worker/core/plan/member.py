@@ -8,10 +8,9 @@ from typing import Final, Literal
 
 from worker.core.entry.entry import Entry, placeholder
 from worker.core.entry.wanted import wanted_entries
-from worker.core.plan.phases import Step
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.bindings import OwnBinding
-from worker.core.rows.operations import Add, MakeStatic, Remove, Set, Waiting
+from worker.core.rows.operations import Add, MakeStatic, Remove, Set, Step, Waiting
 from worker.core.rows.prefixes import claim_text
 from worker.core.rows.queues import OwnQueue
 from worker.core.rows.row_index import RowIndex

@@ -3,9 +3,8 @@
 from dataclasses import dataclass, field
 
 from worker.core.plan.member import Member
-from worker.core.plan.phases import Step
 from worker.core.rows.bindings import OwnBinding
-from worker.core.rows.operations import Waiting
+from worker.core.rows.operations import Step, Waiting
 from worker.core.rows.rows import BindingRow
 
 

@@ -12,11 +12,19 @@ from worker.core.plan.binding_clients import AMBIGUOUS, client_of
 from worker.core.plan.member import Member
 from worker.core.plan.member_binding import MemberBinding
 from worker.core.plan.own_queues import OwnQueues
-from worker.core.plan.phases import PlanDraft, Step, fields_to_free
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.binding_index import BOUND
 from worker.core.rows.bindings import IAS, OwnBinding, binding_fields
-from worker.core.rows.operations import Add, MakeStatic, Remove, Set, Waiting
+from worker.core.rows.operations import (
+    Add,
+    MakeStatic,
+    PlanDraft,
+    Remove,
+    Set,
+    Step,
+    Waiting,
+    fields_to_free,
+)
 from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import (
     ANY_SERVER,

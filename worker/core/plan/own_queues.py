@@ -9,8 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from worker.core.plan.member import Member
-from worker.core.plan.phases import PlanDraft, Step
-from worker.core.rows.operations import Add, Move, Remove, Set, Waiting
+from worker.core.rows.operations import Add, Move, PlanDraft, Remove, Set, Step, Waiting
 from worker.core.rows.queues import OwnQueue, QueueRow, queue_fields, queue_name
 from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import QUEUES, comment_for, parse_tag

@@ -16,9 +16,16 @@ from worker.core.plan.list_rows import ListRows, SharedOptions
 from worker.core.plan.member import Member, OwnRow, Wanted, find_own_row, no_more_wanted
 from worker.core.plan.own_bindings import OwnBindings, bindings_in_the_way
 from worker.core.plan.own_queues import OwnQueues
-from worker.core.plan.phases import PlanDraft, Step, fields_to_free, into_phases
 from worker.core.policy.policy import RouterPolicy
-from worker.core.rows.operations import Waiting, WritePlan, for_device
+from worker.core.rows.operations import (
+    PlanDraft,
+    Step,
+    Waiting,
+    WritePlan,
+    fields_to_free,
+    for_device,
+    into_phases,
+)
 from worker.core.rows.prefixes import PREFIX_KEY, ClaimKeys
 from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import BindingRow, Lease, ListedAddress, Row, device_field, scopes_meet
