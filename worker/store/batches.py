@@ -16,8 +16,7 @@ from worker.core.rows.rows import Identity
 from worker.core.service.outcome import DeadLetter, Outcome
 from worker.core.service.record import ServiceRecord
 from worker.core.service.record_parts import NO_VALUES, LeftValue
-from worker.store.commits import filled
-from worker.store.records import Stored, decode_stored, generation_of
+from worker.store.records import Stored, decode_stored, filled, generation_of
 from worker.store.router_memory import Known
 
 MOST_BULK: Final = 20

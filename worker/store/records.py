@@ -10,11 +10,12 @@ from pydantic_core import to_json
 from redis.client import Pipeline
 
 from contracts import names
-from worker.core.entry.brake import BrakeLimits
+from worker.core.entry.brake import BrakeLimits, Cut
+from worker.core.service.outcome import Outcome
 from worker.core.service.record import ServiceRecord
-from worker.core.service.record_format import record_from_json
+from worker.core.service.record_format import record_from_json, record_to_json
 from worker.core.storage_format import UnknownFormatError, in_a_line
-from worker.store.commits import Committed, ServiceCommit, commit_document
+from worker.store.commits import Committed, EventCommit, ServiceCommit
 from worker.store.connection import (
     StorePart,
     StoreParts,
@@ -22,7 +23,7 @@ from worker.store.connection import (
     new_work_version,
     pages,
 )
-from worker.store.keys import Keys
+from worker.store.keys import UNKNOWN_SOURCES, Keys
 from worker.store.sources import ALARM_SHARE, CALM_SHARE, LEAST, WINDOW, SupersededAlarm
 from worker.store.store_format import StoreFormat
 
@@ -216,3 +217,80 @@ def unreadable_left_out(texts: Mapping[str, str | None]) -> dict[str, Stored]:
         except Exception as error:  # noqa: BLE001 - one bad record must not stop the others
             log.warning("record.unreadable", service_id=service, reason=in_a_line(error))
     return found
+
+
+def filled(said: Any, store_format: int) -> dict[str, Any]:  # noqa: ANN401 - a commit or a conclusion
+    """For a script: the fields by name, without those that are empty.
+
+    Records, outcomes and dead letters are as they are stored. Empty fields are
+    left out: most are empty, and Lua would make a table of each.
+    """
+    document = {name: value for name in said.__match_args__ if (value := getattr(said, name))}
+    if said.outcomes:
+        document["outcomes"] = [outcome_document(outcome) for outcome in said.outcomes]
+    if said.dead_letters:
+        document["dead_letters"] = [
+            {"id": letter.id, "text": letter.to_json(), "group": letter.group}
+            for letter in said.dead_letters
+        ]
+    if said.record is not None:
+        document["record"] = record_to_json(said.record, store_format)
+    return document
+
+
+def commit_document(commit: ServiceCommit, store_format: int) -> dict[str, Any]:
+    """A `ServiceCommit` for `commit.lua`, as `filled` has it.
+
+    `routers` (placements of the record) and `is_cancelled` come with the record. Empty
+    `service_id`, `generation` and `due_ms` mean something.
+    """
+    document = filled(commit, store_format)
+    document |= {"service_id": commit.service_id, "generation": commit.generation}
+    if commit.due_ms is not None:
+        document["due_ms"] = commit.due_ms
+    if commit.claims:
+        claims = {router: sorted(claims) for router, claims in commit.claims.items()}
+        document["claims"] = claims
+    if commit.events:
+        document["events"] = [_event_document(event) for event in commit.events]
+    if commit.cut is not None:
+        document["cut"] = _cut_document(commit.cut)
+    if commit.record is not None:
+        document["routers"] = list(commit.record.placements)
+        document["is_cancelled"] = commit.record.status == "cancelled"
+    return document
+
+
+def _cut_document(cut: Cut) -> dict[str, Any]:
+    if cut.loss is None:
+        return {}
+    return {
+        "router": cut.loss.router,
+        "source": cut.source,
+        "is_suspension": cut.loss.kind == "suspended",
+        "new": cut.new,
+        **({} if cut.new else {"stands": sorted(cut.stands)}),
+    }
+
+
+def _event_document(event: EventCommit) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "key": event.key,
+        "lane": event.lane,
+        "count": event.counter or None,
+        "in_feed_only": event.in_feed_only or None,
+        "unlisted": not event.listed or None,
+        "refused": event.refused,
+        "content_hash": event.content_hash,
+    }
+    if event.outcome is not None:
+        # Events that changed nothing must not push those that did out of the feed.
+        if feed := event.outcome.feed(bulk=not event.listed):
+            document["feed"] = UNKNOWN_SOURCES if event.unknown_source else feed
+        document["outcome"] = event.outcome.to_json()
+    return {name: value for name, value in document.items() if value is not None}
+
+
+def outcome_document(outcome: Outcome) -> dict[str, Any]:
+    """An outcome for scripts: `key` of the event, `text`, `feed` or false."""
+    return {"key": outcome.key, "feed": outcome.feed() or False, "text": outcome.to_json()}
