@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from worker.admin.json_fields import clean, utc_time, without_empty
-from worker.core.policy.circuit import RouterState
+from worker.core.policy.circuit import UP, RouterState
 from worker.core.policy.policy import AppliedPolicy
 from worker.inventory import RouterConfig
 from worker.store.router_figures import RouterFigures, paused_state
@@ -130,19 +130,18 @@ def ranked_routers(store: Store, configs: Iterable[RouterConfig]) -> list[Ranked
     texts, due = pipe.execute() if names else ([], [])
     due_ms = {name: int(at_ms) for name, at_ms in due}
     paused = store.fleet.paused()
-    up = RouterState()
     states = {
-        name: RouterState.from_json(text) if text else up
+        name: RouterState.from_json(text) if text else UP
         for name, text in zip(names, texts, strict=True)
     } | {name: paused_state(pause) for name, pause in paused.items() if name in routers}
-    reached = _reached(store, [name for name, state in states.items() if state is up])
+    reached = _reached(store, [name for name, state in states.items() if state is UP])
     busy = _busy(store, [name for name, state in states.items() if state.open])
     found = []
     for name, state in states.items():
         shown: str = state.state
         if name in busy:
             shown = "probing"
-        elif state is up and name not in reached:
+        elif state is UP and name not in reached:
             shown = "new"
         elif state.state == "up":
             drains = "draining" if state.away_since_ms else "up"

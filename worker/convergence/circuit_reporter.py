@@ -17,6 +17,7 @@ from worker.core.policy.circuit import (
     INTERNAL_ERROR,
     LOGIN_REFUSED,
     RECOVERY_S,
+    UP,
     BackOff,
     RouterState,
 )
@@ -29,8 +30,6 @@ log = structlog.get_logger()
 
 REBUILD: Final = "rebuild"
 """Why a router is blocked that lost many rows of ours."""
-
-_WELL: Final = RouterState()
 
 
 class CircuitReporter:
@@ -72,7 +71,7 @@ class CircuitReporter:
             return
         now_ms = self._store.records.now_ms()
         self._drop_unsent_alerts()
-        self._note(circuit.answered(was, now_ms) if was.open else _WELL)
+        self._note(circuit.answered(was, now_ms) if was.open else UP)
         log.info(
             "router.recovered",
             router=self._router,
@@ -88,7 +87,7 @@ class CircuitReporter:
 
     def after(self) -> tuple[RouterState, RouterState] | None:
         """The states after a good pass if nothing is due, and if more is; None: unchanged."""
-        return None if self.state == _WELL else (_WELL, circuit.draining(self.state))
+        return None if self.state == UP else (UP, circuit.draining(self.state))
 
     def drained(self) -> None:
         """Nothing is due any more: resolve the alerts of the outage."""

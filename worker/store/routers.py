@@ -9,7 +9,7 @@ from pydantic_core import to_json
 
 from contracts import names
 from worker.core.entry.entry import Claim
-from worker.core.policy.circuit import RouterState
+from worker.core.policy.circuit import UP, RouterState
 from worker.core.rows.rows import Identity
 from worker.store.batches import (
     MOST_BULK,
@@ -99,7 +99,7 @@ class Routers(StorePart):
         if not state_and_rest:
             return BulkOnly()
         state, *rest = state_and_rest
-        was = RouterState.from_json(state)
+        was = RouterState.from_json(state) if state else UP
         if not rest:
             return PolicyDiffers(was)
         raw, report_due, serial, full_read_due, booted, memory = rest

@@ -75,7 +75,7 @@ class RouterState:
     def to_json(self) -> str:
         """Return one line of JSON without the values of a healthy router: `{}` for one."""
         values = asdict(replace(self, message=printable(self.message)))
-        return json.dumps({k: v for k, v in values.items() if v != getattr(_WELL, k)})
+        return json.dumps({k: v for k, v in values.items() if v != getattr(UP, k)})
 
     @property
     def open(self) -> bool:
@@ -94,7 +94,8 @@ class RouterState:
         return "blocked" if self.state == "blocked" else "open"
 
 
-_WELL: Final = RouterState()
+UP: Final = RouterState()
+"""Of a router of which nothing is stored."""
 NEW: Final = RouterState("new")
 UNKNOWN: Final = RouterState("unknown")
 
@@ -186,7 +187,7 @@ def answered(was: RouterState, now_ms: int) -> RouterState:
 
 def draining(was: RouterState) -> RouterState:
     """Return the state after a good pass with more work due."""
-    return replace(was, attempts=0, message="") if was.away_since_ms else _WELL
+    return replace(was, attempts=0, message="") if was.away_since_ms else UP
 
 
 def _away(was: RouterState, now: RouterState, now_ms: int) -> RouterState:
