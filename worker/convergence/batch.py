@@ -84,14 +84,14 @@ class BatchRunner:
         just_taken = True
         for group in self.concluder.faults.groups(work_items):
             if self._policy.mode == "observe":
-                observed = observe(
-                    self._gatherer, self.concluder.prerequisites, self._policy, group, now_ms
-                )
+                prerequisites = self.concluder.prerequisites
+                observed = observe(self._gatherer, prerequisites, self._policy, group, now_ms)
                 self.concluder.conclude(observed)
                 continue
             self._run_group(self._gatherer.items(group), just_taken=just_taken)
             just_taken = False
-        self.concluder.raise_mass_refusal()
+        if self.concluder.refusals:
+            self.concluder.raise_mass_refusal()
 
     def _run_group(self, group: Sequence[BatchItem], *, just_taken: bool) -> None:
         self.concluder.begin(group)

@@ -228,8 +228,6 @@ class Concluder:
 
     def raise_mass_refusal(self) -> None:
         """Block the router if it refused too many services with the same message."""
-        if not self.refusals:
-            return
         views = self.store.views
         mass = self.refusals.mass(self._took, lambda: views.router(self._router).services)
         if mass is not None:

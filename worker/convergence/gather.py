@@ -83,8 +83,8 @@ class Gatherer:
         entries = wanted_entries(record, {self._router: self._policy})
         entry = entries.get(self._router, Entry(work_item.service_id, None))
         if entry.fields is not None:
-            fields = self._session.renewed(entry.fields)
-            entry = entry if fields is entry.fields else replace(entry, fields=fields)
+            if self._kind.secrets:
+                entry = replace(entry, fields=self._session.renewed(entry.fields))
             entry = self._kind.taking_back(entry, work_item.sent or ())
         at = record.placements.get(self._router, NOTHING_KNOWN)
         item = BatchItem(work_item, self._router, entry, at)
