@@ -61,7 +61,7 @@ class LeaseEntry(EntryKind):
         at = record.placements.get(record.row_router or "")
         has_ipv6 = bool(record.value("ipv6"))
         given = record.value("dns_servers"), record.value("options")
-        how = suspending_row(record, policy, own_address=not is_pool)
+        how = suspending_row(record.value("suspension"), policy, own_address=not is_pool)
         fields = {
             "mac-address": mac or NO_MAC,
             "address": address,
@@ -256,8 +256,13 @@ class Suspending(NamedTuple):
     note: tuple[str, str] | None = None
 
 
-def suspending_row(record: ServiceRecord, policy: RouterPolicy, *, own_address: bool) -> Suspending:
-    """Return how a row suspends its service; no list can name an address that is not known."""
+def suspending_row(held: JsonValue, policy: RouterPolicy, *, own_address: bool) -> Suspending:
+    """Return how a row suspends its service; no list can name an address that is not known.
+
+    `held` is the value of the service's register.
+    """
+    if held is None:
+        return Suspending(None)
 
     def why_not(mode: SuspendMode) -> str:
         if not policy.can_suspend_by(mode):
@@ -266,7 +271,7 @@ def suspending_row(record: ServiceRecord, policy: RouterPolicy, *, own_address: 
             return "an address of a pool is not known before the device has it"
         return ""
 
-    return suspending(record.value("suspension"), policy.suspends_by, why_not)
+    return suspending(held, policy.suspends_by, why_not)
 
 
 def suspending(

@@ -69,7 +69,7 @@ class UserManagerEntry(EntryKind):
         """See `EntryKind`."""
         address, is_pool = str(record.address), record.has_pool
         # A list is joined with any address.
-        how = suspending_row(record, policy, own_address=True)
+        how = suspending_row(record.value("suspension"), policy, own_address=True)
         fields = {
             "mac-address": record.device_in("mac-address") or NO_MAC,
             "address": address,
