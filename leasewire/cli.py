@@ -13,15 +13,7 @@ import typer
 from typer.core import TyperCommand
 from typer.main import get_command, get_group
 
-from leasewire.answer import EXIT_CODES, App, Exit, Group, clean
-from worker.errors import (
-    ConfigurationError,
-    LeasewireError,
-    NotReplicated,
-    RouterUnreachable,
-    StoreRefused,
-    StoreUnavailable,
-)
+from leasewire.answer import EXIT_CODES, App, Group, clean
 from worker.version import installed_version
 
 SECTIONS: Final = {
@@ -193,38 +185,13 @@ def main() -> None:
     """Run the command line of this process; ends it with an exit code."""
     try:
         app()
-    except ConfigurationError as error:
-        _end(Exit.BAD_INPUT, *error.problems)
-    except StoreRefused as error:
-        _end(Exit.BAD_INPUT, *_refusal(error.message, error.advice))
-    except StoreUnavailable as error:
-        from leasewire.context import redis_in_use  # noqa: PLC0415 - `--help` needs none of it
-
-        advice = f"{error.advice[:1].upper()}{error.advice[1:]}."
-        _end(Exit.UNREACHABLE, f"Redis at {redis_in_use()} is not available: {error}", advice)
-    except NotReplicated as error:
-        advice = "Nothing more was written to the router: try again when they confirm."
-        _end(Exit.UNREACHABLE, str(error), advice)
-    except RouterUnreachable as error:
-        _end(Exit.UNREACHABLE, str(error))
-    except LeasewireError as error:
-        _end(Exit.FAILED, str(error))
     except Exception as error:
-        from producers.errors import KeyRefused  # noqa: PLC0415 - `--help` needs none of it
+        from leasewire.context import explained  # noqa: PLC0415 - `--help` needs none of it
 
-        if not isinstance(error, KeyRefused):
+        found = explained(error)
+        if found is None:
             raise
-        message = str(error.__cause__ or error)
-        _end(Exit.BAD_INPUT, *_refusal(message, error.reason.partition(" (")[0]))
-
-
-def _refusal(message: str, advice: str) -> list[str]:
-    from leasewire.context import refusal  # noqa: PLC0415 - `--help` needs none of it
-
-    return refusal(message, advice)
-
-
-def _end(code: Exit, *lines: str) -> None:
-    for line in lines:
-        sys.stderr.write(f"{clean(line)}\n")
-    sys.exit(code)
+        code, lines = found
+        for line in lines:
+            sys.stderr.write(f"{clean(line)}\n")
+        sys.exit(code)

@@ -3,7 +3,7 @@
 import getpass
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import cached_property
@@ -15,12 +15,22 @@ import redis
 import structlog
 import typer
 
+from leasewire.answer import Exit
 from leasewire.host.embedded import EmbeddedServer
 from producers.connection import ANSWER_S, open_publisher
+from producers.errors import KeyRefused
 from producers.publisher import Publisher
 from producers.transport import CompleteEvent, proven_event
-from worker.core.texts import did_you_mean
-from worker.errors import ConfigurationError, StoreRefused, StoreUnavailable, UnreadableStoreError
+from worker.core.texts import capitalized, did_you_mean
+from worker.errors import (
+    ConfigurationError,
+    LeasewireError,
+    NotReplicated,
+    RouterUnreachable,
+    StoreRefused,
+    StoreUnavailable,
+    UnreadableStoreError,
+)
 from worker.inventory import Inventory, RouterConfig, load_inventory
 from worker.inventory.changes import changes_between
 from worker.log_setup import configure_logging, hide_secret
@@ -290,9 +300,29 @@ def check_extra(extra: str, needs: str, *modules: str) -> None:
         raise ConfigurationError([f"{needs}: install `leasewire[{extra}]`"])
 
 
-def redis_in_use() -> str:
-    """The URL of the Redis that commands use; it holds no password."""
-    return load_settings().redis_url
+def explained(error: Exception) -> tuple[Exit, Sequence[str]] | None:
+    """The exit code of an expected error, and what to tell a person; None: it is a bug."""
+    match error:
+        case ConfigurationError():
+            return Exit.BAD_INPUT, error.problems
+        case StoreRefused():
+            return Exit.BAD_INPUT, refusal(error.message, error.advice)
+        case KeyRefused():
+            message = str(error.__cause__ or error)
+            return Exit.BAD_INPUT, refusal(message, error.reason.partition(" (")[0])
+        case StoreUnavailable():
+            redis_url = load_settings().redis_url  # it holds no password
+            line = f"Redis at {redis_url} is not available: {error}"
+            return Exit.UNREACHABLE, [line, f"{capitalized(error.advice)}."]
+        case NotReplicated():
+            advice = "Nothing more was written to the router: try again when they confirm."
+            return Exit.UNREACHABLE, [str(error), advice]
+        case RouterUnreachable():
+            return Exit.UNREACHABLE, [str(error)]
+        case LeasewireError():
+            return Exit.FAILED, [str(error)]
+        case _:
+            return None
 
 
 def refusal(message: str, advice: str) -> list[str]:

@@ -130,10 +130,7 @@ def _receipts(answer: httpx.Response, events: Sequence[CompleteEvent]) -> list[R
         message = f"the gateway answers {answer.status_code} without a receipt for each event"
         raise PublishFailed(f"{message}; is it a gateway of Leasewire?")
     return [
-        Receipt(
-            event_id=event.id,
-            source=event.source,
-            event_key=event.key,
+        event.receipt(
             id_reused=receipt.get("reason") == "event-id-reused",
             journaled_before=receipt.get("duplicate") is True,
         )

@@ -160,10 +160,7 @@ class JournalTransport:
         journaled_before = {text_of(key) for key in found[::2]}
         reused = _with_reused_id(events, found)
         return [
-            Receipt(
-                event_id=event.id,
-                source=event.source,
-                event_key=event.key,
+            event.receipt(
                 notified=bool(notified) and event.key not in reused,
                 id_reused=event.key in reused,
                 journaled_before=event.key in journaled_before - reused,

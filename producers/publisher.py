@@ -182,13 +182,7 @@ class Publisher:
             return Delivered(done.receipts, done.refused, SpoolFailed(f"{cause}{error.reason}"))
         drain.wake()
         done.receipts |= {
-            event.key: Receipt(
-                event_id=event.id,
-                source=event.source,
-                event_key=event.key,
-                spooled=event.key not in reused,
-                id_reused=event.key in reused,
-            )
+            event.key: event.receipt(spooled=event.key not in reused, id_reused=event.key in reused)
             for event in rest
         }
         return Delivered(done.receipts, done.refused)

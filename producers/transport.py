@@ -42,6 +42,10 @@ class CompleteEvent(NamedTuple):
         """The event's source."""
         return str(self.event["source"])
 
+    def receipt(self, **state: bool) -> Receipt:
+        """A receipt for it, of which `state` holds."""
+        return Receipt(self.id, self.source, self.key, **state)
+
 
 def proven_event(event: CompleteEvent, secret: str) -> CompleteEvent:
     """Add the proof that its publisher may speak for operators."""

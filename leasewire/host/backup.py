@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from leasewire.context import ActorOption, Context, InventoryOption
+from leasewire.given_files import as_file
 from leasewire.host.backup_file import BackupError, Head, check, entries, write
 from leasewire.host.embedded import EmbeddedServer
 from leasewire.host.up import only_one, running
 from leasewire.progress import progress_bar
-from leasewire.sources.standard_input import as_file
 from worker.admin.json_fields import utc_time
 from worker.core.service.formats import STORE_FORMATS
 from worker.store.backup import UNDER_WAY, copy, put_back

@@ -9,7 +9,7 @@ import typer
 
 from leasewire.answer import Answer, App, TextTable, bad_input, fail
 from leasewire.context import ActorOption, Context, check_extra
-from leasewire.password_file import password_in
+from leasewire.given_files import password_in
 
 if TYPE_CHECKING:
     from gateway.console.people import People, Role

@@ -21,10 +21,10 @@ from leasewire.answer import (
     fail,
 )
 from leasewire.context import ActorOption, Context, RouterArgument
+from leasewire.given_files import as_file
 from leasewire.progress import looks, progress_bar
 from leasewire.routers.adopt_services import events_of_file, events_of_rows, folded
 from leasewire.routers.at_router import at_router
-from leasewire.sources.standard_input import as_file
 from producers.transport import CompleteEvent
 from worker.admin.adoption import Adopted, Adoption
 from worker.convergence.full_read import read_bindings

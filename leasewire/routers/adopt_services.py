@@ -14,7 +14,7 @@ from contracts.ipv6_values import Ipv6Prefix
 from contracts.manifest import Manifest
 from contracts.parse import parse_event
 from leasewire.answer import clean
-from leasewire.sources.standard_input import text_in
+from leasewire.given_files import text_in
 from producers.errors import BatchViolation
 from producers.event_input import BrokenText, find_events
 from producers.fields import NotAnEvent, event_of

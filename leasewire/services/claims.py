@@ -53,13 +53,8 @@ def show(context: Context, key: KeyArgument) -> Answer:
 
     Example: leasewire claims show 198.51.100.10
     """
-    return _answer(
-        [
-            claim
-            for name in sorted(context.inventory.routers)
-            for claim in context.store.claims.at(name, [_claim_key(key)])
-        ]
-    )
+    wanted, names = [_claim_key(key)], sorted(context.inventory.routers)
+    return _answer([claim for name in names for claim in context.store.claims.at(name, wanted)])
 
 
 @app.command()

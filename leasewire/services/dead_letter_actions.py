@@ -14,8 +14,8 @@ import typer
 from gateway import dead_letters
 from leasewire.answer import Answer, ApplyOption, Exit, bad_input, fail
 from leasewire.context import ActorOption, Context
+from leasewire.given_files import text_in
 from leasewire.progress import looks
-from leasewire.sources.standard_input import text_in
 from worker.admin.dead_letters import cause_of
 from worker.core.service.outcome import DeadLetter, Outcome
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 
 import typer
 
-from leasewire.password_file import password_in
+from leasewire.given_files import password_in
 
 Mode = Literal["block", "walled_garden", "throttle"]
 """How a service is suspended."""

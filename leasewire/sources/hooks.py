@@ -14,7 +14,7 @@ from gateway.hooks.verdicts import Incomplete, Publish
 from gateway.hooks.work import body_of
 from leasewire.answer import Answer, App, TextTable, fail
 from leasewire.context import Context
-from leasewire.sources.standard_input import text_in
+from leasewire.given_files import text_in
 from producers.fields import NotAnEvent, event_of
 from worker.admin.json_fields import utc_time
 from worker.errors import ConfigurationError

@@ -9,6 +9,7 @@ import typer
 
 from leasewire.answer import Answer, ApplyOption, Exit, Line, Part, TextTable, bad_input, counted
 from leasewire.context import ActorOption, Context, InventoryOption
+from leasewire.given_files import as_file
 from leasewire.progress import progress_bar
 from leasewire.sources.import_apply import ImportResult, apply_file, batches, file_preview
 from leasewire.sources.service_file import (
@@ -18,7 +19,6 @@ from leasewire.sources.service_file import (
     SourceOption,
     stdin_name,
 )
-from leasewire.sources.standard_input import as_file
 from producers.files.writing import template
 from worker.admin.file_preview import Previewed
 from worker.admin.json_fields import utc_time

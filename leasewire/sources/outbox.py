@@ -9,8 +9,8 @@ import typer
 
 from leasewire.answer import Answer, App, Exit, bad_input, fail, write
 from leasewire.context import Context, check_extra
+from leasewire.given_files import password_in
 from leasewire.host.stopping import asked_to_stop
-from leasewire.password_file import password_in
 from leasewire.progress import progress_to
 from producers.http_transport import HttpTransport
 from producers.publisher import Publisher

@@ -16,10 +16,10 @@ from contracts.names import QUEUE_BULK, QUEUE_EVENTS, Lane
 from contracts.sealing import masked_event
 from leasewire.answer import Answer, App, Exit, Group, TextTable, bad_input, fail
 from leasewire.context import Context, InventoryOption, actor_of
+from leasewire.given_files import text_in
 from leasewire.progress import Advance, looks, progress_bar
 from leasewire.sources.publish_check import check_inventory
 from leasewire.sources.publish_one import EVENTS, command_of, flag_of
-from leasewire.sources.standard_input import text_in
 from producers.errors import BatchViolation, KeyRefused, PublishFailed, Receipt
 from producers.event_input import BrokenText, find_events
 from producers.transport import CompleteEvent

@@ -14,6 +14,7 @@ from contracts import names
 from contracts.manifest import MOST_SERVICES
 from leasewire.answer import Answer, ApplyOption, Exit, Line, Part, TextTable, counted, fail
 from leasewire.context import ActorOption, Context
+from leasewire.given_files import as_file
 from leasewire.progress import looks
 from leasewire.sources.import_apply import apply_file
 from leasewire.sources.import_services import done_answer, preview, preview_answer
@@ -24,7 +25,6 @@ from leasewire.sources.service_file import (
     SourceOption,
     stdin_name,
 )
-from leasewire.sources.standard_input import as_file
 from producers.errors import PublishFailed
 from worker.admin.json_fields import utc_time
 from worker.core.service.outcome import Outcome

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -48,13 +49,9 @@ def rows_of(path: Path, kind: str = "") -> Iterator[FileRow]:
     kind = kind or path.suffix.lower()
     if kind != CSV and kind not in NDJSON:
         raise FileBroken(f"{path}: is neither .csv nor .ndjson; rename it to what it is")
-    try:
-        with path.open(encoding="utf-8-sig", newline="" if kind == CSV else None) as lines:
-            yield from _of_table(path, lines) if kind == CSV else _of_objects(lines)
-    except OSError as error:
-        raise FileBroken(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError:
-        raise FileBroken(f"{path}: is not UTF-8 text; save it as UTF-8") from None
+    newline = "" if kind == CSV else None
+    with _errors_of(path), path.open(encoding="utf-8-sig", newline=newline) as lines:
+        yield from _of_table(path, lines) if kind == CSV else _of_objects(lines)
 
 
 def digest_of(path: Path) -> str:
@@ -63,11 +60,8 @@ def digest_of(path: Path) -> str:
     Raises:
         FileBroken: the file cannot be read.
     """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise FileBroken(f"{path}: cannot be read: {error.strerror}") from error
+    with _errors_of(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def lines_of(path: Path) -> int:
@@ -76,11 +70,18 @@ def lines_of(path: Path) -> int:
     Raises:
         FileBroken: the file cannot be read.
     """
+    with _errors_of(path), path.open("rb") as file:
+        return sum(1 for _ in file)
+
+
+@contextmanager
+def _errors_of(path: Path) -> Iterator[None]:
     try:
-        with path.open("rb") as file:
-            return sum(1 for _ in file)
+        yield
     except OSError as error:
         raise FileBroken(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise FileBroken(f"{path}: is not UTF-8 text; save it as UTF-8") from None
 
 
 def _of_table(path: Path, lines: Any) -> Iterator[FileRow]:  # noqa: ANN401 - a text file

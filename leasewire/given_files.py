@@ -1,4 +1,4 @@
-"""Standard input in place of a file (`-`)."""
+"""Files that are named on the command line; `-` is standard input."""
 
 import os
 import shutil
@@ -8,8 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PosixPath
 from tempfile import TemporaryDirectory
+from typing import Final
 
+from leasewire.answer import bad_input
 from worker.errors import ConfigurationError
+from worker.log_setup import hide_secret
+
+_MOST_BYTES: Final = 4096
 
 
 class _Copy(PosixPath):
@@ -37,6 +42,33 @@ def text_in(path: Path) -> str:
         raise ConfigurationError([f"{name}: cannot be read: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
         raise ConfigurationError([f"{name}: is not UTF-8 text; encode it as UTF-8"]) from error
+
+
+# Passwords and keys are in files, as others can read the command line.
+def password_in(file: Path) -> str:
+    """Return the first line of a file; `-` is standard input.
+
+    Raises:
+        typer.Exit: 2: it cannot be read, is no text, or is empty.
+    """
+    name = "standard input" if str(file) == "-" else str(file)
+    try:
+        if str(file) == "-":
+            line = sys.stdin.buffer.readline(_MOST_BYTES + 1)
+        else:
+            with file.open("rb") as lines:
+                line = lines.readline(_MOST_BYTES + 1)
+        password = line.decode("utf-8").rstrip("\r\n")
+    except OSError as error:
+        bad_input(f"{name}: cannot be read: {error.strerror}")
+    except UnicodeDecodeError:
+        bad_input(f"{name}: is not UTF-8 text")
+    if len(line) > _MOST_BYTES:
+        bad_input(f"{name}: its first line is longer than {_MOST_BYTES} bytes")
+    if not password:
+        bad_input(f"{name}: its first line is empty")
+    hide_secret(password)
+    return password
 
 
 @contextmanager
