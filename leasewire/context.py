@@ -302,27 +302,28 @@ def check_extra(extra: str, needs: str, *modules: str) -> None:
 
 def explained(error: Exception) -> tuple[Exit, Sequence[str]] | None:
     """The exit code of an expected error, and what to tell a person; None: it is a bug."""
+    code, lines = Exit.UNREACHABLE, [str(error)]
     match error:
         case ConfigurationError():
-            return Exit.BAD_INPUT, error.problems
+            code, lines = Exit.BAD_INPUT, [*error.problems]
         case StoreRefused():
-            return Exit.BAD_INPUT, refusal(error.message, error.advice)
+            code, lines = Exit.BAD_INPUT, refusal(error.message, error.advice)
         case KeyRefused():
             message = str(error.__cause__ or error)
-            return Exit.BAD_INPUT, refusal(message, error.reason.partition(" (")[0])
+            code, lines = Exit.BAD_INPUT, refusal(message, error.reason.partition(" (")[0])
         case StoreUnavailable():
             redis_url = load_settings().redis_url  # it holds no password
             line = f"Redis at {redis_url} is not available: {error}"
-            return Exit.UNREACHABLE, [line, f"{capitalized(error.advice)}."]
+            lines = [line, f"{capitalized(error.advice)}."]
         case NotReplicated():
-            advice = "Nothing more was written to the router: try again when they confirm."
-            return Exit.UNREACHABLE, [str(error), advice]
+            lines.append("Nothing more was written to the router: try again when they confirm.")
         case RouterUnreachable():
-            return Exit.UNREACHABLE, [str(error)]
+            pass
         case LeasewireError():
-            return Exit.FAILED, [str(error)]
+            code = Exit.FAILED
         case _:
             return None
+    return code, lines
 
 
 def refusal(message: str, advice: str) -> list[str]:
