@@ -236,8 +236,8 @@ def _static_elsewhere(router: Router, address: str) -> bool:
 
 
 def _life_time(server: Row, row: Row) -> int:
-    own = parse_duration(row.values["life-time"], "life-time")
-    return own or parse_duration(server.values["lease-time"], "lease-time")
+    own = parse_duration(row.values["life-time"])
+    return own or parse_duration(server.values["lease-time"])
 
 
 def _new_dynamic(router: Router, server: Row, client: Client6, asked: Asked6, address: str) -> Row:

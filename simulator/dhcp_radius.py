@@ -129,7 +129,7 @@ async def _asked(router: Router, server: Row, client: Client) -> Granted:
 def _seconds(text: str) -> float:
     if text.endswith("ms"):
         return int(text.removesuffix("ms")) / 1000
-    return float(parse_duration(text, "timeout"))
+    return float(parse_duration(text))
 
 
 def _request(router: Router, server: Row, client: Client, secret: str) -> bytes:

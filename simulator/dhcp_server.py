@@ -155,7 +155,7 @@ def lose_unstored(router: Router) -> None:
     kept = config.values["store-leases-disk"]
     if kept == "immediately":
         return
-    after = 0 if kept == "never" else router.now() - parse_duration(kept, "store-leases-disk")
+    after = 0 if kept == "never" else router.now() - parse_duration(kept)
     for row in list(MENUS[LEASE].rows(router).rows.values()):
         if row.dynamic and row.times.get("last-seen", router.now()) >= after:
             forget(router, row)
@@ -266,9 +266,9 @@ def _still_has(router: Router, client: Client) -> bool:
 
 def _lease_time(server: Row, row: Row | None) -> int:
     own = None if row is None else row.values.get("lease-time")
-    seconds = parse_duration(own, "lease-time") if own else 0
+    seconds = parse_duration(own) if own else 0
     # 0s is the server's lease time (MAN 2026)
-    return seconds or parse_duration(server.values["lease-time"], "lease-time")
+    return seconds or parse_duration(server.values["lease-time"])
 
 
 def new_dynamic(router: Router, server: Row, client: Client, address: str) -> Row:

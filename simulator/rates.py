@@ -5,8 +5,7 @@ Source: MAN-CLI (lease), MAN-SRV; priority and minimum by INK, which passes them
 
 import re
 
-from simulator.errors import RouterError
-from simulator.values import format_duration, parse_duration
+from simulator.values import Form, read_time
 
 _RATE = re.compile(r"(\d+)([kKmMgG]?)")
 _UNITS = {"": 1, "k": 1000, "m": 1000000, "g": 1000000000}
@@ -14,12 +13,8 @@ _PRIORITIES = {str(number) for number in range(1, 9)}
 _MOST_WORDS = 6
 
 
-def bits(text: str) -> str:
-    """Write a rate such as `5M` out in full.
-
-    Raises:
-        ValueError: it is none.
-    """
+def _bits(text: str) -> str:
+    """Write a rate such as `5M` out in full."""
     found = _RATE.fullmatch(text)
     if found is None:
         raise ValueError(text)
@@ -38,15 +33,11 @@ def pair(text: str) -> tuple[str, str]:
 
 
 def _rates(text: str) -> str:
-    return "/".join(map(bits, pair(text)))
+    return "/".join(map(_bits, pair(text)))
 
 
 def _times(text: str) -> str:
-    try:
-        seconds = [parse_duration(part, "rate-limit") for part in pair(text)]
-    except RouterError as error:
-        raise ValueError(text) from error
-    return "/".join(map(format_duration, seconds))
+    return "/".join(map(read_time, pair(text)))
 
 
 def queue_fields(rate_limit: str) -> dict[str, str]:
@@ -74,3 +65,13 @@ def queue_fields(rate_limit: str) -> dict[str, str]:
         "burst-time": _times(lasts) if lasts else ("1s/1s" if burst else "0s/0s"),
         "priority": f"{priority or 8}/{priority or 8}",
     }
+
+
+def _rate_limit(text: str) -> str:
+    """Keep a rate limit as written."""
+    queue_fields(text or "0")
+    return text
+
+
+RATE_LIMIT = Form(_rate_limit)  # the text of a refusal is assumed
+RATES = Form(_rates)  # `rx/tx` in bits a second; `5M/20M` reads back in full (assumed)

@@ -6,11 +6,11 @@ removed one leaves a dangling id (LAB 7.23.7).
 """
 
 import re
-from collections.abc import Sequence
-from ipaddress import AddressValueError, IPv4Address, IPv4Network
+from collections.abc import Callable, Sequence
+from ipaddress import IPv4Address
 from typing import Protocol
 
-from simulator.errors import RouterError, invalid_value, no_match, out_of_range
+from simulator.errors import invalid_value, no_match, out_of_range
 
 ZERO_MAC = "00:00:00:00:00:00"
 ZERO_IP = "0.0.0.0"  # noqa: S104 - a lease's "any address", nothing is bound to it
@@ -101,69 +101,25 @@ class Number(Kind):
         return str(int(text))
 
 
-class Mac(Kind):
-    """A MAC address; separators `:` `-` `.` or none; read in upper case with `:`."""
+class Form(Kind):
+    """Text that a function reads; it raises ValueError, or a refusal with words of its own.
+
+    Args:
+        read: gives the stored form.
+        words: taken as they are, beside it.
+    """
+
+    def __init__(self, read: Callable[[str], str], *words: str) -> None:
+        self.read, self.words = read, words
 
     def parse(self, text: str, name: str, _names: Names, /) -> str:
-        """Accept it in any case; empty clears it (ANS: removed by an empty value)."""
-        if not text:
-            return ZERO_MAC
-        if not _MAC.fullmatch(text):
-            raise invalid_value(name)
-        digits = re.sub(r"[:.-]", "", text).upper()
-        return ":".join(digits[at : at + 2] for at in range(0, 12, 2))
-
-
-class Ip(Kind):
-    """An IPv4 address; with `empty`, the empty text too."""
-
-    def __init__(self, *, empty: bool = False) -> None:
-        self.empty = empty
-
-    def parse(self, text: str, name: str, _names: Names, /) -> str:
-        """Accept a dotted quad."""
-        if not text and self.empty:
-            return text
-        return str(parse_ip(text, name))
-
-
-class IpList(Kind):
-    """IPv4 addresses with commas between, or nothing."""
-
-    def parse(self, text: str, name: str, _names: Names, /) -> str:
-        """Accept dotted quads."""
-        return ",".join(str(parse_ip(part, name)) for part in text.split(",")) if text else ""
-
-
-class Prefix(Kind):
-    """An IPv4 prefix; host bits are refused with the given text, or kept if None."""
-
-    def __init__(self, host_bits: str | None = None) -> None:
-        self.host_bits = host_bits
-
-    def parse(self, text: str, name: str, _names: Names, /) -> str:
-        """Accept `a.b.c.d/len`; without a length it is /32."""
-        address, slash, length = text.partition("/")
-        ip = parse_ip(address, name)
-        bits = length if slash else "32"
-        if bits not in _BITS:
-            raise invalid_value(name)
-        if self.host_bits and IPv4Network((int(ip), int(bits)), strict=False).network_address != ip:
-            raise RouterError(self.host_bits)
-        return f"{ip}/{bits}"
-
-
-class Time(Kind):
-    """A duration: `1w2d3h4m5s`, `hh:mm:ss` or seconds; read in the first form."""
-
-    def __init__(self, *words: str) -> None:
-        self.words = words
-
-    def parse(self, text: str, name: str, _names: Names, /) -> str:
-        """Accept the three forms and the given words."""
+        """Accept what can be read."""
         if text in self.words:
             return text
-        return format_duration(parse_duration(text, name))
+        try:
+            return self.read(text)
+        except ValueError:
+            raise invalid_value(name) from None
 
 
 class Ref(Kind):
@@ -203,15 +159,18 @@ class RefList(Ref):
 
 
 class IpOrPool(Kind):
-    """A lease's address: an IPv4 address or the name of a pool (eworm-de#43, INK)."""
+    """An IPv4 address or the name of a pool (eworm-de#43, INK), and what an empty text means."""
+
+    def __init__(self, empty: str) -> None:
+        self.empty = empty
 
     def parse(self, text: str, name: str, names: Names, /) -> str:
-        """Accept either; empty is 0.0.0.0."""
+        """Accept either."""
         if not text:
-            return ZERO_IP
+            return self.empty
         try:
-            return str(IPv4Address(text))
-        except AddressValueError:
+            return read_ip(text)
+        except ValueError:
             if names.id_of("/ip/pool", text) is None:
                 raise invalid_value(name) from None
             return text
@@ -230,28 +189,49 @@ class Words(Kind):
         return text
 
 
-def parse_ip(text: str, name: str) -> IPv4Address:
-    """Read a dotted quad.
+def read_mac(text: str) -> str:
+    """Read a MAC with `:` `-` `.` or nothing between; empty clears it (ANS)."""
+    if not text:
+        return ZERO_MAC
+    if not _MAC.fullmatch(text):
+        raise ValueError(text)
+    digits = re.sub(r"[:.-]", "", text).upper()
+    return ":".join(digits[at : at + 2] for at in range(0, 12, 2))
+
+
+def read_ip(text: str) -> str:
+    """Read a dotted quad."""
+    return str(IPv4Address(text))
+
+
+def _ips(text: str) -> str:
+    return ",".join(map(read_ip, text.split(",")))
+
+
+def read_prefix(text: str) -> str:
+    """Read `a.b.c.d/len`; host bits are kept, and without a length it is /32."""
+    address, slash, length = text.partition("/")
+    bits = length if slash else "32"
+    if bits not in _BITS:
+        raise ValueError(text)
+    return f"{read_ip(address)}/{bits}"
+
+
+def parse_duration(text: str) -> int:
+    """Read `1w2d3h4m5s`, `hh:mm:ss` or a number as seconds.
 
     Raises:
-        RouterError: it is none.
-    """
-    try:
-        return IPv4Address(text)
-    except AddressValueError:
-        raise invalid_value(name) from None
-
-
-def parse_duration(text: str, name: str) -> int:
-    """Read a duration in seconds.
-
-    Raises:
-        RouterError: it is none.
+        ValueError: it is none of these.
     """
     found = _CLOCK.fullmatch(text) or (_UNITS.fullmatch(text) if text else None)
     if found is None or len(text) > _LONGEST_TIME:
-        raise invalid_value(name)
+        raise ValueError(text)
     return sum(_SECONDS[unit] * int(count) for unit, count in found.groupdict("0").items())
+
+
+def read_time(text: str) -> str:
+    """Read a duration, as RouterOS prints it."""
+    return format_duration(parse_duration(text))
 
 
 def format_duration(seconds: float) -> str:
@@ -267,6 +247,7 @@ def format_duration(seconds: float) -> str:
 
 TEXT = Kind()
 BOOL = Bool()
-MAC = Mac()
-IP = Ip()
-TIME = Time()
+MAC = Form(read_mac)
+IP = Form(read_ip)
+IPS = Form(_ips, "")
+TIME = Form(read_time)

@@ -1,13 +1,13 @@
-"""Kinds of IPv6 values, and what a DUID and a link-local address say of a device.
+"""How IPv6 values are read, and what a DUID and a link-local address say of a device.
 
 Nobody has recorded how RouterOS reads these values, but for what a comment names. *Assumed*:
 prefixes are kept without host bits, a single address with `/128`, hexadecimal in lower case.
 """
 
-from ipaddress import IPv6Address, IPv6Network, summarize_address_range
+from ipaddress import IPv6Address, IPv6Network
 
-from simulator.errors import RouterError, invalid_value
-from simulator.values import Kind, Names
+from simulator.errors import RouterError
+from simulator.values import Form
 
 INVALID_DUID = "failure: Invalid DUID!"  # recorded (id 30129963075), also for one without `0x`
 _LONGEST_DUID = 130  # bytes (RFC 8415, 11.1)
@@ -15,92 +15,38 @@ _LINK_LAYER_TIME, _LINK_LAYER, _ETHERNET = 1, 3, 1  # RFC 8415, 11.2 and 11.4
 _MAC_AT = {_LINK_LAYER_TIME: 8, _LINK_LAYER: 4}
 
 
-class Ip6(Kind):
-    """An IPv6 address; with `empty`, the empty text too."""
-
-    def __init__(self, *, empty: bool = False) -> None:
-        self.empty = empty
-
-    def parse(self, text: str, name: str, _names: Names, /) -> str:
-        """Write it in its short form."""
-        if not text and self.empty:
-            return text
-        return str(parse_ip6(text, name))
-
-
-class Prefix6(Kind):
-    """An IPv6 prefix; a single address is `/128`; with `empty`, the empty text too."""
-
-    def __init__(self, *, empty: bool = False) -> None:
-        self.empty = empty
-
-    def parse(self, text: str, name: str, _names: Names, /) -> str:
-        """Write it in its short form."""
-        if not text and self.empty:
-            return text
-        try:
-            return str(IPv6Network(text, strict=False))
-        except ValueError:
-            raise invalid_value(name) from None
-
-
-class InterfaceAddress6(Kind):
-    """An address of an interface with the length of its network; `/64` where none is given."""
-
-    def parse(self, text: str, name: str, _names: Names, /) -> str:
-        """Keep the host's part."""
-        address, slash, length = text.partition("/")
-        try:
-            network = IPv6Network(f"{address}/{length if slash else 64}", strict=False)
-        except ValueError:
-            raise invalid_value(name) from None
-        return f"{parse_ip6(address, name)}/{network.prefixlen}"
-
-
-class ListAddress6(Kind):
-    """An address, range, prefix or host name; single addresses read with `/128` (NTC)."""
-
-    def parse(self, text: str, name: str, _names: Names, /) -> str:
-        """Write prefixes without host bits, and ranges that are one as such; the rest is a name."""
-        if not text:
-            raise invalid_value(name)
-        first, dash, last = text.partition("-")
-        try:
-            if not dash:
-                return str(IPv6Network(text, strict=False))
-            nets = list(summarize_address_range(IPv6Address(first), IPv6Address(last)))
-        except ValueError:
-            return text
-        return str(nets[0]) if len(nets) == 1 else text
-
-
-class Duid(Kind):
-    """A device's DUID: `0x` and hexadecimal digits."""
-
-    def parse(self, text: str, _name: str, _names: Names, /) -> str:
-        """Refuse what is none with the recorded text."""
-        try:
-            raw = bytes.fromhex(text.removeprefix("0x"))
-        except ValueError:
-            raise RouterError(INVALID_DUID) from None
-        if not text.startswith("0x") or not 0 < len(raw) <= _LONGEST_DUID:
-            raise RouterError(INVALID_DUID)
-        return "0x" + raw.hex()
-
-
-def parse_ip6(text: str, name: str) -> IPv6Address:
-    """Read an address without a zone.
-
-    Raises:
-        RouterError: it is none.
-    """
-    try:
-        address = IPv6Address(text)
-    except ValueError:
-        raise invalid_value(name) from None
+def read_ip6(text: str) -> str:
+    """Read an address without a zone; its short form."""
+    address = IPv6Address(text)
     if address.scope_id:
-        raise invalid_value(name)
-    return address
+        raise ValueError(text)
+    return str(address)
+
+
+def read_prefix6(text: str) -> str:
+    """Read a prefix; a single address is `/128`."""
+    return str(IPv6Network(text, strict=False))
+
+
+def read_interface_address6(text: str) -> str:
+    """Read an address with the length of its network; `/64` where none is given."""
+    address, slash, length = text.partition("/")
+    network = IPv6Network(f"{address}/{length if slash else 64}", strict=False)
+    return f"{read_ip6(address)}/{network.prefixlen}"
+
+
+def read_duid(text: str) -> str:
+    """Read a DUID: `0x` and hexadecimal digits; what is none is refused with the recorded text."""
+    try:
+        raw = bytes.fromhex(text.removeprefix("0x"))
+    except ValueError:
+        raise RouterError(INVALID_DUID) from None
+    if not text.startswith("0x") or not 0 < len(raw) <= _LONGEST_DUID:
+        raise RouterError(INVALID_DUID)
+    return "0x" + raw.hex()
+
+
+PREFIX6 = Form(read_prefix6)
 
 
 def mac_in_duid(duid: str) -> str:

@@ -15,14 +15,14 @@ from simulator.fields import COMMENT, DISABLED, Field, state
 from simulator.menu import Menu
 from simulator.menus.binding_rows import BINDING, HELD, MAC, SERVER6, leases_beside, refresh
 from simulator.menus.dhcp6 import ADDRESSES_SINCE, POOL6, RENEW, Options6, reconfigure
-from simulator.menus.lease import RateLimit
 from simulator.menus.lease_effects import refresh_lease
 from simulator.menus.lease_moments import hold_back
 from simulator.menus.made_rows import QUEUE
+from simulator.rates import RATE_LIMIT
 from simulator.router_state import RouterState
 from simulator.state import Row, Table, Values
-from simulator.values import BOOL, TIME, Enum, Number, Ref
-from simulator.values6 import Duid, Prefix6, mac_in_duid
+from simulator.values import BOOL, TIME, Enum, Form, Number, Ref
+from simulator.values6 import mac_in_duid, read_duid, read_prefix6
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,14 +49,14 @@ class BindingMenu(Menu):
     expires = "expires-after"
     indexed = ("duid", "address", "comment", MAC, HELD)
     fields = (
-        Field("address", Prefix6(empty=True), default=""),
-        Field("duid", Duid(), required=True),
+        Field("address", Form(read_prefix6, ""), default=""),
+        Field("duid", Form(read_duid), required=True),
         Field("iaid", Number(0, 0xFFFFFFFF), required=True),
         Field("ia-type", Enum("na", "pd"), default="pd", since=ADDRESSES_SINCE),
         Field("server", Ref(SERVER6, "all"), default="all"),
         Field("life-time", TIME, default="3d"),  # MANE; 1w in the manual of 2026
         Field("prefix-pool", Ref(POOL6, ""), hidden=""),
-        Field("rate-limit", RateLimit(), hidden=""),
+        Field("rate-limit", RATE_LIMIT, hidden=""),
         Field("address-lists", default=""),
         Field("dhcp-option", Options6(), default=""),
         Field("insert-queue-before", Ref(QUEUE, "first", "bottom")),

@@ -13,18 +13,17 @@ from simulator.state import Row, Values
 from simulator.values import (
     BOOL,
     IP,
+    IPS,
     TEXT,
     TIME,
     Enum,
-    IpList,
-    Kind,
-    Names,
+    Form,
     Number,
-    Prefix,
     Ref,
     RefList,
-    Time,
     Words,
+    read_prefix,
+    read_time,
 )
 
 SERVER = "/ip/dhcp-server"
@@ -35,14 +34,19 @@ _ABOUT_SINCE = (7, 16)
 _LAB = (7, 23)
 
 
-class _NotEmpty(Kind):
-    """Text that cannot be empty (MAN)."""
+def _not_empty(text: str) -> str:
+    """Refuse nothing (MAN)."""
+    if not text:
+        raise ValueError
+    return text
 
-    def parse(self, text: str, name: str, _names: Names, /) -> str:
-        """Refuse nothing."""
-        if not text:
-            raise errors.invalid_value(name)
-        return text
+
+def _network(text: str) -> str:
+    """Read a prefix; host bits are refused (LAB)."""
+    prefix = read_prefix(text)
+    if str(IPv4Network(prefix, strict=False)) != prefix:
+        raise RouterError(errors.INVALID_NETWORK)
+    return prefix
 
 
 def trouble_of(router: RouterState, server: Row) -> str:
@@ -81,8 +85,13 @@ class ServerMenu(Menu):
         Field(
             "bootp-support", Enum("static", "dynamic", "none"), default="static", hidden="static"
         ),
-        Field("bootp-lease-time", Time("forever", "lease-time"), "forever", hidden="forever"),
-        Field("delay-threshold", Time("none"), default="none", hidden="none"),
+        Field(
+            "bootp-lease-time",
+            Form(read_time, "forever", "lease-time"),
+            "forever",
+            hidden="forever",
+        ),
+        Field("delay-threshold", Form(read_time, "none"), default="none", hidden="none"),
         Field("add-arp", BOOL, default="false", hidden="false"),
         Field("always-broadcast", BOOL, default="false", hidden="false"),
         Field("use-radius", Enum("no", "yes", "accounting"), default="no"),
@@ -99,7 +108,7 @@ class ServerMenu(Menu):
         ),
         Field("support-broadband-tr101", BOOL, default="false", since=(7, 21)),
         Field("add-dns-entries", BOOL, default="false", hidden="false", since=(7, 23)),
-        Field("add-dns-entries-suffix", _NotEmpty(), default="lan", since=(7, 23)),
+        Field("add-dns-entries-suffix", Form(_not_empty), default="lan", since=(7, 23)),
         Field("lease-script", default=""),
         Field("dhcp-option-set", Ref(OPTION_SETS, "none"), default="none", hidden="none"),
         Field("insert-queue-before", Ref(QUEUE, "first", "bottom"), "first", hidden="first"),
@@ -146,15 +155,15 @@ class NetworkMenu(Menu):
     path = NETWORK
     indexed = ("address",)
     fields = (
-        Field("address", Prefix(errors.INVALID_NETWORK), required=True),
-        Field("gateway", IpList(), default=""),
+        Field("address", Form(_network), required=True),
+        Field("gateway", IPS, default=""),
         Field("netmask", Number(0, 32), hidden="0"),
-        Field("dns-server", IpList(), default=""),
+        Field("dns-server", IPS, default=""),
         Field("dns-none", BOOL, hidden="false"),
-        Field("wins-server", IpList(), default=""),
-        Field("ntp-server", IpList(), default=""),
+        Field("wins-server", IPS, default=""),
+        Field("ntp-server", IPS, default=""),
         Field("ntp-none", BOOL, hidden="false", since=(7, 20)),
-        Field("caps-manager", IpList(), default=""),
+        Field("caps-manager", IPS, default=""),
         Field("domain", hidden=""),
         Field("next-server", IP),
         Field("boot-file-name", hidden=""),
@@ -237,7 +246,7 @@ class ConfigMenu(Singleton):
 
     path = "/ip/dhcp-server/config"
     fields = (
-        Field("store-leases-disk", Time("immediately", "never"), default="5m"),
+        Field("store-leases-disk", Form(read_time, "immediately", "never"), default="5m"),
         Field("interim-update", TIME, default="0s"),
         Field("accounting", BOOL, default="true"),
         Field("radius-password", TEXT, default="empty"),

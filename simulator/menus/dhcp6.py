@@ -16,7 +16,7 @@ from simulator.menus.made_rows import QUEUE
 from simulator.router_state import RouterState
 from simulator.state import Row, Values
 from simulator.values import BOOL, TIME, Kind, Names, Number, Ref
-from simulator.values6 import Prefix6
+from simulator.values6 import PREFIX6
 
 OPTION6 = "/ipv6/dhcp-server/option"
 OPTION_SETS6 = "/ipv6/dhcp-server/option/sets"
@@ -142,7 +142,7 @@ class Pool6Menu(Menu):
     named = True
     fields = (
         Field("name", required=True),
-        Field("prefix", Prefix6(), required=True),
+        Field("prefix", PREFIX6, required=True),
         Field("prefix-length", Number(1, 128), required=True),
         Field("from-pool", hidden="", since=(7, 22)),
         state("dynamic", "false"),

@@ -1,6 +1,14 @@
 """`/ip/firewall` and `/ipv6/firewall`: address lists and rules."""
 
-from ipaddress import IPv4Address, IPv4Network, summarize_address_range
+from functools import partial
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    summarize_address_range,
+)
+from typing import Any
 
 from simulator import errors
 from simulator.errors import RouterError
@@ -11,28 +19,31 @@ from simulator.menus.lease_effects import ADDRESS_LIST
 from simulator.menus.made_rows import MARK
 from simulator.router_state import RouterState
 from simulator.state import Row, Table, Values
-from simulator.values import BOOL, TIME, Kind, Names, parse_duration
-from simulator.values6 import ListAddress6
+from simulator.values import BOOL, TIME, Form, parse_duration
 
 # assumed: `/ipv6/settings allow-fast-path` is in the trees from then on (RR); the action in 7.21.5
 _FASTTRACK6_SINCE = (7, 18)
 
 
-class ListAddress(Kind):
-    """An address, range, prefix or host name (MAN: AL); /32 is not shown (assumed)."""
+def _list_address(network: Any, address: Any, text: str) -> str:  # noqa: ANN401 - classes of ipaddress
+    """Read an address, range, prefix or host name (MAN: AL).
 
-    def parse(self, text: str, name: str, _names: Names, /) -> str:
-        """Write prefixes without host bits, and ranges that are one as such; the rest is a name."""
-        if not text:
-            raise errors.invalid_value(name)
-        first, dash, last = text.partition("-")
-        try:
-            if not dash:
-                return str(IPv4Network(text, strict=False)).removesuffix("/32")
-            nets = list(summarize_address_range(IPv4Address(first), IPv4Address(last)))
-        except ValueError:
-            return text
-        return str(nets[0]).removesuffix("/32") if len(nets) == 1 else text
+    Prefixes are written without host bits, and ranges that are one as such; the rest is a name.
+    Addresses of IPv6 read with `/128` (NTC), those of IPv4 without a length (assumed).
+    """
+    if not text:
+        raise ValueError(text)
+    first, dash, last = text.partition("-")
+    try:
+        if dash:
+            nets = list(summarize_address_range(address(first), address(last)))
+        else:
+            nets = [network(text, strict=False)]
+    except ValueError:
+        return text
+    if len(nets) > 1:
+        return text
+    return str(nets[0]).removesuffix("/32") if network is IPv4Network else str(nets[0])
 
 
 class AddressListMenu(Menu):
@@ -43,7 +54,7 @@ class AddressListMenu(Menu):
     expires = "timeout"
     fields: tuple[Field, ...] = (
         Field("list", required=True),
-        Field("address", ListAddress(), required=True),
+        Field("address", Form(partial(_list_address, IPv4Network, IPv4Address)), required=True),
         state("creation-time"),
         Field("timeout", TIME, secret=True),  # shown as the time that is left
         Field("dynamic", BOOL, default="false"),
@@ -68,7 +79,7 @@ class AddressListMenu(Menu):
         """Let a timeout run."""
         timeout = row.values.get("timeout")
         if timeout and timeout != (before or {}).get("timeout"):
-            seconds = parse_duration(timeout, "timeout")
+            seconds = parse_duration(timeout)
             router.table(self.path).expire_at(row, "timeout", router.now() + seconds)
 
     def booted(self, router: RouterState, table: Table) -> None:
@@ -83,7 +94,9 @@ class AddressListMenu6(AddressListMenu):
 
     path = LIST6
     fields = tuple(
-        Field("address", ListAddress6(), required=True) if field.name == "address" else field
+        Field("address", Form(partial(_list_address, IPv6Network, IPv6Address)), required=True)
+        if field.name == "address"
+        else field
         for field in AddressListMenu.fields
     )
 

@@ -12,7 +12,7 @@ from simulator.menus.lease_effects import ARP
 from simulator.menus.made_rows import MARK
 from simulator.router_state import RouterState
 from simulator.state import Row, Values
-from simulator.values import BOOL, IP, MAC, Enum, Kind, Names, Number, Prefix, Ref, parse_ip
+from simulator.values import BOOL, IP, MAC, Enum, Form, Number, Ref, read_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,20 +34,14 @@ _NO_END = "value of range must have ip address after '-'"
 _PROXY_SINCE = (7, 23)  # RR, LAB
 
 
-class Ranges(Kind):
-    """Address ranges: `a-b`, `a/len` or `a`, with commas between."""
-
-    def parse(self, text: str, name: str, _names: Names, /) -> str:
-        """Refuse invalid ranges; one without an end with the recorded text."""
-        for part in text.split(","):
-            _, dash, last = part.partition("-")
-            if dash and not _is_ip(last):
-                raise RouterError(_NO_END, 1)
-        try:
-            spans(text)
-        except ValueError:
-            raise errors.invalid_value(name) from None
-        return text
+def _ranges(text: str) -> str:
+    """Check `a-b`, `a/len` or `a`, with commas between; no end has the recorded text."""
+    for part in text.split(","):
+        _, dash, last = part.partition("-")
+        if dash and not _is_ip(last):
+            raise RouterError(_NO_END, 1)
+    spans(text)
+    return text
 
 
 def _is_ip(text: str) -> bool:
@@ -87,7 +81,7 @@ class PoolMenu(Menu):
     volatile = True  # leases come and go without its rows
     fields = (
         Field("name", required=True),
-        Field("ranges", Ranges(), required=True),
+        Field("ranges", Form(_ranges), required=True),
         Field("next-pool", Ref(POOL, "none"), hidden="none"),
         # recorded for 7.21.5; since when is not known
         *(state(name, since=(7, 21)) for name in ("total", "used", "available")),
@@ -124,24 +118,18 @@ def used_addresses(router: RouterState) -> "Iterator[Values]":
         held = lease.values.get("active-address")
         if held is None:
             continue
-        number = int(parse_ip(held, ""))
+        number = int(IPv4Address(held))
         for name, ranges in pools:
             if any(number in span for span in ranges):
                 mac = lease.values["active-mac-address"]
                 yield {"pool": name, "address": held, "owner": "DHCP", "info": mac}
 
 
-class Prefixes(Kind):
-    """Prefixes or addresses with commas between, or nothing."""
-
-    def parse(self, text: str, name: str, _names: Names, /) -> str:
-        """Refuse an invalid value."""
-        for part in text.split(",") if text else ():
-            try:
-                IPv4Network(part)
-            except ValueError:
-                raise errors.invalid_value(name) from None
-        return text
+def _networks(text: str) -> str:
+    """Check prefixes or addresses with commas between."""
+    for part in text.split(","):
+        IPv4Network(part)
+    return text
 
 
 class UsedMenu(Computed):
@@ -160,7 +148,7 @@ class AddressMenu(Menu):
 
     path = "/ip/address"
     fields = (
-        Field("address", Prefix(), required=True),
+        Field("address", Form(read_prefix), required=True),
         Field("network"),
         Field("interface", Ref("/interface"), required=True),
         Field("actual-interface", Ref("/interface"), readonly=True),
@@ -210,8 +198,8 @@ class ServiceMenu(Menu):
         Field("name", readonly=True),
         Field("port", Number(1, 65535)),
         Field("proto", readonly=True),
-        Field("address", Prefixes(), default=""),
-        Field("available-from", Prefixes(), default="", since=(7, 24)),
+        Field("address", Form(_networks, ""), default=""),
+        Field("available-from", Form(_networks, ""), default="", since=(7, 24)),
         Field("certificate", Ref("/certificate", "none"), default="none"),
         Field("tls-version", Enum("any", "only-1.2"), default="any"),
         Field("vrf", default="main", since=(7, 1)),

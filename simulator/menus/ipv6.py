@@ -12,8 +12,8 @@ from simulator.menus.binding_rows import ROUTE6
 from simulator.menus.made_rows import MARK
 from simulator.router_state import RouterState
 from simulator.state import Row, Table, Values
-from simulator.values import BOOL, MAC, Number, Ref
-from simulator.values6 import InterfaceAddress6, Ip6, Prefix6
+from simulator.values import BOOL, MAC, Form, Number, Ref
+from simulator.values6 import PREFIX6, read_interface_address6, read_ip6
 
 INTERFACE = "/interface"
 ADDRESS6 = "/ipv6/address"
@@ -51,7 +51,7 @@ class Address6Menu(Menu):
 
     path = ADDRESS6
     fields = (
-        Field("address", InterfaceAddress6(), required=True),
+        Field("address", Form(read_interface_address6), required=True),
         Field("from-pool", default=""),
         Field("from-pool-policy", hidden="", since=(7, 23)),
         Field("interface", Ref(INTERFACE), required=True),
@@ -84,7 +84,7 @@ class NeighborMenu(Menu):
     path = NEIGHBOR
     indexed = ("address", "mac-address")
     fields = (
-        Field("address", Ip6(), required=True),
+        Field("address", Form(read_ip6), required=True),
         Field("mac-address", MAC),
         Field("interface", Ref(INTERFACE), required=True),
         state("status", "permanent"),
@@ -127,7 +127,7 @@ class Route6Menu(Menu):
     path = ROUTE6
     indexed = ("dst-address", MARK)
     fields = (
-        Field("dst-address", Prefix6(), default="::/0"),
+        Field("dst-address", PREFIX6, default="::/0"),
         Field("gateway"),
         state("immediate-gw"),
         Field("distance", Number(1, 255), default="1"),

@@ -14,10 +14,21 @@ from simulator.menus.dhcp import OPTION, OPTION_SETS, SERVER
 from simulator.menus.lease_effects import follow
 from simulator.menus.lease_moments import end_kept, note_change, note_removal
 from simulator.menus.made_rows import QUEUE
-from simulator.rates import queue_fields
+from simulator.rates import RATE_LIMIT
 from simulator.router_state import RouterState
 from simulator.state import Row, Table, Values
-from simulator.values import BOOL, MAC, ZERO_IP, ZERO_MAC, IpOrPool, Kind, Names, Ref, RefList, Time
+from simulator.values import (
+    BOOL,
+    MAC,
+    ZERO_IP,
+    ZERO_MAC,
+    Form,
+    IpOrPool,
+    Names,
+    Ref,
+    RefList,
+    read_time,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,27 +58,9 @@ class _OptionSet(Ref):
         return super().parse(text or "none", name, names)
 
 
-class RateLimit(Kind):
-    """A rate in the form that MAN-CLI has; the text of a refusal is assumed."""
-
-    def parse(self, text: str, name: str, _names: Names, /) -> str:
-        """Keep it as written."""
-        try:
-            queue_fields(text or "0")
-        except ValueError:
-            raise errors.invalid_value(name) from None
-        return text
-
-
-class AgentId(Kind):
-    """An id of option 82 in hex (ispadmin); `0x` before it, and the refusal, are assumed."""
-
-    def parse(self, text: str, name: str, _names: Names, /) -> str:
-        """Keep the digits in lower case."""
-        try:
-            return bytes.fromhex(text.removeprefix("0x")).hex()
-        except ValueError:
-            raise errors.invalid_value(name) from None
+def _agent_id(text: str) -> str:
+    """Read an id of option 82 in hex (ispadmin); `0x` before it, and the refusal, are assumed."""
+    return bytes.fromhex(text.removeprefix("0x")).hex()
 
 
 class LeaseMenu(Menu):
@@ -80,16 +73,16 @@ class LeaseMenu(Menu):
         *("agent-circuit-id", "agent-remote-id"),
     )
     fields = (
-        Field("address", IpOrPool(), default=ZERO_IP),
+        Field("address", IpOrPool(ZERO_IP), default=ZERO_IP),
         Field("mac-address", MAC, default=ZERO_MAC, hidden=ZERO_MAC),
         Field("client-id", default="", hidden=""),
         Field("address-lists", default=""),
         Field("server", Ref(SERVER, "all"), default="all", hidden="all"),  # LAB: absent on read
-        Field("lease-time", Time(""), hidden=""),
+        Field("lease-time", Form(read_time, ""), hidden=""),
         Field("use-src-mac", BOOL, hidden="false"),
         Field("block-access", BOOL, hidden="false"),
         Field("always-broadcast", BOOL, hidden="false"),
-        Field("rate-limit", RateLimit(), hidden=""),
+        Field("rate-limit", RATE_LIMIT, hidden=""),
         Field("routes", hidden=""),
         Field("dhcp-option", RefList(OPTION), default=""),
         Field("dhcp-option-set", _OptionSet(OPTION_SETS, "none"), hidden="none"),
@@ -97,8 +90,8 @@ class LeaseMenu(Menu):
         Field("parent-queue", Ref(QUEUE, "none")),
         Field("queue-type"),
         Field("allow-dual-stack-queue", BOOL),
-        Field("agent-circuit-id", AgentId(), default="", since=(7, 21)),
-        Field("agent-remote-id", AgentId(), default="", since=(7, 21)),
+        Field("agent-circuit-id", Form(_agent_id), default="", since=(7, 21)),
+        Field("agent-remote-id", Form(_agent_id), default="", since=(7, 21)),
         state("active-agent-circuit-id", "", since=(7, 21)),
         state("active-agent-remote-id", "", since=(7, 21)),
         state("status", "waiting"),

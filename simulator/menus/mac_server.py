@@ -10,7 +10,7 @@ from simulator.fields import COMMENT, Field
 from simulator.menu import Menu
 from simulator.router_state import RouterState
 from simulator.state import Row, Values
-from simulator.values import BOOL, IP, MAC, IpList
+from simulator.values import BOOL, IP, IPS, MAC
 
 # the guide's words
 DUPLICATE_MAC = "could not add item - item with such MAC address already exists"
@@ -54,7 +54,7 @@ class EntryMenu(_GuideMenu):
     fields = (
         Field("mac-address", MAC, required=True),
         Field("address", IP, required=True),
-        Field("dns-server", IpList(), hidden=""),
+        Field("dns-server", IPS, hidden=""),
         COMMENT,
     )
 

@@ -16,8 +16,8 @@ from simulator.menus.made_rows import MARK, QUEUE, Made, keep_in_step
 from simulator.rates import queue_fields
 from simulator.router_state import RouterState
 from simulator.state import Row, Table, Values
-from simulator.values import IP, ZERO_IP, Enum, Ip, Number, Ref
-from simulator.values6 import Prefix6
+from simulator.values import IP, ZERO_IP, Enum, IpOrPool, Number, Ref
+from simulator.values6 import PREFIX6
 
 SECRET = "/ppp/secret"  # noqa: S105 - a menu
 PROFILE = "/ppp/profile"
@@ -35,16 +35,6 @@ _PRINT = frozenset({"count-only", "detail", "from", "without-paging", "follow", 
 _DEFAULT_NAMES = ("default", "default-encryption")
 
 
-class IpOrPool(Ip):
-    """An address or the name of a pool; empty: none."""
-
-    def parse(self, text: str, name: str, names: RouterState, /) -> str:  # type: ignore[override]
-        """Accept a name that is there."""
-        if names.id_of(POOL, text) is not None:
-            return text
-        return super().parse(text, name, names)
-
-
 class SecretMenu(Menu):
     """Who may log in; the password is shown to users with the policy `sensitive`."""
 
@@ -59,7 +49,7 @@ class SecretMenu(Menu):
         Field("profile", Ref(PROFILE), default="default"),
         Field("local-address", IP),
         Field("remote-address", IP),
-        Field("remote-ipv6-prefix", Prefix6()),
+        Field("remote-ipv6-prefix", PREFIX6),
         Field("routes", default=""),
         Field("ipv6-routes", default=""),
         Field("limit-bytes-in", Number(0, _MOST_BYTES), default="0"),
@@ -103,8 +93,8 @@ class ProfileMenu(Menu):
     named = True
     fields = (
         Field("name", required=True),
-        Field("local-address", IpOrPool(empty=True), hidden=""),
-        Field("remote-address", IpOrPool(empty=True), hidden=""),
+        Field("local-address", IpOrPool(""), hidden=""),
+        Field("remote-address", IpOrPool(""), hidden=""),
         Field("remote-ipv6-prefix-pool", hidden=""),
         Field("dhcpv6-pd-pool", hidden=""),
         Field("session-timeout", hidden=""),

@@ -8,7 +8,7 @@ from simulator.errors import RouterError
 from simulator.fields import COMMENT, DISABLED, Field, state
 from simulator.menu import Menu
 from simulator.menus.made_rows import MARK, QUEUE
-from simulator.rates import bits, pair
+from simulator.rates import RATES, pair
 from simulator.router_state import RouterState
 from simulator.state import Row, Values
 from simulator.values import Kind, Names, Ref
@@ -25,17 +25,6 @@ _PAIRS = (
     *("bytes", "dropped", "packet-rate", "packets", "pcq-queues"),
     *("queued-bytes", "queued-packets", "rate"),
 )
-
-
-class RatePair(Kind):
-    """`rx/tx` in bits a second; `5M/20M` reads back in full (assumed)."""
-
-    def parse(self, text: str, name: str, _names: Names, /) -> str:
-        """Write the numbers out."""
-        try:
-            return "/".join(map(bits, pair(text)))
-        except ValueError:
-            raise errors.invalid_value(name) from None
 
 
 class Parent(Ref):
@@ -74,10 +63,10 @@ class QueueMenu(Menu):
         Field("packet-marks", default=""),
         Field("priority", default="8/8"),
         Field("queue", QueueTypes(), default="default-small/default-small"),
-        Field("limit-at", RatePair(), default="0/0"),
-        Field("max-limit", RatePair(), default="0/0"),
-        Field("burst-limit", RatePair(), default="0/0"),
-        Field("burst-threshold", RatePair(), default="0/0"),
+        Field("limit-at", RATES, default="0/0"),
+        Field("max-limit", RATES, default="0/0"),
+        Field("burst-limit", RATES, default="0/0"),
+        Field("burst-threshold", RATES, default="0/0"),
         Field("burst-time", default="0s/0s"),
         Field("bucket-size", default="0.1/0.1"),
         *(Field(f"total-{name}") for name in ("limit-at", "max-limit", "priority", "queue")),

@@ -8,7 +8,7 @@ from simulator import errors
 from simulator.errors import RouterError
 from simulator.fields import COMMENT, DISABLED, Field
 from simulator.menu import Menu, Singleton
-from simulator.menus.lease import RateLimit
+from simulator.rates import RATE_LIMIT
 from simulator.router_state import RouterState
 from simulator.state import Row, Values
 from simulator.values import BOOL, IP, TEXT, Enum, Kind, Names, Number
@@ -33,7 +33,7 @@ OPTION_SET = "Mikrotik-DHCP-Option-Set"
 KINDS: dict[str, Kind] = {
     ADDRESS: IP,
     POOL: TEXT,
-    RATE: RateLimit(),
+    RATE: RATE_LIMIT,
     LIST: TEXT,
     SESSION_TIMEOUT: Number(0, 21_474_720),
     OPTION_SET: TEXT,
