@@ -1,5 +1,6 @@
 """Properties of a menu's rows, as menus declare them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from simulator.schema import Version
@@ -38,3 +39,8 @@ DISABLED = Field("disabled", Bool(), default="false")
 def state(name: str, default: str | None = None, since: Version = ()) -> Field:
     """Declare a property that only the router sets."""
     return Field(name, default=default, readonly=True, since=since)
+
+
+def with_defaults(values: Mapping[str, str]) -> tuple[Field, ...]:
+    """Declare properties of free text by their defaults."""
+    return tuple(Field(name, default=value) for name, value in values.items())

@@ -4,10 +4,11 @@
 `Computed` is made up when read.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from simulator import errors
 from simulator.command import Request, Result
+from simulator.fields import state
 from simulator.menu_base import MenuBase
 from simulator.query import compile_query, select
 from simulator.router_state import RouterState
@@ -32,7 +33,7 @@ class Menu(MenuBase):
             return Result(ret=str(len(list(selected))))
         return Result(selected, printed=True)
 
-    def printed(self, request: Request, rows: Iterable[Row]) -> Iterable[Row]:  # noqa: ARG002 - for subclasses
+    def printed(self, request: Request, rows: Iterable[Row]) -> Iterable[Row]:
         """Filter rows by arguments of `print` that a menu has of its own."""
         return rows
 
@@ -50,7 +51,6 @@ class Menu(MenuBase):
 
     def do_find(self, request: Request) -> Result:
         """Refuse: scripting commands are not for the API (WIKI API_command_notes)."""
-        del request
         raise errors.no_such_command()
 
     def do_add(self, request: Request) -> Result:
@@ -148,7 +148,7 @@ class Menu(MenuBase):
             RouterError: the menu's rules refuse it.
         """
         router = request.router
-        self.check_change(router, row)
+        self.check_change(row)
         values = {**(row.values if base is None else base), **changes}
         self.check(router, row, values)
         before, old = self.view(router, row), row.values
@@ -175,7 +175,6 @@ class _OneRow(Menu):
 
     def find(self, request: Request, ids: str | None) -> list[Row]:
         """Give the one row, whatever was asked for."""
-        del ids
         return list(self.rows(request.router).rows.values())
 
 
@@ -193,18 +192,26 @@ class Singleton(_OneRow):
 
 
 class Computed(Menu):
-    """A read-only menu whose rows are made up when read."""
+    """A read-only menu whose rows are made up when read.
+
+    Args:
+        path: such as `/ip/pool/used`.
+        names: of its properties, with blanks between.
+        compute: gives the rows as they read, without ids.
+    """
 
     commands = frozenset({"print", "get"})
 
-    def compute(self, router: RouterState) -> Iterable[Values]:
-        """Give the rows as they read, without ids."""
-        raise NotImplementedError
+    def __init__(
+        self, path: str, names: str, compute: Callable[[RouterState], Iterable[Values]]
+    ) -> None:
+        super().__init__(path, tuple(state(name) for name in names.split()))
+        self._compute = compute
 
     def rows(self, router: RouterState) -> Table:
         """Fill a table for this one reading."""
         table = Table()
-        for values in self.compute(router):
+        for values in self._compute(router):
             table.insert(values)
         return table
 

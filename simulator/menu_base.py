@@ -44,6 +44,9 @@ class MenuBase:
         guide_rest: whether REST speaks to it as the guide has it (see `menus.mac_server`).
         first_id: number of the first row's id.
         expires: the time property at whose end a row expires, if there is one.
+        unique: properties in which no two rows may be alike, the first of them indexed where it
+            can be; `double` is the refusal.
+        dynamic_refusal: of a change of a dynamic row; empty: it may be changed.
     """
 
     path: str = ""
@@ -60,8 +63,12 @@ class MenuBase:
     guide_rest: bool = False
     first_id: int = 1
     expires: str = ""
+    unique: tuple[str, ...] = ()
+    double: str = ""
+    dynamic_refusal: str = ""
 
-    def __init__(self) -> None:
+    def __init__(self, path: str = "", fields: tuple[Field, ...] = ()) -> None:
+        self.path, self.fields = path or self.path, fields or self.fields
         self.by_name = {field.name: field for field in self.fields}
         self.refers_to = frozenset(
             field.kind.refers_to for field in self.fields if field.kind.refers_to is not None
@@ -196,36 +203,24 @@ class MenuBase:
         return {f.name: f.default for f in self.fields_of(router) if f.default is not None}
 
     def check(self, router: RouterState, row: Row | None, values: Values) -> None:
-        """Refuse values that break the menu's rules, or complete them (row None: a new one).
+        """Refuse values that break the menu's rules, or complete them (row None: a new one)."""
+        if not self.unique:
+            return
+        table, first = self.rows(router), self.unique[0]
+        indexed = first in table.indexes
+        alike = table.having(first, values.get(first, "")) if indexed else table.rows.values()
+        for other in alike:
+            same = all(other.values.get(name) == values.get(name) for name in self.unique)
+            if same and other is not row:
+                raise RouterError(self.double)
 
-        Raises:
-            RouterError: with the router's message.
-        """
-
-    def refuse_double(
-        self, router: RouterState, row: Row | None, values: Values, text: str, name: str = "name"
-    ) -> None:
-        """Refuse a value of an indexed property that another row has.
-
-        Raises:
-            RouterError: with this text.
-        """
-        if any(other is not row for other in self.rows(router).having(name, values[name])):
-            raise RouterError(text)
-
-    def check_change(self, router: RouterState, row: Row) -> None:
-        """Refuse changes to a row as such.
-
-        Raises:
-            RouterError: with the router's message.
-        """
+    def check_change(self, row: Row) -> None:
+        """Refuse changes to a row as such."""
+        if self.dynamic_refusal and row.dynamic:
+            raise RouterError(self.dynamic_refusal)
 
     def check_removal(self, router: RouterState, row: Row) -> None:
-        """Refuse the removal of a row.
-
-        Raises:
-            RouterError: with the router's message.
-        """
+        """Refuse the removal of a row."""
 
     def changed(self, router: RouterState, before: Values | None, row: Row) -> None:
         """Do what follows from a new or changed row."""

@@ -1,4 +1,4 @@
-"""All menus by path, one object each for all routers."""
+"""All menus by path, one object each for all routers; each module has its own at its end."""
 
 from simulator.menu import Menu
 from simulator.menus import (
@@ -48,4 +48,4 @@ _MODULES = (
     mac_server,
 )
 
-MENUS: dict[str, Menu] = {menu.path: menu for module in _MODULES for menu in module.menus()}
+MENUS: dict[str, Menu] = {menu.path: menu for module in _MODULES for menu in module.MENUS}

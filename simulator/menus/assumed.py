@@ -5,16 +5,16 @@ Each is one line of data, enough for a monitoring tool to go on.
 
 import calendar
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from simulator.errors import invalid_value
-from simulator.fields import COMMENT, DISABLED, Field, state
+from simulator.fields import COMMENT, DISABLED, Field, state, with_defaults
 from simulator.menu import Computed, Menu, Singleton
 from simulator.router_state import RouterState
 from simulator.state import Row, Table, Values
 from simulator.values import BOOL
 
-# singletons: path -> values; {version} and {board} are the router's
+# singletons: path -> values
 _SINGLE: dict[str, Values] = {
     "/ip/cloud": {"ddns-enabled": "false", "ddns-update-interval": "none", "update-time": "true"},
     "/ip/dns": {
@@ -26,7 +26,6 @@ _SINGLE: dict[str, Values] = {
         "cache-size": "2048",
         "cache-used": "40",
     },
-    "/system/package/update": {"channel": "stable", "installed-version": "{version}"},
     "/system/note": {"show-at-login": "true", "note": ""},
     "/snmp": {"enabled": "false", "contact": "", "location": "", "trap-version": "1"},
     "/system/ntp/client": {"enabled": "false", "mode": "unicast", "servers": "", "vrf": "main"},
@@ -86,15 +85,15 @@ _TABLES = {
 _DEFAULTS: dict[str, Values] = {"/ip/dns/static": {"type": "A", "ttl": "1d"}}
 
 
-class _Single(Singleton):
-    def __init__(self, path: str, defaults: Values) -> None:
-        self.path = path
-        self.fields = tuple(Field(name, default=value) for name, value in defaults.items())
-        super().__init__()
+class UpdateMenu(Singleton):
+    """Whether there is another version."""
+
+    path = "/system/package/update"
+    fields = (Field("channel", default="stable"), Field("installed-version", default=""))
 
     def fresh(self, router: RouterState) -> Values:
-        version = router.options.version
-        return {name: text.format(version=version) for name, text in super().fresh(router).items()}
+        """Know the version."""
+        return {**super().fresh(router), "installed-version": router.options.version}
 
 
 class ClockMenu(Singleton):
@@ -122,7 +121,6 @@ class ClockMenu(Singleton):
 
     def check(self, router: RouterState, row: Row | None, values: Values) -> None:
         """Take a date and a time of day, in either form of dates; what is not given goes on."""
-        del row
         date, clock = router.date().split(" ")
         date_and_time = values["date"] or date, values["time"] or clock
         if not (values["date"] or values["time"]):
@@ -136,65 +134,34 @@ class ClockMenu(Singleton):
         values["date"] = values["time"] = ""
 
 
-class _Empty(Computed):
-    def __init__(self, path: str) -> None:
-        self.path = path
-        super().__init__()
-
-    def compute(self, router: RouterState) -> Iterable[Values]:  # noqa: ARG002 - nothing anywhere
-        return ()
+def _package(router: RouterState) -> Iterator[Values]:
+    """Give one package with everything, as version 7 has it."""
+    yield {"name": "routeros", "version": router.options.version, "scheduled": ""}
 
 
-class _Plain(Menu):
-    def __init__(self, path: str, names: str) -> None:
-        self.path = path
-        held = _DEFAULTS.get(path, {})
-        own = tuple(
-            Field(name, default=held.get(name), hidden="")
-            for name in names.split()
-            if name != "comment"
-        )
-        self.first_id = 0 if path == "/system/scheduler" else 1
-        self.fields = (*own, state("dynamic", "false"), DISABLED, COMMENT)
-        self.named = names.startswith("name ")
-        super().__init__()
+def _health(router: RouterState) -> Iterator[Values]:
+    """Give name and value in rows (6 has a singleton: not simulated), none on a virtual router."""
+    if router.options.board != "chr":
+        yield {"name": "cpu-temperature", "value": "41", "type": "C"}
+        yield {"name": "voltage", "value": "24.1", "type": "V"}
 
 
-class PackageMenu(Computed):
-    """One package with everything, as version 7 has it."""
-
-    path = "/system/package"
-    fields = tuple(state(name) for name in ("name", "version", "build-time", "scheduled"))
-
-    def compute(self, router: RouterState) -> Iterable[Values]:
-        """Give the one."""
-        yield {"name": "routeros", "version": router.options.version, "scheduled": ""}
+def _cores(_: RouterState) -> Iterator[Values]:
+    for core in range(4):
+        yield {"cpu": f"cpu{core}", "load": "3", "irq": "0", "disk": "0"}
 
 
-class HealthMenu(Computed):
-    """Name and value in rows on version 7 (6 had a singleton: not simulated)."""
-
-    path = "/system/health"
-    fields = tuple(state(name) for name in ("name", "value", "type"))
-
-    def compute(self, router: RouterState) -> Iterable[Values]:
-        """Give temperature and voltage; nothing on a virtual router."""
-        if router.options.board != "chr":
-            yield {"name": "cpu-temperature", "value": "41", "type": "C"}
-            yield {"name": "voltage", "value": "24.1", "type": "V"}
+def _nothing(_: RouterState) -> Iterable[Values]:
+    return ()
 
 
-class CpuMenu(Computed):
-    """Load by core."""
-
-    path = "/system/resource/cpu"
-    fields = tuple(state(name) for name in ("cpu", "load", "irq", "disk"))
-
-    def compute(self, router: RouterState) -> Iterable[Values]:
-        """Give four of them."""
-        del router
-        for core in range(4):
-            yield {"cpu": f"cpu{core}", "load": "3", "irq": "0", "disk": "0"}
+def _table(path: str, names: list[str]) -> Menu:
+    held = _DEFAULTS.get(path, {})
+    own = (Field(name, default=held.get(name), hidden="") for name in names if name != "comment")
+    menu = Menu(path, (*own, state("dynamic", "false"), DISABLED, COMMENT))
+    menu.named = names[0] == "name"
+    menu.first_id = 0 if path == "/system/scheduler" else 1
+    return menu
 
 
 class LogMenu(Menu):
@@ -210,7 +177,6 @@ class LogMenu(Menu):
 
     def booted(self, router: RouterState, table: Table) -> None:
         """Lose what was in memory."""
-        del router
         for row in list(table.rows.values()):
             table.delete(row)
 
@@ -231,22 +197,19 @@ class FileMenu(Menu):
 
     def check(self, router: RouterState, row: Row | None, values: Values) -> None:
         """Keep the size right."""
-        del row
         values["size"] = str(len(values["contents"]))
         values["last-modified"] = router.date()
 
 
-def menus() -> list[Menu]:
-    """Give this module's menus."""
-    own: list[Menu] = [
-        PackageMenu(),
-        ClockMenu(),
-        HealthMenu(),
-        CpuMenu(),
-        LogMenu(),
-    ]
-    own.append(FileMenu())
-    own += [_Single(path, defaults) for path, defaults in _SINGLE.items()]
-    own += [_Empty(path) for path in _EMPTY]
-    own += [_Plain(path, names) for path, names in _TABLES.items()]
-    return own
+MENUS = (
+    Computed("/system/package", "name version build-time scheduled", _package),
+    ClockMenu(),
+    UpdateMenu(),
+    Computed("/system/health", "name value type", _health),
+    Computed("/system/resource/cpu", "cpu load irq disk", _cores),
+    LogMenu(),
+    FileMenu(),
+    *(Singleton(path, with_defaults(values)) for path, values in _SINGLE.items()),
+    *(Computed(path, "", _nothing) for path in _EMPTY),
+    *(_table(path, names.split()) for path, names in _TABLES.items()),
+)

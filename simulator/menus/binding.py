@@ -5,7 +5,7 @@ on the kind of that association counts, too. Nobody has recorded what RouterOS r
 invalid DUID: the other texts are those of leases with "binding" in them (assumed).
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from simulator import errors
 from simulator.command import Request, Result
@@ -23,9 +23,6 @@ from simulator.router_state import RouterState
 from simulator.state import Row, Table, Values
 from simulator.values import BOOL, TIME, Enum, Form, Number, Ref
 from simulator.values6 import mac_in_duid, read_duid, read_prefix6
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 CLIENT = "_client"  # who holds it: a stored value that no field shows
 KEPT_S = 600  # a dynamic row that is no longer bound, for the same client (MAN-B6)
@@ -47,6 +44,7 @@ class BindingMenu(Menu):
 
     path = BINDING
     expires = "expires-after"
+    dynamic_refusal = errors.DYNAMIC_BINDING
     indexed = ("duid", "address", "comment", MAC, HELD)
     fields = (
         Field("address", Form(read_prefix6, ""), default=""),
@@ -128,7 +126,7 @@ class BindingMenu(Menu):
         """Take along what the binding made, at once whatever the switch `removal` says."""
         self.follow(router, row.values, None)
 
-    def printed(self, request: Request, rows: "Iterable[Row]") -> "Iterable[Row]":
+    def printed(self, request: Request, rows: Iterable[Row]) -> Iterable[Row]:
         """`active` keeps only rows with a client (assumed: as for leases)."""
         return (
             [row for row in rows if HELD in row.values] if "active" in request.arguments else rows
@@ -152,12 +150,6 @@ class BindingMenu(Menu):
         address = values["address"]
         if address and _others(table.having("address", address), row):
             raise RouterError(errors.DUPLICATE_BINDING_ADDRESS)
-
-    def check_change(self, router: RouterState, row: Row) -> None:
-        """Refuse to set a dynamic binding."""
-        del router
-        if row.dynamic:
-            raise RouterError(errors.DYNAMIC_BINDING)
 
     def unsettable(self, router: RouterState) -> frozenset[str]:
         """Only these four (RR 7.21.5)."""
@@ -229,6 +221,4 @@ def _ends(binding: Values) -> set[str]:
     return {name for name, holds in reasons.items() if holds}
 
 
-def menus() -> list[Menu]:
-    """Give this module's menus."""
-    return [BindingMenu()]
+MENUS = (BindingMenu(),)

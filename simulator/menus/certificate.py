@@ -24,6 +24,8 @@ class CertificateMenu(Menu):
     """Certificates; one that was signed can be served."""
 
     path = CERTIFICATE
+    unique = ("name",)
+    double = errors.DUPLICATE_NAME  # text assumed
     named = True
     commands = frozenset({"add", "set", "remove", "print", "get", "sign"})
     fields = (
@@ -42,10 +44,6 @@ class CertificateMenu(Menu):
         state("invalid-after"),
         state("expired"),
     )
-
-    def check(self, router: RouterState, row: Row | None, values: Values) -> None:
-        """Refuse a name that is taken (text assumed)."""
-        self.refuse_double(router, row, values, errors.DUPLICATE_NAME)
 
     def do_sign(self, request: Request) -> Result:
         """Sign a request by itself: it has a key and a fingerprint from now on."""
@@ -95,6 +93,4 @@ def renew(router: RouterState, service: str, days: int) -> None:
         router.table(CERTIFICATE).update(row, {**row.values, **_signed(router, row, days)})
 
 
-def menus() -> list[Menu]:
-    """Give this module's menus."""
-    return [CertificateMenu()]
+MENUS = (CertificateMenu(),)

@@ -34,11 +34,7 @@ _format_timeout = lru_cache(format_duration)
 
 
 class ConnectionMenu(Menu):
-    """Tracked connections. Views are not kept: there may be 200,000.
-
-    Args:
-        path: of IPv4 or IPv6.
-    """
+    """Tracked connections. Views are not kept: there may be 200,000."""
 
     expires = "timeout"
     commands = frozenset({"print", "get", "remove"})
@@ -53,10 +49,6 @@ class ConnectionMenu(Menu):
             *("fasttrack", "hw-offload", "srcnat", "dstnat"),
         )
     )
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        super().__init__()
 
     def rows(self, router: RouterState) -> Table:
         """Give what is tracked now."""
@@ -105,6 +97,4 @@ class ConnectionMenu(Menu):
         return b"".join([encode_attribute(name, view[name]) for name in names])
 
 
-def menus() -> list[Menu]:
-    """Give this module's menus."""
-    return [ConnectionMenu(CONNECTION), ConnectionMenu(CONNECTION6)]
+MENUS = (ConnectionMenu(CONNECTION), ConnectionMenu(CONNECTION6))

@@ -18,6 +18,7 @@ from simulator.values import (
     TIME,
     Enum,
     Form,
+    Kind,
     Number,
     Ref,
     RefList,
@@ -73,6 +74,8 @@ class ServerMenu(Menu):
 
     path = SERVER
     named = True
+    unique = ("name",)
+    double = errors.DUPLICATE_SERVER  # LAB
     volatile = True  # its interface's addresses come and go without it
     fields = (
         Field("name"),
@@ -140,19 +143,21 @@ class ServerMenu(Menu):
         return view
 
     def check(self, router: RouterState, row: Row | None, values: Values) -> None:
-        """Refuse a name that is taken (LAB); make one up (assumed: serverN)."""
+        """Make up a name where none was given (assumed: serverN)."""
         if not values.get("name"):
             taken = {row.values["name"] for row in self.rows(router).rows.values()}
             values["name"] = next(
                 name for n in range(1, len(taken) + 2) if (name := f"server{n}") not in taken
             )
-        self.refuse_double(router, row, values, errors.DUPLICATE_SERVER)
+        super().check(router, row, values)
 
 
 class NetworkMenu(Menu):
     """Networks: overlapping rows are fine, equal ones and host bits are not (LAB)."""
 
     path = NETWORK
+    unique = ("address",)
+    double = errors.DUPLICATE_NETWORK
     indexed = ("address",)
     fields = (
         Field("address", Form(_network), required=True),
@@ -173,13 +178,8 @@ class NetworkMenu(Menu):
         COMMENT,
     )
 
-    def check(self, router: RouterState, row: Row | None, values: Values) -> None:
-        """Refuse a network that is there."""
-        self.refuse_double(router, row, values, errors.DUPLICATE_NETWORK, "address")
-
     def unsettable(self, router: RouterState) -> frozenset[str]:
         """Only next-server (RR 7.21.5)."""
-        del router
         return frozenset({"next-server"})
 
     def of_address(self, router: RouterState, address: int) -> Row | None:
@@ -196,9 +196,13 @@ class NetworkMenu(Menu):
 class OptionValues(Menu):
     """Options of either DHCP, by name, each with a value whose syntax is in `dhcp_options`."""
 
+    named = True
+    unique = ("name",)
+    double = errors.DUPLICATE_NAME  # text assumed
+
     def check(self, router: RouterState, row: Row | None, values: Values) -> None:
-        """Refuse a name that is taken (text assumed) and a value of no form, show the bytes."""
-        self.refuse_double(router, row, values, errors.DUPLICATE_NAME)
+        """Refuse a value of no form, too, and show the bytes."""
+        super().check(router, row, values)
         try:
             values["raw-value"] = encode_value(values["value"]).hex()
         except ValueError:
@@ -209,7 +213,6 @@ class OptionMenu(OptionValues):
     """DHCP options."""
 
     path = OPTION
-    named = True
     fields = (
         Field("name", required=True),
         Field("code", Number(1, 254, "vendor-specific"), required=True),
@@ -225,20 +228,17 @@ class OptionMenu(OptionValues):
             raise RouterError(errors.IN_USE)
 
 
-class OptionSetsMenu(Menu):
-    """Sets of DHCP options."""
+class OptionSets(Menu):
+    """Sets of options of either DHCP."""
 
-    path = OPTION_SETS
     named = True
-    fields = (
-        Field("name", required=True),
-        Field("options", RefList(OPTION), required=True),
-        Field("comment", default="", hidden="", since=(7, 23)),
-    )
+    unique = ("name",)
+    double = errors.DUPLICATE_NAME  # text assumed
 
-    def check(self, router: RouterState, row: Row | None, values: Values) -> None:
-        """Refuse a name that is taken (text assumed)."""
-        self.refuse_double(router, row, values, errors.DUPLICATE_NAME)
+    def __init__(self, path: str, options: Kind) -> None:
+        name = Field("name", required=True)
+        comment = Field("comment", default="", hidden="", since=(7, 23))
+        super().__init__(path, (name, Field("options", options, required=True), comment))
 
 
 class ConfigMenu(Singleton):
@@ -275,6 +275,10 @@ def only_server(router: RouterState, menu: str) -> str:
     return names[0]
 
 
-def menus() -> list[Menu]:
-    """Give this module's menus."""
-    return [ServerMenu(), NetworkMenu(), OptionMenu(), OptionSetsMenu(), ConfigMenu()]
+MENUS = (
+    ServerMenu(),
+    NetworkMenu(),
+    OptionMenu(),
+    OptionSets(OPTION_SETS, RefList(OPTION)),
+    ConfigMenu(),
+)

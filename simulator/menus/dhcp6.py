@@ -3,7 +3,7 @@
 Fields: RR, MAN-S6, ANS, TF.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from ipaddress import IPv6Network
 
 from simulator import errors
@@ -11,7 +11,7 @@ from simulator.errors import RouterError
 from simulator.fields import COMMENT, DISABLED, Field, state
 from simulator.menu import Computed, Menu
 from simulator.menus.binding_rows import BINDING, HELD, SERVER6
-from simulator.menus.dhcp import OptionValues
+from simulator.menus.dhcp import OptionSets, OptionValues
 from simulator.menus.made_rows import QUEUE
 from simulator.router_state import RouterState
 from simulator.state import Row, Values
@@ -45,6 +45,8 @@ class Server6Menu(Menu):
     """DHCPv6 servers; before 7.17 `address-pool` is the pool of prefixes."""
 
     path = SERVER6
+    unique = ("name",)
+    double = errors.DUPLICATE_SERVER  # text: that of the IPv4 servers
     named = True
     fields = (
         Field("name", required=True),
@@ -70,10 +72,6 @@ class Server6Menu(Menu):
         DISABLED,
         COMMENT,
     )
-
-    def check(self, router: RouterState, row: Row | None, values: Values) -> None:
-        """Refuse a name that is taken (text: that of the IPv4 servers)."""
-        self.refuse_double(router, row, values, errors.DUPLICATE_SERVER)
 
     def changed(self, router: RouterState, before: Values | None, row: Row) -> None:
         """Tell all its devices to ask, where what they have depends on it (MAN-S6)."""
@@ -109,7 +107,6 @@ class Option6Menu(OptionValues):
     """DHCPv6 options; there is no `force`."""
 
     path = OPTION6
-    named = True
     fields = (
         Field("name", required=True),
         Field("code", Number(1, 65535), required=True),
@@ -119,27 +116,13 @@ class Option6Menu(OptionValues):
     )
 
 
-class OptionSets6Menu(Menu):
-    """Sets of DHCPv6 options."""
-
-    path = OPTION_SETS6
-    named = True
-    fields = (
-        Field("name", required=True),
-        Field("options", Options6(), required=True),
-        Field("comment", default="", hidden="", since=(7, 23)),
-    )
-
-    def check(self, router: RouterState, row: Row | None, values: Values) -> None:
-        """Refuse a name that is taken (text assumed)."""
-        self.refuse_double(router, row, values, errors.DUPLICATE_NAME)
-
-
 class Pool6Menu(Menu):
     """Pools of prefixes, or of addresses where the length is 128."""
 
     path = POOL6
     named = True
+    unique = ("name",)
+    double = errors.DUPLICATE_POOL
     fields = (
         Field("name", required=True),
         Field("prefix", PREFIX6, required=True),
@@ -150,25 +133,15 @@ class Pool6Menu(Menu):
     )
 
     def check(self, router: RouterState, row: Row | None, values: Values) -> None:
-        """Refuse a name that is taken, and a length that is none of the prefix (text assumed)."""
-        self.refuse_double(router, row, values, errors.DUPLICATE_POOL)
+        """Refuse a length that is none of the prefix, too (text assumed)."""
+        super().check(router, row, values)
         shortest = IPv6Network(values["prefix"]).prefixlen
         if int(values["prefix-length"]) < shortest:
             raise RouterError(errors.out_of_range("prefix-length", shortest, 128).text)
 
 
-class Used6Menu(Computed):
-    """Which prefixes of pools are in use (fields: RR)."""
-
-    path = "/ipv6/pool/used"
-    fields = tuple(state(name) for name in ("pool", "prefix", "owner", "info"))
-
-    def compute(self, router: RouterState) -> Iterable[Values]:
-        """Ask the bindings."""
-        return _used(router)
-
-
 def _used(router: RouterState) -> Iterator[Values]:
+    """List the prefixes of pools that clients have."""
     pools = [
         (row.values["name"], IPv6Network(row.values["prefix"]))
         for row in router.table(POOL6).rows.values()
@@ -181,6 +154,10 @@ def _used(router: RouterState) -> Iterator[Values]:
                 yield {"pool": name, "prefix": str(held), "owner": "DHCP", "info": duid}
 
 
-def menus() -> list[Menu]:
-    """Give this module's menus."""
-    return [Server6Menu(), Option6Menu(), OptionSets6Menu(), Pool6Menu(), Used6Menu()]
+MENUS = (
+    Server6Menu(),
+    Option6Menu(),
+    OptionSets(OPTION_SETS6, Options6()),
+    Pool6Menu(),
+    Computed("/ipv6/pool/used", "pool prefix owner info", _used),  # fields: RR
+)

@@ -4,7 +4,6 @@ Fields and commands: RR 7.9.2 to 7.24, MANE dhcp.md and cli-reference/ip/dhcp-cl
 """
 
 from simulator.command import Request, Result
-from simulator.errors import RouterError
 from simulator.fields import COMMENT, DISABLED, Field, state
 from simulator.menu import Menu
 from simulator.router_state import RouterState
@@ -20,6 +19,8 @@ class DhcpClientMenu(Menu):
     """DHCP clients."""
 
     path = CLIENT
+    unique = ("interface",)
+    double = "failure: dhcp-client on that interface already exists"  # public forums
     fields = (
         Field("name", since=(7, 24)),
         Field("interface", Ref("/interface"), required=True),
@@ -38,12 +39,6 @@ class DhcpClientMenu(Menu):
         COMMENT,
     )
     commands = Menu.commands | {"renew", "release"}
-
-    def check(self, router: RouterState, row: Row | None, values: Values) -> None:
-        """Refuse a second client of an interface (text: public forums)."""
-        for other in self.rows(router).rows.values():
-            if other is not row and other.values["interface"] == values["interface"]:
-                raise RouterError("failure: dhcp-client on that interface already exists")
 
     def changed(self, router: RouterState, before: Values | None, row: Row) -> None:
         """Begin anew with other settings; a comment alone changes nothing."""
@@ -68,6 +63,4 @@ class DhcpClientMenu(Menu):
         return Result()
 
 
-def menus() -> list[Menu]:
-    """Give this module's menus."""
-    return [DhcpClientMenu()]
+MENUS = (DhcpClientMenu(),)

@@ -84,7 +84,6 @@ class AddressListMenu(Menu):
 
     def booted(self, router: RouterState, table: Table) -> None:
         """Lose dynamic rows."""
-        del router
         for row in [entry for entry in table.rows.values() if entry.dynamic]:
             table.delete(row)
 
@@ -105,12 +104,10 @@ class RuleMenu(Menu):
     """Firewall rules: order counts, most matchers are free text here (assumed).
 
     What was not written is not shown (LAB).
-
-    Args:
-        path: of filter, nat, mangle or raw.
     """
 
     commands = Menu.commands | {"move"}
+    dynamic_refusal = errors.READ_ONLY_ROW  # text assumed
     fields = (
         Field("chain", required=True),
         Field("action", default="accept"),
@@ -151,36 +148,23 @@ class RuleMenu(Menu):
         COMMENT,
     )
 
-    def __init__(self, path: str) -> None:
-        self.path = path
-        super().__init__()
-
     def check(self, router: RouterState, row: Row | None, values: Values) -> None:
         """Refuse FastTrack where it is not yet there."""
-        del row
         six = self.path.startswith("/ipv6/") and router.version < _FASTTRACK6_SINCE
         if six and values["action"] == "fasttrack-connection":
             raise errors.no_match("action")
 
     def changed(self, router: RouterState, before: Values | None, row: Row) -> None:
         """Keep the dummy rule of FastTrack."""
-        del before, row
         _show_fasttrack(router, self.path)
 
     def removed(self, router: RouterState, row: Row) -> None:
         """Keep the dummy rule of FastTrack."""
-        del row
         _show_fasttrack(router, self.path)
-
-    def check_change(self, router: RouterState, row: Row) -> None:
-        """Refuse to change the dummy rule (text assumed)."""
-        del router
-        if row.dynamic:
-            raise RouterError(errors.READ_ONLY_ROW)
 
     def check_removal(self, router: RouterState, row: Row) -> None:
         """Refuse to remove the dummy rule (text assumed)."""
-        self.check_change(router, row)
+        self.check_change(row)
 
 
 def _show_fasttrack(router: RouterState, changed: str) -> None:
@@ -202,11 +186,12 @@ def _show_fasttrack(router: RouterState, changed: str) -> None:
             table.rows = {row.id: row} | table.rows
 
 
-def menus() -> list[Menu]:
-    """Give this module's menus."""
-    rules = [
+MENUS = (
+    AddressListMenu(),
+    AddressListMenu6(),
+    *(
         RuleMenu(f"/{family}/firewall/{name}")
         for family in ("ip", "ipv6")
         for name in ("filter", "nat", "mangle", "raw")
-    ]
-    return [AddressListMenu(), AddressListMenu6(), *rules]
+    ),
+)

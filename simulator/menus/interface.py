@@ -22,6 +22,8 @@ class InterfaceMenu(Menu):
 
     path = INTERFACE
     named = True
+    unique = ("name",)
+    double = errors.DUPLICATE_INTERFACE  # seen in public logs
     volatile = True  # several menus read the same rows, each in its way
     commands = frozenset({"set", "print", "get", "enable", "disable", "comment"})
     fields: tuple[Field, ...] = (
@@ -47,12 +49,6 @@ class InterfaceMenu(Menu):
             own = {"name": name, "default-name": name, "type": "ether"}
             own["mac-address"] = f"00:00:5E:00:53:{number:02X}"
             self.rows(router).insert(self.fresh(router) | own)
-
-    def check(self, router: RouterState, row: Row | None, values: Values) -> None:
-        """Refuse a name that is taken (seen in public logs)."""
-        for other in router.table(INTERFACE).having("name", values["name"]):
-            if other is not row:
-                raise errors.RouterError(errors.DUPLICATE_INTERFACE)
 
 
 class _OneType(InterfaceMenu):
@@ -141,6 +137,8 @@ class BridgePortMenu(Menu):
     """Ports of bridges (fields assumed)."""
 
     path = BRIDGE_PORT
+    unique = ("interface",)
+    double = "failure: device already added as bridge port"  # public forums
     fields = (
         Field("interface", Ref(INTERFACE), required=True),
         Field("bridge", Ref(INTERFACE), required=True),
@@ -150,12 +148,6 @@ class BridgePortMenu(Menu):
         DISABLED,
         COMMENT,
     )
-
-    def check(self, router: RouterState, row: Row | None, values: Values) -> None:
-        """Refuse an interface that is a port already (text: public forums)."""
-        for other in self.rows(router).rows.values():
-            if other is not row and other.values["interface"] == values["interface"]:
-                raise errors.RouterError("failure: device already added as bridge port")
 
 
 class MacvlanMenu(_OneType):
@@ -214,7 +206,11 @@ class _OfType(Table):
         self.delete = whole.delete  # type: ignore[method-assign]  # as above
 
 
-def menus() -> list[Menu]:
-    """Give this module's menus."""
-    of_one_type = [EthernetMenu(), BridgeMenu(), VlanMenu(), MacvlanMenu()]
-    return [InterfaceMenu(), *of_one_type, BridgePortMenu()]
+MENUS = (
+    InterfaceMenu(),
+    EthernetMenu(),
+    BridgeMenu(),
+    VlanMenu(),
+    MacvlanMenu(),
+    BridgePortMenu(),
+)

@@ -1,7 +1,7 @@
 """`/ip`: pools, services and the like."""
 
+from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
-from typing import TYPE_CHECKING
 
 from simulator import errors
 from simulator.command import Request, Result
@@ -13,10 +13,6 @@ from simulator.menus.made_rows import MARK
 from simulator.router_state import RouterState
 from simulator.state import Row, Values
 from simulator.values import BOOL, IP, MAC, Enum, Form, Number, Ref, read_prefix
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
 
 POOL = "/ip/pool"
 _CONNECTIONS_SINCE = (7, 21)  # "7.2x" in the sources
@@ -77,6 +73,8 @@ class PoolMenu(Menu):
     """Address pools."""
 
     path = POOL
+    unique = ("name",)
+    double = errors.DUPLICATE_POOL  # seen in public logs
     named = True
     volatile = True  # leases come and go without its rows
     fields = (
@@ -103,13 +101,9 @@ class PoolMenu(Menu):
             view |= counts | comment
         return view
 
-    def check(self, router: RouterState, row: Row | None, values: Values) -> None:
-        """Refuse a name that is taken (seen in public logs)."""
-        self.refuse_double(router, row, values, errors.DUPLICATE_POOL)
 
-
-def used_addresses(router: RouterState) -> "Iterator[Values]":
-    """List the addresses of pools that clients have."""
+def used_addresses(router: RouterState) -> Iterator[Values]:
+    """List the addresses of pools that clients have (fields: RR)."""
     pools = [
         (row.values["name"], spans(row.values["ranges"]))
         for row in router.table(POOL).rows.values()
@@ -132,21 +126,12 @@ def _networks(text: str) -> str:
     return text
 
 
-class UsedMenu(Computed):
-    """Which addresses of pools are in use (fields: RR)."""
-
-    path = "/ip/pool/used"
-    fields = tuple(state(name) for name in ("pool", "address", "owner", "info"))
-
-    def compute(self, router: RouterState) -> "Iterable[Values]":
-        """Ask the leases."""
-        return used_addresses(router)
-
-
 class AddressMenu(Menu):
     """Addresses of the router itself (assumed: no recorded tree)."""
 
     path = "/ip/address"
+    unique = ("address", "interface")
+    double = errors.DUPLICATE_IP  # seen in public logs
     fields = (
         Field("address", Form(read_prefix), required=True),
         Field("network"),
@@ -159,11 +144,8 @@ class AddressMenu(Menu):
     )
 
     def check(self, router: RouterState, row: Row | None, values: Values) -> None:
-        """Refuse an address that is there (seen in public logs), derive the network."""
-        for other in self.rows(router).rows.values():
-            same = ("address", "interface")
-            if other is not row and all(other.values[name] == values[name] for name in same):
-                raise RouterError(errors.DUPLICATE_IP)
+        """Derive the network, too."""
+        super().check(router, row, values)
         values["network"] = str(IPv4Network(values["address"], strict=False).network_address)
         values["actual-interface"] = values["interface"]
 
@@ -228,11 +210,10 @@ class ServiceMenu(Menu):
 
     def changed(self, router: RouterState, before: Values | None, row: Row) -> None:
         """Open or close ports; other port numbers are kept here and not served."""
-        del before, row
         router.services_changed()
 
     @staticmethod
-    def _connections(router: RouterState) -> "Iterator[Values]":
+    def _connections(router: RouterState) -> Iterator[Values]:
         for session in router.sessions.values():
             own = {"name": session.service, "proto": "tcp", "connection": "true"}
             ends = {"local": session.local, "remote": session.remote}
@@ -253,6 +234,10 @@ class ServiceMenu(Menu):
             self.rows(router).insert(values)
 
 
-def menus() -> list[Menu]:
-    """Give this module's menus."""
-    return [PoolMenu(), UsedMenu(), AddressMenu(), ArpMenu(), ServiceMenu()]
+MENUS = (
+    PoolMenu(),
+    Computed("/ip/pool/used", "pool address owner info", used_addresses),
+    AddressMenu(),
+    ArpMenu(),
+    ServiceMenu(),
+)

@@ -96,7 +96,6 @@ class NeighborMenu(Menu):
 
     def booted(self, router: RouterState, table: Table) -> None:
         """Forget who was heard."""
-        del router
         for row in [neighbor for neighbor in table.rows.values() if neighbor.dynamic]:
             table.delete(row)
 
@@ -164,10 +163,7 @@ class Route6Menu(Menu):
 
     def check(self, router: RouterState, row: Row | None, values: Values) -> None:
         """Be active while it is on: what is reachable is not modelled."""
-        del router, row
         values["active"] = "false" if values["disabled"] == "true" else "true"
 
 
-def menus() -> list[Menu]:
-    """Give this module's menus."""
-    return [NdMenu(), Address6Menu(), Settings6Menu(), NeighborMenu(), Route6Menu()]
+MENUS = (NdMenu(), Address6Menu(), Settings6Menu(), NeighborMenu(), Route6Menu())

@@ -3,7 +3,7 @@
 Fields: RR, MAN-CLI. Rules: LAB 7.23.7 where nothing else is said.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from simulator import errors
 from simulator.command import Request, Result
@@ -29,10 +29,6 @@ from simulator.values import (
     RefList,
     read_time,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
 
 LEASE = "/ip/dhcp-server/lease"
 OPTION_82 = ("agent-circuit-id", "agent-remote-id")
@@ -68,6 +64,7 @@ class LeaseMenu(Menu):
 
     path = LEASE
     expires = "expires-after"
+    dynamic_refusal = errors.DYNAMIC_LEASE  # FN 7.24.4
     indexed = (
         *("mac-address", "address", "active-address", "comment"),
         *("agent-circuit-id", "agent-remote-id"),
@@ -124,7 +121,6 @@ class LeaseMenu(Menu):
 
     def expired(self, router: RouterState, table: Table, row: Row) -> None:
         """Remove a dynamic row, free a static one (MAN-SRV)."""
-        del table
         self.let_go(router, row)
 
     def rows(self, router: RouterState) -> Table:
@@ -167,7 +163,7 @@ class LeaseMenu(Menu):
         """Take along what the lease made."""
         note_removal(router, row)
 
-    def printed(self, request: Request, rows: "Iterable[Row]") -> "Iterable[Row]":
+    def printed(self, request: Request, rows: Iterable[Row]) -> Iterable[Row]:
         """`active` keeps only rows with a client (mktxp sends it)."""
         if "active" in request.arguments:
             return [row for row in rows if "active-address" in row.values]
@@ -245,12 +241,6 @@ class LeaseMenu(Menu):
             if refused:
                 raise RouterError(errors.DUPLICATE_ADDRESS)
 
-    def check_change(self, router: RouterState, row: Row) -> None:
-        """Refuse to set a dynamic lease (FN 7.24.4)."""
-        del router
-        if row.dynamic:
-            raise RouterError(errors.DYNAMIC_LEASE)
-
     def unsettable(self, router: RouterState) -> frozenset[str]:
         """Only these four (RR 7.21.5)."""
         four = frozenset(
@@ -309,6 +299,4 @@ class LeaseMenu(Menu):
         return Result()
 
 
-def menus() -> list[Menu]:
-    """Give this module's menus."""
-    return [LeaseMenu()]
+MENUS = (LeaseMenu(),)

@@ -37,7 +37,6 @@ class MacServerMenu(_GuideMenu):
 
     def find(self, request: Request, ids: str | None) -> list[Row]:
         """Give the one row, whatever was asked for."""
-        del ids
         return list(self.rows(request.router).rows.values())
 
     def build(self, router: RouterState, row: Row) -> Values:
@@ -50,6 +49,8 @@ class EntryMenu(_GuideMenu):
     """MAC entries: one a MAC."""
 
     path = "/ip/mac-server/entry"
+    unique = ("mac-address",)
+    double = DUPLICATE_MAC
     indexed = ("mac-address", "address", "comment")
     fields = (
         Field("mac-address", MAC, required=True),
@@ -59,12 +60,10 @@ class EntryMenu(_GuideMenu):
     )
 
     def check(self, router: RouterState, row: Row | None, values: Values) -> None:
-        """Refuse a MAC that is there."""
+        """Refuse to have no MAC, too."""
         if not values.get("mac-address"):
             raise missing("mac-address")
-        self.refuse_double(router, row, values, DUPLICATE_MAC, "mac-address")
+        super().check(router, row, values)
 
 
-def menus() -> list[Menu]:
-    """Give this module's menus."""
-    return [MacServerMenu(), EntryMenu()]
+MENUS = (MacServerMenu(), EntryMenu())

@@ -39,6 +39,8 @@ class SecretMenu(Menu):
     """Who may log in; the password is shown to users with the policy `sensitive`."""
 
     path = SECRET
+    unique = ("name",)
+    double = DUPLICATE_SECRET
     named = True
     indexed = ("comment", "remote-address")
     fields = (
@@ -72,10 +74,6 @@ class SecretMenu(Menu):
         """Refer to the profile by its id."""
         return {**super().fresh(router), "profile": router.id_of(PROFILE, "default") or "default"}
 
-    def check(self, router: RouterState, row: Row | None, values: Values) -> None:
-        """Refuse a name that is there."""
-        self.refuse_double(router, row, values, DUPLICATE_SECRET)
-
     def printed(self, request: Request, rows: Iterable[Row]) -> Iterable[Row]:
         """Leave passwords out for those who may not see them, or did not ask for them."""
         router = request.router
@@ -90,6 +88,8 @@ class ProfileMenu(Menu):
     """What a session gets beside what its secret says."""
 
     path = PROFILE
+    unique = ("name",)
+    double = DUPLICATE_PROFILE
     named = True
     fields = (
         Field("name", required=True),
@@ -120,13 +120,8 @@ class ProfileMenu(Menu):
         for name in _DEFAULT_NAMES:
             self.rows(router).insert({**self.fresh(router), "name": name, "default": "true"})
 
-    def check(self, router: RouterState, row: Row | None, values: Values) -> None:
-        """Refuse a name that is there."""
-        self.refuse_double(router, row, values, DUPLICATE_PROFILE)
-
     def check_removal(self, router: RouterState, row: Row) -> None:
         """Keep those that are always there (text: assumed)."""
-        del router
         if row.values["default"] == "true":
             raise RouterError("failure: can not remove default profile")
 
@@ -233,6 +228,4 @@ def _address_of(router: RouterState, of_profile: str) -> str:
     return of_profile
 
 
-def menus() -> list[Menu]:
-    """Give this module's menus; secrets refer to profiles."""
-    return [ProfileMenu(), SecretMenu(), ActiveMenu()]
+MENUS = (ProfileMenu(), SecretMenu(), ActiveMenu())

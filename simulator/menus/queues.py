@@ -54,6 +54,9 @@ class QueueMenu(Menu):
 
     path = QUEUE
     named = True
+    unique = ("name",)
+    double = errors.DUPLICATE_QUEUE
+    dynamic_refusal = errors.READ_ONLY_ROW  # text assumed
     indexed = (MARK,)
     fields = (
         Field("name"),
@@ -82,7 +85,7 @@ class QueueMenu(Menu):
     )
 
     def check(self, router: RouterState, row: Row | None, values: Values) -> None:
-        """Refuse a taken name and limits above the most; make a name up (assumed: queueN)."""
+        """Refuse limits above the most, too; make a name up (assumed: queueN)."""
         rows = self.rows(router)
         if not values.get("name"):
             values["name"] = next(
@@ -90,18 +93,12 @@ class QueueMenu(Menu):
                 for n in range(1, len(rows.rows) + 2)
                 if not rows.having("name", name := f"queue{n}")
             )
-        self.refuse_double(router, row, values, errors.DUPLICATE_QUEUE)
+        super().check(router, row, values)
         ways = zip(pair(values["limit-at"]), pair(values["max-limit"]), strict=True)
         for way, (least, most) in zip(("upload", "download"), ways, strict=True):
             if 0 < int(most) < int(least):
                 raise RouterError(f"failure: {way}-max-limit less than {way}-limit")
         values["target"] = ",".join(_with_length(target) for target in values["target"].split(","))
-
-    def check_change(self, router: RouterState, row: Row) -> None:
-        """Refuse to change dynamic queues (text assumed)."""
-        del router
-        if row.dynamic:
-            raise RouterError(errors.READ_ONLY_ROW)
 
 
 def _with_length(target: str) -> str:
@@ -113,6 +110,4 @@ def _with_length(target: str) -> str:
     return target
 
 
-def menus() -> list[Menu]:
-    """Give this module's menus."""
-    return [QueueMenu()]
+MENUS = (QueueMenu(),)

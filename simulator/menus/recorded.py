@@ -1,6 +1,6 @@
 """Menus known from recorded trees alone: their arguments are checked, their values are text."""
 
-from simulator.fields import COMMENT, DISABLED, Field
+from simulator.fields import COMMENT, DISABLED, Field, with_defaults
 from simulator.menu import Menu, Singleton
 from simulator.router_state import RouterState
 from simulator.schema import every_argument
@@ -31,16 +31,12 @@ class RecordedMenu(Menu):
     """A table; whatever the version's tree lets one write is kept and shown."""
 
     def __init__(self, path: str, defaults: Values) -> None:
-        self.path = path
         self.named = "name" in defaults
         others = [name for name in every_argument(path) if name not in defaults]
         plain = (name for name in others if name not in ("disabled", "comment"))
-        self.fields = (
-            *(Field(name, default=value) for name, value in defaults.items()),
-            *(Field(name, hidden="") for name in plain),
-            *(field for field in (DISABLED, COMMENT) if field.name in others),
-        )
-        super().__init__()
+        common = (field for field in (DISABLED, COMMENT) if field.name in others)
+        hidden = (Field(name, hidden="") for name in plain)
+        super().__init__(path, (*with_defaults(defaults), *hidden, *common))
 
     def fresh(self, router: RouterState) -> Values:
         """Leave out what this version's tree does not have."""
@@ -48,16 +44,7 @@ class RecordedMenu(Menu):
         return {name: text for name, text in super().fresh(router).items() if name in known}
 
 
-class RecordedSingleton(Singleton):
-    """A menu with one row."""
-
-    def __init__(self, path: str, defaults: Values) -> None:
-        self.path = path
-        self.fields = tuple(Field(name, default=value) for name, value in defaults.items())
-        super().__init__()
-
-
-def menus() -> list[Menu]:
-    """Give this module's menus."""
-    tables: list[Menu] = [RecordedMenu(path, values) for path, values in _TABLES.items()]
-    return [*tables, *(RecordedSingleton(path, values) for path, values in _SINGLE.items())]
+MENUS = (
+    *(RecordedMenu(path, values) for path, values in _TABLES.items()),
+    *(Singleton(path, with_defaults(values)) for path, values in _SINGLE.items()),
+)

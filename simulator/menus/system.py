@@ -1,10 +1,10 @@
 """`/system`: which router this is."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 from simulator.command import Request, Result
-from simulator.fields import Field, state
+from simulator.fields import Field
 from simulator.menu import ComputedSingleton, Menu, Singleton
 from simulator.router_state import RouterState
 from simulator.state import Values
@@ -22,100 +22,54 @@ class IdentityMenu(Singleton):
         return {"name": router.options.identity}
 
 
-class ResourceMenu(ComputedSingleton):
-    """Board, version, uptime (fields: RR)."""
-
-    path = "/system/resource"
-    fields = tuple(
-        state(name)
-        for name in [
-            "uptime",
-            "version",
-            "build-time",
-            "factory-software",
-            "free-memory",
-            "total-memory",
-            "cpu",
-            "cpu-count",
-            "cpu-frequency",
-            "cpu-load",
-            "free-hdd-space",
-            "total-hdd-space",
-            "architecture-name",
-            "board-name",
-            "platform",
-        ]
-    )
-
-    def compute(self, router: RouterState) -> Iterable[Values]:
-        """Give numbers of a small router; the version carries its channel (LAB)."""
-        yield {
-            "uptime": format_duration(router.now() - router.booted),
-            "version": f"{router.options.version} (stable)",
-            "build-time": "2025-02-27 15:43:23",
-            "free-memory": "926941184",
-            "total-memory": "1073741824",
-            "cpu": "ARM64",
-            "cpu-count": "4",
-            "cpu-frequency": "1400",
-            "cpu-load": "3",
-            "free-hdd-space": "1045700608",
-            "total-hdd-space": "1073741824",
-            "architecture-name": "x86_64" if router.options.board == "chr" else "arm64",
-            "board-name": "CHR" if router.options.board == "chr" else router.options.board,
-            "platform": "MikroTik",
-        }
-
-
 class RouterboardMenu(ComputedSingleton):
     """The board's serial number; absent on CHR (RR)."""
-
-    path = "/system/routerboard"
-    fields = tuple(
-        state(name)
-        for name in [
-            "routerboard",
-            "board-name",
-            "model",
-            "serial-number",
-            "firmware-type",
-            "factory-firmware",
-            "current-firmware",
-            "upgrade-firmware",
-        ]
-    )
 
     def exists(self, router: RouterState) -> bool:
         """Not on a virtual router."""
         return router.options.board != "chr"
 
-    def compute(self, router: RouterState) -> Iterable[Values]:
-        """Return the description of the board."""
-        yield {
-            "routerboard": "true",
-            "board-name": router.options.board,
-            "model": router.options.board,
-            "serial-number": router.serial,
-            "firmware-type": "70x0",
-            "factory-firmware": "6.48.6",
-            "current-firmware": router.options.version,
-            "upgrade-firmware": router.options.version,
-        }
+
+def _resource(router: RouterState) -> Iterator[Values]:
+    """Give numbers of a small router; the version carries its channel (LAB)."""
+    yield {
+        "uptime": format_duration(router.now() - router.booted),
+        "version": f"{router.options.version} (stable)",
+        "build-time": "2025-02-27 15:43:23",
+        "free-memory": "926941184",
+        "total-memory": "1073741824",
+        "cpu": "ARM64",
+        "cpu-count": "4",
+        "cpu-frequency": "1400",
+        "cpu-load": "3",
+        "free-hdd-space": "1045700608",
+        "total-hdd-space": "1073741824",
+        "architecture-name": "x86_64" if router.options.board == "chr" else "arm64",
+        "board-name": "CHR" if router.options.board == "chr" else router.options.board,
+        "platform": "MikroTik",
+    }
 
 
-class LicenseMenu(ComputedSingleton):
-    """The licence: a system id on CHR, a software id on boards (fields assumed)."""
+def _board(router: RouterState) -> Iterator[Values]:
+    yield {
+        "routerboard": "true",
+        "board-name": router.options.board,
+        "model": router.options.board,
+        "serial-number": router.serial,
+        "firmware-type": "70x0",
+        "factory-firmware": "6.48.6",
+        "current-firmware": router.options.version,
+        "upgrade-firmware": router.options.version,
+    }
 
-    path = "/system/license"
-    fields = tuple(state(name) for name in ("system-id", "software-id", "level", "nlevel"))
 
-    def compute(self, router: RouterState) -> Iterable[Values]:
-        """Derive the id from the serial number, so that two routers differ."""
-        digest = hashlib.sha256(router.serial.encode()).hexdigest().upper()
-        if router.options.board == "chr":
-            yield {"system-id": digest[:11], "level": "free"}
-        else:
-            yield {"software-id": f"{digest[:4]}-{digest[4:8]}", "nlevel": "5"}
+def _license(router: RouterState) -> Iterator[Values]:
+    """Give a system id on CHR, a software id on boards (fields assumed); two routers differ."""
+    digest = hashlib.sha256(router.serial.encode()).hexdigest().upper()
+    if router.options.board == "chr":
+        yield {"system-id": digest[:11], "level": "free"}
+    else:
+        yield {"software-id": f"{digest[:4]}-{digest[4:8]}", "nlevel": "5"}
 
 
 class SystemMenu(Menu):
@@ -131,6 +85,21 @@ class SystemMenu(Menu):
         return Result()
 
 
-def menus() -> list[Menu]:
-    """Give this module's menus."""
-    return [IdentityMenu(), ResourceMenu(), RouterboardMenu(), LicenseMenu(), SystemMenu()]
+MENUS = (
+    IdentityMenu(),
+    ComputedSingleton(  # fields: RR
+        "/system/resource",
+        "uptime version build-time factory-software free-memory total-memory cpu cpu-count"
+        " cpu-frequency cpu-load free-hdd-space total-hdd-space architecture-name board-name"
+        " platform",
+        _resource,
+    ),
+    RouterboardMenu(
+        "/system/routerboard",
+        "routerboard board-name model serial-number firmware-type factory-firmware"
+        " current-firmware upgrade-firmware",
+        _board,
+    ),
+    ComputedSingleton("/system/license", "system-id software-id level nlevel", _license),
+    SystemMenu(),
+)

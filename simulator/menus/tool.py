@@ -1,16 +1,12 @@
 """`/ping`, for tools that look whether a device is there (assumed but for its policy)."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from simulator.command import Request, Result
 from simulator.errors import invalid_value, missing
 from simulator.menu import Menu
 from simulator.router_state import RouterState
 from simulator.state import Row
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 
 _MOST = 100
 _WITHOUT_COUNT = 5  # a router pings until cancelled; this one stops
@@ -25,7 +21,6 @@ class RootMenu(Menu):
 
     def allowed(self, router: RouterState, command: str) -> frozenset[str]:
         """Know what a ping takes."""
-        del router, command
         return frozenset({"address", "count", "interval", "interface", "size", "src-address"})
 
     def do_ping(self, request: Request) -> Result:
@@ -39,7 +34,7 @@ class RootMenu(Menu):
         return Result(list(self._rows(request, address, int(count))), printed=True)
 
     @staticmethod
-    def _rows(request: Request, address: str, count: int) -> "Iterator[Row]":
+    def _rows(request: Request, address: str, count: int) -> Iterator[Row]:
         router = request.router
         alive = bool(router.table("/ip/dhcp-server/lease").having("active-address", address))
         alive |= any(
@@ -55,6 +50,4 @@ class RootMenu(Menu):
             yield Row("", {}, view=view)
 
 
-def menus() -> list[Menu]:
-    """Give this module's menus."""
-    return [RootMenu()]
+MENUS = (RootMenu(),)

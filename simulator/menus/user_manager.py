@@ -83,6 +83,8 @@ class ClientMenu(Menu):
     """The routers that may ask, each with its secret."""
 
     path = CLIENT
+    unique = ("name",)
+    double = DUPLICATE_ROUTER
     since = _SINCE
     named = True
     fields = (
@@ -95,10 +97,6 @@ class ClientMenu(Menu):
         COMMENT,
     )
 
-    def check(self, router: RouterState, row: Row | None, values: Values) -> None:
-        """Refuse a name that is there."""
-        self.refuse_double(router, row, values, DUPLICATE_ROUTER)
-
 
 class UserMenu(Menu):
     """Who is let in, and with which attributes."""
@@ -106,6 +104,8 @@ class UserMenu(Menu):
     path = USER
     since = _SINCE
     named = True
+    unique = ("name",)
+    double = DUPLICATE_USER
     indexed = ("comment",)
     fields = (
         Field("name", required=True),
@@ -120,12 +120,10 @@ class UserMenu(Menu):
     )
 
     def check(self, router: RouterState, row: Row | None, values: Values) -> None:
-        """Refuse a name that is there, and none."""
+        """Refuse to have no name, too."""
         if not values.get("name"):
             raise RouterError("failure: name is required")  # assumed
-        self.refuse_double(router, row, values, DUPLICATE_USER)
+        super().check(router, row, values)
 
 
-def menus() -> list[Menu]:
-    """Give this module's menus."""
-    return [ManagerMenu(), ClientMenu(), UserMenu()]
+MENUS = (ManagerMenu(), ClientMenu(), UserMenu())

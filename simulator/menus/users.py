@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from simulator import errors
 from simulator.command import Request, Result
@@ -12,10 +12,6 @@ from simulator.menu import Computed, Menu
 from simulator.router_state import Caller, RouterState
 from simulator.state import Row, Values
 from simulator.values import TIME, Enum, Ref, Words
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
 
 USER = "/user"
 GROUP = "/user/group"
@@ -47,6 +43,8 @@ class UserMenu(Menu):
     """Users; needs the policy of that name to write."""
 
     path = USER
+    unique = ("name",)
+    double = "failure: user with the same name already exists"  # QCHR
     named = True
     write_policy = "policy"
     fields = (
@@ -67,10 +65,6 @@ class UserMenu(Menu):
         own = {"name": router.options.user, "password": router.options.password}
         own["group"] = str(router.id_of(GROUP, "full"))
         self.rows(router).insert(self.fresh(router) | own)
-
-    def check(self, router: RouterState, row: Row | None, values: Values) -> None:
-        """Refuse a name that is taken (QCHR)."""
-        self.refuse_double(router, row, values, "failure: user with the same name already exists")
 
 
 class GroupMenu(Menu):
@@ -114,28 +108,6 @@ class GroupMenu(Menu):
 class ActiveMenu(Computed):
     """Who is logged in (fields: RR); `remove` ends a session from 7.20 on."""
 
-    path = "/user/active"
-    fields = tuple(state(name) for name in ("when", "name", "address", "via", "group", "radius"))
-
-    def compute(self, router: RouterState) -> "Iterable[Values]":
-        """Ask the sessions; `via` is `api` for both API services (assumed)."""
-        for session_id, caller in router.users_of.items():
-            session = router.sessions[session_id]
-            users = router.table(USER).having("name", caller.user)
-            group = router.name_of(GROUP, users[0].values["group"]) if users else None
-            # a REST login shows twice (LAB)
-            ways = ("rest-api", "api") if session.service == "rest-api" else ("api",)
-            for via in ways:
-                yield {
-                    "when": session.since,
-                    "name": caller.user,
-                    "address": session.remote.rpartition(":")[0],
-                    "via": via,
-                    "group": group or "",
-                    "radius": "false",
-                    _SESSION: session_id,
-                }
-
     def _end(self, request: Request) -> Result:
         for row in self.find(request, request.arguments.get("numbers")):
             session = request.router.sessions.get(row.values[_SESSION])
@@ -145,6 +117,26 @@ class ActiveMenu(Computed):
 
     do_remove = _end
     do_request_logout = _end
+
+
+def _active(router: RouterState) -> Iterator[Values]:
+    """Ask the sessions; `via` is `api` for both API services (assumed)."""
+    for session_id, caller in router.users_of.items():
+        session = router.sessions[session_id]
+        users = router.table(USER).having("name", caller.user)
+        group = router.name_of(GROUP, users[0].values["group"]) if users else None
+        # a REST login shows twice (LAB)
+        ways = ("rest-api", "api") if session.service == "rest-api" else ("api",)
+        for via in ways:
+            yield {
+                "when": session.since,
+                "name": caller.user,
+                "address": session.remote.rpartition(":")[0],
+                "via": via,
+                "group": group or "",
+                "radius": "false",
+                _SESSION: session_id,
+            }
 
 
 def policies(text: str) -> set[str]:
@@ -215,6 +207,8 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def menus() -> list[Menu]:
-    """Give this module's menus; groups first, users refer to them."""
-    return [GroupMenu(), UserMenu(), ActiveMenu()]
+MENUS = (
+    GroupMenu(),
+    UserMenu(),
+    ActiveMenu("/user/active", "when name address via group radius", _active),
+)
