@@ -29,21 +29,11 @@ class Request:
 
     def wrote(self, before: Values | None, after: Values | None, error: str | None = None) -> None:
         """Record in the router's journal that a row was written, or that a write was refused."""
-        journal = self.router.journal
-        journal.append(
-            {
-                "seq": len(journal) + 1,
-                "time": self.router.now(),
-                "session": self.caller.session,
-                "command": self.path,
-                "arguments": {
-                    name: "***" if name in _SECRET else value
-                    for name, value in self.arguments.items()
-                },
-                "before": before,
-                "after": after,
-                "error": error,
-            }
+        arguments = {
+            name: "***" if name in _SECRET else value for name, value in self.arguments.items()
+        }
+        self.router.wrote(
+            self.caller.session, self.path, before, after, arguments=arguments, error=error
         )
 
 

@@ -11,21 +11,18 @@ now gets that at its next request, and the old one ends.
 from dataclasses import dataclass
 from typing import Literal
 
-from simulator.command import Request
 from simulator.dhcp6_pools import Ia, free_prefix
-from simulator.menu import Menu
+from simulator.faults import AT_RENEWAL
 from simulator.menus import MENUS
-from simulator.menus.binding import CLIENT, BindingMenu, client_of, ends_at_request
+from simulator.menus.binding import BINDINGS, CLIENT, client_of
 from simulator.menus.binding_rows import BINDING, HELD, SERVER6
 from simulator.menus.dhcp6 import ADDRESSES_SINCE
 from simulator.menus.ipv6 import SETTINGS6, learn_neighbor
 from simulator.menus.lease_moments import let_act
 from simulator.router import Router
-from simulator.router_state import Caller
-from simulator.state import Row, Values
+from simulator.state import Row
 from simulator.values import parse_duration
 
-_DHCP = Caller("dhcp")
 _OFFERED_S = 120  # MAN-B6
 
 Status = Literal["success", "none-available", "no-binding"]
@@ -159,20 +156,13 @@ def renew6(router: Router, client: Client6, asked: Asked6, *, any_server: bool =
 
 def release6(router: Router, client: Client6, asked: Asked6) -> bool:
     """Take a client's release, or its refusal of an address: the row waits; say if there is one."""
-    menu = _menu()
-    rows = menu.rows(router).having("duid", client.duid)
+    rows = BINDINGS.rows(router).having("duid", client.duid)
     found = [row for row in rows if row.values.get(CLIENT) == _key(router, client, asked)]
     for row in found:
-        before = menu.view(router, row)
-        menu.let_go(router, row)
-        _note(router, menu, "set", before, menu.view(router, row))
+        before = BINDINGS.view(router, row)
+        BINDINGS.let_go(router, row)
+        router.wrote("dhcp", f"{BINDING}/set", before, BINDINGS.view(router, row))
     return bool(found)
-
-
-def _menu() -> BindingMenu:
-    menu = MENUS[BINDING]
-    assert isinstance(menu, BindingMenu)  # noqa: S101 - that is what lies at this path
-    return menu
 
 
 def _ignores(server: Row, asked: Asked6) -> bool:
@@ -193,11 +183,11 @@ def _key(router: Router, client: Client6, asked: Asked6) -> str:
 
 def _end_stale(router: Router, client: Client6, asked: Asked6) -> None:
     """Let a client go whose row is no longer for it, where that waited for its request."""
-    menu, key = _menu(), _key(router, client, asked)
+    key = _key(router, client, asked)
     for prefix in asked.prefixes:
-        for row in menu.rows(router).having(HELD, prefix):
-            if row.values.get(CLIENT) == key and ends_at_request(router, row.values):
-                menu.let_go(router, row)
+        for row in BINDINGS.rows(router).having(HELD, prefix):
+            if row.values.get(CLIENT) == key and BINDINGS.ends_at(AT_RENEWAL, router, row.values):
+                BINDINGS.let_go(router, row)
 
 
 def _binding_of(router: Router, server: Row, client: Client6, asked: Asked6) -> Row | None:
@@ -205,7 +195,7 @@ def _binding_of(router: Router, server: Row, client: Client6, asked: Asked6) -> 
     if asked.ia == "na" and router.version < ADDRESSES_SINCE:
         return None
     key, found = _key(router, client, asked), None
-    for row in _menu().rows(router).having("duid", client.duid):
+    for row in BINDINGS.rows(router).having("duid", client.duid):
         values = row.values
         if row.disabled or values["server"] not in (server.id, "all") or client_of(values) != key:
             continue
@@ -231,7 +221,7 @@ def _address_for(router: Router, server: Row, row: Row | None, asked: Asked6) ->
 
 
 def _static_elsewhere(router: Router, address: str) -> bool:
-    rows = _menu().rows(router).having("address", address)
+    rows = BINDINGS.rows(router).having("address", address)
     return any(not row.dynamic and not row.disabled for row in rows)
 
 
@@ -241,8 +231,7 @@ def _life_time(server: Row, row: Row) -> int:
 
 
 def _new_dynamic(router: Router, server: Row, client: Client6, asked: Asked6, address: str) -> Row:
-    menu = _menu()
-    values = menu.fresh(router) | {
+    values = BINDINGS.fresh(router) | {
         "address": address,
         "duid": client.duid,
         "iaid": str(asked.iaid),
@@ -256,19 +245,19 @@ def _new_dynamic(router: Router, server: Row, client: Client6, asked: Asked6, ad
     pool = server.values.get("prefix-pool", server.values["address-pool"])
     if asked.ia == "pd" and pool != "static-only":
         values["prefix-pool"] = pool
-    menu.check(router, None, values)
-    table = menu.rows(router)
+    BINDINGS.check(router, None, values)
+    table = BINDINGS.rows(router)
     row = table.insert(values)
     table.expire_at(row, "expires-after", router.now() + _OFFERED_S)
-    _note(router, menu, "add", None, menu.view(router, row))
+    router.wrote("dhcp", f"{BINDING}/add", None, BINDINGS.view(router, row))
     return row
 
 
 def _bind(  # noqa: PLR0913 - what is noted of a client
     router: Router, server: Row, row: Row, client: Client6, address: str, *, key: str
 ) -> None:
-    menu, table = _menu(), router.table(BINDING)
-    before, old = menu.view(router, row), row.values
+    table = router.table(BINDING)
+    before, old = BINDINGS.view(router, row), row.values
     values = {
         **old,
         "status": "bound",
@@ -287,8 +276,8 @@ def _bind(  # noqa: PLR0913 - what is noted of a client
     table.update(row, values)
     row.times["last-seen"] = router.now()
     table.expire_at(row, "expires-after", router.now() + _life_time(server, row))
-    menu.follow(router, old, row)
-    _note(router, menu, "set", before, menu.view(router, row))
+    BINDINGS.follow(router, old, row)
+    router.wrote("dhcp", f"{BINDING}/set", before, BINDINGS.view(router, row))
 
 
 def _key_of(router: Router, server: Row, client: Client6, *, renews: bool) -> str:
@@ -306,7 +295,7 @@ def _drop_dynamic(router: Router, client: Client6, asked: Asked6) -> list[str | 
     """Remove a client's dynamic rows; give what it held by them."""
     held = []
     key = _key(router, client, asked)
-    for row in _menu().rows(router).having("duid", client.duid):
+    for row in BINDINGS.rows(router).having("duid", client.duid):
         if row.dynamic and client_of(row.values) == key:
             held.append(row.values.get(HELD))
             _remove(router, row)
@@ -314,14 +303,7 @@ def _drop_dynamic(router: Router, client: Client6, asked: Asked6) -> list[str | 
 
 
 def _remove(router: Router, row: Row) -> None:
-    menu = _menu()
-    before = menu.view(router, row)
+    before = BINDINGS.view(router, row)
     router.table(BINDING).delete(row)
-    menu.removed(router, row)
-    _note(router, menu, "remove", before, None)
-
-
-def _note(
-    router: Router, menu: Menu, command: str, before: Values | None, after: Values | None
-) -> None:
-    Request(router, menu.path, command, {}, (), None, _DHCP).wrote(before, after)
+    BINDINGS.removed(router, row)
+    router.wrote("dhcp", f"{BINDING}/remove", before, None)

@@ -11,21 +11,18 @@ from ipaddress import IPv4Address
 from itertools import chain
 from typing import Literal
 
-from simulator.command import Request
 from simulator.dhcp_option82 import active_ids, by_option_82, has_ids
-from simulator.menu import Menu
+from simulator.faults import AT_RENEWAL
 from simulator.menus import MENUS
 from simulator.menus.dhcp import SERVER, trouble_of
 from simulator.menus.ip import POOL, spans
-from simulator.menus.lease import LEASE, LeaseMenu
+from simulator.menus.lease import LEASE, LEASES
 from simulator.menus.lease_effects import follow, mark_of
-from simulator.menus.lease_moments import end_kept, ends_at_request, note_request
+from simulator.menus.lease_moments import end_kept, let_act
 from simulator.router import Router
-from simulator.router_state import Caller
-from simulator.state import Row, Values
+from simulator.state import Row
 from simulator.values import ZERO_IP, ZERO_MAC, parse_duration
 
-_DHCP = Caller("dhcp")
 _AGE_SINCE = (7, 16)  # NTC: seen with `class-id`
 # seconds of asking after which a wrong address is refused (MAN-SRV 2, 3)
 _AUTHORITATIVE_AFTER = {
@@ -123,17 +120,17 @@ def request(router: Router, client: Client, *, bind: bool = True) -> DhcpReply:
 def _end_stale(router: Router, client: Client) -> None:
     """Let a device go whose row is no longer for it, where that waited for its request."""
     end_kept(router, mac=client.mac)
-    table = MENUS[LEASE].rows(router)
+    table = LEASES.rows(router)
     held = table.having("active-address", client.requested) if client.requested else []
     for row in {row.id: row for row in (*held, *table.having("mac-address", client.mac))}.values():
         theirs = row.values.get("active-mac-address") == client.mac
-        if theirs and ends_at_request(router, row.values):
+        if theirs and LEASES.ends_at(AT_RENEWAL, router, row.values):
             forget(router, row)
 
 
 def release(router: Router, client: Client) -> None:
     """Take a client's release: a dynamic row goes, a static one waits (MAN-SRV)."""
-    table = MENUS[LEASE].rows(router)
+    table = LEASES.rows(router)
     nameless = table.having("mac-address", ZERO_MAC)
     for row in [*table.having("mac-address", client.mac), *nameless]:
         if row.values.get("active-mac-address") == client.mac:
@@ -142,7 +139,7 @@ def release(router: Router, client: Client) -> None:
 
 def decline(router: Router, client: Client) -> None:
     """Handle a client's report that its address is in use: a dynamic row is marked (MAN)."""
-    table = MENUS[LEASE].rows(router)
+    table = LEASES.rows(router)
     old = router.version < (7,)
     for row in table.having("mac-address", client.mac):
         if row.dynamic:
@@ -156,25 +153,24 @@ def lose_unstored(router: Router) -> None:
     if kept == "immediately":
         return
     after = 0 if kept == "never" else router.now() - parse_duration(kept)
-    for row in list(MENUS[LEASE].rows(router).rows.values()):
+    for row in list(LEASES.rows(router).rows.values()):
         if row.dynamic and row.times.get("last-seen", router.now()) >= after:
             forget(router, row)
 
 
 def forget(router: Router, row: Row) -> None:
     """End the lease of a client: a dynamic row goes, a static one waits."""
-    menu = MENUS[LEASE]
-    assert isinstance(menu, LeaseMenu)  # noqa: S101 - that is what lies at this path
-    before = menu.view(router, row)
-    menu.let_go(router, row)
-    gone = row.dynamic
-    after = None if gone else menu.view(router, row)
-    _note(router, menu, "remove" if gone else "set", before, after)
+    before = LEASES.view(router, row)
+    LEASES.let_go(router, row)
+    if row.dynamic:
+        router.wrote("dhcp", f"{LEASE}/remove", before, None)
+    else:
+        router.wrote("dhcp", f"{LEASE}/set", before, LEASES.view(router, row))
 
 
 def _rows_for(router: Router, client: Client) -> list[Row]:
     """Give the leases of the client's MAC, then those that match by client-id alone (MAN-CLI)."""
-    table = MENUS[LEASE].rows(router)
+    table = LEASES.rows(router)
     nameless = table.having("mac-address", ZERO_MAC) if client.client_id else []
     by_id = (row for row in nameless if row.values["client-id"] == client.client_id)
     return [*table.having("mac-address", client.mac), *by_id]
@@ -220,7 +216,7 @@ def _address_for(router: Router, server: Row, row: Row | None, client: Client) -
 
 
 def _static_elsewhere(router: Router, address: str) -> bool:
-    table = MENUS[LEASE].rows(router)
+    table = LEASES.rows(router)
     return any(not r.dynamic and not r.disabled for r in table.having("address", address))
 
 
@@ -244,7 +240,7 @@ def free_address(router: Router, pool: str | None, client: Client) -> str | None
 
 
 def _is_free(router: Router, address: str) -> bool:
-    table = MENUS[LEASE].rows(router)
+    table = LEASES.rows(router)
     return not table.having("address", address) and not table.having("active-address", address)
 
 
@@ -257,7 +253,7 @@ def stale(router: Router, server: Row, client: Client) -> DhcpReply:
 
 
 def _still_has(router: Router, client: Client) -> bool:
-    table = MENUS[LEASE].rows(router)
+    table = LEASES.rows(router)
     return any(
         row.values.get("active-mac-address") == client.mac
         for row in table.having("active-address", client.requested)
@@ -273,8 +269,7 @@ def _lease_time(server: Row, row: Row | None) -> int:
 
 def new_dynamic(router: Router, server: Row, client: Client, address: str) -> Row:
     """Make a dynamic lease that is offered to a client."""
-    menu = MENUS[LEASE]
-    values = menu.fresh(router) | {
+    values = LEASES.fresh(router) | {
         "address": address,
         "mac-address": client.mac,
         "client-id": client.client_id,
@@ -282,16 +277,14 @@ def new_dynamic(router: Router, server: Row, client: Client, address: str) -> Ro
         "status": "offered",
         "dynamic": "true",
     }
-    row = menu.rows(router).insert(values)
+    row = LEASES.rows(router).insert(values)
     _expire_at(router, row, 30)  # how long an offer is kept (assumed)
-    _note(router, menu, "add", None, menu.view(router, row))
+    router.wrote("dhcp", f"{LEASE}/add", None, LEASES.view(router, row))
     return row
 
 
 def _bind(router: Router, server: Row, row: Row, client: Client, address: str) -> None:
-    menu = MENUS[LEASE]
-    before = menu.view(router, row)
-    old = row.values
+    before, old = LEASES.view(router, row), row.values
     active = {
         "status": "bound",
         "active-address": address,
@@ -311,15 +304,15 @@ def _bind(router: Router, server: Row, row: Row, client: Client, address: str) -
         values.pop("reconfigure-key", None)
     if values.get("reconfigure-status") == "sent":
         values["reconfigure-status"] = "renewed"
-    note_request(router, old, values)
+    let_act(router, values, goes_on="active-address" in old and mark_of(old) == mark_of(values))
     end_kept(router, mark=mark_of(values))
-    menu.rows(router).update(row, values)
+    LEASES.rows(router).update(row, values)
     row.times["last-seen"] = router.now()
     if row.dynamic and router.version >= _AGE_SINCE:
         row.times.setdefault("age", router.now())
     _expire_at(router, row, _lease_time(server, row))
     follow(router, old, row)
-    _note(router, menu, "set", before, menu.view(router, row))
+    router.wrote("dhcp", f"{LEASE}/set", before, LEASES.view(router, row))
 
 
 def _new_key(router: Router) -> str:
@@ -334,9 +327,3 @@ def _drop_dynamic(router: Router, server: Row, client: Client) -> None:
     row = lease_of(router, server, client, dynamic=True)
     if row is not None:
         forget(router, row)
-
-
-def _note(
-    router: Router, menu: Menu, command: str, before: Values | None, after: Values | None
-) -> None:
-    Request(router, menu.path, command, {}, (), None, _DHCP).wrote(before, after)

@@ -251,6 +251,30 @@ class RouterState:
         if len(table.rows) > _LOG_LINES:
             table.delete(next(iter(table.rows.values())))
 
+    def wrote(  # noqa: PLR0913 - what an entry holds
+        self,
+        session: str,
+        command: str,
+        before: Values | None,
+        after: Values | None,
+        *,
+        arguments: Values | None = None,
+        error: str | None = None,
+    ) -> None:
+        """Record in the journal that a row was written, or that a write was refused."""
+        self.journal.append(
+            {
+                "seq": len(self.journal) + 1,
+                "time": self.now(),
+                "session": session,
+                "command": command,
+                "arguments": arguments or {},
+                "before": before,
+                "after": after,
+                "error": error,
+            }
+        )
+
     # --- sessions --------------------------------------------------------------------------
 
     def logged_in(self, session: Session, caller: Caller) -> None:

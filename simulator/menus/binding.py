@@ -5,18 +5,20 @@ on the kind of that association counts, too. Nobody has recorded what RouterOS r
 invalid DUID: the other texts are those of leases with "binding" in them (assumed).
 """
 
-from collections.abc import Iterable
-
 from simulator import errors
-from simulator.command import Request, Result
 from simulator.errors import RouterError
-from simulator.faults import AT_ONCE, AT_RENEWAL
 from simulator.fields import COMMENT, DISABLED, Field, state
-from simulator.menu import Menu
 from simulator.menus.binding_rows import BINDING, HELD, MAC, SERVER6, leases_beside, refresh
-from simulator.menus.dhcp6 import ADDRESSES_SINCE, POOL6, RENEW, Options6, reconfigure
+from simulator.menus.dhcp6 import (
+    ADDRESSES_SINCE,
+    POOL6,
+    RENEW,
+    Options6,
+    reconfigure,
+    send_reconfigure6,
+)
+from simulator.menus.held import HeldMenu
 from simulator.menus.lease_effects import refresh_lease
-from simulator.menus.lease_moments import hold_back
 from simulator.menus.made_rows import QUEUE
 from simulator.rates import RATE_LIMIT
 from simulator.router_state import RouterState
@@ -25,9 +27,9 @@ from simulator.values import BOOL, TIME, Enum, Form, Number, Ref
 from simulator.values6 import mac_in_duid, read_duid, read_prefix6
 
 CLIENT = "_client"  # who holds it: a stored value that no field shows
-KEPT_S = 600  # a dynamic row that is no longer bound, for the same client (MAN-B6)
+_KEPT_S = 600  # a dynamic row that is no longer bound, for the same client (MAN-B6)
 # what a binding has only while a client holds it
-ACTIVE = frozenset(
+_ACTIVE = frozenset(
     {
         *(HELD, CLIENT, "_rate-limit", "_address-lists", "active-server", "client-address"),
         *("reconfigure-key", "reconfigure-last-sent", "reconfigure-status"),
@@ -39,11 +41,13 @@ _RECONFIGURES = frozenset(
 )
 
 
-class BindingMenu(Menu):
+class BindingMenu(HeldMenu):
     """Bindings."""
 
     path = BINDING
-    expires = "expires-after"
+    held = HELD
+    servers = SERVER6
+    word = "binding"
     dynamic_refusal = errors.DYNAMIC_BINDING
     indexed = ("duid", "address", "comment", MAC, HELD)
     fields = (
@@ -87,20 +91,37 @@ class BindingMenu(Menu):
         """Let a row wait: a static one for good, a dynamic one for a while (MAN-B6)."""
         table, old = router.table(BINDING), row.values
         row.times.pop("expires-after", None)
-        kept = {name: value for name, value in old.items() if name not in ACTIVE}
+        kept = {name: value for name, value in old.items() if name not in _ACTIVE}
         table.update(row, {**kept, "status": "waiting"})
         if row.dynamic:
-            table.expire_at(row, "expires-after", router.now() + KEPT_S)
+            table.expire_at(row, "expires-after", router.now() + _KEPT_S)
         self.follow(router, old, row)
 
-    @staticmethod
-    def follow(router: RouterState, before: Values | None, row: Row | None) -> None:
-        """Make other menus match a binding that was bound, changed or let go."""
+    def follow(self, router: RouterState, before: Values | None, row: Row | None) -> None:
+        """Keep route, address lists and queue in step, and what a lease makes beside."""
         after = None if row is None else row.values
         refresh(router, before, after)
         for values in (before, after):
             for lease in leases_beside(router, values) if values else ():
                 refresh_lease(router, lease)
+
+    def ends(self, values: Values) -> dict[str, bool]:
+        """Say why a bound row may no longer be its client's."""
+        return {
+            "disabling": values["disabled"] == "true",
+            "address_change": values["address"] not in ("", values.get(HELD)),
+            "mac_change": client_of(values) != values.get(CLIENT),
+        }
+
+    def became_static(self, row: Row, values: Values) -> None:
+        """Wait for good where no client holds it."""
+        if HELD not in values:
+            row.times.pop("expires-after", None)
+            values["status"] = "waiting"
+
+    def send_reconfigure(self, router: RouterState, row: Row) -> None:
+        """Tell its client to renew."""
+        send_reconfigure6(router, self.server_of(router, row), row, RENEW)
 
     def booted(self, router: RouterState, table: Table) -> None:
         """Keep dynamic rows, let static ones wait (assumed: as leases)."""
@@ -109,28 +130,16 @@ class BindingMenu(Menu):
                 self.let_go(router, row)
 
     def changed(self, router: RouterState, before: Values | None, row: Row) -> None:
-        """Keep what the binding makes in step, and tell the device where the server does so."""
-        if before is None or HELD not in before:
+        """Tell the device, too, where the server does so."""
+        super().changed(router, before, row)
+        if before is None or HELD not in before or HELD not in row.values:
             return
-        values = row.values
-        hold_back(router, before, values)
-        ended = _ends(values) - _ends(before)
-        self.follow(router, before, row)
-        if any(getattr(router.switches, name) == AT_ONCE for name in ended):
-            self.let_go(router, row)
-        elif any(before.get(name) != values.get(name) for name in _RECONFIGURES):
-            server = router.table(SERVER6).rows.get(values["active-server"])
-            reconfigure(router, server, row, RENEW)
+        if any(before.get(name) != row.values.get(name) for name in _RECONFIGURES):
+            reconfigure(router, self.server_of(router, row), row, RENEW)
 
     def removed(self, router: RouterState, row: Row) -> None:
         """Take along what the binding made, at once whatever the switch `removal` says."""
         self.follow(router, row.values, None)
-
-    def printed(self, request: Request, rows: Iterable[Row]) -> Iterable[Row]:
-        """`active` keeps only rows with a client (assumed: as for leases)."""
-        return (
-            [row for row in rows if HELD in row.values] if "active" in request.arguments else rows
-        )
 
     # --- rules -----------------------------------------------------------------------------
 
@@ -142,63 +151,12 @@ class BindingMenu(Menu):
             return
         table = self.rows(router)
         same_client = ("iaid", "ia-type")
-        for other in _others(table.having("duid", values["duid"]), row):
-            servers = {values["server"], other.values["server"]}
-            shared = len(servers) == 1 or "all" in servers
-            if shared and all(other.values.get(n) == values.get(n) for n in same_client):
+        for other in self.rivals(table.having("duid", values["duid"]), row, values):
+            if all(other.values.get(n) == values.get(n) for n in same_client):
                 raise RouterError(errors.DUPLICATE_BINDING_CLIENT)
         address = values["address"]
-        if address and _others(table.having("address", address), row):
+        if address and any(self.statics(table.having("address", address), row)):
             raise RouterError(errors.DUPLICATE_BINDING_ADDRESS)
-
-    def unsettable(self, router: RouterState) -> frozenset[str]:
-        """Only these four (RR 7.21.5)."""
-        four = {"allow-dual-stack-queue", "insert-queue-before", "parent-queue", "queue-type"}
-        return frozenset(four) & router.schema.arguments(BINDING, "set")
-
-    # --- commands --------------------------------------------------------------------------
-
-    def do_make_static(self, request: Request) -> Result:
-        """Turn dynamic rows static in place: same row, same prefix, still bound."""
-        router = request.router
-        table = self.rows(router)
-        for row in self.find(request, request.arguments.get("numbers")):
-            if not row.dynamic:
-                if router.switches.make_static_on_static == "refuse":
-                    raise RouterError("failure: binding is not dynamic")  # words assumed
-                continue
-            values = {**row.values, "dynamic": "false"}
-            self.check(router, row, values)
-            before = self.view(router, row)
-            if HELD not in values:
-                row.times.pop("expires-after", None)
-                values["status"] = "waiting"
-            table.update(row, values)
-            request.wrote(before, self.view(router, row))
-        return Result()
-
-    def do_send_reconfigure(self, request: Request) -> Result:
-        """Tell devices to ask: only with a key, and a server that uses it (texts assumed)."""
-        router = request.router
-        rows = self.find(request, request.arguments.get("numbers"))
-        for row in rows:
-            server = router.table(SERVER6).rows.get(row.values.get("active-server", ""))
-            if server is None or server.values.get("use-reconfigure") != "true":
-                raise RouterError("failure: server does not use reconfigure")
-            if not row.values.get("reconfigure-key"):
-                raise RouterError("failure: client does not support reconfigure")
-        for row in rows:
-            before = self.view(router, row)
-            server = router.table(SERVER6).rows.get(row.values["active-server"])
-            reconfigure(router, server, row, RENEW)
-            request.wrote(before, self.view(router, row))
-        return Result()
-
-
-def _others(rows: list[Row], row: Row | None) -> list[Row]:
-    return [
-        other for other in rows if other is not row and not other.dynamic and not other.disabled
-    ]
 
 
 def client_of(values: Values) -> str:
@@ -206,19 +164,5 @@ def client_of(values: Values) -> str:
     return f"{values['duid']} {values['iaid']} {values.get('ia-type', 'pd')}"
 
 
-def ends_at_request(router: RouterState, binding: Values) -> bool:
-    """Say whether a bound row lets its client go when that asks."""
-    return any(getattr(router.switches, name) == AT_RENEWAL for name in _ends(binding))
-
-
-def _ends(binding: Values) -> set[str]:
-    """Give the switches for why a bound row is no longer its client's."""
-    reasons = {
-        "disabling": binding["disabled"] == "true",
-        "address_change": binding["address"] not in ("", binding.get(HELD)),
-        "mac_change": client_of(binding) != binding.get(CLIENT),
-    }
-    return {name for name, holds in reasons.items() if holds}
-
-
-MENUS = (BindingMenu(),)
+BINDINGS = BindingMenu()
+MENUS = (BINDINGS,)

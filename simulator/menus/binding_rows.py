@@ -4,7 +4,15 @@ Source: MAN-S6, MAN-B6, V6. What the client holds is kept in `_held`, as long as
 bindings have no property for it.
 """
 
-from simulator.menus.made_rows import MARK, QUEUE, Made, acting, keep_in_step, queue_place
+from simulator.menus.made_rows import (
+    MARK,
+    QUEUE,
+    Made,
+    acting,
+    keep_in_step,
+    list_rows,
+    queue_place,
+)
 from simulator.rates import queue_fields
 from simulator.router_state import RouterState
 from simulator.state import Row, Values
@@ -31,12 +39,7 @@ def made_by(router: RouterState, binding: Values) -> list[Made]:
     prefix, mark = binding[HELD], mark_of_binding(binding)
     server = router.table(SERVER6).rows.get(binding.get("active-server", ""))
     of_server = server.values if server else {}
-    lists = f"{acting(binding, 'address-lists')},{of_server.get('address-lists', '')}"
-    made: list[Made] = [
-        (LIST6, {"list": name, "address": prefix, MARK: mark})
-        for name in dict.fromkeys(lists.split(","))
-        if name
-    ]
+    made = list_rows(LIST6, binding, of_server, prefix, mark)
     rate = acting(binding, "rate-limit")
     if rate and not leases_beside(router, binding):
         duid = binding["duid"].removeprefix("0x")

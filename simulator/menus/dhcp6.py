@@ -12,6 +12,7 @@ from simulator.fields import COMMENT, DISABLED, Field, state
 from simulator.menu import Computed, Menu
 from simulator.menus.binding_rows import BINDING, HELD, SERVER6
 from simulator.menus.dhcp import OptionSets, OptionValues
+from simulator.menus.held import note_reconfigure, uses_reconfigure
 from simulator.menus.made_rows import QUEUE
 from simulator.router_state import RouterState
 from simulator.state import Row, Values
@@ -89,18 +90,18 @@ class Server6Menu(Menu):
                 reconfigure(router, server, row, message)
 
 
-def reconfigure(router: RouterState, server: Row | None, row: Row, message: int) -> bool:
-    """Tell the device of a binding to ask again, where it may be told; say whether."""
-    if server is None or server.values.get("use-reconfigure") != "true":
-        return False
-    if not row.values.get("reconfigure-key"):
-        return False
-    count = int(row.values.get("reconfigure-last-sent", "0")) + 1
-    sent = {"reconfigure-last-sent": str(count), "reconfigure-status": "sent"}
-    router.table(BINDING).update(row, {**row.values, **sent})
-    for send in router.reconfigure6:
-        send(row.values, server.values, message)
-    return True
+def reconfigure(router: RouterState, server: Row | None, row: Row, message: int) -> None:
+    """Tell the device of a binding to ask again, where it may be told."""
+    if uses_reconfigure(server) and row.values.get("reconfigure-key"):
+        note_reconfigure(router.table(BINDING), row)
+        send_reconfigure6(router, server, row, message)
+
+
+def send_reconfigure6(router: RouterState, server: Row | None, row: Row, message: int) -> None:
+    """Tell those who may know the device of a binding."""
+    if server is not None:
+        for send in router.reconfigure6:
+            send(row.values, server.values, message)
 
 
 class Option6Menu(OptionValues):

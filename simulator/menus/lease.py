@@ -3,16 +3,14 @@
 Fields: RR, MAN-CLI. Rules: LAB 7.23.7 where nothing else is said.
 """
 
-from collections.abc import Iterable
-
 from simulator import errors
 from simulator.command import Request, Result
 from simulator.errors import RouterError
 from simulator.fields import COMMENT, DISABLED, Field, state
-from simulator.menu import Menu
 from simulator.menus.dhcp import OPTION, OPTION_SETS, SERVER
+from simulator.menus.held import HeldMenu
 from simulator.menus.lease_effects import follow
-from simulator.menus.lease_moments import end_kept, note_change, note_removal
+from simulator.menus.lease_moments import end_kept, note_removal
 from simulator.menus.made_rows import QUEUE
 from simulator.rates import RATE_LIMIT
 from simulator.router_state import RouterState
@@ -59,11 +57,13 @@ def _agent_id(text: str) -> str:
     return bytes.fromhex(text.removeprefix("0x")).hex()
 
 
-class LeaseMenu(Menu):
+class LeaseMenu(HeldMenu):
     """Leases."""
 
     path = LEASE
-    expires = "expires-after"
+    held = "active-address"
+    servers = SERVER
+    word = "lease"
     dynamic_refusal = errors.DYNAMIC_LEASE  # FN 7.24.4
     indexed = (
         *("mac-address", "address", "active-address", "comment"),
@@ -152,22 +152,33 @@ class LeaseMenu(Menu):
             if not row.dynamic and row.values["status"] != "waiting":
                 self.let_go(router, row)
 
-    def changed(self, router: RouterState, before: Values | None, row: Row) -> None:
-        """Keep what the lease makes in other menus, and the log, in step."""
-        ended = before is not None and note_change(router, before, row)
+    def follow(self, router: RouterState, before: Values | None, row: Row | None) -> None:
+        """Keep address lists, queue, ARP and log in step."""
         follow(router, before, row)
-        if ended:
-            self.let_go(router, row)
+
+    def ends(self, values: Values) -> dict[str, bool]:
+        """Say why a bound row may no longer be its device's."""
+        address, mac = values["address"], values["mac-address"]
+        return {
+            "block_access": values.get("block-access") == "true",
+            "disabling": values["disabled"] == "true",
+            "address_change": address[:1].isdigit()
+            and address not in (ZERO_IP, values.get("active-address")),
+            "mac_change": mac not in (ZERO_MAC, values.get("active-mac-address")),
+        }
+
+    def became_static(self, row: Row, values: Values) -> None:
+        """Have no age (NTC: of dynamic rows alone)."""
+        row.times.pop("age", None)
+
+    def send_reconfigure(self, router: RouterState, row: Row) -> None:
+        """Tell those who may have the MAC."""
+        for send in router.reconfigure:
+            send(row.values["active-mac-address"])
 
     def removed(self, router: RouterState, row: Row) -> None:
         """Take along what the lease made."""
         note_removal(router, row)
-
-    def printed(self, request: Request, rows: Iterable[Row]) -> Iterable[Row]:
-        """`active` keeps only rows with a client (mktxp sends it)."""
-        if "active" in request.arguments:
-            return [row for row in rows if "active-address" in row.values]
-        return rows
 
     # --- rules -----------------------------------------------------------------------------
 
@@ -178,39 +189,23 @@ class LeaseMenu(Menu):
             return
         table = router.table(LEASE)
         self._check_identity(router, values)
-        mac, server = values["mac-address"], values["server"]
-        if mac != ZERO_MAC and values["disabled"] == "false":
-            for other in table.having("mac-address", mac):
-                if other is row or other.dynamic or other.disabled:
-                    continue
-                theirs = other.values["server"]
-                if server == theirs or "all" in (server, theirs):
-                    raise RouterError(errors.DUPLICATE_CLIENT)
+        mac = values["mac-address"]
+        exclusive = mac != ZERO_MAC and values["disabled"] == "false"
+        if exclusive and any(self.rivals(table.having("mac-address", mac), row, values)):
+            raise RouterError(errors.DUPLICATE_CLIENT)
         self._check_option_82(router, table, row, values)
         self._check_address(router, table, row, values)
 
-    @staticmethod
     def _check_option_82(
-        router: RouterState, table: Table, row: Row | None, values: Values
+        self, router: RouterState, table: Table, row: Row | None, values: Values
     ) -> None:
-        ids = [values.get(name, "") for name in OPTION_82]
-        if (
-            router.switches.double_option_82 == "allow"
-            or not any(ids)
-            or values["disabled"] != "false"
-        ):
+        circuit, remote = (values.get(name, "") for name in OPTION_82)
+        allowed = router.switches.double_option_82 == "allow" or values["disabled"] != "false"
+        if allowed or not (circuit or remote):
             return
-        for other in table.having("agent-circuit-id", ids[0]):
-            theirs = other.values["server"]
-            if (
-                other is row
-                or other.dynamic
-                or other.disabled
-                or other.values[OPTION_82[1]] != ids[1]
-            ):
-                continue
-            if values["server"] == theirs or "all" in (values["server"], theirs):
-                raise RouterError(errors.DUPLICATE_CLIENT)  # text assumed
+        alike = table.having("agent-circuit-id", circuit)
+        if any(r.values[OPTION_82[1]] == remote for r in self.rivals(alike, row, values)):
+            raise RouterError(errors.DUPLICATE_CLIENT)  # text assumed
 
     @staticmethod
     def _check_identity(router: RouterState, values: Values) -> None:
@@ -241,31 +236,7 @@ class LeaseMenu(Menu):
             if refused:
                 raise RouterError(errors.DUPLICATE_ADDRESS)
 
-    def unsettable(self, router: RouterState) -> frozenset[str]:
-        """Only these four (RR 7.21.5)."""
-        four = frozenset(
-            {"allow-dual-stack-queue", "insert-queue-before", "parent-queue", "queue-type"}
-        )
-        return four & router.schema.arguments(LEASE, "set")
-
     # --- commands --------------------------------------------------------------------------
-
-    def do_make_static(self, request: Request) -> Result:
-        """Turn dynamic rows static in place: same row, same address, still bound (MAN-SRV)."""
-        router = request.router
-        table = self.rows(router)
-        for row in self.find(request, request.arguments.get("numbers")):
-            if not row.dynamic:
-                if router.switches.make_static_on_static == "refuse":
-                    raise RouterError("failure: lease is not dynamic")  # words assumed
-                continue
-            values = {**row.values, "dynamic": "false"}
-            self.check(router, row, values)
-            before = self.view(router, row)
-            row.times.pop("age", None)  # NTC: of dynamic rows alone
-            table.update(row, values)
-            request.wrote(before, self.view(router, row))
-        return Result()
 
     def do_check_status(self, request: Request) -> Result:
         """Free dynamic leases in conflict: no device answers the probe here (HLP)."""
@@ -275,28 +246,6 @@ class LeaseMenu(Menu):
                 table.delete(row)
         return Result()
 
-    def do_send_reconfigure(self, request: Request) -> Result:
-        """Tell devices to ask: only with a key, and a server that uses it (MAN-S; texts assumed).
 
-        The values of `reconfigure-status` are assumed, too.
-        """
-        router, table = request.router, self.rows(request.router)
-        rows = self.find(request, request.arguments.get("numbers"))
-        for row in rows:
-            server = router.table(SERVER).rows.get(row.values.get("active-server", ""))
-            if server is None or server.values.get("use-reconfigure") != "true":
-                raise RouterError("failure: server does not use reconfigure")
-            if not row.values.get("reconfigure-key"):
-                raise RouterError("failure: client does not support reconfigure")
-        for row in rows:
-            before = self.view(router, row)
-            count = int(row.values.get("reconfigure-last-sent", "0")) + 1
-            sent = {"reconfigure-last-sent": str(count), "reconfigure-status": "sent"}
-            table.update(row, {**row.values, **sent})
-            request.wrote(before, self.view(router, row))
-            for send in router.reconfigure:
-                send(row.values["active-mac-address"])
-        return Result()
-
-
-MENUS = (LeaseMenu(),)
+LEASES = LeaseMenu()
+MENUS = (LEASES,)

@@ -7,7 +7,15 @@ RouterOS 6 ("to", "from") and 7 ("for").
 
 from simulator.menus.binding_rows import BINDING, bindings_beside, refresh
 from simulator.menus.binding_rows import MAC as DUID_MAC
-from simulator.menus.made_rows import MARK, QUEUE, Made, acting, keep_in_step, queue_place
+from simulator.menus.made_rows import (
+    MARK,
+    QUEUE,
+    Made,
+    acting,
+    keep_in_step,
+    list_rows,
+    queue_place,
+)
 from simulator.rates import queue_fields
 from simulator.router_state import RouterState
 from simulator.state import Row, Values
@@ -47,13 +55,8 @@ def made_by_lease(router: RouterState, lease: Values) -> list[Made]:
     address, mac = lease["active-address"], lease["active-mac-address"]
     server = router.table(SERVER).rows.get(lease["active-server"])
     of_server = server.values if server else {}
-    lists = f"{acting(lease, 'address-lists')},{of_server.get('address-lists', '')}"
     mark = mark_of(lease)
-    wanted: list[Made] = [
-        (ADDRESS_LIST, {"list": name, "address": address, MARK: mark})
-        for name in dict.fromkeys(lists.split(","))
-        if name
-    ]
+    wanted = list_rows(ADDRESS_LIST, lease, of_server, address, mark)
     rate = acting(lease, "rate-limit")
     if rate:
         beside = [row.values["_held"] for row in bindings_beside(router, lease)]

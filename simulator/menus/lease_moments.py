@@ -9,26 +9,8 @@ from simulator.menus.lease_effects import follow, mark_of
 from simulator.menus.made_rows import acting
 from simulator.router_state import RouterState
 from simulator.state import Row, Values
-from simulator.values import ZERO_IP, ZERO_MAC
 
 _RATE, _LISTS = "rate-limit", "address-lists"
-
-
-def note_change(router: RouterState, before: Values, row: Row) -> bool:
-    """Note what goes on acting as before, and say whether the device's lease ends at once."""
-    values = row.values
-    if "active-address" not in before or mark_of(before) != mark_of(values):
-        return False
-    hold_back(router, before, values)
-    ended = _ends(values)
-    before_ended = _ends(before)
-    return any(getattr(router.switches, name) == AT_ONCE for name in ended - before_ended)
-
-
-def note_request(router: RouterState, before: Values, values: Values) -> None:
-    """Let act what waited for a request of the device, in the values that it is bound with."""
-    goes_on = "active-address" in before and mark_of(before) == mark_of(values)
-    let_act(router, values, goes_on=goes_on)
 
 
 def hold_back(router: RouterState, before: Values, values: Values) -> None:
@@ -57,24 +39,6 @@ def _moment(router: RouterState, name: str, old: str, new: str) -> str:
     if not old:
         return AT_ONCE
     return switches.rate_change if new else switches.rate_clear
-
-
-def ends_at_request(router: RouterState, lease: Values) -> bool:
-    """Say whether a bound row lets its device go when that asks."""
-    return any(getattr(router.switches, name) == AT_RENEWAL for name in _ends(lease))
-
-
-def _ends(lease: Values) -> set[str]:
-    """Give the switches for why a bound row is no longer its device's."""
-    address, mac = lease["address"], lease["mac-address"]
-    reasons = {
-        "block_access": lease.get("block-access") == "true",
-        "disabling": lease["disabled"] == "true",
-        "address_change": address[:1].isdigit()
-        and address not in (ZERO_IP, lease.get("active-address")),
-        "mac_change": mac not in (ZERO_MAC, lease.get("active-mac-address")),
-    }
-    return {name for name, holds in reasons.items() if holds}
 
 
 # --- removed rows ----------------------------------------------------------------------------

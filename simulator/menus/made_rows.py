@@ -61,6 +61,16 @@ def acting(values: Values, name: str) -> str:
     return values.get(f"_{name}", values.get(name, ""))
 
 
+def list_rows(path: str, values: Values, server: Values, address: str, mark: str) -> list[Made]:
+    """Give the rows of the address lists that a lease or binding names, and its server."""
+    lists = f"{acting(values, 'address-lists')},{server.get('address-lists', '')}"
+    return [
+        (path, {"list": name, "address": address, MARK: mark})
+        for name in dict.fromkeys(lists.split(","))
+        if name
+    ]
+
+
 def queue_place(values: Values, server: Values) -> Values:
     """Give what a lease or binding, else its server, says of the queue (MAN: first by default)."""
     parent = values.get("parent-queue") or server.get("parent-queue", "none")

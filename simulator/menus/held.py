@@ -1,0 +1,144 @@
+"""What leases and bindings have in common: a device holds such a row for a while."""
+
+from collections.abc import Iterable, Iterator
+
+from simulator.command import Request, Result
+from simulator.errors import RouterError
+from simulator.faults import AT_ONCE
+from simulator.menu import Menu
+from simulator.menus.lease_moments import hold_back
+from simulator.router_state import RouterState
+from simulator.state import Row, Table, Values
+
+
+class HeldMenu(Menu):
+    """Rows of which a server makes dynamic ones, and clients write static ones.
+
+    Attributes:
+        held: what a row has only while a device holds it.
+        servers: path of the menu of servers.
+        word: for such a row, in refusals.
+    """
+
+    expires = "expires-after"
+    held: str
+    servers: str
+    word: str
+
+    # --- what subclasses say -----------------------------------------------------------------
+
+    def follow(self, router: RouterState, before: Values | None, row: Row | None) -> None:
+        """Make other menus match a row that was bound, changed or let go."""
+        raise NotImplementedError
+
+    def let_go(self, router: RouterState, row: Row) -> None:
+        """End what a device holds."""
+        raise NotImplementedError
+
+    def ends(self, values: Values) -> dict[str, bool]:
+        """Say by the names of switches why a bound row may no longer be its device's."""
+        raise NotImplementedError
+
+    def became_static(self, row: Row, values: Values) -> None:
+        """Drop from a row, and from its new values, what only dynamic ones have."""
+        raise NotImplementedError
+
+    def send_reconfigure(self, router: RouterState, row: Row) -> None:
+        """Tell the device of a row to ask again."""
+        raise NotImplementedError
+
+    # --- rules -------------------------------------------------------------------------------
+
+    @staticmethod
+    def statics(rows: Iterable[Row], row: Row | None) -> Iterator[Row]:
+        """Give the static rows among some that are on, but for this one."""
+        return (
+            other for other in rows if other is not row and not other.dynamic and not other.disabled
+        )
+
+    def rivals(self, rows: Iterable[Row], row: Row | None, values: Values) -> Iterator[Row]:
+        """Give those of the same server, too, where one for all servers is of each."""
+        for other in self.statics(rows, row):
+            servers = (values["server"], other.values["server"])
+            if servers[0] == servers[1] or "all" in servers:
+                yield other
+
+    def ends_at(self, moment: str, router: RouterState, values: Values) -> set[str]:
+        """Give the reasons why a bound row ends that act at a moment, by switch."""
+        return {
+            name
+            for name, holds in self.ends(values).items()
+            if holds and getattr(router.switches, name) == moment
+        }
+
+    def changed(self, router: RouterState, before: Values | None, row: Row) -> None:
+        """Keep what the row makes in step, and let its device go where a change ends it at once."""
+        ended = False
+        if before is not None and self.held in before:
+            hold_back(router, before, row.values)
+            reasons = self.ends_at(AT_ONCE, router, row.values)
+            ended = bool(reasons - self.ends_at(AT_ONCE, router, before))
+        self.follow(router, before, row)
+        if ended:
+            self.let_go(router, row)
+
+    def unsettable(self, router: RouterState) -> frozenset[str]:
+        """Only these four (RR 7.21.5)."""
+        four = {"allow-dual-stack-queue", "insert-queue-before", "parent-queue", "queue-type"}
+        return frozenset(four) & router.schema.arguments(self.path, "set")
+
+    # --- commands ----------------------------------------------------------------------------
+
+    def printed(self, request: Request, rows: Iterable[Row]) -> Iterable[Row]:
+        """`active` keeps only rows with a device (mktxp sends it; of bindings assumed)."""
+        if "active" in request.arguments:
+            return [row for row in rows if self.held in row.values]
+        return rows
+
+    def do_make_static(self, request: Request) -> Result:
+        """Turn dynamic rows static in place: same row, same address, still bound (MAN-SRV)."""
+        router, table = request.router, self.rows(request.router)
+        for row in self.find(request, request.arguments.get("numbers")):
+            if not row.dynamic:
+                if router.switches.make_static_on_static == "refuse":
+                    raise RouterError(f"failure: {self.word} is not dynamic")  # words assumed
+                continue
+            values = {**row.values, "dynamic": "false"}
+            self.check(router, row, values)
+            before = self.view(router, row)
+            self.became_static(row, values)
+            table.update(row, values)
+            request.wrote(before, self.view(router, row))
+        return Result()
+
+    def do_send_reconfigure(self, request: Request) -> Result:
+        """Tell devices to ask: with a key, and a server that does so (MAN-S; texts assumed)."""
+        router, table = request.router, self.rows(request.router)
+        rows = self.find(request, request.arguments.get("numbers"))
+        for row in rows:
+            if not uses_reconfigure(self.server_of(router, row)):
+                raise RouterError("failure: server does not use reconfigure")
+            if not row.values.get("reconfigure-key"):
+                raise RouterError("failure: client does not support reconfigure")
+        for row in rows:
+            before = self.view(router, row)
+            note_reconfigure(table, row)
+            request.wrote(before, self.view(router, row))
+            self.send_reconfigure(router, row)
+        return Result()
+
+    def server_of(self, router: RouterState, row: Row) -> Row | None:
+        """Give the server that a device holds a row of."""
+        return router.table(self.servers).rows.get(row.values.get("active-server", ""))
+
+
+def uses_reconfigure(server: Row | None) -> bool:
+    """Say whether a server may tell its devices to ask again."""
+    return server is not None and server.values.get("use-reconfigure") == "true"
+
+
+def note_reconfigure(table: Table, row: Row) -> None:
+    """Count a message to a device (the values of `reconfigure-status` are assumed)."""
+    count = int(row.values.get("reconfigure-last-sent", "0")) + 1
+    sent = {"reconfigure-last-sent": str(count), "reconfigure-status": "sent"}
+    table.update(row, {**row.values, **sent})
