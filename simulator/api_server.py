@@ -8,11 +8,11 @@ from collections import deque
 from collections.abc import Callable
 
 from simulator import errors
-from simulator.api_login import ApiLogin
 from simulator.api_sentences import Command, done, is_write, parse_sentence, trap
 from simulator.command import Request, Result
 from simulator.connection import Outbox, ends, reset
 from simulator.errors import FatalError, RouterError
+from simulator.menus.users import log_in, log_in_old
 from simulator.protocol import (
     Decoder,
     ProtocolError,
@@ -29,6 +29,8 @@ BEFORE_LOGIN = 64 * 1024  # bytes of a sentence; the real limit is not known
 LOGGED_IN = 16 * 1024 * 1024
 _CHUNK = 256  # rows sent at a time
 _RE = encode_word(b"!re")
+_PLAIN_SINCE = (6, 43)  # passwords as they are
+_OLD_UNTIL = (6, 45, 1)  # BenMenking/routeros-api#44
 _EMPTY_SINCE = (7, 18)  # pear2/Net_RouterOS#80
 
 
@@ -46,7 +48,7 @@ class ApiSession(asyncio.Protocol):
         self.id = self.local = self.remote = self.since = ""
         self.caller: Caller | None = None
         self.commands_seen = 0
-        self._login = ApiLogin(router, self)
+        self._challenge = b""
         self._decoder = Decoder(BEFORE_LOGIN)
         self._queue: deque[Command] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -253,13 +255,26 @@ class ApiSession(asyncio.Protocol):
     # --- login -------------------------------------------------------------------------------
 
     def _log_in(self, command: Command) -> None:
+        """Take a password, or the answer to a challenge (before 6.43); 6.43 to 6.45 take both."""
         if command.name != "/login":
             raise FatalError(errors.NOT_LOGGED_IN)
-        result = self._login.attempt(command.arguments, self.id)
-        if isinstance(result, str):
-            self._reply(command, done(command.tag, result))
+        router, given, version = self.router, command.arguments, self.router.version
+        router.commands_run["/login"] += 1
+        name, old = given.get("name", ""), version < _OLD_UNTIL
+        if "response" in given and old and self._challenge:
+            caller = log_in_old(router, name, given["response"], self._challenge, self.id)
+        elif old and ("password" not in given or version < _PLAIN_SINCE):
+            self._challenge = router.random.randbytes(16)
+            self._reply(command, done(command.tag, self._challenge.hex()))
             return
-        self.caller = result
+        else:
+            caller = log_in(router, name, given.get("password", ""), self.id, "api")
+        if caller is None:
+            text = errors.BAD_LOGIN if version >= _PLAIN_SINCE else errors.BAD_LOGIN_OLD
+            router.refused_login(self, name, text)
+            raise RouterError(text)
+        router.logged_in(self, caller)
+        self.caller = caller
         self._decoder.limit = LOGGED_IN
         self._reply(command, done(command.tag))
 

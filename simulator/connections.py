@@ -5,6 +5,7 @@ hundreds of thousands.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import NamedTuple, Self
 
@@ -33,6 +34,28 @@ class Flow(NamedTuple):
         return self._replace(
             src=self.dst, src_port=self.dst_port, dst=self.src, dst_port=self.src_port
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of a packet.
+
+    Attributes:
+        passed: whether it leaves the router on the other side.
+        why: what stopped it (`filter: …`, `arp: …`); empty when it passed.
+        state: of its connection when it came: `new`, `established`.
+        fasttrack: whether it went past filter and queues.
+        queue: the simple queue that took it; empty for none.
+        limit: what that queue and its parents let through this way, in bits a second; 0 is
+            no limit.
+    """
+
+    passed: bool
+    why: str = ""
+    state: str = ""
+    fasttrack: bool = False
+    queue: str = ""
+    limit: int = 0
 
 
 class Connections(Table):

@@ -43,14 +43,13 @@ class DhcpPort(asyncio.DatagramProtocol):
 
     Args:
         router: whose leases.
-        host_interface: name on this machine.
-        interface: name on the router; empty is where its only DHCP server is.
+        plug: `veth0=vlan-32`: this machine's interface, the router's; without the latter it is the
+            one of its only DHCP server.
     """
 
-    def __init__(self, router: Router, host_interface: str, interface: str = "") -> None:
+    def __init__(self, router: Router, plug: str) -> None:
         self._router = router
-        self._host_interface = host_interface
-        self._interface = interface
+        self._host_interface, _, self._interface = plug.partition("=")
         self._transport: asyncio.DatagramTransport | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 

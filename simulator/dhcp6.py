@@ -55,14 +55,13 @@ class Dhcp6Port(asyncio.DatagramProtocol):
 
     Args:
         router: whose bindings.
-        host_interface: name on this machine.
-        interface: name on the router; empty is where its only DHCPv6 server is.
+        plug: `veth0=vlan-32`: this machine's interface, the router's; without the latter it is the
+            one of its only DHCPv6 server.
     """
 
-    def __init__(self, router: Router, host_interface: str, interface: str = "") -> None:
+    def __init__(self, router: Router, plug: str) -> None:
         self._router = router
-        self._host_interface = host_interface
-        self._interface = interface
+        self._host_interface, _, self._interface = plug.partition("=")
         self._transport: asyncio.DatagramTransport | None = None
         self._frames: socket.socket | None = None
         self._ports: dict[str, int] = {}  # of clients that do not use 546, by address

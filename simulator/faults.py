@@ -5,38 +5,16 @@ the command's `--fault`. Counted faults (`int`) fire that many times and then ar
 -1 fires for ever, 0 is off.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Final, Literal, get_args, get_type_hints
 
-AT_ONCE, AT_RENEWAL, KEPT = "at-once", "at-renewal", "kept-until-expiry"
-_MOMENTS = (AT_ONCE, AT_RENEWAL, KEPT)
-_ALLOWED = ("allow", "refuse")
+AT_ONCE: Final = "at-once"
+AT_RENEWAL: Final = "at-renewal"
+KEPT: Final = "kept-until-expiry"
+_Moment = Literal["at-once", "at-renewal", "kept-until-expiry"]
+_Allowed = Literal["allow", "refuse"]
 _LARGEST = 1e6
-POSITIONS: Mapping[str, tuple[object, ...]] = {
-    "tagged_order": ("fifo", "shuffle"),
-    "stale_renewal": ("nak", "silent"),
-    "zero_address_unique": (False, True),
-    "disabled_address_unique": (True, False),
-    "static_on_dynamic_address": _ALLOWED,
-    "option_in_use_removal": _ALLOWED,
-    "make_static_on_static": ("ignore", "refuse"),
-    "beyond_session_limit": ("close", "silent"),
-    "connection_ports": ("joined", "apart"),
-    "lease_without_client": _ALLOWED,
-    "double_binding": ("refuse", "allow"),
-    "double_option_82": ("refuse", "allow"),
-    # when a change on the row of a bound device acts (see `menus.lease_moments`)
-    "rate_change": _MOMENTS,
-    "rate_clear": _MOMENTS,
-    "lists_change": _MOMENTS,
-    "block_access": _MOMENTS,
-    "disabling": _MOMENTS,
-    "address_change": _MOMENTS,
-    "mac_change": _MOMENTS,
-    "removal": _MOMENTS,
-}
-"""The values of each switch; one that is not here is a number above zero."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,57 +41,31 @@ class ValueFault:
 
 @dataclass(slots=True)
 class Faults:
-    """All faults of one router, off by default; power is not one of them.
+    """All faults of one router, off by default; power is not one of them."""
 
-    Attributes:
-        latency_ms: a round trip: each reply leaves this long after its command came;
-            replies to commands sent together wait together.
-        service_ms: time that each write takes; one write at a time in the whole router.
-        service_ms_by_command: the same for single commands, `{"/ip/…/print": 50}`; these
-            may be reads too.
-        trickle_bytes_per_s: limits the rate of replies; 0: no limit.
-        hang_on_connect: connections are accepted and never answered, not even the login.
-        hang_in_use: sessions, old and new ones, take commands and neither run nor answer them;
-            a session of which a command was ignored stays silent when the fault is over.
-        refuse_login: every login is refused, whatever the password.
-        cut_replies: number of replies that are cut in the middle by a reset.
-        lose_replies: number of writes that are done and answered with a reset.
-        wrong_bodies: number of REST requests that are done and answered with a `200` and the
-            rows of another menu (QCHR: 7.22.1, in the first seconds after a boot).
-        wrong_bodies_after_boot: at each `power_on` and reboot, `wrong_bodies` becomes this.
-        wrong_body_of: the menu whose rows those are; of a singleton its object, as a GET
-            gives it.
-        wrong_unauthorized: number of REST requests that are done and answered with the status
-            401 of another request (QCHR: 7.21.5, after aborted requests).
-        fault_command: the counted faults above meet only commands that end like this; empty
-            is all.
-        reset_after_commands: a session is reset when it sends one command more than this;
-            0 is off.
-        session_limit: sessions at most, in place of the version's own; None is the latter.
-        denied_policies: policies that every user has lost, such as `write`.
-        missing_menus: menus that the router does not have, with those below, such as `/ipv6`:
-            a version 6 without that package.
-        refuse_values: values that are refused, with the message.
-        change_values: values that are stored otherwise than written.
-    """
-
-    latency_ms: float = 0
-    service_ms: float = 0
+    latency_ms: float = 0  # each reply leaves so long after its command came
+    service_ms: float = 0  # time of each write; one write at a time in the whole router
+    # the same for single commands, `{"/ip/…/print": 50}`; these may be reads, too
     service_ms_by_command: dict[str, float] = field(default_factory=dict)
-    trickle_bytes_per_s: int = 0
-    hang_on_connect: bool = False
+    trickle_bytes_per_s: int = 0  # limits the rate of replies; 0: no limit
+    hang_on_connect: bool = False  # connections are accepted and never answered
+    # sessions take commands and neither run nor answer them; they stay silent afterwards
     hang_in_use: bool = False
     refuse_login: bool = False
-    cut_replies: int = 0
-    lose_replies: int = 0
+    cut_replies: int = 0  # replies that are cut in the middle by a reset
+    lose_replies: int = 0  # writes that are done and answered with a reset
+    # REST requests that are done and answered with a `200` and the rows of another menu (QCHR:
+    # 7.22.1, in the first seconds after a boot); at each `power_on` and reboot it becomes this
     wrong_bodies: int = 0
     wrong_bodies_after_boot: int = 0
-    wrong_body_of: str = "/user"
+    wrong_body_of: str = "/user"  # that menu; of a singleton its object, as a GET gives it
+    # REST requests that are done and answered with another request's 401 (QCHR: 7.21.5)
     wrong_unauthorized: int = 0
-    fault_command: str = ""
-    reset_after_commands: int = 0
-    session_limit: int | None = None
-    denied_policies: list[str] = field(default_factory=list)
+    fault_command: str = ""  # the counted faults above meet only commands that end like this
+    reset_after_commands: int = 0  # a session is reset at the command after this many; 0 is off
+    session_limit: int | None = None  # in place of the version's own
+    denied_policies: list[str] = field(default_factory=list)  # that all users lose
+    # menus that the router does not have, with those below: `/ipv6`, a version 6 without it
     missing_menus: list[str] = field(default_factory=list)
     refuse_values: list[ValueFault] = field(default_factory=list)
     change_values: list[ValueFault] = field(default_factory=list)
@@ -142,58 +94,37 @@ class Faults:
 
 @dataclass(slots=True)
 class Switches:
-    """What no source decides, with the documented or likelier behaviour as default.
+    """What no source decides, with the documented or likelier behaviour as default."""
 
-    Attributes:
-        tagged_order: `fifo`, or `shuffle`: commands with tags that are in flight together
-            on one connection run in random order (an untagged one waits for all before it
-            and is waited for).
-        shuffle_gather_ms: how long `shuffle` gathers commands before it starts.
-        stale_renewal: what a client gets that renews an address the lease no longer has:
-            `nak` (MAN) or `silent` (FN 7.24.4: it keeps it until expiry).
-        zero_address_unique: whether two static leases may not both have 0.0.0.0.
-        disabled_address_unique: whether a disabled lease's address still blocks another's.
-        static_on_dynamic_address: `allow` or `refuse` a static lease on an address that a
-            dynamic lease of another client holds.
-        option_in_use_removal: `allow` (as for pools and servers, LAB) or `refuse`.
-        make_static_on_static: `ignore` or `refuse`.
-        beyond_session_limit: `close` (accepted, then closed) or `silent` (accepted, unserved).
-        rest_limit_s: how long a REST request may take (MAN-REST: 60 s).
-        connection_ports: `joined` (captures: `src-address=10.0.0.5:49152`) or `apart`
-            (`src-address=10.0.0.5`, `src-port=49152`, as in trees of version 7).
-        rate_change, rate_clear, lists_change: when another rate, none, or other lists act at a
-            bound device: `at-once`, `at-renewal`, `kept-until-expiry`.
-        block_access, disabling, address_change, mac_change, removal: when such a change of its
-            row ends what a bound device has: queue, list rows, ARP row, and the row's
-            `active-address`; the same three values.
-        double_binding: `refuse` or `allow` a second static binding of a client or an address.
-        double_option_82: `refuse` or `allow` a second static lease with the same ids of option 82
-            on a DHCP server.
-        lease_without_client: `allow` or `refuse` a lease with no MAC, client id or option 82.
-    """
-
-    tagged_order: str = "fifo"
-    shuffle_gather_ms: float = 2
-    stale_renewal: str = "nak"
-    zero_address_unique: bool = False
-    disabled_address_unique: bool = True
-    static_on_dynamic_address: str = "allow"
-    option_in_use_removal: str = "allow"
-    make_static_on_static: str = "ignore"
-    beyond_session_limit: str = "close"
-    rest_limit_s: float = 60
-    connection_ports: str = "joined"
-    rate_change: str = AT_ONCE
-    rate_clear: str = AT_ONCE
-    lists_change: str = AT_ONCE
-    block_access: str = KEPT
-    disabling: str = KEPT
-    address_change: str = KEPT
-    mac_change: str = KEPT
-    removal: str = AT_ONCE
-    lease_without_client: str = "allow"
-    double_binding: str = "refuse"
-    double_option_82: str = "refuse"
+    # `shuffle`: tagged commands in flight together on a connection run in random order; an
+    # untagged one waits for all before it and is waited for
+    tagged_order: Literal["fifo", "shuffle"] = "fifo"
+    shuffle_gather_ms: float = 2  # so long commands are gathered before they are shuffled
+    # to a client that renews an address which its lease no longer has (MAN; FN 7.24.4)
+    stale_renewal: Literal["nak", "silent"] = "nak"
+    zero_address_unique: bool = False  # whether two static leases may not both have 0.0.0.0
+    disabled_address_unique: bool = True  # whether a disabled lease's address blocks another's
+    static_on_dynamic_address: _Allowed = "allow"  # an address that another client holds
+    option_in_use_removal: _Allowed = "allow"  # as for pools and servers (LAB)
+    make_static_on_static: Literal["ignore", "refuse"] = "ignore"
+    # `close`: accepted, then closed; `silent`: accepted, unserved
+    beyond_session_limit: Literal["close", "silent"] = "close"
+    rest_limit_s: float = 60  # how long a REST request may take (MAN-REST)
+    # `src-address=10.0.0.5:49152` (captures), or `src-address`, `src-port` (trees of version 7)
+    connection_ports: Literal["joined", "apart"] = "joined"
+    # when another rate, none, or other lists act at a bound device (see `menus.lease_moments`)
+    rate_change: _Moment = AT_ONCE
+    rate_clear: _Moment = AT_ONCE
+    lists_change: _Moment = AT_ONCE
+    # when such a change of its row ends what a bound device has: queue, list rows, ARP row
+    block_access: _Moment = KEPT
+    disabling: _Moment = KEPT
+    address_change: _Moment = KEPT
+    mac_change: _Moment = KEPT
+    removal: _Moment = AT_ONCE
+    lease_without_client: _Allowed = "allow"  # with no MAC, client id or option 82
+    double_binding: _Allowed = "refuse"  # a second static one of a client or an address
+    double_option_82: _Allowed = "refuse"  # a second static lease with the same ids on a server
 
     def change(self, **changes: Any) -> None:  # noqa: ANN401 - values come from JSON too
         """Set some switches by name.
@@ -212,6 +143,14 @@ class Switches:
                 msg = f"switch {name}: {value!r} is not {values}"
                 raise ValueError(msg)
             setattr(self, name, value)
+
+
+POSITIONS = {
+    name: (False, True) if kind is bool else get_args(kind)
+    for name, kind in get_type_hints(Switches).items()
+    if kind is not float
+}
+"""The values of each switch; one that is not here is a number above zero."""
 
 
 def _is_position(name: str, value: object) -> bool:

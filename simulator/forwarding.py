@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 
-from simulator.connections import Connections, Flow
+from simulator.connections import Connections, Flow, Verdict
 from simulator.menus.binding_rows import LIST6
 from simulator.menus.connection import CONNECTION, CONNECTION6
 from simulator.menus.ipv6 import SETTINGS6
@@ -31,28 +31,6 @@ _NO_MATCHER = {
     *("bytes", "packets", "reject-with", "jump-target", "address-list", "hw-offload"),
     *("address-list-timeout", "place-before"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What becomes of a packet.
-
-    Attributes:
-        passed: whether it leaves the router on the other side.
-        why: what stopped it (`filter: …`, `arp: …`); empty when it passed.
-        state: of its connection when it came: `new`, `established`.
-        fasttrack: whether it went past filter and queues.
-        queue: the simple queue that took it; empty for none.
-        limit: what that queue and its parents let through this way, in bits a second; 0 is
-            no limit.
-    """
-
-    passed: bool
-    why: str = ""
-    state: str = ""
-    fasttrack: bool = False
-    queue: str = ""
-    limit: int = 0
 
 
 @dataclass(frozen=True, slots=True)

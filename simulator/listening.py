@@ -150,9 +150,7 @@ class RouterServer:
         self.tasks: set[asyncio.Task[None]] = set()
         self.raw: set[asyncio.BaseTransport] = set()
         self.ports: dict[str, Port] = {}
-        self._dhcp: DhcpPort | None = None
-        self._dhcp6: Dhcp6Port | None = None
-        self._wire: Wire | None = None
+        self._plugs: dict[str, DhcpPort | Dhcp6Port | Wire] = {}
         self._user_manager = UserManagerPort(self.router)
         self.certificate = self.make_certificate()
         self._named: dict[str, Certificate] = {}
@@ -197,7 +195,7 @@ class RouterServer:
                 self.ports[service] = Port(self.options.listen, number, factory)
 
     def _services(self) -> list[tuple[str, int | None, Callable[[], asyncio.Protocol]]]:
-        rest = RestServer(self).protocol
+        rest = RestServer(self.router, self.raw).protocol
         http_port = self.options.rest_http_port if self.router.version >= _HTTP_SINCE else None
         return [
             ("api", self.options.api_port, lambda: ApiSession(self.router, "api")),
@@ -221,20 +219,12 @@ class RouterServer:
             if self.router.serves(service):
                 await port.open()
         self._serve_users()
-        if self.options.dhcp and self._dhcp is None:
-            host_interface, _, interface = self.options.dhcp.partition("=")
-            dhcp = DhcpPort(self.router, host_interface, interface)
-            await dhcp.open()
-            self._dhcp = dhcp
-        if self.options.dhcp6 and self._dhcp6 is None:
-            host_interface, _, interface = self.options.dhcp6.partition("=")
-            dhcp6 = Dhcp6Port(self.router, host_interface, interface)
-            await dhcp6.open()
-            self._dhcp6 = dhcp6
-        if self.options.forward and self._wire is None:
-            wire = Wire(self.router, self.options.forward)
-            wire.open()
-            self._wire = wire
+        for option, kind in (("dhcp", DhcpPort), ("dhcp6", Dhcp6Port), ("forward", Wire)):
+            interfaces = getattr(self.options, option)
+            if interfaces and option not in self._plugs:
+                plug = kind(self.router, interfaces)
+                await plug.open()
+                self._plugs[option] = plug
 
     def _serve(self) -> None:
         """Open and close ports as `/ip/service` says now; sessions stay."""
@@ -255,15 +245,9 @@ class RouterServer:
         task.add_done_callback(self.tasks.discard)
 
     def _unplug(self) -> None:
-        if self._dhcp is not None:
-            self._dhcp.close()
-            self._dhcp = None
-        if self._dhcp6 is not None:
-            self._dhcp6.close()
-            self._dhcp6 = None
-        if self._wire is not None:
-            self._wire.close()
-            self._wire = None
+        for plug in self._plugs.values():
+            plug.close()
+        self._plugs.clear()
         self._user_manager.close()
 
     def power_off(self, *, loss: bool = False) -> None:

@@ -7,7 +7,7 @@ import asyncio
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from simulator import errors
 from simulator.command import READING, Result
@@ -43,13 +43,6 @@ LOGIN_KEPT_S = 600  # MAN-REST: ten minutes
 _COMMANDS = {"GET": "print", "PUT": "add", "PATCH": "set", "DELETE": "remove"}
 
 
-class Host(Protocol):
-    """The owner of this server: has the router, and the connections to reset with it."""
-
-    router: Router
-    raw: set[asyncio.BaseTransport]
-
-
 @dataclass(slots=True)
 class Response:
     """A success."""
@@ -80,19 +73,16 @@ class RestServer:
     """Serves one router's REST; requests of one user run one after the other (MAN-REST).
 
     Args:
-        host: with the router, and the connections to reset with it.
+        router: that is served.
+        raw: gets the connections, which the power of the router ends.
     """
 
-    def __init__(self, host: Host) -> None:
-        self._host = host
+    def __init__(self, router: Router, raw: set[asyncio.BaseTransport]) -> None:
+        self.router = router
+        self._raw = raw
         self._logins: dict[str, RestLogin] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._running: set[asyncio.Task[bytes]] = set()
-
-    @property
-    def router(self) -> Router:
-        """The router that is served."""
-        return self._host.router
 
     def protocol(self) -> asyncio.Protocol:
         """Make the protocol of one connection."""
@@ -101,7 +91,7 @@ class RestServer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         transport, faults = writer.transport, self.router.faults
-        self._host.raw.add(transport)
+        self._raw.add(transport)
         outbox = Outbox(transport, faults)
         try:
             service = "www" if transport.get_extra_info("sslcontext") is None else "www-ssl"
@@ -126,7 +116,7 @@ class RestServer:
         except (BadRequestError, ConnectionError):
             transport.abort()
         finally:
-            self._host.raw.discard(transport)
+            self._raw.discard(transport)
             if outbox.idle:
                 writer.close()
 

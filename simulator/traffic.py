@@ -4,17 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """What became of a packet; fields as in `forwarding.Verdict`."""
-
-    passed: bool
-    why: str
-    state: str
-    fasttrack: bool
-    queue: str
-    limit: int
+from simulator.connections import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +27,12 @@ class CustomerFlow:
     dst_port: str
     mac: str = ""
 
-    def send(self, *, back: bool = False, size: int = 64) -> Sent:
+    def send(self, *, back: bool = False, size: int = 64) -> Verdict:
         """Send one packet from `src` to `dst`, or one the other way."""
         flow = [self.protocol, self.src, self.src_port, self.dst, self.dst_port]
-        return Sent(**self.do("send", flow=flow, mac=self.mac, back=back, size=size))
+        return Verdict(**self.do("send", flow=flow, mac=self.mac, back=back, size=size))
 
-    def exchange(self) -> Sent:
+    def exchange(self) -> Verdict:
         """Send a packet and an answer; give what became of the last that was sent."""
         out = self.send()
         return self.send(back=True) if out.passed else out

@@ -112,7 +112,7 @@ class Wire:
         self._frames: dict[tuple[str, int], socket.socket] = {}
         self._packets: dict[tuple[str, int], socket.socket] = {}
 
-    def open(self) -> None:
+    async def open(self) -> None:
         """Take frames from now on.
 
         Raises:
