@@ -35,12 +35,7 @@ _EMPTY_SINCE = (7, 18)  # pear2/Net_RouterOS#80
 
 
 class ApiSession(asyncio.Protocol):
-    """One client's connection.
-
-    Args:
-        router: the router.
-        service: `api` or `api-ssl`, as `/user/active` names it.
-    """
+    """One client's connection to `api` or `api-ssl`, as `/user/active` names it."""
 
     def __init__(self, router: Router, service: str) -> None:
         self.router = router

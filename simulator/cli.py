@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from simulator.fleet import Fleet
-from simulator.operator_side import Actions
+from simulator.operator_side import about
 from simulator.options import LOOPBACK, RouterOptions
 from simulator.profile import Profile, read_profile
 
@@ -201,7 +201,7 @@ async def _run(
         loop.add_signal_handler(number, stopped.set)
     try:
         await fleet.start()
-        routers = [Actions.about(server) for server in fleet.servers.values()]
+        routers = [about(server) for server in fleet.servers.values()]
         sys.stdout.write(_ready(routers, options, control, as_json=as_json) + "\n")
         sys.stdout.flush()
         await stopped.wait()

@@ -8,11 +8,12 @@ import contextlib
 import socket
 import struct
 from collections import deque
-from collections.abc import Iterable
-from typing import Any, Literal
+from collections.abc import Coroutine, Iterable
+from typing import Any, Literal, TypeVar
 
 from simulator.faults import Faults
 
+T = TypeVar("T")
 End = Literal["close", "reset"] | None
 _SLICE = 64  # bytes at a time when trickling
 
@@ -34,6 +35,14 @@ def ends(transport: asyncio.BaseTransport) -> tuple[str, str]:
     return local, remote
 
 
+def begin(tasks: set[asyncio.Task[T]], work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    """Do work in a task, which is among these until it has ended."""
+    task = asyncio.get_running_loop().create_task(work)
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
+    return task
+
+
 async def end_tasks(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancel tasks, and wait until they have ended."""
     for task in tuple(tasks):
@@ -43,12 +52,7 @@ async def end_tasks(tasks: Iterable[asyncio.Task[Any]]) -> None:
 
 
 class Outbox:
-    """Sends replies in order, each not before its time.
-
-    Args:
-        transport: where to.
-        faults: latency and trickle are read from here whenever something is sent.
-    """
+    """Sends replies in order, each not before its time; reads latency and trickle when it sends."""
 
     def __init__(self, transport: asyncio.WriteTransport, faults: Faults) -> None:
         self._transport = transport
@@ -58,12 +62,9 @@ class Outbox:
         self._timer: asyncio.TimerHandle | None = None
 
     def put(self, data: bytes, arrived: float, end: End = None) -> None:
-        """Send data.
+        """Send data; latency counts from when the command came (loop's clock).
 
-        Args:
-            data: what to send.
-            arrived: when the command came (loop's clock); latency counts from there.
-            end: what happens to the connection after it.
+        `end` is what happens to the connection after it.
         """
         faults = self._faults
         if not self._waiting and not faults.latency_ms and not faults.trickle_bytes_per_s:

@@ -84,14 +84,7 @@ class Connections(Table):
     def open_many(self, addresses: Iterable[str], each: int, now: float, fasttrack: str) -> int:
         """Track many established TCP connections at once; they share what they have in common.
 
-        Args:
-            addresses: each opens some.
-            each: how many.
-            now: the router's clock.
-            fasttrack: `true` or `false`.
-
-        Returns:
-            How many are tracked now.
+        Each address opens some. Returns how many are tracked now.
         """
         times = {"timeout": now + _ANSWERED["tcp"]}
         common = {"protocol": "tcp", "dst_port": "443"}

@@ -22,7 +22,7 @@ class ControlError(Exception):
 
 
 class RouterControl(PlayedClients):
-    """One simulated router, from outside.
+    """One simulated router, from outside. What it or the simulator refuses is a `ControlError`.
 
     Attributes:
         name: `R1`, ….
@@ -56,44 +56,24 @@ class RouterControl(PlayedClients):
         return rows
 
     def add_row(self, menu: str, values: Row) -> str:
-        """Add a row by hand and give its id.
-
-        Raises:
-            ControlError: with the router's message.
-        """
+        """Add a row by hand and give its id."""
         row_id: str = self._do("run", command=f"{menu}/add", arguments=values)
         return row_id
 
     def set_row(self, menu: str, row_id: str, values: Row) -> None:
-        """Change a row by hand.
-
-        Raises:
-            ControlError: with the router's message.
-        """
+        """Change a row by hand."""
         self._do("run", command=f"{menu}/set", arguments={".id": row_id, **values})
 
     def copy_row(self, menu: str, row_id: str, changes: Row) -> str:
-        """Add a copy of a row with some values changed, and give its id.
-
-        Raises:
-            ControlError: with the router's message.
-        """
+        """Add a copy of a row with some values changed, and give its id."""
         return self.add_row(menu, {"copy-from": row_id, **changes})
 
     def remove_row(self, menu: str, *row_ids: str) -> None:
-        """Remove rows by hand.
-
-        Raises:
-            ControlError: with the router's message.
-        """
+        """Remove rows by hand."""
         self._do("run", command=f"{menu}/remove", arguments={".id": ",".join(row_ids)})
 
     def run(self, command: str, arguments: Row | None = None) -> str | None:
-        """Run any command by hand, with all rights, and give its `=ret=`.
-
-        Raises:
-            ControlError: with the router's message.
-        """
+        """Run any command by hand, with all rights, and give its `=ret=`."""
         ret: str | None = self._do("run", command=command, arguments=arguments or {})
         return ret
 
@@ -135,11 +115,7 @@ class RouterControl(PlayedClients):
     # --- what goes wrong ----------------------------------------------------------------------
 
     def set_faults(self, **changes: Any) -> None:  # noqa: ANN401 - fields of Faults
-        """Switch faults on or off; names and values are those of `faults.Faults`.
-
-        Raises:
-            ControlError: there is no fault of that name.
-        """
+        """Switch faults on or off; names and values are those of `faults.Faults`."""
         self._do("set_faults", changes=changes)
 
     def clear_faults(self) -> None:
@@ -152,11 +128,7 @@ class RouterControl(PlayedClients):
         return faults
 
     def set_switches(self, **changes: Any) -> None:  # noqa: ANN401 - fields of Switches
-        """Choose behaviour that no source decides; names are those of `faults.Switches`.
-
-        Raises:
-            ControlError: there is no switch of that name.
-        """
+        """Choose behaviour that no source decides; names are those of `faults.Switches`."""
         self._do("set_switches", changes=changes)
 
     def skip(self, seconds: float) -> None:
@@ -166,8 +138,7 @@ class RouterControl(PlayedClients):
     def power_off(self, *, loss: bool = False) -> None:
         """Refuse connections and reset all sessions.
 
-        Args:
-            loss: pull the plug: dynamic leases of the last minutes are lost.
+        `loss`: the plug is pulled, and dynamic leases of the last minutes are lost.
         """
         self._do("power_off", loss=loss)
 
@@ -189,20 +160,15 @@ class RouterControl(PlayedClients):
         return state
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Put an old state back, as from a backup; the router restarts.
-
-        Raises:
-            ControlError: that is no such state.
-        """
+        """Put an old state back, as from a backup; the router restarts."""
         self._do("restore", state=state)
         self._refresh()
 
     def reset(self, *, keep_access: bool = False) -> None:
         """Reset the configuration; the router restarts.
 
-        Args:
-            keep_access: keep users, services, identity and certificates; without it there
-                is only the user `admin` without a password.
+        `keep_access` keeps users, services, identity and certificates; without it there is only the
+        user `admin` without a password.
         """
         self._do("reset", keep_access=keep_access)
         self._refresh()
@@ -257,13 +223,7 @@ class RouterControl(PlayedClients):
 
 
 class ControlClient(RouterControl):
-    """A router in another process, through its control socket.
-
-    Args:
-        path: of the Unix socket.
-        router: its name there.
-        timeout_s: for each answer.
-    """
+    """A router in another process, by its name, through a control socket."""
 
     def __init__(self, path: str, router: str = "R1", timeout_s: float = 10) -> None:
         self._socket = socket.socket(socket.AF_UNIX)

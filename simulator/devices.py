@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from simulator import dhcp_radius
-from simulator.connection import end_tasks
+from simulator.connection import begin, end_tasks
 from simulator.dhcp_server import Client, DhcpReply
 from simulator.router import Router
 
@@ -23,11 +23,7 @@ class _Device:
 
 
 class Devices:
-    """The played devices of one router by MAC.
-
-    Args:
-        router: that they ask.
-    """
+    """The played devices of one router by MAC."""
 
     def __init__(self, router: Router) -> None:
         self._router = router
@@ -36,12 +32,7 @@ class Devices:
         router.reconfigure.append(self._reconfigured)
 
     async def ask(self, client: Client, *, obeys: bool) -> DhcpReply:
-        """Ask for a lease.
-
-        Args:
-            client: who asks.
-            obeys: whether it asks again when it is told to.
-        """
+        """Ask for a lease; `obeys`: the device asks again when it is told to."""
         answer = await dhcp_radius.answer(self._router, client)
         held = replace(client, requested=answer.address, unicast=bool(answer.address))
         self._devices[client.mac] = _Device(held, obeys)
@@ -76,8 +67,5 @@ class Devices:
             asyncio.get_running_loop().call_later(REACTS_S, self._renew_soon, mac)
 
     def _renew_soon(self, mac: str) -> None:
-        if mac not in self._devices:  # closed meanwhile
-            return
-        task = asyncio.get_running_loop().create_task(self.renew(mac))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        if mac in self._devices:  # not closed meanwhile
+            begin(self._tasks, self.renew(mac))

@@ -25,11 +25,7 @@ class _Held6:
 
 
 class Devices6:
-    """The played clients of one router, by DUID, kind of association and IAID.
-
-    Args:
-        router: that they ask.
-    """
+    """The played clients of one router, by DUID, kind of association and IAID."""
 
     def __init__(self, router: Router) -> None:
         self._router = router
@@ -37,20 +33,11 @@ class Devices6:
         router.reconfigure6.append(self._reconfigured)
 
     def ask(self, client: Client6, asked: Asked6, *, obeys: bool) -> Reply6:
-        """Ask for a prefix or an address.
-
-        Args:
-            client: who asks.
-            asked: for what.
-            obeys: whether it asks again when it is told to.
-        """
+        """Ask for a prefix or an address; `obeys`: the client asks again when it is told to."""
         return self._note(client, asked, request6(self._router, client, asked), obeys=obeys)
 
     def renew(self, key: tuple[str, str, int]) -> Reply6:
         """Renew as at T1; a client that is told that it has nothing asks again.
-
-        Args:
-            key: DUID, kind of association, IAID.
 
         Raises:
             ValueError: it never asked.

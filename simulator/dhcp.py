@@ -12,6 +12,7 @@ import struct
 from ipaddress import IPv4Address
 
 from simulator import dhcp_radius, dhcp_server
+from simulator.connection import begin
 from simulator.dhcp_options import options_for
 from simulator.dhcp_packet import (
     MessageType,
@@ -39,12 +40,9 @@ _ANY_RELAY = "255.255.255.255"
 
 
 class DhcpPort(asyncio.DatagramProtocol):
-    """One interface of this machine, plugged into one interface of a router.
+    """One interface of this machine, plugged into one of a router: `veth0=vlan-32`.
 
-    Args:
-        router: whose leases.
-        plug: `veth0=vlan-32`: this machine's interface, the router's; without the latter it is the
-            one of its only DHCP server.
+    Without the router's interface it is where its only DHCP server is.
     """
 
     def __init__(self, router: Router, plug: str) -> None:
@@ -83,10 +81,7 @@ class DhcpPort(asyncio.DatagramProtocol):
         """Answer a client; what is no request is passed over."""
         with contextlib.suppress(PacketError):
             packet = read_packet(data)
-            served = self._serve(packet, unicast=addr[0] != ZERO_IP)
-            task = asyncio.get_running_loop().create_task(served)
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            begin(self._tasks, self._serve(packet, unicast=addr[0] != ZERO_IP))
 
     async def _serve(self, packet: Packet, *, unicast: bool) -> None:
         reply = await self.answer(packet, unicast=unicast)
@@ -94,12 +89,7 @@ class DhcpPort(asyncio.DatagramProtocol):
             self._transport.sendto(write_reply(reply), _receiver(packet, reply))
 
     async def answer(self, packet: Packet, *, unicast: bool) -> Packet | None:
-        """Work out the reply to a packet.
-
-        Args:
-            packet: from a client.
-            unicast: whether it came from an address, as a renewal does.
-        """
+        """Work out the reply to a packet; `unicast`: it came from an address, as a renewal does."""
         server = self._server(packet)
         if server is None:
             return None

@@ -51,12 +51,9 @@ _TO_ALL = {Message6.SOLICIT, Message6.REBIND, Message6.CONFIRM, Message6.INFORMA
 
 
 class Dhcp6Port(asyncio.DatagramProtocol):
-    """One interface of this machine, plugged into one interface of a router.
+    """One interface of this machine, plugged into one of a router: `veth0=vlan-32`.
 
-    Args:
-        router: whose bindings.
-        plug: `veth0=vlan-32`: this machine's interface, the router's; without the latter it is the
-            one of its only DHCPv6 server.
+    Without the router's interface it is where its only DHCPv6 server is.
     """
 
     def __init__(self, router: Router, plug: str) -> None:
@@ -124,12 +121,7 @@ class Dhcp6Port(asyncio.DatagramProtocol):
                 self._transport.sendto(write_packet6(reply), addr)
 
     def answer(self, packet: Packet6, address: str) -> Packet6 | None:
-        """Work out the reply to a message.
-
-        Args:
-            packet: from a client.
-            address: link-local address that it came from.
-        """
+        """Work out the reply to a client's message, by the link-local address that it came from."""
         server = self._server()
         own_id = bytes.fromhex(server.values["duid"].removeprefix("0x")) if server else b""
         if server is None or not _is_for(own_id, packet):

@@ -199,14 +199,10 @@ def key_value(key: bytes) -> bytes:
 def write_reconfigure(
     client_id: bytes, server_id: bytes, message: int, key: bytes, count: int
 ) -> bytes:
-    """Write a Reconfigure message, signed with the client's key.
+    """Write a Reconfigure message, signed with the client's key of 16 bytes.
 
-    Args:
-        client_id: DUID of the client.
-        server_id: DUID of the server.
-        message: what the client is to send: 5 Renew, 6 Rebind, 11 Information-request.
-        key: of 16 bytes.
-        count: grows with each message to the client.
+    It says what the client is to send: 5 Renew, 6 Rebind, 11 Information-request. The count grows
+    with each message to the client.
     """
     packet = Packet6(Message6.RECONFIGURE, 0, client_id, server_id)
     head = struct.pack("!BBBQB", _KEY_PROTOCOL, _HMAC_MD5, _COUNTER, count, _DIGEST)

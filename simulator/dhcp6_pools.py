@@ -17,11 +17,7 @@ Ia = Literal["pd", "na"]
 def free_prefix(router: Router, pool_id: str, ia: Ia, wanted: tuple[str, ...]) -> str | None:
     """Take the prefix asked for if it is free in the pool (assumed), else the first.
 
-    Args:
-        router: whose pool.
-        pool_id: of the pool; another text gives nothing.
-        ia: prefixes, or addresses.
-        wanted: what the client asks for.
+    What is no pool's id gives nothing.
     """
     pool = MENUS[POOL6].rows(router).rows.get(pool_id)
     if pool is None:

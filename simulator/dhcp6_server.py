@@ -102,13 +102,8 @@ def request6(
 ) -> Reply6:
     """Answer a request for a prefix or an address, and note the binding.
 
-    Args:
-        router: whose tables.
-        client: who asks.
-        asked: for what.
-        bind: note it as bound; without it (Solicit) nothing changes but a dynamic row's
-            reservation.
-        renews: it says nothing of Reconfigure messages, and what it said before counts.
+    Without `bind` (Solicit) nothing changes but a dynamic row's reservation. A client that `renews`
+    says nothing of Reconfigure messages, and what it said before counts.
     """
     server = server_of(router, client.server)
     if server is None or _ignores(server, asked):
@@ -136,14 +131,7 @@ def request6(
 
 
 def renew6(router: Router, client: Client6, asked: Asked6, *, any_server: bool = False) -> Reply6:
-    """Answer a renewal.
-
-    Args:
-        router: whose tables.
-        client: who asks.
-        asked: what it holds.
-        any_server: it asks every server (Rebind).
-    """
+    """Answer a renewal, or one that asks every server (Rebind)."""
     server = server_of(router, client.server)
     if server is None or _ignores(server, asked):
         return SILENCE6

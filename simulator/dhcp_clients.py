@@ -30,11 +30,7 @@ _LEASE_S = "_lease_s"  # a stored value that no field shows
 
 
 class DhcpClients:
-    """The DHCP clients of one router; see `router_state.DhcpClientSide`.
-
-    Args:
-        router: that they are on.
-    """
+    """The DHCP clients of one router; see `router_state.DhcpClientSide`."""
 
     def __init__(self, router: Router) -> None:
         self._router = router

@@ -21,12 +21,7 @@ def has_ids(values: Values) -> bool:
 def by_option_82(router: Router, server: Row, ids: Ids, mac: str, renews: str) -> Row | None:
     """Give the static lease of a client's ids, whatever its MAC and its client id.
 
-    Args:
-        router: whose leases.
-        server: that hears it.
-        ids: that came with its request.
-        mac: of the client.
-        renews: the address that it renews by itself; empty: none.
+    A client without ids may renew an address by itself.
     """
     circuit, remote = ids
     found = [

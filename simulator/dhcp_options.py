@@ -56,12 +56,7 @@ def options_for(
 ) -> dict[int, bytes]:
     """Give the options that a client is sent, beside those of the protocol itself.
 
-    Args:
-        router: whose options.
-        network: the row that holds the client's address.
-        server: the DHCP server.
-        lease: the client's row.
-        asked: option 55 of the client; empty asks for all.
+    `asked` is its option 55; empty asks for all.
     """
     chosen = _of_network(router, network.values) if network else {}
     forced: set[int] = set()
@@ -111,12 +106,7 @@ def options6_for(
     """Give the options that a DHCPv6 client is sent, beside those of the protocol itself.
 
     Resolvers are those of the router, unless an option of server or binding says otherwise.
-
-    Args:
-        router: whose options.
-        server: the DHCPv6 server.
-        binding: the client's row.
-        asked: codes that it asked for; empty asks for all.
+    `asked`: codes that it asked for; empty asks for all.
     """
     chosen: dict[int, bytes] = {}
     resolvers = _own_resolvers(router, ":")

@@ -83,11 +83,7 @@ SILENCE = DhcpReply("none")
 def request(router: Router, client: Client, *, bind: bool = True) -> DhcpReply:
     """Answer a client's request and note the lease.
 
-    Args:
-        router: whose tables.
-        client: who asks.
-        bind: note it as bound; without it (DISCOVER) nothing changes but a dynamic row's
-            reservation.
+    Without `bind` (DISCOVER) nothing changes but a dynamic row's reservation.
     """
     server_id = router.id_of(SERVER, client.server)
     server = MENUS[SERVER].rows(router).rows.get(server_id or "")

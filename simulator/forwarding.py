@@ -44,11 +44,8 @@ class _Packet:
 def forward(router: Router, flow: Flow, *, to_mac: str = "", size: int = 64) -> Verdict:
     """Decide on one packet and note what the router notes of it.
 
-    Args:
-        router: that gets it.
-        flow: as the packet says it, so turned round for an answer.
-        to_mac: the device that should get it; empty: whatever device has the address.
-        size: in bytes.
+    The flow is as the packet says it, so turned round for an answer. `to_mac` is the device that
+    should get it; empty: whatever device has the address.
 
     Raises:
         ValueError: a rule needs something that is not modelled.

@@ -7,12 +7,11 @@ bound and does not listen keeps others away and refuses connections.
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from simulator.api_server import ApiSession
-from simulator.connection import end_tasks, reset
+from simulator.connection import begin, end_tasks, reset
 from simulator.devices import Devices
 from simulator.devices6 import Devices6
 from simulator.dhcp import DhcpPort
@@ -35,13 +34,7 @@ _HTTP_SINCE = (7, 9)  # REST over plain HTTP (help.mikrotik.com diff)
 
 
 class Port:
-    """One TCP port that can be opened and closed again.
-
-    Args:
-        host: address.
-        number: port; 0 takes a free one, for ever.
-        factory: makes the protocol of a connection.
-    """
+    """One TCP port that can be opened and closed again; 0 takes a free one, for ever."""
 
     def __init__(self, host: str, number: int, factory: Callable[[], asyncio.Protocol]) -> None:
         self._factory = factory
@@ -73,13 +66,7 @@ class Port:
 
 
 class TlsGate(asyncio.Protocol):
-    """Turns a fresh connection into TLS, with the certificate of this moment.
-
-    Args:
-        server: asked for faults and certificate.
-        service: `api-ssl` or `www-ssl`.
-        factory: makes the protocol inside.
-    """
+    """Turns a fresh connection to `api-ssl` or `www-ssl` into TLS, with the present certificate."""
 
     def __init__(
         self,
@@ -101,9 +88,7 @@ class TlsGate(asyncio.Protocol):
         if faults.hang_on_connect or faults.hang_in_use:
             return
         transport.pause_reading()
-        task = asyncio.get_running_loop().create_task(self._shake(transport))
-        self._server.tasks.add(task)
-        task.add_done_callback(self._server.tasks.discard)
+        begin(self._server.tasks, self._shake(transport))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget a connection that ended before its handshake."""
@@ -132,12 +117,7 @@ class TlsGate(asyncio.Protocol):
 
 
 class RouterServer:
-    """One router with its open ports.
-
-    Args:
-        name: `R1`, as the control interface calls it.
-        options: how the router is to be.
-    """
+    """One router with its open ports; its name is that of the control interface, `R1`."""
 
     def __init__(self, name: str, options: RouterOptions) -> None:
         self.name = name
@@ -232,17 +212,12 @@ class RouterServer:
             if not self.router.serves(service):
                 port.close()
             elif self._powered:
-                self._begin(port.open())
+                begin(self.tasks, port.open())
         self._serve_users()
 
     def _serve_users(self) -> None:
         if self._powered and self._user_manager.differs:
-            self._begin(self._user_manager.open())
-
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+            begin(self.tasks, self._user_manager.open())
 
     def _unplug(self) -> None:
         for plug in self._plugs.values():
@@ -253,8 +228,7 @@ class RouterServer:
     def power_off(self, *, loss: bool = False) -> None:
         """Refuse connections and end all sessions.
 
-        Args:
-            loss: without a shutdown: dynamic leases are lost that were not stored yet (HLP).
+        `loss`: without a shutdown; dynamic leases are lost that were not stored yet (HLP).
         """
         self._powered = False
         if loss:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator import dhcp_server, forwarding, snapshot
-from simulator.connection import end_tasks
+from simulator.connection import begin, end_tasks
 from simulator.connections import Flow
 from simulator.devices6 import client6_of
 from simulator.errors import RouterError
@@ -32,7 +32,7 @@ async def perform(server: RouterServer, do: str, arguments: Mapping[str, Any]) -
     Raises:
         ValueError: the request cannot be done; says why.
     """
-    action = getattr(Actions, do, None)
+    action = getattr(_Actions, do, None)
     if action is None or do.startswith("_"):
         msg = f"nothing named {do} can be done"
         raise ValueError(msg)
@@ -46,32 +46,33 @@ async def perform(server: RouterServer, do: str, arguments: Mapping[str, Any]) -
         raise ValueError(msg) from error
 
 
-class Actions:
-    """One static method a request; names and arguments as in `control.RouterControl`."""
+def about(server: RouterServer) -> dict[str, Any]:
+    """Describe the router, and where it listens."""
+    router, ports = server.router, server.ports
+    certificate = server.certificate_of("api-ssl")
+    identity = next(iter(MENUS["/system/identity"].rows(router).rows.values()))
+    return {
+        "name": server.name,
+        "host": server.options.listen,
+        "api_port": ports["api"].number if "api" in ports else None,
+        "api_ssl_port": ports["api-ssl"].number if "api-ssl" in ports else None,
+        "rest_port": ports["www-ssl"].number if "www-ssl" in ports else None,
+        "rest_http_port": ports["www"].number if "www" in ports else None,
+        "certificate_pem": certificate.pem,
+        "fingerprint_sha256": certificate.fingerprint_sha256,
+        "identity": identity.values["name"],
+        "serial": router.serial,
+        "version": server.options.version,
+    }
 
-    @staticmethod
-    def about(server: RouterServer) -> dict[str, Any]:
-        """Describe the router, and where it listens."""
-        router, ports = server.router, server.ports
-        certificate = server.certificate_of("api-ssl")
-        identity = next(iter(MENUS["/system/identity"].rows(router).rows.values()))
-        return {
-            "name": server.name,
-            "host": server.options.listen,
-            "api_port": ports["api"].number if "api" in ports else None,
-            "api_ssl_port": ports["api-ssl"].number if "api-ssl" in ports else None,
-            "rest_port": ports["www-ssl"].number if "www-ssl" in ports else None,
-            "rest_http_port": ports["www"].number if "www" in ports else None,
-            "certificate_pem": certificate.pem,
-            "fingerprint_sha256": certificate.fingerprint_sha256,
-            "identity": identity.values["name"],
-            "serial": router.serial,
-            "version": server.options.version,
-        }
+
+class _Actions:
+    """One static method a request; `control.RouterControl` says what each does."""
+
+    about = staticmethod(about)
 
     @staticmethod
     def rows(server: RouterServer, menu: str) -> list[Values]:
-        """Read a menu."""
         found = server.router.menu(menu)
         server.router.catch_up()
         return [
@@ -80,88 +81,71 @@ class Actions:
 
     @staticmethod
     def run(server: RouterServer, command: str, arguments: Values) -> str | None:
-        """Run a command with all rights."""
         return server.router.execute(command, dict(arguments), _PERSON)[1].ret
 
     @staticmethod
     def counters(server: RouterServer) -> dict[str, int]:
-        """Count commands."""
         return dict(server.router.commands_run)
 
     @staticmethod
     def refusals(server: RouterServer) -> dict[str, int]:
-        """Count refusals."""
         return {text: count for text, count in server.router.refusals.items() if count}
 
     @staticmethod
     def reset_counters(server: RouterServer) -> None:
-        """Set all counters to zero."""
         server.router.commands_run.clear()
         server.router.refusals.clear()
 
     @staticmethod
     def journal(server: RouterServer, after: int = 0) -> list[dict[str, Any]]:
-        """Give what was written."""
         return server.router.journal[after:]
 
     @staticmethod
     def sessions(server: RouterServer) -> list[str]:
-        """List sessions."""
         return list(server.router.sessions)
 
     @staticmethod
     def set_faults(server: RouterServer, changes: dict[str, Any]) -> None:
-        """Change faults."""
         server.router.faults.change(**changes)
 
     @staticmethod
     def clear_faults(server: RouterServer) -> None:
-        """Switch all faults off, in the object that sessions hold."""
         server.router.faults.change(**asdict(Faults()))
 
     @staticmethod
     def faults(server: RouterServer) -> dict[str, Any]:
-        """Give all faults."""
         return asdict(server.router.faults)
 
     @staticmethod
     def set_switches(server: RouterServer, changes: dict[str, Any]) -> None:
-        """Change switches."""
         server.router.switches.change(**changes)
 
     @staticmethod
     def skip(server: RouterServer, seconds: float) -> None:
-        """Let time pass."""
         server.router.skip(seconds)
 
     @staticmethod
     def power_off(server: RouterServer, *, loss: bool = False) -> None:
-        """Go dark."""
         server.power_off(loss=loss)
 
     @staticmethod
     def snapshot(server: RouterServer) -> dict[str, Any]:
-        """Take the state."""
         return copy.deepcopy(snapshot.take(server.router))
 
     @staticmethod
     def restore(server: RouterServer, state: dict[str, Any]) -> None:
-        """Put a state back."""
         snapshot.restore(server.router, state)
 
     @staticmethod
     def reset(server: RouterServer, *, keep_access: bool = False) -> None:
-        """Reset the configuration."""
         snapshot.reset(server.router, keep_access=keep_access)
 
     @staticmethod
     async def power_on(server: RouterServer) -> None:
-        """Come back."""
         await server.power_on()
 
     @staticmethod
     async def reboot(server: RouterServer, down_s: float = 0) -> None:
-        """Go dark and come back by itself."""
         server.power_off()
         if down_s <= 0:
             await server.power_on()
@@ -171,48 +155,39 @@ class Actions:
             await asyncio.sleep(down_s)
             await server.power_on()
 
-        task = asyncio.get_running_loop().create_task(come_back())
-        server.tasks.add(task)
-        task.add_done_callback(server.tasks.discard)
+        begin(server.tasks, come_back())
 
     @staticmethod
     def reset_sessions(server: RouterServer) -> None:
-        """End all connections."""
         server.router.reset_sessions()
 
     @staticmethod
     def set_serial(server: RouterServer, serial: str) -> None:
-        """Be another board."""
         server.router.serial = serial
 
     @staticmethod
     def new_certificate(server: RouterServer, /, **how: int) -> None:
-        """Be another certificate."""
         server.new_certificate(**how)
 
     @staticmethod
     async def device(
         server: RouterServer, /, *, reconfigure: str = "", **client: str
     ) -> dict[str, Any]:
-        """Play a DHCP client."""
         asking = replace(_client(server, **client), allow_reconfigure=bool(reconfigure))
         return asdict(await server.devices.ask(asking, obeys=reconfigure == "obey"))
 
     @staticmethod
     async def device_renews(server: RouterServer, mac: str) -> dict[str, Any]:
-        """Play a DHCP client whose time has come."""
         return asdict(await server.devices.renew(MAC.parse(mac, "mac-address", server.router)))
 
     @staticmethod
     def device_release(server: RouterServer, /, **client: str) -> None:
-        """Play a DHCP client that goes."""
         dhcp_server.release(server.router, _client(server, **client))
 
     @staticmethod
     def device6(
         server: RouterServer, /, *, prefix: str = "", reconfigure: str = "", **client: str
     ) -> dict[str, Any]:
-        """Play a DHCPv6 client."""
         asking, asked = client6_of(server.router, **client)
         asking = replace(asking, allow_reconfigure=bool(reconfigure))
         asked = replace(asked, prefixes=(prefix,) if prefix else ())
@@ -220,13 +195,11 @@ class Actions:
 
     @staticmethod
     def device6_renews(server: RouterServer, /, **client: str) -> dict[str, Any]:
-        """Play a DHCPv6 client whose time has come."""
         asking, asked = client6_of(server.router, **client)
         return asdict(server.devices6.renew((asking.duid, asked.ia, asked.iaid)))
 
     @staticmethod
     def device6_release(server: RouterServer, /, **client: str) -> None:
-        """Play a DHCPv6 client that goes."""
         server.devices6.release(*client6_of(server.router, **client))
 
     @staticmethod
@@ -236,14 +209,12 @@ class Actions:
 
     @staticmethod
     def ppp_logout(server: RouterServer, name: str) -> None:
-        """Play a PPP client that goes."""
         server.ppp_clients.log_out(name)
 
     @staticmethod
     def send(
         server: RouterServer, flow: list[str], *, mac: str, back: bool, size: int
     ) -> dict[str, Any]:
-        """Pass a packet through the router."""
         way = Flow(*flow).back() if back else Flow(*flow)
         return asdict(forwarding.forward(server.router, way, to_mac=mac, size=size))
 
@@ -251,7 +222,6 @@ class Actions:
     def open_connections(
         server: RouterServer, addresses: list[str], each: int, *, fasttrack: bool
     ) -> int:
-        """Track many connections."""
         router, marked = server.router, "true" if fasttrack else "false"
         by_family: tuple[list[str], list[str]] = ([], [])
         for address in addresses:
@@ -280,12 +250,7 @@ def _client(
 
 
 class ControlServer:
-    """Answers control requests on a Unix socket.
-
-    Args:
-        path: of the socket; only its owner may connect.
-        servers: routers by name.
-    """
+    """Answers control requests on a Unix socket, to which only its owner may connect."""
 
     def __init__(self, path: Path, servers: Mapping[str, RouterServer]) -> None:
         self._path = path

@@ -18,11 +18,7 @@ class _Client(NamedTuple):
 
 
 class PppClients:
-    """The played PPP clients of one router, by the name that they log in with.
-
-    Args:
-        router: that they log in to.
-    """
+    """The played PPP clients of one router, by the name that they log in with."""
 
     def __init__(self, router: Router) -> None:
         self._router = router

@@ -63,11 +63,7 @@ _FORMS = ((0x80, 1, 0x7F), (0xC0, 2, 0x3F), (0xE0, 3, 0x1F), (0xF0, 4, 0x0F), (0
 
 
 class Decoder:
-    """Cuts a stream of bytes into sentences.
-
-    Args:
-        limit: most bytes that one sentence may have.
-    """
+    """Cuts a stream of bytes into sentences of at most so many bytes."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit

@@ -61,9 +61,7 @@ _UNSURE = Candidates(None, exact=False)
 def compile_query(words: Sequence[str], normalise: Normalise) -> list[Step]:
     """Turn query words (without their `?`) into steps.
 
-    Args:
-        words: in the order they came.
-        normalise: turns (property, value) into the value as rows show it.
+    A value is taken in the form in which rows show it.
 
     Raises:
         RouterError: an operation word that cannot be read.
@@ -78,13 +76,7 @@ def compile_query(words: Sequence[str], normalise: Normalise) -> list[Step]:
 
 
 def select(steps: Sequence[Step], table: Table, view_of: Callable[[Row], View]) -> Iterable[Row]:
-    """Return the rows of the table that match the query, in the order of the table.
-
-    Args:
-        steps: from `compile_query`.
-        table: with its indexes.
-        view_of: how a row reads.
-    """
+    """Return the rows of the table that match the query, in the order of the table."""
     found = _over_table(steps, table)
     if found.rows is None:
         rows: Iterable[Row] = table.rows.values()

@@ -43,9 +43,8 @@ def _times(text: str) -> str:
 def queue_fields(rate_limit: str) -> dict[str, str]:
     """Give what a lease's rate limit makes of its queue.
 
-    Args:
-        rate_limit: rate, burst rate, burst threshold, burst time, priority, minimum rate; from
-            the second on each may be left out with those behind it.
+    It is rate, burst rate, burst threshold, burst time, priority, minimum rate; from the second on
+    each may be left out with those behind it.
 
     Raises:
         ValueError: another form.

@@ -98,13 +98,9 @@ def neighbor_row(router: Router, interface: str, address: str) -> Row | None:
 
 
 def unreachable(router: Router, interface_id: str, hop: str, to_mac: str) -> str:
-    """Say why the router cannot reach the next hop; empty when it can.
+    """Say why the router cannot reach the next hop on an interface; empty when it can.
 
-    Args:
-        router: that sends.
-        interface_id: to which interface.
-        hop: address that it sends to there.
-        to_mac: the device that should get it; empty: whatever device has the address.
+    `to_mac` is the device that should get it; empty: whatever device has the address.
     """
     interface = router.table("/interface").rows.get(interface_id)
     row = neighbor_row(router, interface_id, hop)

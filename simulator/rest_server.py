@@ -11,7 +11,7 @@ from typing import Any
 
 from simulator import errors
 from simulator.command import READING, Result
-from simulator.connection import Outbox, ends, reset
+from simulator.connection import Outbox, begin, ends, reset
 from simulator.errors import RouterError
 from simulator.http_wire import (
     HEAD,
@@ -72,9 +72,7 @@ class RestLogin:
 class RestServer:
     """Serves one router's REST; requests of one user run one after the other (MAN-REST).
 
-    Args:
-        router: that is served.
-        raw: gets the connections, which the power of the router ends.
+    Its connections are in `raw`, which the power of the router ends.
     """
 
     def __init__(self, router: Router, raw: set[asyncio.BaseTransport]) -> None:
@@ -122,9 +120,7 @@ class RestServer:
 
     async def _in_time(self, request: HttpRequest, where: tuple[str, str]) -> bytes | None:
         """Answer within the limit; a longer command goes on and blocks the next (MAN-REST)."""
-        task = asyncio.get_running_loop().create_task(self._answer(request, where))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task = begin(self._running, self._answer(request, where))
         limit = self.router.switches.rest_limit_s
         done, _ = await asyncio.wait([task], timeout=limit)
         if done:

@@ -116,14 +116,7 @@ class AnyMenu(Protocol):
 
 
 class RouterState:
-    """Everything that a router is and has.
-
-    Args:
-        options: version, user, ports and so on.
-        menus: by path; each knows whether this version has it.
-        now: monotonic clock, in seconds.
-        wall: seconds since 1970, for what is shown as a date.
-    """
+    """Everything that a router is and has, by a monotonic clock and one for dates, in seconds."""
 
     def __init__(
         self,

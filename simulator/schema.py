@@ -63,11 +63,7 @@ def schema_of(version: Version) -> "Schema":
 
 
 class Schema:
-    """The commands and arguments of one version.
-
-    Args:
-        version: of the simulated router.
-    """
+    """The commands and arguments of one version."""
 
     def __init__(self, version: Version) -> None:
         self.version = version

@@ -72,10 +72,8 @@ def _fill(router: Router, path: str, kept: dict[str, Any]) -> None:
 def reset(router: Router, *, keep_access: bool) -> None:
     """Reset the configuration, as `/system/reset-configuration` does; the router restarts.
 
-    Args:
-        router: loses all but its serial number.
-        keep_access: keep users, services, identity and certificates. Without it there is
-            only the user `admin` without a password.
+    It keeps its serial number, and with `keep_access` users, services, identity and certificates.
+    Without it there is only the user `admin` without a password.
     """
     kept = {path: table for path, table in router.tables.items() if path in _ACCESS}
     router.tables.clear()

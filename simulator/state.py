@@ -49,11 +49,7 @@ class Row:
 
 
 class Table:
-    """Rows of one menu in order, indexed by some properties.
-
-    Args:
-        indexed: properties to keep an index of, as stored.
-    """
+    """Rows of one menu in order, indexed by some properties as they are stored."""
 
     def __init__(self, indexed: Iterable[str] = ()) -> None:
         self.rows: dict[str, Row] = {}

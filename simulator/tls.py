@@ -55,13 +55,9 @@ DAYS = 3650
 
 
 def make_certificate(name: str, address: str, now: float, days: int = DAYS) -> Certificate:
-    """Make a self-signed certificate.
+    """Make a self-signed certificate for an address beside `localhost`.
 
-    Args:
-        name: common name.
-        address: of the router, for the alternative names beside `localhost`.
-        now: seconds since 1970.
-        days: for so long it is valid from now on, negative for one that has ended.
+    It is valid for this number of days from now on (seconds since 1970); negative: it has ended.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64] or "router")])
@@ -101,11 +97,7 @@ def read_certificate(path: Path) -> Certificate:
 def certificate_in(path: Path, name: str, address: str, now: float) -> Certificate:
     """Read a certificate from a file, or make one on first use and keep it there.
 
-    Args:
-        path: PEM file with certificate and key; readable by its owner alone when made.
-        name: common name of a new one.
-        address: of the router, in a new one.
-        now: seconds since 1970.
+    Its owner alone may read the file.
 
     Raises:
         ValueError: the file is there and holds something else.

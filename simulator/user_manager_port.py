@@ -11,11 +11,7 @@ from simulator.router import Router
 
 
 class UserManagerPort(asyncio.DatagramProtocol):
-    """The UDP port of one router, open while `/user-manager` is enabled and its power is on.
-
-    Args:
-        router: whose users.
-    """
+    """The UDP port of one router, open while `/user-manager` is enabled and its power is on."""
 
     def __init__(self, router: Router) -> None:
         self._router = router

@@ -98,12 +98,7 @@ class _IpPacket:
 
 
 class Wire:
-    """Some interfaces of this machine, plugged into interfaces of a router.
-
-    Args:
-        router: that decides.
-        plugs: `vr0=vlan-32,vu0=ether1`: this machine's interface, the router's.
-    """
+    """Some interfaces of this machine, plugged into some of a router: `vr0=vlan-32,vu0=ether1`."""
 
     def __init__(self, router: Router, plugs: str) -> None:
         self._router = router

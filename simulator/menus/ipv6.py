@@ -101,14 +101,7 @@ class NeighborMenu(Menu):
 
 
 def learn_neighbor(router: RouterState, interface: str, address: str, mac: str) -> None:
-    """Note a device that was heard; a row by hand stays.
-
-    Args:
-        router: that heard it.
-        interface: id of the interface where.
-        address: IPv6 address that it sends from, in its short form.
-        mac: in upper case with `:`.
-    """
+    """Note a device that was heard on an interface, by its id; a row by hand stays."""
     table = router.table(NEIGHBOR)
     values = {"address": address, "interface": interface, "mac-address": mac}
     for row in table.having("address", address):

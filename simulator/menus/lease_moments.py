@@ -54,12 +54,9 @@ def note_removal(router: RouterState, row: Row) -> None:
 
 
 def end_kept(router: RouterState, mac: str = "", mark: str = "") -> None:
-    """End what removed rows left: what has expired, and on a request of that device.
+    """End what removed rows left, if it has expired.
 
-    Args:
-        router: whose.
-        mac: of a device that asks; empty is none.
-        mark: of a lease that is bound again.
+    Also what is of a device that asks, by its MAC, and of a lease that is bound again, by its mark.
     """
     at_renewal = router.switches.removal == AT_RENEWAL
     for name, row in tuple(router.kept_leases.items()):

@@ -21,11 +21,7 @@ def keep_in_step(
 ) -> None:
     """Take away what was made under a mark and is no longer wanted, and make what is wanted.
 
-    Args:
-        router: whose rows.
-        paths: of the menus that may have rows of that mark.
-        mark: under which rows were made before; None: there are none.
-        wanted: rows that should be there, each with its `MARK`.
+    Without a mark nothing was made before. Each wanted row has its `MARK`.
     """
     for path in paths if mark is not None else ():
         table = router.table(path)

@@ -155,15 +155,7 @@ class ActiveMenu(Menu):
 def begin_session(
     router: RouterState, name: str, password: str, *, service: str, caller_id: str
 ) -> Row | None:
-    """Let a client log in; None: it is refused.
-
-    Args:
-        router: that it asks.
-        name: that it logs in with.
-        password: likewise.
-        service: such as `pppoe`.
-        caller_id: its MAC.
-    """
+    """Let a client log in, whose MAC is its caller id; None: it is refused."""
     secret = next(iter(router.table(SECRET).having("name", name)), None)
     held = {} if secret is None else secret.values
     services, callers = ("any", service), ("", caller_id)

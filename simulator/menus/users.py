@@ -153,18 +153,11 @@ def password_of(router: RouterState, name: str) -> str | None:
 
 
 def log_in(router: RouterState, name: str, password: str, session: str, via: str) -> Caller | None:
-    """Check a user's password and the right to come in this way.
-
-    Args:
-        router: where.
-        name: as sent.
-        password: as sent.
-        session: id of the session.
-        via: `api` or `rest-api`, the policy that the way needs.
+    """Check a user's password, and the policy that the way in needs, `api` or `rest-api`.
 
     Returns:
-        Who it is, with the rights of this moment (MAN-REST: changes of a group
-        apply to later logins), or None.
+        Who it is, with the rights of this moment (MAN-REST: changes of a group apply to later
+        logins), or None.
     """
     held = password_of(router, name)
     if held is None or router.faults.refuse_login:
@@ -179,12 +172,7 @@ def log_in_old(
 ) -> Caller | None:
     """Check the answer to a challenge, as before 6.43 (LIB).
 
-    Args:
-        router: where.
-        name: as sent.
-        response: `00` and the MD5 of a zero byte, password and challenge, in hexadecimal.
-        challenge: that was given to this session.
-        session: id of the session.
+    It is `00` and the MD5 of a zero byte, password and challenge, in hexadecimal.
     """
     held = password_of(router, name)
     if held is None or router.faults.refuse_login:
