@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from simulator.control import RouterControl
-from simulator.traffic import CustomerFlow
+from simulator.control import CustomerFlow, RouterControl
 from tests import builders
 from tests.small_installation import SERVER
 

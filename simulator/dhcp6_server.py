@@ -17,8 +17,8 @@ from simulator.menus import MENUS
 from simulator.menus.binding import BINDINGS, CLIENT, client_of
 from simulator.menus.binding_rows import BINDING, HELD, SERVER6
 from simulator.menus.dhcp6 import ADDRESSES_SINCE
+from simulator.menus.held import let_act
 from simulator.menus.ipv6 import SETTINGS6, learn_neighbor
-from simulator.menus.lease_moments import let_act
 from simulator.router import Router
 from simulator.state import Row
 from simulator.values import parse_duration
@@ -88,12 +88,10 @@ SILENCE6 = Reply6("none")
 
 def server_of(router: Router, name: str) -> Row | None:
     """Find the server of a name, if it answers at all."""
-    menu = MENUS[SERVER6]
-    if not menu.exists(router):
+    if not MENUS[SERVER6].exists(router):
         return None
-    (settings,) = MENUS[SETTINGS6].rows(router).rows.values()
-    row = menu.rows(router).rows.get(router.id_of(SERVER6, name) or "")
-    off = row is None or row.disabled or settings.values["disable-ipv6"] == "true"
+    row = router.named(SERVER6, name)
+    off = row is None or row.disabled or router.setting(SETTINGS6, "disable-ipv6") == "true"
     return None if off else row
 
 

@@ -1,11 +1,12 @@
 """The router's own DHCP clients: they ask, renew at T1, rebind at T2, and begin again.
 
-They ask the DHCP servers on interfaces that hear theirs (`segments`). What is due happens when the
+They ask the DHCP servers on interfaces that hear theirs. What is due happens when the
 router is asked for something next, in the order and at the moment in which it was due.
 
 Source: MANE dhcp.md; the delays are assumed.
 """
 
+from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 
 from simulator import dhcp_server
@@ -14,9 +15,8 @@ from simulator.dhcp_server import SILENCE, Client, DhcpReply
 from simulator.menus import MENUS
 from simulator.menus.dhcp import NETWORK, SERVER, NetworkMenu, trouble_of
 from simulator.menus.dhcp_client import CLIENT, HELD
-from simulator.menus.interface import INTERFACE
+from simulator.menus.interface import BRIDGE_PORT, INTERFACE
 from simulator.router import Router
-from simulator.segments import heard_by, is_up
 from simulator.state import Row, Values
 
 _ADDRESS = "/ip/address"
@@ -30,12 +30,13 @@ _LEASE_S = "_lease_s"  # a stored value that no field shows
 
 
 class DhcpClients:
-    """The DHCP clients of one router; see `router_state.DhcpClientSide`."""
+    """The DHCP clients of one router."""
 
     def __init__(self, router: Router) -> None:
         self._router = router
         self._next_try: dict[str, float] = {}  # row's id -> when, while it has no lease
-        router.dhcp_clients = self
+        router.advance_clients = self.advance
+        router.tell_client = self.tell
         router.reconfigure.append(self._reconfigured)
 
     def advance(self) -> None:
@@ -49,6 +50,10 @@ class DhcpClients:
             with router.as_of(moment):
                 router.end_leases()
                 self._act(row)
+
+    def tell(self, what: str, row: Row) -> None:
+        """Let a client do something, as the menu says it: `start`, `stop`, `renew`, `release`."""
+        getattr(self, what)(row)
 
     def start(self, row: Row) -> None:
         """Begin anew, without a message about a lease that was held."""
@@ -206,13 +211,12 @@ class DhcpClients:
     ) -> Client:
         mac = self._mac(row)
         short = ":".join(f"{int(part, 16):x}" for part in mac.split(":"))
-        (identity,) = MENUS["/system/identity"].rows(self._router).rows.values()
         return Client(
             mac=mac,
             server=server,
             requested=requested,
             client_id=f"1:{short}",
-            host_name=identity.values["name"],
+            host_name=self._router.setting("/system/identity", "name"),
             unicast=unicast,
             allow_reconfigure=row.values.get("allow-reconfigure") == "true",
         )
@@ -220,3 +224,55 @@ class DhcpClients:
 
 def _first(due: tuple[float, Row]) -> float:
     return due[0]
+
+
+# --- which interfaces of the router hear each other: macvlans of one interface, and cables ---
+# MANE macvlan.md: in bridge mode they reach each other, and not their parent.
+
+
+def is_up(router: Router, interface: Row) -> bool:
+    """Say whether an interface is enabled, and what it lies on too."""
+    below = router.table(INTERFACE).rows.get(interface.values.get("interface", ""))
+    return not interface.disabled and (below is None or is_up(router, below))
+
+
+def heard_by(router: Router, interface: Row) -> Iterator[Row]:
+    """Give the other interfaces of the router that hear what one sends to all."""
+    table = router.table(INTERFACE)
+    if interface.values["type"] == "macvlan":
+        parent, mode = interface.values["interface"], interface.values["mode"]
+        for other in table.rows.values() if mode == "bridge" else ():
+            of_parent = other.values["type"] == "macvlan" and other.values["interface"] == parent
+            if of_parent and other is not interface and other.values["mode"] == "bridge":
+                yield other
+        return
+    for port in _ports(router, interface):
+        for end in _cabled(router, port):
+            yield _bridge_of(router, end) or end
+
+
+def _ports(router: Router, interface: Row) -> Iterator[Row]:
+    table = router.table(INTERFACE)
+    if interface.values["type"] == "ether":
+        yield interface
+    for port in router.table(BRIDGE_PORT).rows.values():
+        if port.values["bridge"] == interface.id and not port.disabled:
+            found = table.rows.get(port.values["interface"])
+            if found is not None and is_up(router, found):
+                yield found
+
+
+def _cabled(router: Router, port: Row) -> Iterator[Row]:
+    ends = router.options.cable.split("=")
+    name = port.values["name"]
+    for other in ends if name in ends else ():
+        end_id = router.id_of(INTERFACE, other)
+        if other != name and end_id is not None:
+            yield router.table(INTERFACE).rows[end_id]
+
+
+def _bridge_of(router: Router, port: Row) -> Row | None:
+    for row in router.table(BRIDGE_PORT).rows.values():
+        if row.values["interface"] == port.id and not row.disabled:
+            return router.table(INTERFACE).rows.get(row.values["bridge"])
+    return None

@@ -96,8 +96,8 @@ def _of_network(router: RouterState, network: Values) -> dict[int, bytes]:
 
 def _own_resolvers(router: RouterState, sign: str = ".") -> str:
     """Give the resolvers of one family that the router itself uses, with commas between."""
-    (dns,) = router.menus["/ip/dns"].rows(router).rows.values()
-    return ",".join(address for address in dns.values["servers"].split(",") if sign in address)
+    servers = router.setting("/ip/dns", "servers").split(",")
+    return ",".join(address for address in servers if sign in address)
 
 
 def options6_for(

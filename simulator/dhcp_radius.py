@@ -25,7 +25,6 @@ from simulator.dhcp_server import (
     request,
     stale,
 )
-from simulator.menus import MENUS
 from simulator.menus.dhcp import SERVER
 from simulator.menus.ip import POOL
 from simulator.menus.user_manager import ADDRESS, LIST, RATE, SESSION_TIMEOUT
@@ -44,7 +43,7 @@ Granted = Mapping[str, str] | None
 
 async def answer(router: Router, client: Client, *, bind: bool = True) -> DhcpReply:
     """Answer a client as `dhcp_server.request` does, after RADIUS where the server asks it."""
-    server = _server(router, client)
+    server = router.named(SERVER, client.server)
     if server is None or not _must_ask(router, server, client, bind=bind):
         return request(router, client, bind=bind)
     row = lease_of(router, server, client, dynamic=True)
@@ -65,10 +64,6 @@ async def answer(router: Router, client: Client, *, bind: bool = True) -> DhcpRe
         return stale(router, server, client) if refused else SILENCE
     _grant(router, row, granted, address)
     return request(router, client, bind=bind)
-
-
-def _server(router: Router, client: Client) -> Row | None:
-    return MENUS[SERVER].rows(router).rows.get(router.id_of(SERVER, client.server) or "")
 
 
 def _must_ask(router: Router, server: Row, client: Client, *, bind: bool) -> bool:
@@ -133,13 +128,11 @@ def _seconds(text: str) -> float:
 
 
 def _request(router: Router, server: Row, client: Client, secret: str) -> bytes:
-    (identity,) = MENUS["/system/identity"].rows(router).rows.values()
-    (config,) = MENUS["/ip/dhcp-server/config"].rows(router).rows.values()
-    said = config.values["radius-password"]
+    said = router.setting("/ip/dhcp-server/config", "radius-password")
     password = {"empty": "", "same-as-user": client.mac}.get(said, said)
     values = {
         "User-Name": client.mac,
-        "NAS-Identifier": identity.values["name"],
+        "NAS-Identifier": router.setting("/system/identity", "name"),
         "NAS-IP-Address": router.options.listen,
         "NAS-Port-Type": _ETHERNET,
         "NAS-Port-Id": router.name_of("/interface", server.values["interface"]) or "",

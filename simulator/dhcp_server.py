@@ -15,10 +15,10 @@ from simulator.dhcp_option82 import active_ids, by_option_82, has_ids
 from simulator.faults import AT_RENEWAL
 from simulator.menus import MENUS
 from simulator.menus.dhcp import SERVER, trouble_of
+from simulator.menus.held import let_act
 from simulator.menus.ip import POOL, spans
 from simulator.menus.lease import LEASE, LEASES
-from simulator.menus.lease_effects import follow, mark_of
-from simulator.menus.lease_moments import end_kept, let_act
+from simulator.menus.lease_effects import end_kept, follow, mark_of
 from simulator.router import Router
 from simulator.state import Row
 from simulator.values import ZERO_IP, ZERO_MAC, parse_duration
@@ -85,8 +85,7 @@ def request(router: Router, client: Client, *, bind: bool = True) -> DhcpReply:
 
     Without `bind` (DISCOVER) nothing changes but a dynamic row's reservation.
     """
-    server_id = router.id_of(SERVER, client.server)
-    server = MENUS[SERVER].rows(router).rows.get(server_id or "")
+    server = router.named(SERVER, client.server)
     if server is None or server.disabled or trouble_of(router, server):
         return SILENCE
     _end_stale(router, client)
@@ -144,8 +143,7 @@ def decline(router: Router, client: Client) -> None:
 
 def lose_unstored(router: Router) -> None:
     """Lose the dynamic leases that were not stored yet (HLP: store-leases-disk, 5m)."""
-    (config,) = MENUS["/ip/dhcp-server/config"].rows(router).rows.values()
-    kept = config.values["store-leases-disk"]
+    kept = router.setting("/ip/dhcp-server/config", "store-leases-disk")
     if kept == "immediately":
         return
     after = 0 if kept == "never" else router.now() - parse_duration(kept)
@@ -294,7 +292,9 @@ def _bind(router: Router, server: Row, row: Row, client: Client, address: str) -
     if client.host_name:
         active["host-name"] = client.host_name
     if client.allow_reconfigure and server.values.get("use-reconfigure") == "true":
-        active["reconfigure-key"] = old.get("reconfigure-key") or _new_key(router)
+        active["reconfigure-key"] = (
+            old.get("reconfigure-key") or f"{router.random.getrandbits(128):032x}"
+        )
     values = {**old, **active}
     if "reconfigure-key" not in active:
         values.pop("reconfigure-key", None)
@@ -309,10 +309,6 @@ def _bind(router: Router, server: Row, row: Row, client: Client, address: str) -
     _expire_at(router, row, _lease_time(server, row))
     follow(router, old, row)
     router.wrote("dhcp", f"{LEASE}/set", before, LEASES.view(router, row))
-
-
-def _new_key(router: Router) -> str:
-    return f"{router.random.getrandbits(128):032x}"
 
 
 def _expire_at(router: Router, row: Row, seconds: int) -> None:

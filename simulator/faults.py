@@ -112,7 +112,7 @@ class Switches:
     rest_limit_s: float = 60  # how long a REST request may take (MAN-REST)
     # `src-address=10.0.0.5:49152` (captures), or `src-address`, `src-port` (trees of version 7)
     connection_ports: Literal["joined", "apart"] = "joined"
-    # when another rate, none, or other lists act at a bound device (see `menus.lease_moments`)
+    # when another rate, none, or other lists act at a bound device (see `menus.held`)
     rate_change: _Moment = AT_ONCE
     rate_clear: _Moment = AT_ONCE
     lists_change: _Moment = AT_ONCE

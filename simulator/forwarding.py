@@ -78,8 +78,8 @@ def forward(router: Router, flow: Flow, *, to_mac: str = "", size: int = 64) -> 
 def _routes_ipv6(router: Router, flow: Flow) -> bool:
     if not is_six(flow.src):
         return True
-    (settings,) = router.menus[SETTINGS6].rows(router).rows.values()
-    on = (settings.values["disable-ipv6"], settings.values["forward"]) == ("false", "true")
+    on = router.setting(SETTINGS6, "disable-ipv6") == "false"
+    on &= router.setting(SETTINGS6, "forward") == "true"
     local = any(IPv6Address(end).is_link_local for end in (flow.src, flow.dst))
     return on and not local
 

@@ -114,17 +114,15 @@ class Menu(MenuBase):
 
     def do_enable(self, request: Request) -> Result:
         """Switch rows on."""
-        return self._switch(request, "false")
+        return self._change_all(request, {"disabled": "false"})
 
     def do_disable(self, request: Request) -> Result:
         """Switch rows off."""
-        return self._switch(request, "true")
+        return self._change_all(request, {"disabled": "true"})
 
     def do_comment(self, request: Request) -> Result:
         """Set the comment alone."""
-        for row in self.find(request, request.arguments.get("numbers")):
-            self.change(request, row, {"comment": request.arguments.get("comment", "")})
-        return Result()
+        return self._change_all(request, {"comment": request.arguments.get("comment", "")})
 
     def do_move(self, request: Request) -> Result:
         """Put rows before another one (LAB: not before themselves), or last."""
@@ -158,9 +156,9 @@ class Menu(MenuBase):
             router.forget_references(self.home or self.path)
         request.wrote(before, self.view(router, row))
 
-    def _switch(self, request: Request, disabled: str) -> Result:
+    def _change_all(self, request: Request, changes: Values) -> Result:
         for row in self.find(request, request.arguments.get("numbers")):
-            self.change(request, row, {"disabled": disabled})
+            self.change(request, row, changes)
         return Result()
 
 

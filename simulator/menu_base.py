@@ -44,8 +44,8 @@ class MenuBase:
         guide_rest: whether REST speaks to it as the guide has it (see `menus.mac_server`).
         first_id: number of the first row's id.
         expires: the time property at whose end a row expires, if there is one.
-        unique: properties in which no two rows may be alike, the first of them indexed where it
-            can be; `double` is the refusal.
+        double: refusal of a row that is like another one; empty: there may be such rows.
+        unique: the properties that count for that.
         dynamic_refusal: of a change of a dynamic row; empty: it may be changed.
     """
 
@@ -63,8 +63,8 @@ class MenuBase:
     guide_rest: bool = False
     first_id: int = 1
     expires: str = ""
-    unique: tuple[str, ...] = ()
     double: str = ""
+    unique: tuple[str, ...] = ("name",)
     dynamic_refusal: str = ""
 
     def __init__(self, path: str = "", fields: tuple[Field, ...] = ()) -> None:
@@ -204,7 +204,7 @@ class MenuBase:
 
     def check(self, router: RouterState, row: Row | None, values: Values) -> None:
         """Refuse values that break the menu's rules, or complete them (row None: a new one)."""
-        if not self.unique:
+        if not self.double:
             return
         table, first = self.rows(router), self.unique[0]
         indexed = first in table.indexes
@@ -251,8 +251,7 @@ class MenuBase:
         for id_or_name in ids.split(","):
             row = rows.get(id_or_name)
             if row is None and self.named:
-                row_id = request.router.id_of(self.path, id_or_name)
-                row = rows.get(row_id) if row_id else None
+                row = request.router.named(self.path, id_or_name)
             if row is None:
                 raise errors.no_such_item()
             found.append(row)

@@ -15,7 +15,6 @@ from simulator.devices6 import client6_of
 from simulator.errors import RouterError
 from simulator.faults import Faults
 from simulator.listening import RouterServer
-from simulator.menus import MENUS
 from simulator.menus.dhcp import SERVER, only_server
 from simulator.menus.users import POLICIES
 from simulator.router_state import OPERATOR, Caller
@@ -50,7 +49,6 @@ def about(server: RouterServer) -> dict[str, Any]:
     """Describe the router, and where it listens."""
     router, ports = server.router, server.ports
     certificate = server.certificate_of("api-ssl")
-    identity = next(iter(MENUS["/system/identity"].rows(router).rows.values()))
     return {
         "name": server.name,
         "host": server.options.listen,
@@ -60,7 +58,7 @@ def about(server: RouterServer) -> dict[str, Any]:
         "rest_http_port": ports["www"].number if "www" in ports else None,
         "certificate_pem": certificate.pem,
         "fingerprint_sha256": certificate.fingerprint_sha256,
-        "identity": identity.values["name"],
+        "identity": router.setting("/system/identity", "name"),
         "serial": router.serial,
         "version": server.options.version,
     }

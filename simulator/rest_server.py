@@ -295,7 +295,7 @@ class RestServer:
         rows = menu.rows(self.router).rows
         row = rows.get(name)
         if row is None and menu.named:
-            row = rows.get(self.router.id_of(menu.path, name) or "")
+            row = self.router.named(menu.path, name)
         if row is None:
             raise RestError(404)
         return row

@@ -38,7 +38,7 @@ class Router(RouterState):
 
     def catch_up(self) -> None:
         """Do what was due by now."""
-        self.dhcp_clients.advance()
+        self.advance_clients()
         self.end_leases()
 
     def end_leases(self) -> None:

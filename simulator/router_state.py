@@ -53,37 +53,6 @@ class Session(Protocol):
         """End it at once with a reset."""
 
 
-class DhcpClientSide(Protocol):
-    """The DHCP clients of the router itself; `dhcp_clients.DhcpClients` plays them."""
-
-    def advance(self) -> None:
-        """Do what was due by now."""
-
-    def start(self, row: Row) -> None:
-        """Begin anew."""
-
-    def stop(self, row: Row) -> None:
-        """Drop what a client held."""
-
-    def renew(self, row: Row) -> None:
-        """Ask for the lease again."""
-
-    def release(self, row: Row) -> None:
-        """Give the lease back."""
-
-
-class _NoClients:
-    """None of them does anything."""
-
-    def advance(self) -> None:
-        """Do nothing."""
-
-    def start(self, row: Row) -> None:
-        """Do nothing."""
-
-    stop = renew = release = start
-
-
 class AnyMenu(Protocol):
     """What the state of a router needs to know of a menu; `menu_base.MenuBase` is one.
 
@@ -135,7 +104,9 @@ class RouterState:
         self.switches.change(**options.switches)
         self.ahead = 0.0  # seconds that were skipped
         self._as_of: float | None = None
-        self.dhcp_clients: DhcpClientSide = _NoClients()
+        # its own DHCP clients: do what was due; one is to start, stop, renew or release
+        self.advance_clients: Callable[[], None] = lambda: None
+        self.tell_client: Callable[[str, Row], None] = lambda *_: None
         self._now = now
         self.wall = wall
         self.booted = self.now()
@@ -178,17 +149,24 @@ class RouterState:
             self.tables[path] = table
         return table
 
+    def named(self, menu: str, name: str) -> Row | None:
+        """Give the row of that name."""
+        return next(iter(self.menus[menu].rows(self).having("name", name)), None)
+
     def id_of(self, menu: str, name: str) -> str | None:
         """Give the id of the row of that name."""
-        table = self.menus[menu].rows(self)
-        for row in table.having("name", name):
-            return row.id
-        return None
+        row = self.named(menu, name)
+        return None if row is None else row.id
 
     def name_of(self, menu: str, row_id: str) -> str | None:
         """Give the name of the row of that id."""
         row = self.menus[menu].rows(self).rows.get(row_id)
         return None if row is None else row.values.get("name")
+
+    def setting(self, menu: str, name: str) -> str:
+        """Give a property of a menu that has one row."""
+        (row,) = self.menus[menu].rows(self).rows.values()
+        return row.values[name]
 
     def forget_references(self, menu: str) -> None:
         """Build the rows that refer to the menu's rows again when they are read next."""
@@ -314,25 +292,22 @@ class RouterState:
 
     def serves(self, service: str) -> bool:
         """Say whether `/ip/service` has a service switched on."""
-        rows = self.table("/ip/service").having("name", service)
-        return any(not row.disabled for row in rows)
+        row = self.named("/ip/service", service)
+        return row is not None and not row.disabled
 
     def admits(self, service: str, remote: str) -> bool:
         """Say whether a service is for an `address:port`; else it closes unserved (MAN-API)."""
         if not remote:  # it was reset before it was served
             return False
-        for row in self.table("/ip/service").having("name", service):
-            allowed = row.values.get("available-from") or row.values["address"]
-            peer = IPv4Address(remote.rpartition(":")[0])
-            if allowed:
-                return any(peer in IPv4Network(network) for network in allowed.split(","))
-        return True
+        row = self.named("/ip/service", service)
+        allowed = row and (row.values.get("available-from") or row.values["address"])
+        peer = IPv4Address(remote.rpartition(":")[0])
+        return not allowed or any(peer in IPv4Network(net) for net in allowed.split(","))
 
     def session_limit(self) -> int | None:
         """Give how many sessions there may be: /ip/service max-sessions, since 7.16 (RR)."""
         if self.faults.session_limit is not None:
             return self.faults.session_limit
-        for row in self.table("/ip/service").rows.values():
-            if row.values["name"] == "api" and "max-sessions" in row.values:
-                return int(row.values["max-sessions"])
-        return None
+        row = self.named("/ip/service", "api")
+        most = row and row.values.get("max-sessions")
+        return int(most) if most else None

@@ -17,7 +17,6 @@ from simulator.menus import (
     mac_server,
     ppp,
     queues,
-    recorded,
     system,
     tool,
     user_manager,
@@ -43,7 +42,6 @@ _MODULES = (
     certificate,
     tool,
     user_manager,
-    recorded,
     assumed,
     mac_server,
 )

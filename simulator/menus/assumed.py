@@ -1,6 +1,6 @@
-"""Menus that clients ask on connecting and that no source here describes: *assumed*.
+"""Menus that are data: those that clients ask on connecting and no source describes (*assumed*).
 
-Each is one line of data, enough for a monitoring tool to go on.
+Each is one line, enough for a monitoring tool to go on. Of some there are recorded trees.
 """
 
 import calendar
@@ -11,6 +11,7 @@ from simulator.errors import invalid_value
 from simulator.fields import COMMENT, DISABLED, Field, state, with_defaults
 from simulator.menu import Computed, Menu, Singleton
 from simulator.router_state import RouterState
+from simulator.schema import every_argument
 from simulator.state import Row, Table, Values
 from simulator.values import BOOL
 
@@ -37,6 +38,9 @@ _SINGLE: dict[str, Values] = {
         "icmp-timeout": "10s",
     },
     "/ip/settings": {"ip-forward": "true", "rp-filter": "no"},
+    "/tool/mac-server": {"allowed-interface-list": "all"},
+    "/tool/mac-server/mac-winbox": {"allowed-interface-list": "all"},
+    "/tool/mac-server/ping": {"enabled": "true"},
 }
 # read-only tables that are empty here
 _EMPTY = [
@@ -80,6 +84,21 @@ _TABLES = {
     "/queue/type": "name kind comment",
     "/system/scheduler": "name interval on-event start-time comment",
     "/system/script": "name source policy comment",
+}
+# known from recorded trees alone: their arguments are checked, their values are text
+# with defaults as community.routeros knows them (ANS)
+_RECORDED: dict[str, Values] = {
+    "/ip/dhcp-relay": {
+        "name": "relay1",
+        "interface": "",
+        "dhcp-server": "",
+        "local-address": "0.0.0.0",  # noqa: S104 - the default by ANS
+        "delay-threshold": "none",
+        "add-relay-info": "false",
+    },
+    "/ip/dhcp-server/matcher": {"name": "", "server": "all", "code": "", "value": ""},
+    "/ip/dhcp-server/alert": {"interface": "", "valid-server": "", "alert-timeout": "1h"},
+    "/radius": {"service": "", "address": "0.0.0.0", "timeout": "300ms"},  # noqa: S104 - as above
 }
 # LAB: always there
 _DEFAULTS: dict[str, Values] = {"/ip/dns/static": {"type": "A", "ttl": "1d"}}
@@ -132,6 +151,23 @@ class ClockMenu(Singleton):
             raise invalid_value("date" if values["date"] else "time") from None
         router.clock_ahead = calendar.timegm(moment) - router.wall()
         values["date"] = values["time"] = ""
+
+
+class RecordedMenu(Menu):
+    """A table; whatever the version's tree lets one write is kept and shown."""
+
+    def __init__(self, path: str, defaults: Values) -> None:
+        self.named = "name" in defaults
+        others = [name for name in every_argument(path) if name not in defaults]
+        plain = (name for name in others if name not in ("disabled", "comment"))
+        common = (field for field in (DISABLED, COMMENT) if field.name in others)
+        hidden = (Field(name, hidden="") for name in plain)
+        super().__init__(path, (*with_defaults(defaults), *hidden, *common))
+
+    def fresh(self, router: RouterState) -> Values:
+        """Leave out what this version's tree does not have."""
+        known = router.schema.arguments(self.path, "add")
+        return {name: text for name, text in super().fresh(router).items() if name in known}
 
 
 def _package(router: RouterState) -> Iterator[Values]:
@@ -212,4 +248,5 @@ MENUS = (
     *(Singleton(path, with_defaults(values)) for path, values in _SINGLE.items()),
     *(Computed(path, "", _nothing) for path in _EMPTY),
     *(_table(path, names.split()) for path, names in _TABLES.items()),
+    *(RecordedMenu(path, values) for path, values in _RECORDED.items()),
 )

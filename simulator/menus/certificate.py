@@ -24,7 +24,6 @@ class CertificateMenu(Menu):
     """Certificates; one that was signed can be served."""
 
     path = CERTIFICATE
-    unique = ("name",)
     double = errors.DUPLICATE_NAME  # text assumed
     named = True
     commands = frozenset({"add", "set", "remove", "print", "get", "sign"})
@@ -73,9 +72,8 @@ def _signed(router: RouterState, row: Row, days: int) -> Values:
 
 
 def _row_of(router: RouterState, service: str) -> Row | None:
-    for row in router.table("/ip/service").having("name", service):
-        return router.table(CERTIFICATE).rows.get(row.values.get("certificate", ""))
-    return None
+    row = router.named("/ip/service", service)
+    return row and router.table(CERTIFICATE).rows.get(row.values.get("certificate", ""))
 
 
 def served(router: RouterState, service: str) -> Certificate | None:

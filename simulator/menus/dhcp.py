@@ -74,7 +74,6 @@ class ServerMenu(Menu):
 
     path = SERVER
     named = True
-    unique = ("name",)
     double = errors.DUPLICATE_SERVER  # LAB
     volatile = True  # its interface's addresses come and go without it
     fields = (
@@ -197,7 +196,6 @@ class OptionValues(Menu):
     """Options of either DHCP, by name, each with a value whose syntax is in `dhcp_options`."""
 
     named = True
-    unique = ("name",)
     double = errors.DUPLICATE_NAME  # text assumed
 
     def check(self, router: RouterState, row: Row | None, values: Values) -> None:
@@ -232,7 +230,6 @@ class OptionSets(Menu):
     """Sets of options of either DHCP."""
 
     named = True
-    unique = ("name",)
     double = errors.DUPLICATE_NAME  # text assumed
 
     def __init__(self, path: str, options: Kind) -> None:

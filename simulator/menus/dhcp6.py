@@ -46,7 +46,6 @@ class Server6Menu(Menu):
     """DHCPv6 servers; before 7.17 `address-pool` is the pool of prefixes."""
 
     path = SERVER6
-    unique = ("name",)
     double = errors.DUPLICATE_SERVER  # text: that of the IPv4 servers
     named = True
     fields = (
@@ -122,7 +121,6 @@ class Pool6Menu(Menu):
 
     path = POOL6
     named = True
-    unique = ("name",)
     double = errors.DUPLICATE_POOL
     fields = (
         Field("name", required=True),

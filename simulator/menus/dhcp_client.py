@@ -44,23 +44,19 @@ class DhcpClientMenu(Menu):
         """Begin anew with other settings; a comment alone changes nothing."""
         settings = [field.name for field in self.writable(router) if field.name != "comment"]
         if before is None or any(before.get(name) != row.values.get(name) for name in settings):
-            router.dhcp_clients.start(row)
+            router.tell_client("start", row)
 
     def removed(self, router: RouterState, row: Row) -> None:
         """Drop what it held; no message is sent (assumed)."""
-        router.dhcp_clients.stop(row)
+        router.tell_client("stop", row)
 
-    def do_renew(self, request: Request) -> Result:
-        """Ask for the lease again (MANE)."""
+    def _tell(self, request: Request) -> Result:
+        """Ask for the lease again, or give it back and begin anew (MANE)."""
         for row in self.find(request, request.arguments.get("numbers")):
-            request.router.dhcp_clients.renew(row)
+            request.router.tell_client(request.command, row)
         return Result()
 
-    def do_release(self, request: Request) -> Result:
-        """Give the lease back and begin anew (MANE)."""
-        for row in self.find(request, request.arguments.get("numbers")):
-            request.router.dhcp_clients.release(row)
-        return Result()
+    do_renew = do_release = _tell
 
 
 MENUS = (DhcpClientMenu(),)

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 
 from simulator.command import Request, Result
 from simulator.errors import RouterError
-from simulator.faults import AT_ONCE
+from simulator.faults import AT_ONCE, KEPT
 from simulator.menu import Menu
-from simulator.menus.lease_moments import hold_back
+from simulator.menus.made_rows import acting
 from simulator.router_state import RouterState
 from simulator.state import Row, Table, Values
 
@@ -142,3 +142,39 @@ def note_reconfigure(table: Table, row: Row) -> None:
     count = int(row.values.get("reconfigure-last-sent", "0")) + 1
     sent = {"reconfigure-last-sent": str(count), "reconfigure-status": "sent"}
     table.update(row, {**row.values, **sent})
+
+
+# --- when another rate, or other lists, act at a bound device --------------------------------
+# By switch, for nobody has seen it: `at-once`; `at-renewal`, when the device asks next; or
+# `kept-until-expiry` of its lease, whatever it asks. Documented is one case, which has no switch: a
+# rate where none was acts at once (MAN-SRV).
+
+_RATE, _LISTS = "rate-limit", "address-lists"
+
+
+def hold_back(router: RouterState, before: Values, values: Values) -> None:
+    """Keep in changed values what goes on acting at the bound device: its rate, its lists."""
+    for name in (_RATE, _LISTS):
+        old, new = acting(before, name), values.get(name, "")
+        values.pop(f"_{name}", None)
+        if old != new and _moment(router, name, old, new) != AT_ONCE:
+            values[f"_{name}"] = old
+
+
+def let_act(router: RouterState, values: Values, *, goes_on: bool) -> None:
+    """Drop from a device's values what waited for its request; all of it for another device."""
+    for name in (_RATE, _LISTS):
+        old = values.pop(f"_{name}", None)
+        if old is not None and goes_on:
+            moment = _moment(router, name, old, values.get(name, ""))
+            if moment == KEPT:
+                values[f"_{name}"] = old
+
+
+def _moment(router: RouterState, name: str, old: str, new: str) -> str:
+    switches = router.switches
+    if name == _LISTS:
+        return switches.lists_change
+    if not old:
+        return AT_ONCE
+    return switches.rate_change if new else switches.rate_clear

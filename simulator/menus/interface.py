@@ -22,7 +22,6 @@ class InterfaceMenu(Menu):
 
     path = INTERFACE
     named = True
-    unique = ("name",)
     double = errors.DUPLICATE_INTERFACE  # seen in public logs
     volatile = True  # several menus read the same rows, each in its way
     commands = frozenset({"set", "print", "get", "enable", "disable", "comment"})
@@ -109,7 +108,7 @@ class EthernetMenu(_OneType):
 
 
 class BridgeMenu(_OneType):
-    """Bridges; `segments` follows their ports to a cable, and nothing else does."""
+    """Bridges; `dhcp_clients` follows their ports to a cable, and nothing else does."""
 
     path = "/interface/bridge"
     kind = "bridge"

@@ -73,7 +73,6 @@ class PoolMenu(Menu):
     """Address pools."""
 
     path = POOL
-    unique = ("name",)
     double = errors.DUPLICATE_POOL  # seen in public logs
     named = True
     volatile = True  # leases come and go without its rows

@@ -9,8 +9,7 @@ from simulator.errors import RouterError
 from simulator.fields import COMMENT, DISABLED, Field, state
 from simulator.menus.dhcp import OPTION, OPTION_SETS, SERVER
 from simulator.menus.held import HeldMenu
-from simulator.menus.lease_effects import follow
-from simulator.menus.lease_moments import end_kept, note_removal
+from simulator.menus.lease_effects import end_kept, follow, note_removal
 from simulator.menus.made_rows import QUEUE
 from simulator.rates import RATE_LIMIT
 from simulator.router_state import RouterState

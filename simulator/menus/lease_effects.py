@@ -5,6 +5,7 @@ Source: MAN-SRV, HLP; the log's words: public captures of
 RouterOS 6 ("to", "from") and 7 ("for").
 """
 
+from simulator.faults import AT_ONCE, AT_RENEWAL
 from simulator.menus.binding_rows import BINDING, bindings_beside, refresh
 from simulator.menus.binding_rows import MAC as DUID_MAC
 from simulator.menus.made_rows import (
@@ -91,3 +92,28 @@ def _log(router: RouterState, lease: Values, *, assigned: bool) -> None:
     else:
         text = f"{server} deassigned {address} {'from' if old else 'for'} {mac}"
     router.log("dhcp,info", f"{text} {host}".rstrip())
+
+
+# --- removed rows ----------------------------------------------------------------------------
+
+
+def note_removal(router: RouterState, row: Row) -> None:
+    """Take along what the lease made, or keep it for a while."""
+    until = row.times.get("expires-after")
+    if "active-address" in row.values and until and router.switches.removal != AT_ONCE:
+        router.kept_leases[mark_of(row.values)] = row
+    else:
+        follow(router, row.values, None)
+
+
+def end_kept(router: RouterState, mac: str = "", mark: str = "") -> None:
+    """End what removed rows left, if it has expired.
+
+    Also what is of a device that asks, by its MAC, and of a lease that is bound again, by its mark.
+    """
+    at_renewal = router.switches.removal == AT_RENEWAL
+    for name, row in tuple(router.kept_leases.items()):
+        asked = at_renewal and row.values["active-mac-address"] == mac
+        if asked or name == mark or row.times["expires-after"] <= router.now():
+            del router.kept_leases[name]
+            follow(router, row.values, None)

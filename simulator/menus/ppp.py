@@ -39,7 +39,6 @@ class SecretMenu(Menu):
     """Who may log in; the password is shown to users with the policy `sensitive`."""
 
     path = SECRET
-    unique = ("name",)
     double = DUPLICATE_SECRET
     named = True
     indexed = ("comment", "remote-address")
@@ -88,7 +87,6 @@ class ProfileMenu(Menu):
     """What a session gets beside what its secret says."""
 
     path = PROFILE
-    unique = ("name",)
     double = DUPLICATE_PROFILE
     named = True
     fields = (

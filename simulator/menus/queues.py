@@ -54,7 +54,6 @@ class QueueMenu(Menu):
 
     path = QUEUE
     named = True
-    unique = ("name",)
     double = errors.DUPLICATE_QUEUE
     dynamic_refusal = errors.READ_ONLY_ROW  # text assumed
     indexed = (MARK,)

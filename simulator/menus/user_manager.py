@@ -83,7 +83,6 @@ class ClientMenu(Menu):
     """The routers that may ask, each with its secret."""
 
     path = CLIENT
-    unique = ("name",)
     double = DUPLICATE_ROUTER
     since = _SINCE
     named = True
@@ -104,7 +103,6 @@ class UserMenu(Menu):
     path = USER
     since = _SINCE
     named = True
-    unique = ("name",)
     double = DUPLICATE_USER
     indexed = ("comment",)
     fields = (

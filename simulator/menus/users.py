@@ -43,7 +43,6 @@ class UserMenu(Menu):
     """Users; needs the policy of that name to write."""
 
     path = USER
-    unique = ("name",)
     double = "failure: user with the same name already exists"  # QCHR
     named = True
     write_policy = "policy"
