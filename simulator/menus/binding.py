@@ -151,11 +151,11 @@ class BindingMenu(HeldMenu):
             return
         table = self.rows(router)
         same_client = ("iaid", "ia-type")
-        for other in self.rivals(table.having("duid", values["duid"]), row, values):
+        for other in self.statics(table.having("duid", values["duid"]), row, values["server"]):
             if all(other.values.get(n) == values.get(n) for n in same_client):
                 raise RouterError(errors.DUPLICATE_BINDING_CLIENT)
         address = values["address"]
-        if address and any(self.statics(table.having("address", address), row)):
+        if address and self.statics(table.having("address", address), row):
             raise RouterError(errors.DUPLICATE_BINDING_ADDRESS)
 
 

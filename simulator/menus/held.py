@@ -1,6 +1,6 @@
 """What leases and bindings have in common: a device holds such a row for a while."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from simulator.command import Request, Result
 from simulator.errors import RouterError
@@ -50,18 +50,16 @@ class HeldMenu(Menu):
     # --- rules -------------------------------------------------------------------------------
 
     @staticmethod
-    def statics(rows: Iterable[Row], row: Row | None) -> Iterator[Row]:
-        """Give the static rows among some that are on, but for this one."""
-        return (
-            other for other in rows if other is not row and not other.dynamic and not other.disabled
-        )
-
-    def rivals(self, rows: Iterable[Row], row: Row | None, values: Values) -> Iterator[Row]:
-        """Give those of the same server, too, where one for all servers is of each."""
-        for other in self.statics(rows, row):
-            servers = (values["server"], other.values["server"])
-            if servers[0] == servers[1] or "all" in servers:
-                yield other
+    def statics(rows: Iterable[Row], row: Row | None, server: str = "all") -> list[Row]:
+        """Give the static rows that are on and of this server, but for one; `all` is each."""
+        return [
+            other
+            for other in rows
+            if other is not row
+            and not other.dynamic
+            and not other.disabled
+            and (server == other.values["server"] or "all" in (server, other.values["server"]))
+        ]
 
     def ends_at(self, moment: str, router: RouterState, values: Values) -> set[str]:
         """Give the reasons why a bound row ends that act at a moment, by switch."""

@@ -190,7 +190,7 @@ class LeaseMenu(HeldMenu):
         self._check_identity(router, values)
         mac = values["mac-address"]
         exclusive = mac != ZERO_MAC and values["disabled"] == "false"
-        if exclusive and any(self.rivals(table.having("mac-address", mac), row, values)):
+        if exclusive and self.statics(table.having("mac-address", mac), row, values["server"]):
             raise RouterError(errors.DUPLICATE_CLIENT)
         self._check_option_82(router, table, row, values)
         self._check_address(router, table, row, values)
@@ -198,12 +198,13 @@ class LeaseMenu(HeldMenu):
     def _check_option_82(
         self, router: RouterState, table: Table, row: Row | None, values: Values
     ) -> None:
-        circuit, remote = (values.get(name, "") for name in OPTION_82)
+        circuit, remote = values.get(OPTION_82[0], ""), values.get(OPTION_82[1], "")
         allowed = router.switches.double_option_82 == "allow" or values["disabled"] != "false"
         if allowed or not (circuit or remote):
             return
         alike = table.having("agent-circuit-id", circuit)
-        if any(r.values[OPTION_82[1]] == remote for r in self.rivals(alike, row, values)):
+        rivals = self.statics(alike, row, values["server"])
+        if any(other.values[OPTION_82[1]] == remote for other in rivals):
             raise RouterError(errors.DUPLICATE_CLIENT)  # text assumed
 
     @staticmethod
