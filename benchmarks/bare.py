@@ -12,15 +12,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.bare_tasks import PREFIX, PUBLISH, TASK_FOLD
-from benchmarks.imports import rows_applied
-from benchmarks.stage import CHUNK, Stage, a_piece, activations, installation, print_result
+from benchmarks.stage import (
+    CHUNK,
+    LATENCY_MS,
+    ROUTERS,
+    Stage,
+    a_piece,
+    activations,
+    installation,
+    print_result,
+)
 from contracts.message import BODY, envelope
 from contracts.names import QUEUE_EVENTS, queue_key
 from tests.installation import PREFIX as OURS
 from tests.waiting import eventually
-
-ROUTERS = 50
-LATENCY_MS = 5.0
 
 
 def bare_applied(here: Stage, count: int, first: int, chunk: int) -> tuple[float, dict[str, float]]:
@@ -70,7 +75,7 @@ def measure(here: Stage, count: int, turns: int) -> Sequence[dict[str, object]]:
             if chunk == 1:
                 ours.append(here.applied_singly(count))
             else:
-                ours.append(rows_applied(here, count))
+                ours.append(here.applied_together(here.fresh(count)))
             first = 1_100_000 + (turn + len(found) * turns) * count
             bare.append(bare_applied(here, count, first, chunk))
             noops.append(here.noop_rate(2_000))

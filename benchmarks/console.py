@@ -25,7 +25,7 @@ import httpx
 from benchmarks.over_http import gateway
 from benchmarks.populate import paper_routers, populate
 from benchmarks.silent_router import p99
-from benchmarks.stage import Latencies, Stage, at_pace, installation, print_result
+from benchmarks.stage import LATENCY_MS, Latencies, Stage, at_pace, installation, print_result
 from gateway.api.api_keys import ApiKeys, KeyScope
 from gateway.console.now.live import MOST_A_PERSON
 from gateway.console.people import People, Role
@@ -37,7 +37,6 @@ from tests.installation import PREFIX
 from tests.waiting import eventually
 
 SIMULATED: Final = 50
-LATENCY_MS: Final = 5.0
 PACE: Final = 200
 """Events a second."""
 PUBLISHERS: Final = 4
@@ -135,12 +134,8 @@ def measure(
 ) -> list[dict[str, object]]:
     """The rows: p95 and size of the slowest and the largest page, and the ratio of latencies.
 
-    Args:
-        here: has its paper routers in the inventory.
-        services: to be stored before.
-        seconds: length of a phase.
-        rounds: phases of each kind.
-        pace: events a second.
+    The installation has its paper routers in the inventory; there are so many rounds of either
+    phase.
     """
     populate(here, services)
     here.warm()

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple, get_args
 from benchmarks.effect_customer import DATED, Customer, Phone
 from contracts.identity import event_key
 from simulator.control import RouterControl
+from simulator.faults import POSITIONS
 from tests import builders
 from tests.small_installation import SERVER, SmallInstallation
 from tests.waiting import eventually
@@ -21,11 +22,8 @@ from worker.store.commits import ServiceCommit
 from worker.watching.effects import EffectReader
 
 FILTER, DHCP, INTERFACE = "/ip/firewall/filter", "/ip/dhcp-server", "/interface/vlan"
-MOMENTS: Final = ("at-once", "at-renewal", "kept-until-expiry")
-SWITCHES: Final = (
-    *("rate_change", "rate_clear", "lists_change", "block_access", "disabling"),
-    *("address_change", "mac_change", "removal"),
-)
+MOMENTS: Final = POSITIONS["removal"]
+SWITCHES: Final = [name for name, positions in POSITIONS.items() if positions == MOMENTS]
 STAGES: Final[Mapping[str, float]] = {
     "at once": 0,
     "in the shortened time": 0,

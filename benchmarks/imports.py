@@ -5,23 +5,8 @@ in calls of 500, as `leasewire import` does; reading the file is not counted.
 """
 
 import argparse
-import time
 
-from benchmarks.stage import Stage, a_piece, installation, print_result
-
-ROUTERS = 50
-LATENCY_MS = 5.0
-
-
-def rows_applied(here: Stage, rows: int) -> tuple[float, dict[str, float]]:
-    """Seconds until an import is applied, and the processor time (ms) by process it took."""
-    events = here.fresh(rows)
-    with here.spending() as spent:
-        began = time.monotonic()
-        here.publish_many(events)
-        here.wait_until_settled(400)
-        took_s = time.monotonic() - began
-    return took_s, spent
+from benchmarks.stage import LATENCY_MS, ROUTERS, Stage, a_piece, installation, print_result
 
 
 def measure(here: Stage, rows: int) -> dict[str, object]:
@@ -29,7 +14,7 @@ def measure(here: Stage, rows: int) -> dict[str, object]:
     here.warm()
     noops = min(rows, 2_000)
     yardsticks = [here.noop_rate(noops)]
-    took_s, spent = rows_applied(here, rows)
+    took_s, spent = here.applied_together(here.fresh(rows))
     yardsticks.append(here.noop_rate(noops))
     return {
         "row": "2",

@@ -13,13 +13,20 @@ from collections.abc import Sequence
 
 from benchmarks.noop_worker import NOOP
 from benchmarks.silent_router import p99
-from benchmarks.stage import IMPORTS, Latencies, Stage, at_pace, installation, print_result
+from benchmarks.stage import (
+    IMPORTS,
+    LATENCY_MS,
+    ROUTERS,
+    Latencies,
+    Stage,
+    at_pace,
+    installation,
+    print_result,
+)
 from contracts import names
 from tests.waiting import eventually
 
 PACE = 20
-ROUTERS = 50
-LATENCY_MS = 5.0
 
 
 def noop_latencies(here: Stage, count: int) -> list[float]:

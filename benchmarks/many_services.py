@@ -8,9 +8,8 @@ subtracted. Simulated routers and publisher are not counted.
 import argparse
 import time
 
-from benchmarks.stage import Stage, a_piece, at_pace, installation, print_result
+from benchmarks.stage import ROUTERS, Stage, a_piece, at_pace, installation, print_result
 
-ROUTERS = 50
 PACE = 40
 OURS = ("valkey", "events", "routers")
 

@@ -14,11 +14,10 @@ import time
 from collections.abc import Iterator
 from typing import Literal
 
-from benchmarks.stage import Stage, installation, print_result
+from benchmarks.stage import LATENCY_MS, Stage, installation, print_result
 from tests.waiting import eventually
 
 SHARE = 0.1
-LATENCY_MS = 5.0
 Silence = Literal["none", "from the start", "in use"]
 
 
@@ -36,13 +35,7 @@ def say_nothing(here: Stage, *, silent: bool) -> None:
 
 
 def others_rate(here: Stage, each: int, silence: Silence) -> float:
-    """Events a second of the routers that are not silent.
-
-    Args:
-        here: an installation whose routers were not heard yet.
-        each: events a router.
-        silence: of a tenth of them, and when it begins.
-    """
+    """Events a second of the routers that are not silent; none of them was heard yet."""
     others = set(here.control) - set(silent_of(here))
     if silence == "from the start":
         say_nothing(here, silent=True)

@@ -7,7 +7,6 @@ of the simulated router; service time is the duration of each write, one after t
 
 import gc
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -19,7 +18,15 @@ from librouteros import connect
 from librouteros.query import Key
 
 from benchmarks import peers
-from benchmarks.stage import QUIET, Stage, a_piece, activations, give_network, print_result
+from benchmarks.stage import (
+    LATENCY_MS,
+    QUIET,
+    Stage,
+    a_piece,
+    activations,
+    give_network,
+    print_result,
+)
 from simulator.control import ControlClient
 from tests.installation import LEASES, PASSWORD
 from tests.waiting import eventually
@@ -33,7 +40,6 @@ from worker.log_setup import configure_logging
 from worker.routeros.sessions import Sessions
 from worker.settings import Settings
 
-LATENCY_MS = 5.0
 BATCH = 1_000
 TIME_LIMIT_S = 120
 HERE = "publisher"
@@ -88,20 +94,19 @@ class OneRouter:
 @contextmanager
 def one_router(latency_ms: float = LATENCY_MS, service_ms: float = 0) -> Iterator[OneRouter]:
     """Start it; the session is open and the first looks are done."""
-    directory = Path(tempfile.mkdtemp(prefix="lw-"))
     arguments = ["--latency-ms", str(latency_ms), "--service-ms", str(service_ms)]
-    try:
-        with Stage(directory, simulator=arguments, environ_more=QUIET) as here:
-            os.environ["ROUTER_PASSWORD"] = PASSWORD  # noqa: TID251 - the passes run in this process
-            give_network(here)
-            here.start_workers("events")
-            made = OneRouter(here)
-            made.accept(here.fresh(1))
-            made.drain()
-            yield made
-            made.sessions.close_all()
-    finally:
-        shutil.rmtree(directory)
+    with (
+        tempfile.TemporaryDirectory(prefix="lw-") as directory,
+        Stage(Path(directory), simulator=arguments, environ_more=QUIET) as here,
+    ):
+        os.environ["ROUTER_PASSWORD"] = PASSWORD  # noqa: TID251 - the passes run in this process
+        give_network(here)
+        here.start_workers("events")
+        made = OneRouter(here)
+        made.accept(here.fresh(1))
+        made.drain()
+        yield made
+        made.sessions.close_all()
 
 
 def new_entries(count: int = 5_000) -> dict[str, object]:

@@ -17,15 +17,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from benchmarks.stage import Stage, a_piece, installation, print_result
+from benchmarks.stage import LATENCY_MS, ROUTERS, Stage, a_piece, installation, print_result
 from gateway.api.api_keys import ApiKeys, KeyScope
 from tests import builders
 from tests.installation import LEASES, PREFIX, SERVER, Installation, end
 
 CLIENTS = 32
 THREADS = 2
-ROUTERS = 50
-LATENCY_MS = 5.0
 EACH_THREAD = 1_000_000
 """Services that a thread of the load tool may make at most."""
 SCRIPT = """

@@ -7,11 +7,11 @@ workers and simulated routers (5 ms round trip, no service time) share the machi
 """
 
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.stage import activations, children_of, cpu_ms
@@ -50,38 +50,34 @@ def with_children_ms(pid: int) -> float:
 
 def measure(of_events: str, of_routers: str, count: int, routers: int) -> dict[str, float]:
     """Events a second, processor time an event of each worker, logins that the routers saw."""
-    directory = Path(tempfile.mkdtemp(prefix="lw-"))
-    try:
-        with Installation(directory, routers, simulator=["--latency-ms", "5"]) as here:
-            workers = [start(here, "events", of_events), start(here, "routers", of_routers)]
-            try:
-                running = len(workers)
-                eventually(
-                    lambda: len(here.store.heartbeats.workers()) == running, "all run", within_s=20
-                )
-                published = activations(count, routers)
-                before = [with_children_ms(worker.pid) for worker in workers]
-                began = time.monotonic()
-                for event in published:
-                    here.publisher.publish([event])
-                here.wait_until_settled(120)
-                took_s = time.monotonic() - began
-                logins = sum(c.counters().get("/login", 0) for c in here.control.values())
-                spent = [
-                    (with_children_ms(worker.pid) - start) / count
-                    for worker, start in zip(workers, before, strict=True)
-                ]
-                return {
-                    "events_per_s": round(count / took_s),
-                    "events_cpu_ms": round(spent[0], 3),
-                    "routers_cpu_ms": round(spent[1], 3),
-                    "logins": logins,
-                }
-            finally:
-                for worker in workers:
-                    end(worker)
-    finally:
-        shutil.rmtree(directory)
+    with (
+        tempfile.TemporaryDirectory(prefix="lw-") as directory,
+        Installation(Path(directory), routers, simulator=["--latency-ms", "5"]) as here,
+        ExitStack() as ends,
+    ):
+        workers = [start(here, "events", of_events), start(here, "routers", of_routers)]
+        for worker in workers:
+            ends.callback(end, worker)
+        running = len(workers)
+        eventually(lambda: len(here.store.heartbeats.workers()) == running, "all run", within_s=20)
+        published = activations(count, routers)
+        before = [with_children_ms(worker.pid) for worker in workers]
+        began = time.monotonic()
+        for event in published:
+            here.publisher.publish([event])
+        here.wait_until_settled(120)
+        took_s = time.monotonic() - began
+        logins = sum(c.counters().get("/login", 0) for c in here.control.values())
+        spent = [
+            (with_children_ms(worker.pid) - start) / count
+            for worker, start in zip(workers, before, strict=True)
+        ]
+    return {
+        "events_per_s": round(count / took_s),
+        "events_cpu_ms": round(spent[0], 3),
+        "routers_cpu_ms": round(spent[1], 3),
+        "logins": logins,
+    }
 
 
 def main() -> None:

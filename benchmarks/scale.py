@@ -24,12 +24,7 @@ from typing import Any, Final
 
 from benchmarks import large_store
 from benchmarks.populate import paper_routers, populate
-from benchmarks.stage import (
-    Stage,
-    activations,
-    installation,
-    print_result,
-)
+from benchmarks.stage import Stage, activations, installation, print_result
 from tests.installation import PASSWORD
 from worker.convergence.full_read import read_fully
 from worker.inventory.file import load_inventory

@@ -8,23 +8,15 @@ import argparse
 import os
 from collections.abc import Iterator, Mapping
 
-from benchmarks.imports import rows_applied
-from benchmarks.stage import a_piece, installation, print_result
+from benchmarks.stage import LATENCY_MS, ROUTERS, a_piece, installation, print_result
 
-ROUTERS = 50
-LATENCY_MS = 5.0
 SIZES = (1, 2, 4)
 _FULL = 0.85
 """Share of a processor, or of all, from which on it counts as the limit."""
 
 
 def limit(busy: Mapping[str, float], cores: int) -> str:
-    """What the rate is bound by.
-
-    Args:
-        busy: processors that each kind of process kept busy (2 processes: up to 2.0).
-        cores: of this machine.
-    """
+    """What the rate is bound by, from the processors that each kind of process kept busy."""
     if sum(busy.values()) >= _FULL * cores:
         return f"this machine's {cores} processors, all busy"
     for name in ("valkey", "publisher", "simulator"):
@@ -41,7 +33,7 @@ def measure(
     for workers in (size for size in sizes if size <= cores):
         with installation(routers, latency_ms=LATENCY_MS, workers=workers) as here:
             here.warm()
-            took_s, spent = rows_applied(here, rows)
+            took_s, spent = here.applied_together(here.fresh(rows))
         first = first or rows / took_s
         busy = {name: round(cpu_ms / 1000 / took_s, 2) for name, cpu_ms in spent.items()}
         yield {

@@ -10,7 +10,6 @@ the other routers; the medians of both kinds of phases are compared.
 import argparse
 import random
 import statistics
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
@@ -24,7 +23,6 @@ from benchmarks.stage import (
     print_result,
 )
 from tests import builders
-from tests.installation import Installation
 
 SHARE = 0.3
 
@@ -44,15 +42,6 @@ def _changes(services: int, routers: int) -> Iterator[tuple[str, dict[str, objec
             yield where[n], say(f"SVC-{n}", revision=revision)
 
 
-def _rate_at_full_speed(here: Installation, count: int, first: int, routers: int) -> float:
-    events = activations(count, routers, first)
-    began = time.monotonic()
-    for event in events:
-        here.publisher.publish([event])
-    here.wait_until_settled(120)
-    return count / (time.monotonic() - began)
-
-
 def p99(values: Sequence[float]) -> float:
     """The 99th percentile."""
     return sorted(values)[int(len(values) * 0.99)]
@@ -65,20 +54,16 @@ def measure(
     rate: float | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> dict[str, object]:
-    """The p99s (ms) of the phases, and how the medians compare.
+    """The p99s (ms) of the phases, so many of each kind, and how the medians compare.
 
-    Args:
-        routers: of which one falls silent.
-        phases: of each kind.
-        phase_s: length of a phase.
-        rate: events a second; None: 30 % of what is measured.
-        environ: variables of the workers.
+    One of the routers falls silent. Without a rate of events a second it is 30 % of what is
+    measured.
     """
     services = routers * 20
     with installation(routers, environ=environ) as here:
-        here.publisher.publish(activations(services, routers))
+        here.publisher.publish(here.fresh(services))
         here.wait_until_settled(60)
-        full = None if rate else _rate_at_full_speed(here, 1000, 10**6, routers)
+        full = None if rate else 1000 / here.applied_singly(1000)[0]
         pace = rate or SHARE * (full or 0)
         events = _changes(services, routers)
         seen: dict[bool, list[float]] = {False: [], True: []}

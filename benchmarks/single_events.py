@@ -6,10 +6,7 @@ Run: `.venv/bin/python -m benchmarks.single_events [--events N]`.
 import argparse
 import time
 
-from benchmarks.stage import BOTH, Stage, a_piece, installation, print_result
-
-ROUTERS = 50
-LATENCY_MS = 5.0
+from benchmarks.stage import BOTH, LATENCY_MS, ROUTERS, Stage, a_piece, installation, print_result
 
 
 def measure(here: Stage, count: int) -> dict[str, object]:

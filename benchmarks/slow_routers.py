@@ -5,32 +5,21 @@ Run: `.venv/bin/python -m benchmarks.slow_routers [--writes N] [--threads T]`. 2
 """
 
 import argparse
-import time
 
-from benchmarks.stage import Stage, a_piece, installation, print_result
+from benchmarks.stage import LATENCY_MS, Stage, a_piece, installation, print_result
 from worker.settings import Settings
 
 ROUTERS = 200
-LATENCY_MS = 5.0
 SERVICE_MS = 500.0
 
 
 def measure(here: Stage, writes: int) -> dict[str, object]:
-    """Writes a second, from the first call of the publisher until all are read back.
-
-    Args:
-        here: the installation.
-        writes: of each router.
-    """
+    """Writes a second, from the first call of the publisher until all are read back."""
     here.warm()
     for router in here.control.values():
         router.set_faults(service_ms=SERVICE_MS)
     events = here.fresh(writes * here.routers)
-    with here.spending() as spent:
-        began = time.monotonic()
-        here.publish_many(events)
-        here.wait_until_settled(600)
-        took_s = time.monotonic() - began
+    took_s, spent = here.applied_together(events, 600)
     for router in here.control.values():
         router.set_faults(service_ms=0)
     limit = here.routers * 1000 / SERVICE_MS

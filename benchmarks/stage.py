@@ -4,7 +4,6 @@ import json
 import os
 import random
 import resource
-import shutil
 import sys
 import tempfile
 import time
@@ -45,6 +44,8 @@ QUIET = {"LEASEWIRE_LOG_LEVEL": "WARNING"} | {
 IMPORTS = "urn:isp:bss:imports"
 """A second source, whose outcomes push none out of the feed of the first."""
 _Item = TypeVar("_Item")
+ROUTERS, LATENCY_MS = 50, 5.0
+"""Of most benchmarks, and the round trip of each."""
 CHUNK = 500
 """Events a call of what publishes many, as `leasewire import` does."""
 BOTH = (names.QUEUE_EVENTS, names.QUEUE_ROUTERS)
@@ -94,6 +95,17 @@ class Stage(Installation):
             took_s = time.monotonic() - began
         return took_s, spent
 
+    def applied_together(
+        self, events: Sequence[dict[str, object]], within_s: float = 400
+    ) -> tuple[float, dict[str, float]]:
+        """Publish events, many a call; seconds until all are applied, and CPU (ms) by process."""
+        with self.spending() as spent:
+            began = time.monotonic()
+            self.publish_many(events)
+            self.wait_until_settled(within_s)
+            took_s = time.monotonic() - began
+        return took_s, spent
+
     def application(self) -> Celery:
         """Return Celery as a publisher uses it."""
         return make_app(Settings.load(self.environ))
@@ -118,8 +130,7 @@ class Stage(Installation):
     def cpu_ms(self, more: Mapping[str, int] | None = None) -> dict[str, float]:
         """Processor time so far (ms): this process, the server, the workers by kind, the simulator.
 
-        Args:
-            more: name -> id of processes that belong to it besides.
+        `more` has the ids of other processes by name.
         """
         processes = [("publisher", os.getpid()), ("valkey", self.valkey.pid)]
         processes += [("simulator", self.simulator_pid), *(more or {}).items()]
@@ -150,10 +161,6 @@ class Latencies:
 
     Redis notes that moment in the feed of outcomes: it is read afterwards, and nothing has to look
     meanwhile.
-
-    Args:
-        here: the installation.
-        publisher: publishes; None: that of the installation.
     """
 
     def __init__(self, here: Stage, publisher: Publisher | None = None) -> None:
@@ -201,35 +208,29 @@ def installation(
 ) -> Iterator[Stage]:
     """An installation at work: Valkey, simulated routers, `workers` processes of each kind.
 
-    Args:
-        routers: how many.
-        latency_ms: round trip of each.
-        workers: processes of each kind.
-        environ: variables beside those that every benchmark has.
-        tables: more tables of the inventory.
+    The latency is the round trip of each router; `tables` are more of the inventory.
     """
     _allow_open_files()
-    directory = Path(tempfile.mkdtemp(prefix="lw-"))
     command = (sys.executable, "-m", "benchmarks.noop_worker")
-    try:
-        with Stage(
-            directory,
+    with (
+        tempfile.TemporaryDirectory(prefix="lw-") as directory,
+        Stage(
+            Path(directory),
             routers,
             simulator=["--latency-ms", str(latency_ms)],
             worker_command=command,
             forks=False,  # what a process costs is measured
             environ_more=QUIET | dict(environ or {}),
             tables=f'[sources."{IMPORTS}"]\norder = "revisions"\n{tables}',
-        ) as here:
-            give_network(here)
-            here.start_workers(*(["events", "routers"] * workers))
-            wanted = 2 * workers
-            eventually(
-                lambda: len(here.store.heartbeats.workers()) == wanted, "all workers", within_s=30
-            )
-            yield here
-    finally:
-        shutil.rmtree(directory)
+        ) as here,
+    ):
+        give_network(here)
+        here.start_workers(*(["events", "routers"] * workers))
+        wanted = 2 * workers
+        eventually(
+            lambda: len(here.store.heartbeats.workers()) == wanted, "all workers", within_s=30
+        )
+        yield here
 
 
 def give_network(here: Installation) -> None:
