@@ -194,9 +194,9 @@ def _binding_of(router: Router, server: Row, client: Client6, asked: Asked6) -> 
 def _address_for(router: Router, server: Row, row: Row | None, asked: Asked6) -> str | None:
     values = {} if row is None else row.values
     if values.get("address"):
-        if row is not None and row.dynamic and _static_elsewhere(router, values["address"]):
-            return None
-        return values["address"]
+        address = values["address"]
+        statics = BINDINGS.statics(BINDINGS.rows(router).having("address", address), row)
+        return None if row is not None and row.dynamic and statics else address
     if asked.ia == "na" and router.version < ADDRESSES_SINCE:
         return None
     if values.get(HELD):
@@ -204,11 +204,6 @@ def _address_for(router: Router, server: Row, row: Row | None, asked: Asked6) ->
     by_name = "prefix-pool" if asked.ia == "pd" else "address-pool"
     of_server = server.values.get(by_name, server.values["address-pool"])  # one pool before 7.17
     return free_prefix(router, values.get("prefix-pool") or of_server, asked.ia, asked.prefixes)
-
-
-def _static_elsewhere(router: Router, address: str) -> bool:
-    rows = BINDINGS.rows(router).having("address", address)
-    return any(not row.dynamic and not row.disabled for row in rows)
 
 
 def _life_time(server: Row, row: Row) -> int:

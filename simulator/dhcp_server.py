@@ -199,19 +199,13 @@ def lease_of(router: Router, server: Row, client: Client, *, dynamic: bool) -> R
 def _address_for(router: Router, server: Row, row: Row | None, client: Client) -> str | None:
     address = ZERO_IP if row is None else row.values["address"]
     if address != ZERO_IP and address[0].isdigit():
-        if row is not None and row.dynamic and _static_elsewhere(router, address):
-            return None
-        return address
+        statics = LEASES.statics(LEASES.rows(router).having("address", address), row)
+        return None if row is not None and row.dynamic and statics else address
     pool = router.id_of(POOL, address) if address != ZERO_IP else server.values["address-pool"]
     held = None if row is None else row.values.get("active-address")
     if held:
         return held
     return free_address(router, pool, client)
-
-
-def _static_elsewhere(router: Router, address: str) -> bool:
-    table = LEASES.rows(router)
-    return any(not r.dynamic and not r.disabled for r in table.having("address", address))
 
 
 def free_address(router: Router, pool: str | None, client: Client) -> str | None:

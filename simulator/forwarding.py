@@ -61,7 +61,7 @@ def forward(router: Router, flow: Flow, *, to_mac: str = "", size: int = 64) -> 
     fasttrack = row is not None and row.values["fasttrack"] == "true"
     queue, limit, mark = "", 0, False
     if not fasttrack:
-        stopped, mark = _filtered(router, packet)
+        stopped, mark, _ = _through(router, packet, "forward")
         if stopped:
             return Verdict(passed=False, why=f"filter: {stopped}", state=state)
         queue, limit = queue_of(router, packet.flow)
@@ -116,13 +116,8 @@ def _track(router: Router, row: Row, flow: Flow, size: int) -> None:
 # --- filter ----------------------------------------------------------------------------------
 
 
-def _filtered(router: Router, packet: _Packet, chain: str = "forward") -> tuple[str, bool]:
-    """Say which rule stops a packet (empty: none does), and whether one marked its connection."""
-    stopped, mark, _ = _through(router, packet, chain)
-    return stopped, mark
-
-
 def _through(router: Router, packet: _Packet, chain: str) -> tuple[str, bool, bool]:
+    """Say which rule stops a packet (empty: none), if one marked it, and if one decided on it."""
     mark = False
     rules = FILTER6 if is_six(packet.flow.src) else FILTER
     for row in router.table(rules).rows.values():

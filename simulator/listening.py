@@ -236,11 +236,10 @@ class RouterServer:
         for port in self.ports.values():
             port.close()
         self._unplug()
-        self.end_sessions()
-
-    def end_sessions(self) -> None:
-        """Restart the router's software: sessions and uptime."""
         self.router.boot()
+        self._reset_raw()
+
+    def _reset_raw(self) -> None:
         for transport in tuple(self.raw):
             reset(transport)
         self.raw.clear()
@@ -251,8 +250,7 @@ class RouterServer:
             port.give_up()
         self._unplug()
         self.router.reset_sessions()
-        for transport in tuple(self.raw):
-            reset(transport)
+        self._reset_raw()
         await end_tasks(self.tasks)
         await self.devices.close()
 

@@ -15,6 +15,8 @@ _COUNTERS = ("rx-byte", "tx-byte", "rx-packet", "tx-packet")
 _ARP = Field(
     "arp", Enum("enabled", "disabled", "proxy-arp", "local-proxy-arp", "reply-only"), "enabled"
 )
+_MTU = Field("mtu", Number(68, 65535), default="1500")
+_END = (state("running", "true"), DISABLED, COMMENT)
 
 
 class InterfaceMenu(Menu):
@@ -29,7 +31,7 @@ class InterfaceMenu(Menu):
         Field("name"),
         state("default-name"),
         state("type"),
-        Field("mtu", Number(68, 65535), default="1500"),
+        _MTU,
         state("actual-mtu", "1500"),
         Field("mac-address", MAC, readonly=True),
         *(state(name, "0") for name in _COUNTERS),
@@ -79,12 +81,10 @@ class EthernetMenu(_OneType):
     fields = (
         Field("name"),
         state("default-name"),
-        Field("mtu", Number(68, 65535), default="1500"),
+        _MTU,
         Field("mac-address", MAC, readonly=True),
         _ARP,
-        state("running", "true"),
-        DISABLED,
-        COMMENT,
+        *_END,
     )
 
     def allowed(self, router: RouterState, command: str) -> frozenset[str]:
@@ -114,15 +114,13 @@ class BridgeMenu(_OneType):
     kind = "bridge"
     fields = (
         Field("name", default="bridge1"),
-        Field("mtu", Number(68, 65535), default="1500"),
+        _MTU,
         Field("mac-address", MAC, default="00:00:5E:00:53:10", readonly=True),
         _ARP,
         Field("admin-mac", MAC, hidden=""),
         Field("auto-mac", BOOL, default="true"),
         Field("protocol-mode", Enum("none", "stp", "rstp", "mstp"), default="rstp"),
-        state("running", "true"),
-        DISABLED,
-        COMMENT,
+        *_END,
     )
 
     def check(self, router: RouterState, row: Row | None, values: Values) -> None:
@@ -157,14 +155,12 @@ class MacvlanMenu(_OneType):
     since = (7, 12)
     fields = (
         Field("name", default="macvlan1"),
-        Field("mtu", Number(68, 65535), default="1500"),
+        _MTU,
         Field("mac-address", MAC),
         Field("interface", Ref(INTERFACE), required=True),
         Field("mode", Enum("private", "bridge"), default="bridge"),
         _ARP,
-        state("running", "true"),
-        DISABLED,
-        COMMENT,
+        *_END,
     )
 
     def check(self, router: RouterState, row: Row | None, values: Values) -> None:
@@ -180,15 +176,13 @@ class VlanMenu(_OneType):
     kind = "vlan"
     fields = (
         Field("name", default="vlan1"),
-        Field("mtu", Number(68, 65535), default="1500"),
+        _MTU,
         state("l2mtu", "1578"),
         Field("mac-address", MAC, default="00:00:5E:00:53:20", readonly=True),
         _ARP,
         Field("vlan-id", Number(1, 4095), default="1"),
         Field("interface", Ref(INTERFACE), required=True),
-        state("running", "true"),
-        DISABLED,
-        COMMENT,
+        *_END,
     )
 
 
