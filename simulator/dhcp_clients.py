@@ -36,7 +36,7 @@ class DhcpClients:
         self._router = router
         self._next_try: dict[str, float] = {}  # row's id -> when, while it has no lease
         router.advance_clients = self.advance
-        router.tell_client = self.tell
+        router.command_client = self.command
         router.reconfigure.append(self._reconfigured)
 
     def advance(self) -> None:
@@ -51,7 +51,7 @@ class DhcpClients:
                 router.end_leases()
                 self._act(row)
 
-    def tell(self, what: str, row: Row) -> None:
+    def command(self, what: str, row: Row) -> None:
         """Let a client do something, as the menu says it: `start`, `stop`, `renew`, `release`."""
         getattr(self, what)(row)
 

@@ -106,7 +106,7 @@ class RouterState:
         self._as_of: float | None = None
         # its own DHCP clients: do what was due; one is to start, stop, renew or release
         self.advance_clients: Callable[[], None] = lambda: None
-        self.tell_client: Callable[[str, Row], None] = lambda *_: None
+        self.command_client: Callable[[str, Row], None] = lambda *_: None
         self._now = now
         self.wall = wall
         self.booted = self.now()

@@ -44,19 +44,19 @@ class DhcpClientMenu(Menu):
         """Begin anew with other settings; a comment alone changes nothing."""
         settings = [field.name for field in self.writable(router) if field.name != "comment"]
         if before is None or any(before.get(name) != row.values.get(name) for name in settings):
-            router.tell_client("start", row)
+            router.command_client("start", row)
 
     def removed(self, router: RouterState, row: Row) -> None:
         """Drop what it held; no message is sent (assumed)."""
-        router.tell_client("stop", row)
+        router.command_client("stop", row)
 
-    def _tell(self, request: Request) -> Result:
+    def _pass_on(self, request: Request) -> Result:
         """Ask for the lease again, or give it back and begin anew (MANE)."""
         for row in self.find(request, request.arguments.get("numbers")):
-            request.router.tell_client(request.command, row)
+            request.router.command_client(request.command, row)
         return Result()
 
-    do_renew = do_release = _tell
+    do_renew = do_release = _pass_on
 
 
 MENUS = (DhcpClientMenu(),)
