@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from importlib.resources import files
 from typing import Any
 
 import redis
@@ -29,6 +30,7 @@ from worker.store.scripts import source
 BATCHES = (1, 10, 50)
 SCRIPTS = ("commit", "acquire", "begin_writing", "conclude", "next_batch")
 CALLS = 500
+LUA = files("worker.store") / "lua"
 
 
 class Costs:
@@ -49,11 +51,10 @@ class Costs:
         """What a call of a script takes before the first line of its own, the best of eight."""
         found = dict[str, float]()
         for name in ("", *SCRIPTS):
-            text = (
-                source(name).replace("script()\n", "script()\nif KEYS[1] then return 1 end\n", 1)
-                if name
-                else "return 1"
-            )
+            text = "return 1"
+            if name:
+                first = (LUA / f"{name}.lua").read_text().partition("\n")[0]
+                text = source(name).replace(first, f"if KEYS[1] then {text} end\n{first}", 1)
             sha, took = self._client.script_load(text), list[float]()
             for _ in range(8):
                 before = self._redis_us()
