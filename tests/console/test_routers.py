@@ -16,7 +16,7 @@ from worker.core.alerting.alerts import KINDS
 from worker.core.effect.findings import ENDS
 from worker.intake.accept import Accept
 from worker.routeros.sessions import Sessions
-from worker.store import scripts
+from worker.store import router_admin
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 
@@ -254,7 +254,7 @@ def test_a_viewer_reads_and_decides_nothing(noc):
 
 
 def test_drift_is_reconciled_as_shown_and_not_if_it_changed_meanwhile(noc, monkeypatch):
-    monkeypatch.setattr(scripts, "SERVICES_A_CALL", 1)  # both services take two steps
+    monkeypatch.setattr(router_admin, "SERVICES_A_CALL", 1)  # both services take two steps
     served(noc, 1, 2)
     rows = {row["mac-address"]: row for row in noc.r1.rows(LEASES)}
     noc.r1.set_row(LEASES, rows[mac(1)][".id"], {"address": ipv4(77)})

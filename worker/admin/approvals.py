@@ -19,9 +19,9 @@ from worker.core.service.record import ServiceRecord
 from worker.core.service.restoring import restoring_event
 from worker.inventory import CLI_SOURCE
 from worker.store.brake import HeldWorkItem, of_services
+from worker.store.connection import pages
 from worker.store.store import Store
 
-_PAGE: Final = 500
 _DIGITS: Final = 12
 UNDONE: Final = "undone"
 """Kind of a service that would lose nothing any more."""
@@ -162,8 +162,7 @@ def held_services(
 ) -> list[HeldService]:
     """The services of held work items, in the same order."""
     found = []
-    for start in range(0, len(work_items), _PAGE):
-        page = work_items[start : start + _PAGE]
+    for page in pages(work_items):
         records = store.records.read([work_item.service_id for work_item in page])
         for work_item in page:
             record = records[work_item.service_id].record

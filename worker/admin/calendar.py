@@ -12,12 +12,12 @@ from worker.admin.json_fields import without_empty
 from worker.core.service.schedule import CalendarList
 from worker.errors import NotPossible
 from worker.inventory import CLI_SOURCE
+from worker.store.connection import pages
 from worker.store.schedule import CalendarPlace
 from worker.store.store import Store
 
 DOES: Final[tuple[CalendarList, ...]] = ("cut_off", "resumed", "moved", "other")
 """What scheduled events do, as the calendar counts them."""
-_PAGE: Final = 500
 
 
 class Days(NamedTuple):
@@ -91,8 +91,8 @@ def schedule_documents(store: Store, until_ms: int) -> list[dict[str, Any]]:
     found += store.schedule.events("ended", store.records.now_ms(), until_ms)
     found.sort(key=lambda place: (place.at_ms, place.service_id))
     documents = []
-    for start in range(0, len(found), _PAGE):
-        documents += scheduled_events(store, found[start : start + _PAGE])
+    for page in pages(found):
+        documents += scheduled_events(store, page)
     return documents
 
 

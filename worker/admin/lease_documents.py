@@ -10,6 +10,7 @@ from worker.core.full_read.row_owners import tagged_rows
 from worker.core.rows.observed import macs_of, shown_address
 from worker.core.rows.rows import BindingRow, Lease, RowKey, parse_tag
 from worker.ports import RowReader
+from worker.store.connection import pages
 from worker.store.store import Store
 
 LeaseRow = Lease | BindingRow
@@ -22,7 +23,6 @@ WHOSE: Final[Mapping[Whose, str]] = {
     "unknown-device": "dynamic row of a device that no service has here",
 }
 """Whose a row is, in words."""
-_PAGE: Final = 500
 
 
 class Owner(NamedTuple):
@@ -84,8 +84,8 @@ def _macs(row: LeaseRow) -> frozenset[str]:
 def _devices(store: Store, router: str, macs: Sequence[str]) -> dict[str, str]:
     """MAC -> the service that has it on this router."""
     found = dict[str, str]()
-    for start in range(0, len(macs), _PAGE):
-        holders = store.finder.holders(router, macs[start : start + _PAGE])
+    for page in pages(macs):
+        holders = store.finder.holders(router, page)
         found |= {mac: next(iter(services), "") for mac, services in holders.items()}
     return found
 

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
 from pydantic import JsonValue
 
@@ -21,16 +21,14 @@ from worker.core.service.record_parts import Placement, RowsAt
 from worker.errors import LockLost, NotPossible
 from worker.store.batches import Conclusion, WorkItem
 from worker.store.commits import ServiceCommit
+from worker.store.connection import pages
 from worker.store.records import Stored
 from worker.store.router_admin import BULK
 from worker.store.store import Store
 
-_Item = TypeVar("_Item")
-
 _LOCK_MS: Final = 30_000
 _AT_A_TIME: Final = 50
 _SCANS: Final = 10
-_MOST_DEAD_LETTERS: Final = 1_000_000
 
 
 class Standing(NamedTuple):
@@ -83,7 +81,7 @@ class RouterNames:
             raise NotPossible(f"{len(wanting)} services should be on router {router}")
         with self._seized(router) as lock_id:
             placed = self._placed(router)
-            for some in _by(_AT_A_TIME, placed):
+            for some in pages(placed, _AT_A_TIME):
                 self._end_placements(router, lock_id, some, _wants)
             if not self.store.fleet.forget(router, lock_id, self._dead_letters(router), self.actor):
                 raise NotPossible(f"a service came to router {router} meanwhile; try again")
@@ -125,7 +123,7 @@ class RouterNames:
                 if not found:
                     break
                 moved |= self._move(found, old, new, policies[new], lock_id)
-            for some in _by(_AT_A_TIME, self._placed(old)):
+            for some in pages(self._placed(old), _AT_A_TIME):
                 self._end_placements(old, lock_id, some, _names_router)
             if not self.store.fleet.forget(old, lock_id, self._dead_letters(old)):
                 raise NotPossible(f"a service came to router {old} meanwhile; try again")
@@ -152,10 +150,9 @@ class RouterNames:
         return [stored.record.service_id for stored in self.store.views.router_services(router)]
 
     def _dead_letters(self, router: str) -> list[str]:
-        dead_letters = self.store.views.dead_letters(_MOST_DEAD_LETTERS)
         return [
             dead_letter.id
-            for dead_letter in dead_letters
+            for dead_letter in self.store.dead_letters.all()
             if dead_letter.kind == "service" and dead_letter.router == router
         ]
 
@@ -217,7 +214,7 @@ class RouterNames:
         # Services that hold their claims first, so that no other gets one by the new name.
         ordered = sorted(found, key=lambda stored: stored.record.service_id not in holders)
         moved: set[str] = set()
-        for some in _by(_AT_A_TIME, ordered):
+        for some in pages(ordered, _AT_A_TIME):
             self._renew(lock_id, old, new)
             now_ms = self.store.records.now_ms()
             commits = []
@@ -293,8 +290,3 @@ def _renamed(record: ServiceRecord, old: str, new: str) -> ServiceRecord:
 
 def _under(writes: Mapping[str, JsonValue], old: str, new: str) -> Mapping[str, JsonValue]:
     return {**writes, "router": new} if writes.get("router") == old else writes
-
-
-def _by(size: int, items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

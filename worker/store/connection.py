@@ -260,6 +260,10 @@ def pages(items: Iterable[_T], size: int = PAGE) -> Iterator[list[_T]]:
         yield page
 
 
+SERVICES_A_CALL: Final = 200
+"""A script with more services would block Redis for everybody; Lua takes some thousands at most."""
+
+
 def redis_now_ms(client: redis.Redis) -> int:
     """Redis's clock, in milliseconds since 1970."""
     seconds, micros = client.time()

@@ -7,8 +7,7 @@ from typing import Final, Literal, NamedTuple
 from worker.core.policy.policy import AppliedPolicy, RouterPolicy
 from worker.core.storage_format import known_part
 from worker.store.audit import AuditEntry, add_entry
-from worker.store.connection import StorePart, new_work_version
-from worker.store.scripts import call_parts
+from worker.store.connection import SERVICES_A_CALL, StorePart, new_work_version, pages
 
 BULK: Final = 2
 """Priority of work that a person adds for all services of a router."""
@@ -121,7 +120,7 @@ class RouterAdmin(StorePart):
         which they were written, if any: all was answered.
         """
         action = self._entry(actor, what, router, detail) if what else ""
-        *first, last = call_parts(services) or [()]
+        *first, last = [*pages(services, SERVICES_A_CALL)] or [[]]
         for part in first:
             self._scripts.run("recheck", router, new_work_version(), BULK, "", lock_id, *part)
         self._scripts.run("recheck", router, new_work_version(), BULK, action, lock_id, *last)

@@ -26,11 +26,17 @@ from worker.store.batches import (
     conclusion_document,
     sent_of,
 )
-from worker.store.connection import StorePart, StoreParts, new_generation, new_work_version
+from worker.store.connection import (
+    SERVICES_A_CALL,
+    StorePart,
+    StoreParts,
+    new_generation,
+    new_work_version,
+    pages,
+)
 from worker.store.records import decode_stored
 from worker.store.router_admin import FULL_READ_GOOD_MS
 from worker.store.router_memory import known_of
-from worker.store.scripts import call_parts
 from worker.store.store_format import StoreFormat
 
 SWEEP_EVERY_MS = 900
@@ -259,7 +265,7 @@ class Routers(StorePart):
         may be there; `added`: service -> those that were added lately.
         """
         sent = False
-        for part in call_parts(service_ids):
+        for part in pages(service_ids, SERVICES_A_CALL):
             own = {service: rows for service in part if (rows := (added or {}).get(service))}
             rows_text = json.dumps(own) if closely else ""
             given = (router, new_work_version(), priority, delay_ms, rows_text, self.lock_ms)

@@ -4,7 +4,7 @@ They name keys as `keys.py` does: `key.counters`.
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final, get_type_hints
@@ -31,16 +31,6 @@ _MADE = re.compile(r"^local (?:function (\w+)|([A-Z_]+) =)", re.MULTILINE)
 _COMMENT = re.compile(r"^ *--.*", re.MULTILINE)
 _WORD = re.compile(r"\w+")
 _ENVELOPE = re.compile(r"@(leasewire\.\w+) (\w+)@")
-
-
-SERVICES_A_CALL: Final = 200
-"""A script with more services would block Redis for everybody; Lua takes some thousands at most."""
-
-
-def call_parts(services: Sequence[str]) -> list[Sequence[str]]:
-    """Services in parts for one call of a script each."""
-    starts = range(0, len(services), SERVICES_A_CALL)
-    return [services[start : start + SERVICES_A_CALL] for start in starts]
 
 
 @cache
