@@ -1,6 +1,6 @@
 """`leasewire metrics`: metrics for Prometheus."""
 
-from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -13,13 +13,6 @@ if TYPE_CHECKING:
     from leasewire.monitor.exporter import MetricsServer
 
 _HIGHEST_PORT: Final = 65_535
-
-
-class Address(NamedTuple):
-    """Where to listen; port 0 takes a free one."""
-
-    host: str
-    port: int
 
 
 def metrics_command(
@@ -44,18 +37,20 @@ def metrics_command(
 
     Example: leasewire metrics --bind 127.0.0.1:9464
     """
-    address = address_of(bind)
+    host, port = _address_of(bind)
     context.log_as_set()
     context.check_login()
     targets = Targets(context, signing=False)
-    with asked_to_stop(reloads=True) as stopping, exporting(targets, address) as server:
+    with asked_to_stop(reloads=True) as stopping, exporting(targets, host, port) as server:
         typer.echo(f"Metrics for Prometheus: {server.url}/metrics")
         run_until_stopped(server, stopping, targets.reload)
     typer.echo("Stopped.")
 
 
-def exporting(targets: Targets, address: Address) -> "MetricsServer":
+def exporting(targets: Targets, host: str, port: int) -> "MetricsServer":
     """A server of metrics, for a `with` block; Redis may be down meanwhile, and at the start.
+
+    Port 0 takes a free one.
 
     Raises:
         ConfigurationError: the address cannot be listened on, the inventory has mistakes, or the
@@ -67,14 +62,14 @@ def exporting(targets: Targets, address: Address) -> "MetricsServer":
 
     reader = FiguresReader(targets)
     try:
-        return MetricsServer(reader.read, address.host, address.port)
+        return MetricsServer(reader.read, host, port)
     except (OSError, UnicodeError) as error:  # UnicodeError: the host is no valid name
         message = getattr(error, "strerror", None) or str(error)
-        problem = f"--bind {address.host} port {address.port} cannot be listened on: {message}"
+        problem = f"--bind {host} port {port} cannot be listened on: {message}"
         raise ConfigurationError([problem]) from error
 
 
-def address_of(text: str) -> Address:
+def _address_of(text: str) -> tuple[str, int]:
     """`HOST:PORT`, or `[HOST]:PORT` where the host is an IPv6 address.
 
     Raises:
@@ -87,4 +82,4 @@ def address_of(text: str) -> Address:
     if not (colon and bare and whole) or (":" in bare) != in_brackets:
         problem = "write HOST:PORT, such as 127.0.0.1:9464 or [::1]:9464"
         raise ConfigurationError([f"--bind {text}: {problem}"])
-    return Address(bare, int(port))
+    return bare, int(port)

@@ -30,15 +30,14 @@ def list_command(context: Context, name: AnyRouterArgument = None) -> Answer:
     Example: leasewire orphans list tower-7
     """
     results = read(context, context.router_names(name))
-    found = [
-        (router, orphan)
+    documents = [
+        _document(router, orphan)
         for router, result in results.items()
         if isinstance(result, FullRead)
         for orphan in result.row_owners.orphans
     ]
     code = exit_code(results.values(), lambda result: result.row_owners.orphans)
-    documents = [_document(router, orphan) for router, orphan in found]
-    return Answer({"orphans": documents}, [_table(found)], code, errors_of(results.values()))
+    return Answer({"orphans": documents}, [_table(documents)], code, errors_of(results.values()))
 
 
 @app.command("remove")
@@ -76,30 +75,22 @@ def remove_command(
         if apply and chosen:
             done = remove_orphans(context.store, session, lock, chosen, actor)
     word, rows = ("removed", done.gone) if apply else ("would_remove", chosen)
+    documents = [_document(name, orphan) for orphan in rows]
     refused = [_document(name, orphan) | {"message": text} for orphan, text in done.refused]
     text = f"{name}: {counted(len(done.gone), 'row')} removed"
     if not chosen or not apply:
         text = "Run with --apply to remove them." if chosen else ""
     code = Exit.FAILED if done.refused else Exit.OK
     return Answer(
-        {word: [_document(name, orphan) for orphan in rows], "refused": refused},
-        [_table((name, orphan) for orphan in rows), *([text] if text else [])],
+        {word: documents, "refused": refused},
+        [_table(documents), *([text] if text else [])],
         Exit.CHANGES if chosen and not apply else code,
         [f"{orphan.service_id}: refused: {message}" for orphan, message in done.refused],
     )
 
 
-def _table(found: Iterable[tuple[str, Tagged]]) -> TextTable:
-    rows = [
-        {
-            "router": router,
-            "service": orphan.service_id,
-            "menu": orphan.row.menu,
-            "row": describe(orphan.row.fields),
-            "comment": orphan.row.comment,
-        }
-        for router, orphan in found
-    ]
+def _table(documents: Iterable[dict[str, Any]]) -> TextTable:
+    rows = [document | {"row": describe(document["fields"])} for document in documents]
     return TextTable(rows, "router, service, menu, row, comment", "No orphans.")
 
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from leasewire.monitor.metrics import Address, exporting
+from leasewire.monitor.metrics import exporting
 from leasewire.sources.delivering import Targets
 from tests.gateway.shared import TRUST
 from tests.leasewire.conftest import edited, world
@@ -51,7 +51,7 @@ def exporter(quiet_logging):
 
     @contextmanager
     def run(context):
-        with exporting(Targets(context, signing=False), Address("127.0.0.1", 0)) as server:
+        with exporting(Targets(context, signing=False), "127.0.0.1", 0) as server:
             yield server.url
 
     return run

@@ -16,7 +16,7 @@ from gateway.outcomes.deliveries import DEAD_MOST
 from gateway.outcomes.delivery import GIVE_UP_MS
 from leasewire.context import Context
 from leasewire.host.gateway import running_gateway
-from leasewire.monitor.metrics import Address, exporting
+from leasewire.monitor.metrics import exporting
 from leasewire.sources.delivering import Targets
 from producers.connection import open_publisher
 from producers.errors import PublishFailed
@@ -215,7 +215,7 @@ def test_metrics_read_figures_and_no_secret(server, as_user, quiet_logging, tmp_
     with server.client() as admin:
         admin.execute_command("ACL", "LOG", "RESET")
         with (
-            exporting(Targets(context, signing=False), Address("127.0.0.1", 0)) as exporter,
+            exporting(Targets(context, signing=False), "127.0.0.1", 0) as exporter,
             httpx.Client(base_url=exporter.url) as client,
         ):
             said = client.get("/metrics").text
