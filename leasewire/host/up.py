@@ -26,8 +26,8 @@ from simulator.options import LOOPBACK
 from simulator.testing import running as simulation
 from worker.errors import ConfigurationError, LeasewireError
 from worker.interpreter import answer_while_computing
-from worker.inventory import Inventory, load_inventory
-from worker.log_setup import configure_logging, hide_secret
+from worker.inventory import Inventory
+from worker.log_setup import configure_logging
 from worker.runtime.supervisor import Supervisor
 from worker.version import installed_version
 from worker.watching.apprise_sender import check_installed
@@ -111,7 +111,7 @@ def up_command(  # noqa: PLR0913 - as many options
     if not settings.inventory.exists():
         problem = "is missing: `leasewire init` writes a first one"
         raise ConfigurationError([f"{settings.inventory}: {problem}"])
-    known = load_inventory(settings.inventory, on_secret=hide_secret)
+    known = context.inventory
     check_installed(known.alerts)
     targets = Targets(context)
     names = ", ".join(target.name for target in targets.now)

@@ -6,11 +6,9 @@ from typing import Annotated
 import typer
 
 from leasewire.answer import Answer, Exit
-from leasewire.context import Context, InventoryOption, environment_for, load_settings
-from worker.inventory import load_inventory
-from worker.log_setup import configure_logging, hide_secret
+from leasewire.context import Context, environment_for
+from worker.log_setup import configure_logging
 from worker.runtime.supervisor import Supervisor
-from worker.store.connection import check_login
 from worker.watching.apprise_sender import check_installed
 
 EventsOption = Annotated[
@@ -23,10 +21,7 @@ RoutersOption = Annotated[
 
 
 def worker_command(
-    *,
-    events: EventsOption = 1,
-    routers: RoutersOption = 1,
-    inventory: InventoryOption = None,
+    context: Context, *, events: EventsOption = 1, routers: RoutersOption = 1
 ) -> None:
     """Run the worker processes and restart those that end, until SIGTERM or Ctrl-C.
 
@@ -36,13 +31,12 @@ def worker_command(
 
     Example: LEASEWIRE_REDIS_URL=redis://redis.example.net:6379/0 leasewire worker
     """
-    settings = load_settings(inventory)
-    configure_logging(settings)
+    configure_logging(context.settings)
     # Each process loads it again; report mistakes once, before they start.
-    known = load_inventory(settings.inventory, on_secret=hide_secret)
+    known = context.inventory
     check_installed(known.alerts)
-    check_login(settings.redis_url, **settings.redis_login)
-    environ = environment_for(settings)
+    context.check_login()
+    environ = environment_for(context.settings)
     raise typer.Exit(Supervisor(environ, events, routers, inventory=known).run())
 
 
