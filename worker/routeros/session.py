@@ -300,11 +300,7 @@ class Session:
         self._write_s = min(longer_s, self._settings.router_lock_s / 2)
 
     def observe(self, query: LeaseQuery, *, leases: bool = False) -> Observation:
-        """Read rows with the devices that hold them, also rows that the queried devices hold.
-
-        Raises:
-            RouterUnreachable, RouterBlocked: as `read_leases`.
-        """
+        """See `worker.ports.RouterSession`."""
         if not (query.devices or query.addresses or query.comments):
             found = Observation(entries=self.entries)
         elif self._kind.sessions:
@@ -341,11 +337,7 @@ class Session:
         return observed(rows, servers)
 
     def probe(self, address: str, mac: str) -> Probe:
-        """Ping a device from the router, and read what the router's log says about it.
-
-        Raises:
-            RouterUnreachable, RouterBlocked: as `read_leases`.
-        """
+        """Ping a device from the router, and read what its log says of it; raises as a read."""
         return probed(self._read("verifying", probe_commands(address)), mac)
 
     def close(self) -> None:
