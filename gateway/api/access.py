@@ -48,13 +48,7 @@ def check_scope(key: ApiKey, *scopes: KeyScope) -> None:
 
 
 class AccessCheck:
-    """Checks requests.
-
-    Args:
-        keys: the API keys.
-        rates: of the keys.
-        clock: gives the time, aware.
-    """
+    """Checks requests."""
 
     def __init__(self, keys: ApiKeys, rates: Rates, clock: Callable[[], datetime]) -> None:
         self._keys = keys

@@ -149,13 +149,7 @@ class _Cached(NamedTuple):
 
 
 class ApiKeys:
-    """The keys in Redis.
-
-    Args:
-        redis: decodes replies.
-        prefix: before every key in Redis.
-        clock: monotonic seconds.
-    """
+    """The keys in Redis."""
 
     def __init__(
         self, redis: TextClient, prefix: str, clock: Callable[[], float] = monotonic

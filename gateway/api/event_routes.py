@@ -30,15 +30,7 @@ _WAIT: Final = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,4})\"?(?=[,;\s]|$)",
 
 
 class EventRoutes(APIRouter):
-    """Publishes and validates events.
-
-    Args:
-        access: checks keys.
-        publisher: checks events.
-        intakes: write them to the journal, one a lane.
-        waiter: waits for their outcomes.
-        inventory: gives the inventory as it is now.
-    """
+    """Publishes and validates events."""
 
     def __init__(
         self,

@@ -20,7 +20,6 @@ from gateway.api.limits import Rates
 from gateway.api.problems import Refused, overloaded
 from gateway.hooks.config import Hook, find_hook
 from gateway.hooks.inbox import Inbox, Posted
-from gateway.hooks.signing import check_signature
 from gateway.hooks.tables import Generic, Uisp
 from gateway.hooks.uisp import named_in
 
@@ -33,14 +32,7 @@ Endpoint = Annotated[str, Path(description="The hook's name, or its secret path"
 
 
 class HookRoutes(APIRouter):
-    """Accepts webhooks.
-
-    Args:
-        hooks: by name.
-        inbox: stores them.
-        rates: of the hooks.
-        clock: gives the time, aware.
-    """
+    """Accepts webhooks."""
 
     def __init__(
         self,
@@ -77,7 +69,7 @@ class HookRoutes(APIRouter):
         hook = self._hook(adapter, endpoint_id)
         body = await read_body(request, HOOK_BYTES)
         try:
-            check_signature(hook, request.headers, body, self._clock().timestamp())
+            hook.check_signature(request.headers, body, self._clock().timestamp())
         except SignatureRefused as error:
             peer = request.client.host if request.client else ""
             self._unknown_rates.spend(f"{hook.name} {peer}", _UNKNOWN_RATE)

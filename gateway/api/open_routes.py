@@ -17,11 +17,7 @@ from gateway.api.responses import tagged
 
 
 class OpenRoutes(APIRouter):
-    """Routes without a key.
-
-    Args:
-        depth: whether events are accepted.
-    """
+    """Routes without a key."""
 
     def __init__(self, depth: Depth) -> None:
         super().__init__()

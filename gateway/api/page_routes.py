@@ -25,11 +25,7 @@ HEADERS: Final = {
 
 
 class PageRoutes(APIRouter):
-    """Pages that are rendered once; the OpenAPI document does not list them.
-
-    Args:
-        document: the finished OpenAPI document.
-    """
+    """Pages that are rendered once; the OpenAPI document does not list them."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         super().__init__(include_in_schema=False)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Final
 
 import htpy as h
@@ -45,28 +46,21 @@ class AuditPage(Pages):
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
-        self._audit = console.store.audit
         self.page("/audit", self.read, show_audit, title="Audit")
-        self.get("/audit.csv", response_model=None)(self.csv)
-        self.get("/audit.ndjson", response_model=None)(self.ndjson)
+        for form in AuditFormat:
+            self.get(f"/audit.{form}", response_model=None)(partial(self._file, form))
 
     def read(self, viewer: Reader, given: Given, page: PageNumber = 1) -> Document:
         """One page of the entries that match."""
         chosen = _chosen(viewer, given)
-        return audit_document(self._audit, chosen, page, PAGE_SIZE) | {"filter": given}
+        return audit_document(self.console.store.audit, chosen, page, PAGE_SIZE) | {"filter": given}
 
-    def csv(self, viewer: Reader, given: Given) -> StreamingResponse:
-        """All entries that match, for spreadsheets."""
-        return self._file(AuditFormat.CSV, _chosen(viewer, given))
-
-    def ndjson(self, viewer: Reader, given: Given) -> StreamingResponse:
-        """All entries that match, one JSON object a line."""
-        return self._file(AuditFormat.NDJSON, _chosen(viewer, given))
-
-    def _file(self, form: AuditFormat, chosen: AuditFilter) -> StreamingResponse:
+    def _file(self, form: AuditFormat, viewer: Reader, given: Given) -> StreamingResponse:
+        """All entries that match."""
         kind = "text/csv" if form is AuditFormat.CSV else "application/x-ndjson"
         headers = {"Content-Disposition": f'attachment; filename="audit.{form}"'}
-        return StreamingResponse(audit_file(self._audit, chosen, form), 200, headers, kind)
+        parts = audit_file(self.console.store.audit, _chosen(viewer, given), form)
+        return StreamingResponse(parts, 200, headers, kind)
 
 
 def show_audit(document: Document, viewer: Viewer) -> Node:

@@ -52,8 +52,6 @@ class CalendarPages(Pages):
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
-        self._store = console.store
-        self._publisher = console.publisher
         self.page("/calendar", self.read, show_calendar, title="Calendar")
         path = "/calendar/withdraw"
         self.confirmation(path, self.event, show_withdrawal, self.withdraw, title="Withdraw")
@@ -67,17 +65,17 @@ class CalendarPages(Pages):
         page: PageNumber = 1,
     ) -> Document:
         """How much takes effect on which day, and one page of it."""
-        now_ms = self._store.records.now_ms()
+        now_ms = self.console.store.records.now_ms()
         shown = Days.from_now(now_ms, days, viewer.zone)
         if day is not None and day not in shown.days:
             first, last = shown.days[0], shown.days[-1]
             raise Refused("malformed", f"day: one of {first} to {last}")
-        return calendar_document(self._store, shown, name, day, page, PAGE_SIZE)
+        return calendar_document(self.console.store, shown, name, day, page, PAGE_SIZE)
 
     def event(self, id: Id, key: Id) -> Document:  # noqa: A002 - as the query has it
         """One event that waits for its time."""
         try:
-            return scheduled_event(self._store, id, key)
+            return scheduled_event(self.console.store, id, key)
         except NotPossible as error:
             raise Refused("not-found", str(error)) from None
 
@@ -86,13 +84,13 @@ class CalendarPages(Pages):
         service, key = form.get("id", ""), form.get("key", "")
         reason = reason_of(form, ui.address("/calendar/withdraw", id=service, key=key))
         try:
-            event = scheduled_event(self._store, service, key)
-            withdrawn = withdrawal(self._store, service, key, viewer.actor, reason)
+            event = scheduled_event(self.console.store, service, key)
+            withdrawn = withdrawal(self.console.store, service, key, viewer.actor, reason)
         except NotPossible as error:
             raise NotDone(f"Nothing was changed. {error}", ui.address("/calendar")) from None
-        self._publisher.publish([withdrawn])
+        self.console.publisher.publish([withdrawn])
         detail = f"{event['type']} of {event['effective_at']}, id {event['event']}: {reason}"
-        self._store.audit.record(viewer.actor, "service.schedule_withdrawn", service, detail)
+        self.console.store.audit.record(viewer.actor, "service.schedule_withdrawn", service, detail)
         message = f"Withdrawn for service {service}: a worker takes it out within moments."
         return Done(message, ui.address("/calendar"))
 

@@ -27,13 +27,7 @@ _WRONG: Final = "There is no person with this name and password."
 
 
 class LoginRoutes(APIRouter):
-    """The routes that need no session, and logout.
-
-    Args:
-        people: who may log in.
-        sessions: begins and ends sessions.
-        rates: limits attempts, in each gateway process.
-    """
+    """The routes that need no session, and logout."""
 
     def __init__(self, people: People, sessions: LoginSessions, rates: Rates) -> None:
         super().__init__(include_in_schema=False)

@@ -87,11 +87,13 @@ class Pages(APIRouter):
     """A group of pages and writes: routes of the console.
 
     Attributes:
+        console: what they read and write.
         sessions: where messages for the next page wait.
     """
 
     def __init__(self, console: Console) -> None:
         super().__init__(include_in_schema=False)
+        self.console = console
         self.sessions = LoginSessions(console.store.client, console.settings.key_prefix)
 
     def page(

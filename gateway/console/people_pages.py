@@ -23,8 +23,6 @@ class PeoplePages(Pages):
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
-        self._people = console.people
-        self._audit = console.store.audit
         self.page("/people", self.all, show_people, title="People", role=Role.ADMIN)
         self.page("/person", self.person, show_person, title="{name}", role=Role.ADMIN)
         for path, change in (
@@ -36,11 +34,11 @@ class PeoplePages(Pages):
 
     def all(self, page: PageNumber = 1) -> Document:
         """One page of the people, by name."""
-        return page_of("people", self._people.all(), page, Person.document)
+        return page_of("people", self.console.people.all(), page, Person.document)
 
     def person(self, id: Id) -> Document:  # noqa: A002 - as the query has it
         """One person."""
-        person = self._people.find(id)
+        person = self.console.people.find(id)
         if person is None:
             raise Refused("not-found", "there is no such person: see People")
         return person.document()
@@ -55,7 +53,7 @@ class PeoplePages(Pages):
             self._check_not_last(person)
         self._change(
             *(viewer, person, "person.role_changed", role),
-            lambda name: self._people.set_role(name, Role(role)),
+            lambda name: self.console.people.set_role(name, Role(role)),
         )
         return Done(f"{person.name} is {role} now.", _PEOPLE)
 
@@ -63,13 +61,13 @@ class PeoplePages(Pages):
         """Remove a person, and end their sessions."""
         person = self._chosen(form)
         self._check_not_last(person)
-        self._change(viewer, person, "person.removed", "", self._people.remove)
+        self._change(viewer, person, "person.removed", "", self.console.people.remove)
         return Done(f"{person.name} is removed, and logged out.", _PEOPLE)
 
     def end_sessions(self, viewer: Viewer, form: Form) -> Done:
         """Log a person out everywhere."""
         person = self._chosen(form)
-        self._change(viewer, person, "person.sessions_ended", "", self._people.end_sessions)
+        self._change(viewer, person, "person.sessions_ended", "", self.console.people.end_sessions)
         return Done(f"{person.name} must log in again everywhere.", _PEOPLE)
 
     def _change(
@@ -77,16 +75,16 @@ class PeoplePages(Pages):
     ) -> None:
         if not change(person.name):
             raise NotDone(f"There is no person {person.name} any more.", _PEOPLE)
-        self._audit.record(viewer.actor, what, person.name, detail)
+        self.console.store.audit.record(viewer.actor, what, person.name, detail)
 
     def _chosen(self, form: Form) -> Person:
-        person = self._people.find(form.get("id", ""))
+        person = self.console.people.find(form.get("id", ""))
         if person is None:
             raise NotDone("There is no such person any more.", _PEOPLE)
         return person
 
     def _check_not_last(self, person: Person) -> None:
-        admins = [other.name for other in self._people.all() if other.role is Role.ADMIN]
+        admins = [other.name for other in self.console.people.all() if other.role is Role.ADMIN]
         if admins == [person.name]:
             raise NotDone(
                 f"Nothing was changed: {person.name} is the last admin. Make somebody else admin "

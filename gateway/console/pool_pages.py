@@ -44,25 +44,23 @@ class PoolPages(Pages):
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
-        self._store = console.store
-        self._inventory = console.inventory
         self.page("/pools", self.read, show_pools, title="Pools")
         self.page("/pool", self.pool, show_pool, title="Pool {pool}")
         self.confirmation("/pool/free", self.value, show_value, self.free, title="Free {value}")
 
     def read(self) -> Document:
         """How much of each pool is used."""
-        return {"pools": pool_documents(self._store, self._inventory().pools)}
+        return {"pools": pool_documents(self.console.store, self.console.inventory().pools)}
 
     def pool(self, id: Name, page: PageNumber = 1) -> Document:  # noqa: A002 - as the query has it
         """A pool with one page of its values."""
         begin = (page - 1) * PAGE_SIZE
-        return pool_document(self._store, self._pool(id), begin, PAGE_SIZE) | {"page": page}
+        return pool_document(self.console.store, self._pool(id), begin, PAGE_SIZE) | {"page": page}
 
     def value(self, id: Name, value: Name) -> Document:  # noqa: A002 - as the query has it
         """A value that is in quarantine."""
         try:
-            held = in_quarantine(self._store, self._pool(id), value)
+            held = in_quarantine(self.console.store, self._pool(id), value)
         except NotPossible as error:
             raise Refused("not-found", str(error)) from None
         if held is None:
@@ -74,18 +72,18 @@ class PoolPages(Pages):
         name, value = form.get("id", ""), form.get("value", "")
         pool, back = self._pool(name), ui.address("/pool", id=name)
         try:
-            held = in_quarantine(self._store, pool, value)
+            held = in_quarantine(self.console.store, pool, value)
         except NotPossible as error:
             raise NotDone(str(error), back) from None
         if held is None:
             raise NotDone(f"Nothing was changed: {value} is free already.", back)
-        if not self._store.pools.free(held.value, name, viewer.actor):
+        if not self.console.store.pools.free(held.value, name, viewer.actor):
             raise NotDone("Nothing was changed: it just changed. Look again.", back)
         return Done(f"Any service may get {held.value} of pool {name} now.", back)
 
     def _pool(self, name: str) -> AddressPool:
         try:
-            return pool_named(self._inventory().pools, name)
+            return pool_named(self.console.inventory().pools, name)
         except NotPossible as error:
             raise Refused("not-found", str(error)) from None
 

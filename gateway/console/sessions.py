@@ -34,12 +34,7 @@ class LoginSession(NamedTuple):
 
 
 class LoginSessions:
-    """The sessions in Redis.
-
-    Args:
-        redis: decodes replies.
-        prefix: before every key in Redis.
-    """
+    """The sessions in Redis."""
 
     def __init__(self, redis: TextClient, prefix: str) -> None:
         self._redis = redis

@@ -36,8 +36,6 @@ class SourcePages(Pages):
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
-        self._console = console
-        self._keys = console.api_keys
         admin = Role.ADMIN
         self.page("/sources", self.sources, show_sources, title="Sources")
         self.page("/keys", self.keys, show_keys, title="API keys", role=admin)
@@ -54,24 +52,26 @@ class SourcePages(Pages):
 
     def sources(self, page: PageNumber = 1) -> Document:
         """One page of the sources."""
-        found = source_documents(self._console.store, self._console.inventory().sources)
+        found = source_documents(self.console.store, self.console.inventory().sources)
         return page_of("sources", found, page)
 
     def keys(self, page: PageNumber = 1) -> Document:
         """One page of the keys, without secrets."""
-        used = self._keys.used()
-        found = [key.document() | {"last_used": used.get(key.id)} for key in self._keys.all()]
+        used = self.console.api_keys.used()
+        found = [
+            key.document() | {"last_used": used.get(key.id)} for key in self.console.api_keys.all()
+        ]
         return page_of("keys", found, page)
 
     def new(self) -> Document:
         """What a key may be made of."""
-        return {"sources": sorted(self._console.inventory().sources)}
+        return {"sources": sorted(self.console.inventory().sources)}
 
     def key(self, id: Id) -> Document:  # noqa: A002 - as the query has it
         """One key, without secrets."""
-        for key in self._keys.all():
+        for key in self.console.api_keys.all():
             if key.id == id:
-                return key.document() | {"last_used": self._keys.used().get(id)}
+                return key.document() | {"last_used": self.console.api_keys.used().get(id)}
         raise Refused("not-found", "there is no such key: it may be revoked already")
 
     def create(self, viewer: Viewer, form: Form) -> Done | Shown:
@@ -79,7 +79,7 @@ class SourcePages(Pages):
         sources = form.get("sources", "").split()
         try:
             scopes = [scope for scope in KeyScope if form.get(f"scope-{scope}")]
-            made = self._keys.create(
+            made = self.console.api_keys.create(
                 clean(form.get("name", "").strip()),
                 sources,
                 scopes,
@@ -92,14 +92,14 @@ class SourcePages(Pages):
             raise NotDone(f"No key was created: {error}.", ui.address("/keys/create")) from None
         secrets = {"key": made.token, "signing_secret": made.key.signing_secret}
         document = made.key.document()
-        unknown = sorted(set(sources) - self._console.inventory().sources.keys())
+        unknown = sorted(set(sources) - self.console.inventory().sources.keys())
         body = show_made(document, secrets, unknown, viewer)
         return Shown(f"Key {made.key.id}", body, written=True)
 
     def revoke(self, viewer: Viewer, form: Form) -> Done:
         """Delete a key."""
         key = form.get("id", "")
-        if not self._keys.revoke(key, viewer.actor):
+        if not self.console.api_keys.revoke(key, viewer.actor):
             raise NotDone("There is no such key: it may be revoked already.", ui.address("/keys"))
         return Done(f"Key {key} is revoked: it stops working within a second.", ui.address("/keys"))
 

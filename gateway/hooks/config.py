@@ -3,6 +3,8 @@
 Secrets are not in this file: each is in a variable or in its own file.
 """
 
+import base64
+import hashlib
 import hmac
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ from typing import Final
 
 from pydantic import SecretStr, ValidationError
 
+from contracts.webhook_signature import SignatureRefused, verify
 from gateway.hooks.paths import parse_path
 from gateway.hooks.tables import SETTINGS, Generic, Secret, Settings, Signature, Splynx, Uisp
 from gateway.toml_file import read_secret, read_toml
@@ -41,15 +44,46 @@ class Hook:
     api_secret: SecretStr | None = None
 
     @property
-    def signature(self) -> Signature | None:
-        """How requests are signed."""
-        return None if isinstance(self.settings, Uisp) else self.settings.signature
-
-    @property
     def path(self) -> str:
         """The path that the vendor posts to."""
         endpoint = self.endpoint_id.get_secret_value()
         return f"/v1/hooks/{self.settings.adapter}/{endpoint}"
+
+    def check_signature(self, headers: Mapping[str, str], body: bytes, now_s: float) -> None:
+        """Check that a request is signed over its raw bytes, where that is required.
+
+        Args:
+            headers: by lower-case name.
+            body: as it came.
+            now_s: seconds since 1970.
+
+        Raises:
+            SignatureRefused: it is not.
+        """
+        signature = _signature(self.settings)
+        if signature is None or self.signing_secret is None:
+            return
+        key = self.signing_secret.get_secret_value()
+        if signature.scheme == "standard-webhooks":
+            verify(key, headers, body, now_s)
+            return
+        given = headers.get(signature.header.lower(), "").removeprefix(signature.prefix)
+        if signature.scheme == "token":
+            wanted = key
+        else:
+            digest = hmac.digest(key.encode(), body, getattr(hashlib, signature.algorithm))
+            hexadecimal = signature.encoding == "hex"
+            wanted = digest.hex() if hexadecimal else base64.b64encode(digest).decode()
+            given = given.strip().lower() if hexadecimal else given.strip()
+        if not hmac.compare_digest(wanted.encode(), given.encode("utf-8", "surrogateescape")):
+            header = signature.header
+            message = f"the header {header} does not match: check the secret on both sides"
+            raise SignatureRefused("bad-signature", message)
+
+
+def _signature(settings: Settings) -> Signature | None:
+    """How requests are signed."""
+    return None if isinstance(settings, Uisp) else settings.signature
 
 
 def find_hook(hooks: Mapping[str, Hook], adapter: str, endpoint_id: str) -> Hook | None:
@@ -133,7 +167,7 @@ class _Reader:
                 self.problems.append(f".{'.'.join(place)}: {message}")
             return None
         self.problems += _problems_between_keys(settings, sources)
-        signature = None if isinstance(settings, Uisp) else settings.signature
+        signature = _signature(settings)
         signing = self._secret(".signature.secret", signature.secret if signature else None)
         api = None if isinstance(settings, Generic) else settings.api
         api_secret = self._secret(".api.secret", api.secret if api else None)

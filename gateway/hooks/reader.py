@@ -31,13 +31,7 @@ _STOP_S: Final = 40.0
 
 
 class HookReader(BackgroundThread):
-    """Runs inside `with`.
-
-    Args:
-        inbox: has the webhooks.
-        work: processes them.
-        check_every_s: how often to check for more.
-    """
+    """Runs inside `with`."""
 
     def __init__(self, inbox: Inbox, work: Work, check_every_s: float = CHECK_EVERY_S) -> None:
         super().__init__("hooks", _STOP_S)

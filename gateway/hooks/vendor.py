@@ -38,11 +38,7 @@ class NotThere(Exception):  # noqa: N818 - says what it is
 
 
 class VendorApi:
-    """The vendor's API of one hook.
-
-    Args:
-        hook: its adapter reads at the vendor.
-    """
+    """The vendor's API of one hook."""
 
     def __init__(self, hook: Hook) -> None:
         settings = hook.settings

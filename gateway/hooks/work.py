@@ -60,16 +60,7 @@ _FORM: Final = "application/x-www-form-urlencoded"
 
 
 class Work:
-    """Processes webhooks and rereads.
-
-    Args:
-        hooks: by name.
-        inbox: has the webhooks.
-        apis: of the hooks that read at the vendor.
-        publisher: used by nothing else.
-        store: for dead letters.
-        clock: gives the time, aware.
-    """
+    """Processes webhooks and rereads."""
 
     def __init__(  # noqa: PLR0913 - what it stands on
         self,

@@ -63,13 +63,7 @@ class TakenOverError(Exception):
 
 
 class Deliveries:
-    """The state of one target. Only the process that holds the target changes it.
-
-    Args:
-        redis: decodes replies.
-        prefix: before every key.
-        target: its name.
-    """
+    """The state of one target. Only the process that holds the target changes it."""
 
     def __init__(self, redis: TextClient, prefix: str, target: str) -> None:
         self._redis = redis

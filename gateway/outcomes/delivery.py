@@ -35,16 +35,7 @@ PAGE: Final = 100
 
 
 class Courier:
-    """Delivers to one target.
-
-    Args:
-        target: the receiver.
-        deliveries: its state.
-        feed: the outcome feed.
-        installation: id of the installation.
-        clock_ms: gives milliseconds since 1970.
-        stopping: set to stop it.
-    """
+    """Delivers to one target."""
 
     def __init__(  # noqa: PLR0913 - what it works with
         self,

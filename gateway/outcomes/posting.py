@@ -43,11 +43,7 @@ class PostResult(NamedTuple):
 
 
 class Poster:
-    """An HTTP client of one target; for one event loop. Must be closed.
-
-    Args:
-        target: the receiver.
-    """
+    """An HTTP client of one target; for one event loop. Must be closed."""
 
     def __init__(self, target: Target) -> None:
         if target.secret is None:

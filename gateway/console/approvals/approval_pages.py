@@ -46,7 +46,6 @@ class ApprovalPages(Pages):
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
-        self._console = console
         self._lists = HeldLists(console.store, console.inventory)
         views = approval_views
         self.page("/approvals", self.approvals, views.approvals, title="Approvals")
@@ -102,7 +101,7 @@ class ApprovalPages(Pages):
     def announcement(self) -> Document:
         """What may be announced."""
         return {
-            "sources": sorted(self._console.inventory().sources)[:_ANNOUNCED],
+            "sources": sorted(self.console.inventory().sources)[:_ANNOUNCED],
             "announced": self._announced()[:_ANNOUNCED],
         }
 
@@ -117,8 +116,8 @@ class ApprovalPages(Pages):
         """Approve a list as it was shown."""
         approval_id, digest, reason = _decision_of(form, "/approval/approve")
         decision = approvals.approve(
-            self._console.store,
-            self._console.inventory().policies,
+            self.console.store,
+            self.console.inventory().policies,
             approval_id,
             digest,
             viewer.actor,
@@ -134,13 +133,13 @@ class ApprovalPages(Pages):
         try:
             decision = approvals.reject(
                 *(
-                    self._console.store,
-                    self._console.inventory().policies,
+                    self.console.store,
+                    self.console.inventory().policies,
                     approval_id,
                     digest,
                     viewer.actor,
                 ),
-                self._console.publisher.publish,
+                self.console.publisher.publish,
                 reason,
             )
         except BatchViolation as violation:
@@ -156,7 +155,7 @@ class ApprovalPages(Pages):
         """Announce losses: they are neither counted nor held."""
         back = ui.address("/announce")
         source, router = form.get("source", ""), form.get("router", "").strip()
-        number, now_ms = form.get("services", ""), self._console.store.records.now_ms()
+        number, now_ms = form.get("services", ""), self.console.store.records.now_ms()
         if bool(source) == bool(router):
             raise NotDone("Choose a source, or name a router; not both.", back)
         if not (number.isdecimal() and 0 < int(number) <= _MOST_ANNOUNCED):
@@ -164,26 +163,26 @@ class ApprovalPages(Pages):
         reason = reason_of(form, back)
         scope = f"source:{source}" if source else f"router:{router}"
         try:
-            check_scope(scope, self._console.inventory())
+            check_scope(scope, self.console.inventory())
             until_ms = end_ms(now_ms, None, form.get("lasts", "").strip())
         except NotPossible as error:
             raise NotDone(str(error), back) from error
         announced = Announcement(
             *(scope, int(number), 0, now_ms, until_ms, viewer.actor), reason=reason
         )
-        self._console.store.brake.announce(announced, now_ms)
+        self.console.store.brake.announce(announced, now_ms)
         services = counted(int(number), "service")
         return Done(f"Announced: {services} of {scope} may lose their entries.", _APPROVALS)
 
     def withdraw(self, viewer: Viewer, form: Form) -> Done:
         """Withdraw an announcement."""
-        scope, now_ms = form.get("scope", ""), self._console.store.records.now_ms()
+        scope, now_ms = form.get("scope", ""), self.console.store.records.now_ms()
         known = {f"{found['scope']}:{found['name']}" for found in self._announced()}
         if scope not in known:
             raise NotDone("Nothing is announced for it any more.", _APPROVALS)
         reason = form.get("reason", "").strip()[:_REASON]
         ended = Announcement(*(scope, 0, 0, now_ms, now_ms, viewer.actor), reason=reason)
-        self._console.store.brake.announce(ended, now_ms)
+        self.console.store.brake.announce(ended, now_ms)
         return Done("The announcement is withdrawn.", _APPROVALS)
 
     def _find(self, approval_id: str) -> HeldList:
@@ -215,9 +214,9 @@ class ApprovalPages(Pages):
         return {"known": False} if change is None else {"known": True} | _change_document(change)
 
     def _announced(self) -> list[dict[str, Any]]:
-        now_ms = self._console.store.records.now_ms()
+        now_ms = self.console.store.records.now_ms()
         return [
-            announcement_document(found) for found in self._console.store.brake.announced(now_ms)
+            announcement_document(found) for found in self.console.store.brake.announced(now_ms)
         ]
 
     def _decided(self, decision: Decision, approval_id: str, digest: str) -> int:

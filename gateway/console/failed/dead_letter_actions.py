@@ -27,25 +27,21 @@ class DeadLetterActions(Pages):
 
     def __init__(self, console: Console, pages: DeadLetterPages) -> None:
         super().__init__(console)
-        self._console = console
         self._pages = pages
-        for what, show_one, show_all in (
-            ("retry", views.retry, views.retry_all),
-            ("discard", views.discard, views.discard_all),
-        ):
-            one, all_, name = f"/dead-letter/{what}", f"/cause/{what}", what.capitalize()
+        for what, show in (("retry", views.retry), ("discard", views.discard)):
+            show_all, name = partial(views.settle_all, what), what.capitalize()
             self.confirmation(
-                *(one, pages.dead_letter, show_one, partial(self._settle_one, what)),
+                *(f"/dead-letter/{what}", pages.dead_letter, show, partial(self._settle_one, what)),
                 title=f"{name}: {{title}}",
             )
             self.confirmation(
-                *(all_, pages.decision, show_all, partial(self._settle_all, what)),
+                *(f"/cause/{what}", pages.decision, show_all, partial(self._settle_all, what)),
                 title=f"{name} all: {{reason}}",
             )
 
     def _settle(self, what: str, viewer: Viewer, reason: str, *, audit: bool) -> Settle:
         """What settles a dead letter, until an event cannot be published: then the others stay."""
-        store, publisher, failure = self._console.store, self._console.publisher, ""
+        store, publisher, failure = self.console.store, self.console.publisher, ""
 
         def settle(dead_letter: DeadLetter) -> str:
             nonlocal failure
@@ -88,11 +84,11 @@ class DeadLetterActions(Pages):
         until, so_far = _number(form.get("until")), _number(form.get("done"))
         left = left_of(cause, until, form.get("after", ""))
         settle = self._settle(what, viewer, reason, audit=False)
-        step = dead_letters.settle_for_a_while(self._console.store, left, settle, STEP_S)
+        step = dead_letters.settle_for_a_while(self.console.store, left, settle, STEP_S)
         self._pages.causes.list_again()
         if step.done:
             subject, detail = f"{step.done} of cause {cause.id}", f"{cause.reason}: {reason}"
-            self._console.store.audit.record(viewer.actor, f"dead_letter.{done}", subject, detail)
+            self.console.store.audit.record(viewer.actor, f"dead_letter.{done}", subject, detail)
         message = f"{counted(step.done, 'dead letter')} {done}"
         if step.kept:
             message = f"{message}, {step.kept:,} not: {step.message}"

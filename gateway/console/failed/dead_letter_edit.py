@@ -42,7 +42,6 @@ class DeadLetterEdit(Pages):
 
     def __init__(self, console: Console, pages: DeadLetterPages) -> None:
         super().__init__(console)
-        self._console = console
         self._pages = pages
         path = "/dead-letter/edit"
         self.page(path, self.edit, _edit_page, title="Edit: {title}", role=Role.OPERATOR)
@@ -72,14 +71,14 @@ class DeadLetterEdit(Pages):
         if form.get("digest") != _digest(text):
             message = "Nothing was published: the text is not the one that was previewed."
             raise NotDone(message, again)
-        publisher = self._console.publisher
+        publisher = self.console.publisher
         event, problems = dead_letters.correct(publisher, dead_letter, text)
         if event is None:
             why = dead_letters.joined(problems)[:500]
             raise NotDone(f"Nothing was published: {why}", again)
         try:
             dead_letters.publish_correction(
-                *(self._console.store, publisher, dead_letter, event, viewer.actor, reason)
+                *(self.console.store, publisher, dead_letter, event, viewer.actor, reason)
             )
         except (PublishFailed, EventsRefused) as failure:
             raise NotDone(f"The event was not published: {failure}. Try again.", again) from failure
@@ -103,7 +102,7 @@ class DeadLetterEdit(Pages):
         return found
 
     def _document(self, dead_letter: DeadLetter, text: str) -> dict[str, Any]:
-        event, problems = dead_letters.correct(self._console.publisher, dead_letter, text)
+        event, problems = dead_letters.correct(self.console.publisher, dead_letter, text)
         shown = without_secrets(dead_letter)
         return {
             "id": dead_letter.id,

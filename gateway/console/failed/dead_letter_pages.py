@@ -37,7 +37,6 @@ class DeadLetterPages(Pages):
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
-        self._console = console
         self.causes = DeadLetterCauses(console.store)
         views = dead_letter_views
         self.page("/failed", self.failed, views.failed, title="Failed")
@@ -55,7 +54,7 @@ class DeadLetterPages(Pages):
         for cause in found.causes:
             reasons[cause.reason] += len(cause.dead_letters)
         chosen = [cause for cause in found.causes if reason in {"", cause.reason}]
-        gone = sorted(self._console.store.dead_letters.gone().items(), key=lambda item: -item[1])
+        gone = sorted(self.console.store.dead_letters.gone().items(), key=lambda item: -item[1])
         return page_of("causes", chosen, page, _short) | {
             "total": found.total,
             "read": found.read,
@@ -112,7 +111,7 @@ class DeadLetterPages(Pages):
         document = dead_letter_document(found)
         problems: tuple[Problem, ...] = ()
         if found.kind == "event" and not too_large:
-            problems = dead_letters.check(self._console.publisher, found.body).problems
+            problems = dead_letters.check(self.console.publisher, found.body).problems
         return document | {
             "title": clean(found.service_id) or found.reason,
             "at_ms": found.at_ms,
@@ -128,7 +127,7 @@ class DeadLetterPages(Pages):
         Raises:
             Refused: there is none.
         """
-        found = self._console.store.views.dead_letter(dead_letter_id)
+        found = self.console.store.views.dead_letter(dead_letter_id)
         if found is None:
             message = "there is no such dead letter any more: it was settled, or a newer event came"
             raise Refused("not-found", message)

@@ -1,8 +1,8 @@
 """What the pages of dead letters look like, from their documents alone."""
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import htpy as h
 from htpy import Node
@@ -15,6 +15,11 @@ from worker.admin.json_fields import clean
 from worker.core.texts import counted
 
 _LONGEST_BODY = 8_000
+_EFFECTS: Final[Mapping[str, str]] = {
+    "retry": "Events are published again as received, with their ids; services are checked again "
+    "at their routers. One that fails again becomes a new dead letter.",
+    "discard": "They are deleted for good. The history of each service keeps who did it and why.",
+}
 
 
 def failed(document: Document, viewer: Viewer) -> Node:
@@ -109,28 +114,14 @@ def _cause_fields(document: Document, viewer: Viewer) -> Node:
     )
 
 
-def retry_all(document: Document, viewer: Viewer) -> Node:
-    """What a retry of all of a cause does."""
-    effect = (
-        "Events are published again as received, with their ids; services are checked again at "
-        "their routers. One that fails again becomes a new dead letter."
-    )
-    return _all(document, viewer, effect, "retry")
-
-
-def discard_all(document: Document, viewer: Viewer) -> Node:
-    """What a discard of all of a cause does."""
-    effect = "They are deleted for good. The history of each service keeps who did it and why."
-    return _all(document, viewer, effect, "discard")
-
-
-def _all(document: Document, viewer: Viewer, effect: str, what: str) -> Node:
+def settle_all(what: str, document: Document, viewer: Viewer) -> Node:
+    """What a retry or a discard of all of a cause does."""
     left, done = document["left"], document["done"]
     hidden = {name: document[name] for name in ("id", "until", "after", "done")}
     named = f"{'Go on: ' if done else ''}{what} {counted(left, 'dead letter')}"
     return [
         h.p[ui.link("/cause", "Back to the cause", id=document["id"])],
-        h.p[effect, " Those that fail after you opened this page are left alone."],
+        h.p[_EFFECTS[what], " Those that fail after you opened this page are left alone."],
         ui.note("ok", f"{done:,} done, {left:,} left. Go on below, or leave it at that.")
         if done
         else None,

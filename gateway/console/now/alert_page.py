@@ -16,12 +16,11 @@ class AlertPage(Pages):
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
-        self._alerts = console.store.alerts
         self.page("/alerts", self.read, show_alerts, title="Alerts")
 
     def read(self, page: PageNumber = 1) -> Document:
         """One page of the alerts, the worst first."""
-        alerts = alert_documents(self._alerts.all_open())
+        alerts = alert_documents(self.console.store.alerts.all_open())
         return page_of("alerts", alerts, page) | {"open": len(alerts)}
 
 

@@ -32,7 +32,6 @@ class RouterActions(Pages):
 
     def __init__(self, console: Console, reader: RouterReader, pages: RouterPages) -> None:
         super().__init__(console)
-        self._console = console
         self._reader = reader
         self._pages = pages
         self._waiting = BoundedSemaphore(_MOST_WAITING)
@@ -52,14 +51,14 @@ class RouterActions(Pages):
         """Let no worker write to a router."""
         name = self._router(form)
         reason = reason_of(form, _at("/router/pause", name))
-        left_ms = self._console.store.fleet.pause(name, reason, viewer.actor)
+        left_ms = self.console.store.fleet.pause(name, reason, viewer.actor)
         ends = f" The current pass ends within {left_ms / 1000:.0f} s." if left_ms else ""
         return Done(f"{name} is paused.{ends}", _at("/router", name))
 
     def resume(self, viewer: Viewer, form: Form) -> Done:
         """Let workers write to a paused router again."""
         name = self._router(form)
-        if not self._console.store.fleet.resume(name, viewer.actor):
+        if not self.console.store.fleet.resume(name, viewer.actor):
             raise NotDone(f"{name} is not paused.", _at("/router", name))
         return Done(f"{name} is resumed: workers write to it again.", _at("/router", name))
 
@@ -72,7 +71,7 @@ class RouterActions(Pages):
         if not reading.to_reconcile:
             raise NotDone(f"{name} has no drift that a worker puts right.", back)
         reason = form.get("reason", "").strip()
-        reconcile(self._console.store, name, reading.to_reconcile, viewer.actor, reason)
+        reconcile(self.console.store, name, reading.to_reconcile, viewer.actor, reason)
         return Done(self._queued(name, len(reading.to_reconcile)), _at("/router", name))
 
     def rebuild(self, viewer: Viewer, form: Form) -> Done:
@@ -84,7 +83,7 @@ class RouterActions(Pages):
         if not reading.missing and not reading.of_others:
             raise NotDone(f"No row is missing on {name}: no approval is needed.", back)
         reason = reason_of(form, back)
-        rebuild(self._console.store, name, reading.to_rebuild, viewer.actor, reason)
+        rebuild(self.console.store, name, reading.to_rebuild, viewer.actor, reason)
         return Done(self._queued(name, len(reading.to_rebuild)), _at("/router", name))
 
     def read(self, viewer: Viewer, form: Form) -> Done:
@@ -131,7 +130,7 @@ class RouterActions(Pages):
         return reading
 
     def _queued(self, name: str, services: int) -> str:
-        why = obstacle(self._console.store, self._pages.config(name))
+        why = obstacle(self.console.store, self._pages.config(name))
         queued = f"{name}: {counted(services, 'service')} queued"
         return f"{queued}, but nothing is written yet: {why}." if why else f"{queued}."
 

@@ -43,7 +43,6 @@ class RouterPages(Pages):
 
     def __init__(self, console: Console, reader: RouterReader) -> None:
         super().__init__(console)
-        self._console = console
         self._reader = reader
         self.page("/routers", self.routers, router_views.routers, title="Routers")
         self.page("/router", self.router, router_views.router, title="Router {router}")
@@ -65,12 +64,12 @@ class RouterPages(Pages):
         if state and state not in STATES:
             raise Refused("malformed", f"state is none of {', '.join(STATES)}")
         return list_document(
-            self._console.store, self._console.inventory().routers, clean(find), state, page
+            self.console.store, self.console.inventory().routers, clean(find), state, page
         )
 
     def router(self, name: Name) -> Document:
         """A router: what the store knows of it, and what the last read showed."""
-        details = details_document(self._console.store, self.config(name))
+        details = details_document(self.console.store, self.config(name))
         return details | {"reading": reading_document(name, self._look("read", name))}
 
     def plan(
@@ -111,7 +110,7 @@ class RouterPages(Pages):
         found, reading = self._reading(name)
         if reading and not reading.error:
             return part_document(name, found, "drift", reading.drift, page)
-        report = self._console.store.full_reads.last(name)
+        report = self.console.store.full_reads.last(name)
         drift = [_reported(row) for row in report.document["drift"]] if report else []
         document = part_document(name, found, "drift", drift, page)
         return document | {"reported_at": utc_time(report.at_ms) if report else None}
@@ -119,7 +118,7 @@ class RouterPages(Pages):
     def check(self, name: Name) -> Document:
         """Whether workers can work with a router, and what to do if not."""
         document = check_document(name, self._look("check", name))
-        store = self._console.store
+        store = self.console.store
         lines = state_checks(lambda: store, name, lambda at_ms: utc_time(at_ms) or "")
         document["workers"] = [
             without_empty({field: clean(text) for field, text in line._asdict().items()})
@@ -129,7 +128,7 @@ class RouterPages(Pages):
 
     def decision(self, name: Name) -> Document:
         """What a pause or its end means now."""
-        return details_document(self._console.store, self.config(name))
+        return details_document(self.console.store, self.config(name))
 
     def reconcile(self, name: Name, page: PageNumber = 1) -> Document:
         """What `reconcile` would put right, with a digest of it."""
@@ -141,7 +140,7 @@ class RouterPages(Pages):
                 "services": len(reading.to_reconcile),
                 "left": len(reading.drift) - len(drift),
                 "digest": reading.drift_digest,
-                "obstacle": obstacle(self._console.store, self.config(name)),
+                "obstacle": obstacle(self.console.store, self.config(name)),
             }
         return document
 
@@ -157,7 +156,7 @@ class RouterPages(Pages):
                 "expected": reading.expected,
                 "of_others": reading.of_others,
                 "digest": reading.plan_digest,
-                "obstacle": obstacle(self._console.store, self.config(name)),
+                "obstacle": obstacle(self.console.store, self.config(name)),
             }
         return document
 
@@ -167,7 +166,7 @@ class RouterPages(Pages):
         Raises:
             Refused: `not-found`.
         """
-        found = self._console.inventory().routers.get(name)
+        found = self.console.inventory().routers.get(name)
         if found is None:
             raise Refused("not-found", "the inventory has no router of this name: see Routers")
         return found

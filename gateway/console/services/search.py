@@ -51,11 +51,6 @@ class Progress(NamedTuple):
 class SearchThread(BackgroundThread):
     """Fills the index inside `with`, and follows what changes.
 
-    Args:
-        store: the store.
-        sources: gives the sources of the inventory as it is now.
-        reread_s: see `REREAD_S`.
-
     Attributes:
         index: of all services.
     """

@@ -53,7 +53,6 @@ class ServiceActions(Pages):
 
     def __init__(self, console: Console, pages: ServicePages) -> None:
         super().__init__(console)
-        self._console = console
         self._pages = pages
         for action in _DONE:
             title = f"{action.capitalize()} service {{service}}"
@@ -63,7 +62,7 @@ class ServiceActions(Pages):
     def _preview(self, action: Action, service_id: ServiceId, mode: Typed = "") -> Document:
         """What an action would change; without a `digest` it cannot be done: see `refusal`."""
         record = self._pages.record(service_id)
-        store, inventory = self._console.store, self._console.inventory()
+        store, inventory = self.console.store, self.console.inventory()
         waits = self._waits(record)
         shown = {"service": service_id, "action": action, "status": record.status, "mode": mode}
         if action not in possible_actions(record, waits):
@@ -72,7 +71,7 @@ class ServiceActions(Pages):
             return shown | retry_preview(store, inventory, record, waits)
         try:
             event = self._event(action, service_id, "", "", mode)
-            (completed,) = self._console.publisher.check([event])
+            (completed,) = self.console.publisher.check([event])
         except (NotPossible, BatchViolation) as error:
             return shown | {"refusal": str(error)}
         return shown | event_preview(store, inventory, completed.event)
@@ -92,7 +91,7 @@ class ServiceActions(Pages):
             detail, message = do(service_id, viewer.actor, reason)
         except (NotPossible, BatchViolation, EventsRefused, PublishFailed) as error:
             raise NotDone(f"Nothing was changed: {error}", back) from error
-        audit = self._console.store.audit
+        audit = self.console.store.audit
         audit.record(viewer.actor, f"service.{_DONE[action]}", service_id, f"{reason}; {detail}")
         return Done(message, ui.address("/service", id=service_id))
 
@@ -101,19 +100,19 @@ class ServiceActions(Pages):
     ) -> tuple[str, str]:
         """Publish the event of an action; what the audit trail and the person are told."""
         event = self._event(action, service_id, actor, reason, mode)
-        (receipt,) = self._console.publisher.publish([event])
+        (receipt,) = self.console.publisher.publish([event])
         message = f"Event {receipt.event_id} is published: the timeline shows what comes of it."
         return f"by event {receipt.event_id}", message
 
     def _retry(self, service_id: str, actor: str, reason: str) -> tuple[str, str]:
         """Have a service checked again wherever it waits or failed."""
-        store, done = self._console.store, []
+        store, done = self.console.store, []
         for router in self._waits(self._pages.record(service_id)):
             failed = store.views.dead_letter(f"{service_id}@{router}")
             if failed is None:
                 store.routers.add_work(router, [service_id])
             elif refusal := dead_letters.retry(
-                store, self._console.publisher, failed, actor, reason, audit=False
+                store, self.console.publisher, failed, actor, reason, audit=False
             ):
                 raise NotDone(f"On {router}: {refusal}.", ui.address("/service", id=service_id))
             done.append(router)
@@ -131,7 +130,7 @@ class ServiceActions(Pages):
         """
         if action == "restore":
             event: dict[str, Any] = restored(
-                self._console.store, self._console.inventory().policies, service_id, actor
+                self.console.store, self.console.inventory().policies, service_id, actor
             )
             event["data"]["reason"] |= {"note": reason} if reason else {}
             return event
@@ -140,5 +139,5 @@ class ServiceActions(Pages):
         return suspension_event(service_id, actor, reason, suspend=action == "suspend", mode=mode)
 
     def _waits(self, record: ServiceRecord) -> list[str]:
-        view = self._console.store.views.service(record.service_id, record.placements)
+        view = self.console.store.views.service(record.service_id, record.placements)
         return to_retry(view) if view else []

@@ -48,7 +48,6 @@ class ServicePages(Pages):
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
-        self._console = console
         self.search = SearchThread(console.store, lambda: console.inventory().sources)
         self.reader = ServiceReader(self._read_routers)
         self.page("/services", self.services, service_views.services, title="Services")
@@ -56,7 +55,7 @@ class ServicePages(Pages):
 
     def services(self, q: Typed = "", router: Typed = "", page: PageNumber = 1) -> Document:
         """A page of the services that are searched, or that a router should serve."""
-        store = self._console.store
+        store = self.console.store
         ids, more = self._find(q.strip(), router, page)
         stored = store.records.readable(ids)
         records = [found.record for found in stored.values() if found.generation]
@@ -79,7 +78,7 @@ class ServicePages(Pages):
 
     def service(self, service_id: ServiceId, read: Typed = "") -> Document:
         """All that is known of a service; `read=again` reads its routers once more."""
-        record, store = self.record(service_id), self._console.store
+        record, store = self.record(service_id), self.console.store
         view = store.views.service(service_id, _routers(record))
         if view is None:
             raise _unknown(service_id)
@@ -110,7 +109,7 @@ class ServicePages(Pages):
         Raises:
             Refused: `not-found`.
         """
-        found = self._console.store.records.readable([service_id]).get(service_id)
+        found = self.console.store.records.readable([service_id]).get(service_id)
         if found is None or not found.generation:
             raise _unknown(service_id)
         return found.record
@@ -123,7 +122,7 @@ class ServicePages(Pages):
         else:
             found = self.search.index.find(text, start, most) if text else []
             if page == 1 and text and text not in found:
-                found = [*self._console.store.records.known([text]), *found]
+                found = [*self.console.store.records.known([text]), *found]
         return found[:PAGE_SIZE], len(found) > PAGE_SIZE
 
     def _reading(self, record: ServiceRecord, *, again: bool) -> tuple[ServiceReading, bool]:
@@ -132,7 +131,7 @@ class ServicePages(Pages):
         One that is away is read on request.
         """
         found = self.reader.known(record.service_id)
-        views = self._console.store.views.routers(_routers(record))
+        views = self.console.store.views.routers(_routers(record))
         is_away = any(view.state.state in ("unreachable", "blocked") for view in views)
         if again or not is_away:
             known = found.result
@@ -166,14 +165,14 @@ class ServicePages(Pages):
         return bool(result.facts.journaled or (view.stored.record.pending and is_new))
 
     def _read_routers(self, service_id: str) -> DiagnosisResult:
-        observer = RowObserver(self._console.inventory(), self._console.settings)
+        observer = RowObserver(self.console.inventory(), self.console.settings)
         return self._diagnosis(observer.look).service(service_id)
 
     def _diagnosis(self, look: ReadRouters | None) -> Diagnosis:
-        installation = self._console.inventory().installation
+        installation = self.console.inventory().installation
         return Diagnosis(
-            self._console.store,
-            self._console.inventory().policies,
+            self.console.store,
+            self.console.inventory().policies,
             installation,
             lambda ms: utc_time(ms) or "",
             look,
