@@ -3,6 +3,7 @@
 Answers may get new fields; the meaning of a field does not change.
 """
 
+from collections.abc import Iterable
 from typing import Any, Final, get_args
 
 from gateway.api.problems import KINDS
@@ -41,28 +42,26 @@ def _described(description: str, shape: Json = _TEXT) -> Json:
     return shape | {"description": description}
 
 
+def _one_of(values: Iterable[str]) -> Json:
+    return _TEXT | {"enum": list(values)}
+
+
 SCHEMAS: Final[Json] = {
-    "EventState": {
-        "type": "string",
-        "enum": list(EVENT_STATES),
-        "description": "A final state does not change by itself.\n\n" + list_of_events(),
-    },
-    "ServiceStatus": {
-        "type": "string",
-        "enum": list(STATUSES),
-        "description": "The status that the BSS wants.\n\n" + list_of(STATUSES),
-    },
-    "Sync": {
-        "type": "string",
-        "enum": list(SYNCS),
-        "description": "Whether a router has what it should have for a service.\n\n"
-        + list_of(SYNCS),
-    },
+    "EventState": _described(
+        "A final state does not change by itself.\n\n" + list_of_events(), _one_of(EVENT_STATES)
+    ),
+    "ServiceStatus": _described(
+        "The status that the BSS wants.\n\n" + list_of(STATUSES), _one_of(STATUSES)
+    ),
+    "Sync": _described(
+        "Whether a router has what it should have for a service.\n\n" + list_of(SYNCS),
+        _one_of(SYNCS),
+    ),
     "Effective": _object(
         "rung",
         "by lease_time_s server last_seen",
         about="When an applied change acts: `effective_by` as data",
-        rung={"type": "string", "enum": list(get_args(Rung)), "description": "By which means"},
+        rung=_described("By which means", _one_of(get_args(Rung))),
         by=_described("The latest time, if the device renews; absent if not known", _TIME),
         lease_time_s=_described("Seconds", _COUNT),
         server=_described("The DHCP server whose lease time counts"),
@@ -78,9 +77,9 @@ SCHEMAS: Final[Json] = {
         "state kind at after_s",
         "rung reason detail until",
         about="Whether an applied event acts at the customer, as it was read last on its router",
-        state={"type": "string", "enum": ["acting", "not-acting-yet"]},
-        kind={"type": "string", "enum": list(get_args(ChangeKind)), "description": "Of the change"},
-        rung={"type": "string", "enum": list(get_args(Rung)), "description": "By which means"},
+        state=_one_of(("acting", "not-acting-yet")),
+        kind=_described("Of the change", _one_of(get_args(ChangeKind))),
+        rung=_described("By which means", _one_of(get_args(Rung))),
         at=_described("When it was read", _TIME),
         after_s={"type": "number", "description": "Seconds since it was applied"},
         reason=_described("For programs, such as `flows-left`"),
@@ -241,7 +240,7 @@ SCHEMAS: Final[Json] = {
         "id kind reason",
         "detail service router source attempts at body",
         about="An event, service or webhook that failed permanently",
-        kind={"type": "string", "enum": ["event", "service", "hook"]},
+        kind=_one_of(("event", "service", "hook")),
         attempts=_COUNT,
         at=_TIME,
         body={"description": "The event or webhook as it came"},
@@ -270,7 +269,7 @@ SCHEMAS: Final[Json] = {
         "errors",
         about="RFC 9457; `type` is the URL of a page about this kind",
         status=_COUNT,
-        code={"type": "string", "enum": list(KINDS)},
+        code=_one_of(KINDS),
         errors=_list(ref("ProblemError")),
     ),
 }

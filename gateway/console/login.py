@@ -108,26 +108,18 @@ def _page(onward: str, wrong: str = "") -> h.Element:
         ui.note("error", wrong) if wrong else None,
         h.form(".confirm", method="post", action=f"{ui.ROOT}/login")[
             h.input(type="hidden", name="next", value=onward),
-            h.label[
-                "Name",
-                h.input(
-                    name="name",
-                    autocomplete="username",
-                    required=True,
-                    maxlength=str(_LONGEST_NAME),
-                ),
-            ],
-            h.label[
-                "Password",
-                h.input(
-                    type="password",
-                    name="password",
-                    autocomplete="current-password",
-                    required=True,
-                    maxlength=str(LONGEST_PASSWORD),
-                ),
-            ],
+            _asked("Name", _LONGEST_NAME, name="name", autocomplete="username"),
+            _asked(
+                *("Password", LONGEST_PASSWORD),
+                type="password",
+                name="password",
+                autocomplete="current-password",
+            ),
             h.button(".primary")["Log in"],
         ],
         h.p["An admin adds people with ", h.code["leasewire people add"], "."],
     )
+
+
+def _asked(label: str, longest: int, **attributes: str) -> h.Element:
+    return h.label[label, h.input(attributes, required=True, maxlength=str(longest))]

@@ -7,7 +7,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -125,7 +125,7 @@ def load_hooks(
         raise ConfigurationError([f"{path}: hooks: must be tables [hooks.NAME]"])
     hooks: dict[str, Hook] = {}
     for name, table in tables.items():
-        found = _Reader(path, str(name), environ, on_secret)
+        found = _Reader(path.parent, str(name), environ, on_secret)
         hook = found.hook(table, sources)
         problems += [f"{path}: hooks.{name}{message}" for message in found.problems]
         if hook is not None:
@@ -138,21 +138,15 @@ def load_hooks(
     return hooks
 
 
+@dataclass(slots=True)
 class _Reader:
     """Makes one hook, and collects the problems of its table."""
 
-    def __init__(
-        self,
-        path: Path,
-        name: str,
-        environ: Mapping[str, str],
-        on_secret: Callable[[str], None],
-    ) -> None:
-        self._folder = path.parent
-        self._name = name
-        self._environ = environ
-        self._on_secret = on_secret
-        self.problems: list[str] = []
+    folder: Path
+    name: str
+    environ: Mapping[str, str]
+    on_secret: Callable[[str], None]
+    problems: list[str] = field(default_factory=list)
 
     def hook(self, table: object, sources: Mapping[str, str]) -> Hook | None:
         try:
@@ -179,10 +173,10 @@ class _Reader:
         if path_secret and len(path_secret.get_secret_value()) < _SHORTEST_PATH_SECRET:
             self.problems.append(f".path_secret: has under {_SHORTEST_PATH_SECRET} characters")
         return Hook(
-            self._name,
+            self.name,
             settings,
-            self._folder,
-            endpoint_id=path_secret or SecretStr(self._name),
+            self.folder,
+            endpoint_id=path_secret or SecretStr(self.name),
             signing_secret=signing,
             api_secret=api_secret,
         )
@@ -193,11 +187,11 @@ class _Reader:
         if (where.env is None) == (where.file is None):
             self.problems.append(f"{place}: give either env, the name of a variable, or file")
             return None
-        found, what = read_secret(where.env, where.file, self._folder, self._environ)
+        found, what = read_secret(where.env, where.file, self.folder, self.environ)
         if not found:
             self.problems.append(f"{place}: {what} is empty or cannot be read")
             return None
-        self._on_secret(found)
+        self.on_secret(found)
         return SecretStr(found)
 
 

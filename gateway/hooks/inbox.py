@@ -51,7 +51,6 @@ class Reading(NamedTuple):
         vendor_id: of the last webhook that named it.
         gone: it may be missing at the vendor.
         attempts: number of failed attempts.
-        since_ms: when it was first wanted.
         token: of this reread.
         stamp: of the request to reread.
     """
@@ -62,9 +61,13 @@ class Reading(NamedTuple):
     vendor_id: str
     gone: bool
     attempts: int
-    since_ms: int
     token: str
     stamp: str
+
+    @property
+    def name(self) -> str:
+        """Its field in Redis."""
+        return f"{self.hook}|{self.ref}"
 
 
 class Inbox:
@@ -152,8 +155,7 @@ class Inbox:
 
     def is_ours(self, reading: Reading) -> bool:
         """Whether no other process has started to reread the service."""
-        held = self._redis.hget(self._keys.reading, f"{reading.hook}|{reading.ref}")
-        return held == reading.token
+        return self._redis.hget(self._keys.reading, reading.name) == reading.token
 
     def finish(self, reading: Reading, retry_ms: int | None = None, why: str = "") -> bool:
         """End a reread: done, or retried later. False: another process has it now."""
@@ -161,7 +163,7 @@ class Inbox:
         retry = "" if retry_ms is None else retry_ms
         done = self._scripts["finish"](
             [keys.wanted, keys.wanted_due, keys.reading],
-            [f"{reading.hook}|{reading.ref}", reading.token, reading.stamp, retry, why],
+            [reading.name, reading.token, reading.stamp, retry, why],
         )
         return bool(done)
 
@@ -186,7 +188,6 @@ def _reading(name: str, text: str, ticket: str, *, token: str) -> Reading:
         vendor_id=wanted["vendor_id"],
         gone=wanted["gone"],
         attempts=int(wanted["attempts"]),
-        since_ms=int(wanted["since"]),
         token=token,
         stamp=wanted["stamp"],
     )

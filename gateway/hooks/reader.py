@@ -88,8 +88,6 @@ def processing_hooks(
                 apis[name] = VendorApi(hook)
                 stack.callback(apis[name].close)
         inbox = Inbox(store.client.plain, store.keys.prefix)
-        work = Work(
-            hooks=hooks, inbox=inbox, apis=apis, publisher=publisher, store=store, clock=clock
-        )
+        work = Work(hooks, inbox, apis, publisher, store, clock)
         stack.enter_context(HookReader(inbox, work))
         yield

@@ -6,6 +6,7 @@ Everything may happen twice: a process may die between any two lines.
 import json
 import random
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -59,25 +60,25 @@ _MOST_FIELDS: Final = 2_000
 _FORM: Final = "application/x-www-form-urlencoded"
 
 
+@dataclass(frozen=True, slots=True)
 class Work:
-    """Processes webhooks and rereads."""
+    """Processes webhooks and rereads.
 
-    def __init__(  # noqa: PLR0913 - what it stands on
-        self,
-        *,
-        hooks: Mapping[str, Hook],
-        inbox: Inbox,
-        apis: Mapping[str, VendorApi],
-        publisher: Publisher,
-        store: Store,
-        clock: Callable[[], datetime],
-    ) -> None:
-        self._hooks = hooks
-        self._inbox = inbox
-        self._apis = apis
-        self._publisher = publisher
-        self._store = store
-        self._clock = clock
+    Attributes:
+        hooks: by name.
+        inbox: has what is to be processed.
+        apis: of the hooks that read at the vendor.
+        publisher: used by nothing else.
+        store: for dead letters.
+        clock: gives the time, aware.
+    """
+
+    hooks: Mapping[str, Hook]
+    inbox: Inbox
+    apis: Mapping[str, VendorApi]
+    publisher: Publisher
+    store: Store
+    clock: Callable[[], datetime]
 
     def do(self, task: Posted | Reading) -> None:
         """Process a webhook, or reread a service and publish its state.
@@ -109,7 +110,7 @@ class Work:
                 self._give_up(task, "poison", f"cannot be processed: {type(error).__name__}")
 
     def _hook(self, task: Posted | Reading) -> Hook:
-        hook = self._hooks.get(task.hook)
+        hook = self.hooks.get(task.hook)
         if hook is None:
             raise Incomplete(f"hooks.{task.hook}: is no longer in hooks.toml")
         return hook
@@ -117,11 +118,11 @@ class Work:
     def _read_and_publish(self, reading: Reading) -> None:
         hook = self._hook(reading)
         state = self._state(hook, reading)
-        if not self._inbox.is_ours(reading):
+        if not self.inbox.is_ours(reading):
             return  # ours took too long: another process reads it now, with a later ticket
         if isinstance(state, Publish):
             self._publish_state(hook, reading, state)
-        if self._inbox.finish(reading):
+        if self.inbox.finish(reading):
             self._settle_dead_letter(_dead_letter_of(reading))
         log.info("hook.read", hook=hook.name, service=reading.ref, ticket=reading.ticket)
 
@@ -145,23 +146,23 @@ class Work:
         match verdict:
             case Ignored():
                 log.info("hook.ignored", hook=hook.name, reason=verdict.reason)
-                self._inbox.done(posted)
+                self.inbox.done(posted)
             case Reread():
                 self._want(hook, posted, [(verdict.ref, verdict.vendor_id, verdict.gone)])
             case RereadAll():
-                found = self._apis[hook.name].get(f"clients/services?clientId={verdict.customer}")
+                found = self.apis[hook.name].get(f"clients/services?clientId={verdict.customer}")
                 services = found if isinstance(found, list) else []
                 refs = [str(service["id"]) for service in services if isinstance(service, dict)]
                 self._want(hook, posted, [(ref, verdict.vendor_id, False) for ref in refs])
             case Publish():
                 envelope = {"source": hook.settings.source, **verdict.envelope}
                 self._publish(verdict, envelope)
-                self._inbox.done(posted)
+                self.inbox.done(posted)
             case ReadBack():
                 raise TypeError("was read back before")
 
     def _want(self, hook: Hook, posted: Posted, wanted: Sequence[tuple[str, str, bool]]) -> None:
-        self._inbox.want(posted.id, hook.name, wanted, round(hook.settings.coalesce_s * 1000))
+        self.inbox.want(posted.id, hook.name, wanted, round(hook.settings.coalesce_s * 1000))
 
     def _state(self, hook: Hook, reading: Reading) -> State:
         try:
@@ -183,7 +184,7 @@ class Work:
             return Publish({"event": "cancelled", "service_id": service_id}, {})
 
     def _read(self, hook: Hook, path: str) -> dict[str, Any]:
-        document = self._apis[hook.name].get(path)
+        document = self.apis[hook.name].get(path)
         if not isinstance(document, dict):
             raise VendorFailed("the answer is not a JSON object")
         return document
@@ -193,7 +194,7 @@ class Work:
         envelope = {
             "id": f"{reading.vendor_id}:{reading.ticket}:{reading.ref.replace('/', '-')}",
             "source": hook.settings.source,
-            "time": self._clock().isoformat(),
+            "time": self.clock().isoformat(),
         }
         revision = Publish({**state.fields, "revision": reading.ticket}, {})
         self._publish(revision, envelope)
@@ -201,7 +202,7 @@ class Work:
     def _publish(self, publish: Publish, envelope: Mapping[str, str]) -> None:
         service_id = str(publish.fields.get("service_id", ""))
         try:
-            self._publisher.publish([{**envelope, **event_of(publish.fields)}])
+            self.publisher.publish([{**envelope, **event_of(publish.fields)}])
         except NotAnEvent as error:
             raise Incomplete(str(error), service_id) from None
         except BatchViolation as violation:
@@ -217,23 +218,23 @@ class Work:
             name, body = _dead_letter_of(task), {"hook": task.hook, "reread": task.ref}
         else:
             name, body = f"hook-{task.id}", task._replace(attempts=0)._asdict()
-        now_ms, text = self._store.records.now_ms(), json.dumps(body)
+        now_ms, text = self.store.records.now_ms(), json.dumps(body)
         dead_letter = DeadLetter(
             name, "hook", reason, detail, service_id=service_id, body=text, at_ms=now_ms
         )
-        self._store.records.commit([ServiceCommit("", dead_letters=[dead_letter])], now_ms)
+        self.store.records.commit([ServiceCommit("", dead_letters=[dead_letter])], now_ms)
         log.warning("hook.dead_lettered", hook=task.hook, reason=reason, detail=detail)
         if isinstance(task, Reading):
-            self._inbox.finish(task)
+            self.inbox.finish(task)
         else:
-            self._inbox.done(task)
+            self.inbox.done(task)
 
     def _settle_dead_letter(self, dead_letter_id: str) -> None:
         """Delete the dead letter of a service that was read after all, if there is one."""
-        dead_letter = self._store.views.dead_letter(dead_letter_id)
+        dead_letter = self.store.views.dead_letter(dead_letter_id)
         if dead_letter is not None:
-            now_ms = self._store.records.now_ms()
-            self._store.dead_letters.settle(dead_letter, MENDED, "leasewire", now_ms)
+            now_ms = self.store.records.now_ms()
+            self.store.dead_letters.settle(dead_letter, MENDED, "leasewire", now_ms)
 
     def _later_of(self, task: Posted | Reading, error: VendorFailed | PublishFailed) -> None:
         refused = isinstance(error, VendorFailed) and error.refused
@@ -245,10 +246,10 @@ class Work:
     def _later(self, task: Posted | Reading, why: str, wait_ms: int) -> None:
         if isinstance(task, Reading):
             log.warning("hook.delayed", hook=task.hook, service=task.ref, reason=why)
-            self._inbox.finish(task, retry_ms=wait_ms, why=why)
+            self.inbox.finish(task, retry_ms=wait_ms, why=why)
         else:
             log.warning("hook.delayed", hook=task.hook, reason=why)
-            self._inbox.later(task, wait_ms)
+            self.inbox.later(task, wait_ms)
 
 
 def _dead_letter_of(reading: Reading) -> str:

@@ -120,19 +120,12 @@ def _reason(error: httpx.HTTPError) -> str:
 
 def missed_event(after: str, installation: str, time: str) -> dict[str, Any]:
     """Says that outcomes after a cursor are no longer kept; `time` in RFC 3339."""
-    return {
-        "specversion": "1.0",
-        "id": f"missed-{after}",
-        "source": f"urn:leasewire:{installation}",
-        "type": MISSED,
-        "time": time,
-        "datacontenttype": "application/json",
-        "data": {
-            "detail": "outcomes after this cursor were dropped before they could be delivered: "
-            "read your services with GET /v1/services/{id}",
-            "cursor": after,
-        },
-    }
+    detail = (
+        "outcomes after this cursor were dropped before they could be delivered: read your "
+        "services with GET /v1/services/{id}"
+    )
+    data = {"detail": detail, "cursor": after}
+    return _of_no_event(f"missed-{after}", MISSED, installation, time, data)
 
 
 def trial_event(token: str, installation: str, time: str, source: str) -> dict[str, Any]:
@@ -144,16 +137,20 @@ def trial_event(token: str, installation: str, time: str, source: str) -> dict[s
         time: in RFC 3339.
         source: one of the target's.
     """
+    detail = "sent by `leasewire outcomes test`: belongs to no event"
+    data = {"state": "test", "source": source, "detail": detail}
+    return _of_no_event(f"test-{token}", TEST, installation, time, data)
+
+
+def _of_no_event(
+    id_: str, type_: str, installation: str, time: str, data: dict[str, str]
+) -> dict[str, Any]:
     return {
         "specversion": "1.0",
-        "id": f"test-{token}",
+        "id": id_,
         "source": f"urn:leasewire:{installation}",
-        "type": TEST,
+        "type": type_,
         "time": time,
         "datacontenttype": "application/json",
-        "data": {
-            "state": "test",
-            "source": source,
-            "detail": "sent by `leasewire outcomes test`: belongs to no event",
-        },
+        "data": data,
     }

@@ -115,14 +115,8 @@ class ApprovalPages(Pages):
     def approve(self, viewer: Viewer, form: Form) -> Done:
         """Approve a list as it was shown."""
         approval_id, digest, reason = _decision_of(form, "/approval/approve")
-        decision = approvals.approve(
-            self.console.store,
-            self.console.inventory().policies,
-            approval_id,
-            digest,
-            viewer.actor,
-            reason,
-        )
+        store, policies = self.console.store, self.console.inventory().policies
+        decision = approvals.approve(store, policies, approval_id, digest, viewer.actor, reason)
         services = self._decided(decision, approval_id, digest)
         return Done(f"{counted(services, 'service')} approved.", _APPROVALS)
 
@@ -130,17 +124,11 @@ class ApprovalPages(Pages):
         """Restore what the routers have to all services of a list, as it was shown."""
         approval_id, digest, reason = _decision_of(form, "/approval/reject")
         back = ui.address("/approval", id=approval_id)
+        store, policies = self.console.store, self.console.inventory().policies
+        publish, actor = self.console.publisher.publish, viewer.actor
         try:
             decision = approvals.reject(
-                *(
-                    self.console.store,
-                    self.console.inventory().policies,
-                    approval_id,
-                    digest,
-                    viewer.actor,
-                ),
-                self.console.publisher.publish,
-                reason,
+                store, policies, approval_id, digest, actor, publish, reason
             )
         except BatchViolation as violation:
             raise NotDone(f"Nothing was rejected: {str(violation)[:500]}", back) from violation

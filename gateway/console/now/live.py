@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Final
 
 from fastapi import Request
@@ -119,11 +119,8 @@ class _Stream(StreamingResponse):
 
 async def _either(stopping: asyncio.Event, wait_s: float) -> None:
     """Wait until the gateway stops, or for this time."""
-    try:
-        async with asyncio.timeout(wait_s):
-            await stopping.wait()
-    except TimeoutError:
-        return
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stopping.wait(), wait_s)
 
 
 def _event(name: str, html: str) -> str:

@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 import weakref
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv6Network
 from typing import Any, Final
 
@@ -139,7 +139,8 @@ class ServiceIndex:
             most: how many to return.
         """
         typed = text.replace("\0", "").strip()
-        mac, address, network = _as_mac(typed), _as_address(typed), _as_network(typed)
+        mac, address = _parsed(Mac48.parse, typed), _parsed(Ipv4.parse, typed)
+        network = _as_network(typed)
         shown = str(network).removesuffix("/128") if network else typed
         part = shown.casefold().removeprefix("0x").replace('"', '""')  # of a DUID
         if mac or address:
@@ -215,16 +216,10 @@ def _whole(text: str) -> str:
     return f"={text.casefold()};"
 
 
-def _as_mac(text: str) -> str:
+def _parsed(parse: Callable[[str], str], text: str) -> str:
+    """A MAC or address as records have it; empty: it is none."""
     try:
-        return Mac48.parse(text)
-    except ValueError:
-        return ""
-
-
-def _as_address(text: str) -> str:
-    try:
-        return Ipv4.parse(text)
+        return parse(text)
     except ValueError:
         return ""
 
