@@ -7,6 +7,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -47,14 +48,14 @@ def check_scope(key: ApiKey, *scopes: KeyScope) -> None:
         raise Refused("scope-missing", f"this needs a key with scope {' or '.join(scopes)}")
 
 
+@dataclass(slots=True)
 class AccessCheck:
     """Checks requests."""
 
-    def __init__(self, keys: ApiKeys, rates: Rates, clock: Callable[[], datetime]) -> None:
-        self._keys = keys
-        self._rates = rates
-        self._clock = clock
-        self._waiting: Counter[str] = Counter()
+    keys: ApiKeys
+    rates: Rates
+    clock: Callable[[], datetime]
+    _waiting: Counter[str] = field(default_factory=Counter)
 
     async def identify(self, request: Request) -> ApiKey:
         """The key of a request, as Redis had it within the last second.
@@ -68,16 +69,16 @@ class AccessCheck:
             raise Refused("unauthorized", "send `Authorization: Bearer` with an API key")
         token = token.strip()
         # Measured: the cache takes some 3 µs, a hop to a thread 50.
-        key = self._keys.cached(token) or await asyncio.to_thread(self._read, token)
+        key = self.keys.cached(token) or await asyncio.to_thread(self._read, token)
         if key is None:
             raise Refused("unauthorized", "this API key is unknown or was revoked")
         return key
 
     def _read(self, token: str) -> ApiKey | None:
-        key = self._keys.find(token)
+        key = self.keys.find(token)
         if key is not None:
             try:
-                self._keys.record_use(key.id, self._clock())
+                self.keys.record_use(key.id, self.clock())
             except STORE_FAILURES as error:  # no reason to refuse the request
                 log.warning("key.use_not_recorded", key=key.id, reason=str(error))
         return key
@@ -90,7 +91,7 @@ class AccessCheck:
 
         async def check(key: Caller) -> None:
             check_scope(key, *scopes)
-            self._rates.spend(key.id, key.rate)
+            self.rates.spend(key.id, key.rate)
 
         return Depends(check)
 
@@ -107,7 +108,7 @@ class AccessCheck:
 
     def spend(self, key: ApiKey, events: int, lane: Lane) -> None:
         """Count events against a key's rate."""
-        self._rates.spend(key.id, key.rate, events, lane)
+        self.rates.spend(key.id, key.rate, events, lane)
 
     def check_signature(self, key: ApiKey, headers: Mapping[str, str], body: bytes) -> str | None:
         """Check the signature of a request that must be or is signed.
@@ -121,6 +122,6 @@ class AccessCheck:
         if not key.signature_required and "webhook-signature" not in headers:
             return None
         try:
-            return verify(key.signing_secret, headers, body, self._clock().timestamp())
+            return verify(key.signing_secret, headers, body, self.clock().timestamp())
         except SignatureRefused as error:
             raise Refused(error.code, error.message) from None

@@ -7,7 +7,7 @@ that wait for it is bounded.
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from redis.exceptions import RedisError
@@ -63,10 +63,11 @@ class _Submission:
     written: asyncio.Future[_Written]
 
 
+@dataclass(slots=True, eq=False)
 class Intake:
     """Writes the events of many requests to the journal of a lane; for one event loop.
 
-    Args:
+    Attributes:
         publisher: writes them.
         depth: whether the journal has room.
         seen: gives those of the events that were folded before, each with the beginning of its
@@ -75,24 +76,18 @@ class Intake:
         lane: each lane has its own intake, so that none waits for the other.
     """
 
-    def __init__(
-        self,
-        publisher: Publisher,
-        depth: Depth,
-        seen: Callable[[list[str]], Mapping[str, str]],
-        *,
-        gather_s: float = GATHER_S,
-        lane: Lane = QUEUE_EVENTS,
-    ) -> None:
-        self._publisher = publisher
-        self._depth = depth
-        self._seen = seen
-        self._gather_s = gather_s
-        self._lane = lane
-        self._waiting: list[_Submission] = []
-        self._events_waiting = 0
-        self._writer: asyncio.Task[None] | None = None
-        self._thread = ThreadPoolExecutor(1, f"intake-{lane}")
+    publisher: Publisher
+    depth: Depth
+    seen: Callable[[list[str]], Mapping[str, str]]
+    gather_s: float = GATHER_S
+    lane: Lane = QUEUE_EVENTS
+    _waiting: list[_Submission] = field(default_factory=list)
+    _events_waiting: int = 0
+    _writer: asyncio.Task[None] | None = None
+    _thread: ThreadPoolExecutor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, f"intake-{self.lane}")
 
     async def accept(self, events: Sequence[CompleteEvent]) -> list[Accepted]:
         """Write events to the journal, together with those of other requests.
@@ -129,7 +124,7 @@ class Intake:
     async def _write_all(self) -> None:
         loop = asyncio.get_running_loop()
         while self._waiting:
-            await asyncio.sleep(self._gather_s)
+            await asyncio.sleep(self.gather_s)
             together = self._next()
             events = [event for submission in together for event in submission.events]
             written = _Written({}, failure="internal error: see the gateway's log")
@@ -162,14 +157,14 @@ class Intake:
 
     def _write(self, events: Sequence[CompleteEvent]) -> _Written:
         try:
-            if not self._depth.has_room():
-                return _Written({}, failure=self._depth.full_message)
-            crowding = self._depth.crowding_sources()
+            if not self.depth.has_room():
+                return _Written({}, failure=self.depth.full_message)
+            crowding = self.depth.crowding_sources()
             events = [event for event in events if event.source not in crowding]
-            seen = self._seen([event.key for event in events])
+            seen = self.seen([event.key for event in events])
             reused = {event.key for event in events if _is_another(event, seen)}
             fresh = [event for event in events if event.key not in reused]
-            receipts = self._publisher.write(fresh, lane=self._lane) if fresh else []
+            receipts = self.publisher.write(fresh, lane=self.lane) if fresh else []
             receipts += [
                 Receipt(event.id, event.source, event.key, id_reused=True)
                 for event in events
@@ -185,7 +180,7 @@ class Intake:
             return _Written(_by_key(error.receipts), failure=message)
         except STORE_FAILURES as error:
             return _Written({}, failure=log_store_failure(error))
-        return _Written(_by_key(receipts), seen, self._depth.crowding_message)
+        return _Written(_by_key(receipts), seen, self.depth.crowding_message)
 
 
 def _by_key(receipts: Sequence[Receipt]) -> dict[str, Receipt]:

@@ -7,6 +7,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from time import monotonic
 from typing import Final, cast
 
@@ -46,7 +47,7 @@ class Rates:
             sender: names a key, a webhook, or who is not known.
             rate: of the sender, events a second.
             events: how many.
-            lane: of the events.
+            lane: where they go.
 
         Raises:
             Refused: `rate-limited`: the bucket is in debt.
@@ -66,31 +67,18 @@ class Rates:
         self._buckets[bucket] = (left - events, now)
 
 
+@dataclass(slots=True)
 class Depth:
-    """Whether the journal of a lane has room.
+    """Whether the journal of a lane has room: it is full with so many events as the limit says."""
 
-    Args:
-        redis: the server.
-        prefix: before every key.
-        limit: number of events at which the journal is full.
-        lane: the lane.
-    """
-
-    def __init__(
-        self,
-        redis: Redis,
-        prefix: str,
-        limit: int = INTAKE_DEPTH,
-        lane: Lane = QUEUE_EVENTS,
-    ) -> None:
-        self._redis = redis
-        self._prefix = prefix
-        self._limit = limit
-        self._lane = lane
-        self._closed = False
-        self._depth = 0
-        self._crowding: frozenset[str] = frozenset()
-        self._checked_at = 0.0
+    redis: Redis
+    prefix: str
+    limit: int = INTAKE_DEPTH
+    lane: Lane = QUEUE_EVENTS
+    _closed: bool = False
+    _depth: int = 0
+    _crowding: frozenset[str] = frozenset()
+    _checked_at: float = 0.0
 
     def has_room(self) -> bool:
         """Read the depth; a journal that was full has room again below `REOPENS` of the limit.
@@ -98,8 +86,8 @@ class Depth:
         Raises:
             StoreUnavailable: it cannot be read.
         """
-        self._depth = self._redis.hlen(journal_body(self._prefix, self._lane))
-        self._closed = is_closed(self._depth, self._limit, closed=self._closed)
+        self._depth = self.redis.hlen(journal_body(self.prefix, self.lane))
+        self._closed = is_closed(self._depth, self.limit, closed=self._closed)
         return not self._closed
 
     def crowding_sources(self) -> frozenset[str]:
@@ -111,8 +99,8 @@ class Depth:
         Raises:
             StoreUnavailable: they cannot be read.
         """
-        share = self._limit * SOURCES_SHARE
-        if self._lane != QUEUE_EVENTS or self._depth < share * REOPENS:
+        share = self.limit * SOURCES_SHARE
+        if self.lane != QUEUE_EVENTS or self._depth < share * REOPENS:
             self._crowding = frozenset()
         elif monotonic() - self._checked_at >= _CHECK_EVERY_S:
             self._checked_at = monotonic()
@@ -125,9 +113,9 @@ class Depth:
 
     def _depth_by_source(self) -> dict[str, float]:
         """Events of each source in the journal, from a sample: counting all would block Redis."""
-        body = journal_body(self._prefix, self._lane)
-        keys = cast("list[str]", self._redis.hrandfield(body, _SAMPLE))
-        texts = [text for text in self._redis.hmget(body, keys) if text] if keys else []
+        body = journal_body(self.prefix, self.lane)
+        keys = cast("list[str]", self.redis.hrandfield(body, _SAMPLE))
+        texts = [text for text in self.redis.hmget(body, keys) if text] if keys else []
         counts = Counter(str(json.loads(text)["source"]) for text in texts)
         return {source: n / len(texts) * self._depth for source, n in counts.items()}
 
@@ -137,7 +125,7 @@ class Depth:
         Raises:
             StoreUnavailable: Redis takes no writes.
         """
-        self._redis.set(GatewayKeys(self._prefix).probe, "1", px=1000)
+        self.redis.set(GatewayKeys(self.prefix).probe, "1", px=1000)
         return self.has_room()
 
     def why_not_ready(self) -> str:
@@ -152,12 +140,12 @@ class Depth:
     @property
     def crowding_message(self) -> str:
         """For a source that takes too large a share."""
-        return f"half of the events that may be in the journal of {self._lane} are of this source"
+        return f"half of the events that may be in the journal of {self.lane} are of this source"
 
     @property
     def full_message(self) -> str:
         """For everybody while there is no room."""
         return (
-            f"the journal of {self._lane} has {self._limit} events or more: "
+            f"the journal of {self.lane} has {self.limit} events or more: "
             "the workers must fold them first"
         )

@@ -31,6 +31,7 @@ from worker.admin.calendar import (
     withdrawal,
 )
 from worker.core.service.schedule import CalendarList
+from worker.core.storage_format import short_type
 from worker.errors import NotPossible
 
 _MOST_DAYS: Final = 62
@@ -145,7 +146,7 @@ def _row(event: Document, viewer: Viewer) -> dict[str, Node]:
 
 def _of_event(event: Document) -> tuple[str, str]:
     """A colour, and the short type of an event."""
-    short = event["type"].removeprefix("leasewire.service.").removesuffix(".v1")
+    short = short_type(event["type"])
     return ("suspended" if event.get("cuts_off") else short), short
 
 

@@ -14,6 +14,8 @@ from typing import Final, NamedTuple
 import htpy as h
 from htpy import Node
 
+from gateway.api.responses import Document
+
 _WIDTH: Final = 720
 _HEIGHT: Final = 160
 _MOST_POINTS: Final = 240
@@ -36,6 +38,17 @@ class Series(NamedTuple):
 
     name: str
     points: Sequence[Point]
+
+
+def series(name: str, samples: Sequence[Document], field: str) -> Series:
+    """A line of a field of samples, each of which says in `at` when it was taken."""
+    return Series(
+        name,
+        [
+            Point(round(datetime.fromisoformat(at["at"]).timestamp() * 1000), at[field])
+            for at in samples
+        ],
+    )
 
 
 class Bar(NamedTuple):

@@ -1,7 +1,5 @@
 """Pages `pools` and `pool`: how full the pools of the inventory are, and who has what."""
 
-from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated, Final
 
 import htpy as h
@@ -14,7 +12,7 @@ from gateway.console import layout as ui
 from gateway.console.console import Console, Viewer
 from gateway.console.pages import PAGE_SIZE, Done, Form, NotDone, PageNumber, Pages
 from gateway.console.people import Role
-from gateway.console.pictures import Bar, Point, Series, bar_picture, line_picture
+from gateway.console.pictures import Bar, bar_picture, line_picture, series
 from worker.admin.pool_documents import (
     in_quarantine,
     pool_document,
@@ -35,6 +33,11 @@ _COUNTS: Final = {
 }
 _GAP_MS: Final = 3 * 3_600_000
 """Hours without a sample, after which the lines of a picture are not joined."""
+_LINES: Final = {
+    "given": "given",
+    "quarantine": "in quarantine",
+    "waiting": "services wait",
+}
 
 Name = Annotated[str, Query(max_length=_LONGEST)]
 
@@ -119,6 +122,7 @@ def show_pool(document: Document, viewer: Viewer) -> Node:
         {"Service": ui.service_link(at["service"]), "Since": ui.moment(at["since"], viewer)}
         for at in document["waiting_services"]
     ]
+    lines = [series(text, document["samples"], field) for field, text in _LINES.items()]
     values = [_value_row(name, value, viewer) for value in document["values"]]
     return [
         ui.fields(
@@ -132,27 +136,10 @@ def show_pool(document: Document, viewer: Viewer) -> Node:
             *((name, f"{document[field]:,}") for field, name in _COUNTS.items()),
             ("Days left", document["days_left"]),
         ),
-        line_picture("Use", _lines(document["samples"]), viewer.zone, gap_ms=_GAP_MS),
+        line_picture("Use", lines, viewer.zone, gap_ms=_GAP_MS),
         ui.table("Services that wait longest", waiting),
         ui.table("Values that are not free", values, "All are free."),
         ui.pager("/pool", document, id=name),
-    ]
-
-
-def _lines(samples: Sequence[Document]) -> list[Series]:
-    return [
-        Series(
-            text,
-            [
-                Point(round(datetime.fromisoformat(at["at"]).timestamp() * 1000), at[name])
-                for at in samples
-            ],
-        )
-        for name, text in (
-            ("given", "given"),
-            ("quarantine", "in quarantine"),
-            ("waiting", "services wait"),
-        )
     ]
 
 

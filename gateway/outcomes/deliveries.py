@@ -168,13 +168,7 @@ class Deliveries:
         return [Undelivered.from_json(text) for text in texts if text]
 
     def retry(self, ids: Sequence[str], now_ms: int, actor: str) -> int:
-        """Retry failed outcomes at once, and as long as new ones; returns how many.
-
-        Args:
-            ids: of the outcomes.
-            now_ms: the time.
-            actor: the person.
-        """
+        """Retry failed outcomes at once, and as long as new ones; returns how many."""
         texts = self._redis.hmget(self._keys.dead, list(ids)) if ids else []
         found = [Undelivered.from_json(text) for text in texts if text]
         with self._redis.pipeline(transaction=True) as pipe:

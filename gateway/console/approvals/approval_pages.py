@@ -34,7 +34,6 @@ _NAMES: Final = 10
 _CHANGES: Final = 25
 _ANNOUNCED: Final = 100
 _MOST_ANNOUNCED: Final = 1_000_000
-_REASON: Final = 200
 _APPROVALS: Final = ui.address("/approvals")
 
 ApprovalId = Annotated[str, Query(alias="id", max_length=64, description="Id of the approval")]
@@ -168,7 +167,7 @@ class ApprovalPages(Pages):
         known = {f"{found['scope']}:{found['name']}" for found in self._announced()}
         if scope not in known:
             raise NotDone("Nothing is announced for it any more.", _APPROVALS)
-        reason = form.get("reason", "").strip()[:_REASON]
+        reason = reason_of(form, ui.address("/announce/withdraw", scope=scope))
         ended = Announcement(*(scope, 0, 0, now_ms, now_ms, viewer.actor), reason=reason)
         self.console.store.brake.announce(ended, now_ms)
         return Done("The announcement is withdrawn.", _APPROVALS)

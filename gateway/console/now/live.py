@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Final
 
 from fastapi import Request
@@ -31,22 +32,20 @@ _SHARE: Final = 8
 Parts = Mapping[str, str]
 
 
+@dataclass(slots=True)
 class LiveStreams:
     """Opens streams, a bounded number.
 
-    Args:
+    Attributes:
         sessions: says whether a session goes on.
         number: gives a number that grows whenever the page may have changed.
         parts: gives the parts of the page for a viewer, as HTML by name; it runs in a thread.
     """
 
-    def __init__(
-        self, sessions: LoginSessions, number: Callable[[], int], parts: Callable[[Viewer], Parts]
-    ) -> None:
-        self._sessions = sessions
-        self._number = number
-        self._parts = parts
-        self._open: Counter[str] = Counter()
+    sessions: LoginSessions
+    number: Callable[[], int]
+    parts: Callable[[Viewer], Parts]
+    _open: Counter[str] = field(default_factory=Counter)
 
     async def open(self, request: Request) -> StreamingResponse:
         """A stream of the parts, each when it has changed."""
@@ -61,8 +60,8 @@ class LiveStreams:
         shown, check_at = None, loop.time() + SESSION_EVERY_S
         yield f"retry: {RETRY_MS}\n\n"
         while not stopping.is_set():
-            if shown != (number := self._number()):
-                shown, parts = number, await asyncio.to_thread(self._parts, viewer)
+            if shown != (number := self.number()):
+                shown, parts = number, await asyncio.to_thread(self.parts, viewer)
                 changed = {name: html for name, html in parts.items() if sent.get(name) != html}
                 sent = parts
                 for name, html in changed.items():
@@ -97,7 +96,7 @@ class LiveStreams:
 
     def _goes_on(self, request: Request, session: LoginSession) -> bool:
         try:
-            found = self._sessions.find(request.cookies[COOKIE], in_use=False)
+            found = self.sessions.find(request.cookies[COOKIE], in_use=False)
         except STORE_FAILURES:
             return True  # the page says that Redis is away
         return found is not None and found.person.role == session.person.role

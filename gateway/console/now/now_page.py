@@ -1,7 +1,6 @@
 """The page Now: what is wrong, what waits, what is under way. It is kept up to date while open."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Final
 
 import htpy as h
@@ -15,7 +14,7 @@ from gateway.console.now.alert_page import alert_table
 from gateway.console.now.live import LiveStreams, Parts
 from gateway.console.now.now_reader import NowReader
 from gateway.console.pages import Pages
-from gateway.console.pictures import Point, Series, line_picture
+from gateway.console.pictures import line_picture, series
 from worker.admin.health import host_row
 from worker.admin.now import read_now
 from worker.core.policy.circuit import UNKNOWN
@@ -217,16 +216,13 @@ def _some_routers(caption: str, routers: list[Document], viewer: Viewer, time_na
 
 
 def _pictures(minutes: list[Document], viewer: Viewer) -> Node:
-    def line(name: str, field: str) -> Series:
-        return Series(name, [Point(at_ms, minute[field]) for at_ms, minute in timed])
-
-    timed = [(_ms(minute["at"]), minute) for minute in minutes]
-    accepted = line("accepted", "accepted_per_minute")
-    applied = line("applied", "applied_per_minute")
+    backlog = series("events and services", minutes, "backlog")
+    accepted = series("accepted", minutes, "accepted_per_minute")
+    applied = series("applied", minutes, "applied_per_minute")
     return (
         h.h2["The last hours"],
         h.div(".grid")[
-            line_picture("Backlog", [line("events and services", "backlog")], viewer.zone),
+            line_picture("Backlog", [backlog], viewer.zone),
             line_picture("Events per minute", [accepted, applied], viewer.zone),
         ],
     )
@@ -275,7 +271,3 @@ def _memory(redis: Document) -> str:
 
 def _of(shown: int, number: int) -> str:
     return str(number) if shown == number else f"the first {shown} of {number}"
-
-
-def _ms(text: str) -> int:
-    return round(datetime.fromisoformat(text).timestamp() * 1000)

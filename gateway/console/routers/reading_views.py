@@ -26,13 +26,7 @@ _FROM_STORE: Final = (
 
 
 def reading(document: Document, viewer: Viewer, pools: Node) -> h.Element:
-    """The part of a router's page that needs a read of it.
-
-    Args:
-        document: of the read.
-        viewer: who reads it.
-        pools: as the read or else the store knows them.
-    """
+    """The part of a router's page that needs a read of it; `pools` may be older than it."""
     name = document["router"]
     return live_part(
         "/router",

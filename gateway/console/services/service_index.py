@@ -104,14 +104,8 @@ class ServiceIndex:
             return dict(self._db.execute(question, list(service_ids)).fetchall())
 
     def put(self, stored: Iterable[Stored], round_: int) -> None:
-        """Add services, or replace what it has of them.
-
-        Args:
-            stored: their records.
-            round_: number of the walk that read them, for `prune`.
-        """
-        rows = [_row(read, round_) for read in stored]
-        self._write(_PUT, rows)
+        """Add services, or replace what it has of them; `round_`: the walk that read them."""
+        self._write(_PUT, [_row(read, round_) for read in stored])
 
     def keep(self, service_ids: Iterable[str], round_: int) -> None:
         """Note that a walk found services as the index has them."""
