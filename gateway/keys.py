@@ -3,8 +3,9 @@
 Made as the workers' in `worker/store/keys.py`. Nothing else may spell these keys.
 """
 
-from dataclasses import dataclass
-from typing import NamedTuple
+import json
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
 
 from worker.store.key_groups import Hash, SortedSet, String
 from worker.store.keys import Key, Keys
@@ -89,3 +90,9 @@ class GatewayKeys(Keys):
 def _named(base: str, kind: type[HookKeys | TargetKeys]) -> list[str]:
     """`inbox_due` -> `inbox:due`, `dead_by_time` -> `dead:by-time`."""
     return [base + field.replace("_", ":", 1).replace("_", "-") for field in kind._fields]
+
+
+def known_fields(kind: type[Any], text: str) -> dict[str, Any]:
+    """The fields of a dataclass in stored JSON; those of a newer version are dropped."""
+    names = {field.name for field in fields(kind)}
+    return {name: value for name, value in json.loads(text).items() if name in names}

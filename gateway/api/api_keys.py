@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from contracts.envelope import Source
 from contracts.webhook_signature import new_secret
 from gateway.api.problems import Refused
-from gateway.keys import GatewayKeys
+from gateway.keys import GatewayKeys, known_fields
 from worker.errors import ConfigurationError
 from worker.store.audit import AuditEntry, add_entry
 from worker.store.connection import redis_now_ms
@@ -122,12 +122,8 @@ class ApiKey:
 
     @classmethod
     def from_json(cls, text: str) -> "ApiKey":
-        """The reverse of `to_json`; unknown fields of a newer version are dropped."""
-        known: dict[str, Any] = {
-            name: value
-            for name, value in json.loads(text).items()
-            if name in cls.__dataclass_fields__
-        }
+        """The reverse of `to_json`."""
+        known = known_fields(cls, text)
         known["sources"] = frozenset(known["sources"])
         known["scopes"] = frozenset(map(KeyScope, known["scopes"]))
         return cls(**known)

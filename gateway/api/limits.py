@@ -7,7 +7,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import Final, cast
 
@@ -27,18 +27,18 @@ _SAMPLE: Final = 200
 _CHECK_EVERY_S: Final = 1.0
 
 
+@dataclass(slots=True)
 class Rates:
     """Token buckets of this process, one for each sender and lane. A batch may go into debt once.
 
-    Args:
+    Attributes:
         clock: monotonic seconds.
         burst_s: a bucket holds what comes in so many seconds.
     """
 
-    def __init__(self, clock: Callable[[], float] = monotonic, burst_s: float = 1.0) -> None:
-        self._clock = clock
-        self._burst_s = burst_s
-        self._buckets: dict[tuple[str, Lane], tuple[float, float]] = {}
+    clock: Callable[[], float] = monotonic
+    burst_s: float = 1.0
+    _buckets: dict[tuple[str, Lane], tuple[float, float]] = field(default_factory=dict)
 
     def spend(self, sender: str, rate: float, events: int = 1, lane: Lane = QUEUE_EVENTS) -> None:
         """Take tokens from the sender's bucket of a lane: an import must not block live events.
@@ -52,11 +52,11 @@ class Rates:
         Raises:
             Refused: `rate-limited`: the bucket is in debt.
         """
-        now = self._clock()
+        now = self.clock()
         bucket = sender, lane
         if bucket not in self._buckets and len(self._buckets) >= _MOST_BUCKETS:
             del self._buckets[next(iter(self._buckets))]
-        most = rate * self._burst_s
+        most = rate * self.burst_s
         left, at = self._buckets.get(bucket, (most, now))
         left = min(most, left + (now - at) * rate)
         if left <= 0:

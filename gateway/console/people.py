@@ -13,7 +13,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 from redis.client import Pipeline
 
-from gateway.keys import GatewayKeys
+from gateway.keys import GatewayKeys, known_fields
 from worker.errors import ConfigurationError
 from worker.store.connection import store_errors
 from worker.store.text_client import TextClient
@@ -65,12 +65,8 @@ class Person:
 
     @classmethod
     def from_json(cls, text: str) -> "Person":
-        """A person as stored; unknown fields of a newer version are dropped."""
-        known: dict[str, Any] = {
-            name: value
-            for name, value in json.loads(text).items()
-            if name in cls.__dataclass_fields__
-        }
+        """A person as stored."""
+        known = known_fields(cls, text)
         return cls(**known | {"role": Role(known["role"])})
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 from redis.client import Pipeline
 from redis.exceptions import WatchError
 
-from gateway.keys import GatewayKeys
+from gateway.keys import GatewayKeys, known_fields
 from worker.store.audit import AuditEntry, add_entry
 from worker.store.text_client import TextClient
 
@@ -53,9 +53,8 @@ class Undelivered:
 
     @classmethod
     def from_json(cls, text: str) -> "Undelivered":
-        """The reverse of `to_json`; unknown fields of a newer version are dropped."""
-        known = json.loads(text)
-        return cls(**{name: known[name] for name in cls.__dataclass_fields__ if name in known})
+        """The reverse of `to_json`."""
+        return cls(**known_fields(cls, text))
 
 
 class TakenOverError(Exception):
