@@ -22,11 +22,7 @@ _ACTIVE = "/user/active"
 
 
 class StepRefused(LeasewireError):  # noqa: N818 - says what happened
-    """The router refused a step; the steps before it are done, the others are not.
-
-    Attributes:
-        message: the router's text.
-    """
+    """The router refused a step: those before it are done, the others are not."""
 
     def __init__(self, router: str, step: SetupStep, message: str) -> None:
         command = f"{step.menu} {step.verb} {step.name}".strip()

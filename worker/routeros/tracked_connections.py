@@ -111,7 +111,8 @@ class ConnectionTable:
         """
         within = list(ids[:MOST_REMOVED])
         families = [[i for i in within if i.startswith(_IS_IPV6) is ipv6] for ipv6 in (False, True)]
-        parts = [part for ids in families for part in _parts(ids, _IDS_PER_COMMAND)]
+        most = _IDS_PER_COMMAND
+        parts = [own[at : at + most] for own in families for at in range(0, len(own), most)]
         replies = self._run("removing connections", map(_removal, parts))
         # A list with one that has ended may be refused as a whole.
         again = [
@@ -139,10 +140,6 @@ class ConnectionTable:
 def _removal(ids: Sequence[str]) -> Command:
     menu = _MENU6 if ids[0].startswith(_IS_IPV6) else _MENU
     return (f"{menu}/remove", f"=numbers={','.join(i.removeprefix(_IS_IPV6) for i in ids)}")
-
-
-def _parts(values: list[str], size: int) -> Iterator[list[str]]:
-    return (values[at : at + size] for at in range(0, len(values), size))
 
 
 def _refusal(replies: Sequence[Reply]) -> str:

@@ -47,7 +47,6 @@ class AlertRule(NamedTuple):
     """How alerts of one kind are treated; `deploy/runbooks/` says of each what to do.
 
     Attributes:
-        notified_after_s: how long it must last before it is notified.
         of_router: its subject begins with a router's name; the rest follows after a space.
     """
 
@@ -114,7 +113,6 @@ class Alert:
     Attributes:
         kind: a key of `KINDS`, unless a newer worker opened it.
         subject: what it is about, such as a router's name; one alert a kind and subject.
-        text: one sentence for people.
         since_ms: when it opened, by Redis's clock, in milliseconds since 1970.
         root: name of the alert of which this is a consequence; empty: of none. It is not stored:
             `with_roots` finds it.

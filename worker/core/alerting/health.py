@@ -7,7 +7,7 @@ from typing import Final, Literal, NamedTuple
 from contracts.names import INTAKE_ENDS
 from worker.core.alerting.alerts import Alert
 from worker.core.alerting.health_figures import HealthFigures
-from worker.core.alerting.processes import hosts_of
+from worker.core.alerting.processes import WORKER_KINDS, hosts_of
 from worker.core.entry.brake import HELD
 from worker.core.texts import counted, first_of
 
@@ -54,16 +54,13 @@ Warning (exit 1):
               more than {CLOCK_WARNS_S} s; two hosts have one name
 """
 
-_WORKERS: Final = (("events", "for events"), ("routers", "for routers"))
-
 
 class Finding(NamedTuple):
     """One problem.
 
     Attributes:
-        what: `redis`, `memory`, `workers`, `journal`, `work_items`, `routers`, `brake`, `dead`,
-            `addresses`, `alerts`, `hosts` or `waiting`.
-        detail: what was measured, and the threshold.
+        what: was measured, as `THRESHOLDS` names it.
+        detail: what was found, and the threshold.
         advice: what to do.
     """
 
@@ -122,12 +119,12 @@ def _memory(figures: HealthFigures) -> Iterator[Finding]:
 
 def _workers(figures: HealthFigures) -> Iterator[Finding]:
     kinds = {name.partition("@")[0] for name in figures.workers}
-    for kind, does in _WORKERS:
+    for kind in WORKER_KINDS:
         if kind not in kinds:
-            message = f"no worker {does} was seen in the last 15 s"
+            message = f"no worker for {kind} was seen in the last 15 s"
             yield Finding("critical", "workers", message, "start `leasewire worker`; see its log")
     late = {q: ms // 1000 for q, ms in figures.canaries.items() if ms > CANARY_CRITICAL_S * 1000}
-    if late and kinds >= {"events", "routers"}:
+    if late and kinds.issuperset(WORKER_KINDS):
         queue, late_s = max(late.items(), key=lambda late: late[1])
         message = f"nothing is taken from queue {queue} for {late_s} s (over {CANARY_CRITICAL_S} s)"
         yield Finding("critical", "workers", message, "see the workers' log; restart them")

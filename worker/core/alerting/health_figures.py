@@ -101,8 +101,7 @@ class RouterSummary(NamedTuple):
     """One router.
 
     Attributes:
-        state: `up`, `unreachable`, `blocked`, `policy-changed`, `paused`, `new`: not
-            reached yet, or `unknown`: not in the inventory.
+        state: as of `RouterState`.
         busy: a worker has its lock.
         oldest_ms: since when the oldest work item is due; 0: none is.
         misfits: services whose address no device can use.

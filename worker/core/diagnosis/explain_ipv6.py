@@ -90,7 +90,11 @@ class _Side(NamedTuple):
         cls, facts: Facts, at: AtRouter, seen: SeenIpv6, wants: OwnBinding, when: When
     ) -> "_Side":
         """Find its own row, and its client."""
-        own = next((row for row in seen.rows if _is_own(facts, row, wants.ia)), None)
+        tagged = ((row, row.own_tag(facts.installation)) for row in seen.rows if row.ia == wants.ia)
+        service = facts.record.service_id
+        own = next(
+            (row for row, tag in tagged if tag is not None and tag.service_id == service), None
+        )
         noted = next((there for there in at.written_bindings if there.ia == wants.ia), None)
         found = client_of(wants, noted, own, BindingIndex(seen.rows))
         return cls(facts, at, seen, wants, own, found, when)
@@ -244,11 +248,6 @@ def _not_asked(at: AtRouter) -> Explanation:
         f"the binding of {prefix} on router {at.name} was written and confirmed{silence}",
         f"run `leasewire routers check {at.name}`" if at.silence else "",
     )
-
-
-def _is_own(facts: Facts, row: BindingRow, ia: str) -> bool:
-    tag = row.own_tag(facts.installation)
-    return tag is not None and tag.service_id == facts.record.service_id and row.ia == ia
 
 
 def _differing(row: BindingRow, side: _Side) -> Iterator[str]:

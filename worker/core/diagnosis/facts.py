@@ -24,7 +24,6 @@ class Explanation(NamedTuple):
 
     Attributes:
         code: one word for programs, such as `router-unreachable`; `all-well` when nothing is wrong.
-        sentence: for people.
         advice: what somebody should do; empty when it continues by itself.
     """
 
@@ -55,8 +54,6 @@ class Holder(NamedTuple):
 
     Attributes:
         claim: `mac:…`, `address:…` or `prefix:…`.
-        service_id: the holder.
-        status: its own.
         sync: `in_sync`, `pending`, `waiting`, `circuit_open` or `failed`.
         why: what it waits for itself; empty when it waits for nothing.
     """
@@ -95,7 +92,6 @@ class AtRouter:
         seen: the rows that were read just now; None: the router was not asked or did not answer.
         misfit: why no device can use its address there; None: one can, or that is not known.
         shadow: the queue of others that takes the packets of its own queue; empty: none.
-        silence: why the router did not answer.
     """
 
     name: str

@@ -32,7 +32,6 @@ class EffectFacts:
         fasttrack: an enabled rule has `action=fasttrack-connection`.
         suspension: whether firewall rules stop every new packet of a suspended customer.
         ahead: the rule that lets packets past before them, for people; empty: none.
-        ahead_is_fasttrack: that rule is a FastTrack rule.
         layer2: DHCP servers with `add-arp=yes` whose interface has `arp=reply-only`.
         reconfigure: DHCP servers with `use-reconfigure=yes`.
         reconfigure6: DHCPv6 servers with it: they tell a device by themselves that its binding

@@ -22,7 +22,6 @@ class SeenQueue(NamedTuple):
     """A target of a simple queue that is enabled; the first one with it takes its packets.
 
     Attributes:
-        name: as the router shows it.
         address: that IPv4 address, or IPv6 prefix.
         limit: `max-limit` in normal form; `0/0`: none.
         dynamic: the router made it for a lease.

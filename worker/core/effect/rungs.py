@@ -76,7 +76,6 @@ class Means:
 
     Attributes:
         cut: it removes the tracked connections of an address that loses its access.
-        cut_ipv6: it removes those of an IPv6 prefix.
         reconfigure: it tells devices to renew, where the DHCP server can.
         sessions: the changes after which it ends the sessions of devices that log in.
     """
@@ -148,13 +147,27 @@ class RouterEffect:
         fields: Mapping[str, str],
         traits: Collection[Trait] = (),
     ) -> EffectiveBy:
-        """Return when a change acts; see `rung_of` for the arguments."""
+        """Return when a change acts, with the lease time that bounds it, if one does.
+
+        The arguments are those of `rung_of`.
+        """
+        server, times_s = fields.get("server", ANY_SERVER), self.facts.lease_times_s
+        rung: Rung
         if kind == "prefix":
             life_s = seconds(fields.get("life-time", ""))
-            rung = _prefix_rung(fields, self.facts)
+            every = self.facts.reconfigure6
+            tells = every if server == ANY_SERVER else every & {server}
+            rung = "reconfigure" if tells else "lease-time"
             return EffectiveBy(rung, life_s, before=self.acted.get((kind, rung)))
         rung = rung_of(kind, fields, self, traits)
-        return effective_by(rung, fields, self.facts, self.acted.get((kind, rung)))
+        before = self.acted.get((kind, rung))
+        if rung in _WITHOUT_LEASE:
+            return EffectiveBy(rung, before=before)
+        if (own := fields.get("lease-time")) and (own_s := seconds(own)):
+            return EffectiveBy(rung, own_s, before=before)
+        if server == ANY_SERVER:
+            return EffectiveBy(rung, max(times_s.values(), default=None), before=before)
+        return EffectiveBy(rung, times_s.get(server), server, before)
 
 
 def rung_of(  # noqa: PLR0911 - one for each rung
@@ -189,33 +202,6 @@ def rung_of(  # noqa: PLR0911 - one for each rung
             return "reconfigure"
         case _:
             return "lease-time"
-
-
-def _prefix_rung(fields: Mapping[str, str], facts: EffectFacts) -> Rung:
-    server = fields.get("server", ANY_SERVER)
-    servers = facts.reconfigure6 if server == ANY_SERVER else facts.reconfigure6 & {server}
-    return "reconfigure" if servers else "lease-time"
-
-
-def effective_by(
-    rung: Rung,
-    fields: Mapping[str, str],
-    facts: EffectFacts,
-    before: ActedBefore | None = None,
-) -> EffectiveBy:
-    """Return when a change on a rung acts, with the lease time that bounds it, if one does.
-
-    `fields` are those of the row that decides, in lease form.
-    """
-    if rung in _WITHOUT_LEASE:
-        return EffectiveBy(rung, before=before)
-    if (own := fields.get("lease-time")) and (own_s := seconds(own)):
-        return EffectiveBy(rung, own_s, before=before)
-    server = fields.get("server", ANY_SERVER)
-    if server == ANY_SERVER:
-        longest_s = max(facts.lease_times_s.values(), default=None)
-        return EffectiveBy(rung, longest_s, before=before)
-    return EffectiveBy(rung, facts.lease_times_s.get(server), server, before)
 
 
 def describe(text: str) -> str:

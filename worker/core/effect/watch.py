@@ -25,11 +25,7 @@ OF_GONE_ROW: Final = (*DEVICE_FIELDS, "address", "server", "lease-time")
 
 
 class DeviceChange(NamedTuple):
-    """What the change is at a further device of the service.
-
-    Attributes:
-        kinds, row, listed: as of `EffectWatch`.
-    """
+    """What the change is at a further device of the service; its fields are as of `EffectWatch`."""
 
     kinds: tuple[ChangeKind, ...]
     row: Mapping[str, str]

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from worker.core.plan.member import Wanted
-from worker.core.rows.bindings import OwnBinding
 from worker.core.rows.operations import Add, MakeStatic, Move, Remove, Set, WritePlan, shown
 from worker.core.rows.rows import BINDINGS, LEASES, QUEUES, MenuPath
 
@@ -61,12 +60,10 @@ def learned_clients(plan: WritePlan, wanted: Iterable[Wanted]) -> frozenset[str]
         service.entry.service_id
         for service in wanted
         for own in plan.bindings.get(service.entry.service_id, ())
-        if own.mac and own.is_known and not _is_noted(own, service.bindings)
+        if own.mac
+        and own.is_known
+        and not any((noted.ia, noted.client) == (own.ia, own.client) for noted in service.bindings)
     )
-
-
-def _is_noted(own: OwnBinding, written: Iterable[OwnBinding]) -> bool:
-    return any(noted.ia == own.ia and noted.client == own.client for noted in written)
 
 
 def _written(plan: WritePlan) -> Iterator[Difference]:

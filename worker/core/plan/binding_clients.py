@@ -50,8 +50,8 @@ def client_of(
         changed = [other for other in now if other.client != known.client and other.status == BOUND]
         if len(now) == len(changed) == 1 and not wanted.is_known:
             return _take(wanted, changed[0])
-        same = next((other for other in index.of_client(known) if _is_dynamic(other)), None)
-        return Client(known, same)
+        dynamic = (row for row in index.of_client(known) if row.dynamic and not row.radius)
+        return Client(known, next(dynamic, None))
     bound = [other for other in others if other.status == BOUND]
     if not bound or wanted.is_known or row.client != known.client:
         return Client(known)
@@ -79,8 +79,10 @@ def _known(
     """The binding with the client that was learned for its device; None: none was."""
     if noted is not None and noted.is_known and noted.mac == wanted.mac:
         return _agreed(wanted, noted.client)
-    forgotten = noted is not None and noted.is_known
-    if row is None or (forgotten and wanted.mac not in _macs(row)):
+    if row is None:
+        return None
+    mac = mac_on_link(row) or mac_in_duid(row.client[0])
+    if noted is not None and noted.is_known and wanted.mac != mac:
         return None  # the row may be that of the device before
     return _agreed(wanted, row.client)
 
@@ -91,15 +93,6 @@ def _agreed(wanted: OwnBinding, client: tuple[str, str]) -> OwnBinding | None:
     if wanted.duid not in ("", duid) or wanted.iaid not in ("", iaid):
         return None
     return wanted._replace(duid=duid, iaid=iaid)
-
-
-def _macs(row: BindingRow) -> tuple[str, ...]:
-    on_link = mac_on_link(row)
-    return (on_link,) if on_link else (mac_in_duid(row.client[0]),)
-
-
-def _is_dynamic(row: BindingRow) -> bool:
-    return row.dynamic and not row.radius
 
 
 def _has_left(row: BindingRow) -> bool:

@@ -1,6 +1,6 @@
 """Firewall steps of `routers setup`: suspension rules come first, and what FastTrack may handle."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from worker.core.policy.setup_rows import Rows, SetupStep, WantedRow
 from worker.core.policy.setup_spec import FastTrack, RouterAccess, SetupSpec
@@ -11,13 +11,12 @@ from worker.core.rows.filter_rules import (
     FILTERS,
     SOURCE_LIST,
     TARGET_LIST,
+    Rule,
     describe,
     is_active,
     more_matchers,
     rules_ahead,
 )
-
-Rule = Mapping[str, str]
 
 
 def move_ahead(wanted: WantedRow, own: Rule, rules: Sequence[Rule]) -> Iterator[SetupStep]:

@@ -76,7 +76,6 @@ class RouterAccess:
 
     Attributes:
         host: of the router, for its certificate.
-        service: `api-ssl`, `www-ssl` or `api`.
         username: ours; its group has the same name.
         suspend_list: address list of suspended services; empty: none.
         enable: menu -> fields to be written where the router has that menu.

@@ -53,7 +53,6 @@ class Judgement(NamedTuple):
     Attributes:
         place: of the worse direction.
         ahead: the rule that lets packets past before them, for people; empty: none.
-        by_fasttrack: that rule is a FastTrack rule.
     """
 
     place: Place

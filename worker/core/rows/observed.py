@@ -21,7 +21,6 @@ class SeenRow(NamedTuple):
     """A row and the device that holds it.
 
     Attributes:
-        lease: the row.
         status: of RouterOS: `bound`, `waiting`, `offered`, ….
         active_mac: MAC of the device that holds it, or the name that it logged in with; empty: none
             does.

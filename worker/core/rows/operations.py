@@ -189,7 +189,6 @@ class WritePlan:
         operations: all of them, phase by phase.
         reason: why it is empty (`already-current`, `waiting`, `nothing-wanted`), else `writes`.
         waiting: why each service that cannot continue waits.
-        notes: for people.
         duplicates: rows that look like a service's own beside its row. They are foreign. The next
             plan of this session needs them: it cannot see this any more if the service's own row
             was removed.

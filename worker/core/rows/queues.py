@@ -1,7 +1,7 @@
 """A service's own simple queue, and which queues take the packets of an address before it."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
 from typing import ClassVar, Final, Literal, NamedTuple
@@ -70,6 +70,28 @@ class OwnQueue(NamedTuple):
 
 MAY_BE_THERE: Final = OwnQueue()
 """Noted before a queue is added: no more is known of it until it was read back."""
+
+
+def short_queue(queue: OwnQueue, written: Mapping[str, str] | None) -> list[str]:
+    """Return what a record keeps of a queue.
+
+    These are rate, place and parent, and the address where it is not that of the lease, or not all.
+    """
+    if queue == MAY_BE_THERE:
+        return []
+    address, *others, ipv6, more = queue
+    if ipv6 or more:
+        return [*others, address, ipv6, *([more] if more else [])]
+    return [*others, *([] if address == (written or {}).get("address") else [address])]
+
+
+def queue_of(short: list[str], written: Mapping[str, str] | None) -> OwnQueue:
+    """Reverse `short_queue`."""
+    if not short:
+        return MAY_BE_THERE
+    rate, place, parent, *other = short
+    address = other[0] if other else (written or {}).get("address", "")
+    return OwnQueue(address, rate, place, parent, *other[1:])
 
 
 def queue_fields(queue: OwnQueue, name: str) -> dict[str, str]:
@@ -213,8 +235,7 @@ class QueueOrder:
 class Shadow(NamedTuple):
     """A queue of others that stands before queues of ours and takes their packets.
 
-    Attributes:
-        target: prefixes, comma separated.
+    Its target are prefixes, comma separated.
     """
 
     name: str

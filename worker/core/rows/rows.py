@@ -109,12 +109,10 @@ class Row:
 
     Attributes:
         id: RouterOS's `.id`, such as `*1A`; never stored.
-        fields: RouterOS's names to values in the normal form of `worker/core/rows/menus.py`
-            (MAC upper case with colons, `yes`/`no`, server `all` where RouterOS leaves the key
-            out, `""` or the default where a key is absent).
+        fields: RouterOS's names to values in the normal form of `worker/core/rows/menus.py`; where
+            RouterOS leaves a key out, its default there, such as server `all`.
         comment: as the router keeps it; bytes that are not UTF-8 are surrogate-escaped.
         disabled: by hand; such a lease is not in RouterOS's MAC index.
-        key: what identifies the row within its read.
     """
 
     menu: ClassVar[MenuPath]

@@ -148,23 +148,18 @@ def former_only(aliases: Mapping[str, str], routers: Container[str]) -> dict[str
     return {old: new for old, new in aliases.items() if old not in routers}
 
 
-def with_present_names(event: Event, aliases: Mapping[str, str]) -> Event:
-    """Return the event with the present names of routers.
+def with_present_names(model: _Model, aliases: Mapping[str, str]) -> _Model:
+    """Return an event with the present names of routers; itself where it has no former name.
 
-    It is the event itself where it has no former name.
+    Routers are named in fields `router`, at any depth.
     """
-    return _renamed(event, aliases) if aliases else event
-
-
-def _renamed(model: _Model, aliases: Mapping[str, str]) -> _Model:
-    """Routers are named in fields `router`, at any depth."""
     update: dict[str, Any] = {}
-    for name in model.model_fields_set:
+    for name in model.model_fields_set if aliases else ():
         value = getattr(model, name)
         if name == "router" and value in aliases:
             update[name] = aliases[value]
         elif isinstance(value, BaseModel):
-            inner = _renamed(value, aliases)
+            inner = with_present_names(value, aliases)
             if inner is not value:
                 update[name] = inner
     return model.model_copy(update=update) if update else model

@@ -168,7 +168,6 @@ class DeadLetter:
             without an event; `body` is what its reader needs to try again).
         reason: one word, such as `invalid-event`, `poison`, `operation-refused`.
         detail: every problem, or the router's message.
-        service_id: the service, where it is known.
         router: the router that refused, if one did.
         body: the event as received, if it is one.
         event_keys: the events that cannot be applied because of it.

@@ -10,10 +10,10 @@ from typing import Any, Final
 from pydantic import JsonValue
 
 from worker.core.rows.bindings import OwnBinding
+from worker.core.rows.queues import queue_of, short_queue
 from worker.core.rows.rows import OPTION_82, ListPlace
 from worker.core.service.event_ref import NEVER, EventRef, Version
 from worker.core.service.formats import RECORD_FORMATS, STORE_FORMATS, RecordFormats
-from worker.core.service.queue_format import queue_of, short_queue
 from worker.core.service.record import ServiceRecord
 from worker.core.service.record_parts import (
     DEFAULTS,
@@ -111,7 +111,7 @@ def record_to_json(record: ServiceRecord, store_format: int) -> str:
         else:
             together[code] = value
     text: dict[str, Any] = {
-        "format": _format_of(record, STORE_FORMATS[store_format]),
+        "format": 0,
         "owner": record.owner,
         "set": [
             [version, event, values] + ([] if stated == version else [stated])
@@ -146,19 +146,22 @@ def record_to_json(record: ServiceRecord, store_format: int) -> str:
         for router, at in record.placements.items()
         if at.devices
     }
+    numbers = STORE_FORMATS[store_format]
+    text["format"] = _format_of(record, numbers, has_bindings=bool(bindings), is_short=bool(short))
     return to_json(text | {name: value for name, value in more.items() if value})
 
 
-def _format_of(record: ServiceRecord, formats: RecordFormats) -> int:
+def _format_of(
+    record: ServiceRecord, formats: RecordFormats, *, has_bindings: bool, is_short: bool
+) -> int:
     if _has_devices(record):
         return formats.devices
     if _is_by_login(record):
         return formats.login
-    placements = record.placements.values()
     pools = record.assigned or record.unassigned or record.left
-    if pools or not _OF_IPV6.isdisjoint(record.registers) or any(at.bindings for at in placements):
+    if has_bindings or pools or not _OF_IPV6.isdisjoint(record.registers):
         return formats.ipv6
-    return formats.short_lease if any(at.short for at in placements) else formats.usual
+    return formats.short_lease if is_short else formats.usual
 
 
 def _has_devices(record: ServiceRecord) -> bool:
@@ -201,8 +204,9 @@ def record_from_json(text: str, service_id: str) -> ServiceRecord:
                     registers[name] = Register(default, version, event, stated)
             else:
                 name = REGISTERS.get(code, code)
-                full = _full_address(value) if name == "address" else value
-                registers[name] = Register(full, version, event, stated)
+                if name == "address" and isinstance(value, str):  # a plain static one
+                    value = {"mode": "static", "ipv4": value}  # noqa: PLW2901 - as it was written
+                registers[name] = Register(value, version, event, stated)
     queues, further = raw.get("queues", {}), raw.get("devices", {})
     return ServiceRecord(
         service_id=service_id,
@@ -224,7 +228,10 @@ def record_from_json(text: str, service_id: str) -> ServiceRecord:
                 raw["at"].items(), raw.get("seen") or [0] * len(raw["at"]), strict=True
             )
         },
-        pending=tuple(_pending(fields) for fields in raw.get("pending", ())),
+        pending=tuple(
+            PendingEvent(EventRef(*event), tuple(names), Version(*version))
+            for event, names, version in raw.get("pending", ())
+        ),
         schedule=Schedule.from_values(*raw["schedule"]) if "schedule" in raw else NOTHING_SCHEDULED,
         last_event_ms=raw.get("heard", 0),
         assigned=assigned,
@@ -245,11 +252,6 @@ def _is_by_login(record: ServiceRecord) -> bool:
     if not (mac and mac.value) and any(register and register.value for register in ids):
         return True
     return any(OPTION_82 in (at.written or ()) for at in record.placements.values())
-
-
-def _full_address(short: JsonValue) -> JsonValue:
-    """Reverse `_static`, also for what it did not shorten."""
-    return {"mode": "static", "ipv4": short} if isinstance(short, str) else short
 
 
 def _static(address: JsonValue) -> str:
@@ -319,8 +321,3 @@ def _set_to(
         given = assigned.get("address") if assigned else None
         return _static(value) or (given.value if given else None)
     return value if isinstance(value, str) else None
-
-
-def _pending(fields: list[Any]) -> PendingEvent:
-    event, registers, version = fields
-    return PendingEvent(EventRef(*event), tuple(registers), Version(*version))

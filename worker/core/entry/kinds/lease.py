@@ -162,7 +162,6 @@ class _Limit(NamedTuple):
     Attributes:
         rate: on its lease and its bindings; None: left to others.
         queue: its own queue, of both families.
-        missing: why no limit is known.
         note: kind and sentence for a person.
     """
 
@@ -245,12 +244,7 @@ def _suspended_places(
 
 
 class Suspending(NamedTuple):
-    """How a lease suspends its service.
-
-    Attributes:
-        mode: None: the service is not suspended.
-        note: kind and sentence for a person, where the mode is not the one asked for.
-    """
+    """How a row suspends its service; without a mode it does not. The note is for a person."""
 
     mode: SuspendMode | None
     note: tuple[str, str] | None = None
