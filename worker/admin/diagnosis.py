@@ -258,7 +258,7 @@ class Diagnosis:
         why = view.waiting.get(name) if view else None
         placement = record.placements.get(name)
         policy = self.policies.get(name)
-        applied = self.store.fleet.policies_of([name]).get(name)
+        applied = self.store.fleet.policies([name]).get(name)
         queued = view is not None and name in view.queued
         further = number_of_member(record.service_id)
         if why and further and device_named(why["detail"]) not in ("", further):

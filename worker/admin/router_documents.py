@@ -53,7 +53,7 @@ class RankedRouter(NamedTuple):
 def router_documents(store: Store, configs: Sequence[RouterConfig]) -> list[dict[str, Any]]:
     """Routers in short, in this order; some round trips for all of them."""
     names = [config.name for config in configs]
-    paused, applied = store.fleet.paused(), store.fleet.policies_of(names)
+    paused, applied = store.fleet.paused(), store.fleet.policies(names)
     documents = []
     for config, figures in zip(configs, store.views.routers(names), strict=True):
         paused_by = paused[config.name].by if config.name in paused else None

@@ -201,7 +201,7 @@ def _without_ms(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def _observed_routers(store: Store, routers: Sequence[str] | None = None) -> frozenset[str]:
     """The routers in observe mode, by the policies that were applied; None: of all routers."""
-    policies = store.fleet.policies() if routers is None else store.fleet.policies_of(routers)
+    policies = store.fleet.policies(routers)
     return frozenset(name for name, applied in policies.items() if applied.observes)
 
 

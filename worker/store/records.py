@@ -11,7 +11,6 @@ from redis.client import Pipeline
 
 from contracts import names
 from worker.core.entry.brake import BrakeLimits, Cut
-from worker.core.service.outcome import Outcome
 from worker.core.service.record import ServiceRecord
 from worker.core.service.record_format import record_from_json, record_to_json
 from worker.core.storage_format import UnknownFormatError, in_a_line
@@ -227,7 +226,10 @@ def filled(said: Any, store_format: int) -> dict[str, Any]:  # noqa: ANN401 - a 
     """
     document = {name: value for name in said.__match_args__ if (value := getattr(said, name))}
     if said.outcomes:
-        document["outcomes"] = [outcome_document(outcome) for outcome in said.outcomes]
+        document["outcomes"] = [
+            {"key": outcome.key, "feed": outcome.feed() or False, "text": outcome.to_json()}
+            for outcome in said.outcomes
+        ]
     if said.dead_letters:
         document["dead_letters"] = [
             {"id": letter.id, "text": letter.to_json(), "group": letter.group}
@@ -289,8 +291,3 @@ def _event_document(event: EventCommit) -> dict[str, Any]:
             document["feed"] = UNKNOWN_SOURCES if event.unknown_source else feed
         document["outcome"] = event.outcome.to_json()
     return {name: value for name, value in document.items() if value is not None}
-
-
-def outcome_document(outcome: Outcome) -> dict[str, Any]:
-    """An outcome for scripts: `key` of the event, `text`, `feed` or false."""
-    return {"key": outcome.key, "feed": outcome.feed() or False, "text": outcome.to_json()}

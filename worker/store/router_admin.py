@@ -42,14 +42,10 @@ class EventChecks(NamedTuple):
 class RouterAdmin(StorePart):
     """The store's side of `leasewire routers`. Each change is one script, its audit entry in it."""
 
-    def policies(self) -> dict[str, AppliedPolicy]:
-        """The applied policy of each router that has one."""
-        found = self._client.hgetall(self._keys.fleet.policies)
-        return {name: AppliedPolicy.from_text(text) for name, text in found.items()}
-
-    def policies_of(self, routers: Sequence[str]) -> dict[str, AppliedPolicy]:
-        """The applied policy of those of the routers that have one."""
-        found = self._fields(self._keys.fleet.policies, routers)
+    def policies(self, routers: Sequence[str] | None = None) -> dict[str, AppliedPolicy]:
+        """The applied policy of each router that has one; `routers`: of these alone."""
+        key = self._keys.fleet.policies
+        found = self._client.hgetall(key) if routers is None else self._fields(key, routers)
         return {name: AppliedPolicy.from_text(text) for name, text in found.items()}
 
     def paused(self) -> dict[str, Pause]:
