@@ -228,8 +228,7 @@ def answering(function: Callable[..., Any]) -> Callable[..., None]:
     parameters = dict(own.parameters)
     of_context = parameters.pop("context", None)
     if of_context is not None:
-        option = of_context.annotation.option
-        parameters["inventory"] = _optional("inventory", option, None)
+        parameters["inventory"] = _optional("inventory", of_context.annotation.option, None)
     answers = own.return_annotation is Answer
     added = {
         "as_json": _optional("as_json", JsonOption, default=False),

@@ -123,7 +123,7 @@ class Context:
         ConfigurationError: a setting is wrong.
 
     Attributes:
-        option: of a command with a parameter `context`, from which that is made.
+        option: the option that `App` gives to a command with a parameter `context`.
     """
 
     option: ClassVar = InventoryOption
