@@ -125,6 +125,8 @@ KINDS: Final[Mapping[Kind, KindInfo]] = {
 }
 
 _RETRY_S: Final = (5, 30)
+_OF_THEIR_OWN: Final[tuple[Kind, ...]] = ("too-large", "unsupported-type", "event-id-reused")
+"""Problems of events that are a kind of their own where there is no other."""
 
 
 class Refused(Exception):  # noqa: N818 - says what happened
@@ -198,14 +200,9 @@ def of_events(errors: Iterable[tuple[int, Problem]]) -> Refused:
     """All problems of the events of a request as one answer."""
     found = tuple(errors)
     codes = {problem.code for _, problem in found}
-    kind: Kind = "invalid-event"
-    if "malformed-json" in codes:
-        kind = "malformed"
-    elif codes == {"too-large"}:
-        kind = "too-large"
-    elif codes == {"unsupported-type"}:
-        kind = "unsupported-type"
-    elif codes == {"event-id-reused"}:
-        kind = "event-id-reused"
+    kind: Kind = "malformed" if "malformed-json" in codes else "invalid-event"
+    for alone in _OF_THEIR_OWN:
+        if codes == {alone}:
+            kind = alone
     message = f"{len(found)} problems" if len(found) > 1 else "1 problem"
     return Refused(kind, f"{message}, listed in errors; nothing was accepted", found)

@@ -138,7 +138,7 @@ def test_all_is_read_again_when_changes_were_missed(store, accept, monkeypatch):
 
     monkeypatch.setattr(type(store.feed), "read", noted)
     with searching(store) as search:
-        eventually(lambda: search.progress.complete, "all was read")
+        eventually(lambda: search.complete, "all was read")
         text = store.client.get(store.keys.record("SVC-1"))
         generation, _, record = text.partition("|")
         changed = record.replace("Anna Meier", "Eva Roth")
@@ -165,7 +165,7 @@ def test_it_goes_on_when_redis_is_back(store, accept, monkeypatch):
     monkeypatch.setattr(type(store.views), "record_texts_from", once)
     monkeypatch.setattr("gateway.console.services.search._AFTER_FAILURE_S", 0.05)
     with search:
-        eventually(lambda: search.progress.complete, "all was read")
+        eventually(lambda: search.complete, "all was read")
     assert failed.is_set()
 
 

@@ -236,15 +236,8 @@ def _most_frequent(counts: Counter[str]) -> dict[str, int]:
 
 
 def _change_document(change: ListChange) -> dict[str, Any]:
-    return {
-        name: {"count": len(items), "first": [_place(item) for item in items[:_CHANGES]]}
-        for name, items in (
-            ("added", change.added),
-            ("gone", change.gone),
-            ("changed", change.changed),
-        )
-    }
+    def places(items: Sequence[HeldWorkItem]) -> list[dict[str, str]]:
+        return [{"service": item.service_id, "router": item.router} for item in items[:_CHANGES]]
 
-
-def _place(work_item: HeldWorkItem) -> dict[str, str]:
-    return {"service": work_item.service_id, "router": work_item.router}
+    lists = {"added": change.added, "gone": change.gone, "changed": change.changed}
+    return {name: {"count": len(of), "first": places(of)} for name, of in lists.items()}

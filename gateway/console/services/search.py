@@ -9,7 +9,7 @@ minutes after the last time ended.
 
 from collections.abc import Callable, Collection, Mapping
 from time import monotonic
-from typing import Final, NamedTuple
+from typing import Final
 
 import structlog
 
@@ -36,23 +36,12 @@ _AFTER_FAILURE_S: Final = 5.0
 _STOP_S: Final = 10.0
 
 
-class Progress(NamedTuple):
-    """How far the index is.
-
-    Attributes:
-        services: how many it has.
-        complete: it was filled once; from then on it only follows.
-    """
-
-    services: int
-    complete: bool
-
-
 class SearchThread(BackgroundThread):
     """Fills the index inside `with`, and follows what changes.
 
     Attributes:
         index: of all services.
+        complete: it was filled once; from then on it only follows.
     """
 
     def __init__(
@@ -63,15 +52,10 @@ class SearchThread(BackgroundThread):
         self._store = store
         self._sources = sources
         self._reread_s = reread_s
-        self._complete = False
+        self.complete = False
         self._round = 0
         self._feed_cursor = ""
         self._follow_at = 0.0
-
-    @property
-    def progress(self) -> Progress:
-        """How far it is."""
-        return Progress(len(self.index), self._complete)
 
     def work(self) -> None:
         """Walk over all records, then follow until it is time to walk again."""
@@ -104,8 +88,8 @@ class SearchThread(BackgroundThread):
         else:
             return
         removed = self.index.prune(self._round)
-        if not self._complete:
-            self._complete = True
+        if not self.complete:
+            self.complete = True
             seconds = round(monotonic() - began, 1)
             log.info("search.ready", services=len(self.index), seconds=seconds)
         elif removed:

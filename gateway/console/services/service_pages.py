@@ -73,7 +73,7 @@ class ServicePages(Pages):
                 | without_empty({field: record.value(name) for field, name in of_bss.items()})
                 for record in records
             ],
-            "index": self.search.progress._asdict(),
+            "index": {"services": len(self.search.index), "complete": self.search.complete},
         }
 
     def service(self, service_id: ServiceId, read: Typed = "") -> Document:
