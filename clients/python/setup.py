@@ -1,4 +1,4 @@
-"""Builds `leasewire-client` of Leasewire's own modules: those that `exports.py` needs.
+"""Builds `leasewire-client` of Leasewire's own modules: those that its two fronts need.
 
 In the repository it writes the package `leasewire_client` first; an sdist has it already.
 """
@@ -17,14 +17,15 @@ HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
 PACKAGE = "leasewire_client"
 NAMES = ("contracts", "producers")
+FRONTS = {HERE / "exports.py": "__init__.py", HERE / "models.py": "contracts/__init__.py"}
 
 
 def write_package() -> None:
-    """Write the package: `exports.py` as its front, the modules that are imported, no others."""
+    """Write the package: its fronts, and the modules that they import, no others."""
     moved = runpy.run_path(str(REPOSITORY / "setup.py"))["moved"]
     target = HERE / PACKAGE
     shutil.rmtree(target, ignore_errors=True)
-    waiting, done = [HERE / "exports.py"], set()
+    waiting, done = [*FRONTS], set()
     while waiting:
         path = waiting.pop()
         if path not in done:
@@ -35,8 +36,7 @@ def write_package() -> None:
         (target / name / "__init__.py").touch()
     (target / "py.typed").touch()
     for path in done:
-        is_front = path.parent == HERE
-        place = target / ("__init__.py" if is_front else path.relative_to(REPOSITORY))
+        place = target / FRONTS.get(path, path.relative_to(REPOSITORY))
         place.write_bytes(moved(path.read_bytes(), PACKAGE, NAMES))
 
 
