@@ -234,7 +234,7 @@ BUGS: Final[dict[str, Bug]] = {
         [
             Change(
                 "worker/routeros/connection.py",
-                '    if not menu.endswith("/print"):\n',
+                '    if reply.traps or not menu.endswith("/print"):\n',
                 "    if True:\n",
             )
         ],
@@ -270,7 +270,7 @@ BUGS: Final[dict[str, Bug]] = {
         [
             Change(
                 "worker/convergence/router_pass.py",
-                "                self._circuit.failed_here(error)\n        finally:",
+                "                self.circuit.failed_here(error)\n        finally:",
                 "                pass\n        finally:",
             ),
         ],
@@ -282,7 +282,7 @@ BUGS: Final[dict[str, Bug]] = {
         [
             Change(
                 "worker/convergence/router_pass.py",
-                "                self._faults.failed(error)\n",
+                "                self.faults.failed(error)\n",
                 "                pass\n",
             ),
         ],
