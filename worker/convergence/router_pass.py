@@ -116,8 +116,7 @@ class Converge:
                     faults = FaultyServices(
                         self.store, lock, acquired.memory, self.limits.time_limits
                     )
-                    owes = acquired.report_due
-                    RouterPass(self, lock, circuit, acquired, faults, turn, is_bulk, owes).run()
+                    RouterPass(self, lock, circuit, acquired, faults, turn, is_bulk).run()
                 case Busy():
                     pass
                 case PolicyDiffers(before):
@@ -163,8 +162,8 @@ class RouterPass:
         faults: services that may have made a pass fail.
         turn: at the compute gate.
         is_bulk: bulk work is done too.
-        owes_report: a report of the router was asked for, and not made yet.
         statistics: of what is done.
+        is_reported: a report of the router is made, if one was asked for.
     """
 
     parts: Converge
@@ -174,8 +173,8 @@ class RouterPass:
     faults: FaultyServices
     turn: Turn
     is_bulk: bool
-    owes_report: bool
     statistics: PassStatistics = field(default_factory=PassStatistics)
+    is_reported: bool = False
 
     def run(self) -> None:
         """Work on the router; whatever happens, it is released, or its circuit opens."""
@@ -223,7 +222,7 @@ class RouterPass:
             self._keep_report_due()
 
     def _keep_report_due(self) -> None:
-        if self.owes_report:  # customers may wait for it
+        if self.acquired.report_due and not self.is_reported:  # customers may wait for it
             self.parts.store.full_reads.ask_again(self.lock.router)
 
     def _release(self, wait_ms: int) -> None:
@@ -248,7 +247,7 @@ class RouterPass:
                 session.close()  # what it was about to answer is not known
                 session = sessions.open(router, self.turn)
                 read_fully |= self._make_sure(session)
-            self.owes_report = False
+            self.is_reported = True
             if read_fully or acquired.report_due:  # what is confirmed now is read after that
                 now_ms = self.parts.store.records.now_ms()
                 memory = replace(acquired.memory, effect=self.parts.store.memory.effect(router))
