@@ -1,5 +1,6 @@
 """What leases and bindings have in common: a device holds such a row for a while."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 
 from simulator.command import Request, Result
@@ -11,7 +12,7 @@ from simulator.router_state import RouterState
 from simulator.state import Row, Table, Values
 
 
-class HeldMenu(Menu):
+class HeldMenu(Menu, ABC):
     """Rows of which a server makes dynamic ones, and clients write static ones.
 
     Attributes:
@@ -27,25 +28,25 @@ class HeldMenu(Menu):
 
     # --- what subclasses say -----------------------------------------------------------------
 
+    @abstractmethod
     def follow(self, router: RouterState, before: Values | None, row: Row | None) -> None:
         """Make other menus match a row that was bound, changed or let go."""
-        raise NotImplementedError
 
+    @abstractmethod
     def let_go(self, router: RouterState, row: Row) -> None:
         """End what a device holds."""
-        raise NotImplementedError
 
+    @abstractmethod
     def ends(self, values: Values) -> dict[str, bool]:
         """Say by the names of switches why a bound row may no longer be its device's."""
-        raise NotImplementedError
 
+    @abstractmethod
     def became_static(self, row: Row, values: Values) -> None:
         """Drop from a row, and from its new values, what only dynamic ones have."""
-        raise NotImplementedError
 
+    @abstractmethod
     def send_reconfigure(self, router: RouterState, row: Row) -> None:
         """Tell the device of a row to ask again."""
-        raise NotImplementedError
 
     # --- rules -------------------------------------------------------------------------------
 
