@@ -184,12 +184,12 @@ def link(path: str, text: Node, **query: object) -> h.Element:
 
 
 def service_link(service_id: str | None) -> Node:
-    """A link to a service; none where there is none."""
+    """A link to a service; None without one."""
     return link("/service", clean(service_id), id=service_id) if service_id else None
 
 
 def router_link(name: str | None) -> Node:
-    """A link to a router; none where there is none."""
+    """A link to a router; None without one."""
     return link("/router", clean(name), id=name) if name else None
 
 
